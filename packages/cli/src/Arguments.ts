@@ -1,0 +1,199 @@
+/**
+ * Turns words of the command line into the arguments of a tool, by the tool's own input schema.
+ *
+ * | form | meaning |
+ * | --- | --- |
+ * | `key=value` | as the schema types the key: text stays text, numbers and booleans are read, arrays and objects are JSON |
+ * | `key:=JSON` | the JSON, whatever the schema says |
+ * | `key=@file` | the contents of a file; `@@` begins a text that begins with `@` |
+ * | `a.b=value` | the member `b` of the object `a` |
+ * | `key=a key=b` | an array, where the schema has one |
+ *
+ * @since 0.1.0
+ */
+import type { Tool } from "@mcp-sessions/core/Mcp"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { UsageError } from "./Failure.ts"
+import { closest } from "./Suggestion.ts"
+
+type Raw = Record<string, unknown>
+
+const isRaw = (value: unknown): value is Raw => Predicate.isObject(value)
+
+const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
+
+const typesOf = (schema: unknown): ReadonlyArray<string> => {
+  if (!isRaw(schema)) return []
+  const { anyOf, oneOf, type } = schema
+  if (typeof type === "string") return [type]
+  if (Array.isArray(type)) return type.filter((name) => typeof name === "string")
+  return [anyOf, oneOf].flatMap((members) => Array.isArray(members) ? members.flatMap(typesOf) : [])
+}
+
+const propertiesOf = (schema: unknown): Raw | undefined =>
+  isRaw(schema) && isRaw(schema.properties) ? schema.properties : undefined
+
+/** The schema of a dotted key. Members of what the schema does not describe are undescribed. */
+const schemaAt = (schema: unknown, path: ReadonlyArray<string>): unknown =>
+  path.reduce<unknown>((schema, key) => propertiesOf(schema)?.[key], schema)
+
+const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
+
+const typed = (word: string, schema: unknown, name: string): Result.Result<unknown, string> => {
+  const types = typesOf(schema)
+  if (types.includes("string") || types.length === 0) return Result.succeed(word)
+  if ((types.includes("integer") || types.includes("number")) && decimal.test(word)) {
+    const value = Number(word)
+    if (/^-?\d+$/.test(word) && !Number.isSafeInteger(value)) {
+      return Result.fail(`${name}: ${word} cannot be represented exactly; pass it as text if the tool takes that`)
+    }
+    if (types.includes("number") || Number.isInteger(value)) return Result.succeed(value)
+  }
+  if (types.includes("boolean") && (word === "true" || word === "false")) return Result.succeed(word === "true")
+  if (types.includes("null") && word === "null") return Result.succeed(null)
+  if (types.includes("array") || types.includes("object")) {
+    const json = decodeJson(word)
+    if (Result.isSuccess(json)) return Result.succeed(json.success)
+    if (types.includes("array") && !/^\s*[[{]/.test(word)) {
+      return Result.map(typed(word, isRaw(schema) ? schema.items : undefined, name), (item) => [item])
+    }
+  }
+  return Result.fail(`${name}: expected ${types.join(" or ")}`)
+}
+
+const matches = (value: unknown, type: string): boolean => {
+  switch (type) {
+    case "integer":
+      return Number.isInteger(value)
+    case "array":
+      return Array.isArray(value)
+    case "object":
+      return isRaw(value) && !Array.isArray(value)
+    case "null":
+      return value === null
+    default:
+      return typeof value === type
+  }
+}
+
+const assign = (target: Raw, path: ReadonlyArray<string>, value: unknown): void => {
+  const [key = "", ...rest] = path
+  if (rest.length > 0) {
+    const below = Object.hasOwn(target, key) ? target[key] : undefined
+    const member: Raw = isRaw(below) ? below : {}
+    define(target, key, member)
+    assign(member, rest, value)
+    return
+  }
+  define(target, key, value)
+}
+
+/** As `=`, but `__proto__` is a key like any other. */
+const define = (target: Raw, key: string, value: unknown): void => {
+  Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+}
+
+const word = /^([^=:]+)(:=|=)([\s\S]*)$/
+
+/** The call as the tool would have it, for people. */
+const signature = (tool: Tool): string => {
+  const required = Array.isArray(tool.inputSchema.required) ? tool.inputSchema.required : []
+  const keys = Object.entries(propertiesOf(tool.inputSchema) ?? {}).map(([key, schema]) => {
+    const text = `${key}=<${typesOf(schema).join("|") || "any"}>`
+    return required.includes(key) ? text : `[${text}]`
+  })
+  return [tool.name, ...keys].join(" ")
+}
+
+/** All that is wrong with arguments, as far as the first level of the schema tells. The rest the server knows best. */
+const problemsOf = (tool: Tool, args: Raw): ReadonlyArray<string> => {
+  const properties = propertiesOf(tool.inputSchema)
+  const { additionalProperties, required } = tool.inputSchema
+  const names = Object.keys(properties ?? {})
+  const isOpen = properties === undefined || additionalProperties === true || isRaw(additionalProperties)
+  const problems: Array<string> = []
+  for (const [key, value] of Object.entries(args)) {
+    const schema = properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined
+    if (schema === undefined) {
+      const meant = closest(key, names)
+      if (!isOpen) problems.push(`unknown argument ${key}${meant === undefined ? "" : `, did you mean ${meant}?`}`)
+      continue
+    }
+    const types = typesOf(schema)
+    if (types.length > 0 && !types.some((type) => matches(value, type))) {
+      problems.push(`${key}: expected ${types.join(" or ")}`)
+    } else if (isRaw(schema) && Array.isArray(schema.enum) && !schema.enum.includes(value)) {
+      problems.push(`${key}: expected one of ${schema.enum.join(", ")}`)
+    }
+  }
+  for (const key of Array.isArray(required) ? required : []) {
+    if (typeof key === "string" && !Object.hasOwn(args, key)) problems.push(`missing argument ${key}`)
+  }
+  return problems
+}
+
+/**
+ * Reads the words. `base` holds arguments from elsewhere, which words override. With `validate` the result is held against
+ * the schema, and everything that is wrong is reported at once.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const read = Effect.fnUntraced(function*(options: {
+  readonly tool: Tool
+  readonly words: ReadonlyArray<string>
+  readonly base: Readonly<Record<string, unknown>>
+  readonly validate: boolean
+}): Effect.fn.Return<Record<string, unknown>, UsageError, FileSystem.FileSystem> {
+  const { tool, words } = options
+  const fs = yield* FileSystem.FileSystem
+  const args: Raw = { ...options.base }
+  const problems: Array<string> = []
+  const given = new Map<string, unknown>()
+  for (const text of words) {
+    const [, name, operator, rest = ""] = word.exec(text) ?? []
+    if (name === undefined) {
+      problems.push(`cannot read ${text}, expected key=value or key:=JSON`)
+      continue
+    }
+    const path = name.split(".")
+    const schema = schemaAt(tool.inputSchema, path)
+    const literal = rest.startsWith("@@")
+      ? rest.slice(1)
+      : rest.startsWith("@") && operator === "="
+      ? yield* fs.readFileString(rest.slice(1)).pipe(
+        Effect.catch(() => {
+          problems.push(`${name}: cannot read the file ${rest.slice(1)}`)
+          return Effect.undefined
+        })
+      )
+      : rest
+    if (literal === undefined) continue
+    const value = operator === ":="
+      ? Result.mapError(decodeJson(literal), () => `${name}: expected JSON after :=`)
+      : typed(literal, schema, name)
+    if (Result.isFailure(value)) {
+      problems.push(value.failure)
+      continue
+    }
+    const before = given.get(name)
+    const isRepeated = given.has(name)
+    const wantsList = typesOf(schema).includes("array")
+    if (isRepeated && !wantsList && typesOf(schema).length > 0) {
+      problems.push(`${name}: given twice, and not a list`)
+      continue
+    }
+    const listOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : [value]
+    const next = isRepeated ? [...listOf(before), ...listOf(value.success)] : value.success
+    given.set(name, next)
+    assign(args, path, next)
+  }
+  const all = options.validate ? [...problems, ...problemsOf(tool, args)] : problems
+  const [first, ...others] = all
+  if (first === undefined) return args
+  return yield* new UsageError({ problems: [first, ...others], hint: signature(tool) })
+})

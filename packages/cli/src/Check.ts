@@ -1,0 +1,118 @@
+/**
+ * The check of one server: connect, one round trip, list the tools. Nothing is tried twice; what is shown is what was.
+ *
+ * @since 0.1.0
+ */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import type { HealthReport } from "@mcp-sessions/core/Health"
+import type { SessionInfo } from "@mcp-sessions/core/Session"
+import type { SessionError } from "@mcp-sessions/core/SessionError"
+import { Sessions } from "@mcp-sessions/core/Sessions"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { ConfiguredServer } from "./ConfigFiles.ts"
+import { envelope } from "./Failure.ts"
+
+/**
+ * What a check found. Times in milliseconds, `lastChecked` since the epoch.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Row {
+  readonly name: string
+  readonly source: string
+  readonly transport: string
+  readonly state: "healthy" | "unhealthy" | "disabled" | "auth_required" | "timed_out"
+  readonly isHealthy: boolean
+  readonly lastChecked: number | undefined
+  readonly errorCount: number
+  readonly latency: { readonly connect: number; readonly ping: number; readonly list: number } | undefined
+  readonly info: SessionInfo | undefined
+  readonly tools: number | undefined
+  readonly error: SessionError | ConfigError | undefined
+}
+
+const stateOf = (error: SessionError | ConfigError): Row["state"] => {
+  switch (error._tag === "ConfigError" ? undefined : error.reason._tag) {
+    case "AuthRequired":
+      return "auth_required"
+    case "ConnectTimeout":
+    case "RequestTimeout":
+      return "timed_out"
+    default:
+      return "unhealthy"
+  }
+}
+
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const start = yield* Clock.currentTimeMillis
+    const value = yield* effect
+    return { value, millis: (yield* Clock.currentTimeMillis) - start }
+  })
+
+/**
+ * Checks one server.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const check = Effect.fnUntraced(function*(server: ConfiguredServer): Effect.fn.Return<Row, never, Sessions> {
+  const sessions = yield* Sessions
+  const { config, name, source } = server
+  const row = (health: HealthReport): Row => ({
+    name,
+    source,
+    transport: config.transport,
+    state: "disabled",
+    isHealthy: false,
+    lastChecked: health.lastChecked,
+    errorCount: health.errorCount,
+    latency: undefined,
+    info: undefined,
+    tools: undefined,
+    error: undefined
+  })
+  const measured = Effect.gen(function*() {
+    const connect = yield* timed(sessions.get(name))
+    const session = connect.value
+    const ping = yield* timed(session.ping)
+    const list = yield* timed(session.listTools())
+    return {
+      info: yield* session.info,
+      tools: list.value.length,
+      latency: { connect: connect.millis, ping: ping.millis, list: list.millis }
+    }
+  }).pipe(Effect.scoped)
+  const health = Effect.orDie(sessions.health(name))
+  if (config.disabled) return row(yield* health)
+  return yield* Effect.matchEffect(measured, {
+    onSuccess: (found) =>
+      Effect.map(health, (health): Row => ({ ...row(health), ...found, state: "healthy", isHealthy: true })),
+    onFailure: (error) => Effect.map(health, (health): Row => ({ ...row(health), state: stateOf(error), error }))
+  })
+})
+
+/**
+ * A row as `check --json` prints it.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const toJson = (row: Row): Record<string, unknown> => ({
+  name: row.name,
+  source: row.source,
+  transport: row.transport,
+  state: row.state,
+  isHealthy: row.isHealthy,
+  lastChecked: row.lastChecked ?? null,
+  latencyMs: row.latency ?? null,
+  errorCount: row.errorCount,
+  lastError: row.error === undefined ? null : envelope(row.error),
+  protocolVersion: row.info?.protocolVersion ?? null,
+  era: row.info?.era ?? null,
+  serverInfo: row.info?.implementation ?? null,
+  tools: row.tools ?? null,
+  ...(row.info?.pid === undefined ? {} : { pid: row.info.pid })
+})

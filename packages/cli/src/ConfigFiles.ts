@@ -1,0 +1,183 @@
+/**
+ * Finds, reads and completes configuration files.
+ *
+ * A file is JSON with comments and trailing commas allowed, and holds server definitions by name under `mcpServers` or
+ * `servers`. `${NAME}` and `${NAME:-default}` in any text of a definition are replaced from the environment. Definitions of
+ * editors leave things out that are clear from the rest: a `command` means stdio and needs no `args`, a `url` means
+ * Streamable HTTP, `timeout` is the request timeout in milliseconds.
+ *
+ * @since 0.1.0
+ */
+import {
+  ConfigError,
+  type ConfigProblem,
+  ConflictingKeys,
+  InvalidDocument,
+  InvalidValue,
+  MissingVariable
+} from "@mcp-sessions/core/ConfigError"
+import * as ServerConfig from "@mcp-sessions/core/ServerConfig"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Predicate from "effect/Predicate"
+import { parse, type ParseError, printParseErrorCode } from "jsonc-parser"
+
+/**
+ * The files that are looked for in the working directory, the first that exists counts.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const fileNames: ReadonlyArray<string> = ["mcp-sessions.json", "mcp-sessions.jsonc", ".mcp.json"]
+
+/**
+ * A definition, where it stands, and how it was written there: for display, with variables not replaced.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConfiguredServer extends ServerConfig.ServerDefinition {
+  readonly source: string
+  readonly written: Readonly<Record<string, unknown>>
+}
+
+type Raw = Record<string, unknown>
+
+const isRaw = (value: unknown): value is Raw => Predicate.isObject(value)
+
+const failWith = (problems: ReadonlyArray<ConfigProblem>) => {
+  const [first, ...rest] = problems
+  return first === undefined ? Effect.void : Effect.fail(new ConfigError({ problems: [first, ...rest] }))
+}
+
+const find = Effect.fnUntraced(function*(directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  for (const name of fileNames) {
+    const exists = yield* fs.exists(path.join(directory, name)).pipe(Effect.orElseSucceed(() => false))
+    if (exists) return name
+  }
+  const expected = `one of ${fileNames.join(", ")} in ${directory}, or --config FILE`
+  return yield* new ConfigError({ problems: [new InvalidDocument({ path: [], expected })] })
+})
+
+const positionOf = (text: string, offset: number) => {
+  const before = text.slice(0, offset).split("\n")
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
+}
+
+const parseDocument = (source: string, text: string) => {
+  const errors: Array<ParseError> = []
+  const document: unknown = parse(text, errors, { allowTrailingComma: true })
+  const [error] = errors
+  if (error === undefined) return Effect.succeed(document)
+  const expected = `JSON, found ${printParseErrorCode(error.error)}`
+  const position = positionOf(text, error.offset)
+  return Effect.fail(new ConfigError({ problems: [new InvalidDocument({ source, path: [], expected, position })] }))
+}
+
+/** The definitions of a document, and the key that they stand under. */
+const serversOf = (source: string, document: unknown) => {
+  const keys = ["mcpServers", "servers"].filter((key) => isRaw(document) && document[key] !== undefined)
+  const [key, other] = keys
+  if (!isRaw(document) || key === undefined) {
+    const expected = "an object with server definitions by name under \"mcpServers\" or \"servers\""
+    return Effect.fail(new ConfigError({ problems: [new InvalidDocument({ source, path: [], expected })] }))
+  }
+  return other === undefined
+    ? Effect.succeed({ key, servers: document[key] })
+    : Effect.fail(new ConfigError({ problems: [new ConflictingKeys({ source, path: [], keys })] }))
+}
+
+const variable = /\$\{([^}]*)\}/g
+const variableForm = /^([A-Za-z_]\w*)(?::-([\s\S]*))?$/
+
+/** Replaces the variables in every text below a value. */
+const interpolate = (options: {
+  readonly value: unknown
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly place: { readonly source: string; readonly server: string; readonly path: ReadonlyArray<string | number> }
+  readonly problems: Array<ConfigProblem>
+}): unknown => {
+  const { environment, place, problems, value } = options
+  const below = (key: string | number, value: unknown) =>
+    interpolate({ ...options, value, place: { ...place, path: [...place.path, key] } })
+  if (Array.isArray(value)) return value.map((item, index) => below(index, item))
+  if (isRaw(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, below(key, item)]))
+  if (typeof value !== "string") return value
+  return value.replaceAll(variable, (_, inside: string) => {
+    const [, name, fallback] = variableForm.exec(inside) ?? []
+    if (name === undefined) {
+      problems.push(new InvalidValue({ ...place, expected: "variables as ${NAME} or ${NAME:-default}" }))
+      return ""
+    }
+    const found = environment[name] === "" && fallback !== undefined ? undefined : environment[name]
+    if (found === undefined && fallback === undefined) problems.push(new MissingVariable({ ...place, variable: name }))
+    return found ?? fallback ?? ""
+  })
+}
+
+/** Says what a definition as editors write it leaves unsaid. */
+const complete = (raw: unknown): unknown => {
+  if (!isRaw(raw)) return raw
+  const { timeout, ...entry } = raw
+  const isStdio = entry.command !== undefined
+  const isHttp = ["url", "httpUrl", "serverUrl", "baseUrl"].some((key) => entry[key] !== undefined)
+  return {
+    ...(entry.transport !== undefined || entry.type !== undefined
+      ? {}
+      : isStdio
+      ? { transport: "stdio" }
+      : isHttp
+      ? { transport: "streamable_http" }
+      : {}),
+    ...(isStdio && !Array.isArray(entry.command) && entry.args === undefined ? { args: [] } : {}),
+    ...(timeout === undefined ? {} : { requestTimeout: timeout }),
+    ...entry
+  }
+}
+
+/**
+ * Reads the definitions of a file, or of the first of {@link fileNames} in the directory. Fails with all that is wrong with
+ * the file, unset variables included.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const load = Effect.fn("ConfigFiles.load")(function*(options: {
+  readonly file: string | undefined
+  readonly directory: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+}): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, ConfigError, FileSystem.FileSystem | Path.Path> {
+  const { directory, environment } = options
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const source = options.file ?? (yield* find(directory))
+  const text = yield* fs.readFileString(path.resolve(directory, source)).pipe(
+    Effect.mapError(() =>
+      new ConfigError({ problems: [new InvalidDocument({ source, path: [], expected: "a file that can be read" })] })
+    )
+  )
+  const { key, servers } = yield* Effect.flatMap(parseDocument(source, text), (document) => serversOf(source, document))
+  if (!isRaw(servers)) return yield* Effect.as(ServerConfig.decodeServers({ servers, source, path: [key] }), [])
+
+  const problems: Array<ConfigProblem> = []
+  const ready: Raw = {}
+  for (const [server, raw] of Object.entries(servers)) {
+    const before = problems.length
+    const value = interpolate({ value: raw, environment, place: { source, server, path: [key, server] }, problems })
+    if (problems.length === before) ready[server] = complete(value)
+  }
+  const definitions = yield* ServerConfig.decodeServers({ servers: ready, source, path: [key] }).pipe(
+    Effect.catch((error) => {
+      problems.push(...error.problems)
+      return Effect.succeed([])
+    })
+  )
+  yield* failWith(problems)
+  return definitions.map((definition) => {
+    const written = servers[definition.name]
+    return { ...definition, source, written: isRaw(written) ? written : {} }
+  })
+})

@@ -1,0 +1,228 @@
+/**
+ * How failures of the command line end: exit status, what a person reads, what a program reads.
+ *
+ * | status | meaning |
+ * | --- | --- |
+ * | 1 | unexpected |
+ * | 2 | usage: bad flags, unknown server, arguments that do not fit |
+ * | 3 | authorization required |
+ * | 4 | unreachable |
+ * | 5 | the tool failed, or there is no such tool |
+ * | 10 | bad configuration |
+ * | 11 | timed out |
+ * | 12 | outcome unknown: lost after the request was sent |
+ * | 13 | `check`: a server is unhealthy |
+ * | 14 | protocol error |
+ * | 129, 130, 143 | ended by SIGHUP, SIGINT, SIGTERM |
+ *
+ * @since 0.1.0
+ */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import { jsonPath } from "@mcp-sessions/core/ConfigError"
+import type { Delivery, Reason, SessionError } from "@mcp-sessions/core/SessionError"
+import * as Schema from "effect/Schema"
+
+/**
+ * A command that cannot be carried out as given.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UsageError extends Schema.TaggedError<UsageError>("@mcp-sessions/cli/UsageError")("UsageError", {
+  problems: Schema.NonEmptyArray(Schema.String),
+  hint: Schema.optional(Schema.String)
+}) {
+  override get message(): string {
+    return this.problems.join("\n")
+  }
+}
+
+/**
+ * A tool that failed, or that does not exist.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolFailed extends Schema.TaggedError<ToolFailed>("@mcp-sessions/cli/ToolFailed")("ToolFailed", {
+  server: Schema.String,
+  tool: Schema.String,
+  kind: Schema.Literals(["ToolError", "ToolNotFound"]),
+  description: Schema.String,
+  hint: Schema.optional(Schema.String)
+}) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * At least one server that was checked is not healthy.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CheckFailed extends Schema.TaggedError<CheckFailed>("@mcp-sessions/cli/CheckFailed")("CheckFailed", {
+  servers: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `not healthy: ${this.servers.join(", ")}`
+  }
+}
+
+/**
+ * Everything that a command fails with, apart from a closed output.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Failure = UsageError | ToolFailed | CheckFailed | ConfigError | SessionError
+
+const statusOfDelivery = (delivery: Delivery): number => delivery === "Unknown" ? 12 : 4
+
+const statusOfReason = (reason: Reason): number => {
+  switch (reason._tag) {
+    case "SpawnFailed":
+    case "ConnectionRefused":
+    case "ConnectTimeout":
+    case "HttpFailed":
+      return 4
+    case "ServerExited":
+    case "TransportFailed":
+    case "TransportClosed":
+    case "ResponseLost":
+      return statusOfDelivery(reason.delivery)
+    case "AuthRequired":
+      return 3
+    case "RequestTimeout":
+      return 11
+    case "OutcomeUnknown":
+      return reason.lost._tag === "RequestTimeout" ? 11 : 12
+    default:
+      return 14
+  }
+}
+
+/**
+ * The exit status of a failure.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const exitStatus = (failure: Failure): number => {
+  switch (failure._tag) {
+    case "UsageError":
+      return 2
+    case "ToolFailed":
+      return 5
+    case "CheckFailed":
+      return 13
+    case "ConfigError":
+      return failure.problems.every(({ _tag }) => _tag === "UnknownServer" || _tag === "DisabledServer") ? 2 : 10
+    case "SessionError":
+      return statusOfReason(failure.reason)
+  }
+}
+
+const outcomes = { NotSent: "not_sent", Rejected: "failed", Answered: "failed", Unknown: "unknown" } as const
+
+const tailOf = (reason: Reason): string | undefined => {
+  if ("lost" in reason) return tailOf(reason.lost)
+  const tail = "stderrTail" in reason ? reason.stderrTail : undefined
+  return tail === "" ? undefined : tail
+}
+
+const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
+
+const hintOf = (failure: Failure): string | undefined => {
+  switch (failure._tag) {
+    case "UsageError":
+    case "ToolFailed":
+      return failure.hint
+    case "SessionError":
+      return failure.reason._tag === "OutcomeUnknown"
+        ? "find out on the server whether it ran before calling it again"
+        : failure.reason._tag === "SpawnFailed"
+        ? "check the command, and that it is installed and on PATH"
+        : undefined
+    default:
+      return undefined
+  }
+}
+
+/**
+ * One failure as data: the `error` member of what `--json` prints to stderr.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const envelope = (failure: Failure): Record<string, unknown> => {
+  const hint = hintOf(failure)
+  const common = { message: firstLine(failure.message), ...(hint === undefined ? {} : { hint }) }
+  switch (failure._tag) {
+    case "UsageError":
+      return { code: "Usage", ...common, message: failure.message, retryable: false, outcome: "not_sent" }
+    case "ToolFailed": {
+      const { kind, server, tool } = failure
+      const outcome = kind === "ToolNotFound" ? "not_sent" : "failed"
+      return { code: kind, ...common, message: failure.message, server, tool, retryable: false, outcome }
+    }
+    case "CheckFailed":
+      return { code: "Unhealthy", ...common, servers: failure.servers, retryable: true, outcome: "failed" }
+    case "ConfigError": {
+      const problems = failure.problems.map((problem) => ({
+        code: problem._tag,
+        message: problem.description,
+        ...(problem.source === undefined ? {} : { source: problem.source }),
+        ...(problem.server === undefined ? {} : { server: problem.server }),
+        path: jsonPath(problem.path)
+      }))
+      const code = problems.length === 1 ? problems[0]?.code : "ConfigError"
+      return { code, message: failure.message, problems, retryable: false, outcome: "not_sent" }
+    }
+    case "SessionError": {
+      const { reason, server } = failure
+      const stderrTail = tailOf(reason)
+      return {
+        code: reason._tag,
+        ...common,
+        server,
+        ...(reason._tag === "OutcomeUnknown" ? { tool: reason.tool, cause: reason.lost._tag } : {}),
+        retryable: reason.isRetryable,
+        outcome: outcomes[reason.delivery],
+        ...(stderrTail === undefined ? {} : { stderrTail })
+      }
+    }
+  }
+}
+
+/**
+ * One failure as lines for a person.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const lines = (failure: Failure): ReadonlyArray<string> => {
+  const hint = hintOf(failure)
+  const tried = hint === undefined ? [] : [`  try: ${hint}`]
+  switch (failure._tag) {
+    case "UsageError":
+      return [...failure.problems.map((problem) => `error[Usage]: ${problem}`), ...tried]
+    case "ToolFailed":
+      return [`error[${failure.kind}] ${failure.server}/${failure.tool}: ${failure.description}`, ...tried]
+    case "CheckFailed":
+      return [`error[Unhealthy]: ${failure.message}`]
+    case "ConfigError":
+      return failure.problems.flatMap(({ _tag, description, path, server, source }) => [
+        `error[${_tag}]${server === undefined ? "" : ` ${server}`}: ${description}`,
+        ...(source === undefined ? [] : [`  from ${source}${path.length === 0 ? "" : ` at ${jsonPath(path)}`}`])
+      ])
+    case "SessionError": {
+      const tail = tailOf(failure.reason)?.split("\n") ?? []
+      return [
+        `error[${failure.reason._tag}] ${firstLine(failure.message)}`,
+        ...tail.map((line) => `  | ${line}`),
+        ...tried
+      ]
+    }
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * What somebody may have meant.
+ *
+ * @since 0.1.0
+ */
+
+/** Number of insertions, deletions and replacements that lead from one text to the other. */
+const distance = (from: string, to: string): number => {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[to.length] ?? 0
+}
+
+/**
+ * The name nearest to the one given, if any is near.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const closest = (
+  ...[given, names]: readonly [given: string, names: ReadonlyArray<string>]
+): string | undefined =>
+  names
+    .map((name) => ({ name, distance: distance(given.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ distance, name }) => {
+      const length = Math.min(given.length, name.length)
+      return length > 2 && distance <= Math.max(1, length / 3)
+    })
+    .toSorted((a, b) => a.distance - b.distance)[0]?.name

@@ -1,0 +1,31 @@
+/**
+ * Text in columns.
+ *
+ * @since 0.1.0
+ */
+import { stripVTControlCharacters } from "./internal/text.ts"
+
+/**
+ * Pads cells so that they stand below one another. Colours take no width.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const width = (cell: string) => stripVTControlCharacters(cell).length
+  const widths = rows.reduce<ReadonlyArray<number>>(
+    (widths, row) => row.map((cell, index) => Math.max(widths[index] ?? 0, width(cell))),
+    []
+  )
+  return rows.map((row) =>
+    row.map((cell, index) => cell + " ".repeat((widths[index] ?? 0) - width(cell))).join("  ").trimEnd()
+  )
+}
+
+/**
+ * A time in milliseconds, as people read it.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const seconds = (millis: number): string => `${(millis / 1000).toFixed(2)}s`

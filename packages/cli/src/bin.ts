@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+import process from "node:process"
+import { version } from "./Version.ts"
+
+// The one answer that should not have to wait for the rest to load.
+if (process.argv.length === 3 && process.argv[2] === "--version") {
+  process.stdout.write(`${version}\n`)
+} else {
+  const [{ run }, { runMain }] = await Promise.all([import("./Cli.ts"), import("./internal/runMain.ts")])
+  runMain(run(process.argv.slice(2)))
+}

@@ -1,0 +1,136 @@
+/**
+ * `call`: calls one tool.
+ */
+import type { CallToolResult } from "@mcp-sessions/core/Mcp"
+import { ConnectTimeout, RequestTimeout, SessionError } from "@mcp-sessions/core/SessionError"
+import { Sessions } from "@mcp-sessions/core/Sessions"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Arguments from "../Arguments.ts"
+import { ToolFailed, UsageError } from "../Failure.ts"
+import * as process from "../internal/process.ts"
+import { toJson } from "../internal/text.ts"
+import { Output } from "../Output.ts"
+import { configured, retryAloud, root, timeout, withSessions } from "./root.ts"
+import { split } from "./target.ts"
+import { findTool } from "./tools.ts"
+
+const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
+
+/** `--args`: JSON, the contents of a file, or what comes in on standard input. */
+const baseOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
+  if (Option.isNone(text)) return {}
+  const fs = yield* FileSystem.FileSystem
+  const source = text.value
+  const json = source === "-"
+    ? yield* Effect.promise(process.readInput)
+    : source.startsWith("@")
+    ? yield* fs.readFileString(source.slice(1)).pipe(
+      Effect.mapError(() => new UsageError({ problems: [`--args: cannot read the file ${source.slice(1)}`] }))
+    )
+    : source
+  const decoded = decodeJson(json)
+  if (Result.isFailure(decoded) || !Predicate.isObject(decoded.success) || Array.isArray(decoded.success)) {
+    return yield* new UsageError({ problems: ["--args: expected a JSON object"] })
+  }
+  return decoded.success as Record<string, unknown>
+})
+
+/** What a result says, for people. */
+const textOf = (result: CallToolResult): string => {
+  const blocks = result.content.map((block) => {
+    switch (block.type) {
+      case "text":
+        return block.text
+      case "image":
+      case "audio":
+        return `[${block.type} ${block.mimeType}, ${Math.floor(block.data.length * 3 / 4)} bytes]`
+      case "resource":
+        return "text" in block.resource ? block.resource.text : `[resource ${block.resource.uri}]`
+      case "resource_link":
+        return `[resource ${block.uri}]`
+    }
+  })
+  return blocks.length === 0 && result.structuredContent !== undefined
+    ? toJson(result.structuredContent, 2)
+    : blocks.join("\n")
+}
+
+export const call = Command.make("call", {
+  target: Argument.String("server/tool").pipe(Argument.withDescription("The tool to call")),
+  words: Argument.String("argument").pipe(
+    Argument.withDescription("key=value, key:=JSON or key=@file; dots lead into objects, repetition makes lists"),
+    Argument.variadic()
+  ),
+  args: Flag.String("args").pipe(
+    Flag.withDescription("Arguments as JSON, @file, or - for standard input; words override them"),
+    Flag.optional
+  ),
+  validate: Flag.Boolean("validate").pipe(
+    Flag.withDescription(
+      "Hold the arguments against the tool's schema before sending (--no-validate: leave it to the server)"
+    ),
+    Flag.withDefault(true)
+  ),
+  timeout: timeout("How long connecting and calling may take together")
+}, ({ args, target, timeout, validate, words }) =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { json } = yield* root
+    const all = yield* configured
+    const { server, tool } = yield* split(target, all)
+    if (tool === undefined || tool === "") {
+      return yield* new UsageError({
+        problems: [`which tool of ${server}? expected ${server}/<tool>`],
+        hint: `mcp-sessions tools ${server}`
+      })
+    }
+    const base = yield* baseOf(args)
+    const servers = all.filter(({ name }) => name === server)
+    let connected = false
+
+    yield* output.progress(`connecting to ${server} …`)
+    const result = yield* Effect.gen(function*() {
+      const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
+      connected = true
+      yield* output.progress(`calling ${target} …`)
+      const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
+      const values = yield* Arguments.read({ tool: definition, words, base, validate })
+      return yield* session.callTool(tool, values)
+    }).pipe(
+      Effect.scoped,
+      Effect.timeoutOrElse({
+        // A little later than the limits of the single steps, which know more about what they waited for.
+        duration: Duration.sum(timeout, Duration.millis(100)),
+        orElse: () => {
+          const millis = Duration.toMillis(timeout)
+          const reason = connected
+            ? new RequestTimeout({ method: "tools/call", timeout: millis })
+            : new ConnectTimeout({ timeout: millis })
+          return Effect.fail(new SessionError({ server, reason }))
+        }
+      }),
+      withSessions({ servers, limit: timeout, retry: yield* retryAloud }),
+      Effect.ensuring(output.progress(""))
+    )
+    const text = output.peer(textOf(result))
+    if (json) yield* output.answerJson(result)
+    else if (result.isError !== true && text !== "") yield* output.answer(text)
+    if (result.isError === true) {
+      return yield* new ToolFailed({ server, tool, kind: "ToolError", description: textOf(result) })
+    }
+  })).pipe(
+    Command.withDescription("Call a tool and print what it answers"),
+    Command.withExamples([
+      { command: "mcp-sessions call files/read_text_file path=README.md", description: "Arguments by name" },
+      { command: "mcp-sessions call db/query --args @query.json --json", description: "From a file, for a program" }
+    ])
+  )

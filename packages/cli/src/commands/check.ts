@@ -1,0 +1,44 @@
+/**
+ * `check`: connects to servers, makes a round trip and lists the tools, all at once.
+ */
+import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { toJson } from "../Check.ts"
+import * as CheckTable from "../CheckTable.ts"
+import { CheckFailed } from "../Failure.ts"
+import { Output } from "../Output.ts"
+import { configured, root, select, timeout, withSessions } from "./root.ts"
+
+export const check = Command.make("check", {
+  servers: Argument.String("server").pipe(
+    Argument.withDescription("Servers to check (default: all that are not disabled)"),
+    Argument.variadic()
+  ),
+  allow: Flag.String("allow").pipe(
+    Flag.withDescription("A server that may be unhealthy; can be repeated"),
+    Flag.atLeast(0)
+  ),
+  timeout: timeout("How long each server may take")
+}, ({ allow, servers: names, timeout }) =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { json } = yield* root
+    const servers = yield* Effect.flatMap(configured, (all) => select(all, names))
+    const rows = yield* CheckTable.run({ servers, show: !json }).pipe(
+      withSessions({ servers, limit: timeout, retry: RetryPolicy.never })
+    )
+    if (json) {
+      yield* output.answerJson({ schema: "mcp-sessions/1", servers: rows.map(toJson) })
+    }
+    const unhealthy = rows.filter(({ isHealthy, name }) => !isHealthy && !allow.includes(name))
+    if (unhealthy.length > 0) return yield* new CheckFailed({ servers: unhealthy.map(({ name }) => name) })
+  })).pipe(
+    Command.withDescription("Connect to servers, ping them and list their tools, all at once"),
+    Command.withExamples([
+      { command: "mcp-sessions check", description: "Check all servers" },
+      { command: "mcp-sessions check files --timeout 5s --json", description: "Check one, for a program" }
+    ])
+  )

@@ -1,0 +1,43 @@
+/**
+ * `servers`: what is configured, and where. Connects nothing.
+ */
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import type { ConfiguredServer } from "../ConfigFiles.ts"
+import { Output } from "../Output.ts"
+import { columns } from "../Table.ts"
+import { configured, root } from "./root.ts"
+
+/** What a definition leads to, as it was written: with the names of variables, not with their values. */
+const targetOf = ({ config, written }: ConfiguredServer): string => {
+  if (config.transport !== "stdio") {
+    const url = ["url", "httpUrl", "serverUrl", "baseUrl"].map((key) => written[key]).find((value) =>
+      value !== undefined
+    )
+    return String(url ?? "").split(/[?#]/, 1)[0] ?? ""
+  }
+  return [written.command, written.args].flat().filter((part) => typeof part === "string").join(" ")
+}
+
+export const servers = Command.make("servers", {}, () =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { json } = yield* root
+    const all = yield* configured
+    const rows = all.map((server) => ({
+      name: server.name,
+      transport: server.config.transport,
+      target: targetOf(server),
+      source: server.source,
+      disabled: server.config.disabled
+    }))
+    if (json) return yield* output.answerJson({ schema: "mcp-sessions/1", servers: rows })
+    if (rows.length === 0) return yield* output.note("no servers are configured")
+    const cells = rows.map(({ disabled, name, source, target, transport }) => [
+      disabled ? output.style("dim", name) : output.style("bold", name),
+      transport,
+      output.peer(target),
+      output.style("dim", disabled ? `${source} (disabled)` : source)
+    ])
+    yield* Effect.forEach(columns(cells), output.answer, { discard: true })
+  })).pipe(Command.withDescription("List the configured servers and where each comes from, without connecting"))

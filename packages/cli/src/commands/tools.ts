@@ -1,0 +1,145 @@
+/**
+ * `tools`: what servers offer.
+ */
+import type { Tool } from "@mcp-sessions/core/Mcp"
+import { Sessions } from "@mcp-sessions/core/Sessions"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { envelope, lines, ToolFailed, UsageError } from "../Failure.ts"
+import { toJson } from "../internal/text.ts"
+import { Output } from "../Output.ts"
+import { closest } from "../Suggestion.ts"
+import { columns } from "../Table.ts"
+import { configured, retryAloud, root, timeout, withSessions } from "./root.ts"
+import { split } from "./target.ts"
+
+/** The tool of a name, or what to say where there is none. */
+export const findTool = (options: {
+  readonly tools: ReadonlyArray<Tool>
+  readonly server: string
+  readonly tool: string
+}): Effect.Effect<Tool, ToolFailed> => {
+  const { server, tool, tools } = options
+  const found = tools.find(({ name }) => name === tool)
+  if (found !== undefined) return Effect.succeed(found)
+  const meant = closest(tool, tools.map(({ name }) => name))
+  return Effect.fail(
+    new ToolFailed({
+      server,
+      tool,
+      kind: "ToolNotFound",
+      description: `${server} has no tool ${tool}`,
+      hint: meant === undefined ? `mcp-sessions tools ${server}` : `did you mean ${server}/${meant}?`
+    })
+  )
+}
+
+const describe = Effect.fnUntraced(function*(tool: Tool, schema: boolean) {
+  const output = yield* Output
+  yield* output.answer(output.style("bold", output.peer(tool.name)))
+  if (tool.description !== undefined) yield* output.answer(output.peer(tool.description))
+  if (schema) yield* output.answer(output.peer(toJson(tool.inputSchema, 2)))
+})
+
+export const tools = Command.make("tools", {
+  target: Argument.String("server[/tool]").pipe(
+    Argument.withDescription("A server, or one tool of it (default: all servers)"),
+    Argument.optional
+  ),
+  grep: Flag.String("grep").pipe(
+    Flag.withDescription("Only tools whose name or description contains this"),
+    Flag.optional
+  ),
+  schema: Flag.Boolean("schema").pipe(
+    Flag.withDescription("Show the schema of the input too"),
+    Flag.withDefault(false)
+  ),
+  timeout: timeout("How long each server may take")
+}, ({ grep, schema, target, timeout }) =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { json } = yield* root
+    const all = yield* configured
+    const { server, tool } = Option.isNone(target)
+      ? { server: undefined, tool: undefined }
+      : yield* split(target.value, all)
+    const servers = all.filter(({ config, name }) => server === undefined ? !config.disabled : name === server)
+    const pattern = Option.map(grep, (text) => text.toLowerCase())
+    const matches = ({ description = "", name }: Tool) =>
+      Option.isNone(pattern) || `${name} ${description}`.toLowerCase().includes(pattern.value)
+
+    yield* output.progress(`connecting to ${servers.map(({ name }) => name).join(", ")} …`)
+    const found = yield* Effect.forEach(servers, ({ name }) =>
+      Effect.flatMap(Sessions, (sessions) =>
+        sessions.use(name, (session) => session.listTools())).pipe(
+          Effect.result,
+          Effect.map((result) => ({ name, result }))
+        ), { concurrency: "unbounded" }).pipe(
+        withSessions({ servers, limit: timeout, retry: yield* retryAloud }),
+        Effect.ensuring(output.progress(""))
+      )
+
+    const [only] = found
+    if (server !== undefined && only !== undefined) {
+      const offered = yield* Effect.fromResult(only.result)
+      if (tool !== undefined) {
+        const one = yield* findTool({ tools: offered, server, tool })
+        return yield* json ? output.answerJson(one) : describe(one, true)
+      }
+      if (json) {
+        return yield* output.answerJson(offered.filter(matches))
+      }
+    } else if (json) {
+      const servers = found.map(({ name, result }) => ({
+        name,
+        ...(Result.isSuccess(result)
+          ? { tools: result.success.filter(matches) }
+          : { error: envelope(result.failure) })
+      }))
+      yield* output.answerJson({ schema: "mcp-sessions/1", servers })
+    }
+    for (const { name, result } of json ? [] : found) {
+      if (Result.isFailure(result)) {
+        continue
+      }
+      const shown = result.success.filter(matches)
+      if (server === undefined) {
+        yield* output.answer(output.style("underline", name))
+      }
+      if (schema) {
+        yield* Effect.forEach(shown, (tool) =>
+          describe(tool, true), { discard: true })
+      } else {
+        const cells = shown.map((tool) => [
+          output.style("bold", output.peer(tool.name)),
+          output.style("dim", output.peer(tool.description?.split("\n", 1)[0] ?? "").slice(0, 100))
+        ])
+        yield* Effect.forEach(columns(cells), output.answer, { discard: true })
+      }
+    }
+    // Those that failed are told after those that did not, and the first of them decides about the exit status.
+    const failures = found.flatMap(({ result }) =>
+      Result.isFailure(result) ? [result.failure] : []
+    )
+    const [first, ...rest] = failures
+    if (!json) {
+      yield* Effect.forEach(rest.flatMap(lines), (line) => output.note(output.styleNote("red", line)), {
+        discard: true
+      })
+    }
+    if (first !== undefined) return yield* first
+    if (servers.length === 0) return yield* new UsageError({ problems: ["no servers are configured"] })
+  })).pipe(
+    Command.withDescription("List the tools of servers"),
+    Command.withExamples([
+      {
+        command: "mcp-sessions tools files --grep read",
+        description: "Tools of one server that have to do with reading"
+      },
+      { command: "mcp-sessions tools files/read_text_file", description: "One tool, with its schema" }
+    ])
+  )

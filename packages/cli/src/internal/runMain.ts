@@ -1,0 +1,37 @@
+/**
+ * Runs the command line as the main program of the process.
+ *
+ * The first SIGINT, SIGTERM or SIGHUP interrupts it, which cancels what is under way and closes every connection; the exit
+ * status is then 128 and the number of the signal. A second one ends the process at once, and its children with it.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { constants } from "node:os"
+import process from "node:process"
+
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+
+/** `effect` does its own reporting and succeeds with the exit status. What it dies of is reported here. */
+export const runMain = (effect: Effect.Effect<number>): void => {
+  let status: number | undefined
+  const fiber = Effect.runFork(effect)
+  const keepAlive = setInterval(() => {}, 2 ** 30)
+  for (const signal of signals) {
+    process.on(signal, () => {
+      const code = 128 + constants.signals[signal]
+      if (status !== undefined) process.exit(code)
+      status = code
+      fiber.interruptUnsafe()
+    })
+  }
+  fiber.addObserver((exit) => {
+    clearInterval(keepAlive)
+    if (Exit.isSuccess(exit)) process.exit(status ?? exit.value)
+    if (!Cause.hasInterruptsOnly(exit.cause)) {
+      process.stderr.write(`error[Unexpected]: ${Cause.pretty(exit.cause)}\n`)
+      process.exit(status ?? 1)
+    }
+    process.exit(status ?? 130)
+  })
+}

@@ -1,0 +1,63 @@
+/**
+ * Port: what one live MCP peer offers.
+ *
+ * A connection is one channel to one server, from the moment that the channel is open to the moment that it is not. It
+ * never reconnects, retries or times out; those are decisions, and decisions are made above it.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type { Implementation, ServerCapabilities } from "./Mcp.ts"
+import type { TransportKind } from "./ServerConfig.ts"
+import type { Reason } from "./SessionError.ts"
+
+/**
+ * The two ways in which MCP peers meet: `legacy` (revisions 2024-11-05 to 2025-11-25: an `initialize` handshake) and
+ * `modern` (2026-07-28: `server/discover`, no session).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Era = "legacy" | "modern"
+
+/**
+ * What the handshake told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectionInfo {
+  readonly era: Era
+  /** The negotiated protocol revision, such as `2025-11-25`. */
+  readonly protocolVersion: string
+  /** The name that the server gives itself; modern servers may give none. */
+  readonly implementation: Implementation | undefined
+  readonly capabilities: ServerCapabilities
+  readonly instructions: string | undefined
+  /** The process of a stdio server, which is also the id of its process group. */
+  readonly pid: number | undefined
+}
+
+/**
+ * One live MCP peer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Connection {
+  readonly kind: TransportKind | "memory"
+  /**
+   * The handshake, run once. It succeeds only after a round trip on this very connection. Interrupting it leaves the
+   * connection unusable.
+   */
+  readonly initialize: Effect.Effect<ConnectionInfo, Reason>
+  /** Sends a request and waits for its result. Interruption tells the server in the way of the era. */
+  readonly request: (options: {
+    readonly method: string
+    readonly params: Record<string, unknown> | undefined
+  }) => Effect.Effect<unknown, Reason>
+  /** Completes when the channel is gone, with the reason. Never, as long as it is there. */
+  readonly closed: Effect.Effect<Reason>
+  /** The latest of what a stdio server wrote to stderr, secrets removed; `undefined` where there is no such thing. */
+  readonly stderrTail: () => string | undefined
+}

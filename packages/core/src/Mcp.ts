@@ -1,0 +1,84 @@
+/**
+ * The protocol's own vocabulary, as types.
+ *
+ * This is the only module of the package that names the MCP SDK, and it names it as types alone: nothing of the SDK is
+ * loaded at run time. Shapes are those of the Model Context Protocol schema, 2024-11-05 to 2026-07-28.
+ *
+ * @since 0.1.0
+ */
+import type {
+  CallToolResult as SdkCallToolResult,
+  GetPromptResult as SdkGetPromptResult,
+  Implementation as SdkImplementation,
+  Prompt as SdkPrompt,
+  ReadResourceResult as SdkReadResourceResult,
+  Resource as SdkResource,
+  ServerCapabilities as SdkServerCapabilities,
+  Tool as SdkTool
+} from "@modelcontextprotocol/client"
+
+/**
+ * A tool as a server lists it: name, JSON Schema of its input, optional output schema and annotations.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/server/tools
+ * @category models
+ * @since 0.1.0
+ */
+export type Tool = SdkTool
+
+/**
+ * What a tool answered. `isError: true` is an answer too: the tool ran and says that it failed.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/server/tools#error-handling
+ * @category models
+ * @since 0.1.0
+ */
+export type CallToolResult = SdkCallToolResult
+
+/**
+ * A resource as a server lists it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Resource = SdkResource
+
+/**
+ * The contents of a resource.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ReadResourceResult = SdkReadResourceResult
+
+/**
+ * A prompt as a server lists it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Prompt = SdkPrompt
+
+/**
+ * The messages that a prompt expands to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type GetPromptResult = SdkGetPromptResult
+
+/**
+ * The name and version that a peer gives itself. Self-reported, hence no proof of identity.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Implementation = SdkImplementation
+
+/**
+ * What a server says that it offers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ServerCapabilities = SdkServerCapabilities

@@ -1,0 +1,184 @@
+/**
+ * The same sessions for plain TypeScript: promises, `await using`, `AbortSignal`.
+ *
+ * Rejections carry the typed errors of the Effect API: `ConfigError`, and `SessionError` with its `reason`. An aborted
+ * signal cancels the request on the server too, and rejects with the signal's reason.
+ *
+ * **Example** (Calling a tool)
+ *
+ * ```ts import.meta.vitest
+ * import { McpSessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ *
+ * await using sessions = McpSessions.make({
+ *   transports: Transports.layer,
+ *   servers: {
+ *     everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] }
+ *   }
+ * })
+ * const result = await sessions.callTool("everything", "echo", { message: "hi" })
+ * result.content // => [{ type: "text", text: "Echo: hi" }]
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Scope from "effect/Scope"
+import type { ConfigError } from "./ConfigError.ts"
+import type { HealthReport } from "./Health.ts"
+import type { CallToolResult, GetPromptResult, Prompt, ReadResourceResult, Resource, Tool } from "./Mcp.ts"
+import type { RetryPolicy } from "./RetryPolicy.ts"
+import type { ServerConfigInput } from "./ServerConfig.ts"
+import type * as Session from "./Session.ts"
+import { SessionClosed, SessionError } from "./SessionError.ts"
+import * as Sessions from "./Sessions.ts"
+import type { Transports } from "./Transport.ts"
+
+/**
+ * The part of the platform's `AbortSignal` that is needed here; any `AbortSignal` is one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Signal {
+  readonly aborted: boolean
+  readonly reason: unknown
+  readonly addEventListener: (type: "abort", listener: () => void) => void
+  readonly removeEventListener: (type: "abort", listener: () => void) => void
+}
+
+/**
+ * Lets a caller give up. Aborting the signal cancels the operation, on the server too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SignalOptions {
+  readonly signal?: Signal | undefined
+}
+
+/**
+ * A {@link Session.Session} in promises. Disposing of it gives it back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface McpSession extends AsyncDisposable {
+  readonly server: string
+  readonly info: (options?: SignalOptions) => Promise<Session.SessionInfo>
+  readonly initialize: (options?: SignalOptions) => Promise<Session.SessionInfo>
+  readonly listTools: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Tool>>
+  readonly callTool: (
+    tool: string,
+    args?: Record<string, unknown>,
+    options?: Session.CallToolOptions & SignalOptions
+  ) => Promise<CallToolResult>
+  readonly listResources: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Resource>>
+  readonly readResource: (
+    uri: string,
+    options?: Session.RequestOptions & SignalOptions
+  ) => Promise<ReadResourceResult>
+  readonly listPrompts: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Prompt>>
+  readonly getPrompt: (
+    prompt: string,
+    args?: Record<string, string>,
+    options?: Session.RequestOptions & SignalOptions
+  ) => Promise<GetPromptResult>
+  readonly ping: (options?: SignalOptions) => Promise<void>
+}
+
+/**
+ * {@link Sessions.Sessions} in promises. Disposing of it releases every connection, process and server-side session.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface McpSessions extends AsyncDisposable {
+  /** Takes a session until it is disposed of. */
+  readonly get: (server: string, options?: Sessions.GetOptions & SignalOptions) => Promise<McpSession>
+  readonly callTool: (
+    server: string,
+    tool: string,
+    args?: Record<string, unknown>,
+    options?: Session.CallToolOptions & Sessions.OwnerOptions & SignalOptions
+  ) => Promise<CallToolResult>
+  readonly health: (server: string) => Promise<HealthReport>
+}
+
+/**
+ * Makes sessions of named servers. Nothing is connected, nor the configuration looked at, before the first use.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: {
+  readonly servers: Readonly<Record<string, ServerConfigInput>>
+  readonly transports: Layer.Layer<Transports>
+  readonly retry?: RetryPolicy | undefined
+}): McpSessions => {
+  const runtime = ManagedRuntime.make(Sessions.layer(options).pipe(Layer.provide(options.transports)))
+  let disposed = false
+
+  const run = <A>(
+    effect: Effect.Effect<A, SessionError | ConfigError, Sessions.Sessions>,
+    server: string,
+    options: SignalOptions | undefined
+  ): Promise<A> => {
+    const signal = options?.signal
+    const started = disposed
+      ? Effect.runPromise(Effect.fail(new SessionError({ server, reason: new SessionClosed() })))
+      : runtime.runPromise(effect, { signal })
+    return started.catch((error: unknown) => {
+      throw signal?.aborted === true ? signal.reason : error
+    })
+  }
+
+  const facade = (session: Session.Session, scope: Scope.Closeable): McpSession => {
+    const { server } = session
+    return {
+      server,
+      info: (options) => run(session.info, server, options),
+      initialize: (options) => run(session.initialize, server, options),
+      listTools: (options) => run(session.listTools(options), server, options),
+      callTool: (tool, args, options) => run(session.callTool(tool, args, options), server, options),
+      listResources: (options) => run(session.listResources(options), server, options),
+      readResource: (uri, options) => run(session.readResource(uri, options), server, options),
+      listPrompts: (options) => run(session.listPrompts(options), server, options),
+      getPrompt: (prompt, args, options) => run(session.getPrompt(prompt, args, options), server, options),
+      ping: (options) => run(session.ping, server, options),
+      [Symbol.asyncDispose]: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    }
+  }
+
+  return {
+    get: (server, options) =>
+      run(
+        Effect.gen(function*() {
+          const sessions = yield* Sessions.Sessions
+          const scope = yield* Scope.make()
+          const session = yield* sessions.get(server, options).pipe(
+            Scope.provide(scope),
+            Effect.onError(() => Scope.close(scope, Exit.void))
+          )
+          return facade(session, scope)
+        }),
+        server,
+        options
+      ),
+    callTool: (server, tool, args, options) =>
+      run(
+        Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool(server, tool, args, options)),
+        server,
+        options
+      ),
+    health: (server) =>
+      run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.health(server)), server, undefined),
+    [Symbol.asyncDispose]: () => {
+      disposed = true
+      return runtime.dispose()
+    }
+  }
+}

@@ -1,0 +1,625 @@
+/**
+ * The one error of session operations: a {@link SessionError} names the server and carries a `reason` from a closed union.
+ *
+ * A reason answers four questions without anyone reading its text: may trying again help (`isRetryable`), did the request
+ * run (`delivery`), is the connection gone (`losesConnection`), and what does it say of the server (`health`).
+ *
+ * **Gotchas**
+ *
+ * A tool that answers `isError: true` is no failure: the result is returned. An unknown tool is a `ProtocolFailed`.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * How far a failed request got.
+ *
+ * - `NotSent`: it never left. Sending it again cannot run it twice.
+ * - `Rejected`: the server refused it before running it. The same holds.
+ * - `Unknown`: it left and no answer came. It may have run.
+ * - `Answered`: the server answered. It has run as far as it ever will.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Delivery = "NotSent" | "Rejected" | "Unknown" | "Answered"
+
+/**
+ * Schema of {@link Delivery}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Delivery = Schema.Literals(["NotSent", "Rejected", "Unknown", "Answered"])
+
+/**
+ * What a failure says of the server: it answered (`alive`), its channel failed (`failed`), or it was never asked
+ * (`untouched`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HealthSign = "alive" | "failed" | "untouched"
+
+interface Traits {
+  readonly delivery: Delivery
+  readonly isRetryable: boolean
+  readonly losesConnection: boolean
+  readonly health: HealthSign
+}
+
+const cause = Schema.optional(Schema.Defect())
+const stderrTail = Schema.optional(Schema.String)
+
+const withTail = (text: string, tail: string | undefined): string =>
+  tail === undefined || tail === "" ? text : `${text}\n${tail.trimEnd()}`
+
+/**
+ * The process of a stdio server could not be started. `code` is the system's error code, such as `ENOENT`. `cwd` is there
+ * if the working directory is what does not exist.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class SpawnFailed extends Schema.TaggedError<SpawnFailed>("@mcp-sessions/core/SpawnFailed")("SpawnFailed", {
+  command: Schema.String,
+  code: Schema.String,
+  cwd: Schema.optional(Schema.String),
+  cause
+}) implements Traits {
+  readonly delivery = "NotSent"
+  readonly losesConnection = true
+  readonly health = "failed"
+  /** A system short of processes or descriptors may have some again soon; a command that is not there stays away. */
+  get isRetryable(): boolean {
+    return ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"].includes(this.code)
+  }
+  override get message(): string {
+    const where = this.cwd === undefined ? "" : ` in ${JSON.stringify(this.cwd)}, which is no directory`
+    return `cannot start ${JSON.stringify(this.command)}${where} (${this.code})`
+  }
+}
+
+/**
+ * The process of a stdio server ended on its own, with the tail of what it wrote to stderr.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ServerExited extends Schema.TaggedError<ServerExited>("@mcp-sessions/core/ServerExited")("ServerExited", {
+  exitCode: Schema.NullOr(Schema.Finite),
+  signal: Schema.NullOr(Schema.String),
+  stderrTail,
+  delivery: Delivery
+}) implements Traits {
+  readonly losesConnection = true
+  readonly health = "failed"
+  /** A server that exits before it is ready does so again; one that exits under a request may have been unlucky. */
+  get isRetryable(): boolean {
+    return this.delivery === "Unknown"
+  }
+  override get message(): string {
+    const how = this.signal === null ? `with code ${this.exitCode ?? "unknown"}` : `on ${this.signal}`
+    return withTail(`the server exited ${how}`, this.stderrTail)
+  }
+}
+
+/**
+ * No connection could be made: refused, host not found, network unreachable. `code` is the system's error code.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ConnectionRefused
+  extends Schema.TaggedError<ConnectionRefused>("@mcp-sessions/core/ConnectionRefused")("ConnectionRefused", {
+    address: Schema.String,
+    code: Schema.String,
+    cause
+  })
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = true
+  readonly losesConnection = false
+  readonly health = "failed"
+  override get message(): string {
+    return `cannot reach ${this.address} (${this.code})`
+  }
+}
+
+/**
+ * The server was not ready for requests by the connect deadline. `timeout` in milliseconds.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ConnectTimeout
+  extends Schema.TaggedError<ConnectTimeout>("@mcp-sessions/core/ConnectTimeout")("ConnectTimeout", {
+    timeout: Schema.Finite,
+    stderrTail
+  })
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = true
+  readonly losesConnection = true
+  readonly health = "failed"
+  override get message(): string {
+    return withTail(`not connected within ${this.timeout} ms`, this.stderrTail)
+  }
+}
+
+/**
+ * The channel failed under a request or a connect: reset, broken, unreadable. `code` is the system's error code if any.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class TransportFailed
+  extends Schema.TaggedError<TransportFailed>("@mcp-sessions/core/TransportFailed")("TransportFailed", {
+    description: Schema.String,
+    code: Schema.optional(Schema.String),
+    delivery: Delivery,
+    cause
+  })
+  implements Traits
+{
+  readonly isRetryable = true
+  readonly losesConnection = false
+  readonly health = "failed"
+  override get message(): string {
+    return this.code === undefined ? this.description : `${this.description} (${this.code})`
+  }
+}
+
+/**
+ * The peer closed the channel, or a request met a channel that was closed already.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class TransportClosed
+  extends Schema.TaggedError<TransportClosed>("@mcp-sessions/core/TransportClosed")("TransportClosed", {
+    delivery: Delivery
+  })
+  implements Traits
+{
+  readonly isRetryable = true
+  readonly losesConnection = true
+  readonly health = "failed"
+  override get message(): string {
+    return "the connection was closed"
+  }
+}
+
+/**
+ * The stream that was to carry the answer ended without it.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ResponseLost extends Schema.TaggedError<ResponseLost>("@mcp-sessions/core/ResponseLost")("ResponseLost", {
+  method: Schema.String
+}) implements Traits {
+  readonly delivery = "Unknown"
+  readonly isRetryable = true
+  readonly losesConnection = false
+  readonly health = "failed"
+  override get message(): string {
+    return `the response stream of ${this.method} ended without the response`
+  }
+}
+
+/**
+ * The server's HTTP side refused a request. `retryAfter` is the header of that name, verbatim.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class HttpFailed extends Schema.TaggedError<HttpFailed>("@mcp-sessions/core/HttpFailed")("HttpFailed", {
+  status: Schema.Finite,
+  retryAfter: Schema.optional(Schema.String)
+}) implements Traits {
+  readonly losesConnection = false
+  /** 5xx other than 503 may come from a server, or a proxy in front of one, that did run the request. */
+  get delivery(): Delivery {
+    return this.status >= 500 && this.status !== 503 ? "Unknown" : "Rejected"
+  }
+  get isRetryable(): boolean {
+    return this.status === 429 || this.status >= 500
+  }
+  get health(): HealthSign {
+    return this.status >= 500 ? "failed" : "alive"
+  }
+  override get message(): string {
+    return `the server answered HTTP ${this.status}`
+  }
+}
+
+/**
+ * The server no longer knows the session. A new one is initialized at once and the request sent again, so this surfaces
+ * only when the new session is lost too.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
+ * @category reasons
+ * @since 0.1.0
+ */
+export class SessionExpired
+  extends Schema.TaggedError<SessionExpired>("@mcp-sessions/core/SessionExpired")("SessionExpired", {
+    status: Schema.Finite
+  })
+  implements Traits
+{
+  readonly delivery = "Rejected"
+  readonly isRetryable = false
+  readonly losesConnection = true
+  readonly health = "alive"
+  override get message(): string {
+    return `the server does not know the session any more (HTTP ${this.status})`
+  }
+}
+
+/**
+ * The server wants credentials, or other ones. `status` is 401 or 403.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class AuthRequired extends Schema.TaggedError<AuthRequired>("@mcp-sessions/core/AuthRequired")("AuthRequired", {
+  status: Schema.Finite
+}) implements Traits {
+  readonly delivery = "Rejected"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "alive"
+  override get message(): string {
+    return this.status === 403 ? "the server forbids access (HTTP 403)" : "the server requires authorization (HTTP 401)"
+  }
+}
+
+/**
+ * The peers did not agree: no common protocol revision, or an answer to the handshake that makes no sense.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle
+ * @category reasons
+ * @since 0.1.0
+ */
+export class HandshakeFailed
+  extends Schema.TaggedError<HandshakeFailed>("@mcp-sessions/core/HandshakeFailed")("HandshakeFailed", {
+    description: Schema.String,
+    stderrTail,
+    cause
+  })
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = true
+  readonly health = "failed"
+  override get message(): string {
+    return withTail(this.description, this.stderrTail)
+  }
+}
+
+/**
+ * No answer came in time. The server was told that nobody waits any more. `timeout` in milliseconds.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class RequestTimeout
+  extends Schema.TaggedError<RequestTimeout>("@mcp-sessions/core/RequestTimeout")("RequestTimeout", {
+    method: Schema.String,
+    timeout: Schema.Finite
+  })
+  implements Traits
+{
+  readonly delivery = "Unknown"
+  readonly isRetryable = true
+  readonly losesConnection = false
+  readonly health = "failed"
+  override get message(): string {
+    return `${this.method} was not answered within ${this.timeout} ms`
+  }
+}
+
+/** JSON-RPC errors that say that the request was not understood, hence not run. */
+const refusals = new Set([-32700, -32600, -32601])
+
+/**
+ * The server answered with a JSON-RPC error: unknown tool, bad arguments, internal error.
+ *
+ * @see https://www.jsonrpc.org/specification#error_object
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ProtocolFailed
+  extends Schema.TaggedError<ProtocolFailed>("@mcp-sessions/core/ProtocolFailed")("ProtocolFailed", {
+    method: Schema.String,
+    code: Schema.Finite,
+    description: Schema.String,
+    data: Schema.optional(Schema.Unknown)
+  })
+  implements Traits
+{
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "alive"
+  get delivery(): Delivery {
+    return refusals.has(this.code) ? "Rejected" : "Answered"
+  }
+  override get message(): string {
+    return `${this.description} (code ${this.code})`
+  }
+}
+
+/**
+ * The answer is not what the protocol, or the tool's own output schema, promises.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class InvalidResult
+  extends Schema.TaggedError<InvalidResult>("@mcp-sessions/core/InvalidResult")("InvalidResult", {
+    method: Schema.String,
+    description: Schema.String,
+    cause
+  })
+  implements Traits
+{
+  readonly delivery = "Answered"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "alive"
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * A message exceeded the byte limit of the connection, which is closed for it. `limit` in bytes.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class MessageTooLarge
+  extends Schema.TaggedError<MessageTooLarge>("@mcp-sessions/core/MessageTooLarge")("MessageTooLarge", {
+    limit: Schema.Finite,
+    delivery: Delivery
+  })
+  implements Traits
+{
+  readonly isRetryable = false
+  readonly losesConnection = true
+  readonly health = "failed"
+  override get message(): string {
+    return `the server sent a message of more than ${this.limit} bytes`
+  }
+}
+
+/**
+ * A list went over more pages or items than a well-meaning server has, or came round to the same page again.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class PaginationExceeded
+  extends Schema.TaggedError<PaginationExceeded>("@mcp-sessions/core/PaginationExceeded")("PaginationExceeded", {
+    method: Schema.String,
+    limit: Schema.String
+  })
+  implements Traits
+{
+  readonly delivery = "Answered"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "alive"
+  override get message(): string {
+    return `${this.method} did not end: ${this.limit}`
+  }
+}
+
+/**
+ * The negotiated protocol revision, or the server, lacks what was asked for. Nothing was sent.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Unsupported extends Schema.TaggedError<Unsupported>("@mcp-sessions/core/Unsupported")("Unsupported", {
+  method: Schema.String,
+  description: Schema.String
+}) implements Traits {
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * A request on a session that was taken with `initialize: false` and not yet initialized.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class NotInitialized
+  extends Schema.TaggedError<NotInitialized>("@mcp-sessions/core/NotInitialized")("NotInitialized", {})
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return "the session is not initialized yet: run its initialize first"
+  }
+}
+
+/**
+ * `initialize` on a session that is initialized.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class AlreadyInitialized
+  extends Schema.TaggedError<AlreadyInitialized>("@mcp-sessions/core/AlreadyInitialized")("AlreadyInitialized", {})
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return "the session is initialized already"
+  }
+}
+
+/**
+ * An operation on a session whose scope has closed.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class SessionClosed
+  extends Schema.TaggedError<SessionClosed>("@mcp-sessions/core/SessionClosed")("SessionClosed", {})
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return "the session is closed"
+  }
+}
+
+const lostReasons = [
+  ServerExited,
+  TransportFailed,
+  TransportClosed,
+  ResponseLost,
+  HttpFailed,
+  RequestTimeout,
+  MessageTooLarge
+] as const
+
+/**
+ * A tool call left and nobody knows whether it ran. It is not sent again: a tool that may have run once must not run
+ * twice because of us. Mark the call `idempotent` where a repetition does no harm.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class OutcomeUnknown
+  extends Schema.TaggedError<OutcomeUnknown>("@mcp-sessions/core/OutcomeUnknown")("OutcomeUnknown", {
+    method: Schema.String,
+    tool: Schema.optional(Schema.String),
+    /** When the call was sent, in milliseconds since the epoch. */
+    sentAt: Schema.Finite,
+    /** Why no answer came. */
+    lost: Schema.Union(lostReasons)
+  })
+  implements Traits
+{
+  readonly delivery = "Unknown"
+  readonly isRetryable = false
+  get losesConnection(): boolean {
+    return this.lost.losesConnection
+  }
+  get health(): HealthSign {
+    return this.lost.health
+  }
+  override get message(): string {
+    return `${this.tool ?? this.method} may or may not have run: ${this.lost.message}`
+  }
+}
+
+const reasons = [
+  SpawnFailed,
+  ServerExited,
+  ConnectionRefused,
+  ConnectTimeout,
+  TransportFailed,
+  TransportClosed,
+  ResponseLost,
+  HttpFailed,
+  SessionExpired,
+  AuthRequired,
+  HandshakeFailed,
+  RequestTimeout,
+  ProtocolFailed,
+  InvalidResult,
+  MessageTooLarge,
+  PaginationExceeded,
+  Unsupported,
+  NotInitialized,
+  AlreadyInitialized,
+  SessionClosed,
+  OutcomeUnknown
+] as const
+
+/**
+ * Everything that a session operation fails with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reason = InstanceType<(typeof reasons)[number]>
+
+/**
+ * Schema of {@link Reason}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Reason = Schema.Union(reasons)
+
+/**
+ * A {@link Reason} that can stand behind an {@link OutcomeUnknown}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LostReason = InstanceType<(typeof lostReasons)[number]>
+
+/**
+ * Error of session operations. Recover from single reasons with `Effect.catchReason("SessionError", …)`.
+ *
+ * **Example** (Recovering from one reason)
+ *
+ * ```ts import.meta.vitest
+ * import { SessionError } from "@mcp-sessions/core"
+ * import { Effect } from "effect"
+ *
+ * const call = Effect.fail(new SessionError.SessionError({
+ *   server: "files",
+ *   reason: new SessionError.SpawnFailed({ command: "mcp-files", code: "ENOENT" })
+ * }))
+ * const recovered = call.pipe(Effect.catchReason("SessionError", "SpawnFailed", () => Effect.succeed("install it first")))
+ * await Effect.runPromise(recovered) // => "install it first"
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SessionError extends Schema.TaggedError<SessionError>("@mcp-sessions/core/SessionError")("SessionError", {
+  server: Schema.String,
+  reason: Reason
+}) {
+  override readonly cause = this.reason
+  /** How far the request got. */
+  get delivery(): Delivery {
+    return this.reason.delivery
+  }
+  /** Whether the same operation may succeed when tried again, leaving aside whether that is safe. */
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
+  }
+  override get message(): string {
+    return `${this.server}: ${this.reason.message}`
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * Named MCP servers: the service through which programs take sessions.
+ *
+ * **Details**
+ *
+ * Nothing is connected when the layer is built. The first `get` of a server connects it; all who ask while it is
+ * connecting wait for that one connection, and all who ask later share it. It stays for `idleTimeToLive` after the last
+ * user has gone, and is released with the layer at the latest, all servers in parallel.
+ *
+ * Sessions are shared between callers of the same `owner` only. An owner stands for an identity: a tenant, a user, a
+ * credential. Programs that act for one identity need not name it.
+ *
+ * **Example** (Calling a tool)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const sessions = yield* Sessions.Sessions
+ *   const everything = yield* sessions.get("everything")
+ *   return yield* everything.callTool("get-sum", { a: 2, b: 3 })
+ * }).pipe(Effect.scoped)
+ *
+ * const live = Sessions.layer({
+ *   servers: {
+ *     everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] }
+ *   }
+ * }).pipe(Layer.provide(Transports.layer))
+ *
+ * const result = await Effect.runPromise(Effect.provide(program, live))
+ * result.content // => [{ type: "text", text: "The sum of 2 and 3 is 5." }]
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as RcMap from "effect/RcMap"
+import * as Scope from "effect/Scope"
+import { ConfigError, DisabledServer, UnknownServer } from "./ConfigError.ts"
+import * as Health from "./Health.ts"
+import * as connectionSlot from "./internal/connectionSlot.ts"
+import type { CallToolResult } from "./Mcp.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import * as ServerConfig from "./ServerConfig.ts"
+import * as Session from "./Session.ts"
+import type { SessionError } from "./SessionError.ts"
+import { Transport, Transports } from "./Transport.ts"
+
+/**
+ * For whom a session is taken. Default owner: one per layer, named `default`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OwnerOptions {
+  readonly owner?: string | undefined
+}
+
+/**
+ * How a session is taken. `initialize: false` gives a connected session whose handshake is up to the caller; it is never
+ * shared. Default: `true`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GetOptions extends OwnerOptions {
+  readonly initialize?: boolean | undefined
+}
+
+/**
+ * Service that gives sessions of named servers.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Sessions extends Context.Service<Sessions, {
+  /** The names of all servers, disabled ones included, in the order of the configuration. */
+  readonly names: ReadonlyArray<string>
+  /**
+   * Takes a session for as long as the scope: shared with other callers of the same owner, connected, initialized.
+   * Fails with a `ConfigError` if the name is unknown or the server disabled.
+   */
+  readonly get: (
+    server: string,
+    options?: GetOptions
+  ) => Effect.Effect<Session.Session, SessionError | ConfigError, Scope.Scope>
+  /** Takes a session for as long as `f` runs. */
+  readonly use: <A, E, R>(
+    server: string,
+    f: (session: Session.Session) => Effect.Effect<A, E, R>,
+    options?: GetOptions
+  ) => Effect.Effect<A, E | SessionError | ConfigError, R>
+  /** Takes a session for as long as one tool call. */
+  readonly callTool: (
+    server: string,
+    tool: string,
+    args?: Record<string, unknown>,
+    options?: Session.CallToolOptions & OwnerOptions
+  ) => Effect.Effect<CallToolResult, SessionError | ConfigError>
+  /** What connects and calls have shown of a server up to now. Connects nothing. */
+  readonly health: (server: string) => Effect.Effect<Health.HealthReport, ConfigError>
+}>()("@mcp-sessions/core/Sessions") {}
+
+/** Identity of a shared slot. A credential of its own makes an owner of its own. */
+class Key extends Data.Class<{ readonly owner: string; readonly server: string }> {}
+
+/**
+ * Layer that provides {@link Sessions} for a set of servers. Building it validates the whole configuration and connects
+ * nothing.
+ *
+ * `retry` paces connects and requests that may safely be sent again; default: 3 tries, 1 second apart.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: {
+  readonly servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>
+  readonly retry?: RetryPolicy.RetryPolicy | undefined
+}): Layer.Layer<Sessions, ConfigError, Transports> =>
+  Layer.effect(
+    Sessions,
+    Effect.flatMap(ServerConfig.decodeServers({ servers: options.servers }), (definitions) =>
+      make({ definitions, retry: options.retry ?? RetryPolicy.retryDefault }))
+  )
+
+const make = Effect.fnUntraced(function*(options: {
+  readonly definitions: ReadonlyArray<ServerConfig.ServerDefinition>
+  readonly retry: RetryPolicy.RetryPolicy
+}): Effect.fn.Return<Sessions["Service"], never, Transports | Scope.Scope> {
+  const { retry } = options
+  const transports = yield* Transports
+  const names = options.definitions.map(({ name }) => name)
+  const servers = new Map(options.definitions.map((definition) => [
+    definition.name,
+    { definition, health: { current: Health.unknown } satisfies connectionSlot.HealthCell }
+  ]))
+
+  const find = (server: string) =>
+    Effect.suspend(() => {
+      const found = servers.get(server)
+      return found === undefined
+        ? Effect.fail(new ConfigError({ problems: [new UnknownServer({ server, path: [], validNames: names })] }))
+        : Effect.succeed(found)
+    })
+
+  const findEnabled = (server: string) =>
+    Effect.filterOrFail(
+      find(server),
+      ({ definition }) => !definition.config.disabled,
+      () => new ConfigError({ problems: [new DisabledServer({ server, path: [] })] })
+    )
+
+  /** A slot in a scope. The transport is built here, in the context of this layer and of no caller. */
+  const open = Effect.fnUntraced(function*(server: string, initialize: boolean, scope: Scope.Scope) {
+    const { definition, health } = yield* findEnabled(server)
+    const layers = yield* Layer.buildWithScope(Layer.fresh(transports.transport(definition)), scope)
+    const transport = Context.get(layers, Transport)
+    return yield* connectionSlot.make({ definition, transport, health, retry, initialize }).pipe(
+      Scope.provide(scope)
+    )
+  })
+
+  // The entries of an RcMap are closed one after another, but many servers should not take longer to leave than the
+  // slowest does. So each slot lives in a scope of its own below one that closes its children in parallel.
+  const slots = yield* RcMap.make({
+    lookup: (key: Key) =>
+      Effect.gen(function*() {
+        const scope = Scope.forkUnsafe(all)
+        yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
+        return yield* open(key.server, true, scope)
+      }),
+    idleTimeToLive: ({ server }) => servers.get(server)?.definition.config.idleTimeToLive ?? 0
+  })
+  const all = yield* Scope.make("parallel")
+  yield* Effect.addFinalizer((exit) => Scope.close(all, exit))
+
+  const shared = (server: string, owner: string) => {
+    const key = new Key({ owner, server })
+    return RcMap.get(slots, key).pipe(
+      // A failed lookup would otherwise be remembered for as long as an idle slot.
+      Effect.tapError(() => RcMap.invalidate(slots, key))
+    )
+  }
+
+  const get = Effect.fn("Sessions.get")(function*(
+    server: string,
+    options?: GetOptions
+  ): Effect.fn.Return<Session.Session, SessionError | ConfigError, Scope.Scope> {
+    yield* Effect.annotateCurrentSpan({ "mcp.server": server })
+    const initialize = options?.initialize ?? true
+    const slot = initialize
+      ? yield* shared(server, options?.owner ?? "default")
+      : yield* Effect.scope.pipe(
+        Effect.flatMap((scope) => Scope.fork(scope)),
+        Effect.flatMap((scope) => open(server, false, scope))
+      )
+    yield* slot.acquire
+    return Session.make({ slot, retry })
+  })
+
+  const use: Sessions["Service"]["use"] = (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f))
+
+  return Sessions.of({
+    names,
+    get,
+    use,
+    callTool: (server, tool, args, options) =>
+      use(server, (session) => session.callTool(tool, args, options), { owner: options?.owner }),
+    health: (server) =>
+      Effect.map(
+        Effect.all([find(server), Clock.currentTimeMillis]),
+        ([{ health }, now]) => Health.report({ health: health.current, now })
+      )
+  })
+})

@@ -1,0 +1,41 @@
+/**
+ * Ports through which core reaches servers: one {@link Transport} opens connections to one server, and {@link Transports}
+ * makes the right one for a definition.
+ *
+ * Swapping a layer of either swaps the behaviour: tests, recordings and scripted faults are other layers of these two.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { ConfigError } from "./ConfigError.ts"
+import type { Connection } from "./Connection.ts"
+import type { ServerDefinition } from "./ServerConfig.ts"
+import type { Reason } from "./SessionError.ts"
+
+/**
+ * Service that opens connections of one kind to one server.
+ *
+ * `connect` is exactly one attempt, without handshake and without retry. Closing its scope leaves nothing behind: no
+ * process, socket, timer or session on the server. Resources that outlive single connections belong to the layer.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Transport extends Context.Service<Transport, {
+  readonly connect: Effect.Effect<Connection, Reason, Scope.Scope>
+}>()("@mcp-sessions/core/Transport") {}
+
+/**
+ * Service that maps any server definition to the layer of its transport: the universal factory.
+ *
+ * The layer fails with `UnsupportedTransport` for kinds that the factory does not know.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Transports extends Context.Service<Transports, {
+  readonly transport: (definition: ServerDefinition) => Layer.Layer<Transport, ConfigError>
+}>()("@mcp-sessions/core/Transport/Transports") {}

@@ -1,0 +1,202 @@
+/**
+ * The place of one server's connection: opened on demand, shared by all who ask, replaced when lost.
+ *
+ * The slot is the only owner of connecting and reconnecting. Callers wait for it and may leave at any time without harm
+ * to the others. Each connection that comes to live here has the next `generation`; reports about an older one are void.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { Connection, ConnectionInfo } from "../Connection.ts"
+import * as Health from "../Health.ts"
+import type { RetryPolicy } from "../RetryPolicy.ts"
+import type { ServerDefinition } from "../ServerConfig.ts"
+import { AlreadyInitialized, ConnectTimeout, type Reason, SessionClosed, SessionError } from "../SessionError.ts"
+import type { Transport } from "../Transport.ts"
+import { type Deadlines, make as makeDeadlines } from "./deadlines.ts"
+
+/** Health of one server, shared by all slots that lead to it. */
+export interface HealthCell {
+  current: Health.Health
+}
+
+/** A connection in its slot. `info` is there once the handshake is done. */
+export interface Live {
+  readonly generation: number
+  readonly connection: Connection
+  readonly scope: Scope.Closeable
+  info: ConnectionInfo | undefined
+}
+
+export interface ConnectionSlot {
+  readonly definition: ServerDefinition
+  /** The time limits of its calls. */
+  readonly deadlines: Deadlines
+  /** The connection if there is one, without waiting. The way in for calls. */
+  readonly peek: () => Live | undefined
+  /** The connection, made by the retry policy if there is none. */
+  readonly acquire: Effect.Effect<Live, SessionError>
+  /** The handshake of a slot that was made with `initialize: false`. */
+  readonly initialize: Effect.Effect<Live, SessionError>
+  /** Lets go of a connection that turned out to be lost. Of an older generation: nothing happens. */
+  readonly drop: (live: Live) => Effect.Effect<void>
+  /** Enters the result of an exchange into the health of the server. */
+  readonly observe: (error: SessionError | undefined) => Effect.Effect<void>
+}
+
+/** Makes an empty slot that lives as long as the scope. */
+export const make = Effect.fnUntraced(function*(options: {
+  readonly definition: ServerDefinition
+  readonly transport: Transport["Service"]
+  readonly health: HealthCell
+  readonly retry: RetryPolicy
+  readonly initialize: boolean
+}): Effect.fn.Return<ConnectionSlot, never, Scope.Scope> {
+  const { definition, health, transport } = options
+  const { connectTimeout } = definition.config
+  const slotScope = yield* Effect.scope
+  const deadlines = yield* makeDeadlines
+  let generation = 0
+  let live: Live | undefined
+  let connecting: Deferred.Deferred<Live, SessionError> | undefined
+  let handshake = options.initialize
+  let closed = false
+
+  const fail = (reason: Reason) => new SessionError({ server: definition.name, reason })
+
+  const observe = (error: SessionError | undefined) =>
+    Clock.clockWith((clock) => {
+      const now = clock.currentTimeMillisUnsafe()
+      health.current = error === undefined
+        ? Health.answered({ health: health.current, now })
+        : Health.failed({ health: health.current, error, now })
+      return Effect.void
+    })
+
+  /** Closing may take as long as a stubborn process does; nobody but the scope of the slot has to wait for it. */
+  const release = (scope: Scope.Closeable) =>
+    Scope.close(scope, Exit.void).pipe(
+      Effect.uninterruptible,
+      Effect.forkIn(slotScope, { startImmediately: true }),
+      Effect.asVoid
+    )
+
+  const drop = (lost: Live) =>
+    Effect.suspend(() => {
+      if (live !== lost) return Effect.void
+      live = undefined
+      return release(lost.scope)
+    })
+
+  const watch = (live: Live) =>
+    live.connection.closed.pipe(
+      Effect.andThen((reason) => live.info === undefined ? Effect.void : observe(fail(reason))),
+      Effect.andThen(drop(live)),
+      Effect.forkIn(live.scope, { startImmediately: true })
+    )
+
+  /** One attempt. It either leaves a live connection or nothing. */
+  const attempt: Effect.Effect<Live, SessionError> = Effect.uninterruptibleMask((restore) =>
+    Effect.suspend(() => {
+      const scope = Scope.forkUnsafe(slotScope)
+      let opened: Connection | undefined
+      const connect = transport.connect.pipe(
+        Effect.tap((connection) =>
+          Effect.sync(() => {
+            opened = connection
+          })
+        ),
+        Effect.bindTo("connection"),
+        Effect.bind("info", ({ connection }) => handshake ? connection.initialize : Effect.undefined),
+        Scope.provide(scope),
+        Effect.timeoutOrElse({
+          duration: connectTimeout,
+          orElse: () =>
+            Effect.fail(
+              new ConnectTimeout({ timeout: Duration.toMillis(connectTimeout), stderrTail: opened?.stderrTail() })
+            )
+        }),
+        Effect.mapError(fail)
+      )
+      return restore(connect).pipe(
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : release(scope)),
+        Effect.map(({ connection, info }): Live => ({ generation: ++generation, connection, info, scope })),
+        Effect.tap(() => observe(undefined)),
+        Effect.tapError(observe)
+      )
+    })
+  )
+
+  const start = (deferred: Deferred.Deferred<Live, SessionError>) =>
+    attempt.pipe(
+      Effect.retry(options.retry),
+      Effect.onExit((exit) =>
+        Effect.suspend(() => {
+          connecting = undefined
+          if (Exit.isSuccess(exit)) {
+            live = exit.value
+            return watch(exit.value)
+          }
+          return Effect.void
+        })
+      ),
+      Deferred.into(deferred),
+      Effect.forkIn(slotScope, { startImmediately: true })
+    )
+
+  const acquire: Effect.Effect<Live, SessionError> = Effect.suspend(() => {
+    if (closed) return Effect.fail(fail(new SessionClosed()))
+    if (live !== undefined) return Effect.succeed(live)
+    if (connecting !== undefined) return Deferred.await(connecting)
+    const deferred = connecting = Deferred.makeUnsafe<Live, SessionError>()
+    return Effect.andThen(start(deferred), Deferred.await(deferred))
+  })
+
+  const initialize = Effect.suspend(() => {
+    if (handshake) return Effect.fail(fail(new AlreadyInitialized()))
+    handshake = true
+    return acquire.pipe(
+      Effect.tap((live) =>
+        live.info === undefined
+          ? live.connection.initialize.pipe(
+            Effect.timeoutOrElse({
+              duration: connectTimeout,
+              orElse: () =>
+                Effect.fail(
+                  new ConnectTimeout({
+                    timeout: Duration.toMillis(connectTimeout),
+                    stderrTail: live.connection.stderrTail()
+                  })
+                )
+            }),
+            Effect.mapError(fail),
+            Effect.onExit((exit) => {
+              if (Exit.isSuccess(exit)) {
+                live.info = exit.value
+                return observe(undefined)
+              }
+              handshake = false
+              return drop(live)
+            })
+          )
+          : Effect.void
+      ),
+      Effect.tapError(observe)
+    )
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closed = true
+      live = undefined
+      const waiting = connecting
+      connecting = undefined
+      return waiting === undefined ? Effect.void : Deferred.fail(waiting, fail(new SessionClosed()))
+    })
+  )
+
+  return { definition, deadlines, peek: () => live, acquire, initialize, drop, observe }
+})

@@ -1,0 +1,84 @@
+/**
+ * Time limits for many short operations at the price of one sleeping fiber.
+ *
+ * `Effect.timeout` races two fibers and sets a timer for each use, which costs more than the rest of a call does. Here an
+ * operation enters its deadline in a set, and a single sleeper wakes at the earliest of them. It sleeps by the `Clock`, so
+ * tests can turn it.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+
+interface Entry {
+  readonly expiresAt: number
+  readonly expire: () => void
+}
+
+export interface Deadlines {
+  /** Runs an operation. If it takes longer than `millis`, interrupts it and fails with `onTimeout` instead. */
+  readonly within: <A, E, E2>(options: Limited<A, E, E2>) => Effect.Effect<A, E | E2>
+}
+
+interface Limited<A, E, E2> {
+  readonly operation: Effect.Effect<A, E>
+  readonly millis: number
+  readonly onTimeout: () => E2
+}
+
+/** Makes deadlines that end with the scope. */
+export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function*() {
+  const scope = yield* Effect.scope
+  const clock = yield* Clock.Clock
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const entries = new Set<Entry>()
+  let wakesAt = Number.POSITIVE_INFINITY
+  let sleeper: Fiber.Fiber<void> | undefined
+
+  const sleepUntilNone: Effect.Effect<void> = Effect.suspend(() => {
+    wakesAt = Number.POSITIVE_INFINITY
+    for (const { expiresAt } of entries) wakesAt = Math.min(wakesAt, expiresAt)
+    if (wakesAt === Number.POSITIVE_INFINITY) return Effect.void
+    return clock.sleep(Duration.millis(Math.max(0, wakesAt - clock.currentTimeMillisUnsafe()))).pipe(
+      Effect.andThen(Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        for (const entry of entries) {
+          if (entry.expiresAt <= now) entry.expire()
+        }
+      })),
+      Effect.andThen(sleepUntilNone)
+    )
+  })
+
+  const add = (entry: Entry): void => {
+    entries.add(entry)
+    // The usual deadline is later than all before it, and the sleeper will find it when it wakes.
+    if (entry.expiresAt >= wakesAt) return
+    sleeper?.interruptUnsafe()
+    sleeper = Fiber.runIn(fork(sleepUntilNone), scope)
+  }
+
+  return {
+    within: <A, E, E2>({ millis, onTimeout, operation }: Limited<A, E, E2>) =>
+      Effect.withFiber((parent) =>
+        Effect.callback<A, E | E2>((resume) => {
+          const fiber = Effect.runForkWith(parent.context)(operation)
+          const entry: Entry = {
+            expiresAt: clock.currentTimeMillisUnsafe() + millis,
+            expire: () => {
+              entries.delete(entry)
+              resume(Effect.fail(onTimeout()))
+              fiber.interruptUnsafe()
+            }
+          }
+          add(entry)
+          fiber.addObserver((exit) => {
+            entries.delete(entry)
+            resume(exit)
+          })
+          return Effect.suspend(() => Fiber.interrupt(fiber))
+        })
+      )
+  }
+})

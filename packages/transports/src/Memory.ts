@@ -1,0 +1,58 @@
+/**
+ * Transport for servers that run in the same process: for tests, and for programs that bring their server along.
+ *
+ * @since 0.1.0
+ */
+import type { ServerDefinition } from "@mcp-sessions/core/ServerConfig"
+import { Transport, Transports } from "@mcp-sessions/core/Transport"
+import type { Transport as SdkTransport } from "@modelcontextprotocol/client"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { openMemory } from "./internal/memoryChannel.ts"
+import * as sdkConnection from "./internal/sdkConnection.ts"
+
+/**
+ * Attaches a server to its end of a new pair of transports, such as `(peer) => server.connect(peer)` with the SDK's
+ * `McpServer`, or `(peer) => { serveStdio(factory, { transport: peer }) }` for a server of both eras.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Serve = (peer: SdkTransport) => Promise<unknown> | void
+
+/**
+ * Layer that provides the transport to one server in this process. Each connection attaches `serve` to a new pair.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: {
+  readonly serve: Serve
+  readonly config: ServerDefinition["config"]
+}): Layer.Layer<Transport> =>
+  Layer.sync(Transport, () => ({
+    connect: sdkConnection.make({
+      kind: "memory",
+      config: options.config,
+      address: "memory",
+      era: { isLegacy: false },
+      open: openMemory(options.serve)
+    })
+  }))
+
+/**
+ * Layer that provides the factory of a test: whatever transport a definition names, the server of its name in `servers`
+ * answers. The definitions keep their timeouts, protocol and all else.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerTransports = (servers: Readonly<Record<string, Serve>>): Layer.Layer<Transports> =>
+  Layer.succeed(Transports, {
+    transport: ({ config, name }) => {
+      const serve = servers[name]
+      return serve === undefined
+        ? Layer.effect(Transport, Effect.die(new RangeError(`no server in memory has the name ${name}`)))
+        : layer({ serve, config })
+    }
+  })

@@ -1,0 +1,88 @@
+/**
+ * Transport for servers behind one HTTP endpoint.
+ *
+ * **Details**
+ *
+ * Requests go over a connection pool of the transport's own, which is destroyed with it. A session that the server handed
+ * out is given back with a `DELETE` before the connection closes, for which there are 2 seconds.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
+ * @since 0.1.0
+ */
+import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import { Transport } from "@mcp-sessions/core/Transport"
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
+import { Agent } from "undici"
+import type { Channel } from "./internal/channel.ts"
+import * as endpointFetch from "./internal/endpointFetch.ts"
+import { HttpTransport } from "./internal/httpTransport.ts"
+import * as sdkConnection from "./internal/sdkConnection.ts"
+
+const terminateTimeout = Duration.seconds(2)
+
+/** Gives the session back, then closes. In this order: closing aborts whatever is still under way, the DELETE too. */
+const release = (transport: HttpTransport): Effect.Effect<void> =>
+  (transport.holdsSession ? Effect.tryPromise(() => transport.terminateSession()) : Effect.void).pipe(
+    Effect.timeout(terminateTimeout),
+    Effect.catch((error) => Effect.logDebug("the session could not be given back to the server", error)),
+    Effect.andThen(Effect.promise(() => transport.close()))
+  )
+
+/**
+ * Layer that provides the transport of one Streamable HTTP definition.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  config: Extract<ServerConfig, { readonly transport: "streamable_http" }>
+): Layer.Layer<Transport> =>
+  Layer.effect(
+    Transport,
+    Effect.gen(function*() {
+      const url = new URL(config.url)
+      const headers = Record.map(config.headers, Redacted.value)
+      const dispatcher = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          new Agent({
+            // Deadlines are set above; a quiet stream and a long call are no faults of the connection.
+            bodyTimeout: 0,
+            headersTimeout: 0,
+            connect: { timeout: Duration.toMillis(config.connectTimeout) }
+          })
+        ),
+        (agent) => Effect.promise(() => agent.destroy())
+      )
+      const open = Effect.acquireRelease(
+        Effect.sync(() => {
+          let retryAfter: string | undefined
+          const fetch = endpointFetch.make({
+            dispatcher,
+            maxBytes: config.maxMessageBytes,
+            onResponse: ({ headers }) => {
+              const value = headers["retry-after"]
+              retryAfter = typeof value === "string" ? value : undefined
+            }
+          })
+          const inner = new StreamableHTTPClientTransport(url, { fetch, requestInit: { headers } })
+          const transport = new HttpTransport({ inner, dispatcher, url, headers, maxBytes: config.maxMessageBytes })
+          const channel: Channel = {
+            transport,
+            gone: () => undefined,
+            stderrTail: () => undefined,
+            retryAfter: () => retryAfter,
+            pid: undefined
+          }
+          return { channel, transport }
+        }),
+        ({ transport }) => release(transport)
+      ).pipe(Effect.map(({ channel }) => channel))
+      const era: sdkConnection.EraMemory = { isLegacy: false }
+      return { connect: sdkConnection.make({ kind: "streamable_http", config, address: url.origin, era, open }) }
+    })
+  )

@@ -1,0 +1,16 @@
+/**
+ * What a transport hands to the SDK bridge: an SDK transport, and what the bridge needs to know that the SDK has no words
+ * for.
+ */
+import type { Reason } from "@mcp-sessions/core/SessionError"
+import type { Transport } from "@modelcontextprotocol/client"
+
+export interface Channel {
+  readonly transport: Transport
+  /** Why the channel is gone, once it is. The delivery is that of a request that was under way. */
+  readonly gone: (delivery: "NotSent" | "Unknown") => Reason | undefined
+  readonly stderrTail: () => string | undefined
+  /** `Retry-After` of the last HTTP response, verbatim. */
+  readonly retryAfter?: (() => string | undefined) | undefined
+  readonly pid: number | undefined
+}

@@ -1,0 +1,97 @@
+/**
+ * Requests of the legacy era, sent past the SDK's client: no promise, timer or schema pass per call.
+ *
+ * The client keeps the handshake, notifications and requests of the server. Answers to what is sent from here are taken
+ * off the channel before the client sees them; the two tell their requests apart by disjoint ranges of ids.
+ */
+import { ProtocolFailed, Reason } from "@mcp-sessions/core/SessionError"
+import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+
+/** The client counts its own few requests from 0. Small enough for servers that keep ids in 32 bits. */
+const firstId = 1_000_000
+
+interface Pending {
+  readonly method: string
+  readonly resume: (exit: Exit.Exit<unknown, Reason>) => void
+}
+
+const isReason = Schema.is(Reason)
+
+export class DirectRequests {
+  readonly #transport: Transport
+  readonly #reasonOf: (error: unknown, method: string) => Reason
+  readonly #pending = new Map<number, Pending>()
+  #nextId = firstId
+
+  constructor(transport: Transport, reasonOf: (error: unknown, method: string) => Reason) {
+    this.#transport = transport
+    this.#reasonOf = reasonOf
+    const toClient = transport.onmessage?.bind(transport)
+    transport.onmessage = (message, extra) => {
+      if (!this.#take(message)) toClient?.(message, extra)
+    }
+  }
+
+  request(method: string, params: Record<string, unknown> | undefined): Effect.Effect<unknown, Reason> {
+    return Effect.callback((resume) => {
+      const id = this.#nextId++
+      this.#pending.set(id, { method, resume })
+      this.#transport.send(
+        params === undefined ? { jsonrpc: "2.0", id, method } : { jsonrpc: "2.0", id, method, params }
+      )
+        .catch((error: unknown) => {
+          if (this.#pending.delete(id)) resume(Exit.fail(this.#reasonOf(error, method)))
+        })
+      return Effect.sync(() => this.#cancel(id))
+    })
+  }
+
+  /** Fails all that is under way. */
+  fail(reasonOf: () => Reason): void {
+    const pending = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const { resume } of pending) resume(Exit.fail(reasonOf()))
+  }
+
+  /**
+   * Tells the server that nobody waits any more. Where that fails the channel is failing, and says so by itself.
+   *
+   * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/cancellation
+   */
+  #cancel(id: number): void {
+    if (!this.#pending.delete(id)) return
+    this.#transport.send({
+      jsonrpc: "2.0",
+      method: "notifications/cancelled",
+      params: { requestId: id, reason: "the caller was interrupted" }
+    }).catch((error: unknown) => this.#transport.onerror?.(error instanceof Error ? error : new Error(String(error))))
+  }
+
+  #take(message: JSONRPCMessage): boolean {
+    if (!("id" in message) || "method" in message || typeof message.id !== "number" || message.id < firstId) {
+      return false
+    }
+    const pending = this.#pending.get(message.id)
+    // The answer to a cancelled request may still come; it is for nobody.
+    if (pending === undefined) return true
+    this.#pending.delete(message.id)
+    if ("result" in message) {
+      pending.resume(Exit.succeed(message.result))
+      return true
+    }
+    const { code, data, message: description } = message.error
+    // A loss that the transport noticed comes in the shape of an answer. Off the wire nothing is ever an instance.
+    pending.resume(Exit.fail(
+      isReason(data) ? data : new ProtocolFailed({
+        method: pending.method,
+        code: Number.isFinite(code) ? code : 0,
+        description: String(description),
+        data
+      })
+    ))
+    return true
+  }
+}

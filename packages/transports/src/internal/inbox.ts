@@ -1,0 +1,36 @@
+/**
+ * Hands messages to the SDK in an order that it keeps.
+ *
+ * The SDK settles a response at once but runs the handler of a notification a microtask later. Where both arrive in one
+ * chunk, the response would overtake the notification and progress would be lost. So after a notification the rest waits
+ * for the next turn of the event loop.
+ */
+import type { JSONRPCMessage } from "@modelcontextprotocol/client"
+import { setImmediate } from "node:timers"
+
+export class Inbox {
+  #parked: Array<JSONRPCMessage> | undefined
+  readonly #deliver: (message: JSONRPCMessage) => void
+
+  constructor(deliver: (message: JSONRPCMessage) => void) {
+    this.#deliver = deliver
+  }
+
+  push(message: JSONRPCMessage): void {
+    if (this.#parked !== undefined) {
+      this.#parked.push(message)
+      return
+    }
+    this.#deliver(message)
+    if (!("id" in message)) {
+      this.#parked = []
+      setImmediate(this.#unpark)
+    }
+  }
+
+  readonly #unpark = (): void => {
+    const parked = this.#parked ?? []
+    this.#parked = undefined
+    for (const message of parked) this.push(message)
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The bridge: a client of the MCP SDK as a `Connection`. The only place where promises and callbacks meet effects.
+ *
+ * **Details**
+ *
+ * Every connection has a client of its own and every channel is closed by the scope that it was opened in; `close` of the
+ * client is never called, as it would abort what the transport still has to say to the server.
+ *
+ * In `auto`, the era is probed on the channel that will be used. A stdio server that exits upon the probe is an old one:
+ * it is started again and met with `initialize`. Never are there two at a time. What was learnt is remembered, so that the
+ * next connection of the same transport starts out right.
+ */
+import type { Connection, ConnectionInfo } from "@mcp-sessions/core/Connection"
+import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import { AlreadyInitialized, HandshakeFailed, type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import { Client, type RequestOptions, type StandardSchemaV1 } from "@modelcontextprotocol/client"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { Channel } from "./channel.ts"
+import { DirectRequests } from "./directRequests.ts"
+import { classify } from "./sdkError.ts"
+
+/** What a transport remembers of its server from one connection to the next. */
+export interface EraMemory {
+  isLegacy: boolean
+}
+
+/** Deadlines are set above, by a clock that tests can turn. The SDK's own timers get the longest time that there is. */
+const noTimeout = 2 ** 31 - 1
+
+/** Results are typed for the reader, not parsed: a pass over every result would cost more than the rest of the call. */
+const unparsed: StandardSchemaV1<unknown, unknown> = {
+  "~standard": { version: 1, vendor: "mcp-sessions", validate: (value) => ({ value }) }
+}
+
+/** Opens a channel and makes it a connection, closed with the scope. */
+export const make = Effect.fnUntraced(function*(options: {
+  readonly kind: Connection["kind"]
+  readonly config: Pick<ServerConfig, "clientInfo" | "protocol" | "probeTimeout">
+  readonly address: string
+  readonly era: EraMemory
+  readonly open: Effect.Effect<Channel, Reason, Scope.Scope>
+}): Effect.fn.Return<Connection, Reason, Scope.Scope> {
+  const { config, era, kind } = options
+  const scope = yield* Effect.scope
+  const closed = Deferred.makeUnsafe<Reason>()
+  const openChannel = Effect.suspend(() => {
+    const channelScope = Scope.forkUnsafe(scope)
+    return Effect.map(Scope.provide(options.open, channelScope), (channel) => ({ channel, channelScope }))
+  })
+  let current = yield* openChannel
+  let client: Client | undefined
+  let direct: DirectRequests | undefined
+  let started = false
+
+  const reasonOf = (error: unknown, method: string, isConnecting: boolean): Reason =>
+    classify({
+      error,
+      method,
+      isConnecting,
+      hasSession: current.channel.transport.sessionId !== undefined,
+      isAttached: client?.transport !== undefined,
+      gone: current.channel.gone,
+      address: options.address,
+      retryAfter: current.channel.retryAfter?.()
+    })
+
+  const meet = (protocol: ServerConfig["protocol"]) =>
+    Effect.suspend(() => {
+      const next = new Client(config.clientInfo, {
+        versionNegotiation: {
+          mode: protocol === "auto" || protocol === "legacy" ? protocol : { pin: protocol },
+          probe: { timeoutMs: Duration.toMillis(config.probeTimeout) }
+        }
+      })
+      client = next
+      return Effect.tryPromise({
+        try: (signal) => next.connect(current.channel.transport, { signal, timeout: noTimeout }),
+        catch: (error) => reasonOf(error, "initialize", true)
+      })
+    })
+
+  /** The second start of a server that could not bear the probe. */
+  const meetAgain = Effect.gen(function*() {
+    yield* Scope.close(current.channelScope, Exit.void)
+    current = yield* openChannel
+    yield* meet("legacy")
+  })
+
+  const handshake = Effect.gen(function*() {
+    if (config.protocol !== "auto" || era.isLegacy) {
+      yield* meet(config.protocol === "auto" ? "legacy" : config.protocol)
+    } else {
+      yield* meet("auto").pipe(Effect.catchTag("ServerExited", () => meetAgain))
+    }
+    const info = client === undefined ? undefined : infoOf(client, current.channel)
+    if (client === undefined || info === undefined) {
+      return yield* new HandshakeFailed({ description: "the handshake ended without a protocol version" })
+    }
+    if (info.era === "legacy") {
+      direct = new DirectRequests(current.channel.transport, (error, method) => reasonOf(error, method, false))
+    }
+    const reasonOfEnd = () => current.channel.gone("Unknown") ?? new TransportClosed({ delivery: "Unknown" })
+    const gone = (): void => {
+      direct?.fail(reasonOfEnd)
+      Deferred.doneUnsafe(closed, Effect.succeed(reasonOfEnd()))
+    }
+    client.onclose = gone
+    if (current.channel.gone("Unknown") !== undefined) gone()
+    era.isLegacy = info.era === "legacy"
+    return info
+  })
+
+  const initialize: Effect.Effect<ConnectionInfo, Reason> = Effect.suspend(() => {
+    if (started) return Effect.fail(new AlreadyInitialized())
+    started = true
+    return handshake
+  })
+
+  return {
+    kind,
+    initialize,
+    request: ({ method, params }) =>
+      direct !== undefined ? direct.request(method, params) : Effect.callback((resume, signal) => {
+        if (client === undefined) return resume(Effect.fail(new TransportClosed({ delivery: "NotSent" })))
+        run(client, kind, method, params, { signal, timeout: noTimeout }).then(
+          (value) => resume(Effect.succeed(value)),
+          (error: unknown) => resume(Effect.fail(reasonOf(error, method, false)))
+        )
+      }),
+    closed: Deferred.await(closed),
+    stderrTail: () => current.channel.stderrTail()
+  }
+})
+
+const infoOf = (client: Client, channel: Channel): ConnectionInfo | undefined => {
+  const protocolVersion = client.getNegotiatedProtocolVersion()
+  return protocolVersion === undefined ? undefined : {
+    era: client.getProtocolEra() ?? "legacy",
+    protocolVersion,
+    implementation: client.getServerVersion(),
+    capabilities: client.getServerCapabilities() ?? {},
+    instructions: client.getInstructions(),
+    pid: channel.pid
+  }
+}
+
+/**
+ * Sends one request. Modern HTTP servers enforce headers that the SDK derives from tool schemas, so there the SDK's own
+ * methods have to be used; everywhere else the direct way does.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports
+ */
+const run = (
+  client: Client,
+  kind: Connection["kind"],
+  method: string,
+  params: Record<string, unknown> | undefined,
+  options: RequestOptions
+): Promise<unknown> => {
+  if (kind === "streamable_http" && client.getProtocolEra() === "modern") {
+    if (method === "tools/call" && params !== undefined && typeof params.name === "string") {
+      return client.callTool({ ...params, name: params.name }, options)
+    }
+    if (method === "tools/list" && params === undefined) return client.listTools(undefined, options)
+  }
+  return client.request(params === undefined ? { method } : { method, params }, unparsed, options)
+}

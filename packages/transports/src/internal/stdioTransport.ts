@@ -1,0 +1,125 @@
+/**
+ * SDK transport over the standard streams of a child: one write per microtask, no schema pass over frames.
+ *
+ * Lines on stdout that are no JSON-RPC message are noise and skipped, as the specification forbids them but servers print
+ * banners all the same.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
+ */
+import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import { MessageTooLarge, type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
+import type { Buffer } from "node:buffer"
+import type { Child } from "./childProcess.ts"
+import { Inbox } from "./inbox.ts"
+import { type Line, LineDecoder } from "./lineDecoder.ts"
+
+const isMessage = (value: unknown): value is JSONRPCMessage =>
+  typeof value === "object" && value !== null && "jsonrpc" in value
+
+const messagesOf = (line: string): ReadonlyArray<JSONRPCMessage> => {
+  const first = line.charCodeAt(0)
+  // Only objects and, in 2025-03-26, batches of them are messages.
+  if (first !== 0x7b && first !== 0x5b) return []
+  try {
+    const value: unknown = JSON.parse(line)
+    return (Array.isArray(value) ? value : [value]).filter(isMessage)
+  } catch {
+    return []
+  }
+}
+
+export class StdioTransport implements Transport {
+  onclose?: () => void
+  onerror?: (error: Error) => void
+  onmessage?: (message: JSONRPCMessage) => void
+  /** The SDK knows a stdio transport by its `pid` and `stderr`: there, silence in answer to the era probe means legacy. */
+  readonly pid: number | null
+  readonly stderr = null
+
+  readonly #child: Child
+  readonly #config: Extract<ServerConfig, { readonly transport: "stdio" }>
+  readonly #decoder: LineDecoder
+  readonly #inbox = new Inbox((message) => this.onmessage?.(message))
+  #out: string | undefined
+  #started = false
+  #closed = false
+  #failure: ((delivery: "NotSent" | "Unknown") => Reason) | undefined
+
+  constructor(child: Child, config: Extract<ServerConfig, { readonly transport: "stdio" }>) {
+    this.#child = child
+    this.#config = config
+    this.pid = child.process.pid ?? null
+    this.#decoder = new LineDecoder({
+      encoding: config.encoding,
+      errors: config.encodingErrors,
+      maxBytes: config.maxMessageBytes
+    })
+    void child.exited.then(() => this.#end())
+  }
+
+  gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
+    if (this.#failure !== undefined) return this.#failure(delivery)
+    if (this.#child.hasExited) return this.#child.exit(delivery)
+    return this.#closed ? new TransportClosed({ delivery }) : undefined
+  }
+
+  start(): Promise<void> {
+    if (!this.#started) {
+      this.#started = true
+      this.#child.process.stdout.on("data", (chunk: Buffer) => this.#decoder.push(chunk, this.#take))
+    }
+    return Promise.resolve()
+  }
+
+  send(message: JSONRPCMessage): Promise<void> {
+    if (this.#closed || this.#child.hasExited) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
+    const line = JSON.stringify(message) + "\n"
+    if (this.#out === undefined) {
+      this.#out = line
+      queueMicrotask(this.#flush)
+    } else this.#out += line
+    return Promise.resolve()
+  }
+
+  /** Ends the connection. The process is ended by the scope that it was started in. */
+  close(): Promise<void> {
+    this.#end()
+    return Promise.resolve()
+  }
+
+  readonly #flush = (): void => {
+    const out = this.#out
+    this.#out = undefined
+    if (out !== undefined && this.#child.process.stdin.writable) {
+      this.#child.process.stdin.write(out, this.#config.encoding === "utf-8" ? "utf8" : this.#config.encoding)
+    }
+  }
+
+  readonly #take = (line: Line): void => {
+    if (this.#closed) return
+    switch (line._tag) {
+      case "Line":
+        for (const message of messagesOf(line.text)) this.#inbox.push(message)
+        return
+      case "TooLong":
+        return this.#fail((delivery) => new MessageTooLarge({ limit: this.#config.maxMessageBytes, delivery }))
+      case "Undecodable": {
+        const description = `the server sent bytes that are not ${this.#config.encoding}`
+        return this.#fail((delivery) => new TransportFailed({ description, delivery }))
+      }
+    }
+  }
+
+  #fail(failure: (delivery: "NotSent" | "Unknown") => Reason): void {
+    this.#failure = failure
+    this.#child.process.stdout.removeAllListeners("data").resume()
+    this.#end()
+  }
+
+  #end(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.onclose?.()
+  }
+}

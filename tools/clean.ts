@@ -1,0 +1,12 @@
+/** Removes what builds leave behind. */
+import * as Fs from "node:fs"
+
+for (
+  const path of Fs.globSync([
+    "packages/*/{dist,coverage}",
+    "{packages/*,test,examples,bench}/*.tsbuildinfo",
+    "{test,examples,bench}/dist"
+  ])
+) {
+  Fs.rmSync(path, { recursive: true, force: true })
+}
