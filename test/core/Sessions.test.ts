@@ -1,0 +1,338 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Health, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
+import { Effect, Exit, Fiber, Schedule, Schema, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as Scripted from "../fixtures/scripted.ts"
+
+const get = (name: string, options?: Sessions.GetOptions) =>
+  Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get(name, options))
+
+const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
+
+const tagOf = (error: unknown): string =>
+  Schema.is(SessionError.SessionError)(error) ? error.reason._tag : (error as { readonly _tag: string })._tag
+
+describe("connecting", () => {
+  it.effect("connects nothing before the first use", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      yield* Sessions.Sessions
+      assert.strictEqual(script.connects.length, 0)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("tries 3 times, 1 second apart, and then fails with the last error", () => {
+    const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
+    return Effect.gen(function*() {
+      const fiber = yield* start(Effect.flip(get("s")))
+      assert.deepStrictEqual(script.connects, [0])
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(script.connects, [0])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(script.connects, [0, 1000])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(script.connects, [0, 1000, 2000])
+      assert.strictEqual(tagOf(yield* Fiber.join(fiber)), "ConnectionRefused")
+      assert.strictEqual(script.open, 0)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("follows a schedule of the user's instead", () => {
+    const script = Scripted.make({ connect: (attempt) => attempt < 5 ? Effect.fail(Scripted.refused) : Effect.void })
+    const retry: RetryPolicy.RetryPolicy = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 10 }))
+    return Effect.gen(function*() {
+      const fiber = yield* start(get("s"))
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(script.connects, [0, 100, 300, 700, 1500])
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry })))
+  })
+
+  it.effect("does not try again what cannot get better", () => {
+    const reason = new SessionError.SpawnFailed({ command: "s", code: "ENOENT" })
+    const script = Scripted.make({ connect: () => Effect.fail(reason) })
+    return Effect.gen(function*() {
+      assert.strictEqual(tagOf(yield* Effect.flip(get("s"))), "SpawnFailed")
+      assert.deepStrictEqual(script.connects, [0])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("gives up a server that does not answer the handshake, at its deadline", () => {
+    const script = Scripted.make({ initialize: () => Effect.never })
+    return Effect.gen(function*() {
+      const fiber = yield* start(Effect.flip(get("s")))
+      yield* TestClock.adjust("29999 millis")
+      assert.isUndefined(fiber.pollUnsafe())
+      assert.strictEqual(script.open, 1)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(tagOf(yield* Fiber.join(fiber)), "ConnectTimeout")
+      assert.strictEqual(script.open, 0)
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
+  it.effect("opens one connection for 1,000 concurrent first uses", () => {
+    const script = Scripted.make({ connect: () => Effect.sleep("1 second") })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const fiber = yield* start(
+        Effect.forEach(Array.from({ length: 1000 }), () => callTool("s", "echo"), {
+          concurrency: "unbounded",
+          discard: true
+        })
+      )
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(script.connects.length, 1)
+      assert.strictEqual(script.requests.length, 1000)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("goes on for the others when one who waits is interrupted, be it the first", () => {
+    const script = Scripted.make({ connect: () => Effect.sleep("1 second") })
+    return Effect.gen(function*() {
+      const first = yield* start(get("s"))
+      const second = yield* start(get("s"))
+      const third = yield* start(get("s"))
+      yield* Fiber.interrupt(first)
+      yield* Fiber.interrupt(third)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(script.connects, [0])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("starts afresh after a failure", () => {
+    const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.fail(Scripted.refused) : Effect.void })
+    return Effect.gen(function*() {
+      yield* Effect.flip(get("s"))
+      yield* get("s")
+      assert.strictEqual(script.connects.length, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
+  it.effect("keeps a server that fails from delaying another", () => {
+    const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.never : Effect.void })
+    const server = { transport: "stdio", command: "s", args: [] } as const
+    return Effect.gen(function*() {
+      yield* start(get("mute"))
+      yield* get("good")
+      assert.deepStrictEqual(script.connects, [0, 0])
+    }).pipe(Effect.provide(Scripted.sessions(script, { servers: { mute: server, good: server } })))
+  })
+
+  it.effect("fails on unknown and on disabled servers with what would be valid", () => {
+    const server = { transport: "stdio", command: "s", args: [] } as const
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const unknown = yield* Effect.flip(sessions.get("t"))
+      assert.strictEqual(unknown.message, "unknown server \"t\", expected one of s, off")
+      const off = yield* Effect.flip(sessions.get("off"))
+      assert.strictEqual(off._tag === "ConfigError" ? off.problems[0]._tag : off._tag, "DisabledServer")
+      const health = yield* Effect.flip(sessions.health("t"))
+      assert.strictEqual(health.problems[0]._tag, "UnknownServer")
+      assert.deepStrictEqual(sessions.names, ["s", "off"])
+    }).pipe(
+      Effect.provide(
+        Scripted.sessions(Scripted.make({}), { servers: { s: server, off: { ...server, disabled: true } } })
+      )
+    )
+  })
+})
+
+describe("sharing and releasing", () => {
+  it.effect("keeps owners apart", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      yield* get("s")
+      yield* get("s", { owner: "default" })
+      assert.strictEqual(script.connects.length, 1)
+      yield* get("s", { owner: "alice" })
+      yield* get("s", { owner: "alice" })
+      yield* get("s", { owner: "bob" })
+      assert.strictEqual(script.connects.length, 3)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("keeps a connection for its idle time to live, and no longer", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      yield* Effect.scoped(get("s"))
+      yield* TestClock.adjust("9 minutes")
+      yield* Effect.scoped(get("s"))
+      assert.strictEqual(script.connects.length, 1)
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(script.open, 0)
+      yield* Effect.scoped(get("s"))
+      assert.strictEqual(script.connects.length, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("keeps a connection that is in use for as long as it is", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const session = yield* get("s")
+      yield* TestClock.adjust("1 hour")
+      yield* session.callTool("echo")
+      assert.strictEqual(script.connects.length, 1)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("closes everything with the layer, all servers at once, one failure aside", () => {
+    const script = Scripted.make({
+      connect: (attempt) =>
+        Effect.addFinalizer(() => attempt === 2 ? Effect.die("stubborn") : Effect.sleep("1 second")) as Effect.Effect<
+          void,
+          never,
+          Scope.Scope
+        >
+    })
+    const server = { transport: "stdio", command: "s", args: [] } as const
+    return Effect.gen(function*() {
+      const closing = yield* start(
+        Effect.exit(
+          Effect.forEach(["a", "b", "c"], (name) => get(name), { discard: true }).pipe(
+            Effect.scoped,
+            Effect.provide(Scripted.sessions(script, { servers: { a: server, b: server, c: server } }))
+          )
+        )
+      )
+      yield* TestClock.adjust("1 second")
+      const exit = yield* Fiber.join(closing)
+      assert.strictEqual(script.open, 0)
+      assert.isTrue(Exit.isFailure(exit))
+    })
+  })
+
+  it.effect("leaves nothing of a connect that the closing of the layer interrupts", () => {
+    const script = Scripted.make({ initialize: () => Effect.never })
+    return Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const fiber = yield* start(
+        Effect.exit(get("s").pipe(Effect.provide(Scripted.sessions(script)), Effect.scoped))
+      )
+      assert.strictEqual(script.open, 1)
+      yield* Fiber.interrupt(fiber)
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(script.open, 0)
+    })
+  })
+
+  it.effect("fails typed on a handle whose layer has closed", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const session = yield* get("s").pipe(Effect.provide(Scripted.sessions(script)), Effect.scoped)
+      assert.strictEqual(tagOf(yield* Effect.flip(session.callTool("echo"))), "SessionClosed")
+      assert.strictEqual(script.connects.length, 1)
+    })
+  })
+})
+
+describe("initialize: false", () => {
+  it.effect("gives a connected session that is initialized by hand, once", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const session = yield* get("s", { initialize: false })
+      assert.strictEqual(script.open, 1)
+      assert.strictEqual(tagOf(yield* Effect.flip(session.callTool("echo"))), "NotInitialized")
+      assert.strictEqual(tagOf(yield* Effect.flip(session.info)), "NotInitialized")
+      assert.deepStrictEqual(script.requests, [])
+      const info = yield* session.initialize
+      assert.strictEqual(info.protocolVersion, "2025-11-25")
+      yield* session.callTool("echo")
+      assert.strictEqual(tagOf(yield* Effect.flip(session.initialize)), "AlreadyInitialized")
+      assert.strictEqual(script.connects.length, 1)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("shares such a session with nobody, and closes it with its scope", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      yield* get("s")
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* get("s", { initialize: false })
+        yield* get("s", { initialize: false })
+        assert.strictEqual(script.open, 3)
+      }))
+      assert.strictEqual(script.open, 1)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("refuses to initialize what is initialized", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const session = yield* get("s")
+      assert.strictEqual(tagOf(yield* Effect.flip(session.initialize)), "AlreadyInitialized")
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("can be initialized again after the handshake failed", () => {
+    const reason = new SessionError.HandshakeFailed({ description: "not today" })
+    const script = Scripted.make({ initialize: (attempt) => attempt === 1 ? Effect.fail(reason) : Effect.void })
+    return Effect.gen(function*() {
+      const session = yield* get("s", { initialize: false })
+      assert.strictEqual(tagOf(yield* Effect.flip(session.initialize)), "HandshakeFailed")
+      assert.strictEqual(script.open, 0)
+      yield* session.initialize
+      yield* session.callTool("echo")
+      assert.strictEqual(yield* session.generation, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("initializes by itself once it was initialized and the connection was replaced", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const session = yield* get("s", { initialize: false })
+      yield* session.initialize
+      yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
+      yield* session.callTool("echo")
+      assert.strictEqual(yield* session.generation, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+})
+
+describe("health", () => {
+  const healthOf = (name: string) => Effect.flatMap(Sessions.Sessions, (sessions) => sessions.health(name))
+
+  it.effect("is unknown, hence not healthy, before the first contact", () =>
+    Effect.gen(function*() {
+      const health = yield* healthOf("s")
+      assert.deepStrictEqual(health, { ...Health.unknown, isHealthy: false })
+    }).pipe(Effect.provide(Scripted.sessions(Scripted.make({})))))
+
+  it.effect("turns bad at the fourth channel failure in a row and good at the first answer", () => {
+    let works = false
+    const script = Scripted.make({ connect: () => works ? Effect.void : Effect.fail(Scripted.refused) })
+    return Effect.gen(function*() {
+      yield* Effect.flip(get("s"))
+      yield* Effect.flip(get("s"))
+      yield* Effect.flip(get("s"))
+      assert.deepInclude(yield* healthOf("s"), { errorCount: 3, isHealthy: true })
+      yield* Effect.flip(get("s"))
+      assert.deepInclude(yield* healthOf("s"), { errorCount: 4, isHealthy: false, lastChecked: 0 })
+      works = true
+      yield* get("s")
+      const health = yield* healthOf("s")
+      assert.deepInclude(health, { errorCount: 0, isHealthy: true })
+      assert.strictEqual(health.lastError?.reason._tag, "ConnectionRefused")
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
+  it.effect("does not hold the errors of tools against the server", () => {
+    const reason = new SessionError.ProtocolFailed({ method: "tools/call", code: -32602, description: "no" })
+    const script = Scripted.make({ answer: () => Effect.fail(reason) })
+    return Effect.gen(function*() {
+      const session = yield* get("s")
+      for (let i = 0; i < 10; i++) yield* Effect.flip(session.callTool("nosuch"))
+      assert.deepInclude(yield* healthOf("s"), { errorCount: 0, isHealthy: true, lastError: undefined })
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("goes stale after 5 minutes without contact", () =>
+    Effect.gen(function*() {
+      yield* get("s")
+      yield* TestClock.adjust("5 minutes")
+      assert.isTrue((yield* healthOf("s")).isHealthy)
+      yield* TestClock.adjust("1 millis")
+      assert.isFalse((yield* healthOf("s")).isHealthy)
+    }).pipe(Effect.provide(Scripted.sessions(Scripted.make({})))))
+})

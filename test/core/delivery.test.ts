@@ -1,0 +1,308 @@
+/**
+ * What may be sent again, and what may not.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
+import { Effect, Fiber, Schedule } from "effect"
+import { TestClock } from "effect/testing"
+import * as Scripted from "../fixtures/scripted.ts"
+
+const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+
+const lost = new SessionError.TransportFailed({ description: "reset", code: "ECONNRESET", delivery: "Unknown" })
+const exited = new SessionError.ServerExited({ exitCode: null, signal: "SIGKILL", delivery: "Unknown" })
+const expired = new SessionError.SessionExpired({ status: 404 })
+const busy = new SessionError.HttpFailed({ status: 503 })
+const unsent = new SessionError.TransportClosed({ delivery: "NotSent" })
+
+/** A server whose first request ends as given, and the others well. */
+const once = (reason: SessionError.Reason) =>
+  Scripted.make({
+    answer: ({ number }) => number === 1 ? Effect.fail(reason) : Effect.succeed({ content: [], contents: [] })
+  })
+
+const run = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(Effect.result(effect), { startImmediately: true })
+    yield* TestClock.adjust("1 minute")
+    return yield* Fiber.join(fiber)
+  })
+
+describe("a tool call", () => {
+  for (const reason of [lost, exited, new SessionError.ResponseLost({ method: "tools/call" })]) {
+    it.effect(`is not sent again after ${reason._tag}, and says that its outcome is unknown`, () => {
+      const script = once(reason)
+      return Effect.gen(function*() {
+        const session = yield* get
+        const error = yield* Effect.flip(session.callTool("charge"))
+        assert.strictEqual(error.reason._tag, "OutcomeUnknown")
+        if (error.reason._tag === "OutcomeUnknown") {
+          assert.deepInclude(error.reason, { tool: "charge", method: "tools/call", sentAt: 0 })
+          assert.strictEqual(error.reason.lost._tag, reason._tag)
+        }
+        assert.deepStrictEqual(script.requests, ["1:tools/call:charge"])
+      }).pipe(Effect.provide(Scripted.sessions(script)))
+    })
+  }
+
+  it.effect("is not sent again even by a policy that retries everything", () => {
+    const script = once(lost)
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* run(session.callTool("charge"))
+      assert.deepStrictEqual(script.requests, ["1:tools/call:charge"])
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: Schedule.recurs(5) })))
+  })
+
+  it.effect("is sent again if the caller says that it is idempotent", () => {
+    const script = once(lost)
+    return Effect.gen(function*() {
+      const session = yield* get
+      const result = yield* run(session.callTool("set", {}, { idempotent: true }))
+      assert.strictEqual(result._tag, "Success")
+      assert.deepStrictEqual(script.requests, ["1:tools/call:set", "1:tools/call:set"])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  const annotated = (trusted: boolean) => {
+    let failures = 1
+    const script = Scripted.make({
+      answer: ({ method }) =>
+        method === "tools/list"
+          ? Effect.succeed({ tools: [{ name: "look", inputSchema: {}, annotations: { readOnlyHint: true } }] })
+          : failures-- > 0
+          ? Effect.fail(lost)
+          : Effect.succeed({ content: [] })
+    })
+    return {
+      script,
+      layer: Scripted.sessions(script, { servers: { s: { transport: "stdio", command: "s", args: [], trusted } } })
+    }
+  }
+
+  it.effect("is sent again if a trusted server says that the tool only reads", () => {
+    const { layer, script } = annotated(true)
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* session.listTools()
+      assert.strictEqual((yield* run(session.callTool("look")))._tag, "Success")
+      assert.strictEqual(script.requests.length, 3)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is not sent again because a server that nobody trusts says so", () => {
+    const { layer, script } = annotated(false)
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* session.listTools()
+      assert.strictEqual((yield* run(session.callTool("look")))._tag, "Failure")
+      assert.strictEqual(script.requests.length, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is sent on a new session at once when the old one had expired", () => {
+    const script = once(expired)
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* session.callTool("charge")
+      assert.deepStrictEqual(script.requests, ["1:tools/call:charge", "2:tools/call:charge"])
+      assert.deepStrictEqual(script.connects, [0, 0])
+      assert.strictEqual(yield* session.generation, 2)
+      assert.strictEqual(script.open, 1)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("fails typed when the new session has expired too, without a loop", () => {
+    const script = Scripted.make({ answer: () => Effect.fail(expired) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const error = yield* Effect.flip(session.callTool("charge"))
+      assert.strictEqual(error.reason._tag, "SessionExpired")
+      assert.strictEqual(script.requests.length, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("re-initializes once for all callers whose session expired together", () => {
+    const script = Scripted.make({
+      initialize: () => Effect.sleep("10 millis"),
+      answer: ({ connection }) => connection === 1 ? Effect.fail(expired) : Effect.succeed({ content: [] })
+    })
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(get, { startImmediately: true })
+      yield* TestClock.adjust("10 millis")
+      const session = yield* Fiber.join(fiber)
+      const all = Effect.forEach(Array.from({ length: 20 }), () => session.callTool("charge"), {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual((yield* run(all))._tag, "Success")
+      assert.strictEqual(script.connects.length, 2)
+      assert.strictEqual(script.requests.filter((request) => request.startsWith("2:")).length, 20)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("leaves the new session alone when the loss of the old one is reported late", () => {
+    const script = Scripted.make({
+      answer: ({ connection, params }) =>
+        connection === 1
+          ? Effect.andThen(params?.name === "slow" ? Effect.sleep("1 second") : Effect.void, Effect.fail(expired))
+          : Effect.succeed({ content: [] })
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const slow = yield* Effect.forkChild(session.callTool("slow"), { startImmediately: true })
+      yield* session.callTool("fast")
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(slow)
+      assert.strictEqual(script.connects.length, 2)
+      assert.strictEqual(yield* session.generation, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("that never left goes out on a new connection at once", () => {
+    const script = once(unsent)
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* session.callTool("charge")
+      assert.deepStrictEqual(script.connects, [0, 0])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("that was turned away is sent again by the policy", () => {
+    const script = once(busy)
+    return Effect.gen(function*() {
+      const session = yield* get
+      const fiber = yield* Effect.forkChild(session.callTool("charge"), { startImmediately: true })
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(script.requests.length, 1)
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(script.requests.length, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("that was answered is never sent again, whatever the policy", () => {
+    const reason = new SessionError.ProtocolFailed({ method: "tools/call", code: -32000, description: "no" })
+    const script = once(reason)
+    return Effect.gen(function*() {
+      const session = yield* get
+      const error = yield* Effect.flip(session.callTool("charge"))
+      assert.strictEqual(error.delivery, "Answered")
+      assert.strictEqual(script.requests.length, 1)
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: Schedule.recurs(5) })))
+  })
+
+  it.effect("is told apart by its deadline", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const fiber = yield* Effect.forkChild(Effect.flip(session.callTool("charge")), { startImmediately: true })
+      yield* TestClock.adjust("59999 millis")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      const { reason } = yield* Fiber.join(fiber)
+      assert.strictEqual(reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag, "RequestTimeout")
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("keeps deadlines of its own, whatever the order in which they fall", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const ended: Array<string> = []
+      const call = (timeout: `${number} seconds`) =>
+        Effect.flip(session.callTool("charge", {}, { timeout })).pipe(
+          Effect.andThen(Effect.sync(() => ended.push(timeout)))
+        )
+      const fibers = yield* Effect.forEach(
+        ["30 seconds", "10 seconds", "20 seconds"] as const,
+        (timeout) => Effect.forkChild(call(timeout), { startImmediately: true })
+      )
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(ended, ["10 seconds"])
+      yield* TestClock.adjust("20 seconds")
+      yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepStrictEqual(ended, ["10 seconds", "20 seconds", "30 seconds"])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+})
+
+describe("a read", () => {
+  it.effect("is sent again after it was lost", () => {
+    const script = once(lost)
+    return Effect.gen(function*() {
+      const session = yield* get
+      assert.strictEqual((yield* run(session.readResource("file:///x")))._tag, "Success")
+      assert.strictEqual(script.requests.length, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("fails with the error itself once the policy gives up", () => {
+    const script = Scripted.make({ answer: () => Effect.fail(lost) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const result = yield* run(Effect.flip(session.readResource("file:///x")))
+      assert.strictEqual(result._tag === "Success" ? result.success.reason._tag : "", "TransportFailed")
+      assert.strictEqual(script.requests.length, 3)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("ends at the total deadline, however often it may be sent again", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const fiber = yield* Effect.forkChild(Effect.flip(session.readResource("file:///x")), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "RequestTimeout")
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.spaced({ tries: 100, delay: "1 second" }) })))
+  })
+})
+
+describe("a list", () => {
+  const pages = (next: (cursor: string | undefined) => string | undefined) =>
+    Scripted.make({
+      answer: ({ params }) => {
+        const cursor = next(params?.cursor as string | undefined)
+        return Effect.succeed({
+          tools: [{ name: "x", inputSchema: {} }],
+          ...(cursor === undefined ? {} : { nextCursor: cursor })
+        })
+      }
+    })
+
+  const listing = (script: Scripted.Script) =>
+    Effect.flatMap(get, (session) => Effect.result(session.listTools())).pipe(
+      Effect.provide(Scripted.sessions(script))
+    )
+
+  const reasonOf = (script: Scripted.Script) =>
+    Effect.map(listing(script), (result) => result._tag === "Failure" && result.failure.reason._tag)
+
+  it.effect("ends at a page without cursor", () =>
+    Effect.map(
+      listing(pages((cursor) => cursor === undefined ? "1" : undefined)),
+      (result) => assert.strictEqual(result._tag === "Success" && result.success.length, 2)
+    ))
+
+  it.effect("is refused when a cursor comes back", () =>
+    Effect.map(
+      reasonOf(pages((cursor) => cursor === "a" ? "b" : "a")),
+      (tag) => assert.strictEqual(tag, "PaginationExceeded")
+    ))
+
+  it.effect("is refused after 100 pages", () => {
+    let page = 0
+    const script = pages(() => String(++page))
+    return Effect.map(reasonOf(script), (tag) => {
+      assert.strictEqual(tag, "PaginationExceeded")
+      assert.strictEqual(script.requests.length, 100)
+    })
+  })
+
+  it.effect("is refused when it is no list", () =>
+    Effect.map(
+      reasonOf(Scripted.make({ answer: () => Effect.succeed({ tools: "none" }) })),
+      (tag) => assert.strictEqual(tag, "InvalidResult")
+    ))
+})
