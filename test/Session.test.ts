@@ -2,7 +2,7 @@
  * What holds for a session on every transport, on servers of both SDK generations, in both eras.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Session, SessionError, Sessions } from "@mcp-sessions/core"
+import { type Session, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Effect, Fiber, Layer } from "effect"
 import { toolNames } from "./fixtures/behaviour.ts"
 import { type Peer, peers, type RunningPeer, until } from "./fixtures/peer.ts"

@@ -175,9 +175,8 @@ export const make = (options: { readonly slot: ConnectionSlot; readonly retry: R
   const mayResend = (error: SessionError): boolean =>
     error.reason._tag !== "OutcomeUnknown" && error.delivery !== "Answered"
 
-  /** The server is reachable but forgot us, or the connection had died unnoticed. Nothing ran; a new one will do. */
-  const isReplaceable = ({ delivery, reason }: SessionError): boolean =>
-    reason.losesConnection && (delivery === "NotSent" || delivery === "Rejected")
+  /** The connection was what failed, and sending again is safe: a new connection will do. */
+  const isReplaceable = (error: SessionError): boolean => error.reason.losesConnection && mayResend(error)
 
   /**
    * The tries of an operation that did not get through at once. `first` is how the one before ended, which counts as the

@@ -1,0 +1,186 @@
+/**
+ * The demonstration: real servers over two transports, one that is broken on purpose, and one that is killed.
+ *
+ * Everything that is printed as done has been looked at; the exit status is 0 only if all of it really happened.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as CheckTable from "@mcp-sessions/cli/CheckTable"
+import * as Failure from "@mcp-sessions/cli/Failure"
+import { layer as outputLayer, Output } from "@mcp-sessions/cli/Output"
+import * as ServerConfig from "@mcp-sessions/core/ServerConfig"
+import type { Session } from "@mcp-sessions/core/Session"
+import * as Sessions from "@mcp-sessions/core/Sessions"
+import * as Transports from "@mcp-sessions/transports/Transports"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { readdirSync, readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { connect, createServer } from "node:net"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** Something that the demonstration promised did not happen. */
+class DemoFailed extends Data.TaggedError("DemoFailed")<{ readonly message: string }> {}
+
+const repository = fileURLToPath(new URL("..", import.meta.url))
+
+/** The program that a package installs, so that nothing depends on PATH. */
+const programOf = (name: string): string => {
+  const resolve = createRequire(import.meta.url).resolve
+  const manifest = resolve(`${name}/package.json`)
+  const { bin } = JSON.parse(readFileSync(manifest, "utf8"))
+  return join(dirname(manifest), String(Object.values(bin)[0]))
+}
+
+const everything = programOf("@modelcontextprotocol/server-everything")
+const filesystem = programOf("@modelcontextprotocol/server-filesystem")
+
+const freePort = Effect.promise(async () => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  server.close()
+  return typeof address === "object" && address !== null ? address.port : 0
+})
+
+/** The HTTP server is not ours to start in real life, so here it is somebody else's process too. */
+const httpServer = Effect.acquireRelease(
+  Effect.gen(function*() {
+    const port = yield* freePort
+    const child = spawn(process.execPath, [everything, "streamableHttp"], {
+      env: { ...process.env, PORT: String(port) },
+      stdio: "ignore"
+    })
+    yield* Effect.callback<void, DemoFailed>((resume) => {
+      const socket = connect(port, "127.0.0.1", () => {
+        socket.end()
+        resume(Effect.void)
+      })
+      socket.on("error", () => resume(new DemoFailed({ message: "the HTTP server did not start" })))
+    }).pipe(Effect.retry(Schedule.max([Schedule.spaced("50 millis"), Schedule.recurs(400)])))
+    return { child, url: `http://127.0.0.1:${port}/mcp` }
+  }),
+  ({ child }) =>
+    Effect.promise(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill("SIGTERM")
+      await once(child, "exit")
+    })
+)
+
+/** Our children that are there and not merely waiting to be collected. */
+const children = (): ReadonlyArray<number> =>
+  readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      const [state, parent] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ")
+      return Number(parent) === process.pid && state !== "Z" ? [Number(pid)] : []
+    } catch {
+      // The process ended between the two looks at it.
+      return []
+    }
+  })
+
+const expect = (condition: boolean, message: string) =>
+  condition ? Effect.void : Effect.fail(new DemoFailed({ message }))
+
+const hasText = (part: string) => (result: Effect.Success<ReturnType<Session["callTool"]>>) =>
+  result.isError !== true && result.content.some((block) => block.type === "text" && block.text.includes(part))
+
+const calls = [
+  { server: "everything", tool: "get-sum", args: { a: 19, b: 23 }, holds: hasText("42") },
+  { server: "everything-http", tool: "echo", args: { message: "over HTTP" }, holds: hasText("over HTTP") },
+  {
+    server: "filesystem",
+    tool: "read_text_file",
+    args: { path: join(repository, "package.json") },
+    holds: hasText("mcp-sessions")
+  }
+]
+
+const tour = Effect.gen(function*() {
+  const { answer, style } = yield* Output
+  const { url } = yield* httpServer
+  const before = children()
+  const input = {
+    everything: { transport: "stdio", command: process.execPath, args: [everything, "stdio"] },
+    "everything-http": { transport: "streamable_http", url },
+    filesystem: { transport: "stdio", command: process.execPath, args: [filesystem, repository] },
+    broken: {
+      transport: "stdio",
+      command: process.execPath,
+      args: ["-e", "setTimeout(() => { console.error('FATAL: API_KEY is not set'); process.exit(3) }, 2500)"]
+    }
+  } satisfies Record<string, ServerConfig.ServerConfigInput>
+  const definitions = yield* ServerConfig.decodeServers({ servers: input })
+  const servers = definitions.map((definition) => ({ ...definition, source: "demo", written: {} }))
+  const heading = (text: string) => answer(`\n${style("bold", text)}`)
+  const done = (text: string) => answer(`${style("green", "✓")} ${text}`)
+
+  yield* Effect.gen(function*() {
+    const sessions = yield* Sessions.Sessions
+
+    yield* heading("Connecting to four servers at once, one of them broken on purpose")
+    const rows = yield* CheckTable.run({ servers, show: true })
+    const stateOf = (name: string) => rows.find((row) => row.name === name)
+    for (const { server } of calls) {
+      yield* expect(stateOf(server)?.state === "healthy", `${server} should have been healthy`)
+    }
+    const broken = stateOf("broken")?.error
+    yield* expect(
+      broken?._tag === "SessionError" && broken.reason._tag === "ServerExited" && broken.reason.exitCode === 3 &&
+        broken.reason.stderrTail === "FATAL: API_KEY is not set",
+      "the broken server should have told its exit code and what it wrote to stderr"
+    )
+    const lastGood = Math.max(...calls.map(({ server }) => stateOf(server)?.lastChecked ?? Infinity))
+    yield* expect(
+      lastGood < (stateOf("broken")?.lastChecked ?? 0),
+      "the good servers should not have waited for the broken one"
+    )
+    yield* done("the broken server delayed nobody")
+
+    yield* heading("Calling a tool on each")
+    for (const { args, holds, server, tool } of calls) {
+      const result = yield* sessions.callTool(server, tool, args)
+      yield* expect(holds(result), `${server}/${tool} should have answered otherwise`)
+      yield* done(`${server}/${tool}`)
+    }
+
+    yield* heading("Killing the process of a server under a live session")
+    const session = yield* sessions.get("everything")
+    const first = yield* session.info
+    if (first.pid === undefined) return yield* new DemoFailed({ message: "a stdio server should have a process" })
+    process.kill(first.pid, "SIGKILL")
+    yield* done(`killed process ${first.pid}, generation ${first.generation}`)
+    // Nobody can tell whether a call that a dying server swallowed has run. This one may run twice, and says so.
+    yield* session.callTool("echo", { message: "still there?" }, { idempotent: true })
+    const second = yield* session.info
+    yield* expect(second.generation > first.generation, "the call should have been answered by a new generation")
+    yield* expect(second.pid !== first.pid, "the new generation should have a process of its own")
+    yield* done(`the next call succeeded on process ${second.pid}, generation ${second.generation}`)
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Sessions.layer({ servers: input }).pipe(Layer.provide(Transports.layer)))
+  )
+
+  yield* heading("Leaving")
+  const left = children().filter((pid) => !before.includes(pid))
+  yield* expect(left.length === 0, `processes were left behind: ${left.join(", ")}`)
+  yield* done("no child process is left")
+})
+
+const reported = tour.pipe(
+  Effect.scoped,
+  Effect.tapError((error) =>
+    Effect.flatMap(Output, ({ note, styleNote }) => {
+      const isOurs = error._tag === "SessionError" || error._tag === "ConfigError"
+      return note(styleNote("red", `✗ ${isOurs ? Failure.lines(error).join("\n") : error.message}`))
+    })
+  ),
+  Effect.provide(outputLayer)
+)
+
+NodeRuntime.runMain(reported, { disableErrorReporting: true })
