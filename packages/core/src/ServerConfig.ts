@@ -71,9 +71,23 @@ const ownedHeaders = [
   "transfer-encoding"
 ]
 
-const headerName = text(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/).check(
-  Schema.makeFilter((name: string) => !ownedHeaders.includes(name.toLowerCase()))
-)
+const isHeaderName = (name: string): boolean =>
+  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) && !ownedHeaders.includes(name.toLowerCase())
+
+// eslint-disable-next-line no-control-regex
+const isVariableName = (name: string): boolean => /^[^\0=]+$/.test(name)
+
+/** An object of secrets whose names are checked too. (A record of checked keys would drop those that do not pass.) */
+const secrets = (options: {
+  readonly value: Schema.Codec<string, string>
+  readonly isName: (name: string) => boolean
+}) =>
+  Schema.Record(Schema.String, secret(options.value)).pipe(
+    Schema.check(Schema.makeFilter((record: Readonly<Record<string, unknown>>) =>
+      Object.keys(record).filter((name) => !options.isName(name)).map((name) => ({ path: [name], issue: "bad name" }))
+    )),
+    Schema.withDecodingDefaultKey(Effect.succeed({}))
+  )
 
 /** RFC 9110 field content. The platform's own error for a bad value quotes it, so it must never get that far. */
 const headerValue = text(/^(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff\t]*[\x21-\x7e\x80-\xff])?)?$/)
@@ -147,7 +161,7 @@ const connectTimeout = duration({ minimum: 100, maximum: "10 minutes" })
 const idleTimeToLive = duration({ minimum: 0, maximum: "24 hours" })
 
 const remote = {
-  headers: Schema.Record(headerName, secret(headerValue)).pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
+  headers: secrets({ value: headerValue, isName: isHeaderName }),
   connectTimeout: connectTimeout.pipe(Schema.withDecodingDefaultKey(Effect.succeed("20 seconds"))),
   idleTimeToLive: idleTimeToLive.pipe(Schema.withDecodingDefaultKey(Effect.succeed("5 minutes"))),
   ...common
@@ -171,7 +185,7 @@ export const Stdio = Schema.Struct({
   transport: Schema.Literal("stdio"),
   command: text(/^[^\0]+$/),
   args: Schema.Array(argument),
-  env: Schema.Record(text(/^[^\0=]+$/), secret(argument)).pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
+  env: secrets({ value: argument, isName: isVariableName }),
   cwd: Schema.optionalKey(text(/^[^\0]+$/)),
   encoding: Schema.Literals(["utf-8", "utf-16le", "latin1"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("utf-8" as const))
@@ -349,7 +363,9 @@ const problemsOfValue = (options: {
   const { key, place, schema, value } = options
   const decoded = Schema.decodeUnknownResult(schema, { errors: "all" })(value)
   if (Result.isSuccess(decoded)) return []
-  return pathsOf(decoded.failure.issue).map((below) => {
+  // One value may fail more than one check; it is wrong once.
+  const paths = new Map(pathsOf(decoded.failure.issue).map((path) => [path.join("\0"), path]))
+  return [...paths.values()].map((below) => {
     const at = { ...place, path: [...place.path, ...below.map(String)], expected: key.expected }
     return new key.problem(at)
   })

@@ -1,0 +1,212 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigError, ServerConfig } from "@mcp-sessions/core"
+import { Duration, Effect, Redacted, Schema } from "effect"
+
+const stdio = { transport: "stdio", command: "server", args: [] }
+const http = { transport: "streamable_http", url: "https://example.com/mcp" }
+
+const problemsOf = (raw: unknown) =>
+  Effect.map(
+    Effect.flip(ServerConfig.decode(raw)),
+    ({ problems }) => problems.map((problem) => `${problem._tag} ${ConfigError.jsonPath(problem.path)}`)
+  )
+
+describe("decoding", () => {
+  it.effect("fills in the defaults of stdio", () =>
+    Effect.gen(function*() {
+      const config = yield* ServerConfig.decode(stdio)
+      assert.deepStrictEqual(config, {
+        transport: "stdio",
+        command: "server",
+        args: [],
+        env: {},
+        encoding: "utf-8",
+        encodingErrors: "strict",
+        connectTimeout: Duration.seconds(30),
+        requestTimeout: Duration.seconds(60),
+        totalTimeout: Duration.minutes(5),
+        probeTimeout: Duration.seconds(3),
+        idleTimeToLive: Duration.minutes(10),
+        maxMessageBytes: 16_777_216,
+        protocol: "auto",
+        clientInfo: { name: "mcp-sessions", version: "0.1.0" },
+        disabled: false,
+        trusted: false
+      })
+    }))
+
+  it.effect("fills in the defaults of the network transports", () =>
+    Effect.gen(function*() {
+      for (const transport of ["streamable_http", "sse", "websocket"]) {
+        const url = transport === "websocket" ? "wss://example.com/mcp" : http.url
+        const config = yield* ServerConfig.decode({ transport, url })
+        assert.deepInclude(config, {
+          url,
+          headers: {},
+          connectTimeout: Duration.seconds(20),
+          idleTimeToLive: Duration.minutes(5)
+        })
+      }
+    }))
+
+  it.effect("understands other names for the same thing", () =>
+    Effect.gen(function*() {
+      const decoded = yield* Effect.forEach([
+        { type: "http", url: http.url },
+        { type: "streamable-http", httpUrl: http.url },
+        { transport: "streamableHttp", serverUrl: http.url },
+        { transport: "remote", baseUrl: http.url }
+      ], ServerConfig.decode)
+      for (const config of decoded) assert.deepStrictEqual(config, decoded[0])
+      const local = yield* ServerConfig.decode({
+        type: "local",
+        command: ["npx", "-y", "server"],
+        environment: { A: "1" },
+        enabled: false,
+        encoding_error_handler: "ignore"
+      })
+      assert.deepInclude(local, {
+        transport: "stdio",
+        command: "npx",
+        args: ["-y", "server"],
+        disabled: true,
+        encodingErrors: "ignore"
+      })
+      assert.strictEqual((yield* ServerConfig.decode({ type: "ws", url: "ws://h/x" })).transport, "websocket")
+    }))
+
+  it.effect("changes nothing in what was decoded", () =>
+    Effect.gen(function*() {
+      const config = yield* ServerConfig.decode({
+        ...stdio,
+        env: { TOKEN: "secret" },
+        cwd: "/tmp",
+        requestTimeout: "7 seconds",
+        clientInfo: { name: "n", version: "1", title: "N" }
+      })
+      assert.deepStrictEqual(yield* ServerConfig.decode(config), config)
+      const remote = yield* ServerConfig.decode({ ...http, headers: { Authorization: Redacted.make("Bearer x") } })
+      assert.deepStrictEqual(yield* ServerConfig.decode(remote), remote)
+    }))
+
+  it.effect("redacts variables and headers", () =>
+    Effect.gen(function*() {
+      const local = yield* ServerConfig.decode({ ...stdio, env: { TOKEN: "s3cret" } })
+      const remote = yield* ServerConfig.decode({ ...http, headers: { Authorization: "Bearer s3cret" } })
+      for (const config of [local, remote]) {
+        assert.notInclude(JSON.stringify(config), "s3cret")
+        assert.notInclude(String(config), "s3cret")
+      }
+      assert.deepStrictEqual(ServerConfig.secretsOf(local), ["s3cret"])
+      assert.deepStrictEqual(ServerConfig.secretsOf(remote), ["Bearer s3cret"])
+    }))
+})
+
+describe("refusing", () => {
+  const table: ReadonlyArray<readonly [title: string, raw: unknown, problems: ReadonlyArray<string>]> = [
+    ["what is no object", "stdio", ["InvalidValue $"]],
+    ["a list", [], ["InvalidValue $"]],
+    ["a missing transport", { command: "x", args: [] }, ["MissingTransport $"]],
+    ["an unsupported transport", { ...stdio, transport: "carrier pigeon" }, ["UnsupportedTransport $.transport"]],
+    ["an unsupported type", { type: 7 }, ["UnsupportedTransport $.type"]],
+    ["a missing command", { transport: "stdio", args: [] }, ["MissingKey $"]],
+    ["missing args", { transport: "stdio", command: "x" }, ["MissingKey $"]],
+    ["a missing url", { transport: "sse" }, ["MissingKey $"]],
+    ["an empty command", { ...stdio, command: "" }, ["InvalidValue $.command"]],
+    ["a NUL in a command", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
+    ["args that are no list", { ...stdio, args: "a b" }, ["InvalidValue $.args"]],
+    ["args that are no texts, each", { ...stdio, args: ["a", 1, 2] }, [
+      "InvalidValue $.args[\"1\"]",
+      "InvalidValue $.args[\"2\"]"
+    ]],
+    ["a variable that is no text", { ...stdio, env: { A: 1 } }, ["InvalidValue $.env.A"]],
+    ["a variable name with =", { ...stdio, env: { "A=B": "x" } }, ["InvalidValue $.env[\"A=B\"]"]],
+    ["a URL that is none", { ...http, url: "example.com/mcp" }, ["InvalidUrl $.url"]],
+    ["a URL of another scheme", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
+    ["a script as URL", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
+    ["a WebSocket URL for HTTP", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
+    ["an HTTP URL for a WebSocket", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
+    ["a URL with credentials", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
+    ["a URL under its other name", { type: "http", serverUrl: "nope" }, ["InvalidUrl $.serverUrl"]],
+    ["an unknown key", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
+    ["a key named like a member of every object", { ...stdio, constructor: 1 }, ["UnknownKey $.constructor"]],
+    ["headers on stdio", { ...stdio, headers: {} }, ["MisplacedKey $.headers"]],
+    ["args on HTTP", { ...http, args: [] }, ["MisplacedKey $.args"]],
+    ["a key given under two names", { ...http, baseUrl: http.url }, ["ConflictingKeys $"]],
+    ["arguments given twice", { ...stdio, command: ["a", "b"], args: ["c"] }, ["ConflictingKeys $"]],
+    ["a duration without unit", { ...stdio, requestTimeout: "soon" }, ["InvalidDuration $.requestTimeout"]],
+    ["a negative duration", { ...stdio, connectTimeout: -1 }, ["InvalidDuration $.connectTimeout"]],
+    ["a duration that is no number", { ...stdio, totalTimeout: Number.NaN }, ["InvalidDuration $.totalTimeout"]],
+    ["an endless duration", { ...stdio, idleTimeToLive: "Infinity" }, ["InvalidDuration $.idleTimeToLive"]],
+    ["a duration of years", { ...stdio, requestTimeout: "1000 days" }, ["InvalidDuration $.requestTimeout"]],
+    ["a size out of bounds", { ...stdio, maxMessageBytes: 10 }, ["InvalidValue $.maxMessageBytes"]],
+    ["a protocol that does not exist", { ...stdio, protocol: "2099-01-01" }, ["InvalidValue $.protocol"]],
+    ["an encoding that does not exist", { ...stdio, encoding: "ebcdic" }, ["InvalidValue $.encoding"]],
+    ["client info without a version", { ...stdio, clientInfo: { name: "n" } }, ["InvalidValue $.clientInfo.version"]],
+    ["a header name with a space", { ...http, headers: { "a b": "x" } }, ["InvalidValue $.headers[\"a b\"]"]],
+    ["a header value with a line break", { ...http, headers: { A: "x\r\nB: y" } }, ["InvalidValue $.headers.A"]],
+    ["a header that MCP owns", { ...http, headers: { "Mcp-Session-Id": "x" } }, [
+      "InvalidValue $.headers[\"Mcp-Session-Id\"]"
+    ]],
+    [
+      "everything that is wrong, at once",
+      { ...stdio, command: "", headers: {}, nonsense: 1, requestTimeout: "never" },
+      ["InvalidValue $.command", "MisplacedKey $.headers", "UnknownKey $.nonsense", "InvalidDuration $.requestTimeout"]
+    ]
+  ]
+  for (const [title, raw, expected] of table) {
+    it.effect(`refuses ${title}`, () =>
+      Effect.map(problemsOf(raw), (problems) => assert.deepStrictEqual(problems, expected)))
+  }
+
+  it.effect("names the valid ones where a name is wrong", () =>
+    Effect.gen(function*() {
+      const missing = yield* Effect.flip(ServerConfig.decode({}))
+      assert.strictEqual(
+        missing.message,
+        "no transport given, expected \"transport\": one of stdio, streamable_http, sse, websocket"
+      )
+      const misplaced = yield* Effect.flip(ServerConfig.decode({ ...stdio, headers: {} }))
+      assert.strictEqual(
+        misplaced.message,
+        "$.headers: \"headers\" does not apply to stdio, only to streamable_http, sse, websocket"
+      )
+    }))
+
+  it.effect("collects the problems of all servers with where they stand", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(ServerConfig.decodeServers({
+        servers: { good: stdio, bad: { ...stdio, args: 1 }, worse: { transport: "sse" } },
+        source: "mcp.json",
+        path: ["mcpServers"]
+      }))
+      assert.deepStrictEqual(
+        error.problems.map(({ _tag, path, server, source }) => [_tag, source, server, ConfigError.jsonPath(path)]),
+        [
+          ["InvalidValue", "mcp.json", "bad", "$.mcpServers.bad.args"],
+          ["MissingKey", "mcp.json", "worse", "$.mcpServers.worse"]
+        ]
+      )
+    }))
+
+  it.effect.prop(
+    "never quotes a value",
+    [
+      Schema.String.check(Schema.isMinLength(8)),
+      Schema.Literals(["url", "command", "headers", "env", "requestTimeout"])
+    ],
+    ([noise, key]) => {
+      const secret = `s3cret${noise}`
+      const value = key === "headers" || key === "env"
+        ? { "A=\n": secret }
+        : key === "command"
+        ? `${secret}\0`
+        : `${secret} `
+      const base = key === "url" || key === "headers" ? http : stdio
+      return Effect.map(Effect.flip(ServerConfig.decode({ ...base, [key]: value })), (error) => {
+        assert.notInclude(error.message, "s3cret")
+        assert.notInclude(JSON.stringify(error), "s3cret")
+      })
+    }
+  )
+})

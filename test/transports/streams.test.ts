@@ -1,0 +1,135 @@
+/**
+ * What comes out of a stream of bytes must not depend on how the bytes were cut.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { type Line, LineDecoder, type LineDecoderOptions } from "../../packages/transports/src/internal/lineDecoder.ts"
+import * as Redactor from "../../packages/transports/src/internal/redactor.ts"
+import { type SseEvent, SseParser } from "../../packages/transports/src/internal/sseParser.ts"
+
+const utf8: LineDecoderOptions = { encoding: "utf-8", errors: "replace", maxBytes: 1024 }
+
+const decode = (bytes: Buffer, options: LineDecoderOptions, cuts: ReadonlyArray<number> = []) => {
+  const decoder = new LineDecoder(options)
+  const lines: Array<Line> = []
+  let start = 0
+  for (
+    const cut of [...cuts.map((cut) => Math.abs(cut) % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length]
+  ) {
+    decoder.push(bytes.subarray(start, cut), (line) => lines.push(line))
+    start = cut
+  }
+  return lines.map((line) => line._tag === "Line" ? line.text : line._tag)
+}
+
+describe("lines", () => {
+  const text = "{\"a\":\"hé🎉\"}\r\n\uFEFFsecond\n\n\u2028\u0085third\n"
+  const expected = ["{\"a\":\"hé🎉\"}", "\uFEFFsecond", "", "\u2028\u0085third"]
+
+  for (const encoding of ["utf-8", "utf-16le"] as const) {
+    it.effect.prop(
+      `are the same for any cut of ${encoding}`,
+      [Schema.Array(Schema.Int)],
+      ([cuts]) =>
+        Effect.sync(() =>
+          assert.deepStrictEqual(
+            decode(Buffer.from(text, encoding), { ...utf8, encoding, errors: "strict" }, cuts),
+            expected
+          )
+        )
+    )
+  }
+
+  it("are the same byte by byte", () => {
+    const bytes = Buffer.from(text)
+    assert.deepStrictEqual(decode(bytes, utf8, Array.from(bytes, (_, index) => index)), expected)
+  })
+
+  it("lose a byte order mark at the very beginning only", () => {
+    assert.deepStrictEqual(decode(Buffer.from("\uFEFFa\n\uFEFFb\n"), utf8), ["a", "\uFEFFb"])
+  })
+
+  it("of UTF-16 are not torn where a character merely contains the bytes of a newline", () => {
+    // U+010A and U+0A00 hold the byte 0x0A beside another one.
+    const text = "\u010a\u0a00x\ny\n"
+    assert.deepStrictEqual(decode(Buffer.from(text, "utf16le"), { ...utf8, encoding: "utf-16le" }), [
+      "\u010a\u0a00x",
+      "y"
+    ])
+  })
+
+  it("of latin1 take every byte for a character", () => {
+    assert.deepStrictEqual(decode(Buffer.from([0xe9, 0xff, 10]), { ...utf8, encoding: "latin1" }), ["éÿ"])
+  })
+
+  const broken = Buffer.concat([Buffer.from("a\uFFFD"), Buffer.from([0xff, 0xc3]), Buffer.from("b\nnext\n")])
+
+  it("that do not decode end the stream under strict, and nothing else does", () => {
+    assert.deepStrictEqual(decode(broken, { ...utf8, errors: "strict" }), ["Undecodable", "next"])
+  })
+
+  it("keep a mark for what does not decode under replace", () => {
+    assert.deepStrictEqual(decode(broken, { ...utf8, errors: "replace" }), ["a\uFFFD\uFFFD\uFFFDb", "next"])
+  })
+
+  it("drop what does not decode under ignore, but not a U+FFFD that was sent", () => {
+    assert.deepStrictEqual(decode(broken, { ...utf8, errors: "ignore" }), ["a\uFFFDb", "next"])
+  })
+
+  it("are refused beyond the limit, complete or not, and not before it", () => {
+    const limited = { ...utf8, maxBytes: 4 }
+    assert.deepStrictEqual(decode(Buffer.from("1234\n"), limited), ["1234"])
+    assert.deepStrictEqual(decode(Buffer.from("12345\n"), limited), ["TooLong"])
+    assert.deepStrictEqual(decode(Buffer.from("12345"), limited), ["TooLong"])
+    assert.deepStrictEqual(decode(Buffer.from("12345"), limited, [2]), ["TooLong"])
+  })
+})
+
+describe("server-sent events", () => {
+  const parse = (text: string, cuts: ReadonlyArray<number> = []) => {
+    const events: Array<SseEvent> = []
+    const parser = new SseParser((event) => events.push(event))
+    let start = 0
+    for (
+      const cut of [...cuts.map((cut) => Math.abs(cut) % (text.length + 1)).toSorted((a, b) => a - b), text.length]
+    ) {
+      parser.push(text.slice(start, cut))
+      start = cut
+    }
+    return { events, parser }
+  }
+  const stream =
+    "\uFEFF: comment\r\nid: 7\r\nevent: message\r\ndata: one\r\ndata:two\r\n\r\nretry: 250\nid: 8\ndata:\n\ndata: three\r\rdata: lost"
+  const expected = [{ event: "message", data: "one\ntwo" }, { event: "message", data: "three" }]
+
+  it.effect.prop("are the same for any cut", [Schema.Array(Schema.Int)], ([cuts]) =>
+    Effect.sync(() => {
+      const { events, parser } = parse(stream, cuts)
+      assert.deepStrictEqual(events, expected)
+      assert.strictEqual(parser.lastEventId, "8")
+      assert.strictEqual(parser.retry, 250)
+    }))
+
+  it("tell the id of an event without data, which is all that a stream may begin with", () => {
+    const { events, parser } = parse("id: start\nretry: 500\ndata: \n\n")
+    assert.deepStrictEqual(events, [])
+    assert.strictEqual(parser.lastEventId, "start")
+  })
+
+  it("tell no id of an event that is not complete", () => {
+    assert.isUndefined(parse("id: 1\ndata: x\n").parser.lastEventId)
+  })
+
+  it("ignore ids with NUL and retries that are no numbers", () => {
+    const { parser } = parse("id: a\0b\nretry: 1e12\ndata: x\n\n")
+    assert.isUndefined(parser.lastEventId)
+    assert.isUndefined(parser.retry)
+  })
+})
+
+describe("the redactor", () => {
+  it("removes secrets wherever they stand, the longer ones whole", () => {
+    const redact = Redactor.make(["s3cret", "s3cret-long", "abc"])
+    assert.strictEqual(redact("x s3cret-long y s3crets abc"), "x <redacted> y <redacted>s abc")
+  })
+})
