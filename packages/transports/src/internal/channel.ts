@@ -7,7 +7,7 @@ import type { Transport } from "@modelcontextprotocol/client"
 
 export interface Channel {
   readonly transport: Transport
-  /** Why the channel is gone, once it is. The delivery is that of a request that was under way. */
+  /** Why the channel is gone, once it is and not by our doing. The delivery is that of a request that was under way. */
   readonly gone: (delivery: "NotSent" | "Unknown") => Reason | undefined
   readonly stderrTail: () => string | undefined
   /** `Retry-After` of the last HTTP response, verbatim. */

@@ -50,6 +50,25 @@ const killGroup = (child: ChildProcess.ChildProcess, signal: NodeJS.Signals | 0)
   }
 }
 
+/**
+ * Whether anybody in a group still runs. A signal reaches the dead too for as long as nobody has collected them, which in a
+ * container may be for ever; `/proc` knows better. Where there is none, the signal has to do.
+ */
+const hasSurvivors = (group: number | undefined): boolean => {
+  if (!Fs.existsSync("/proc/self/stat")) return true
+  return Fs.readdirSync("/proc").some((name) => {
+    if (!/^\d+$/.test(name)) return false
+    try {
+      // After the name in parentheses: state, parent, group.
+      const [state, , processGroup] = Fs.readFileSync(`/proc/${name}/stat`, "utf8").replace(/^.*\) /s, "").split(" ")
+      return Number(processGroup) === group && state !== "Z" && state !== "X"
+    } catch {
+      // It ended between the two looks.
+      return false
+    }
+  })
+}
+
 const killAll = (): void => {
   for (const child of alive) killGroup(child, "SIGKILL")
 }
@@ -153,9 +172,9 @@ export class Child {
       if (!this.#ended) return false
     }
     const last = Math.min(deadline, performance.now() + grace)
-    while (killGroup(this.process, 0)) {
+    while (killGroup(this.process, 0) && hasSurvivors(this.process.pid)) {
       if (performance.now() >= last) return false
-      await setTimeout(5)
+      await setTimeout(20)
     }
     return true
   }

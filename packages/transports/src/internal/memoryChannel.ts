@@ -15,6 +15,7 @@ class MemoryTransport implements Transport {
   readonly #inner: InMemoryTransport
   readonly #inbox = new Inbox((message) => this.onmessage?.(message))
   #closed = false
+  #left = false
 
   constructor(inner: InMemoryTransport) {
     this.#inner = inner
@@ -26,7 +27,7 @@ class MemoryTransport implements Transport {
   }
 
   gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
-    return this.#closed ? new TransportClosed({ delivery }) : undefined
+    return this.#closed && !this.#left ? new TransportClosed({ delivery }) : undefined
   }
 
   start(): Promise<void> {
@@ -39,6 +40,7 @@ class MemoryTransport implements Transport {
   }
 
   close(): Promise<void> {
+    this.#left ||= !this.#closed
     return this.#inner.close()
   }
 }

@@ -59,9 +59,7 @@ export class StdioTransport implements Transport {
   }
 
   gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
-    if (this.#failure !== undefined) return this.#failure(delivery)
-    if (this.#child.hasExited) return this.#child.exit(delivery)
-    return this.#closed ? new TransportClosed({ delivery }) : undefined
+    return this.#failure?.(delivery) ?? (this.#child.hasExited ? this.#child.exit(delivery) : undefined)
   }
 
   start(): Promise<void> {

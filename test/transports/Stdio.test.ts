@@ -1,0 +1,261 @@
+/**
+ * Servers that are processes: how they start, what they say, and that nothing of them is left.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigError, RetryPolicy, ServerConfig, SessionError, Sessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect, Fiber, Layer } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
+
+const faulty = (mode: string, file: string, ...rest: ReadonlyArray<string>) => ({
+  transport: "stdio" as const,
+  command: process.execPath,
+  args: [fixture("faultyStdio.mjs"), mode, file, ...rest]
+})
+
+const layerOf = (config: ServerConfig.ServerConfigInput, retry: RetryPolicy.RetryPolicy = RetryPolicy.never) =>
+  Sessions.layer({ servers: { s: config }, retry }).pipe(Layer.provide(Transports.layer))
+
+const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+
+const failure = (config: ServerConfig.ServerConfigInput) =>
+  Effect.flip(get).pipe(
+    Effect.flatMap((error: SessionError.SessionError | ConfigError.ConfigError) =>
+      error._tag === "SessionError" ? Effect.succeed(error.reason) : Effect.die(error)
+    ),
+    Effect.scoped,
+    Effect.provide(layerOf(config))
+  )
+
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const start = performance.now()
+    return Effect.map(effect, (value) => ({ value, millis: performance.now() - start }))
+  })
+
+describe("starting", () => {
+  it.live("fails on a command that does not exist", () =>
+    Effect.gen(function*() {
+      const reason = yield* failure({ transport: "stdio", command: "no-such-command", args: [] })
+      assert.deepInclude(reason, { _tag: "SpawnFailed", command: "no-such-command", code: "ENOENT" })
+      assert.isFalse(reason.isRetryable)
+    }))
+
+  it.live("fails on a file that cannot be executed", () =>
+    Effect.map(
+      failure({ transport: "stdio", command: fixture("faultyStdio.mjs"), args: [] }),
+      (reason) => assert.deepInclude(reason, { _tag: "SpawnFailed", code: "EACCES" })
+    ))
+
+  it.live("blames the working directory, not the command, if that is what is missing", () =>
+    Effect.gen(function*() {
+      const reason = yield* failure({ transport: "stdio", command: process.execPath, args: [], cwd: "/no/such/place" })
+      assert.deepInclude(reason, { _tag: "SpawnFailed", cwd: "/no/such/place" })
+      assert.include(reason.message, "in \"/no/such/place\", which is no directory")
+    }))
+
+  for (
+    const [how, exitCode, signal] of [["0", 0, null], ["1", 1, null], ["127", 127, null], [
+      "SIGKILL",
+      null,
+      "SIGKILL"
+    ]] as const
+  ) {
+    it.live(`tells how a server ended that exits at once: ${how}`, () =>
+      Effect.gen(function*() {
+        const { millis, value: reason } = yield* timed(failure(faulty("exit", "", how, "no key")))
+        assert.deepInclude(reason, {
+          _tag: "ServerExited",
+          exitCode,
+          signal,
+          delivery: "NotSent",
+          stderrTail: "starting\nno key"
+        })
+        assert.isBelow(millis, 5000)
+      }))
+  }
+
+  it.live("keeps secrets of the definition out of the tail of stderr", () =>
+    Effect.gen(function*() {
+      const reason = yield* failure({ ...faulty("exit", "", "1", "bad key sk-12345!"), env: { KEY: "sk-12345" } })
+      assert.strictEqual(reason._tag === "ServerExited" && reason.stderrTail, "starting\nbad key <redacted>!")
+    }))
+
+  it.live("gives a server the short list of variables and its own, and nothing else of ours", () =>
+    Effect.gen(function*() {
+      process.env.MCP_SESSIONS_TEST_LEAK = "leaked"
+      const { file } = yield* makeLedger
+      const config = {
+        transport: "stdio" as const,
+        command: process.execPath,
+        args: [fixture("stdioServer.ts"), "v1", file],
+        env: { OWN: "value" }
+      }
+      const result = yield* Effect.flatMap(get, (session) => session.callTool("environment")).pipe(
+        Effect.scoped,
+        Effect.provide(layerOf(config))
+      )
+      const [block] = result.content
+      const environment = JSON.parse(block?.type === "text" ? block.text : "{}")
+      const inherited = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"]
+      assert.deepStrictEqual(Object.keys(environment).filter((name) => !inherited.includes(name)), ["OWN"])
+      assert.strictEqual(environment.PATH, process.env.PATH)
+    }).pipe(Effect.scoped))
+})
+
+describe("meeting", () => {
+  const pids = (read: (word: string) => ReadonlyArray<string>) => read("process")
+
+  it.live("starts a server again that exits upon the era probe, and remembers that it is old", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      yield* Effect.gen(function*() {
+        const session = yield* get
+        const info = yield* session.info
+        assert.strictEqual(info.era, "legacy")
+        assert.strictEqual(info.protocolVersion, "2025-06-18")
+        assert.strictEqual(pids(read).length, 2)
+        assert.strictEqual(pids(read).filter(isAlive).length, 1)
+        process.kill(info.pid ?? 0, "SIGKILL")
+        yield* until(() => pids(read).filter(isAlive), (alive) => alive.length === 0)
+        yield* session.callTool("x", {}, { idempotent: true })
+        assert.strictEqual(pids(read).length, 3)
+        assert.strictEqual(read("message").filter((method) => method === "server/discover").length, 1)
+      }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("strict", file))))
+      assert.deepStrictEqual(pids(read).filter(isAlive), [])
+    }).pipe(Effect.scoped))
+
+  it.live("takes silence upon the probe for an old server, on the one process", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const { millis } = yield* timed(
+        Effect.flatMap(get, (session) => session.callTool("x")).pipe(
+          Effect.scoped,
+          Effect.provide(layerOf({ ...faulty("silent", file), probeTimeout: "300 millis" }))
+        )
+      )
+      assert.isAbove(millis, 300)
+      assert.strictEqual(pids(read).length, 1)
+    }).pipe(Effect.scoped))
+
+  it.live("does not probe where the definition says legacy", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      yield* get.pipe(Effect.scoped, Effect.provide(layerOf({ ...faulty("strict", file), protocol: "legacy" })))
+      assert.deepStrictEqual(read("message"), ["initialize", "notifications/initialized"])
+    }).pipe(Effect.scoped))
+
+  it.live("fails typed where a server lacks the revision that the definition insists on", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const reason = yield* failure({ ...faulty("plain", file), protocol: "2026-07-28" })
+      assert.strictEqual(reason._tag, "HandshakeFailed")
+      assert.deepStrictEqual(pids(read).filter(isAlive), [])
+    }).pipe(Effect.scoped))
+
+  it.live("overlooks what is no message", () =>
+    Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const config = { ...faulty("banner", file), encodingErrors: "replace" as const }
+      const result = yield* Effect.flatMap(get, (session) => session.callTool("x")).pipe(
+        Effect.scoped,
+        Effect.provide(layerOf(config))
+      )
+      assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
+    }).pipe(Effect.scoped))
+
+  for (const [mode, tag] of [["huge", "MessageTooLarge"], ["garbled", "TransportFailed"]] as const) {
+    it.live(`ends the connection typed upon a ${mode} message, and the next call has a new one`, () =>
+      Effect.gen(function*() {
+        const { file, read } = yield* makeLedger
+        yield* Effect.gen(function*() {
+          const session = yield* get
+          const { reason } = yield* Effect.flip(session.callTool("x"))
+          assert.strictEqual(reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag, tag)
+          assert.deepStrictEqual(read("call"), ["x"])
+          yield* session.listTools().pipe(Effect.flip)
+          assert.strictEqual(yield* session.generation, 2)
+        }).pipe(Effect.scoped, Effect.provide(layerOf({ ...faulty(mode, file), maxMessageBytes: 50_000 })))
+        assert.deepStrictEqual(pids(read).filter(isAlive), [])
+      }).pipe(Effect.scoped))
+  }
+})
+
+describe("ending", () => {
+  const closes = (mode: string, wrap: (config: ReturnType<typeof faulty>) => ServerConfig.ServerConfigInput) =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const start = { at: 0 }
+      yield* Effect.andThen(
+        get,
+        Effect.sync(() => {
+          start.at = performance.now()
+        })
+      ).pipe(Effect.scoped, Effect.provide(layerOf(wrap(faulty(mode, file)))))
+      const millis = performance.now() - start.at
+      assert.isAbove(read("process").length, 0)
+      assert.deepStrictEqual(read("process").filter(isAlive), [])
+      return { millis, processes: read("process").length, deaf: read("deaf") }
+    }).pipe(Effect.scoped)
+
+  it.live("asks a server that listens and is done at once", () =>
+    Effect.map(closes("plain", (config) => config), ({ millis }) => assert.isBelow(millis, 900)))
+
+  it.live("ends a server that ignores the end of its input and SIGTERM, one step after the other", () =>
+    Effect.map(closes("stubborn", (config) => config), ({ deaf, millis }) => {
+      assert.deepStrictEqual(deaf, ["SIGTERM"])
+      assert.isAtLeast(millis, 1950)
+      assert.isBelow(millis, 5000)
+    }))
+
+  it.live("ends what a polite server leaves behind", () =>
+    Effect.map(closes("family", (config) => config), ({ millis, processes }) => {
+      assert.strictEqual(processes, 2)
+      assert.isBelow(millis, 5000)
+    }))
+
+  it.live("ends a stubborn server behind a wrapper", () =>
+    Effect.map(
+      closes("stubborn", ({ args, command }) => ({
+        transport: "stdio",
+        command: "sh",
+        args: ["-c", `"${command}" ${args.map((arg) => `"${arg}"`).join(" ")}; true`]
+      })),
+      ({ millis }) => assert.isBelow(millis, 5000)
+    ))
+
+  it.live("ends a server that does not answer when whoever connects is interrupted", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(get).pipe(Effect.provide(layerOf({ ...faulty("mute", file), protocol: "legacy" })))
+      )
+      yield* until(() => read("message"), (messages) => messages.length > 0)
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(read("process").filter(isAlive), [])
+    }).pipe(Effect.scoped))
+
+  it.live("reports the deadline of a mute server in time, while its process is still being ended", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const config = { ...faulty("mute", file), protocol: "legacy" as const, connectTimeout: "500 millis" }
+      yield* Effect.gen(function*() {
+        const { millis, value: error } = yield* timed(Effect.flip(get))
+        assert.strictEqual(error._tag === "SessionError" && error.reason._tag, "ConnectTimeout")
+        assert.isBelow(millis, 1400)
+      }).pipe(Effect.scoped, Effect.provide(layerOf(config)))
+      assert.deepStrictEqual(read("process").filter(isAlive), [])
+    }).pipe(Effect.scoped))
+
+  it.live("kills the servers of a program that exits without a word", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const program = spawn(process.execPath, [fixture("abruptExit.ts"), fixture("faultyStdio.mjs"), file])
+      yield* Effect.promise(() => once(program, "exit"))
+      assert.strictEqual(program.exitCode, 3)
+      assert.strictEqual(read("process").length, 1)
+      yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
+    }).pipe(Effect.scoped))
+})
