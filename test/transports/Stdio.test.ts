@@ -2,7 +2,7 @@
  * Servers that are processes: how they start, what they say, and that nothing of them is left.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigError, RetryPolicy, ServerConfig, SessionError, Sessions } from "@mcp-sessions/core"
+import { type ConfigError, RetryPolicy, type ServerConfig, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Effect, Fiber, Layer } from "effect"
 import { spawn } from "node:child_process"
@@ -99,8 +99,8 @@ describe("starting", () => {
       )
       const [block] = result.content
       const environment = JSON.parse(block?.type === "text" ? block.text : "{}")
-      const inherited = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"]
-      assert.deepStrictEqual(Object.keys(environment).filter((name) => !inherited.includes(name)), ["OWN"])
+      const inherited = new Set(["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"])
+      assert.deepStrictEqual(Object.keys(environment).filter((name) => !inherited.has(name)), ["OWN"])
       assert.strictEqual(environment.PATH, process.env.PATH)
     }).pipe(Effect.scoped))
 })

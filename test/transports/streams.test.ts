@@ -88,7 +88,7 @@ describe("lines", () => {
 describe("server-sent events", () => {
   const parse = (text: string, cuts: ReadonlyArray<number> = []) => {
     const events: Array<SseEvent> = []
-    const parser = new SseParser((event) => events.push(event))
+    const parser = new SseParser({ maxSize: 1000, onEvent: (event) => events.push(event) })
     let start = 0
     for (
       const cut of [...cuts.map((cut) => Math.abs(cut) % (text.length + 1)).toSorted((a, b) => a - b), text.length]
@@ -118,6 +118,14 @@ describe("server-sent events", () => {
 
   it("tell no id of an event that is not complete", () => {
     assert.isUndefined(parse("id: 1\ndata: x\n").parser.lastEventId)
+  })
+
+  it("are refused beyond the limit, complete or not, and not before it", () => {
+    const push = (text: string) => new SseParser({ maxSize: 10, onEvent: () => {} }).push(text)
+    assert.isTrue(push("data:1234\n\ndata:1234\n\n"))
+    assert.isFalse(push("data:12345678901\n\n"))
+    assert.isFalse(push("data:123456"))
+    assert.isFalse(push("data:123456\ndata:789012\n"))
   })
 
   it("ignore ids with NUL and retries that are no numbers", () => {

@@ -141,8 +141,13 @@ export const make = (options: { readonly slot: ConnectionSlot; readonly retry: R
     latest = live.generation
     if (live.info === undefined) return Effect.fail(fail(new NotInitialized()))
     const millis = Duration.toMillis(Duration.fromInputUnsafe(operation.timeout ?? config.requestTimeout))
+    let isUnderWay = false
     return slot.deadlines.within({
-      operation: operation.run(live),
+      operation: Effect.suspend(() => {
+        isUnderWay = true
+        live.inFlight++
+        return operation.run(live)
+      }),
       millis,
       onTimeout: () => new RequestTimeout({ method: operation.method, timeout: millis })
     }).pipe(
@@ -153,7 +158,8 @@ export const make = (options: { readonly slot: ConnectionSlot; readonly retry: R
           return Effect.andThen(reason.losesConnection ? Effect.andThen(noted, slot.drop(live)) : noted, error)
         },
         onSuccess: (value) => Effect.as(slot.observe(undefined), value)
-      })
+      }),
+      Effect.onExit(() => isUnderWay ? slot.leave(live) : Effect.void)
     )
   }
 

@@ -29,6 +29,9 @@ export interface Live {
   readonly connection: Connection
   readonly scope: Scope.Closeable
   info: ConnectionInfo | undefined
+  /** Requests under way. They are not cut off when the connection is let go of. */
+  inFlight: number
+  isRetired: boolean
 }
 
 export interface ConnectionSlot {
@@ -41,8 +44,13 @@ export interface ConnectionSlot {
   readonly acquire: Effect.Effect<Live, SessionError>
   /** The handshake of a slot that was made with `initialize: false`. */
   readonly initialize: Effect.Effect<Live, SessionError>
-  /** Lets go of a connection that turned out to be lost. Of an older generation: nothing happens. */
+  /**
+   * Lets go of a connection that turned out to be lost, once the requests under way on it have ended: each of them learns
+   * its own fate. Of an older generation: nothing happens.
+   */
   readonly drop: (live: Live) => Effect.Effect<void>
+  /** To be called after each request on a connection, which counted itself in `inFlight`. */
+  readonly leave: (live: Live) => Effect.Effect<void>
   /** Enters the result of an exchange into the health of the server. */
   readonly observe: (error: SessionError | undefined) => Effect.Effect<void>
 }
@@ -88,8 +96,14 @@ export const make = Effect.fnUntraced(function*(options: {
     Effect.suspend(() => {
       if (live !== lost) return Effect.void
       live = undefined
-      return release(lost.scope)
+      lost.isRetired = true
+      return lost.inFlight === 0 ? release(lost.scope) : Effect.void
     })
+
+  const leave = (left: Live) => {
+    left.inFlight--
+    return left.isRetired && left.inFlight === 0 ? release(left.scope) : Effect.void
+  }
 
   const watch = (live: Live) =>
     live.connection.closed.pipe(
@@ -123,7 +137,14 @@ export const make = Effect.fnUntraced(function*(options: {
       )
       return restore(connect).pipe(
         Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : release(scope)),
-        Effect.map(({ connection, info }): Live => ({ generation: ++generation, connection, info, scope })),
+        Effect.map(({ connection, info }): Live => ({
+          generation: ++generation,
+          connection,
+          info,
+          scope,
+          inFlight: 0,
+          isRetired: false
+        })),
         Effect.tap(() => observe(undefined)),
         Effect.tapError(observe)
       )
@@ -198,5 +219,5 @@ export const make = Effect.fnUntraced(function*(options: {
     })
   )
 
-  return { definition, deadlines, peek: () => live, acquire, initialize, drop, observe }
+  return { definition, deadlines, peek: () => live, acquire, initialize, drop, leave, observe }
 })

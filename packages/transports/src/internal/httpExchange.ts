@@ -37,7 +37,7 @@ export interface ExchangeOptions {
   readonly method: "GET" | "POST"
   readonly headers: Record<string, string>
   readonly body: string | null
-  /** The largest JSON body and the largest event, in bytes. */
+  /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
   readonly onMessage: (message: JSONRPCMessage) => void
   readonly onEnd: (end: End) => void
@@ -74,8 +74,11 @@ export const exchange = (options: ExchangeOptions): { readonly abort: () => void
       stop()
     }
   }
-  const sse = new SseParser(({ data, event }) => {
-    if (event === "message" && !aborted && !ended) read(data)
+  const sse = new SseParser({
+    maxSize: maxBytes,
+    onEvent: ({ data, event }) => {
+      if (event === "message" && !aborted && !ended) read(data)
+    }
   })
   const place = () => ({ lastEventId: sse.lastEventId, retry: sse.retry })
 
@@ -99,9 +102,8 @@ export const exchange = (options: ExchangeOptions): { readonly abort: () => void
     onResponseData: (_, chunk: Buffer) => {
       if (ended || aborted) return
       const text = decoder.write(chunk)
-      if (kind === "sse") sse.push(text)
-      else if (kind === "json") json += text
-      if ((kind === "sse" ? sse.pending : json.length) > maxBytes) {
+      if (kind === "json") json += text
+      if (kind === "sse" ? !sse.push(text) : json.length > maxBytes) {
         const error = new MessageTooLarge({ limit: maxBytes, delivery: "Unknown" })
         end({ _tag: "Broken", error, lastEventId: undefined, retry: undefined })
         stop()

@@ -19,6 +19,7 @@ export class SseParser {
   retry: number | undefined
 
   readonly #onEvent: (event: SseEvent) => void
+  readonly #maxSize: number
   #rest = ""
   #isFirst = true
   #afterReturn = false
@@ -27,17 +28,14 @@ export class SseParser {
   #id: string | undefined
   #size = 0
 
-  constructor(onEvent: (event: SseEvent) => void) {
-    this.#onEvent = onEvent
+  constructor(options: { readonly onEvent: (event: SseEvent) => void; readonly maxSize: number }) {
+    this.#onEvent = options.onEvent
+    this.#maxSize = options.maxSize
   }
 
-  /** Characters of the event that is not complete yet. */
-  get pending(): number {
-    return this.#rest.length + this.#size
-  }
-
-  push(chunk: string): void {
-    if (chunk === "") return
+  /** Takes a chunk. `false` says that an event is larger than allowed, after which the parser is spent. */
+  push(chunk: string): boolean {
+    if (chunk === "") return true
     let text = this.#rest + chunk
     if (this.#isFirst) {
       this.#isFirst = false
@@ -57,8 +55,10 @@ export class SseParser {
       start = text.charCodeAt(end) === 13 && text.charCodeAt(end + 1) === 10 ? end + 2 : end + 1
       if (line === "") this.#dispatch()
       else this.#field(line)
+      if (this.#size > this.#maxSize) return false
     }
     this.#rest = text.slice(start)
+    return this.#rest.length + this.#size <= this.#maxSize
   }
 
   #dispatch(): void {

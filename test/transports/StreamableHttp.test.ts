@@ -1,0 +1,365 @@
+/**
+ * HTTP servers that forget, break off, send away and exaggerate. The ledger is the server's.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { type RetryPolicy, type ServerConfig, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect, Fiber, Layer } from "effect"
+import { until } from "../fixtures/peer.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
+
+type Overrides = Partial<
+  Omit<Extract<ServerConfig.ServerConfigInput, { readonly transport: "streamable_http" }>, "transport">
+>
+
+/** A session with a server that answers as the test says, in the legacy era unless the test says otherwise. */
+const withServer = <A, E>(
+  handle: (arrival: Http.Arrival) => boolean | Promise<boolean>,
+  use: (session: Session.Session, server: Http.ScriptedHttp) => Effect.Effect<A, E>,
+  options: { readonly config?: Overrides; readonly retry?: RetryPolicy.RetryPolicy } = {}
+) =>
+  Effect.gen(function*() {
+    const server = yield* Http.start(handle)
+    const config = {
+      transport: "streamable_http" as const,
+      url: server.url,
+      protocol: "legacy" as const,
+      ...options.config
+    }
+    const layer = Sessions.layer({ servers: { s: config }, retry: options.retry }).pipe(Layer.provide(Transports.layer))
+    const value = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
+      Effect.flatMap((session) => use(session, server)),
+      Effect.scoped,
+      Effect.provide(layer)
+    )
+    yield* until(server.sockets, (sockets) => sockets === 0)
+    return { value, server }
+  }).pipe(Effect.scoped)
+
+const reasonOf = <A>(effect: Effect.Effect<A, SessionError.SessionError>) =>
+  Effect.map(Effect.flip(effect), ({ reason }) => reason)
+
+const lostIn = (reason: SessionError.Reason) => reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag
+
+const isCall = (arrival: Http.Arrival) => arrival.message.method === "tools/call"
+
+describe("sessions", () => {
+  it.live("are given back, with what the definition sends along on every request", () =>
+    Effect.gen(function*() {
+      const { server } = yield* withServer(() => false, (session) => session.callTool("x"), {
+        config: { headers: { "x-key": "s3cret" } }
+      })
+      assert.deepStrictEqual(server.ledger.map(({ what }) => what).filter((what) => what !== "GET"), [
+        "POST initialize",
+        "POST notifications/initialized",
+        "POST tools/call x",
+        "DELETE"
+      ])
+      for (const { headers } of server.ledger) assert.strictEqual(headers["x-key"], "s3cret")
+      for (const { headers, what } of server.ledger.slice(1)) {
+        assert.strictEqual(headers["mcp-session-id"], "session-1", what)
+        assert.strictEqual(headers["mcp-protocol-version"], "2025-11-25", what)
+      }
+    }))
+
+  it.live("that a server forgets are replaced once for all, no call runs twice, and the dead id is never used again", () =>
+    Effect.gen(function*() {
+      const held: Array<Http.Arrival["response"]> = []
+      const executed = new Map<unknown, number>()
+      const { server } = yield* withServer(({ message, request, response }) => {
+        const isDead = request.headers["mcp-session-id"] === "session-1"
+        // The others hear of it only when the new session is there: their reports come late.
+        if (message.method === "notifications/initialized" && !isDead) {
+          for (const late of held.splice(0)) late.writeHead(404).end()
+        }
+        if (message.method !== "tools/call") return false
+        if (isDead) {
+          if (held.push(response) === 20) held.pop()?.writeHead(404).end("no such session")
+          return true
+        }
+        const id = (message.params?.arguments as Record<string, unknown> | undefined)?.id
+        executed.set(id, (executed.get(id) ?? 0) + 1)
+        return false
+      }, (session) =>
+        Effect.gen(function*() {
+          const ids = Array.from({ length: 20 }, (_, id) => id)
+          yield* Effect.forEach(ids, (id) => session.callTool("charge", { id }), { concurrency: "unbounded" })
+          assert.strictEqual(yield* session.generation, 2)
+          yield* session.callTool("charge", { id: "after" })
+        }))
+      assert.strictEqual(server.count("POST initialize"), 2)
+      assert.strictEqual(executed.size, 21)
+      assert.deepStrictEqual([...new Set(executed.values())], [1])
+      const second = server.ledger.findLastIndex(({ what }) => what === "POST initialize")
+      const late = server.ledger.slice(second + 1).filter(({ headers }) => headers["mcp-session-id"] === "session-1")
+      assert.deepStrictEqual(late.map(({ what }) => what), [])
+      assert.strictEqual(server.count("DELETE"), 1)
+    }))
+
+  it.live("that are forgotten again and again end typed", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        arrival.response.writeHead(404).end()
+        return true
+      }, (session) => reasonOf(session.callTool("charge")))
+      assert.strictEqual(value._tag, "SessionExpired")
+      assert.strictEqual(server.count("POST initialize"), 2)
+    }))
+
+  it.live("close in time when the server does not answer the DELETE, or will not have it", () =>
+    Effect.gen(function*() {
+      for (const status of [undefined, 405, 500]) {
+        const closing = { since: 0 }
+        yield* withServer(({ request, response }) => {
+          if (request.method !== "DELETE") return false
+          if (status !== undefined) response.writeHead(status).end()
+          return true
+        }, () =>
+          Effect.sync(() => {
+            closing.since = performance.now()
+          }))
+        assert.isBelow(performance.now() - closing.since, status === undefined ? 3000 : 1000)
+      }
+    }))
+})
+
+describe("a call", () => {
+  it.live("whose stream ends without the answer fails at once, and is not repeated", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        Http.stream(arrival.response, Http.event({ jsonrpc: "2.0", method: "notifications/message", params: {} }))
+        arrival.response.end()
+        return true
+      }, (session) => {
+        const start = performance.now()
+        return Effect.map(
+          reasonOf(session.callTool("charge")),
+          (reason) => ({ reason, millis: performance.now() - start })
+        )
+      })
+      assert.strictEqual(lostIn(value.reason), "ResponseLost")
+      assert.isBelow(value.millis, 1000)
+      assert.strictEqual(server.count("POST tools/call charge"), 1)
+    }))
+
+  for (const [title, after] of [["before the answer", undefined], ["within the answer", "{\"jsonrpc\":"]] as const) {
+    it.live(`whose connection is reset ${title} fails as unknown, and is not repeated`, () =>
+      Effect.gen(function*() {
+        const { server, value } = yield* withServer((arrival) => {
+          if (!isCall(arrival)) return false
+          if (after === undefined) arrival.request.socket.resetAndDestroy()
+          else {
+            arrival.response.writeHead(200, { "content-type": "application/json", "content-length": "1000" })
+            arrival.response.write(after, () => arrival.request.socket.resetAndDestroy())
+          }
+          return true
+        }, (session) => reasonOf(session.callTool("charge")))
+        assert.strictEqual(lostIn(value), "TransportFailed")
+        assert.strictEqual(server.count("POST tools/call charge"), 1)
+      }))
+  }
+
+  it.live("that only reads is repeated after a reset", () =>
+    Effect.gen(function*() {
+      let wasReset = false
+      const { server } = yield* withServer((arrival) => {
+        if (arrival.message.method !== "resources/read") return false
+        if (!wasReset) {
+          wasReset = true
+          arrival.request.socket.resetAndDestroy()
+          return true
+        }
+        Http.json(arrival.response, Http.result(arrival.message.id, { contents: [] }))
+        return true
+      }, (session) => session.readResource("file:///x"))
+      assert.strictEqual(server.count("POST resources/read"), 2)
+    }))
+
+  for (const status of [429, 503]) {
+    it.live(`that is turned away with ${status} is sent again by the policy, and runs once`, () =>
+      Effect.gen(function*() {
+        let turnedAway = 0
+        const { server } = yield* withServer((arrival) => {
+          if (!isCall(arrival) || turnedAway > 0) return false
+          turnedAway++
+          arrival.response.writeHead(status, { "retry-after": "7" }).end()
+          return true
+        }, (session) => session.callTool("charge"))
+        assert.strictEqual(server.count("POST tools/call charge"), 2)
+        assert.strictEqual(turnedAway, 1)
+      }))
+  }
+
+  it.live("that is refused for want of credentials fails at once, and tells no secret", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        arrival.response.writeHead(401, { "www-authenticate": "Bearer" }).end("s3cret is wrong")
+        return true
+      }, (session) =>
+        Effect.flip(session.callTool("charge")), {
+        config: { headers: { authorization: "Bearer s3cret" } }
+      })
+      assert.strictEqual(value.reason._tag, "AuthRequired")
+      assert.strictEqual(server.count("POST tools/call charge"), 1)
+      assert.notInclude(JSON.stringify(value) + String(value.stack), "s3cret")
+    }))
+
+  it.live("that fails with 500 may have run, and is not repeated", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        arrival.response.writeHead(500).end()
+        return true
+      }, (session) => reasonOf(session.callTool("charge")))
+      assert.strictEqual(lostIn(value), "HttpFailed")
+      assert.strictEqual(server.count("POST tools/call charge"), 1)
+    }))
+
+  it.live("that is answered with something else fails typed", () =>
+    Effect.gen(function*() {
+      for (
+        const [type, body] of [["text/html", "<h1>"], ["application/json", "{"], ["application/json", "7"]] as const
+      ) {
+        const { value } = yield* withServer((arrival) => {
+          if (!isCall(arrival)) return false
+          arrival.response.writeHead(200, { "content-type": type }).end(body)
+          return true
+        }, (session) => reasonOf(session.callTool("charge", {}, { timeout: "2 seconds" })))
+        assert.strictEqual(lostIn(value), "InvalidResult", `${type} ${body}`)
+      }
+    }))
+
+  it.live("whose interruption the server was told of does not hold its socket", () =>
+    withServer((arrival) => isCall(arrival), (session, server) =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(session.callTool("hang"), { startImmediately: true })
+        yield* until(() => server.count("POST tools/call hang"), (count) => count === 1)
+        yield* Fiber.interrupt(fiber)
+        yield* until(() => server.count("POST notifications/cancelled"), (count) => count === 1)
+        // The stream of the server's own messages was declined, so what is left is one idle connection at most.
+        yield* until(server.sockets, (sockets) => sockets <= 1)
+      })))
+})
+
+describe("a stream that can be taken up", () => {
+  it.live("is, after the last event and the time that the server wishes for", () =>
+    Effect.gen(function*() {
+      let id: number | undefined
+      const { server, value } = yield* withServer(({ message, request, response }) => {
+        if (message.method === "tools/call") {
+          id = message.id
+          Http.stream(response, "id: begin\nretry: 600\ndata: \n\n")
+          response.end()
+          return true
+        }
+        if (request.headers["last-event-id"] === undefined) return false
+        Http.stream(response, Http.event(Http.toolResult(id, "resumed"), "end"))
+        response.end()
+        return true
+      }, (session) => session.callTool("charge"))
+      assert.deepStrictEqual(value.content, [{ type: "text", text: "resumed" }])
+      assert.strictEqual(server.count("POST tools/call charge"), 1)
+      const resumed = server.ledger.find(({ headers }) => headers["last-event-id"] !== undefined)
+      const called = server.ledger.find(({ what }) => what === "POST tools/call charge")
+      assert.strictEqual(resumed?.headers["last-event-id"], "begin")
+      assert.isAtLeast((resumed?.at ?? 0) - (called?.at ?? 0), 590)
+    }))
+
+  it.live("is taken up at the new place after each event, until it has the answer", () =>
+    Effect.gen(function*() {
+      let id: number | undefined
+      const note = { jsonrpc: "2.0", method: "notifications/message", params: {} }
+      const { server } = yield* withServer(({ message, request, response }) => {
+        const last = request.headers["last-event-id"]
+        if (message.method === "tools/call") id = message.id
+        else if (last === undefined) return false
+        const next = Number(last ?? 0) + 1
+        Http.stream(response, `retry: 1\n${Http.event(next < 4 ? note : Http.toolResult(id, "done"), String(next))}`)
+        response.end()
+        return true
+      }, (session) => session.callTool("charge"))
+      const places = server.ledger.flatMap(({ headers }) => headers["last-event-id"] ?? [])
+      assert.deepStrictEqual(places, ["1", "2", "3"])
+    }))
+
+  it.live("and then is refused leaves the outcome unknown, whatever the refusal", () =>
+    Effect.gen(function*() {
+      for (const status of [404, 401, 503]) {
+        const { server, value } = yield* withServer(({ message, request, response }) => {
+          if (message.method === "tools/call") {
+            Http.stream(response, "id: begin\nretry: 1\ndata: \n\n")
+            response.end()
+            return true
+          }
+          if (request.headers["last-event-id"] === undefined) return false
+          response.writeHead(status).end()
+          return true
+        }, (session) => reasonOf(session.callTool("charge")))
+        assert.strictEqual(lostIn(value), "ResponseLost")
+        assert.strictEqual(server.count("POST tools/call charge"), 1)
+      }
+    }))
+})
+
+describe("limits and borders", () => {
+  const large = "x".repeat(60_000)
+
+  for (const kind of ["json", "sse"] as const) {
+    it.live(`refuses an answer in ${kind} that is too large, and goes on`, () =>
+      withServer((arrival) => {
+        if (!isCall(arrival) || arrival.message.params?.name !== "large") return false
+        const body = Http.toolResult(arrival.message.id, large)
+        if (kind === "json") Http.json(arrival.response, body)
+        else {
+          Http.stream(arrival.response, Http.event(body))
+          arrival.response.end()
+        }
+        return true
+      }, (session) =>
+        Effect.gen(function*() {
+          assert.strictEqual(lostIn(yield* reasonOf(session.callTool("large"))), "MessageTooLarge")
+          yield* session.callTool("small")
+        }), { config: { maxMessageBytes: 50_000 } }))
+  }
+
+  it.live("follows a redirect within the origin, and calls once", () =>
+    Effect.gen(function*() {
+      const { server } = yield* withServer(({ request, response }) => {
+        if (request.url !== "/mcp") return false
+        response.writeHead(307, { location: "/mcp/" }).end()
+        return true
+      }, (session) => session.callTool("charge"))
+      assert.strictEqual(server.ledger.filter(({ what }) => what === "POST tools/call charge").length, 3)
+    }))
+
+  it.live("does not take its headers to another origin", () =>
+    Effect.gen(function*() {
+      const other = yield* Http.start(() => false)
+      const { value } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        arrival.response.writeHead(307, { location: other.url }).end()
+        return true
+      }, (session) =>
+        reasonOf(session.callTool("charge")), { config: { headers: { authorization: "Bearer s3cret" } } })
+      assert.strictEqual(value._tag, "HttpFailed")
+      assert.deepStrictEqual(other.ledger, [])
+    }).pipe(Effect.scoped))
+
+  it.live("fails on a port that nobody listens on, after the tries of the policy", () =>
+    Effect.gen(function*() {
+      const layer = Sessions.layer({ servers: { s: { transport: "streamable_http", url: "http://127.0.0.1:1/mcp" } } })
+        .pipe(
+          Layer.provide(Transports.layer)
+        )
+      const start = performance.now()
+      const error = yield* Effect.flip(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))).pipe(
+        Effect.scoped,
+        Effect.provide(layer)
+      )
+      assert.strictEqual(error._tag === "SessionError" && error.reason._tag, "ConnectionRefused")
+      assert.isAtLeast(performance.now() - start, 1990)
+    }))
+})
