@@ -57,7 +57,9 @@ const typed = (word: string, schema: unknown, name: string): Result.Result<unkno
   if (types.includes("null") && word === "null") return Result.succeed(null)
   if (types.includes("array") || types.includes("object")) {
     const json = decodeJson(word)
-    if (Result.isSuccess(json)) return Result.succeed(json.success)
+    if (Result.isSuccess(json) && types.some((type) => matches(json.success, type))) {
+      return Result.succeed(json.success)
+    }
     if (types.includes("array") && !/^\s*[[{]/.test(word)) {
       return Result.map(typed(word, isRaw(schema) ? schema.items : undefined, name), (item) => [item])
     }

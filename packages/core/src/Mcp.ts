@@ -8,11 +8,17 @@
  */
 import type {
   CallToolResult as SdkCallToolResult,
+  CreateMessageRequestParams as SdkCreateMessageRequestParams,
+  CreateMessageResult as SdkCreateMessageResult,
+  ElicitRequestFormParams as SdkElicitRequestFormParams,
+  ElicitRequestURLParams as SdkElicitRequestURLParams,
+  ElicitResult as SdkElicitResult,
   GetPromptResult as SdkGetPromptResult,
   Implementation as SdkImplementation,
   Prompt as SdkPrompt,
   ReadResourceResult as SdkReadResourceResult,
   Resource as SdkResource,
+  Root as SdkRoot,
   ServerCapabilities as SdkServerCapabilities,
   Tool as SdkTool
 } from "@modelcontextprotocol/client"
@@ -82,3 +88,51 @@ export type Implementation = SdkImplementation
  * @since 0.1.0
  */
 export type ServerCapabilities = SdkServerCapabilities
+
+/**
+ * What a server wants a language model to answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CreateMessageParams = SdkCreateMessageRequestParams
+
+/**
+ * What a language model answered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CreateMessageResult = SdkCreateMessageResult
+
+/**
+ * A form that a server wants filled in by the user.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ElicitFormParams = SdkElicitRequestFormParams
+
+/**
+ * A URL that a server wants the user to visit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ElicitUrlParams = SdkElicitRequestURLParams
+
+/**
+ * What the user did with what a server wanted of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ElicitResult = SdkElicitResult
+
+/**
+ * A directory or file that a server may work in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Root = SdkRoot

@@ -149,7 +149,7 @@ export const make = (options: { readonly slot: ConnectionSlot; readonly retry: R
         return operation.run(live)
       }),
       millis,
-      onTimeout: () => new RequestTimeout({ method: operation.method, timeout: millis })
+      onTimeout: () => new RequestTimeout({ method: operation.method, timeout: millis, delivery: "Unknown" })
     }).pipe(
       Effect.matchEffect({
         onFailure: (reason) => {
@@ -191,13 +191,18 @@ export const make = (options: { readonly slot: ConnectionSlot; readonly retry: R
   const persist = <A>(operation: Operation<A>, first: SessionError | undefined): Effect.Effect<A, SessionError> => {
     let ended = first
     let replaced = false
+    let sentAt: number | undefined
     // What succeeds here is final, and a failure to connect is final too: the slot has spent the policy on it already.
     const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
       const before = ended
       ended = undefined
       return before !== undefined ? Effect.fail(before) : Effect.matchEffect(slot.acquire, {
         onFailure: (error) => Effect.succeed(Effect.fail(error)),
-        onSuccess: (live) => Effect.map(sendOnce(operation, live), Effect.succeed)
+        onSuccess: (live) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            sentAt = now
+            return Effect.map(sendOnce(operation, live), Effect.succeed)
+          })
       })
     }).pipe(
       Effect.catchIf((error) => !replaced && isReplaceable(error), () => {
@@ -212,7 +217,9 @@ export const make = (options: { readonly slot: ConnectionSlot; readonly retry: R
         duration: config.totalTimeout,
         orElse: () => {
           const timeout = Duration.toMillis(config.totalTimeout)
-          return Effect.fail(fail(new RequestTimeout({ method: operation.method, timeout })))
+          const delivery = sentAt === undefined ? "NotSent" : "Unknown"
+          const error = fail(new RequestTimeout({ method: operation.method, timeout, delivery }))
+          return Effect.fail(sentAt === undefined ? error : settle(operation, sentAt)(error))
         }
       })
     )

@@ -312,11 +312,11 @@ export class HandshakeFailed
 export class RequestTimeout
   extends Schema.TaggedError<RequestTimeout>("@mcp-sessions/core/RequestTimeout")("RequestTimeout", {
     method: Schema.String,
-    timeout: Schema.Finite
+    timeout: Schema.Finite,
+    delivery: Delivery
   })
   implements Traits
 {
-  readonly delivery = "Unknown"
   readonly isRetryable = true
   readonly losesConnection = false
   readonly health = "failed"

@@ -135,6 +135,7 @@ const make = Effect.fnUntraced(function*(options: {
 }): Effect.fn.Return<Sessions["Service"], never, Transports | Scope.Scope> {
   const { retry } = options
   const transports = yield* Transports
+  const context = yield* Effect.context<never>()
   const names = options.definitions.map(({ name }) => name)
   const servers = new Map(options.definitions.map((definition) => [
     definition.name,
@@ -159,10 +160,13 @@ const make = Effect.fnUntraced(function*(options: {
   /** A slot in a scope. The transport is built here, in the context of this layer and of no caller. */
   const open = Effect.fnUntraced(function*(server: string, initialize: boolean, scope: Scope.Scope) {
     const { definition, health } = yield* findEnabled(server)
-    const layers = yield* Layer.buildWithScope(Layer.fresh(transports.transport(definition)), scope)
-    const transport = Context.get(layers, Transport)
-    return yield* connectionSlot.make({ definition, transport, health, retry, initialize }).pipe(
-      Scope.provide(scope)
+    return yield* Layer.buildWithScope(Layer.fresh(transports.transport(definition)), scope).pipe(
+      Effect.flatMap((layers) => {
+        const transport = Context.get(layers, Transport)
+        return connectionSlot.make({ definition, transport, health, retry, initialize })
+      }),
+      Scope.provide(scope),
+      Effect.updateContext((_: Context.Context<never>) => context)
     )
   })
 

@@ -1,3 +1,4 @@
+export * as ClientHandlers from "./ClientHandlers.ts"
 export * as ConfigError from "./ConfigError.ts"
 export * as Connection from "./Connection.ts"
 export * as Health from "./Health.ts"

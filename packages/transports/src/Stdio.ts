@@ -30,14 +30,18 @@ import { StdioTransport } from "./internal/stdioTransport.ts"
  */
 export const layer = (config: Extract<ServerConfig, { readonly transport: "stdio" }>): Layer.Layer<Transport> =>
   Layer.sync(Transport, () => {
-    const open = Effect.map(spawn(config), (child): Channel => {
+    const open = Effect.gen(function*() {
+      const child = yield* spawn(config)
       const transport = new StdioTransport(child, config)
-      return {
+      // The cancellation of a call that ends with the connection should still get to the server.
+      yield* Effect.addFinalizer(() => Effect.sync(transport.flush))
+      const channel: Channel = {
         transport,
         gone: (delivery) => transport.gone(delivery),
         stderrTail: () => child.stderrTail(),
         pid: child.process.pid
       }
+      return channel
     })
     const era: sdkConnection.EraMemory = { isLegacy: false }
     return { connect: sdkConnection.make({ kind: "stdio", config, address: config.command, era, open }) }

@@ -2,11 +2,11 @@
  * `call`: calls one tool.
  */
 import type { CallToolResult } from "@mcp-sessions/core/Mcp"
-import { ConnectTimeout, RequestTimeout, SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -19,7 +19,7 @@ import { ToolFailed, UsageError } from "../Failure.ts"
 import * as process from "../internal/process.ts"
 import { toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
-import { configured, retryAloud, root, timeout, withSessions } from "./root.ts"
+import { configured, retryAloud, root, timeout, within, withSessions } from "./root.ts"
 import { split } from "./target.ts"
 import { findTool } from "./tools.ts"
 
@@ -95,29 +95,21 @@ export const call = Command.make("call", {
     }
     const base = yield* baseOf(args)
     const servers = all.filter(({ name }) => name === server)
-    let connected = false
+    const startedAt = yield* Clock.currentTimeMillis
 
     yield* output.progress(`connecting to ${server} …`)
     const result = yield* Effect.gen(function*() {
       const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
-      connected = true
       yield* output.progress(`calling ${target} …`)
       const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
       const values = yield* Arguments.read({ tool: definition, words, base, validate })
-      return yield* session.callTool(tool, values)
+      const spent = Duration.millis((yield* Clock.currentTimeMillis) - startedAt)
+      return yield* session.callTool(tool, values, {
+        timeout: Duration.max(Duration.subtract(timeout, spent), Duration.millis(1))
+      })
     }).pipe(
       Effect.scoped,
-      Effect.timeoutOrElse({
-        // A little later than the limits of the single steps, which know more about what they waited for.
-        duration: Duration.sum(timeout, Duration.millis(100)),
-        orElse: () => {
-          const millis = Duration.toMillis(timeout)
-          const reason = connected
-            ? new RequestTimeout({ method: "tools/call", timeout: millis })
-            : new ConnectTimeout({ timeout: millis })
-          return Effect.fail(new SessionError({ server, reason }))
-        }
-      }),
+      within({ server, limit: timeout }),
       withSessions({ servers, limit: timeout, retry: yield* retryAloud }),
       Effect.ensuring(output.progress(""))
     )

@@ -3,6 +3,7 @@
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
+import { ConnectTimeout, SessionError } from "@mcp-sessions/core/SessionError"
 import * as Sessions from "@mcp-sessions/core/Sessions"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -108,6 +109,25 @@ export const withSessions = (options: {
   )
   return Effect.provide(effect, Sessions.layer({ servers, retry: options.retry }).pipe(Layer.provide(transports)))
 }
+
+/**
+ * Limits all that is done with a server. What is told at the end of the time is what went wrong before, if anything did,
+ * rather than that the time is over.
+ */
+export const within =
+  (options: { readonly server: string; readonly limit: Duration.Duration }) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ConfigError | SessionError, R | Sessions.Sessions> =>
+    Effect.timeoutOrElse(effect, {
+      // A little later than the limits of the single steps, which know more about what they waited for.
+      duration: Duration.sum(options.limit, Duration.millis(100)),
+      orElse: () =>
+        Effect.flatMap(Sessions.Sessions, ({ health }) =>
+          Effect.flatMap(health(options.server), ({ lastError }) => {
+            const { limit, server } = options
+            const reason = new ConnectTimeout({ timeout: Duration.toMillis(limit) })
+            return Effect.fail(lastError ?? new SessionError({ server, reason }))
+          }))
+    })
 
 /** The default retry policy, which says what it does. */
 export const retryAloud: Effect.Effect<RetryPolicy.RetryPolicy, never, Output> = Effect.map(

@@ -14,7 +14,7 @@ import { toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { closest } from "../Suggestion.ts"
 import { columns } from "../Table.ts"
-import { configured, retryAloud, root, timeout, withSessions } from "./root.ts"
+import { configured, retryAloud, root, timeout, within, withSessions } from "./root.ts"
 import { split } from "./target.ts"
 
 /** The tool of a name, or what to say where there is none. */
@@ -76,6 +76,7 @@ export const tools = Command.make("tools", {
     const found = yield* Effect.forEach(servers, ({ name }) =>
       Effect.flatMap(Sessions, (sessions) =>
         sessions.use(name, (session) => session.listTools())).pipe(
+          within({ server: name, limit: timeout }),
           Effect.result,
           Effect.map((result) => ({ name, result }))
         ), { concurrency: "unbounded" }).pipe(

@@ -5,6 +5,7 @@
  * to the others. Each connection that comes to live here has the next `generation`; reports about an older one are void.
  */
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -66,6 +67,8 @@ export const make = Effect.fnUntraced(function*(options: {
   const { definition, health, transport } = options
   const { connectTimeout } = definition.config
   const slotScope = yield* Effect.scope
+  // A connection is shared, so it is made in the context in which the slot was, and in no caller's.
+  const context = yield* Effect.context<never>()
   const deadlines = yield* makeDeadlines
   let generation = 0
   let live: Live | undefined
@@ -165,6 +168,7 @@ export const make = Effect.fnUntraced(function*(options: {
         })
       ),
       Deferred.into(deferred),
+      Effect.updateContext((_: Context.Context<never>) => context),
       Effect.forkIn(slotScope, { startImmediately: true })
     )
 

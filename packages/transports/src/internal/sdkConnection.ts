@@ -10,6 +10,7 @@
  * it is started again and met with `initialize`. Never are there two at a time. What was learnt is remembered, so that the
  * next connection of the same transport starts out right.
  */
+import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
 import type { Connection, ConnectionInfo } from "@mcp-sessions/core/Connection"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { AlreadyInitialized, HandshakeFailed, type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
@@ -18,8 +19,10 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
 import * as Scope from "effect/Scope"
 import type { Channel } from "./channel.ts"
+import { attach, capabilitiesOf } from "./clientHandlers.ts"
 import { DirectRequests } from "./directRequests.ts"
 import { classify } from "./sdkError.ts"
 
@@ -46,6 +49,8 @@ export const make = Effect.fnUntraced(function*(options: {
 }): Effect.fn.Return<Connection, Reason, Scope.Scope> {
   const { config, era, kind } = options
   const scope = yield* Effect.scope
+  const handlers = yield* ClientHandlers
+  const run = yield* FiberSet.makeRuntimePromise()
   const closed = Deferred.makeUnsafe<Reason>()
   const openChannel = Effect.suspend(() => {
     const channelScope = Scope.forkUnsafe(scope)
@@ -71,12 +76,14 @@ export const make = Effect.fnUntraced(function*(options: {
   const meet = (protocol: ServerConfig["protocol"]) =>
     Effect.suspend(() => {
       const next = new Client(config.clientInfo, {
+        capabilities: capabilitiesOf(handlers),
         versionNegotiation: {
           mode: protocol === "auto" || protocol === "legacy" ? protocol : { pin: protocol },
           probe: { timeoutMs: Duration.toMillis(config.probeTimeout) }
         }
       })
       client = next
+      attach({ client: next, handlers, run })
       return Effect.tryPromise({
         try: (signal) => next.connect(current.channel.transport, { signal, timeout: noTimeout }),
         catch: (error) => reasonOf(error, "initialize", true)
@@ -126,7 +133,7 @@ export const make = Effect.fnUntraced(function*(options: {
     request: ({ method, params }) =>
       direct !== undefined ? direct.request(method, params) : Effect.callback((resume, signal) => {
         if (client === undefined) return resume(Effect.fail(new TransportClosed({ delivery: "NotSent" })))
-        run(client, kind, method, params, { signal, timeout: noTimeout }).then(
+        send(client, kind, method, params, { signal, timeout: noTimeout }).then(
           (value) => resume(Effect.succeed(value)),
           (error: unknown) => resume(Effect.fail(reasonOf(error, method, false)))
         )
@@ -154,7 +161,7 @@ const infoOf = (client: Client, channel: Channel): ConnectionInfo | undefined =>
  *
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports
  */
-const run = (
+const send = (
   client: Client,
   kind: Connection["kind"],
   method: string,

@@ -115,7 +115,7 @@ const fromSdk = (error: SdkError, at: Circumstances): Reason | undefined => {
       const timeout = typeof error.data === "object" && error.data !== null && "timeout" in error.data
         ? Number(error.data.timeout)
         : 0
-      return new RequestTimeout({ method, timeout })
+      return new RequestTimeout({ method, timeout, delivery: "Unknown" })
     }
     case SdkErrorCode.InvalidResult:
     case SdkErrorCode.UnsupportedResultType:

@@ -75,7 +75,7 @@ export class StdioTransport implements Transport {
     const line = JSON.stringify(message) + "\n"
     if (this.#out === undefined) {
       this.#out = line
-      queueMicrotask(this.#flush)
+      queueMicrotask(this.flush)
     } else this.#out += line
     return Promise.resolve()
   }
@@ -86,7 +86,8 @@ export class StdioTransport implements Transport {
     return Promise.resolve()
   }
 
-  readonly #flush = (): void => {
+  /** Writes what waits to be written. Called on its own once per turn, and last of all before the input is closed. */
+  readonly flush = (): void => {
     const out = this.#out
     this.#out = undefined
     if (out !== undefined && this.#child.process.stdin.writable) {

@@ -1,0 +1,89 @@
+/**
+ * What a server asks of its client, in both eras.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { ClientHandlers, Sessions } from "@mcp-sessions/core"
+import { Memory } from "@mcp-sessions/transports"
+import { inputRequired, McpServer } from "@modelcontextprotocol/server"
+import { serveStdio } from "@modelcontextprotocol/server/stdio"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+
+const form = {
+  message: "your name?",
+  requestedSchema: { type: "object" as const, properties: { name: { type: "string" as const } } }
+}
+
+/** A server with a tool that asks for a name: in a round of its own in the modern era, by a request in the legacy one. */
+const serve: Memory.Serve = (peer) => {
+  serveStdio((context) => {
+    const server = new McpServer({ name: "asking", version: "1" }, { capabilities: { tools: {} } })
+    server.registerTool("ask", {}, async ({ mcpReq }) => {
+      const said = context.era === "modern"
+        ? mcpReq.inputResponses?.name
+        : await mcpReq.elicitInput({ mode: "form", ...form })
+      if (said === undefined) return inputRequired({ inputRequests: { name: inputRequired.elicit(form) } })
+      return { content: [{ type: "text" as const, text: JSON.stringify(said) }] }
+    })
+    return server
+  }, { transport: peer })
+}
+
+const ask = (protocol: "legacy" | "auto", handlers: ClientHandlers.Handlers) =>
+  Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("asking", "ask")).pipe(
+    Effect.map(({ content: [block], isError }) => ({ isError, text: block?.type === "text" ? block.text : "" })),
+    Effect.provide(
+      Sessions.layer({ servers: { asking: { transport: "stdio", command: "none", args: [], protocol } } }).pipe(
+        Layer.provide(
+          Layer.merge(Memory.layerTransports({ asking: serve }), Layer.succeed(ClientHandlers.ClientHandlers, handlers))
+        )
+      )
+    )
+  )
+
+for (const protocol of ["legacy", "auto"] as const) {
+  describe(`handlers, protocol ${protocol}`, () => {
+    it.live("answer a form", () =>
+      Effect.gen(function*() {
+        const { text } = yield* ask(protocol, {
+          elicitation: {
+            form: ({ message }) => Effect.succeed({ action: "accept", content: { name: `Ada, asked ${message}` } })
+          }
+        })
+        assert.deepInclude(JSON.parse(text), { action: "accept", content: { name: "Ada, asked your name?" } })
+      }))
+
+    it.live("that are not there are not asked", () =>
+      Effect.gen(function*() {
+        const result = yield* Effect.result(ask(protocol, {}))
+        const isRefused = result._tag === "Failure" || result.success.isError === true
+        assert.isTrue(isRefused)
+      }))
+  })
+}
+
+describe("handlers", () => {
+  it.live("end with the connection", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      const interrupted = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(ask("legacy", {
+        elicitation: {
+          form: () =>
+            Effect.andThen(Deferred.succeed(asked, undefined), Effect.never).pipe(
+              Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+            )
+        }
+      }))
+      yield* Deferred.await(asked)
+      yield* Fiber.interrupt(fiber)
+      yield* Deferred.await(interrupted)
+    }))
+
+  it.live("that refuse are heard", () =>
+    Effect.gen(function*() {
+      const result = yield* Effect.result(ask("legacy", {
+        elicitation: { form: () => Effect.fail(new ClientHandlers.RequestRefused({ description: "not now" })) }
+      }))
+      assert.include(JSON.stringify(result), "not now")
+    }))
+})

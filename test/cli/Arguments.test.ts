@@ -1,0 +1,118 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arguments from "@mcp-sessions/cli/Arguments"
+import { Effect, FileSystem } from "effect"
+
+const tool = {
+  name: "t",
+  inputSchema: {
+    type: "object" as const,
+    properties: {
+      text: { type: "string" },
+      count: { type: "integer" },
+      ratio: { type: "number" },
+      flag: { type: "boolean" },
+      list: { type: "array", items: { type: "integer" } },
+      nested: { type: "object", properties: { inner: { type: "number" } } },
+      maybe: { type: ["string", "null"] },
+      choice: { enum: ["a", "b"] },
+      either: { anyOf: [{ type: "integer" }, { type: "boolean" }] },
+      anything: {}
+    },
+    required: ["text"]
+  }
+}
+
+const files = FileSystem.layerNoop({
+  readFileString: (path) => path === "there" ? Effect.succeed("from a file") : Effect.die("not there")
+})
+
+const read = (
+  words: ReadonlyArray<string>,
+  options: { readonly base?: Record<string, unknown>; readonly validate?: boolean } = {}
+) =>
+  Arguments.read({ tool, words, base: options.base ?? { text: "x" }, validate: options.validate ?? true }).pipe(
+    Effect.provide(files)
+  )
+
+describe("arguments", () => {
+  const table: ReadonlyArray<readonly [words: ReadonlyArray<string>, expected: Record<string, unknown>]> = [
+    [["text=5"], { text: "5" }],
+    [["text=true"], { text: "true" }],
+    [["text=a=b"], { text: "a=b" }],
+    [["text="], { text: "" }],
+    [["count=5"], { count: 5 }],
+    [["ratio=-1.5e3"], { ratio: -1500 }],
+    [["flag=false"], { flag: false }],
+    [["list=[1,2]"], { list: [1, 2] }],
+    [["list=1"], { list: [1] }],
+    [["list=1", "list=2"], { list: [1, 2] }],
+    [["nested={\"inner\":1}"], { nested: { inner: 1 } }],
+    [["nested.inner=2.5"], { nested: { inner: 2.5 } }],
+    [["maybe=null"], { maybe: "null" }],
+    [["maybe:=null"], { maybe: null }],
+    [["choice=a"], { choice: "a" }],
+    [["either=true"], { either: true }],
+    [["either=3"], { either: 3 }],
+    [["anything=x"], { anything: "x" }],
+    [["anything:={\"deep\":[1]}"], { anything: { deep: [1] } }],
+    [["text=@there"], { text: "from a file" }],
+    [["text=@@there"], { text: "@there" }]
+  ]
+  for (const [words, expected] of table) {
+    it.effect(`reads ${words.join(" ")}`, () =>
+      Effect.map(read(words), (args) => assert.deepStrictEqual(args, { text: "x", ...expected })))
+  }
+
+  it.effect("are overridden by words where they come from elsewhere", () =>
+    Effect.map(
+      read(["text=word"], { base: { text: "base", count: 1 } }),
+      (args) => assert.deepStrictEqual(args, { text: "word", count: 1 })
+    ))
+
+  it.effect("are all refused together, with the signature", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(
+        read(["count=x", "nope=1", "flag:=7", "flga=true", "choice=c", "ratio:={", "count", "text=1", "text=2"], {
+          base: {}
+        })
+      )
+      assert.deepStrictEqual(error.problems, [
+        "count: expected integer",
+        "ratio: expected JSON after :=",
+        "cannot read count, expected key=value or key:=JSON",
+        "text: given twice, and not a list",
+        "unknown argument nope",
+        "flag: expected boolean",
+        "unknown argument flga, did you mean flag?",
+        "choice: expected one of a, b"
+      ])
+      assert.strictEqual(
+        error.hint,
+        "t text=<string> [count=<integer>] [ratio=<number>] [flag=<boolean>] [list=<array>] [nested=<object>] [maybe=<string|null>] [choice=<any>] [either=<integer|boolean>] [anything=<any>]"
+      )
+    }))
+
+  it.effect("are refused where a required one is missing", () =>
+    Effect.map(
+      Effect.flip(read([], { base: {} })),
+      ({ problems }) => assert.deepStrictEqual(problems, ["missing argument text"])
+    ))
+
+  it.effect("are left to the server without validation", () =>
+    Effect.map(
+      read(["unknown=1"], { base: {}, validate: false }),
+      (args) => assert.deepStrictEqual(args, { unknown: "1" })
+    ))
+
+  it.effect("refuse whole numbers that would change on the way", () =>
+    Effect.map(
+      Effect.flip(read(["count=9007199254740993"])),
+      ({ problems }) => assert.include(problems[0], "cannot be represented exactly")
+    ))
+
+  it.effect("keep a key named like a prototype a key", () =>
+    Effect.map(read(["__proto__.polluted:=1"], { validate: false }), (args) => {
+      assert.isTrue(Object.hasOwn(args, "__proto__"))
+      assert.isUndefined(({} as Record<string, unknown>).polluted)
+    }))
+})

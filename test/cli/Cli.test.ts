@@ -1,0 +1,410 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { execFileSync } from "node:child_process"
+import { once } from "node:events"
+import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
+import { type Outcome, type Workplace, workplace } from "./cli.ts"
+
+const node = process.execPath
+const good = (file: string) => ({ command: node, args: [fixture("stdioServer.ts"), "v1", file] })
+const faulty = (mode: string, file: string, ...rest: ReadonlyArray<string>) => ({
+  command: node,
+  args: [fixture("faultyStdio.mjs"), mode, file, ...rest],
+  protocol: "legacy"
+})
+
+const errorOf = ({ stderr }: Outcome) => {
+  const last = stderr.trimEnd().split("\n").at(-1) ?? ""
+  return JSON.parse(last).error
+}
+
+const inWorkplace = <A, E>(
+  use: (
+    place: Workplace,
+    file: string,
+    read: (word: string) => ReadonlyArray<string>
+  ) => Effect.Effect<A, E, Scope.Scope>
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { file, read } = yield* makeLedger
+    return yield* use(yield* workplace, file, read)
+  }))
+
+describe("answers", () => {
+  it.live("with its version and help, without a configuration", () =>
+    inWorkplace(({ run }) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* run(["--version"]), { status: 0, stdout: "0.1.0\n", stderr: "" })
+        const help = yield* run(["--help"])
+        assert.strictEqual(help.status, 0)
+        for (const command of ["servers", "check", "tools", "call"]) assert.include(help.stdout, command)
+        assert.include((yield* run(["call", "--help"])).stdout, "key=value")
+      })
+    ))
+
+  it.live("with the configured servers, from comments and variables as written", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        write(
+          ".mcp.json",
+          `{ // a comment
+          "mcpServers": {
+            "local": { "command": "server", "args": ["--token", "\${TOKEN}"] },
+            "far": { "url": "https://example.com/mcp?key=1", "disabled": true },
+          } }`
+        )
+        const human = yield* run(["servers"], { env: { TOKEN: "s3cret" } })
+        assert.strictEqual(human.status, 0)
+        assert.include(human.stdout, "server --token ${TOKEN}")
+        assert.notInclude(human.stdout, "s3cret")
+        const { stderr, stdout } = yield* run(["servers", "--json"], { env: { TOKEN: "s3cret" } })
+        assert.strictEqual(stderr, "")
+        assert.deepStrictEqual(JSON.parse(stdout), {
+          schema: "mcp-sessions/1",
+          servers: [
+            {
+              name: "local",
+              transport: "stdio",
+              target: "server --token ${TOKEN}",
+              source: ".mcp.json",
+              disabled: false
+            },
+            {
+              name: "far",
+              transport: "streamable_http",
+              target: "https://example.com/mcp",
+              source: ".mcp.json",
+              disabled: true
+            }
+          ]
+        })
+      })
+    ))
+
+  it.live("with what a check found, one document, and 13 if it was not all good", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", {
+          servers: {
+            good: good(file),
+            broken: faulty("exit", file, "3", "FATAL no key"),
+            off: { ...good(file), disabled: true }
+          }
+        })
+        const json = yield* run(["check", "--json"])
+        assert.strictEqual(json.status, 13)
+        const { servers } = JSON.parse(json.stdout)
+        assert.deepInclude(servers[0], {
+          name: "good",
+          source: "mcp-sessions.json",
+          transport: "stdio",
+          state: "healthy",
+          isHealthy: true,
+          errorCount: 0,
+          lastError: null,
+          protocolVersion: "2025-11-25",
+          era: "legacy",
+          serverInfo: { name: "fixture", version: "1.0.0" },
+          tools: 7
+        })
+        assert.isAbove(servers[0].pid, 0)
+        assert.deepInclude(servers[1], { name: "broken", state: "unhealthy", isHealthy: false, errorCount: 1 })
+        assert.deepInclude(servers[1].lastError, { code: "ServerExited", stderrTail: "starting\nFATAL no key" })
+        assert.strictEqual(servers.length, 2)
+        assert.deepInclude(errorOf(json), { code: "Unhealthy", servers: ["broken"] })
+
+        const human = yield* run(["check"])
+        assert.strictEqual(human.status, 13)
+        assert.match(human.stdout, /✓ good .* 7 tools/)
+        assert.match(human.stdout, /✗ broken .*error\[ServerExited\]/)
+        assert.include(human.stdout, "FATAL no key")
+        assert.strictEqual((yield* run(["check", "--allow", "broken"])).status, 0)
+        assert.strictEqual((yield* run(["check", "good"])).status, 0)
+      })
+    ))
+
+  it.live("with the tools of a server, or one, or those that match", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { good: good(file), other: good(file) } })
+        const names = (outcome: Outcome) =>
+          JSON.parse(outcome.stdout).map(({ name }: { readonly name: string }) => name)
+        assert.strictEqual(names(yield* run(["tools", "good", "--json"])).length, 7)
+        assert.deepStrictEqual(names(yield* run(["tools", "good", "--grep", "ECH", "--json"])), ["echo"])
+        assert.strictEqual(JSON.parse((yield* run(["tools", "good/echo", "--json"])).stdout).name, "echo")
+        const all = JSON.parse((yield* run(["tools", "--json"])).stdout)
+        assert.deepStrictEqual(all.servers.map(({ name }: { readonly name: string }) => name), ["good", "other"])
+        assert.include((yield* run(["tools"])).stdout, "other\n")
+      })
+    ))
+
+  it.live("with what a tool said: as text, or as the plain result", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { good: good(file) } })
+        const human = yield* run(["call", "good/echo", "message=hello", "--no-validate"])
+        assert.deepStrictEqual(human, { status: 0, stdout: "hello\n", stderr: "" })
+        const json = yield* run(["call", "good/echo", "--args", "{\"message\":\"hello\"}", "--json"])
+        assert.deepStrictEqual(JSON.parse(json.stdout), { content: [{ type: "text", text: "hello" }] })
+        assert.strictEqual(json.stderr, "")
+        const input = yield* run(["call", "good/echo", "--args", "-"], { input: "{\"message\":\"from stdin\"}" })
+        assert.strictEqual(input.stdout, "from stdin\n")
+      })
+    ))
+
+  it.live("whole, 300 KB through a slow pipe", () =>
+    inWorkplace(({ start, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { good: good(file) } })
+        write("large.json", { message: "x".repeat(300_000) })
+        const child = start(["call", "good/echo", "--args", "@large.json"])
+        let size = 0
+        yield* Effect.promise(async () => {
+          for await (const chunk of child.stdout ?? []) {
+            size += chunk.length
+            await new Promise((resolve) => setTimeout(resolve, 5))
+          }
+          if (child.exitCode === null) await once(child, "exit")
+        })
+        assert.strictEqual(size, 300_001)
+        assert.strictEqual(child.exitCode, 0)
+      })
+    ))
+
+  it.live("quietly to a reader who has had enough", () =>
+    inWorkplace(({ directory, write }, file) =>
+      Effect.sync(() => {
+        write("mcp-sessions.json", { servers: { good: good(file) } })
+        write("large.json", { message: "x".repeat(300_000) })
+        const command = `"$0" "$1" call good/echo --args @large.json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`
+        const bin = new URL("../../packages/cli/src/bin.ts", import.meta.url).pathname
+        const output = execFileSync("bash", ["-c", command, node, bin], {
+          cwd: directory,
+          encoding: "utf8",
+          stdio: "pipe"
+        })
+        assert.strictEqual(output, "xxxxxxxxxx\n0\n")
+      })
+    ))
+})
+
+describe("exit statuses", () => {
+  const servers = (file: string) => ({
+    good: good(file),
+    refused: { url: "http://127.0.0.1:1/mcp" },
+    absent: { command: "no-such-command" },
+    crashing: faulty("exit", file, "3", "FATAL no key"),
+    mute: faulty("mute", file),
+    modern: { ...faulty("plain", file), protocol: "2026-07-28" },
+    off: { ...good(file), disabled: true }
+  })
+
+  const table: ReadonlyArray<
+    readonly [title: string, words: ReadonlyArray<string>, status: number, code: string, outcome?: string]
+  > = [
+    ["an unknown command", ["frobnicate"], 2, "Usage"],
+    ["no command", [], 2, "Usage"],
+    ["an unknown flag", ["check", "--frob"], 2, "Usage"],
+    ["a flag without its value", ["call", "good/echo", "--timeout"], 2, "Usage"],
+    ["a duration that is none", ["check", "--timeout", "soon"], 2, "Usage"],
+    ["an unknown server", ["check", "god"], 2, "Usage"],
+    ["an unknown server in a target", ["call", "god/echo"], 2, "Usage"],
+    ["a target without a tool", ["call", "good"], 2, "Usage"],
+    ["a disabled server", ["call", "off/echo"], 2, "DisabledServer"],
+    ["arguments that cannot be read", ["call", "good/echo", "nonsense"], 2, "Usage"],
+    ["a file of arguments that is not there", ["call", "good/echo", "--args", "@none.json"], 2, "Usage"],
+    ["arguments that are no object", ["call", "good/echo", "--args", "[1]"], 2, "Usage"],
+    ["a command that is not installed", ["call", "absent/echo"], 4, "SpawnFailed", "not_sent"],
+    ["a server that exits at start", ["tools", "crashing"], 4, "ServerExited", "not_sent"],
+    ["a server that does not answer", ["tools", "mute", "--timeout", "700ms"], 4, "ConnectTimeout", "not_sent"],
+    ["a port that nobody listens on", ["tools", "refused", "--timeout", "500ms"], 4, "ConnectionRefused", "not_sent"],
+    ["a tool that fails", ["call", "good/fail"], 5, "ToolError", "failed"],
+    ["a tool that does not exist", ["call", "good/ech"], 5, "ToolNotFound", "not_sent"],
+    ["a call that takes too long", ["call", "good/hang", "--timeout", "1500ms"], 11, "OutcomeUnknown", "unknown"],
+    ["a server that dies under a call", ["call", "good/die"], 12, "OutcomeUnknown", "unknown"],
+    ["a JSON-RPC error", ["call", "good/reject"], 14, "ProtocolFailed", "failed"],
+    ["a revision that the server lacks", ["tools", "modern"], 14, "HandshakeFailed", "not_sent"]
+  ]
+  for (const [title, words, status, code, outcome] of table) {
+    it.live(`${status} for ${title}, with ${code} and nothing on stdout but an answer`, () =>
+      inWorkplace(({ run, write }, file, read) =>
+        Effect.gen(function*() {
+          write("mcp-sessions.json", { servers: servers(file) })
+          const json = yield* run([...words, "--json"])
+          const error = errorOf(json)
+          assert.deepStrictEqual([json.status, error.code], [status, code], json.stderr)
+          if (outcome !== undefined) assert.strictEqual(error.outcome, outcome)
+          if (code === "ToolError") assert.isTrue(JSON.parse(json.stdout).isError)
+          else assert.strictEqual(json.stdout, "")
+          assert.notInclude(json.stderr, "    at ")
+          yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
+        })
+      ))
+  }
+
+  it.live("3 for a server that wants credentials", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        const server = yield* Http.start(({ response }) => {
+          response.writeHead(401).end()
+          return true
+        })
+        write("mcp-sessions.json", {
+          servers: { guarded: { url: server.url, headers: { authorization: "Bearer s3cret" } } }
+        })
+        const outcome = yield* run(["tools", "guarded", "--json"])
+        assert.deepStrictEqual([outcome.status, errorOf(outcome).code], [3, "AuthRequired"])
+        assert.notInclude(outcome.stderr, "s3cret")
+        const check = JSON.parse((yield* run(["check", "--json"])).stdout)
+        assert.strictEqual(check.servers[0].state, "auth_required")
+      })
+    ))
+
+  it.live("tells the tail of stderr, and what to try", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: servers(file) })
+        const crash = yield* run(["tools", "crashing"])
+        assert.include(crash.stderr, "error[ServerExited] crashing: the server exited with code 3")
+        assert.include(crash.stderr, "  | FATAL no key")
+        assert.include((yield* run(["call", "good/ech"])).stderr, "did you mean good/echo?")
+        assert.include((yield* run(["check", "god"])).stderr, "did you mean good?")
+      })
+    ))
+})
+
+describe("configurations", () => {
+  const table: ReadonlyArray<readonly [title: string, content: unknown, codes: ReadonlyArray<string>]> = [
+    ["that are not well formed", "{ \"servers\": { ,", ["InvalidDocument"]],
+    ["without servers", { something: 1 }, ["InvalidDocument"]],
+    ["with two lists of servers", { servers: {}, mcpServers: {} }, ["ConflictingKeys"]],
+    ["whose servers are no object", { servers: [] }, ["InvalidValue"]],
+    [
+      "with several problems",
+      {
+        servers: {
+          a: { command: "x", headers: {} },
+          b: { url: "${NOPE}" },
+          c: { type: "smoke" },
+          d: {},
+          e: { url: "${a:b}" }
+        }
+      },
+      ["MissingVariable", "InvalidValue", "MisplacedKey", "UnsupportedTransport", "MissingTransport"]
+    ]
+  ]
+  for (const [title, content, codes] of table) {
+    it.live(`${title} end with 10 and all that is wrong`, () =>
+      inWorkplace(({ run, write }) =>
+        Effect.gen(function*() {
+          write("mcp-sessions.json", content)
+          const outcome = yield* run(["servers", "--json"])
+          assert.strictEqual(outcome.status, 10)
+          const { problems } = errorOf(outcome)
+          assert.deepStrictEqual(problems.map(({ code }: { readonly code: string }) => code), codes)
+          for (const { source } of problems) assert.strictEqual(source, "mcp-sessions.json")
+        })
+      ))
+  }
+
+  it.live("that are not there end with 10 and the names that are looked for", () =>
+    inWorkplace(({ run }) =>
+      Effect.gen(function*() {
+        const none = yield* run(["servers"])
+        assert.strictEqual(none.status, 10)
+        assert.include(none.stderr, "mcp-sessions.json, mcp-sessions.jsonc, .mcp.json")
+        const named = yield* run(["servers", "--config", "nowhere.json"])
+        assert.strictEqual(named.status, 10)
+        assert.include(named.stderr, "nowhere.json")
+      })
+    ))
+
+  it.live("tell line and column of a syntax error", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", "{\n  \"servers\": nope\n}")
+        assert.include((yield* run(["servers"])).stderr, "line 2, column 14")
+      })
+    ))
+
+  it.live("get variables from the environment, defaults included, and never an empty one in place of an unset one", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        write("custom.json", {
+          mcpServers: {
+            good: {
+              ...good(file),
+              env: { A: "${SET}", B: "x${UNSET:-fallback}y", C: "${EMPTY:-default}", D: "$PLAIN" }
+            }
+          }
+        })
+        const words = ["call", "good/environment", "--config", "custom.json"]
+        const outcome = yield* run(words, { env: { SET: "value", EMPTY: "" } })
+        const environment = JSON.parse(outcome.stdout)
+        assert.deepInclude(environment, { A: "value", B: "xfallbacky", C: "default", D: "$PLAIN" })
+        const missing = yield* run(words)
+        assert.strictEqual(missing.status, 10)
+        assert.include(missing.stderr, "error[MissingVariable] good: the variable SET is not set")
+        assert.include(missing.stderr, "from custom.json at $.mcpServers.good.env.A")
+      })
+    ))
+
+  it.live("prefer the file of this program to that of others", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        write(".mcp.json", { mcpServers: { other: { command: "x" } } })
+        write("mcp-sessions.jsonc", { servers: { own: { command: "x" } } })
+        const { servers } = JSON.parse((yield* run(["servers", "--json"])).stdout)
+        assert.deepInclude(servers[0], { name: "own", source: "mcp-sessions.jsonc" })
+      })
+    ))
+})
+
+describe("signals", () => {
+  for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    it.live(`${signal} cancels the call, leaves no process and ends with ${status}`, () =>
+      inWorkplace(({ start, write }, file, read) =>
+        Effect.gen(function*() {
+          write("mcp-sessions.json", { servers: { good: good(file) } })
+          const child = start(["call", "good/hang"])
+          yield* until(() => read("hang"), (started) => started.length === 1)
+          child.kill(signal)
+          yield* Effect.promise(() => once(child, "exit"))
+          assert.strictEqual(child.exitCode, status)
+          assert.strictEqual(read("cancelled").length, 1)
+          assert.deepStrictEqual(read("process").filter(isAlive), [])
+        })
+      ))
+  }
+
+  it.live("SIGTERM while connecting leaves no process, stubborn as it may be", () =>
+    inWorkplace(({ start, write }, file, read) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { mute: faulty("mute", file) } })
+        const child = start(["tools", "mute"])
+        yield* until(() => read("message"), (messages) => messages.length > 0)
+        child.kill("SIGTERM")
+        yield* Effect.promise(() => once(child, "exit"))
+        assert.strictEqual(child.exitCode, 143)
+        assert.deepStrictEqual(read("process").filter(isAlive), [])
+      })
+    ))
+
+  it.live("a second signal does not wait, and leaves no process either", () =>
+    inWorkplace(({ start, write }, file, read) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { mute: faulty("mute", file) } })
+        const child = start(["tools", "mute"])
+        yield* until(() => read("message"), (messages) => messages.length > 0)
+        const since = performance.now()
+        child.kill("SIGINT")
+        yield* until(() => performance.now() - since, (millis) => millis > 200)
+        child.kill("SIGINT")
+        yield* Effect.promise(() => once(child, "exit"))
+        assert.strictEqual(child.exitCode, 130)
+        assert.isBelow(performance.now() - since, 1500)
+        yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
+      })
+    ))
+})
