@@ -3,7 +3,7 @@ import * as Fs from "node:fs"
 
 for (
   const path of Fs.globSync([
-    "packages/*/{dist,coverage}",
+    "packages/*/{dist,bundle}",
     "{packages/*,test,examples,bench}/*.tsbuildinfo",
     "{test,examples,bench}/dist"
   ])

@@ -11,6 +11,7 @@ const steps: ReadonlyArray<readonly [name: string, command: string]> = [
   ["lint", "oxlint"],
   ["types", "tsc -b tsconfig.json"],
   ["unused", "knip"],
+  ["packages", "pnpm --filter './packages/{core,transports}' exec publint --strict"],
   ["tests", `vitest run ${process.argv.slice(2).join(" ")}`]
 ]
 

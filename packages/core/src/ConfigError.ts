@@ -305,7 +305,7 @@ export const jsonPath = (path: ReadonlyArray<string | number>): string =>
  * const error = await Effect.runPromise(Effect.flip(ServerConfig.decodeServers({
  *   servers: { files: { transport: "stdio", args: "none", headers: {} } }
  * })))
- * error.problems.map((problem) => problem._tag) // => ["MisplacedKey", "MissingKey", "InvalidValue"]
+ * error.problems.map((problem) => problem._tag) // => ["InvalidValue", "MisplacedKey", "MissingKey"]
  * ```
  *
  * @category errors

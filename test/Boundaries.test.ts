@@ -1,0 +1,108 @@
+/**
+ * Arrows go one way: `cli -> transports -> core -> effect`. What a package may import is written down here.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
+import { dirname, join, normalize } from "node:path"
+
+const root = join(import.meta.dirname, "..")
+
+interface Import {
+  readonly file: string
+  readonly from: string
+  readonly isType: boolean
+}
+
+const importsOf = (name: string): ReadonlyArray<Import> =>
+  globSync(`packages/${name}/src/**/*.ts`, { cwd: root }).flatMap((file) => {
+    const source = readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, "")
+    const statements = source.matchAll(/^(?:import|export)\s+(type\s)?[^"]*?from\s+"([^"]+)"/gm)
+    const dynamic = source.matchAll(/import\("([^"]+)"\)/g)
+    return [
+      ...Array.from(statements, ([, type, from = ""]) => ({ file, from, isType: type !== undefined })),
+      ...Array.from(dynamic, ([, from = ""]) => ({ file, from, isType: false }))
+    ]
+  })
+
+const packages = {
+  core: [/^effect\//],
+  transports: [
+    /^effect\//,
+    /^@mcp-sessions\/core\//,
+    /^@modelcontextprotocol\/client(\/stdio)?$/,
+    /^undici$/,
+    /^node:/
+  ],
+  cli: [
+    /^effect\//,
+    /^@mcp-sessions\/(core|transports)\//,
+    /^@effect\/platform-node\/[A-Z]/,
+    /^jsonc-parser$/,
+    /^node:/
+  ]
+}
+
+describe("imports", () => {
+  for (const [name, allowed] of Object.entries(packages)) {
+    it(`of ${name} stay within what it may know`, () => {
+      const imports = importsOf(name)
+      assert.isAbove(imports.length, 20)
+      const strays = imports.filter(({ file, from, isType }) =>
+        !from.startsWith(".") && !allowed.some((pattern) => pattern.test(from)) &&
+        !(isType && file === "packages/core/src/Mcp.ts" && from === "@modelcontextprotocol/client")
+      )
+      assert.deepStrictEqual(strays, [])
+    })
+
+    it(`of ${name} stay within its own folder and name no barrel`, () => {
+      const strays = importsOf(name).filter(({ file, from }) =>
+        from.startsWith(".") &&
+        (!normalize(join(dirname(file), from)).startsWith(`packages/${name}/src/`) || from.endsWith("/index.ts"))
+      )
+      assert.deepStrictEqual(strays, [])
+    })
+  }
+
+  it("of the SDK at run time are in transports alone", () => {
+    const strays = ["core", "cli"].flatMap(importsOf).filter(({ from, isType }) =>
+      from.startsWith("@modelcontextprotocol/") && !isType
+    )
+    assert.deepStrictEqual(strays, [])
+  })
+
+  it("of Node are in rooms of their own: internal ones, and the program's entry", () => {
+    const strays = ["transports", "cli"].flatMap(importsOf).filter(({ file, from }) =>
+      from.startsWith("node:") && !file.includes("/internal/") && !file.endsWith("/bin.ts")
+    )
+    assert.deepStrictEqual(strays, [])
+  })
+})
+
+describe("modules", () => {
+  it("say in their first lines what they are", () => {
+    const silent = globSync("packages/*/src/**/*.ts", { cwd: root }).filter((file) =>
+      !file.endsWith("/index.ts") &&
+      !/^(#!.*\n)?(import [^\n]*\n|\n)*\/\*\*/.test(readFileSync(join(root, file), "utf8"))
+    )
+    assert.deepStrictEqual(silent.filter((file) => !file.endsWith("/bin.ts")), [])
+  })
+
+  it("are small", () => {
+    const large = globSync("packages/*/src/**/*.ts", { cwd: root }).filter((file) => {
+      const code = readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, "").split("\n")
+      return code.filter((line) => line.trim() !== "").length > 500
+    })
+    assert.deepStrictEqual(large, [])
+  })
+
+  it("have the version that their packages have", () => {
+    const versions = globSync("packages/*/package.json", { cwd: root }).map((file) =>
+      JSON.parse(readFileSync(join(root, file), "utf8")).version
+    )
+    const [, own] = /version = "([^"]+)"/.exec(readFileSync(join(root, "packages/cli/src/Version.ts"), "utf8")) ?? []
+    const [, client] = /name: "mcp-sessions", version: "([^"]+)"/.exec(
+      readFileSync(join(root, "packages/core/src/ServerConfig.ts"), "utf8")
+    ) ?? []
+    assert.deepStrictEqual(new Set([...versions, own, client]).size, 1)
+  })
+})

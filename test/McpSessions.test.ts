@@ -1,0 +1,99 @@
+/**
+ * The facade for plain TypeScript. Nothing of Effect in the tests, as there is nothing of it in the programs.
+ */
+import { McpSessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect } from "effect"
+import { assert, describe, expectTypeOf, it } from "vitest"
+import { fixture, isAlive, makeLedger, until } from "./fixtures/peer.ts"
+
+const withLedger = (
+  use: (sessions: McpSessions.McpSessions, read: (word: string) => ReadonlyArray<string>) => Promise<void>
+) =>
+  Effect.runPromise(Effect.scoped(Effect.flatMap(makeLedger, ({ file, read }) =>
+    Effect.promise(async () => {
+      {
+        await using sessions = McpSessions.make({
+          transports: Transports.layer,
+          servers: {
+            good: { transport: "stdio", command: process.execPath, args: [fixture("stdioServer.ts"), "v2", file] },
+            absent: { transport: "stdio", command: "no-such-command", args: [] }
+          }
+        })
+        await use(sessions, read)
+      }
+      assert.deepStrictEqual(read("process").filter(isAlive), [])
+    }))))
+
+const rejection = (promise: Promise<unknown>): Promise<object> =>
+  promise.then(() => assert.fail("should have been rejected"), (error: object) => error)
+
+describe("McpSessions", () => {
+  it("calls, lists and leaves nothing", () =>
+    withLedger(async (sessions, read) => {
+      const result = await sessions.callTool("good", "echo", { message: "hi" })
+      assert.deepStrictEqual(result.content, [{ type: "text", text: "hi" }])
+      await using good = await sessions.get("good")
+      assert.strictEqual((await good.listTools()).length, 7)
+      assert.strictEqual((await good.info()).era, "modern")
+      await good.ping()
+      assert.isTrue((await sessions.health("good")).isHealthy)
+      assert.strictEqual(read("process").length, 1)
+    }))
+
+  it("rejects with the typed errors themselves", () =>
+    withLedger(async (sessions) => {
+      const spawn = await rejection(sessions.get("absent"))
+      assert.deepInclude(spawn, { _tag: "SessionError", server: "absent" })
+      assert.isTrue(spawn instanceof Error)
+      assert.deepInclude((spawn as { readonly reason: object }).reason, { _tag: "SpawnFailed", code: "ENOENT" })
+      assert.deepInclude(await rejection(sessions.callTool("nobody", "x")), { _tag: "ConfigError" })
+    }))
+
+  it("rejects a bad configuration at the first use, before anything is started", async () => {
+    await using sessions = McpSessions.make({
+      transports: Transports.layer,
+      servers: { bad: { transport: "stdio", command: "", args: [] } }
+    })
+    assert.deepInclude(await rejection(sessions.get("bad")), { _tag: "ConfigError" })
+  })
+
+  it("cancels on the server what a signal aborts, and rejects with the signal's reason", () =>
+    withLedger(async (sessions, read) => {
+      await using good = await sessions.get("good")
+      const reason = new Error("enough")
+      const controller = new AbortController()
+      const call = rejection(good.callTool("hang", { id: "1" }, { signal: controller.signal }))
+      await Effect.runPromise(until(() => read("hang"), (started) => started.length === 1))
+      controller.abort(reason)
+      assert.strictEqual(await call, reason)
+      await Effect.runPromise(until(() => read("cancelled"), (cancelled) => cancelled.length === 1))
+      const aborted = rejection(good.callTool("count", { id: "never" }, { signal: AbortSignal.abort(reason) }))
+      assert.strictEqual(await aborted, reason)
+      assert.deepStrictEqual(read("count"), [])
+    }))
+
+  it("gives an uninitialized session that is initialized once", () =>
+    withLedger(async (sessions) => {
+      await using good = await sessions.get("good", { initialize: false })
+      assert.deepInclude(await rejection(good.callTool("echo")), { _tag: "SessionError" })
+      assert.strictEqual((await good.initialize()).server, "good")
+      const again = await rejection(good.initialize())
+      assert.strictEqual((again as { readonly reason: { readonly _tag: string } }).reason._tag, "AlreadyInitialized")
+    }))
+
+  it("rejects typed whatever comes after its end", async () => {
+    const sessions = McpSessions.make({ transports: Transports.layer, servers: {} })
+    await sessions[Symbol.asyncDispose]()
+    await sessions[Symbol.asyncDispose]()
+    const error = await rejection(sessions.callTool("x", "y"))
+    assert.strictEqual((error as { readonly reason: { readonly _tag: string } }).reason._tag, "SessionClosed")
+  })
+
+  it("has no Effect in its types", () => {
+    expectTypeOf<McpSessions.McpSessions["callTool"]>().returns.resolves.toHaveProperty("content")
+    expectTypeOf<McpSessions.McpSession>().toExtend<AsyncDisposable>()
+    expectTypeOf<McpSessions.SignalOptions["signal"]>().toEqualTypeOf<McpSessions.Signal | undefined>()
+    expectTypeOf<AbortSignal>().toExtend<McpSessions.Signal>()
+  })
+})
