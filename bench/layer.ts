@@ -1,0 +1,60 @@
+/**
+ * What the session layer costs per call, over a connection that answers in the same turn of the event loop.
+ */
+import * as Sessions from "@mcp-sessions/core/Sessions"
+import { Transport, Transports } from "@mcp-sessions/core/Transport"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+const calls = 200_000
+const rounds = 7
+
+const request = Effect.callback<unknown>((resume) => {
+  queueMicrotask(() => resume(Effect.succeed({ content: [] })))
+  return Effect.void
+})
+
+const instant = Layer.succeed(Transports, {
+  transport: () =>
+    Layer.succeed(Transport, {
+      connect: Effect.succeed({
+        kind: "memory" as const,
+        initialize: Effect.succeed({
+          era: "legacy" as const,
+          protocolVersion: "2025-11-25",
+          implementation: undefined,
+          capabilities: { tools: {} },
+          instructions: undefined,
+          pid: undefined
+        }),
+        request: () => request,
+        closed: Effect.never,
+        stderrTail: () => undefined
+      })
+    })
+})
+
+const micros = <E>(call: Effect.Effect<unknown, E>) =>
+  Effect.gen(function*() {
+    const start = performance.now()
+    for (let i = 0; i < calls; i++) yield* call
+    return (performance.now() - start) / calls * 1000
+  })
+
+const measured = Effect.gen(function*() {
+  const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+  const call = session.callTool("echo", { message: "hello" })
+  const costs: Array<number> = []
+  for (let round = 0; round < rounds; round++) {
+    const bare = yield* micros(request)
+    costs.push((yield* micros(call)) - bare)
+  }
+  const median = costs.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN
+  console.log(`session layer: ${median.toFixed(1)} µs per call over its connection (median of ${rounds} rounds)\n`)
+})
+
+const live = Sessions.layer({ servers: { s: { transport: "stdio", command: "none", args: [] } } }).pipe(
+  Layer.provide(instant)
+)
+
+await Effect.runPromise(Effect.scoped(measured).pipe(Effect.provide(live)))
