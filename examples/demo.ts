@@ -15,9 +15,9 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { connect, createServer } from "node:net"
 import { dirname, join } from "node:path"
@@ -72,17 +72,28 @@ const httpServer = Effect.acquireRelease(
     })
 )
 
-/** Our children that are there and not merely waiting to be collected. */
-const children = (): ReadonlyArray<number> =>
-  readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const [state, parent] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ")
-      return Number(parent) === process.pid && state !== "Z" ? [Number(pid)] : []
-    } catch {
-      // The process ended between the two looks at it.
-      return []
-    }
+/** All processes that are there and not merely waiting to be collected, by `/proc` or, where there is none, by `ps`. */
+const processes = (): ReadonlyArray<{ readonly pid: number; readonly parent: number; readonly group: number }> => {
+  const lines = existsSync("/proc/self/stat")
+    ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+      try {
+        return [`${pid} ${readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "")}`]
+      } catch {
+        // The process ended between the two looks at it.
+        return []
+      }
+    })
+    : spawnSync("ps", ["-A", "-o", "pid=,stat=,ppid=,pgid="], { encoding: "utf8" }).stdout.trim().split("\n")
+  return lines.flatMap((line) => {
+    const [pid, state = "", parent, group] = line.trim().split(/\s+/)
+    return state.startsWith("Z") ? [] : [{ pid: Number(pid), parent: Number(parent), group: Number(group) }]
   })
+}
+
+/** What a stdio server leads is a group of its own, so whatever it started is found even when it has lost its parent. */
+const leftOf = (pids: ReadonlySet<number>): ReadonlyArray<number> =>
+  processes().filter(({ group, parent, pid }) => pids.has(group) || (parent === process.pid && pids.has(pid)))
+    .map(({ pid }) => pid)
 
 const expect = (condition: boolean, message: string) =>
   condition ? Effect.void : Effect.fail(new DemoFailed({ message }))
@@ -104,7 +115,7 @@ const calls = [
 const tour = Effect.gen(function*() {
   const { answer, style } = yield* Output
   const { url } = yield* httpServer
-  const before = children()
+  const started = new Set<number>()
   const input = {
     everything: { transport: "stdio", command: process.execPath, args: [everything, "stdio"] },
     "everything-http": { transport: "streamable_http", url },
@@ -127,8 +138,11 @@ const tour = Effect.gen(function*() {
     const rows = yield* CheckTable.run({ servers, show: true })
     const stateOf = (name: string) => rows.find((row) => row.name === name)
     for (const { server } of calls) {
-      yield* expect(stateOf(server)?.state === "healthy", `${server} should have been healthy`)
+      const row = stateOf(server)
+      yield* expect(row?.state === "healthy", `${server} should have been healthy`)
+      if (row?.info?.pid !== undefined) started.add(row.info.pid)
     }
+    yield* expect(leftOf(started).length >= 2, "the stdio servers should be found among the processes")
     const broken = stateOf("broken")?.error
     yield* expect(
       broken?._tag === "SessionError" && broken.reason._tag === "ServerExited" && broken.reason.exitCode === 3 &&
@@ -146,7 +160,9 @@ const tour = Effect.gen(function*() {
     for (const { args, holds, server, tool } of calls) {
       const result = yield* sessions.callTool(server, tool, args)
       yield* expect(holds(result), `${server}/${tool} should have answered otherwise`)
-      yield* done(`${server}/${tool}`)
+      const [block] = result.content
+      const said = block?.type === "text" ? block.text.split("\n", 1)[0] ?? "" : ""
+      yield* done(`${server}/${tool} ${style("dim", JSON.stringify(args))} → ${said.slice(0, 60)}`)
     }
 
     yield* heading("Killing the process of a server under a live session")
@@ -158,6 +174,7 @@ const tour = Effect.gen(function*() {
     // Nobody can tell whether a call that a dying server swallowed has run. This one may run twice, and says so.
     yield* session.callTool("echo", { message: "still there?" }, { idempotent: true })
     const second = yield* session.info
+    if (second.pid !== undefined) started.add(second.pid)
     yield* expect(second.generation > first.generation, "the call should have been answered by a new generation")
     yield* expect(second.pid !== first.pid, "the new generation should have a process of its own")
     yield* done(`the next call succeeded on process ${second.pid}, generation ${second.generation}`)
@@ -167,9 +184,9 @@ const tour = Effect.gen(function*() {
   )
 
   yield* heading("Leaving")
-  const left = children().filter((pid) => !before.includes(pid))
+  const left = leftOf(started)
   yield* expect(left.length === 0, `processes were left behind: ${left.join(", ")}`)
-  yield* done("no child process is left")
+  yield* done(`no child process is left, nor any that the ${started.size} started`)
 })
 
 const reported = tour.pipe(

@@ -73,6 +73,16 @@ describe("McpSessions", () => {
       assert.deepStrictEqual(read("count"), [])
     }))
 
+  it("has no call interrupted without a word when everything ends", async () => {
+    const calls: Array<Promise<object>> = []
+    await withLedger(async (sessions, read) => {
+      const good = await sessions.get("good")
+      calls.push(rejection(good.callTool("hang", { id: "1" })))
+      await Effect.runPromise(until(() => read("hang"), (started) => started.length === 1))
+    })
+    assert.deepInclude(await calls[0], { _tag: "SessionError" })
+  })
+
   it("gives an uninitialized session that is initialized once", () =>
     withLedger(async (sessions) => {
       await using good = await sessions.get("good", { initialize: false })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arguments from "@mcp-sessions/cli/Arguments"
-import { Effect, FileSystem } from "effect"
+import { Effect, FileSystem, PlatformError } from "effect"
 
 const tool = {
   name: "t",
@@ -16,14 +16,20 @@ const tool = {
       maybe: { type: ["string", "null"] },
       choice: { enum: ["a", "b"] },
       either: { anyOf: [{ type: "integer" }, { type: "boolean" }] },
-      anything: {}
+      anything: {},
+      referred: { $ref: "#/$defs/Count" },
+      "dot.ted": { type: "number" }
     },
+    $defs: { Count: { type: "integer" } },
     required: ["text"]
   }
 }
 
 const files = FileSystem.layerNoop({
-  readFileString: (path) => path === "there" ? Effect.succeed("from a file") : Effect.die("not there")
+  readFileString: (path) =>
+    path === "there"
+      ? Effect.succeed("from a file")
+      : Effect.fail(PlatformError.systemError({ _tag: "NotFound", module: "FileSystem", method: "readFileString" }))
 })
 
 const read = (
@@ -55,6 +61,8 @@ describe("arguments", () => {
     [["either=3"], { either: 3 }],
     [["anything=x"], { anything: "x" }],
     [["anything:={\"deep\":[1]}"], { anything: { deep: [1] } }],
+    [["referred=5"], { referred: 5 }],
+    [["dot.ted=1.5"], { "dot.ted": 1.5 }],
     [["text=@there"], { text: "from a file" }],
     [["text=@@there"], { text: "@there" }]
   ]
@@ -88,7 +96,7 @@ describe("arguments", () => {
       ])
       assert.strictEqual(
         error.hint,
-        "t text=<string> [count=<integer>] [ratio=<number>] [flag=<boolean>] [list=<array>] [nested=<object>] [maybe=<string|null>] [choice=<any>] [either=<integer|boolean>] [anything=<any>]"
+        "t text=<string> [count=<integer>] [ratio=<number>] [flag=<boolean>] [list=<array>] [nested=<object>] [maybe=<string|null>] [choice=<any>] [either=<integer|boolean>] [anything=<any>] [referred=<integer>] [dot.ted=<number>] (--no-validate sends arguments as they are)"
       )
     }))
 
@@ -102,6 +110,18 @@ describe("arguments", () => {
     Effect.map(
       read(["unknown=1"], { base: {}, validate: false }),
       (args) => assert.deepStrictEqual(args, { unknown: "1" })
+    ))
+
+  it.effect("are missing only where they were not given", () =>
+    Effect.map(
+      Effect.flip(read(["text=@nowhere"], { base: {} })),
+      ({ problems }) => assert.deepStrictEqual(problems, ["text: cannot read the file nowhere"])
+    ))
+
+  it.effect("refuse numbers beyond all bounds", () =>
+    Effect.map(
+      Effect.flip(read(["ratio=1e999"])),
+      ({ problems }) => assert.deepStrictEqual(problems, ["ratio: expected number"])
     ))
 
   it.effect("refuse whole numbers that would change on the way", () =>

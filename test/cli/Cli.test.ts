@@ -172,6 +172,45 @@ describe("answers", () => {
       })
     ))
 
+  it.live("with 1 where there is no room for the answer", () =>
+    inWorkplace(({ directory, write }, file) =>
+      Effect.sync(() => {
+        write("mcp-sessions.json", { servers: { good: good(file) } })
+        const bin = new URL("../../packages/cli/src/bin.ts", import.meta.url).pathname
+        const command = `"$0" "$1" call good/echo message=x --no-validate > /dev/full; echo $?`
+        const output = execFileSync("bash", ["-c", command, node, bin], {
+          cwd: directory,
+          encoding: "utf8",
+          stdio: "pipe"
+        })
+        assert.strictEqual(output, "1\n")
+      })
+    ))
+
+  it.live("with the rows of a check whole, however many fail at once", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        const absent = { command: "no-such-command" }
+        write("mcp-sessions.json", { servers: { a: absent, b: absent, c: absent } })
+        const lines = (yield* run(["check"])).stdout.trimEnd().split("\n")
+        assert.deepStrictEqual(lines.map((line) => line.slice(0, 3)), ["✗ a", "   ", "✗ b", "   ", "✗ c", "   "])
+      })
+    ))
+
+  it.live("that there is nothing to do, where there is nothing", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: {} })
+        for (const command of ["servers", "check", "tools"]) {
+          assert.deepStrictEqual(yield* run([command]), {
+            status: 0,
+            stdout: "",
+            stderr: "no servers are configured\n"
+          })
+        }
+      })
+    ))
+
   it.live("quietly to a reader who has had enough", () =>
     inWorkplace(({ directory, write }, file) =>
       Effect.sync(() => {
@@ -212,6 +251,8 @@ describe("exit statuses", () => {
     ["an unknown server in a target", ["call", "god/echo"], 2, "Usage"],
     ["a target without a tool", ["call", "good"], 2, "Usage"],
     ["a disabled server", ["call", "off/echo"], 2, "DisabledServer"],
+    ["a disabled server to check", ["check", "off"], 2, "DisabledServer"],
+    ["an unknown server to allow", ["check", "good", "--allow", "god"], 2, "Usage"],
     ["arguments that cannot be read", ["call", "good/echo", "nonsense"], 2, "Usage"],
     ["a file of arguments that is not there", ["call", "good/echo", "--args", "@none.json"], 2, "Usage"],
     ["arguments that are no object", ["call", "good/echo", "--args", "[1]"], 2, "Usage"],
@@ -268,7 +309,7 @@ describe("exit statuses", () => {
         const crash = yield* run(["tools", "crashing"])
         assert.include(crash.stderr, "error[ServerExited] crashing: the server exited with code 3")
         assert.include(crash.stderr, "  | FATAL no key")
-        assert.include((yield* run(["call", "good/ech"])).stderr, "did you mean good/echo?")
+        assert.include((yield* run(["call", "good/ech"])).stderr, "good has no tool ech, did you mean echo?")
         assert.include((yield* run(["check", "god"])).stderr, "did you mean good?")
       })
     ))
@@ -277,6 +318,7 @@ describe("exit statuses", () => {
 describe("configurations", () => {
   const table: ReadonlyArray<readonly [title: string, content: unknown, codes: ReadonlyArray<string>]> = [
     ["that are not well formed", "{ \"servers\": { ,", ["InvalidDocument"]],
+    ["with a mistyped key and no transport", { servers: { a: { comand: "x" } } }, ["MissingTransport", "UnknownKey"]],
     ["without servers", { something: 1 }, ["InvalidDocument"]],
     ["with two lists of servers", { servers: {}, mcpServers: {} }, ["ConflictingKeys"]],
     ["whose servers are no object", { servers: [] }, ["InvalidValue"]],
@@ -288,10 +330,10 @@ describe("configurations", () => {
           b: { url: "${NOPE}" },
           c: { type: "smoke" },
           d: {},
-          e: { url: "${a:b}" }
+          e: { url: "${a:b}", argz: 1 }
         }
       },
-      ["MissingVariable", "InvalidValue", "MisplacedKey", "UnsupportedTransport", "MissingTransport"]
+      ["MissingVariable", "InvalidValue", "MisplacedKey", "UnsupportedTransport", "MissingTransport", "UnknownKey"]
     ]
   ]
   for (const [title, content, codes] of table) {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Health, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
-import { Effect, Exit, Fiber, Schedule, Schema, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../fixtures/scripted.ts"
 
@@ -217,6 +217,55 @@ describe("sharing and releasing", () => {
     })
   })
 
+  it.effect("fails typed on a handle whose scope has closed, though the connection is still there", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const session = yield* Effect.scoped(get("s"))
+      assert.strictEqual(script.open, 1)
+      assert.strictEqual(tagOf(yield* Effect.flip(session.callTool("echo"))), "SessionClosed")
+      assert.strictEqual(tagOf(yield* Effect.flip(session.info)), "SessionClosed")
+      assert.deepStrictEqual(script.requests, [])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("tells those who wait for a connection that it will not come, when the layer closes", () => {
+    const script = Scripted.make({ connect: () => Effect.never })
+    return Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(Scripted.sessions(script), scope)
+      const waiting = yield* start(Effect.flip(Effect.scoped(get("s"))).pipe(Effect.provideContext(context)))
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(tagOf(yield* Fiber.join(waiting)), "SessionClosed")
+    })
+  })
+
+  it.effect("is not wedged by an interruption, wherever it falls", () =>
+    Effect.gen(function*() {
+      for (let steps = 1000; steps < 1060; steps++) {
+        const script = Scripted.make({})
+        yield* Effect.gen(function*() {
+          const filler = Effect.forEach(Array.from({ length: steps }), () => Effect.void, { discard: true })
+          const fiber = yield* start(Effect.scoped(Effect.andThen(filler, get("s"))))
+          yield* Fiber.interrupt(fiber)
+          const session = yield* get("s")
+          yield* session.callTool("echo")
+        }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
+      }
+    }))
+
+  it.effect("connects in the context of the layer, not in that of the first caller", () => {
+    const seen: Array<string> = []
+    const Marker = Context.Reference<string>("test/Marker", { defaultValue: () => "layer" })
+    const script = Scripted.make({
+      connect: () => Effect.flatMap(Marker, (marker) => Effect.sync(() => void seen.push(marker)))
+    })
+    return Effect.gen(function*() {
+      yield* get("s").pipe(Effect.provideService(Marker, "caller"))
+      yield* get("s", { initialize: false }).pipe(Effect.provideService(Marker, "caller"))
+      assert.deepStrictEqual(seen, ["layer", "layer"])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
   it.effect("fails typed on a handle whose layer has closed", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
@@ -278,6 +327,18 @@ describe("initialize: false", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
+  it.effect("can be initialized again after connecting failed", () => {
+    const script = Scripted.make({
+      connect: (attempt) => attempt === 2 ? Effect.fail(Scripted.refused) : Effect.void
+    })
+    return Effect.gen(function*() {
+      const session = yield* get("s", { initialize: false })
+      yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
+      assert.strictEqual(tagOf(yield* Effect.flip(session.initialize)), "ConnectionRefused")
+      yield* session.initialize
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
   it.effect("initializes by itself once it was initialized and the connection was replaced", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
@@ -315,6 +376,22 @@ describe("health", () => {
       assert.deepInclude(health, { errorCount: 0, isHealthy: true })
       assert.strictEqual(health.lastError?.reason._tag, "ConnectionRefused")
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
+  it.effect("counts the loss of a connection once, however many calls it took along", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    return Effect.gen(function*() {
+      const session = yield* get("s")
+      const exited = new SessionError.ServerExited({ exitCode: 1, signal: null, delivery: "Unknown" })
+      const losing = Scripted.make({ answer: () => Effect.fail(exited) })
+      yield* Effect.gen(function*() {
+        const session = yield* get("s")
+        const call = Effect.flip(session.callTool("charge"))
+        yield* Effect.all([call, call, call, call, call], { concurrency: "unbounded" })
+        assert.strictEqual((yield* healthOf("s")).errorCount, 1)
+      }).pipe(Effect.provide(Scripted.sessions(losing)))
+      assert.strictEqual(session.server, "s")
+    }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
   it.effect("does not hold the errors of tools against the server", () => {

@@ -12,7 +12,7 @@ const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 const lost = new SessionError.TransportFailed({ description: "reset", code: "ECONNRESET", delivery: "Unknown" })
 const exited = new SessionError.ServerExited({ exitCode: null, signal: "SIGKILL", delivery: "Unknown" })
 const expired = new SessionError.SessionExpired({ status: 404 })
-const busy = new SessionError.HttpFailed({ status: 503 })
+const busy = new SessionError.HttpFailed({ status: 503, delivery: "Rejected" })
 const unsent = new SessionError.TransportClosed({ delivery: "NotSent" })
 
 /** A server whose first request ends as given, and the others well. */
@@ -27,6 +27,22 @@ const run = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     yield* TestClock.adjust("1 minute")
     return yield* Fiber.join(fiber)
   })
+
+const annotated = (trusted: boolean) => {
+  let failures = 1
+  const script = Scripted.make({
+    answer: ({ method }) =>
+      method === "tools/list"
+        ? Effect.succeed({ tools: [{ name: "look", inputSchema: {}, annotations: { readOnlyHint: true } }] })
+        : failures-- > 0
+        ? Effect.fail(lost)
+        : Effect.succeed({ content: [] })
+  })
+  return {
+    script,
+    layer: Scripted.sessions(script, { servers: { s: { transport: "stdio", command: "s", args: [], trusted } } })
+  }
+}
 
 describe("a tool call", () => {
   for (const reason of [lost, exited, new SessionError.ResponseLost({ method: "tools/call" })]) {
@@ -63,22 +79,6 @@ describe("a tool call", () => {
       assert.deepStrictEqual(script.requests, ["1:tools/call:set", "1:tools/call:set"])
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
-
-  const annotated = (trusted: boolean) => {
-    let failures = 1
-    const script = Scripted.make({
-      answer: ({ method }) =>
-        method === "tools/list"
-          ? Effect.succeed({ tools: [{ name: "look", inputSchema: {}, annotations: { readOnlyHint: true } }] })
-          : failures-- > 0
-          ? Effect.fail(lost)
-          : Effect.succeed({ content: [] })
-    })
-    return {
-      script,
-      layer: Scripted.sessions(script, { servers: { s: { transport: "stdio", command: "s", args: [], trusted } } })
-    }
-  }
 
   it.effect("is sent again if a trusted server says that the tool only reads", () => {
     const { layer, script } = annotated(true)
@@ -191,6 +191,17 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: Schedule.recurs(5) })))
   })
 
+  it.effect("never takes longer than all tries together may", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    const s = { transport: "stdio", command: "s", args: [], totalTimeout: "2 seconds" } as const
+    return Effect.gen(function*() {
+      const session = yield* get
+      const fiber = yield* Effect.forkChild(Effect.flip(session.callTool("charge")), { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "OutcomeUnknown")
+    }).pipe(Effect.provide(Scripted.sessions(script, { servers: { s } })))
+  })
+
   it.effect("is told apart by its deadline", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     return Effect.gen(function*() {
@@ -224,6 +235,56 @@ describe("a tool call", () => {
       assert.deepStrictEqual(ended, ["10 seconds", "20 seconds", "30 seconds"])
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
+})
+
+describe("a tool call that is known to be harmless", () => {
+  it.effect("is tried 3 times in all, also when each try takes the connection along", () => {
+    const script = Scripted.make({ answer: () => Effect.fail(exited) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const result = yield* run(session.callTool("set", {}, { idempotent: true }))
+      assert.strictEqual(result._tag, "Failure")
+      assert.strictEqual(script.requests.length, 3)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("stays unknown when it was lost and then could not be sent again", () => {
+    const script = Scripted.make({
+      connect: (attempt) => attempt === 1 ? Effect.void : Effect.fail(Scripted.refused),
+      answer: () => Effect.fail(exited)
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const result = yield* run(Effect.flip(session.callTool("set", {}, { idempotent: true })))
+      const error = result._tag === "Success" ? result.success : undefined
+      assert.strictEqual(error?.reason._tag, "OutcomeUnknown")
+      assert.strictEqual(error?.delivery, "Unknown")
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is known so of a trusted server that was never asked for its tools", () => {
+    const { layer, script } = annotated(true)
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      assert.strictEqual((yield* run(callTool("s", "look")))._tag, "Success")
+      assert.deepStrictEqual(script.requests, ["1:tools/call:look", "1:tools/list", "1:tools/call:look"])
+    }).pipe(Effect.provide(layer))
+  })
+})
+
+describe("a result", () => {
+  for (
+    const [title, value] of [["is no object", 7], ["has no content", {}], ["has a hole", { content: [null] }]] as const
+  ) {
+    it.effect(`that ${title} is refused`, () => {
+      const script = Scripted.make({ answer: () => Effect.succeed(value) })
+      return Effect.gen(function*() {
+        const session = yield* get
+        assert.strictEqual((yield* Effect.flip(session.callTool("x"))).reason._tag, "InvalidResult")
+        assert.strictEqual(script.requests.length, 1)
+      }).pipe(Effect.provide(Scripted.sessions(script)))
+    })
+  }
 })
 
 describe("a read", () => {

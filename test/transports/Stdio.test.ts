@@ -123,7 +123,7 @@ describe("meeting", () => {
         yield* session.callTool("x", {}, { idempotent: true })
         assert.strictEqual(pids(read).length, 3)
         assert.strictEqual(read("message").filter((method) => method === "server/discover").length, 1)
-      }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("strict", file))))
+      }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("strict", file), RetryPolicy.retryDefault)))
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
@@ -164,6 +164,45 @@ describe("meeting", () => {
         Effect.provide(layerOf(config))
       )
       assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
+    }).pipe(Effect.scoped))
+
+  for (const mode of ["noresult", "nullerror"] as const) {
+    it.live(`fails typed upon an answer that says nothing (${mode}), and goes on`, () =>
+      Effect.gen(function*() {
+        const { file } = yield* makeLedger
+        yield* Effect.gen(function*() {
+          const session = yield* get
+          assert.strictEqual((yield* Effect.flip(session.callTool("x"))).reason._tag, "InvalidResult")
+          yield* session.ping
+          assert.strictEqual(yield* session.generation, 1)
+        }).pipe(Effect.scoped, Effect.provide(layerOf(faulty(mode, file))))
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("refuses arguments that JSON does not have, without sending", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      yield* Effect.gen(function*() {
+        const session = yield* get
+        const error = yield* Effect.flip(session.callTool("x", { big: 1n }))
+        assert.strictEqual(error.reason._tag, "Unsupported")
+        assert.strictEqual(error.delivery, "NotSent")
+        yield* session.callTool("y")
+        assert.deepStrictEqual(read("call"), ["y"])
+      }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("plain", file))))
+    }).pipe(Effect.scoped))
+
+  it.live("replaces a server that closes its output and lives on", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      yield* Effect.gen(function*() {
+        const session = yield* get
+        const { reason } = yield* Effect.flip(session.callTool("close"))
+        assert.strictEqual(reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag, "TransportClosed")
+        yield* session.callTool("again")
+        assert.strictEqual(yield* session.generation, 2)
+      }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("closing", file))))
+      assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
   for (const [mode, tag] of [["huge", "MessageTooLarge"], ["garbled", "TransportFailed"]] as const) {

@@ -2,11 +2,13 @@
  * HTTP servers that forget, break off, send away and exaggerate. The ledger is the server's.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type RetryPolicy, type ServerConfig, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
-import { Transports } from "@mcp-sessions/transports"
-import { Effect, Fiber, Layer } from "effect"
+import { RetryPolicy, type ServerConfig, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
+import { Memory, Transports } from "@mcp-sessions/transports"
+import { serveStdio } from "@modelcontextprotocol/server/stdio"
+import { Effect, Fiber, Layer, Schedule } from "effect"
 import { until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
+import { makeV1, makeV2 } from "../fixtures/servers.ts"
 
 type Overrides = Partial<
   Omit<Extract<ServerConfig.ServerConfigInput, { readonly transport: "streamable_http" }>, "transport">
@@ -332,7 +334,7 @@ describe("limits and borders", () => {
         response.writeHead(307, { location: "/mcp/" }).end()
         return true
       }, (session) => session.callTool("charge"))
-      assert.strictEqual(server.ledger.filter(({ what }) => what === "POST tools/call charge").length, 3)
+      assert.strictEqual(server.ledger.filter(({ what }) => what === "POST tools/call charge").length, 2)
     }))
 
   it.live("does not take its headers to another origin", () =>
@@ -361,5 +363,191 @@ describe("limits and borders", () => {
       )
       assert.strictEqual(error._tag === "SessionError" && error.reason._tag, "ConnectionRefused")
       assert.isAtLeast(performance.now() - start, 1990)
+    }))
+})
+
+describe("servers that misbehave", () => {
+  for (const [title, body] of [["neither result nor error", {}], ["an error that is none", { error: null }]] as const) {
+    it.live(`with ${title} fail typed, over JSON and SSE`, () =>
+      Effect.gen(function*() {
+        for (const kind of ["json", "sse"] as const) {
+          const { value } = yield* withServer((arrival) => {
+            if (!isCall(arrival)) return false
+            const answer = { jsonrpc: "2.0", id: arrival.message.id, ...body }
+            if (kind === "json") Http.json(arrival.response, answer)
+            else {
+              const note = { jsonrpc: "2.0", method: "notifications/message", params: {} }
+              Http.stream(arrival.response, Http.event(note), Http.event(answer))
+              arrival.response.end()
+            }
+            return true
+          }, (session) => reasonOf(session.callTool("charge", {}, { timeout: "3 seconds" })))
+          assert.strictEqual(value._tag, "InvalidResult", kind)
+        }
+      }))
+  }
+
+  for (const status of [301, 302, 303]) {
+    it.live(`with ${status} may have run the call, which is not sent again`, () =>
+      Effect.gen(function*() {
+        const { server, value } = yield* withServer((arrival) => {
+          if (!isCall(arrival)) return false
+          arrival.response.writeHead(status, { location: "/elsewhere" }).end()
+          return true
+        }, (session) => reasonOf(session.callTool("charge")))
+        assert.strictEqual(lostIn(value), "HttpFailed")
+        assert.strictEqual(server.count("POST tools/call charge"), 1)
+      }))
+  }
+
+  it.live("behind a redirect are asked there from then on, and recover from a lost session", () =>
+    Effect.gen(function*() {
+      let isForgotten = false
+      const { server } = yield* withServer((arrival) => {
+        const { request, response } = arrival
+        if (request.url === "/mcp") {
+          response.writeHead(307, { location: "/mcp/" }).end()
+          return true
+        }
+        if (!isCall(arrival) || !isForgotten) return false
+        isForgotten = false
+        response.writeHead(404).end()
+        return true
+      }, (session) =>
+        Effect.gen(function*() {
+          yield* session.callTool("first")
+          yield* session.callTool("second")
+          isForgotten = true
+          yield* session.callTool("third")
+          assert.strictEqual(yield* session.generation, 2)
+        }))
+      assert.strictEqual(server.count("POST tools/call first"), 2)
+      assert.strictEqual(server.count("POST tools/call second"), 1)
+    }))
+
+  it.live("that answer 400 with an error for nobody have lost the session", () =>
+    Effect.gen(function*() {
+      const { server } = yield* withServer((arrival) => {
+        if (!isCall(arrival) || arrival.request.headers["mcp-session-id"] !== "session-1") return false
+        arrival.response.writeHead(400, { "content-type": "application/json" }).end(
+          JSON.stringify({ jsonrpc: "2.0", id: null, error: { code: -32000, message: "Bad Request" } })
+        )
+        return true
+      }, (session) => session.callTool("charge"))
+      assert.strictEqual(server.count("POST initialize"), 2)
+    }))
+
+  it.live("that answer 400 otherwise have not", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        arrival.response.writeHead(400).end("what?")
+        return true
+      }, (session) => reasonOf(session.callTool("charge")))
+      assert.strictEqual(value._tag, "HttpFailed")
+      assert.strictEqual(server.count("POST initialize"), 1)
+    }))
+
+  it.live("that say nothing, not even to a cancellation, keep no sockets of ours", () =>
+    withServer(
+      (arrival) => isCall(arrival) || arrival.message.method === "notifications/cancelled",
+      (session, server) =>
+        Effect.gen(function*() {
+          const call = Effect.flip(session.callTool("hang", {}, { timeout: "50 millis" }))
+          yield* Effect.all(Array.from({ length: 10 }, () => call), { concurrency: "unbounded" })
+          yield* until(server.sockets, (sockets) => sockets <= 1)
+        })
+    ))
+
+  it.live("that leave a stream open after the answer keep no socket for each call", () =>
+    withServer((arrival) => {
+      if (!isCall(arrival)) return false
+      Http.stream(arrival.response, Http.event(Http.toolResult(arrival.message.id, "ok")))
+      return true
+    }, (session, server) =>
+      Effect.gen(function*() {
+        yield* Effect.forEach(Array.from({ length: 10 }), () => session.callTool("charge"))
+        yield* until(server.sockets, (sockets) => sockets <= 1)
+      })))
+
+  it.live("that refuse at length keep no sockets of ours", () =>
+    withServer((arrival) => {
+      if (!isCall(arrival)) return false
+      arrival.response.writeHead(500)
+      const timer = setInterval(() => arrival.response.write("x".repeat(1024)), 1)
+      arrival.response.on("close", () => clearInterval(timer))
+      return true
+    }, (session, server) =>
+      Effect.gen(function*() {
+        assert.strictEqual(lostIn(yield* reasonOf(session.callTool("charge"))), "HttpFailed")
+        yield* until(server.sockets, (sockets) => sockets <= 1)
+      })))
+
+  it.live("that close the stream of their own messages at once are not asked in a loop, whatever they wish for", () =>
+    Effect.gen(function*() {
+      const { server } = yield* withServer(({ request, response }) => {
+        if (request.method !== "GET") return false
+        Http.stream(response, "retry: 0\ndata: \n\n")
+        response.end()
+        return true
+      }, (_, server) => until(() => server.count("GET"), (count) => count === 3))
+      const [first, second, third] = server.ledger.filter(({ what }) => what === "GET").map(({ at }) => at)
+      assert.isAtLeast((second ?? 0) - (first ?? 0), 490)
+      assert.isAtLeast((third ?? 0) - (second ?? 0), 990)
+    }))
+
+  it.live("that fail after they handed out a session get it back", () =>
+    Effect.gen(function*() {
+      const server = yield* Http.start(({ message, response }) => {
+        if (message.method !== "notifications/initialized") return false
+        response.writeHead(500).end()
+        return true
+      })
+      const layer = Sessions.layer({
+        servers: { s: { transport: "streamable_http", url: server.url, protocol: "legacy" } },
+        retry: RetryPolicy.never
+      }).pipe(Layer.provide(Transports.layer))
+      yield* Effect.flip(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))).pipe(
+        Effect.scoped,
+        Effect.provide(layer)
+      )
+      assert.strictEqual(server.count("DELETE"), 1)
+    }).pipe(Effect.scoped))
+})
+
+describe("the memory of the era", () => {
+  it.live("is given up when a server is replaced by one of the other era", () =>
+    Effect.gen(function*() {
+      let connections = 0
+      const options = { ledger: () => {}, die: () => {} }
+      const layer = Sessions.layer({
+        servers: { s: { transport: "stdio", command: "s", args: [] } },
+        retry: RetryPolicy.never
+      }).pipe(
+        Layer.provide(Memory.layerTransports({
+          s: (peer) => {
+            if (++connections === 1) {
+              setTimeout(() => void peer.close(), 100)
+              return makeV1(options).connect(peer as Parameters<ReturnType<typeof makeV1>["connect"]>[0])
+            }
+            serveStdio(() => makeV2(options), { transport: peer, legacy: "reject" })
+            return undefined
+          }
+        }))
+      )
+      yield* Effect.gen(function*() {
+        const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+        assert.strictEqual((yield* session.info).era, "legacy")
+        const era = Effect.map(session.info, (info) => info.era)
+        const ended = yield* Effect.result(era).pipe(
+          Effect.repeat({
+            until: (result) => result._tag === "Success" && result.success === "modern",
+            schedule: Schedule.spaced("20 millis")
+          }),
+          Effect.timeout("5 seconds")
+        )
+        assert.isTrue(ended !== undefined)
+        assert.strictEqual(yield* era, "modern")
+      }).pipe(Effect.scoped, Effect.provide(layer))
     }))
 })

@@ -38,6 +38,12 @@ describe("during a request", () => {
   > = [
     ["a JSON-RPC error", new ProtocolError(-32050, "x"), "ProtocolFailed", "Answered"],
     ["an unknown method", new ProtocolError(-32601, "x"), "ProtocolFailed", "Rejected"],
+    [
+      "an invalid request, which servers use for much else",
+      new ProtocolError(-32600, "x"),
+      "ProtocolFailed",
+      "Answered"
+    ],
     ["a parse error", new ProtocolError(-32700, "x"), "ProtocolFailed", "Rejected"],
     ["HTTP 401", http(401), "AuthRequired", "Rejected"],
     ["HTTP 403", http(403), "AuthRequired", "Rejected"],
@@ -48,7 +54,11 @@ describe("during a request", () => {
     ["HTTP 429", http(429), "HttpFailed", "Rejected"],
     ["HTTP 500", http(500), "HttpFailed", "Unknown"],
     ["HTTP 502", http(502), "HttpFailed", "Unknown"],
-    ["HTTP 503", http(503), "HttpFailed", "Rejected"],
+    ["HTTP 503", http(503), "HttpFailed", "Unknown"],
+    ["HTTP 503 with a time to come again", http(503), "HttpFailed", "Rejected", { retryAfter: "5" }],
+    ["HTTP 303", http(303), "HttpFailed", "Unknown"],
+    ["HTTP 307", http(307), "HttpFailed", "Rejected"],
+    ["HTTP 408", http(408), "HttpFailed", "Unknown"],
     ["HTTP 504", http(504), "HttpFailed", "Unknown"],
     ["a connection that closed", sdk(ConnectionClosed), "TransportClosed", "Unknown"],
     [
@@ -69,7 +79,18 @@ describe("during a request", () => {
     ["the SDK's timer", sdk(SdkErrorCode.RequestTimeout), "RequestTimeout", "Unknown"],
     ["refused", fetchFailed("ECONNREFUSED"), "ConnectionRefused", "NotSent"],
     ["host not found", fetchFailed("ENOTFOUND"), "ConnectionRefused", "NotSent"],
-    ["no route", fetchFailed("EHOSTUNREACH"), "ConnectionRefused", "NotSent"],
+    [
+      "no route when connecting",
+      Object.assign(system("EHOSTUNREACH"), { syscall: "connect" }),
+      "ConnectionRefused",
+      "NotSent"
+    ],
+    [
+      "no route any more on an open connection",
+      Object.assign(system("EHOSTUNREACH"), { syscall: "read" }),
+      "TransportFailed",
+      "Unknown"
+    ],
     ["undici's connect timeout", system("UND_ERR_CONNECT_TIMEOUT"), "ConnectionRefused", "NotSent"],
     ["all addresses refused", new AggregateError([system("ECONNREFUSED")]), "ConnectionRefused", "NotSent"],
     ["reset", fetchFailed("ECONNRESET"), "TransportFailed", "Unknown"],

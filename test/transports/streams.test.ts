@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { Backoff } from "../../packages/transports/src/internal/backoff.ts"
 import { type Line, LineDecoder, type LineDecoderOptions } from "../../packages/transports/src/internal/lineDecoder.ts"
 import * as Redactor from "../../packages/transports/src/internal/redactor.ts"
 import { type SseEvent, SseParser } from "../../packages/transports/src/internal/sseParser.ts"
@@ -128,6 +129,20 @@ describe("server-sent events", () => {
     assert.isFalse(push("data:123456\ndata:789012\n"))
   })
 
+  it("are refused when they consist of empty lines", () => {
+    const push = (text: string) => new SseParser({ maxSize: 10, onEvent: () => {} }).push(text)
+    assert.isFalse(push("data:\n".repeat(20)))
+  })
+
+  it("may be long and come in small pieces", () => {
+    const events: Array<number> = []
+    const parser = new SseParser({ maxSize: 2 ** 25, onEvent: ({ data }) => events.push(data.length) })
+    parser.push("data:")
+    for (let i = 0; i < 2 ** 13; i++) parser.push("x".repeat(2 ** 10))
+    parser.push("\n\n")
+    assert.deepStrictEqual(events, [2 ** 23])
+  })
+
   it("ignore ids with NUL and retries that are no numbers", () => {
     const { parser } = parse("id: a\0b\nretry: 1e12\ndata: x\n\n")
     assert.isUndefined(parser.lastEventId)
@@ -139,5 +154,31 @@ describe("the redactor", () => {
   it("removes secrets wherever they stand, the longer ones whole", () => {
     const redact = Redactor.make(["s3cret", "s3cret-long", "abc"])
     assert.strictEqual(redact("x s3cret-long y s3crets abc"), "x <redacted> y <redacted>s abc")
+  })
+})
+
+describe("the time before a stream is opened again", () => {
+  it("grows with each that did not last, to a minute, whatever the server wishes for", () => {
+    const backoff = new Backoff()
+    let now = 0
+    const waits = Array.from({ length: 9 }, () => {
+      const wait = backoff.next(now, 0)
+      now += wait
+      return wait
+    })
+    assert.deepStrictEqual(waits, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
+  })
+
+  it("starts over after one that lasted", () => {
+    const backoff = new Backoff()
+    backoff.next(0, undefined)
+    assert.strictEqual(backoff.next(500, undefined), 1000)
+    assert.strictEqual(backoff.next(200_000, undefined), 500)
+  })
+
+  it("follows the wish of the server within bounds", () => {
+    assert.strictEqual(new Backoff().next(0, 3000), 3000)
+    assert.strictEqual(new Backoff().next(0, 1e12), 60_000)
+    assert.strictEqual(new Backoff().next(0, Number.NaN), 500)
   })
 })

@@ -37,9 +37,19 @@ const typesOf = (schema: unknown): ReadonlyArray<string> => {
 const propertiesOf = (schema: unknown): Raw | undefined =>
   isRaw(schema) && isRaw(schema.properties) ? schema.properties : undefined
 
+/** Follows a reference within the schema of the tool. References to elsewhere are nobody's to follow. */
+const resolved = (schema: unknown, root: unknown, depth = 0): unknown => {
+  if (!isRaw(schema) || typeof schema.$ref !== "string" || !schema.$ref.startsWith("#/") || depth > 8) return schema
+  const target = schema.$ref.slice(2).split("/").reduce<unknown>((found, key) => {
+    const name = key.replaceAll("~1", "/").replaceAll("~0", "~")
+    return isRaw(found) && Object.hasOwn(found, name) ? found[name] : undefined
+  }, root)
+  return resolved(target, root, depth + 1)
+}
+
 /** The schema of a dotted key. Members of what the schema does not describe are undescribed. */
-const schemaAt = (schema: unknown, path: ReadonlyArray<string>): unknown =>
-  path.reduce<unknown>((schema, key) => propertiesOf(schema)?.[key], schema)
+const schemaAt = (root: unknown, path: ReadonlyArray<string>): unknown =>
+  path.reduce<unknown>((schema, key) => resolved(propertiesOf(schema)?.[key], root), root)
 
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
@@ -51,7 +61,8 @@ const typed = (word: string, schema: unknown, name: string): Result.Result<unkno
     if (/^-?\d+$/.test(word) && !Number.isSafeInteger(value)) {
       return Result.fail(`${name}: ${word} cannot be represented exactly; pass it as text if the tool takes that`)
     }
-    if (types.includes("number") || Number.isInteger(value)) return Result.succeed(value)
+    const isFit = types.includes("number") ? Number.isFinite(value) : Number.isInteger(value)
+    if (isFit) return Result.succeed(value)
   }
   if (types.includes("boolean") && (word === "true" || word === "false")) return Result.succeed(word === "true")
   if (types.includes("null") && word === "null") return Result.succeed(null)
@@ -105,21 +116,23 @@ const word = /^([^=:]+)(:=|=)([\s\S]*)$/
 const signature = (tool: Tool): string => {
   const required = Array.isArray(tool.inputSchema.required) ? tool.inputSchema.required : []
   const keys = Object.entries(propertiesOf(tool.inputSchema) ?? {}).map(([key, schema]) => {
-    const text = `${key}=<${typesOf(schema).join("|") || "any"}>`
+    const text = `${key}=<${typesOf(resolved(schema, tool.inputSchema)).join("|") || "any"}>`
     return required.includes(key) ? text : `[${text}]`
   })
   return [tool.name, ...keys].join(" ")
 }
 
 /** All that is wrong with arguments, as far as the first level of the schema tells. The rest the server knows best. */
-const problemsOf = (tool: Tool, args: Raw): ReadonlyArray<string> => {
+const problemsOf = (tool: Tool, args: Raw, refused: ReadonlySet<string>): ReadonlyArray<string> => {
   const properties = propertiesOf(tool.inputSchema)
   const { additionalProperties, required } = tool.inputSchema
   const names = Object.keys(properties ?? {})
   const isOpen = properties === undefined || additionalProperties === true || isRaw(additionalProperties)
   const problems: Array<string> = []
   for (const [key, value] of Object.entries(args)) {
-    const schema = properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined
+    const schema = properties !== undefined && Object.hasOwn(properties, key)
+      ? resolved(properties[key], tool.inputSchema)
+      : undefined
     if (schema === undefined) {
       const meant = closest(key, names)
       if (!isOpen) problems.push(`unknown argument ${key}${meant === undefined ? "" : `, did you mean ${meant}?`}`)
@@ -133,7 +146,9 @@ const problemsOf = (tool: Tool, args: Raw): ReadonlyArray<string> => {
     }
   }
   for (const key of Array.isArray(required) ? required : []) {
-    if (typeof key === "string" && !Object.hasOwn(args, key)) problems.push(`missing argument ${key}`)
+    if (typeof key === "string" && !Object.hasOwn(args, key) && !refused.has(key)) {
+      problems.push(`missing argument ${key}`)
+    }
   }
   return problems
 }
@@ -156,13 +171,17 @@ export const read = Effect.fnUntraced(function*(options: {
   const args: Raw = { ...options.base }
   const problems: Array<string> = []
   const given = new Map<string, unknown>()
+  /** Arguments that were given, if badly. They are not missing on top of that. */
+  const refused = new Set<string>()
   for (const text of words) {
     const [, name, operator, rest = ""] = word.exec(text) ?? []
     if (name === undefined) {
       problems.push(`cannot read ${text}, expected key=value or key:=JSON`)
       continue
     }
-    const path = name.split(".")
+    // A key that has dots of its own is that key.
+    const isWhole = Object.hasOwn(propertiesOf(tool.inputSchema) ?? {}, name)
+    const path = isWhole ? [name] : name.split(".")
     const schema = schemaAt(tool.inputSchema, path)
     const literal = rest.startsWith("@@")
       ? rest.slice(1)
@@ -174,12 +193,16 @@ export const read = Effect.fnUntraced(function*(options: {
         })
       )
       : rest
-    if (literal === undefined) continue
+    if (literal === undefined) {
+      refused.add(path[0] ?? name)
+      continue
+    }
     const value = operator === ":="
       ? Result.mapError(decodeJson(literal), () => `${name}: expected JSON after :=`)
       : typed(literal, schema, name)
     if (Result.isFailure(value)) {
       problems.push(value.failure)
+      refused.add(path[0] ?? name)
       continue
     }
     const before = given.get(name)
@@ -194,8 +217,10 @@ export const read = Effect.fnUntraced(function*(options: {
     given.set(name, next)
     assign(args, path, next)
   }
-  const all = options.validate ? [...problems, ...problemsOf(tool, args)] : problems
+  const all = options.validate ? [...problems, ...problemsOf(tool, args, refused)] : problems
   const [first, ...others] = all
   if (first === undefined) return args
-  return yield* new UsageError({ problems: [first, ...others], hint: signature(tool) })
+  const hasUnknown = all.some((problem) => problem.startsWith("unknown argument"))
+  const hint = hasUnknown ? `${signature(tool)} (--no-validate sends arguments as they are)` : signature(tool)
+  return yield* new UsageError({ problems: [first, ...others], hint })
 })

@@ -56,10 +56,11 @@ export const run = Effect.fnUntraced(function*(options: {
       )
     }
     const [first = row.state, ...rest] = row.error === undefined ? [] : lines(row.error)
-    yield* output.answer(`${head}  ${output.style(colour, output.peer(first))}`)
-    yield* Effect.forEach(rest, (line) => output.answer(`    ${output.style("dim", output.peer(line))}`), {
-      discard: true
-    })
+    // In one piece: others are printing theirs.
+    yield* output.answer([
+      `${head}  ${output.style(colour, output.peer(first))}`,
+      ...rest.map((line) => `    ${output.style("dim", output.peer(line))}`)
+    ].join("\n"))
   })
 
   yield* progress

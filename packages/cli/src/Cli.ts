@@ -4,9 +4,11 @@
  * @since 0.1.0
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { call } from "./commands/call.ts"
@@ -16,7 +18,7 @@ import { servers } from "./commands/servers.ts"
 import { tools } from "./commands/tools.ts"
 import { envelope, exitStatus, type Failure, lines, UsageError } from "./Failure.ts"
 import { toJson } from "./internal/text.ts"
-import { layer as outputLayer, Output } from "./Output.ts"
+import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
 import { version } from "./Version.ts"
 
 /** Help that was asked for is an answer; help that nobody asked for is none, and must not get into one. */
@@ -41,9 +43,12 @@ const presenter = Layer.effect(
   })
 )
 
+/** What is built in and does something here. */
+const builtIns = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+
 const usageOf = (error: CliError.CliError): UsageError => {
   if (error._tag !== "ShowHelp") return new UsageError({ problems: [error.message] })
-  const [first, ...rest] = error.errors.map(({ message }) => message.split("\n").map((line) => line.trim()).join(" "))
+  const [first, ...rest] = error.errors.map(({ message }) => message.replaceAll(/\s+/g, " ").trim())
   return new UsageError({
     problems: [first ?? "no command given", ...rest],
     hint: `${error.commandPath.join(" ")} --help`
@@ -51,15 +56,21 @@ const usageOf = (error: CliError.CliError): UsageError => {
 }
 
 const report = Effect.fnUntraced(function*(failure: Failure, json: boolean) {
-  const { note, peer, styleNote } = yield* Output
+  const { note, peerNote, styleNote } = yield* Output
   if (json) yield* note(toJson({ error: envelope(failure) }))
   else {
     const [first, ...rest] = lines(failure)
-    yield* note(styleNote("red", peer(first ?? failure._tag)))
-    yield* Effect.forEach(rest, (line) => note(peer(line)), { discard: true })
+    yield* note(styleNote("red", peerNote(first ?? failure._tag)))
+    yield* Effect.forEach(rest, (line) => note(peerNote(line)), { discard: true })
   }
   return exitStatus(failure)
 })
+
+const lostOutput = ({ code }: OutputClosed) =>
+  Effect.flatMap(
+    Output,
+    ({ note }) => Effect.as(note(`error[Unexpected]: the answer could not be written (${code})`), 1)
+  )
 
 const program = Command.runWith(root.pipe(Command.withSubcommands([servers, check, tools, call])), { version })
 
@@ -73,9 +84,12 @@ export const run = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   program(words).pipe(
     Effect.as(0),
     Effect.catch((error) => {
-      // Whoever stopped reading knows why.
-      if (error._tag === "OutputClosed") return Effect.succeed(0)
-      return report(CliError.isCliError(error) ? usageOf(error) : error, words.includes("--json"))
+      // Whoever stopped reading knows why. A full disk is another matter.
+      if (error._tag === "OutputClosed") return error.isQuiet ? Effect.succeed(0) : lostOutput(error)
+      const json = words.some((word) => word === "--json" || word === "--json=true")
+      return report(CliError.isCliError(error) ? usageOf(error) : error, json)
     }),
-    Effect.provide(Layer.provideMerge(presenter, Layer.merge(outputLayer, NodeServices.layer)))
+    Effect.provide(
+      Layer.mergeAll(presenter, builtIns).pipe(Layer.provideMerge(Layer.merge(outputLayer, NodeServices.layer)))
+    )
   )

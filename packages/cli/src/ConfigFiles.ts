@@ -4,7 +4,7 @@
  * A file is JSON with comments and trailing commas allowed, and holds server definitions by name under `mcpServers` or
  * `servers`. `${NAME}` and `${NAME:-default}` in any text of a definition are replaced from the environment. Definitions of
  * editors leave things out that are clear from the rest: a `command` means stdio and needs no `args`, a `url` means
- * Streamable HTTP, `timeout` is the request timeout in milliseconds.
+ * Streamable HTTP.
  *
  * @since 0.1.0
  */
@@ -14,6 +14,8 @@ import {
   ConflictingKeys,
   InvalidDocument,
   InvalidValue,
+  jsonPath,
+  MissingDocument,
   MissingVariable
 } from "@mcp-sessions/core/ConfigError"
 import * as ServerConfig from "@mcp-sessions/core/ServerConfig"
@@ -59,7 +61,7 @@ const find = Effect.fnUntraced(function*(directory: string) {
     if (exists) return name
   }
   const expected = `one of ${fileNames.join(", ")} in ${directory}, or --config FILE`
-  return yield* new ConfigError({ problems: [new InvalidDocument({ path: [], expected })] })
+  return yield* new ConfigError({ problems: [new MissingDocument({ path: [], expected })] })
 })
 
 const positionOf = (text: string, offset: number) => {
@@ -67,12 +69,23 @@ const positionOf = (text: string, offset: number) => {
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
+const expectedSyntax: Record<string, string> = {
+  InvalidSymbol: "a value; words other than true, false and null need quotes",
+  PropertyNameExpected: "a key in double quotes",
+  ValueExpected: "a value",
+  ColonExpected: "a colon",
+  CommaExpected: "a comma",
+  CloseBraceExpected: "a closing brace",
+  CloseBracketExpected: "a closing bracket",
+  EndOfFileExpected: "the end of the file"
+}
+
 const parseDocument = (source: string, text: string) => {
   const errors: Array<ParseError> = []
   const document: unknown = parse(text, errors, { allowTrailingComma: true })
   const [error] = errors
   if (error === undefined) return Effect.succeed(document)
-  const expected = `JSON, found ${printParseErrorCode(error.error)}`
+  const expected = expectedSyntax[printParseErrorCode(error.error)] ?? "well-formed JSON"
   const position = positionOf(text, error.offset)
   return Effect.fail(new ConfigError({ problems: [new InvalidDocument({ source, path: [], expected, position })] }))
 }
@@ -106,22 +119,22 @@ const interpolate = (options: {
   if (Array.isArray(value)) return value.map((item, index) => below(index, item))
   if (isRaw(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, below(key, item)]))
   if (typeof value !== "string") return value
-  return value.replaceAll(variable, (_, inside: string) => {
+  return value.replaceAll(variable, (whole, inside: string) => {
     const [, name, fallback] = variableForm.exec(inside) ?? []
     if (name === undefined) {
       problems.push(new InvalidValue({ ...place, expected: "variables as ${NAME} or ${NAME:-default}" }))
-      return ""
+      return whole
     }
     const found = environment[name] === "" && fallback !== undefined ? undefined : environment[name]
     if (found === undefined && fallback === undefined) problems.push(new MissingVariable({ ...place, variable: name }))
-    return found ?? fallback ?? ""
+    return found ?? fallback ?? whole
   })
 }
 
 /** Says what a definition as editors write it leaves unsaid. */
 const complete = (raw: unknown): unknown => {
   if (!isRaw(raw)) return raw
-  const { timeout, ...entry } = raw
+  const entry = raw
   const isStdio = entry.command !== undefined
   const isHttp = ["url", "httpUrl", "serverUrl", "baseUrl"].some((key) => entry[key] !== undefined)
   return {
@@ -133,7 +146,6 @@ const complete = (raw: unknown): unknown => {
       ? { transport: "streamable_http" }
       : {}),
     ...(isStdio && !Array.isArray(entry.command) && entry.args === undefined ? { args: [] } : {}),
-    ...(timeout === undefined ? {} : { requestTimeout: timeout }),
     ...entry
   }
 }
@@ -156,7 +168,7 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   const source = options.file ?? (yield* find(directory))
   const text = yield* fs.readFileString(path.resolve(directory, source)).pipe(
     Effect.mapError(() =>
-      new ConfigError({ problems: [new InvalidDocument({ source, path: [], expected: "a file that can be read" })] })
+      new ConfigError({ problems: [new MissingDocument({ source, path: [], expected: "a file that can be read" })] })
     )
   )
   const { key, servers } = yield* Effect.flatMap(parseDocument(source, text), (document) => serversOf(source, document))
@@ -165,13 +177,14 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   const problems: Array<ConfigProblem> = []
   const ready: Raw = {}
   for (const [server, raw] of Object.entries(servers)) {
-    const before = problems.length
-    const value = interpolate({ value: raw, environment, place: { source, server, path: [key, server] }, problems })
-    if (problems.length === before) ready[server] = complete(value)
+    const place = { source, server, path: [key, server] }
+    ready[server] = complete(interpolate({ value: raw, environment, place, problems }))
   }
+  const unresolved = new Set(problems.map(({ path }) => jsonPath(path)))
   const definitions = yield* ServerConfig.decodeServers({ servers: ready, source, path: [key] }).pipe(
     Effect.catch((error) => {
-      problems.push(...error.problems)
+      // What is wrong with a value for want of its variables has been said.
+      problems.push(...error.problems.filter(({ path }) => !unresolved.has(jsonPath(path))))
       return Effect.succeed([])
     })
   )

@@ -141,7 +141,7 @@ const hintOf = (failure: Failure): string | undefined => {
     case "SessionError":
       return failure.reason._tag === "OutcomeUnknown"
         ? "find out on the server whether it ran before calling it again"
-        : failure.reason._tag === "SpawnFailed"
+        : failure.reason._tag === "SpawnFailed" && failure.reason.cwd === undefined
         ? "check the command, and that it is installed and on PATH"
         : undefined
     default:

@@ -11,14 +11,19 @@ import * as process from "./internal/process.ts"
 import { toJson } from "./internal/text.ts"
 
 /**
- * Nobody reads the output any more, as when it is piped into `head`. Ends the program quietly.
+ * The output cannot be written: nobody reads it any more, as when it is piped into `head`, or there is no room for it.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OutputClosed
   extends Schema.TaggedError<OutputClosed>("@mcp-sessions/cli/OutputClosed")("OutputClosed", { code: Schema.String })
-{}
+{
+  /** Whether the reader left, which is no failure. */
+  get isQuiet(): boolean {
+    return this.code === "EPIPE" || this.code === "EOF" || this.code === "ERR_STREAM_DESTROYED"
+  }
+}
 
 /**
  * Service that writes to the terminal or to whatever stands in for it.
@@ -39,8 +44,10 @@ export class Output extends Context.Service<Output, {
   readonly style: (format: process.Style, text: string) => string
   /** Colours text that goes to stderr. */
   readonly styleNote: (format: process.Style, text: string) => string
-  /** Makes text of a peer fit to be shown: on a terminal without control characters, elsewhere as it is. */
+  /** Makes text of a peer fit for stdout: on a terminal without control characters, elsewhere as it is. */
   readonly peer: (text: string) => string
+  /** The same for stderr. */
+  readonly peerNote: (text: string) => string
 }>()("@mcp-sessions/cli/Output") {}
 
 /**
@@ -92,6 +99,7 @@ export const layer: Layer.Layer<Output> = Layer.sync(Output, () => {
       }),
     style: (format, text) => process.style({ stream: "stdout", format, text }),
     styleNote: (format, text) => process.style({ stream: "stderr", format, text }),
-    peer: (text) => isTerminal ? sanitize(text) : text
+    peer: (text) => isTerminal ? sanitize(text) : text,
+    peerNote: (text) => showsProgress ? sanitize(text) : text
   }
 })

@@ -22,7 +22,11 @@ const where = {
 const names = Schema.Array(Schema.String)
 
 const oneOf = (validNames: ReadonlyArray<string>): string =>
-  validNames.length === 0 ? "there are none" : `one of ${validNames.join(", ")}`
+  validNames.length === 0
+    ? "none: there are none"
+    : validNames.length === 1
+    ? `${validNames[0]}`
+    : `one of ${validNames.join(", ")}`
 
 /**
  * A definition names no transport.
@@ -187,7 +191,7 @@ export class DisabledServer extends Schema.TaggedClass<DisabledServer>("@mcp-ses
   where
 ) {
   get description(): string {
-    return "the server is disabled"
+    return `the server ${JSON.stringify(this.server ?? "")} is disabled`
   }
 }
 
@@ -207,7 +211,22 @@ export class MissingVariable extends Schema.TaggedClass<MissingVariable>("@mcp-s
 }
 
 /**
- * A configuration document that is absent, unreadable or not well formed.
+ * A configuration document that is not there, or cannot be read.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class MissingDocument extends Schema.TaggedClass<MissingDocument>("@mcp-sessions/core/MissingDocument")(
+  "MissingDocument",
+  { ...where, expected: Schema.String }
+) {
+  get description(): string {
+    return `no configuration found, expected ${this.expected}`
+  }
+}
+
+/**
+ * A configuration document that is not well formed, or holds something else.
  *
  * @category problems
  * @since 0.1.0
@@ -246,6 +265,7 @@ export type ConfigProblem =
   | UnknownServer
   | DisabledServer
   | MissingVariable
+  | MissingDocument
   | InvalidDocument
 
 /**
@@ -267,6 +287,7 @@ export const ConfigProblem = Schema.Union([
   UnknownServer,
   DisabledServer,
   MissingVariable,
+  MissingDocument,
   InvalidDocument
 ])
 

@@ -26,8 +26,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import type { ConfigError } from "./ConfigError.ts"
+import { ConfigError } from "./ConfigError.ts"
 import type { HealthReport } from "./Health.ts"
 import type { CallToolResult, GetPromptResult, Prompt, ReadResourceResult, Resource, Tool } from "./Mcp.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
@@ -69,6 +70,8 @@ export interface SignalOptions {
 export interface McpSession extends AsyncDisposable {
   readonly server: string
   readonly info: (options?: SignalOptions) => Promise<Session.SessionInfo>
+  /** The number of the latest connection: where it has changed, so has the server's memory. */
+  readonly generation: () => Promise<number>
   readonly initialize: (options?: SignalOptions) => Promise<Session.SessionInfo>
   readonly listTools: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Tool>>
   readonly callTool: (
@@ -97,6 +100,8 @@ export interface McpSession extends AsyncDisposable {
  * @since 0.1.0
  */
 export interface McpSessions extends AsyncDisposable {
+  /** The names of all servers. */
+  readonly names: ReadonlyArray<string>
   /** Takes a session until it is disposed of. */
   readonly get: (server: string, options?: Sessions.GetOptions & SignalOptions) => Promise<McpSession>
   readonly callTool: (
@@ -107,6 +112,8 @@ export interface McpSessions extends AsyncDisposable {
   ) => Promise<CallToolResult>
   readonly health: (server: string) => Promise<HealthReport>
 }
+
+const isTyped = Schema.is(Schema.Union([SessionError, ConfigError]))
 
 /**
  * Makes sessions of named servers. Nothing is connected, nor the configuration looked at, before the first use.
@@ -128,11 +135,16 @@ export const make = (options: {
     options: SignalOptions | undefined
   ): Promise<A> => {
     const signal = options?.signal
-    const started = disposed
-      ? Effect.runPromise(Effect.fail(new SessionError({ server, reason: new SessionClosed() })))
-      : runtime.runPromise(effect, { signal })
-    return started.catch((error: unknown) => {
-      throw signal?.aborted === true ? signal.reason : error
+    const closed = new SessionError({ server, reason: new SessionClosed() })
+    const started: Effect.Effect<A, SessionError | ConfigError, Sessions.Sessions> = Effect.suspend(() =>
+      // A fiber looks at the signal only after it has begun.
+      signal?.aborted === true ? Effect.interrupt : effect
+    )
+    if (disposed) return Effect.runPromise(Effect.fail(closed))
+    return runtime.runPromise(started, { signal }).catch((error: unknown) => {
+      if (signal?.aborted === true) throw signal.reason
+      // What the end of all sessions interrupts is told so, and typed.
+      throw disposed && !isTyped(error) ? closed : error
     })
   }
 
@@ -141,6 +153,7 @@ export const make = (options: {
     return {
       server,
       info: (options) => run(session.info, server, options),
+      generation: () => run(session.generation, server, undefined),
       initialize: (options) => run(session.initialize, server, options),
       listTools: (options) => run(session.listTools(options), server, options),
       callTool: (tool, args, options) => run(session.callTool(tool, args, options), server, options),
@@ -154,6 +167,7 @@ export const make = (options: {
   }
 
   return {
+    names: Object.keys(options.servers),
     get: (server, options) =>
       run(
         Effect.gen(function*() {

@@ -6,8 +6,8 @@
  *
  * Common names for the same thing are understood: `type` for `transport`; `http`, `streamable-http`, `streamableHttp` and
  * `remote` for `streamable_http`; `local` for `stdio`; `ws` for `websocket`; `httpUrl`, `serverUrl` and `baseUrl` for
- * `url`; `environment` and `envs` for `env`; `enabled: false` for `disabled: true`; `encoding_error_handler` for
- * `encodingErrors`; and a `command` that is a list of the program and its arguments. Durations are milliseconds, strings
+ * `url`; `environment` and `envs` for `env`; `enabled: false` for `disabled: true`; `timeout` for `requestTimeout`;
+ * `encoding_error_handler` for `encodingErrors`; and a `command` that is a list of the program and its arguments. Durations are milliseconds, strings
  * like `"20 seconds"`, or `Duration`s. Decoding what was decoded changes nothing.
  *
  * **Gotchas**
@@ -62,13 +62,16 @@ const ownedHeaders = [
   "connection",
   "content-length",
   "content-type",
+  "expect",
   "host",
+  "keep-alive",
   "last-event-id",
   "mcp-method",
   "mcp-name",
   "mcp-protocol-version",
   "mcp-session-id",
-  "transfer-encoding"
+  "transfer-encoding",
+  "upgrade"
 ]
 
 const isHeaderName = (name: string): boolean =>
@@ -112,7 +115,7 @@ interface Key {
 
 const keys: Record<string, Key> = {
   command: { problem: ConfigError.InvalidValue, expected: "the program to start, as non-empty text without NUL" },
-  args: { problem: ConfigError.InvalidValue, expected: "a list of texts, [] for none" },
+  args: { problem: ConfigError.InvalidValue, expected: "a list of texts ([] if there are none)" },
   env: { problem: ConfigError.InvalidValue, expected: "an object of texts by variable name" },
   cwd: { problem: ConfigError.InvalidValue, expected: "a directory, as non-empty text" },
   encoding: { problem: ConfigError.InvalidValue, expected: "one of utf-8, utf-16le, latin1" },
@@ -122,14 +125,14 @@ const keys: Record<string, Key> = {
     problem: ConfigError.InvalidValue,
     expected: `an object of texts without control characters by header name, none of ${ownedHeaders.join(", ")}`
   },
-  connectTimeout: { problem: ConfigError.InvalidDuration, expected: "between 100 millis and 10 minutes" },
+  connectTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 10 minutes" },
   requestTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 24 hours" },
   totalTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 24 hours" },
   probeTimeout: { problem: ConfigError.InvalidDuration, expected: "between 10 millis and 1 minute" },
   idleTimeToLive: { problem: ConfigError.InvalidDuration, expected: "between 0 and 24 hours" },
   maxMessageBytes: { problem: ConfigError.InvalidValue, expected: "a whole number from 1024 to 1073741824" },
   protocol: { problem: ConfigError.InvalidValue, expected: "one of auto, legacy, 2026-07-28" },
-  clientInfo: { problem: ConfigError.InvalidValue, expected: "an object of name, version and, if wanted, title" },
+  clientInfo: { problem: ConfigError.InvalidValue, expected: "an object with name, version and optionally title" },
   disabled: { problem: ConfigError.InvalidValue, expected: "true or false" },
   trusted: { problem: ConfigError.InvalidValue, expected: "true or false" }
 }
@@ -157,7 +160,7 @@ const common = {
   trusted: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
 }
 
-const connectTimeout = duration({ minimum: 100, maximum: "10 minutes" })
+const connectTimeout = duration({ minimum: 1, maximum: "10 minutes" })
 const idleTimeToLive = duration({ minimum: 0, maximum: "24 hours" })
 
 const remote = {
@@ -293,6 +296,7 @@ const keyAliases: Record<string, string> = {
   environment: "env",
   envs: "env",
   enabled: "disabled",
+  timeout: "requestTimeout",
   encoding_error_handler: "encodingErrors"
 }
 
@@ -406,18 +410,20 @@ const decodeEntry = (
   const { entries, given, problems } = canonical(raw, place)
   const at = (key: string): Place => ({ ...place, path: [...place.path, given[key] ?? key] })
   const transport = transportOf(entries, given.transport === undefined ? place : at("transport"))
-  if (Result.isFailure(transport)) return Result.fail([...problems, transport.failure])
+  const isUnknown = (name: string) => name !== "transport" && !Object.hasOwn(keys, name)
+  const unknownKey = (name: string, validNames: ReadonlyArray<string>) =>
+    new ConfigError.UnknownKey({ ...at(name), key: given[name] ?? name, validNames })
+  // Without a transport nobody knows which keys apply, but some apply to none: often the one that was mistyped.
+  if (Result.isFailure(transport)) {
+    const unknown = Object.keys(entries).filter(isUnknown).map((name) => unknownKey(name, Object.keys(keys)))
+    return Result.fail([...problems, transport.failure, ...unknown])
+  }
   const kind = transport.success
   const fields: Record<string, Schema.ConstraintDecoder<unknown>> = schemas[kind].fields
   for (const [name, value] of Object.entries(entries)) {
-    const key = keys[name]
-    if (name === "transport") continue
-    if (key === undefined || !Object.hasOwn(keys, name)) {
-      problems.push(
-        new ConfigError.UnknownKey({ ...at(name), key: given[name] ?? name, validNames: Object.keys(fields) })
-      )
-      continue
-    }
+    if (isUnknown(name)) problems.push(unknownKey(name, Object.keys(fields)))
+    const key = Object.hasOwn(keys, name) ? keys[name] : undefined
+    if (key === undefined) continue
     const schema = fields[name]
     if (schema === undefined) {
       const appliesTo = transportKinds.filter((kind) => name in schemas[kind].fields)
@@ -473,7 +479,7 @@ export const decode = (raw: unknown): Effect.Effect<ServerConfig, ConfigError.Co
 /**
  * Decodes an object of definitions by name, or fails with all that is wrong with any of them.
  *
- * `path` is where the object lies in `source`, both for problems to name; default: `["servers"]` of nowhere.
+ * `source` and `path` say where the object comes from, for problems to name; default: no source, path `["servers"]`.
  *
  * @category decoding
  * @since 0.1.0

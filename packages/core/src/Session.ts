@@ -14,22 +14,16 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type { ConnectionInfo } from "./Connection.ts"
 import type { ConnectionSlot, Live } from "./internal/connectionSlot.ts"
+import * as delivery from "./internal/delivery.ts"
 import { paginate } from "./internal/paginate.ts"
 import type { CallToolResult, GetPromptResult, Prompt, ReadResourceResult, Resource, Tool } from "./Mcp.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
-import {
-  type LostReason,
-  NotInitialized,
-  OutcomeUnknown,
-  type Reason,
-  RequestTimeout,
-  SessionError
-} from "./SessionError.ts"
+import { InvalidResult, NotInitialized, type Reason, SessionClosed, SessionError } from "./SessionError.ts"
 
 /**
  * What is known of a session at one moment.
@@ -45,7 +39,8 @@ export interface SessionInfo extends ConnectionInfo {
 }
 
 /**
- * Options of one request. `timeout` is how long to wait for the answer; default: `requestTimeout` of the server (60 s).
+ * Options of one request. `timeout` is how long to wait for the answer each time that it is sent; default: `requestTimeout`
+ * of the server (60 s). All tries together never take longer than its `totalTimeout`.
  *
  * @category models
  * @since 0.1.0
@@ -67,7 +62,8 @@ export interface CallToolOptions extends RequestOptions {
 }
 
 /**
- * A handle to one MCP server. Valid until the scope closes in which it was obtained.
+ * A handle to one MCP server. Valid until the scope closes in which it was obtained; after that everything fails with
+ * `SessionClosed`.
  *
  * @category models
  * @since 0.1.0
@@ -75,7 +71,7 @@ export interface CallToolOptions extends RequestOptions {
 export interface Session {
   /** The name of the server definition. */
   readonly server: string
-  /** What the handshake of the live connection told, which is made if there is none. */
+  /** What the handshake told. Connects if there is no connection. */
   readonly info: Effect.Effect<SessionInfo, SessionError>
   /** The number of the latest connection, 0 before the first. */
   readonly generation: Effect.Effect<number>
@@ -111,126 +107,30 @@ export interface Session {
   readonly ping: Effect.Effect<void, SessionError>
 }
 
-/** One request as the delivery rule sees it. */
-interface Operation<A> {
-  readonly method: string
-  readonly tool: string | undefined
-  /** Whether running it twice is harmless. Asked only after a failure. */
-  readonly isSafe: () => boolean
-  readonly timeout: Duration.Input | undefined
-  readonly run: (live: Live) => Effect.Effect<A, Reason>
-}
+const read = Effect.succeed(true)
 
-const read = (): boolean => true
+/** As far as a program relies on it without looking: a list of content blocks that say what they are. */
+const isToolResult = (result: unknown): result is CallToolResult =>
+  Predicate.isObject(result) && "content" in result && Array.isArray(result.content) &&
+  result.content.every((block: unknown) =>
+    Predicate.isObject(block) && "type" in block && typeof block.type === "string"
+  )
 
 /**
- * Makes the handle of a slot.
+ * Makes a handle on a slot, valid for as long as `isOpen` says.
  *
  * @internal
  */
-export const make = (options: { readonly slot: ConnectionSlot; readonly retry: RetryPolicy }): Session => {
-  const { slot } = options
+export const make = (options: {
+  readonly slot: ConnectionSlot
+  readonly retry: RetryPolicy
+  readonly isOpen: () => boolean
+}): Session => {
+  const { isOpen, slot } = options
   const { name: server, config } = slot.definition
-  const safeTools = new Set<string>()
-  let latest = 0
+  const perform = delivery.make(options)
 
   const fail = (reason: Reason) => new SessionError({ server, reason })
-
-  /** One sending, on one connection. */
-  const send = <A>(operation: Operation<A>, live: Live): Effect.Effect<A, SessionError> => {
-    latest = live.generation
-    if (live.info === undefined) return Effect.fail(fail(new NotInitialized()))
-    const millis = Duration.toMillis(Duration.fromInputUnsafe(operation.timeout ?? config.requestTimeout))
-    let isUnderWay = false
-    return slot.deadlines.within({
-      operation: Effect.suspend(() => {
-        isUnderWay = true
-        live.inFlight++
-        return operation.run(live)
-      }),
-      millis,
-      onTimeout: () => new RequestTimeout({ method: operation.method, timeout: millis, delivery: "Unknown" })
-    }).pipe(
-      Effect.matchEffect({
-        onFailure: (reason) => {
-          const error = fail(reason)
-          const noted = slot.observe(error)
-          return Effect.andThen(reason.losesConnection ? Effect.andThen(noted, slot.drop(live)) : noted, error)
-        },
-        onSuccess: (value) => Effect.as(slot.observe(undefined), value)
-      }),
-      Effect.onExit(() => isUnderWay ? slot.leave(live) : Effect.void)
-    )
-  }
-
-  const isLost = (reason: Reason): reason is LostReason =>
-    reason.delivery === "Unknown" && reason._tag !== "OutcomeUnknown"
-
-  /** Turns the end of a sending that may have run into the error that says so. */
-  const settle = <A>(operation: Operation<A>, sentAt: number) => (error: SessionError): SessionError =>
-    isLost(error.reason) && !operation.isSafe()
-      ? fail(new OutcomeUnknown({ method: operation.method, tool: operation.tool, sentAt, lost: error.reason }))
-      : error
-
-  const sendOnce = <A>(operation: Operation<A>, live: Live): Effect.Effect<A, SessionError> =>
-    Effect.flatMap(
-      Clock.currentTimeMillis,
-      (sentAt) => Effect.mapError(send(operation, live), settle(operation, sentAt))
-    )
-
-  const mayResend = (error: SessionError): boolean =>
-    error.reason._tag !== "OutcomeUnknown" && error.delivery !== "Answered"
-
-  /** The connection was what failed, and sending again is safe: a new connection will do. */
-  const isReplaceable = (error: SessionError): boolean => error.reason.losesConnection && mayResend(error)
-
-  /**
-   * The tries of an operation that did not get through at once. `first` is how the one before ended, which counts as the
-   * first try; without it there was no connection yet.
-   */
-  const persist = <A>(operation: Operation<A>, first: SessionError | undefined): Effect.Effect<A, SessionError> => {
-    let ended = first
-    let replaced = false
-    let sentAt: number | undefined
-    // What succeeds here is final, and a failure to connect is final too: the slot has spent the policy on it already.
-    const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
-      const before = ended
-      ended = undefined
-      return before !== undefined ? Effect.fail(before) : Effect.matchEffect(slot.acquire, {
-        onFailure: (error) => Effect.succeed(Effect.fail(error)),
-        onSuccess: (live) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            sentAt = now
-            return Effect.map(sendOnce(operation, live), Effect.succeed)
-          })
-      })
-    }).pipe(
-      Effect.catchIf((error) => !replaced && isReplaceable(error), () => {
-        replaced = true
-        return once
-      })
-    )
-    return once.pipe(
-      Effect.retry({ schedule: options.retry, while: mayResend }),
-      Effect.flatten,
-      Effect.timeoutOrElse({
-        duration: config.totalTimeout,
-        orElse: () => {
-          const timeout = Duration.toMillis(config.totalTimeout)
-          const delivery = sentAt === undefined ? "NotSent" : "Unknown"
-          const error = fail(new RequestTimeout({ method: operation.method, timeout, delivery }))
-          return Effect.fail(sentAt === undefined ? error : settle(operation, sentAt)(error))
-        }
-      })
-    )
-  }
-
-  const perform = <A>(operation: Operation<A>): Effect.Effect<A, SessionError> =>
-    Effect.suspend(() => {
-      const live = slot.peek()
-      if (live === undefined) return persist(operation, undefined)
-      return Effect.catchIf(sendOnce(operation, live), mayResend, (error) => persist(operation, error))
-    })
 
   const request = <A>(
     method: string,
@@ -261,40 +161,50 @@ export const make = (options: { readonly slot: ConnectionSlot; readonly retry: R
           : paginate<A>({ connection, method, key })
     })
 
-  const listAllTools = list<Tool>("tools/list", "tools", "tools")
+  const listTools = (options?: RequestOptions) =>
+    Effect.tap(list<Tool>("tools/list", "tools", "tools")(options), (tools) =>
+      Effect.sync(() => {
+        slot.memory.safeTools = new Set(
+          tools.filter(({ annotations }) => annotations?.readOnlyHint === true || annotations?.idempotentHint === true)
+            .map(({ name }) => name)
+        )
+      }))
 
-  const infoOf = (live: Live): Effect.Effect<SessionInfo, SessionError> => {
-    latest = live.generation
-    return live.info === undefined
+  /** What a trusted server says of a tool. Where it was never asked for its tools, it is now. */
+  const isSafeTool = (tool: string): Effect.Effect<boolean> => {
+    if (!config.trusted) return Effect.succeed(false)
+    const known = Effect.sync(() => slot.memory.safeTools?.has(tool) ?? false)
+    return slot.memory.safeTools === undefined
+      ? Effect.andThen(Effect.ignore(listTools()), known)
+      : known
+  }
+
+  const open = <A>(effect: Effect.Effect<A, SessionError>) =>
+    Effect.suspend(() => isOpen() ? effect : Effect.fail(fail(new SessionClosed())))
+
+  const infoOf = (live: Live): Effect.Effect<SessionInfo, SessionError> =>
+    live.info === undefined
       ? Effect.fail(fail(new NotInitialized()))
       : Effect.succeed({ ...live.info, server, generation: live.generation })
-  }
 
   return {
     server,
-    info: Effect.flatMap(slot.acquire, infoOf),
-    generation: Effect.sync(() => latest = slot.peek()?.generation ?? latest),
-    initialize: Effect.flatMap(slot.initialize, infoOf),
-    listTools: (options) =>
-      Effect.tap(listAllTools(options), (tools) =>
-        Effect.sync(() => {
-          if (!config.trusted) return
-          safeTools.clear()
-          for (const { annotations, name } of tools) {
-            if (annotations?.readOnlyHint === true || annotations?.idempotentHint === true) safeTools.add(name)
-          }
-        })),
+    info: open(Effect.flatMap(slot.acquire, infoOf)),
+    generation: Effect.sync(slot.generation),
+    initialize: open(Effect.flatMap(slot.initialize, infoOf)),
+    listTools,
     callTool: (tool, args = {}, options) =>
       perform({
         method: "tools/call",
         tool,
-        isSafe: () => options?.idempotent ?? safeTools.has(tool),
+        isSafe: options?.idempotent === undefined ? isSafeTool(tool) : Effect.succeed(options.idempotent),
         timeout: options?.timeout,
         run: ({ connection }) =>
-          connection.request({ method: "tools/call", params: { name: tool, arguments: args } }) as Effect.Effect<
-            CallToolResult,
-            Reason
-          >
+          Effect.filterOrFail(
+            connection.request({ method: "tools/call", params: { name: tool, arguments: args } }),
+            isToolResult,
+            () => new InvalidResult({ method: "tools/call", description: `the result of ${tool} is no tool result` })
+          )
       }),
     listResources: list("resources/list", "resources", "resources"),
     readResource: (uri, options) => request("resources/read", { uri }, options),

@@ -6,7 +6,8 @@
  *
  * **Gotchas**
  *
- * A tool that answers `isError: true` is no failure: the result is returned. An unknown tool is a `ProtocolFailed`.
+ * A tool that answers `isError: true` is no failure: the result is returned. An unknown tool is a `ProtocolFailed`, or such
+ * a result: servers differ.
  *
  * @since 0.1.0
  */
@@ -213,20 +214,17 @@ export class ResponseLost extends Schema.TaggedError<ResponseLost>("@mcp-session
 }
 
 /**
- * The server's HTTP side refused a request. `retryAfter` is the header of that name, verbatim.
+ * The server's HTTP side answered with another status than success. `retryAfter` is the header of that name, verbatim.
  *
  * @category reasons
  * @since 0.1.0
  */
 export class HttpFailed extends Schema.TaggedError<HttpFailed>("@mcp-sessions/core/HttpFailed")("HttpFailed", {
   status: Schema.Finite,
-  retryAfter: Schema.optional(Schema.String)
+  retryAfter: Schema.optional(Schema.String),
+  delivery: Delivery
 }) implements Traits {
   readonly losesConnection = false
-  /** 5xx other than 503 may come from a server, or a proxy in front of one, that did run the request. */
-  get delivery(): Delivery {
-    return this.status >= 500 && this.status !== 503 ? "Unknown" : "Rejected"
-  }
   get isRetryable(): boolean {
     return this.status === 429 || this.status >= 500
   }
@@ -325,8 +323,8 @@ export class RequestTimeout
   }
 }
 
-/** JSON-RPC errors that say that the request was not understood, hence not run. */
-const refusals = new Set([-32700, -32600, -32601])
+/** JSON-RPC errors that come before anything runs: not JSON, no such method. (Servers use -32600 for much else.) */
+const refusals = new Set([-32700, -32601])
 
 /**
  * The server answered with a JSON-RPC error: unknown tool, bad arguments, internal error.
@@ -610,7 +608,6 @@ export class SessionError extends Schema.TaggedError<SessionError>("@mcp-session
   server: Schema.String,
   reason: Reason
 }) {
-  override readonly cause = this.reason
   /** How far the request got. */
   get delivery(): Delivery {
     return this.reason.delivery

@@ -7,8 +7,9 @@
  * connecting wait for that one connection, and all who ask later share it. It stays for `idleTimeToLive` after the last
  * user has gone, and is released with the layer at the latest, all servers in parallel.
  *
- * Sessions are shared between callers of the same `owner` only. An owner stands for an identity: a tenant, a user, a
- * credential. Programs that act for one identity need not name it.
+ * Sessions are shared between callers of the same `owner` only. An owner stands for an identity, such as a tenant or a
+ * user: nothing that a server keeps for the connection of one is seen by another. All owners of a server use its one
+ * definition, credentials included. Programs that act for one identity need not name it.
  *
  * **Example** (Calling a tool)
  *
@@ -107,7 +108,7 @@ export class Sessions extends Context.Service<Sessions, {
   readonly health: (server: string) => Effect.Effect<Health.HealthReport, ConfigError>
 }>()("@mcp-sessions/core/Sessions") {}
 
-/** Identity of a shared slot. A credential of its own makes an owner of its own. */
+/** Identity of a shared slot. */
 class Key extends Data.Class<{ readonly owner: string; readonly server: string }> {}
 
 /**
@@ -139,7 +140,10 @@ const make = Effect.fnUntraced(function*(options: {
   const names = options.definitions.map(({ name }) => name)
   const servers = new Map(options.definitions.map((definition) => [
     definition.name,
-    { definition, health: { current: Health.unknown } satisfies connectionSlot.HealthCell }
+    {
+      definition,
+      memory: { health: Health.unknown, safeTools: undefined } as connectionSlot.ServerMemory
+    }
   ]))
 
   const find = (server: string) =>
@@ -159,11 +163,11 @@ const make = Effect.fnUntraced(function*(options: {
 
   /** A slot in a scope. The transport is built here, in the context of this layer and of no caller. */
   const open = Effect.fnUntraced(function*(server: string, initialize: boolean, scope: Scope.Scope) {
-    const { definition, health } = yield* findEnabled(server)
+    const { definition, memory } = yield* findEnabled(server)
     return yield* Layer.buildWithScope(Layer.fresh(transports.transport(definition)), scope).pipe(
       Effect.flatMap((layers) => {
         const transport = Context.get(layers, Transport)
-        return connectionSlot.make({ definition, transport, health, retry, initialize })
+        return connectionSlot.make({ definition, transport, memory, retry, initialize })
       }),
       Scope.provide(scope),
       Effect.updateContext((_: Context.Context<never>) => context)
@@ -204,8 +208,14 @@ const make = Effect.fnUntraced(function*(options: {
         Effect.flatMap((scope) => Scope.fork(scope)),
         Effect.flatMap((scope) => open(server, false, scope))
       )
+    let isOpen = true
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isOpen = false
+      })
+    )
     yield* slot.acquire
-    return Session.make({ slot, retry })
+    return Session.make({ slot, retry, isOpen: () => isOpen })
   })
 
   const use: Sessions["Service"]["use"] = (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f))
@@ -219,7 +229,7 @@ const make = Effect.fnUntraced(function*(options: {
     health: (server) =>
       Effect.map(
         Effect.all([find(server), Clock.currentTimeMillis]),
-        ([{ health }, now]) => Health.report({ health: health.current, now })
+        ([{ memory }, now]) => Health.report({ health: memory.health, now })
       )
   })
 })

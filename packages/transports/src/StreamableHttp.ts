@@ -20,7 +20,7 @@ import * as Redacted from "effect/Redacted"
 import { Agent } from "undici"
 import type { Channel } from "./internal/channel.ts"
 import * as endpointFetch from "./internal/endpointFetch.ts"
-import { HttpTransport } from "./internal/httpTransport.ts"
+import { HttpTransport, reconnectSlowly } from "./internal/httpTransport.ts"
 import * as sdkConnection from "./internal/sdkConnection.ts"
 
 const terminateTimeout = Duration.seconds(2)
@@ -30,7 +30,7 @@ const release = (transport: HttpTransport): Effect.Effect<void> =>
   (transport.holdsSession ? Effect.tryPromise(() => transport.terminateSession()) : Effect.void).pipe(
     Effect.timeout(terminateTimeout),
     Effect.catch((error) => Effect.logDebug("the session could not be given back to the server", error)),
-    Effect.andThen(Effect.promise(() => transport.close()))
+    Effect.andThen(Effect.promise(() => transport.dispose()))
   )
 
 /**
@@ -69,7 +69,11 @@ export const layer = (
               retryAfter = typeof value === "string" ? value : undefined
             }
           })
-          const inner = new StreamableHTTPClientTransport(url, { fetch, requestInit: { headers } })
+          const inner = new StreamableHTTPClientTransport(url, {
+            fetch,
+            requestInit: { headers },
+            reconnectionScheduler: reconnectSlowly()
+          })
           const transport = new HttpTransport({ inner, dispatcher, url, headers, maxBytes: config.maxMessageBytes })
           const channel: Channel = {
             transport,

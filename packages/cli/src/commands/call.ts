@@ -2,6 +2,7 @@
  * `call`: calls one tool.
  */
 import type { CallToolResult } from "@mcp-sessions/core/Mcp"
+import { OutcomeUnknown, RequestTimeout, SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -99,18 +100,30 @@ export const call = Command.make("call", {
 
     yield* output.progress(`connecting to ${server} …`)
     const result = yield* Effect.gen(function*() {
-      const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
-      yield* output.progress(`calling ${target} …`)
-      const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
-      const values = yield* Arguments.read({ tool: definition, words, base, validate })
-      const spent = Duration.millis((yield* Clock.currentTimeMillis) - startedAt)
-      return yield* session.callTool(tool, values, {
-        timeout: Duration.max(Duration.subtract(timeout, spent), Duration.millis(1))
+      const prepared = Effect.gen(function*() {
+        const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
+        yield* output.progress(`calling ${target} …`)
+        const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
+        return { session, values: yield* Arguments.read({ tool: definition, words, base, validate }) }
       })
+      const { session, values } = yield* within({ server, limit: timeout })(prepared)
+      const sentAt = yield* Clock.currentTimeMillis
+      const left = Duration.max(Duration.subtract(timeout, Duration.millis(sentAt - startedAt)), Duration.millis(1))
+      return yield* session.callTool(tool, values, { timeout: left }).pipe(
+        // The limit of each try is that of all; what was under way when it ended may have run.
+        Effect.timeoutOrElse({
+          duration: Duration.sum(left, Duration.millis(50)),
+          orElse: () => {
+            const millis = Duration.toMillis(timeout)
+            const lost = new RequestTimeout({ method: "tools/call", timeout: millis, delivery: "Unknown" })
+            const reason = new OutcomeUnknown({ method: "tools/call", tool, sentAt, lost })
+            return Effect.fail(new SessionError({ server, reason }))
+          }
+        })
+      )
     }).pipe(
       Effect.scoped,
-      within({ server, limit: timeout }),
-      withSessions({ servers, limit: timeout, retry: yield* retryAloud }),
+      withSessions({ servers, limit: timeout, retry: yield* retryAloud(json) }),
       Effect.ensuring(output.progress(""))
     )
     const text = output.peer(textOf(result))

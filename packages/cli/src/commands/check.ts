@@ -10,7 +10,7 @@ import { toJson } from "../Check.ts"
 import * as CheckTable from "../CheckTable.ts"
 import { CheckFailed } from "../Failure.ts"
 import { Output } from "../Output.ts"
-import { configured, root, select, timeout, withSessions } from "./root.ts"
+import { configured, known, noteNone, root, select, timeout, withSessions } from "./root.ts"
 
 export const check = Command.make("check", {
   servers: Argument.String("server").pipe(
@@ -26,13 +26,16 @@ export const check = Command.make("check", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const servers = yield* Effect.flatMap(configured, (all) => select(all, names))
+    const all = yield* configured
+    const servers = yield* select(all, names)
+    yield* known(all, allow)
     const rows = yield* CheckTable.run({ servers, show: !json }).pipe(
       withSessions({ servers, limit: timeout, retry: RetryPolicy.never })
     )
     if (json) {
       yield* output.answerJson({ schema: "mcp-sessions/1", servers: rows.map(toJson) })
     }
+    if (servers.length === 0) yield* noteNone(all)
     const unhealthy = rows.filter(({ isHealthy, name }) => !isHealthy && !allow.includes(name))
     if (unhealthy.length > 0) return yield* new CheckFailed({ servers: unhealthy.map(({ name }) => name) })
   })).pipe(

@@ -1,10 +1,11 @@
 /**
  * The flags that all commands share, and how commands get at what the flags lead to.
  */
-import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import { ConfigError, DisabledServer } from "@mcp-sessions/core/ConfigError"
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
 import { ConnectTimeout, SessionError } from "@mcp-sessions/core/SessionError"
 import * as Sessions from "@mcp-sessions/core/Sessions"
+import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
@@ -14,10 +15,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import * as ConfigFiles from "../ConfigFiles.ts"
 import { UsageError } from "../Failure.ts"
 import * as process from "../internal/process.ts"
+import { toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { closest } from "../Suggestion.ts"
 
@@ -48,24 +49,42 @@ export const configured: Effect.Effect<
     environment: process.environment
   }))
 
+/** Refuses names that no server has. */
+export const known = (
+  ...[servers, names]: readonly [ReadonlyArray<ConfigFiles.ConfiguredServer>, ReadonlyArray<string>]
+): Effect.Effect<void, UsageError> => {
+  const valid = servers.map(({ name }) => name)
+  const [first, ...rest] = names.filter((name) => !valid.includes(name)).map((name) => unknownServer(name, valid))
+  return first === undefined ? Effect.void : Effect.fail(new UsageError({ problems: [first, ...rest] }))
+}
+
 /** The servers of the given names, or all that are not disabled. */
 export const select = Effect.fnUntraced(function*(
   servers: ReadonlyArray<ConfigFiles.ConfiguredServer>,
   names: ReadonlyArray<string>
-): Effect.fn.Return<ReadonlyArray<ConfigFiles.ConfiguredServer>, UsageError> {
+): Effect.fn.Return<ReadonlyArray<ConfigFiles.ConfiguredServer>, UsageError | ConfigError> {
   if (names.length === 0) return servers.filter(({ config }) => !config.disabled)
-  const known = servers.map(({ name }) => name)
-  const unknown = names.filter((name) => !known.includes(name)).map((name) => unknownServer(name, known))
-  const [first, ...rest] = unknown
-  if (first !== undefined) return yield* new UsageError({ problems: [first, ...rest] })
-  return servers.filter(({ name }) => names.includes(name))
+  yield* known(servers, names)
+  const selected = servers.filter(({ name }) => names.includes(name))
+  const [disabled, ...others] = selected.filter(({ config }) => config.disabled).map(({ name, source }) =>
+    new DisabledServer({ server: name, source, path: [] })
+  )
+  if (disabled !== undefined) return yield* new ConfigError({ problems: [disabled, ...others] })
+  return selected
 })
+
+/** Says that there is nothing to do, which is no failure. */
+export const noteNone = (servers: ReadonlyArray<ConfigFiles.ConfiguredServer>): Effect.Effect<void, never, Output> =>
+  Effect.flatMap(
+    Output,
+    ({ note }) => note(servers.length === 0 ? "no servers are configured" : "all configured servers are disabled")
+  )
 
 export const unknownServer = (...[name, known]: readonly [name: string, known: ReadonlyArray<string>]): string => {
   const meant = closest(name, known)
   return `unknown server ${name}, ${
     meant === undefined
-      ? `expected ${known.length === 0 ? "none" : `one of ${known.join(", ")}`}`
+      ? `expected ${known.length > 1 ? `one of ${known.join(", ")}` : known[0] ?? "none: there are none"}`
       : `did you mean ${meant}?`
   }`
 }
@@ -74,8 +93,13 @@ export const unknownServer = (...[name, known]: readonly [name: string, known: R
 export const timeout = (description: string) =>
   Flag.String("timeout").pipe(
     Flag.withDescription(`${description}, as "5 seconds", "500ms" or a number of seconds (default: 60 seconds)`),
-    Flag.withSchema(Schema.String.check(Schema.makeFilter((text: string) => durationOf(text) !== undefined))),
-    Flag.map((text) => durationOf(text) ?? Duration.seconds(60)),
+    Flag.mapEffect((text) => {
+      const duration = durationOf(text)
+      const expected = "a duration such as 5s, 500ms or 2 minutes"
+      return duration === undefined
+        ? Effect.fail(new CliError.InvalidValue({ option: "timeout", value: text, expected, kind: "flag" }))
+        : Effect.succeed(duration)
+    }),
     Flag.withDefault(Duration.seconds(60))
   )
 
@@ -129,13 +153,15 @@ export const within =
           }))
     })
 
-/** The default retry policy, which says what it does. */
-export const retryAloud: Effect.Effect<RetryPolicy.RetryPolicy, never, Output> = Effect.map(
-  Output,
-  (output) =>
+/** The default retry policy, which says what it does: a line for each try, as JSON where errors are. */
+export const retryAloud = (json: boolean): Effect.Effect<RetryPolicy.RetryPolicy, never, Output> =>
+  Effect.map(Output, (output) =>
     RetryPolicy.retryDefault.pipe(
-      Schedule.tap(({ attempt, input }) =>
-        output.note(output.styleNote("yellow", `retrying ${input.server} (${attempt}): ${input.reason._tag}`))
+      Schedule.tap(({ attempt, input: { reason, server } }) =>
+        output.note(
+          json
+            ? toJson({ retry: { server, attempt, code: reason._tag } })
+            : output.styleNote("yellow", `retrying ${server} (${attempt}): ${reason._tag}`)
+        )
       )
-    )
-)
+    ))

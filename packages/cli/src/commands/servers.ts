@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { Output } from "../Output.ts"
 import { columns } from "../Table.ts"
-import { configured, root } from "./root.ts"
+import { configured, noteNone, root } from "./root.ts"
 
 /** What a definition leads to, as it was written: with the names of variables, not with their values. */
 const targetOf = ({ config, written }: ConfiguredServer): string => {
@@ -32,7 +32,7 @@ export const servers = Command.make("servers", {}, () =>
       disabled: server.config.disabled
     }))
     if (json) return yield* output.answerJson({ schema: "mcp-sessions/1", servers: rows })
-    if (rows.length === 0) return yield* output.note("no servers are configured")
+    if (rows.length === 0) return yield* noteNone(all)
     const cells = rows.map(({ disabled, name, source, target, transport }) => [
       disabled ? output.style("dim", name) : output.style("bold", name),
       transport,

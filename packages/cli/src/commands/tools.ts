@@ -9,12 +9,12 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import { envelope, lines, ToolFailed, UsageError } from "../Failure.ts"
+import { envelope, lines, ToolFailed } from "../Failure.ts"
 import { toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { closest } from "../Suggestion.ts"
 import { columns } from "../Table.ts"
-import { configured, retryAloud, root, timeout, within, withSessions } from "./root.ts"
+import { configured, noteNone, retryAloud, root, timeout, within, withSessions } from "./root.ts"
 import { split } from "./target.ts"
 
 /** The tool of a name, or what to say where there is none. */
@@ -32,8 +32,8 @@ export const findTool = (options: {
       server,
       tool,
       kind: "ToolNotFound",
-      description: `${server} has no tool ${tool}`,
-      hint: meant === undefined ? `mcp-sessions tools ${server}` : `did you mean ${server}/${meant}?`
+      description: `${server} has no tool ${tool}${meant === undefined ? "" : `, did you mean ${meant}?`}`,
+      hint: `mcp-sessions tools ${server}`
     })
   )
 }
@@ -80,7 +80,7 @@ export const tools = Command.make("tools", {
           Effect.result,
           Effect.map((result) => ({ name, result }))
         ), { concurrency: "unbounded" }).pipe(
-        withSessions({ servers, limit: timeout, retry: yield* retryAloud }),
+        withSessions({ servers, limit: timeout, retry: yield* retryAloud(json) }),
         Effect.ensuring(output.progress(""))
       )
 
@@ -128,12 +128,18 @@ export const tools = Command.make("tools", {
     )
     const [first, ...rest] = failures
     if (!json) {
-      yield* Effect.forEach(rest.flatMap(lines), (line) => output.note(output.styleNote("red", line)), {
-        discard: true
-      })
+      yield* Effect.forEach(
+        rest.flatMap(lines),
+        (line) => output.note(output.styleNote("red", output.peerNote(line))),
+        {
+          discard: true
+        }
+      )
     }
     if (first !== undefined) return yield* first
-    if (servers.length === 0) return yield* new UsageError({ problems: ["no servers are configured"] })
+    const isEmpty = found.every(({ result }) => Result.isSuccess(result) && !result.success.some(matches))
+    if (servers.length === 0) yield* noteNone(all)
+    else if (!json && isEmpty) yield* output.note("no tools to show")
   })).pipe(
     Command.withDescription("List the tools of servers"),
     Command.withExamples([

@@ -19,9 +19,11 @@ import { AlreadyInitialized, ConnectTimeout, type Reason, SessionClosed, Session
 import type { Transport } from "../Transport.ts"
 import { type Deadlines, make as makeDeadlines } from "./deadlines.ts"
 
-/** Health of one server, shared by all slots that lead to it. */
-export interface HealthCell {
-  current: Health.Health
+/** What is known of a server, shared by all slots that lead to it. */
+export interface ServerMemory {
+  health: Health.Health
+  /** The tools that the server says do no harm when run twice; `undefined` as long as it was not asked. */
+  safeTools: ReadonlySet<string> | undefined
 }
 
 /** A connection in its slot. `info` is there once the handshake is done. */
@@ -32,11 +34,16 @@ export interface Live {
   info: ConnectionInfo | undefined
   /** Requests under way. They are not cut off when the connection is let go of. */
   inFlight: number
+  /** Whether its loss was entered into the health of the server: once, however many requests it took along. */
+  isLost: boolean
   isRetired: boolean
 }
 
 export interface ConnectionSlot {
   readonly definition: ServerDefinition
+  readonly memory: ServerMemory
+  /** The number of the latest connection, 0 before the first. */
+  readonly generation: () => number
   /** The time limits of its calls. */
   readonly deadlines: Deadlines
   /** The connection if there is one, without waiting. The way in for calls. */
@@ -46,10 +53,10 @@ export interface ConnectionSlot {
   /** The handshake of a slot that was made with `initialize: false`. */
   readonly initialize: Effect.Effect<Live, SessionError>
   /**
-   * Lets go of a connection that turned out to be lost, once the requests under way on it have ended: each of them learns
-   * its own fate. Of an older generation: nothing happens.
+   * Lets go of a connection that turned out to be lost. It is closed once the requests under way on it have ended: each of
+   * them learns its own fate. Of an older generation: nothing happens.
    */
-  readonly drop: (live: Live) => Effect.Effect<void>
+  readonly lose: (live: Live, error: SessionError) => Effect.Effect<void>
   /** To be called after each request on a connection, which counted itself in `inFlight`. */
   readonly leave: (live: Live) => Effect.Effect<void>
   /** Enters the result of an exchange into the health of the server. */
@@ -60,13 +67,15 @@ export interface ConnectionSlot {
 export const make = Effect.fnUntraced(function*(options: {
   readonly definition: ServerDefinition
   readonly transport: Transport["Service"]
-  readonly health: HealthCell
+  readonly memory: ServerMemory
   readonly retry: RetryPolicy
   readonly initialize: boolean
 }): Effect.fn.Return<ConnectionSlot, never, Scope.Scope> {
-  const { definition, health, transport } = options
+  const { definition, memory, transport } = options
   const { connectTimeout } = definition.config
-  const slotScope = yield* Effect.scope
+  const scope = yield* Effect.scope
+  // Below the finalizer of the slot, so that those who wait are told before what they wait for is interrupted.
+  const work = yield* Scope.fork(scope)
   // A connection is shared, so it is made in the context in which the slot was, and in no caller's.
   const context = yield* Effect.context<never>()
   const deadlines = yield* makeDeadlines
@@ -81,9 +90,9 @@ export const make = Effect.fnUntraced(function*(options: {
   const observe = (error: SessionError | undefined) =>
     Clock.clockWith((clock) => {
       const now = clock.currentTimeMillisUnsafe()
-      health.current = error === undefined
-        ? Health.answered({ health: health.current, now })
-        : Health.failed({ health: health.current, error, now })
+      memory.health = error === undefined
+        ? Health.answered({ health: memory.health, now })
+        : Health.failed({ health: memory.health, error, now })
       return Effect.void
     })
 
@@ -91,7 +100,7 @@ export const make = Effect.fnUntraced(function*(options: {
   const release = (scope: Scope.Closeable) =>
     Scope.close(scope, Exit.void).pipe(
       Effect.uninterruptible,
-      Effect.forkIn(slotScope, { startImmediately: true }),
+      Effect.forkIn(work, { startImmediately: true }),
       Effect.asVoid
     )
 
@@ -101,24 +110,30 @@ export const make = Effect.fnUntraced(function*(options: {
       live = undefined
       lost.isRetired = true
       return lost.inFlight === 0 ? release(lost.scope) : Effect.void
-    })
+    }).pipe(Effect.uninterruptible)
 
   const leave = (left: Live) => {
     left.inFlight--
     return left.isRetired && left.inFlight === 0 ? release(left.scope) : Effect.void
   }
 
+  const lose = (live: Live, error: SessionError) =>
+    Effect.suspend(() => {
+      if (live.isLost) return drop(live)
+      live.isLost = true
+      return Effect.andThen(observe(error), drop(live))
+    })
+
   const watch = (live: Live) =>
     live.connection.closed.pipe(
-      Effect.andThen((reason) => live.info === undefined ? Effect.void : observe(fail(reason))),
-      Effect.andThen(drop(live)),
+      Effect.andThen((reason) => live.info === undefined ? drop(live) : lose(live, fail(reason))),
       Effect.forkIn(live.scope, { startImmediately: true })
     )
 
   /** One attempt. It either leaves a live connection or nothing. */
   const attempt: Effect.Effect<Live, SessionError> = Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
-      const scope = Scope.forkUnsafe(slotScope)
+      const scope = Scope.forkUnsafe(work)
       let opened: Connection | undefined
       const connect = transport.connect.pipe(
         Effect.tap((connection) =>
@@ -146,6 +161,7 @@ export const make = Effect.fnUntraced(function*(options: {
           info,
           scope,
           inFlight: 0,
+          isLost: false,
           isRetired: false
         })),
         Effect.tap(() => observe(undefined)),
@@ -169,16 +185,19 @@ export const make = Effect.fnUntraced(function*(options: {
       ),
       Deferred.into(deferred),
       Effect.updateContext((_: Context.Context<never>) => context),
-      Effect.forkIn(slotScope, { startImmediately: true })
+      Effect.forkIn(work, { startImmediately: true })
     )
 
-  const acquire: Effect.Effect<Live, SessionError> = Effect.suspend(() => {
-    if (closed) return Effect.fail(fail(new SessionClosed()))
-    if (live !== undefined) return Effect.succeed(live)
-    if (connecting !== undefined) return Deferred.await(connecting)
-    const deferred = connecting = Deferred.makeUnsafe<Live, SessionError>()
-    return Effect.andThen(start(deferred), Deferred.await(deferred))
-  })
+  // Whoever is interrupted may do so while waiting, but not between promising a connection and beginning to make one.
+  const acquire: Effect.Effect<Live, SessionError> = Effect.uninterruptibleMask((restore) =>
+    Effect.suspend(() => {
+      if (closed) return Effect.fail(fail(new SessionClosed()))
+      if (live !== undefined) return Effect.succeed(live)
+      if (connecting !== undefined) return restore(Deferred.await(connecting))
+      const deferred = connecting = Deferred.makeUnsafe<Live, SessionError>()
+      return Effect.andThen(start(deferred), restore(Deferred.await(deferred)))
+    })
+  )
 
   const initialize = Effect.suspend(() => {
     if (handshake) return Effect.fail(fail(new AlreadyInitialized()))
@@ -198,18 +217,20 @@ export const make = Effect.fnUntraced(function*(options: {
                 )
             }),
             Effect.mapError(fail),
+            Effect.tapError(observe),
             Effect.onExit((exit) => {
-              if (Exit.isSuccess(exit)) {
-                live.info = exit.value
-                return observe(undefined)
-              }
-              handshake = false
-              return drop(live)
+              if (Exit.isFailure(exit)) return drop(live)
+              live.info = exit.value
+              return observe(undefined)
             })
           )
           : Effect.void
       ),
-      Effect.tapError(observe)
+      Effect.onError(() =>
+        Effect.sync(() => {
+          handshake = false
+        })
+      )
     )
   })
 
@@ -223,5 +244,16 @@ export const make = Effect.fnUntraced(function*(options: {
     })
   )
 
-  return { definition, deadlines, peek: () => live, acquire, initialize, drop, leave, observe }
+  return {
+    definition,
+    memory,
+    generation: () => generation,
+    deadlines,
+    peek: () => live,
+    acquire,
+    initialize,
+    lose,
+    leave,
+    observe
+  }
 })

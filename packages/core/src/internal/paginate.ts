@@ -26,8 +26,13 @@ export const paginate = Effect.fnUntraced(function*<A>(options: {
   for (let page = 1; page <= maxPages; page++) {
     const result = yield* connection.request({ method, params: cursor === undefined ? undefined : { cursor } })
     const found = Predicate.isObject(result) ? (result as Record<string, unknown>)[key] : undefined
-    if (!Predicate.isObject(result) || !Array.isArray(found)) {
-      return yield* new InvalidResult({ method, description: `the result of ${method} has no list of ${key}` })
+    const isList = Array.isArray(found) &&
+      found.every((item: unknown) => Predicate.isObject(item) && "name" in item && typeof item.name === "string")
+    if (!Predicate.isObject(result) || !isList) {
+      return yield* new InvalidResult({
+        method,
+        description: `the result of ${method} is no list of ${key} with names`
+      })
     }
     if (items.length + found.length > maxItems) return yield* exceeded(`more than ${maxItems} items`)
     items.push(...found)

@@ -4,7 +4,7 @@
  * The client keeps the handshake, notifications and requests of the server. Answers to what is sent from here are taken
  * off the channel before the client sees them; the two tell their requests apart by disjoint ranges of ids.
  */
-import { ProtocolFailed, Reason } from "@mcp-sessions/core/SessionError"
+import { InvalidResult, ProtocolFailed, Reason } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,6 +19,25 @@ interface Pending {
 }
 
 const isReason = Schema.is(Reason)
+
+/** What an answer says. Peers send all sorts of things, so nothing of its shape is taken for granted. */
+const exitOf = (answer: object, method: string): Exit.Exit<unknown, Reason> => {
+  if ("result" in answer && answer.result !== undefined) return Exit.succeed(answer.result)
+  const error = "error" in answer ? answer.error : undefined
+  if (typeof error !== "object" || error === null) {
+    return Exit.fail(new InvalidResult({ method, description: `the answer to ${method} has neither result nor error` }))
+  }
+  const { code, data, message } = error as Record<string, unknown>
+  // A loss that the transport noticed comes in the shape of an answer. Off the wire nothing is ever an instance.
+  return Exit.fail(
+    isReason(data) ? data : new ProtocolFailed({
+      method,
+      code: typeof code === "number" && Number.isFinite(code) ? code : 0,
+      description: typeof message === "string" ? message : "the server gave no message",
+      data
+    })
+  )
+}
 
 export class DirectRequests {
   readonly #transport: Transport
@@ -66,7 +85,7 @@ export class DirectRequests {
     this.#transport.send({
       jsonrpc: "2.0",
       method: "notifications/cancelled",
-      params: { requestId: id, reason: "the caller was interrupted" }
+      params: { requestId: id, reason: "nobody waits for the answer any more" }
     }).catch((error: unknown) => this.#transport.onerror?.(error instanceof Error ? error : new Error(String(error))))
   }
 
@@ -78,20 +97,7 @@ export class DirectRequests {
     // The answer to a cancelled request may still come; it is for nobody.
     if (pending === undefined) return true
     this.#pending.delete(message.id)
-    if ("result" in message) {
-      pending.resume(Exit.succeed(message.result))
-      return true
-    }
-    const { code, data, message: description } = message.error
-    // A loss that the transport noticed comes in the shape of an answer. Off the wire nothing is ever an instance.
-    pending.resume(Exit.fail(
-      isReason(data) ? data : new ProtocolFailed({
-        method: pending.method,
-        code: Number.isFinite(code) ? code : 0,
-        description: String(description),
-        data
-      })
-    ))
+    pending.resume(exitOf(message, pending.method))
     return true
   }
 }

@@ -9,6 +9,7 @@ import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
 import { SseParser } from "./sseParser.ts"
+import { isMessage } from "./wire.ts"
 
 /** How an exchange ended. */
 export type End =
@@ -19,8 +20,14 @@ export type End =
     readonly lastEventId: string | undefined
     readonly retry: number | undefined
   }
-  /** The server answered with another status than success. */
-  | { readonly _tag: "Refused"; readonly status: number; readonly retryAfter: string | undefined }
+  /** The server answered with another status than success. `body` is the beginning of what it had to say. */
+  | {
+    readonly _tag: "Refused"
+    readonly status: number
+    readonly retryAfter: string | undefined
+    readonly location: string | undefined
+    readonly body: string
+  }
   /** A body of another type than JSON or an event stream, or JSON that is no message. */
   | { readonly _tag: "Unreadable"; readonly cause: unknown }
   /** The network or the peer broke off. An event stream that had begun can be taken up. */
@@ -43,6 +50,9 @@ export interface ExchangeOptions {
   readonly onEnd: (end: End) => void
 }
 
+/** What is read of a body that explains a refusal, in characters. */
+const explanation = 16 * 1024
+
 const headerOf = (headers: Record<string, string | Array<string> | undefined>, name: string): string | undefined => {
   const value = headers[name]
   return Array.isArray(value) ? value[0] : value
@@ -53,34 +63,43 @@ export const exchange = (options: ExchangeOptions): { readonly abort: () => void
   const { maxBytes, onEnd, onMessage } = options
   const decoder = new StringDecoder("utf8")
   let controller: Dispatcher.DispatchController | undefined
-  let aborted = false
-  let ended = false
+  let isOver = false
+  let isRead = false
   let status = 0
-  let kind: "json" | "sse" | "other" = "other"
-  let json = ""
+  let retryAfter: string | undefined
+  let location: string | undefined
+  let kind: "json" | "sse" | "text" = "text"
+  let text = ""
 
-  const end = (how: End): void => {
-    if (ended || aborted) return
-    ended = true
-    onEnd(how)
+  const stop = (): void => {
+    if (!isRead) controller?.abort(new Error("the exchange is over"))
   }
-  const stop = (): void => controller?.abort(new Error("exchange over"))
-  const read = (text: string): void => {
+  const end = (how: End): void => {
+    if (isOver) return
+    isOver = true
+    onEnd(how)
+    stop()
+  }
+  const read = (json: string): void => {
+    let value: unknown
     try {
-      const value: unknown = JSON.parse(text)
-      for (const message of Array.isArray(value) ? value : [value]) onMessage(message as JSONRPCMessage)
+      value = JSON.parse(json)
     } catch (cause) {
-      end({ _tag: "Unreadable", cause })
-      stop()
+      return end({ _tag: "Unreadable", cause })
     }
+    const values: ReadonlyArray<unknown> = Array.isArray(value) ? value : [value]
+    if (!values.every(isMessage)) return end({ _tag: "Unreadable", cause: undefined })
+    for (const message of values) onMessage(message as JSONRPCMessage)
   }
   const sse = new SseParser({
     maxSize: maxBytes,
     onEvent: ({ data, event }) => {
-      if (event === "message" && !aborted && !ended) read(data)
+      if (event === "message" && !isOver) read(data)
     }
   })
   const place = () => ({ lastEventId: sse.lastEventId, retry: sse.retry })
+  const refuse = () => end({ _tag: "Refused", status, retryAfter, location, body: text })
+  const isRefusal = () => status < 200 || status >= 300
 
   options.dispatcher.dispatch({
     origin: options.url.origin,
@@ -91,38 +110,50 @@ export const exchange = (options: ExchangeOptions): { readonly abort: () => void
   }, {
     onRequestStart: (started) => {
       controller = started
-      if (aborted) stop()
+      if (isOver) stop()
     },
     onResponseStart: (_, statusCode, headers) => {
       status = statusCode
-      if (status >= 300) return end({ _tag: "Refused", status, retryAfter: headerOf(headers, "retry-after") })
+      retryAfter = headerOf(headers, "retry-after")
+      location = headerOf(headers, "location")
       const type = headerOf(headers, "content-type")?.split(";", 1)[0]?.trim().toLowerCase()
-      kind = type === "text/event-stream" ? "sse" : type === "application/json" ? "json" : "other"
+      kind = type === "text/event-stream" ? "sse" : type === "application/json" ? "json" : "text"
     },
     onResponseData: (_, chunk: Buffer) => {
-      if (ended || aborted) return
-      const text = decoder.write(chunk)
-      if (kind === "json") json += text
-      if (kind === "sse" ? !sse.push(text) : json.length > maxBytes) {
+      if (isOver) return
+      const part = decoder.write(chunk)
+      if (isRefusal() || kind === "text") {
+        text += part
+        if (text.length > explanation) {
+          if (isRefusal()) refuse()
+          else end({ _tag: "Unreadable", cause: undefined })
+        }
+        return
+      }
+      if (kind === "json") text += part
+      if (kind === "sse" ? !sse.push(part) : text.length > maxBytes) {
         const error = new MessageTooLarge({ limit: maxBytes, delivery: "Unknown" })
         end({ _tag: "Broken", error, lastEventId: undefined, retry: undefined })
-        stop()
       }
     },
     onResponseEnd: () => {
-      if (kind === "json") read(json + decoder.end())
-      else if (kind === "other" && status !== 202) {
-        return end({ _tag: "Unreadable", cause: undefined })
-      }
+      isRead = true
+      if (isRefusal()) return refuse()
+      if (kind === "json") read(text + decoder.end())
+      else if (kind === "text" && status !== 202) return end({ _tag: "Unreadable", cause: undefined })
       end({ _tag: "Complete", status, ...place() })
     },
-    onResponseError: (_, error) => end({ _tag: "Broken", error, ...place() })
+    onResponseError: (_, error) => {
+      isRead = true
+      if (status !== 0 && isRefusal()) refuse()
+      else end({ _tag: "Broken", error, ...place() })
+    }
   })
 
   return {
     abort: () => {
-      aborted = true
-      if (!ended) stop()
+      isOver = true
+      stop()
     }
   }
 }

@@ -2,27 +2,36 @@
  * SDK transport for Streamable HTTP: the SDK's own, and a short way past it for the requests of an initialized legacy
  * session.
  *
- * The SDK's transport keeps the handshake, the modern era, the stream of the server's own messages and redirects. Requests
- * of the legacy era go out directly. Their failures come back in the shape of answers that carry a reason, since only an
- * answer settles a request in the SDK. A response stream that breaks off is taken up where the server offers that.
+ * The SDK's transport keeps the handshake, the modern era and the stream of the server's own messages. Requests of the
+ * legacy era go out directly. Their failures come back in the shape of answers that carry a reason, since only an answer
+ * settles a request in the SDK. A response stream that breaks off is taken up where the server offers that.
  *
  * Callbacks are looked up at the moment of each message, because the SDK replaces them after `start` when it probes.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
-import { InvalidResult, type Reason, ResponseLost } from "@mcp-sessions/core/SessionError"
-import type {
-  JSONRPCMessage,
-  StreamableHTTPClientTransport,
-  Transport,
-  TransportSendOptions
+import {
+  InvalidResult,
+  MessageTooLarge,
+  type Reason,
+  ResponseLost,
+  SessionExpired
+} from "@mcp-sessions/core/SessionError"
+import {
+  type JSONRPCMessage,
+  SdkHttpError,
+  type StreamableHTTPClientTransport,
+  type Transport,
+  type TransportSendOptions
 } from "@modelcontextprotocol/client"
-import { SdkHttpError } from "@modelcontextprotocol/client"
+import * as Schema from "effect/Schema"
 import { clearTimeout, setTimeout } from "node:timers"
 import type { Dispatcher } from "undici"
+import { Backoff } from "./backoff.ts"
 import { type End, exchange } from "./httpExchange.ts"
 import { Inbox } from "./inbox.ts"
 import { classifyNetwork, reasonOfStatus } from "./sdkError.ts"
+import { encode } from "./wire.ts"
 
 /** The SDK's classes are stricter about absent options than the interface that they implement. */
 type InnerOptions = Parameters<StreamableHTTPClientTransport["send"]>[1]
@@ -32,10 +41,39 @@ type Request = JSONRPCMessage & { readonly id: string | number; readonly method:
 /** How often a response stream is taken up again without anything having come of it. */
 const maxResumes = 5
 
-/** Bounds of the time before that, in milliseconds; servers may wish for anything. */
-const resumeDelay = { initial: 1000, minimum: 500, maximum: 60_000 }
+const maxRedirects = 3
+
+/** How long telling the server of a cancellation may take, in milliseconds. */
+const cancelTimeout = 2000
+
+/** How long a stream may stay open after the answer that it was for, in milliseconds. */
+const lingering = 1000
 
 const isRequest = (message: JSONRPCMessage): message is Request => "method" in message && "id" in message
+
+const isTooLarge = Schema.is(MessageTooLarge)
+
+/** Whether a refusal is a JSON-RPC error that belongs to no request: servers say so of sessions that they do not know. */
+const isOrphanError = (body: string): boolean => {
+  try {
+    const value: unknown = JSON.parse(body)
+    return typeof value === "object" && value !== null && "error" in value && (!("id" in value) || value.id === null)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Paces how the SDK opens the stream of the server's own messages again. By itself it would take any wish of the server
+ * for its law, 0 included, and a stream that is closed at once for a success.
+ */
+export const reconnectSlowly = (): (reconnect: () => void, delay: number) => () => void => {
+  const backoff = new Backoff()
+  return (reconnect, delay) => {
+    const timer = setTimeout(reconnect, backoff.next(performance.now(), delay))
+    return () => clearTimeout(timer)
+  }
+}
 
 export interface HttpTransportOptions {
   readonly inner: StreamableHTTPClientTransport
@@ -52,15 +90,24 @@ export class HttpTransport implements Transport {
   readonly hasPerRequestStream = true
 
   readonly #options: HttpTransportOptions
-  readonly #inbox = new Inbox((message) => this.onmessage?.(message))
+  readonly #inbox = new Inbox({
+    deliver: (message) => this.onmessage?.(message),
+    onError: (error) => this.onerror?.(error)
+  })
   /** Requests without an answer, and how to leave off waiting for it. */
   readonly #pending = new Map<string | number, () => void>()
+  /** Exchanges that have brought their answer and have not ended yet. */
+  #answered = new Set<() => void>()
+  #sweeper: NodeJS.Timeout | undefined
+  /** Where the endpoint is, as far as redirects have told. */
+  #url: URL
   #protocolVersion: string | undefined
-  #closing: Promise<void> | undefined
+  #isClosed = false
   #forgotten = false
 
   constructor(options: HttpTransportOptions) {
     this.#options = options
+    this.#url = options.url
   }
 
   get sessionId(): string | undefined {
@@ -81,17 +128,34 @@ export class HttpTransport implements Transport {
     const { inner } = this.#options
     inner.onmessage = (message) => this.#receive(message)
     inner.onerror = (error) => this.onerror?.(error)
-    inner.onclose = () => this.onclose?.()
+    inner.onclose = () => void this.close()
     return inner.start()
   }
 
   send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if (!isRequest(message)) return this.#sendOther(message, options)
-    if (this.#protocolVersion !== undefined && this.#protocolVersion < "2026") {
-      this.#post(message)
-      return Promise.resolve()
+    if (this.#protocolVersion === undefined || this.#protocolVersion >= "2026") return this.#sendInner(message, options)
+    let body: string
+    try {
+      body = encode(message)
+    } catch (error) {
+      return Promise.reject(error as Error)
     }
-    return this.#sendInner(message, options)
+    this.#post(message, body, 0)
+    return Promise.resolve()
+  }
+
+  /** Ends the connection. The session stays with the server, and this transport able to give it back: see `dispose`. */
+  close(): Promise<void> {
+    if (!this.#isClosed) {
+      this.#isClosed = true
+      for (const leave of [...this.#pending.values(), ...this.#answered]) leave()
+      this.#pending.clear()
+      this.#answered.clear()
+      clearTimeout(this.#sweeper)
+      this.onclose?.()
+    }
+    return Promise.resolve()
   }
 
   /** Gives the session back to the server. Fails where the server cannot be reached or will not have it. */
@@ -99,19 +163,30 @@ export class HttpTransport implements Transport {
     return this.#options.inner.terminateSession()
   }
 
-  close(): Promise<void> {
-    return this.#closing ??= this.#close()
-  }
-
-  async #close(): Promise<void> {
-    for (const leave of this.#pending.values()) leave()
-    this.#pending.clear()
+  /** Ends whatever is still under way. */
+  async dispose(): Promise<void> {
+    await this.close()
     await this.#options.inner.close()
   }
 
   #receive(message: JSONRPCMessage): void {
-    if ("id" in message && !("method" in message) && message.id !== undefined) this.#pending.delete(message.id)
+    if ("id" in message && !("method" in message) && message.id !== undefined) {
+      const leave = this.#pending.get(message.id)
+      this.#pending.delete(message.id)
+      if (leave !== undefined) this.#linger(leave)
+    }
     this.#inbox.push(message)
+  }
+
+  /** Most servers end the stream with the answer. Those that do not would keep a socket for each call. */
+  #linger(leave: () => void): void {
+    this.#answered.add(leave)
+    this.#sweeper ??= setTimeout(() => {
+      this.#sweeper = undefined
+      const late = this.#answered
+      this.#answered = new Set()
+      for (const leave of late) leave()
+    }, lingering)
   }
 
   #fail({ id }: Request, reason: Reason): void {
@@ -120,18 +195,25 @@ export class HttpTransport implements Transport {
   }
 
   async #sendOther(message: JSONRPCMessage, options: TransportSendOptions | undefined): Promise<void> {
-    await this.#options.inner.send(message, options as InnerOptions)
-    // Once the server knows that nobody waits, nobody does.
-    if ("method" in message && message.method === "notifications/cancelled") {
-      const id = message.params?.requestId as string | number
-      this.#pending.get(id)?.()
-      this.#pending.delete(id)
+    const isCancellation = "method" in message && message.method === "notifications/cancelled"
+    const bounded = isCancellation ? { ...options, requestSignal: AbortSignal.timeout(cancelTimeout) } : options
+    try {
+      await this.#options.inner.send(message, bounded as InnerOptions)
+    } finally {
+      // Once the server knows that nobody waits, or cannot be told, nobody does.
+      if (isCancellation) {
+        const id = message.params?.requestId as string | number
+        this.#pending.get(id)?.()
+        this.#pending.delete(id)
+      }
     }
   }
 
   async #sendInner(message: Request, options: TransportSendOptions | undefined): Promise<void> {
     const { id, method } = message
     const hadSession = this.sessionId !== undefined
+    // The SDK would take it for a failure of the network.
+    encode(message)
     this.#pending.set(id, () => {})
     const onRequestStreamEnd = () => {
       options?.onRequestStreamEnd?.()
@@ -158,82 +240,98 @@ export class HttpTransport implements Transport {
     return headers
   }
 
-  #post(message: Request): void {
+  #post(message: Request, body: string, redirects: number): void {
+    // There before the exchange begins, which may fail before it returns.
+    this.#pending.set(message.id, () => {})
     const { abort } = exchange({
       ...this.#options,
+      url: this.#url,
       method: "POST",
       headers: this.#headers(),
-      body: JSON.stringify(message),
+      body,
       onMessage: (message) => this.#receive(message),
-      onEnd: (end) => this.#conclude(message, end)
+      onEnd: (end) => {
+        this.#answered.delete(abort)
+        this.#conclude(message, end, body, redirects)
+      }
     })
-    this.#pending.set(message.id, abort)
+    if (this.#pending.has(message.id)) this.#pending.set(message.id, abort)
   }
 
-  #conclude(message: Request, end: End): void {
+  #conclude(message: Request, end: End, body: string, redirects: number): void {
     // The answer has come, or nobody waits for it any more.
     if (!this.#pending.has(message.id)) return
     const { method } = message
     switch (end._tag) {
       case "Refused":
-        // Where a redirect leads, and whether one may go there, the SDK knows.
-        if (end.status < 400) return this.#redirect(message)
-        if (end.status === 404 && this.sessionId !== undefined) this.#forgotten = true
-        return this.#fail(message, reasonOfStatus({ ...end, hasSession: this.sessionId !== undefined }))
+        return this.#refused(message, end, body, redirects)
       case "Unreadable": {
         const description = `the answer to ${method} is neither JSON-RPC nor an event stream`
         return this.#fail(message, new InvalidResult({ method, description, cause: end.cause }))
       }
       case "Complete":
       case "Broken":
-        if (end.lastEventId !== undefined) return this.#resume(message, end.lastEventId, end.retry, 1)
+        if (end.lastEventId !== undefined) return this.#resume(message, end.lastEventId, end.retry, 1, new Backoff())
         return this.#fail(
           message,
           end._tag === "Complete"
             ? new ResponseLost({ method })
-            : classifyNetwork({ error: end.error, address: this.#options.url.origin })
+            : classifyNetwork({ error: end.error, address: this.#url.origin })
         )
     }
   }
 
-  #redirect(message: Request): void {
-    this.#sendInner(message, undefined).catch((error: unknown) => {
-      this.#pending.set(message.id, () => {})
-      this.#fail(
-        message,
-        error instanceof SdkHttpError
-          ? reasonOfStatus({ status: error.status, hasSession: false, retryAfter: undefined })
-          : classifyNetwork({ error, address: this.#options.url.origin })
-      )
-    })
+  #refused(message: Request, end: Extract<End, { readonly _tag: "Refused" }>, body: string, redirects: number): void {
+    const { retryAfter, status } = end
+    // These two say that nothing was done here, and ask for the same request there. The others may have done it.
+    if ((status === 307 || status === 308) && end.location !== undefined && redirects < maxRedirects) {
+      const target = URL.canParse(end.location, this.#url.href) ? new URL(end.location, this.#url) : undefined
+      // Secrets stay within the origin that they were meant for.
+      if (target?.origin === this.#url.origin) {
+        this.#url = target
+        return this.#post(message, body, redirects + 1)
+      }
+    }
+    const hasSession = this.sessionId !== undefined
+    const isExpired = hasSession && (status === 404 || (status === 400 && isOrphanError(end.body)))
+    if (isExpired) this.#forgotten = true
+    this.#fail(
+      message,
+      isExpired
+        ? new SessionExpired({ status })
+        : reasonOfStatus({ status, hasSession, retryAfter, isConnecting: false })
+    )
   }
 
   /**
    * Takes up a response stream after its last event. Whatever becomes of it, the request itself has been sent: what fails
    * from here on is the answer.
    */
-  #resume(message: Request, lastEventId: string, retry: number | undefined, resumes: number): void {
+  #resume(message: Request, lastEventId: string, retry: number | undefined, resumes: number, backoff: Backoff): void {
     if (resumes > maxResumes) return this.#fail(message, new ResponseLost({ method: message.method }))
-    const delay = Math.min(Math.max(retry ?? resumeDelay.initial, resumeDelay.minimum), resumeDelay.maximum)
     const timer = setTimeout(() => {
       if (!this.#pending.has(message.id)) return
       const { abort } = exchange({
         ...this.#options,
+        url: this.#url,
         method: "GET",
         headers: { ...this.#headers(), accept: "text/event-stream", "last-event-id": lastEventId },
         body: null,
         onMessage: (message) => this.#receive(message),
         onEnd: (end) => {
+          this.#answered.delete(abort)
           if (!this.#pending.has(message.id)) return
+          if (end._tag === "Broken" && isTooLarge(end.error)) return this.#fail(message, end.error)
           if (end._tag === "Refused" || end._tag === "Unreadable") {
             return this.#fail(message, new ResponseLost({ method: message.method }))
           }
           const next = end.lastEventId ?? lastEventId
-          this.#resume(message, next, end.retry ?? retry, next === lastEventId ? resumes + 1 : 1)
+          const isStuck = next === lastEventId
+          this.#resume(message, next, end.retry ?? retry, isStuck ? resumes + 1 : 1, isStuck ? backoff : new Backoff())
         }
       })
-      this.#pending.set(message.id, abort)
-    }, delay)
+      if (this.#pending.has(message.id)) this.#pending.set(message.id, abort)
+    }, backoff.next(performance.now(), retry))
     this.#pending.set(message.id, () => clearTimeout(timer))
   }
 }

@@ -11,9 +11,14 @@ import { setImmediate } from "node:timers"
 export class Inbox {
   #parked: Array<JSONRPCMessage> | undefined
   readonly #deliver: (message: JSONRPCMessage) => void
+  readonly #onError: (error: Error) => void
 
-  constructor(deliver: (message: JSONRPCMessage) => void) {
-    this.#deliver = deliver
+  constructor(options: {
+    readonly deliver: (message: JSONRPCMessage) => void
+    readonly onError: (error: Error) => void
+  }) {
+    this.#deliver = options.deliver
+    this.#onError = options.onError
   }
 
   push(message: JSONRPCMessage): void {
@@ -21,7 +26,12 @@ export class Inbox {
       this.#parked.push(message)
       return
     }
-    this.#deliver(message)
+    try {
+      this.#deliver(message)
+    } catch (error) {
+      // A message that its receiver chokes on must not take the others along, nor the process.
+      this.#onError(error instanceof Error ? error : new Error(String(error)))
+    }
     if (!("id" in message)) {
       this.#parked = []
       setImmediate(this.#unpark)

@@ -13,7 +13,10 @@ class MemoryTransport implements Transport {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   readonly #inner: InMemoryTransport
-  readonly #inbox = new Inbox((message) => this.onmessage?.(message))
+  readonly #inbox = new Inbox({
+    deliver: (message) => this.onmessage?.(message),
+    onError: (error) => this.onerror?.(error)
+  })
   #closed = false
   #left = false
 

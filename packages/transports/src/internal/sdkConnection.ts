@@ -99,7 +99,14 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const handshake = Effect.gen(function*() {
     if (config.protocol !== "auto" || era.isLegacy) {
-      yield* meet(config.protocol === "auto" ? "legacy" : config.protocol)
+      yield* meet(config.protocol === "auto" ? "legacy" : config.protocol).pipe(
+        // The server may have been replaced by one that is not what this one was. The next try asks again.
+        Effect.tapError(() =>
+          Effect.sync(() => {
+            era.isLegacy = false
+          })
+        )
+      )
     } else {
       yield* meet("auto").pipe(Effect.catchTag("ServerExited", () => meetAgain))
     }

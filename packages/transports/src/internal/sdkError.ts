@@ -47,17 +47,22 @@ const unreachable = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
   "EAI_NODATA",
-  "EHOSTUNREACH",
-  "EHOSTDOWN",
-  "ENETUNREACH",
-  "ENETDOWN",
-  "EADDRNOTAVAIL",
   "UND_ERR_CONNECT_TIMEOUT",
   "CERT_HAS_EXPIRED",
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "ERR_TLS_CERT_ALTNAME_INVALID",
   "SELF_SIGNED_CERT_IN_CHAIN",
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
+])
+
+/** Codes that do only where the system call was that of connecting: an open connection can end with them, too. */
+const unreachableAtFirst = new Set([
+  "EHOSTUNREACH",
+  "EHOSTDOWN",
+  "ENETUNREACH",
+  "ENETDOWN",
+  "EADDRNOTAVAIL",
+  "ETIMEDOUT"
 ])
 
 /** The chain of causes, an aggregate's members included, outermost first. */
@@ -67,13 +72,22 @@ const chain = (error: unknown, depth = 0): ReadonlyArray<unknown> => {
   return [error, ...[error.cause, ...members].flatMap((inner) => inner === undefined ? [] : chain(inner, depth + 1))]
 }
 
+interface NetworkFailure {
+  readonly code: string | undefined
+  /** Whether it came before a byte of the request had left. */
+  readonly isUnreachable: boolean
+}
+
 /** The system's or undici's code of a failure of the network, from wherever in the chain it is. */
-const networkCode = (error: unknown): string | undefined => {
+const networkFailure = (error: unknown): NetworkFailure => {
   for (const link of chain(error)) {
     if (link instanceof SdkError || !(link instanceof Error) || !("code" in link)) continue
-    if (typeof link.code === "string") return link.code
+    const { code } = link
+    if (typeof code !== "string") continue
+    const isConnect = "syscall" in link && (link.syscall === "connect" || link.syscall === "getaddrinfo")
+    return { code, isUnreachable: unreachable.has(code) || (isConnect && unreachableAtFirst.has(code)) }
   }
-  return undefined
+  return { code: undefined, isUnreachable: false }
 }
 
 /** Says what an HTTP status other than success means. */
@@ -83,11 +97,22 @@ export const reasonOfStatus = (options: {
   readonly hasSession: boolean
   /** `Retry-After`, verbatim. */
   readonly retryAfter: string | undefined
+  /** Whether the handshake was under way. */
+  readonly isConnecting: boolean
 }): Reason => {
-  const { hasSession, retryAfter, status } = options
+  const { hasSession, isConnecting, retryAfter, status } = options
   if (status === 401 || status === 403) return new AuthRequired({ status })
   if (status === 404 && hasSession) return new SessionExpired({ status })
-  return new HttpFailed({ status, retryAfter })
+  const isRejected = isConnecting || (status >= 400 && status < 500 && status !== 408) || status === 307 ||
+    status === 308 ||
+    // A server that says when to come again has turned the request away. Without that, 503 is what proxies say of a
+    // server that took it and died.
+    (status === 503 && retryAfter !== undefined)
+  return new HttpFailed({
+    status,
+    retryAfter,
+    delivery: isConnecting ? "NotSent" : isRejected ? "Rejected" : "Unknown"
+  })
 }
 
 /** Says what a failure of the network means for a request that was to go to `address`. */
@@ -95,8 +120,8 @@ export const classifyNetwork = (options: { readonly error: unknown; readonly add
   const { address, error } = options
   const reason = chain(error).find(isReason)
   if (reason !== undefined) return reason
-  const code = networkCode(error)
-  return code !== undefined && unreachable.has(code)
+  const { code, isUnreachable } = networkFailure(error)
+  return code !== undefined && isUnreachable
     ? new ConnectionRefused({ address, code, cause: error })
     : new TransportFailed({ description: "the connection failed", code, delivery: "Unknown", cause: error })
 }
@@ -142,7 +167,12 @@ export const classify = (at: Circumstances): Reason => {
   if (error instanceof UnauthorizedError) return new AuthRequired({ status: 401 })
   if (error instanceof SdkHttpError) {
     const { hasSession, isConnecting, retryAfter } = at
-    return reasonOfStatus({ status: error.status, hasSession: hasSession && !isConnecting, retryAfter })
+    return reasonOfStatus({
+      status: error.status,
+      hasSession: hasSession && !isConnecting,
+      retryAfter,
+      isConnecting
+    })
   }
   const gone = at.isConnecting ? at.gone("NotSent") : undefined
   if (gone !== undefined) return gone
@@ -152,8 +182,8 @@ export const classify = (at: Circumstances): Reason => {
   }
   const known = error instanceof SdkError ? fromSdk(error, at) : undefined
   if (known !== undefined) return known
-  const code = networkCode(error)
-  if (code !== undefined && unreachable.has(code)) {
+  const { code, isUnreachable } = networkFailure(error)
+  if (code !== undefined && isUnreachable) {
     return new ConnectionRefused({ address: at.address, code, cause: error })
   }
   // A request on a client without transport throws a bare Error.

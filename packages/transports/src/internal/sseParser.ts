@@ -20,7 +20,9 @@ export class SseParser {
 
   readonly #onEvent: (event: SseEvent) => void
   readonly #maxSize: number
-  #rest = ""
+  /** Pieces of a line whose end has not come yet; joined once it has, lest a long line cost the square of its length. */
+  #pieces: Array<string> = []
+  #pending = 0
   #isFirst = true
   #afterReturn = false
   #event = ""
@@ -36,29 +38,31 @@ export class SseParser {
   /** Takes a chunk. `false` says that an event is larger than allowed, after which the parser is spent. */
   push(chunk: string): boolean {
     if (chunk === "") return true
-    let text = this.#rest + chunk
+    let start = 0
     if (this.#isFirst) {
       this.#isFirst = false
-      if (text.startsWith("\uFEFF")) text = text.slice(1)
+      if (chunk.startsWith("\uFEFF")) start = 1
     }
-    let start = 0
     // A CR at the end of the last chunk has ended its line; the LF of the pair is still to come.
-    if (this.#afterReturn && this.#rest === "") {
-      if (text.startsWith("\n")) start = 1
-    }
-    this.#afterReturn = text.endsWith("\r")
+    if (this.#afterReturn && chunk.charCodeAt(start) === 10) start++
+    this.#afterReturn = chunk.endsWith("\r")
     for (;;) {
       let end = start
-      while (end < text.length && text.charCodeAt(end) !== 10 && text.charCodeAt(end) !== 13) end++
-      if (end === text.length) break
-      const line = text.slice(start, end)
-      start = text.charCodeAt(end) === 13 && text.charCodeAt(end + 1) === 10 ? end + 2 : end + 1
+      while (end < chunk.length && chunk.charCodeAt(end) !== 10 && chunk.charCodeAt(end) !== 13) end++
+      if (end === chunk.length) break
+      const line = this.#pieces.join("") + chunk.slice(start, end)
+      this.#pieces = []
+      this.#pending = 0
+      start = chunk.charCodeAt(end) === 13 && chunk.charCodeAt(end + 1) === 10 ? end + 2 : end + 1
       if (line === "") this.#dispatch()
       else this.#field(line)
       if (this.#size > this.#maxSize) return false
     }
-    this.#rest = text.slice(start)
-    return this.#rest.length + this.#size <= this.#maxSize
+    if (start < chunk.length) {
+      this.#pieces.push(chunk.slice(start))
+      this.#pending += chunk.length - start
+    }
+    return this.#pending + this.#size <= this.#maxSize
   }
 
   #dispatch(): void {
@@ -79,7 +83,8 @@ export class SseParser {
     switch (name) {
       case "data":
         this.#data.push(value)
-        this.#size += value.length
+        // A line break is content too.
+        this.#size += value.length + 1
         return
       case "event":
         this.#event = value

@@ -10,12 +10,11 @@ import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { MessageTooLarge, type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
+import { setTimeout } from "node:timers/promises"
 import type { Child } from "./childProcess.ts"
 import { Inbox } from "./inbox.ts"
 import { type Line, LineDecoder } from "./lineDecoder.ts"
-
-const isMessage = (value: unknown): value is JSONRPCMessage =>
-  typeof value === "object" && value !== null && "jsonrpc" in value
+import { encode, isMessage } from "./wire.ts"
 
 const messagesOf = (line: string): ReadonlyArray<JSONRPCMessage> => {
   const first = line.charCodeAt(0)
@@ -29,6 +28,9 @@ const messagesOf = (line: string): ReadonlyArray<JSONRPCMessage> => {
   }
 }
 
+/** How long a process may take to exit after it has closed a pipe, in milliseconds. */
+const pipePatience = 200
+
 export class StdioTransport implements Transport {
   onclose?: () => void
   onerror?: (error: Error) => void
@@ -40,7 +42,10 @@ export class StdioTransport implements Transport {
   readonly #child: Child
   readonly #config: Extract<ServerConfig, { readonly transport: "stdio" }>
   readonly #decoder: LineDecoder
-  readonly #inbox = new Inbox((message) => this.onmessage?.(message))
+  readonly #inbox = new Inbox({
+    deliver: (message) => this.onmessage?.(message),
+    onError: (error) => this.onerror?.(error)
+  })
   #out: string | undefined
   #started = false
   #closed = false
@@ -56,6 +61,14 @@ export class StdioTransport implements Transport {
       maxBytes: config.maxMessageBytes
     })
     void child.exited.then(() => this.#end())
+    // A process may close its ends of the pipes and live on. Usually it is about to exit, which says more.
+    const abandon = () => {
+      void Promise.race([child.exited, setTimeout(pipePatience)]).then(() => {
+        if (!child.hasExited) this.#fail((delivery) => new TransportClosed({ delivery }))
+      })
+    }
+    child.process.stdout.once("end", abandon)
+    child.process.stdin.once("error", abandon)
   }
 
   gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
@@ -72,7 +85,12 @@ export class StdioTransport implements Transport {
 
   send(message: JSONRPCMessage): Promise<void> {
     if (this.#closed || this.#child.hasExited) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
-    const line = JSON.stringify(message) + "\n"
+    let line: string
+    try {
+      line = encode(message) + "\n"
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
     if (this.#out === undefined) {
       this.#out = line
       queueMicrotask(this.flush)

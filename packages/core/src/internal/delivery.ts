@@ -1,0 +1,170 @@
+/**
+ * Gets operations to a server under the delivery rule: what provably did not run is sent again, what may have run only if
+ * running it twice is harmless, and what was answered never.
+ *
+ * Deadlines: one for each sending, and one over all of them.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { RetryPolicy } from "../RetryPolicy.ts"
+import {
+  type LostReason,
+  NotInitialized,
+  OutcomeUnknown,
+  type Reason,
+  RequestTimeout,
+  SessionClosed,
+  SessionError
+} from "../SessionError.ts"
+import type { ConnectionSlot, Live } from "./connectionSlot.ts"
+
+/** One request as the delivery rule sees it. */
+export interface Operation<A> {
+  readonly method: string
+  readonly tool: string | undefined
+  /** Whether running it twice is harmless. Asked only after a failure, and may ask the server in turn. */
+  readonly isSafe: Effect.Effect<boolean>
+  readonly timeout: Duration.Input | undefined
+  readonly run: (live: Live) => Effect.Effect<A, Reason>
+}
+
+export type Perform = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
+
+const isLost = (reason: Reason): reason is LostReason =>
+  reason.delivery === "Unknown" && reason._tag !== "OutcomeUnknown"
+
+/** Whether it may be sent again, now that what is unsafe has been turned into `OutcomeUnknown`. */
+const mayResend = (error: SessionError): boolean =>
+  error.reason._tag !== "OutcomeUnknown" && error.delivery !== "Answered"
+
+/** The server forgot us, or the connection had died unnoticed. Nothing ran, and a new connection will do. */
+const isReplaceable = ({ delivery, reason }: SessionError): boolean =>
+  reason.losesConnection && (delivery === "NotSent" || delivery === "Rejected")
+
+/** Makes the way to the server of a slot, for as long as `isOpen` says. */
+export const make = (options: {
+  readonly slot: ConnectionSlot
+  readonly retry: RetryPolicy
+  readonly isOpen: () => boolean
+}): Perform => {
+  const { isOpen, slot } = options
+  const { name: server, config } = slot.definition
+  const totalMillis = Duration.toMillis(config.totalTimeout)
+
+  const fail = (reason: Reason) => new SessionError({ server, reason })
+
+  /** One sending, on one connection. */
+  const send = <A>(operation: Operation<A>, live: Live): Effect.Effect<A, SessionError> => {
+    if (live.info === undefined) return Effect.fail(fail(new NotInitialized()))
+    const own = Duration.toMillis(Duration.fromInputUnsafe(operation.timeout ?? config.requestTimeout))
+    const millis = Math.min(own, totalMillis)
+    let isUnderWay = false
+    return slot.deadlines.within({
+      operation: Effect.suspend(() => {
+        isUnderWay = true
+        live.inFlight++
+        return operation.run(live)
+      }),
+      millis,
+      onTimeout: () => new RequestTimeout({ method: operation.method, timeout: millis, delivery: "Unknown" })
+    }).pipe(
+      Effect.matchEffect({
+        onFailure: (reason) => {
+          const error = fail(reason)
+          return Effect.andThen(reason.losesConnection ? slot.lose(live, error) : slot.observe(error), error)
+        },
+        onSuccess: (value) => Effect.as(slot.observe(undefined), value)
+      }),
+      Effect.onExit(() => isUnderWay ? slot.leave(live) : Effect.void)
+    )
+  }
+
+  /** Turns the end of a sending that may have run into the error that says so. */
+  const settle = <A>(
+    operation: Operation<A>,
+    sentAt: number,
+    error: SessionError
+  ): Effect.Effect<never, SessionError> => {
+    const { reason } = error
+    if (!isLost(reason)) return Effect.fail(error)
+    const { method, tool } = operation
+    return Effect.flatMap(
+      operation.isSafe,
+      (isSafe) => Effect.fail(isSafe ? error : fail(new OutcomeUnknown({ method, tool, sentAt, lost: reason })))
+    )
+  }
+
+  const attempt = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> =>
+    Effect.catch(send(operation, live), (error) => settle(operation, sentAt, error))
+
+  /**
+   * The tries of an operation that did not get through at once. `first` is how the one before ended, which counts as the
+   * first try; without it there was no connection yet.
+   */
+  const persist = <A>(
+    operation: Operation<A>,
+    startedAt: number,
+    first: SessionError | undefined
+  ): Effect.Effect<A, SessionError> => {
+    let ended = first
+    let replaced = false
+    let sentAt = first === undefined ? undefined : startedAt
+    let lost: LostReason | undefined
+    // What succeeds here is final, and a failure to connect is final too: the slot has spent the policy on it already.
+    const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
+      const before = ended
+      ended = undefined
+      return before !== undefined ? Effect.fail(before) : Effect.matchEffect(slot.acquire, {
+        onFailure: (error) => Effect.succeed(Effect.fail(error)),
+        onSuccess: (live) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            sentAt = now
+            return Effect.map(attempt(operation, live, now), Effect.succeed)
+          })
+      })
+    }).pipe(
+      Effect.tapError(({ reason }) =>
+        Effect.sync(() => {
+          if (isLost(reason)) lost = reason
+        })
+      ),
+      Effect.catchIf((error) => !replaced && isReplaceable(error), () => {
+        replaced = true
+        return once
+      })
+    )
+    const expire = Effect.suspend(() => {
+      const delivery = sentAt === undefined ? "NotSent" : "Unknown"
+      const error = fail(new RequestTimeout({ method: operation.method, timeout: totalMillis, delivery }))
+      return settle(operation, sentAt ?? startedAt, error)
+    })
+    /** A tool that may have run earlier may have run, whatever became of the tries after that. */
+    const remember = (error: SessionError): SessionError => {
+      const { method, tool } = operation
+      return lost === undefined || tool === undefined || error.delivery === "Answered" || error.delivery === "Unknown"
+        ? error
+        : fail(new OutcomeUnknown({ method, tool, sentAt: startedAt, lost }))
+    }
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      once.pipe(
+        Effect.retry({ schedule: options.retry, while: mayResend }),
+        Effect.flatten,
+        Effect.mapError(remember),
+        Effect.timeoutOrElse({ duration: Math.max(0, totalMillis - (now - startedAt)), orElse: () => expire })
+      ))
+  }
+
+  return (operation) =>
+    Effect.flatMap(Clock.currentTimeMillis, (startedAt) => {
+      if (!isOpen()) return Effect.fail(fail(new SessionClosed()))
+      const live = slot.peek()
+      return live === undefined
+        ? persist(operation, startedAt, undefined)
+        : Effect.catchIf(
+          attempt(operation, live, startedAt),
+          mayResend,
+          (error) => persist(operation, startedAt, error)
+        )
+    })
+}
