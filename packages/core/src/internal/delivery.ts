@@ -20,7 +20,7 @@ import {
 import type { ConnectionSlot, Live } from "./connectionSlot.ts"
 
 /** One request as the delivery rule sees it. */
-export interface Operation<A> {
+interface Operation<A> {
   readonly method: string
   readonly tool: string | undefined
   /** Whether running it twice is harmless. Asked only after a failure, and may ask the server in turn. */
