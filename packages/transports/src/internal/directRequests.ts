@@ -9,6 +9,7 @@ import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import { sent } from "./wire.ts"
 
 /** The client counts its own few requests from 0. Small enough for servers that keep ids in 32 bits. */
 const firstId = 1_000_000
@@ -58,12 +59,14 @@ export class DirectRequests {
     return Effect.callback((resume) => {
       const id = this.#nextId++
       this.#pending.set(id, { method, resume })
-      this.#transport.send(
+      const sending = this.#transport.send(
         params === undefined ? { jsonrpc: "2.0", id, method } : { jsonrpc: "2.0", id, method, params }
       )
-        .catch((error: unknown) => {
+      if (sending !== sent) {
+        sending.catch((error: unknown) => {
           if (this.#pending.delete(id)) resume(Exit.fail(this.#reasonOf(error, method)))
         })
+      }
       return Effect.sync(() => this.#cancel(id))
     })
   }

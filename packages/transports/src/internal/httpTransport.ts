@@ -31,7 +31,7 @@ import { Backoff } from "./backoff.ts"
 import { type End, exchange } from "./httpExchange.ts"
 import { Inbox } from "./inbox.ts"
 import { classifyNetwork, reasonOfStatus } from "./sdkError.ts"
-import { encode } from "./wire.ts"
+import { encode, sent } from "./wire.ts"
 
 /** The SDK's classes are stricter about absent options than the interface that they implement. */
 type InnerOptions = Parameters<StreamableHTTPClientTransport["send"]>[1]
@@ -142,7 +142,7 @@ export class HttpTransport implements Transport {
       return Promise.reject(error as Error)
     }
     this.#post(message, body, 0)
-    return Promise.resolve()
+    return sent
   }
 
   /** Ends the connection. The session stays with the server, and this transport able to give it back: see `dispose`. */

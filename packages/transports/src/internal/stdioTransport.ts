@@ -14,7 +14,7 @@ import { setTimeout } from "node:timers/promises"
 import type { Child } from "./childProcess.ts"
 import { Inbox } from "./inbox.ts"
 import { type Line, LineDecoder } from "./lineDecoder.ts"
-import { encode, isMessage } from "./wire.ts"
+import { encode, isMessage, sent } from "./wire.ts"
 
 const messagesOf = (line: string): ReadonlyArray<JSONRPCMessage> => {
   const first = line.charCodeAt(0)
@@ -22,7 +22,8 @@ const messagesOf = (line: string): ReadonlyArray<JSONRPCMessage> => {
   if (first !== 0x7b && first !== 0x5b) return []
   try {
     const value: unknown = JSON.parse(line)
-    return (Array.isArray(value) ? value : [value]).filter(isMessage)
+    if (isMessage(value)) return [value]
+    return Array.isArray(value) ? value.filter(isMessage) : []
   } catch {
     return []
   }
@@ -95,7 +96,7 @@ export class StdioTransport implements Transport {
       this.#out = line
       queueMicrotask(this.flush)
     } else this.#out += line
-    return Promise.resolve()
+    return sent
   }
 
   /** Ends the connection. The process is ended by the scope that it was started in. */

@@ -8,6 +8,9 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 export const isMessage = (value: unknown): value is JSONRPCMessage =>
   typeof value === "object" && value !== null && "jsonrpc" in value && ("method" in value || "id" in value)
 
+/** What `send` gives once a message is on its way: one promise for all, which nobody needs to listen to. */
+export const sent: Promise<void> = Promise.resolve()
+
 /** The JSON of a message, or why it has none: arguments of a caller may hold anything. */
 export const encode = (message: JSONRPCMessage): string => {
   try {
