@@ -132,7 +132,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    if (!peer.name.startsWith("streamable_http")) {
+    if (peer.hasProcess || peer.name.startsWith("memory")) {
       it.live("works again after the server died, on a new generation", () =>
         withPeer((session) =>
           Effect.gen(function*() {

@@ -17,7 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
-import { Agent } from "undici"
+import { acquireAgent } from "./internal/agent.ts"
 import type { Channel } from "./internal/channel.ts"
 import * as endpointFetch from "./internal/endpointFetch.ts"
 import { HttpTransport, reconnectSlowly } from "./internal/httpTransport.ts"
@@ -47,17 +47,7 @@ export const layer = (
     Effect.gen(function*() {
       const url = new URL(config.url)
       const headers = Record.map(config.headers, Redacted.value)
-      const dispatcher = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          new Agent({
-            // Deadlines are set above; a quiet stream and a long call are no faults of the connection.
-            bodyTimeout: 0,
-            headersTimeout: 0,
-            connect: { timeout: Duration.toMillis(config.connectTimeout) }
-          })
-        ),
-        (agent) => Effect.promise(() => agent.destroy())
-      )
+      const dispatcher = yield* acquireAgent(config)
       const open = Effect.acquireRelease(
         Effect.sync(() => {
           let retryAfter: string | undefined

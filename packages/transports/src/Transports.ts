@@ -3,37 +3,30 @@
  *
  * @since 0.1.0
  */
-import { ConfigError, UnsupportedTransport } from "@mcp-sessions/core/ConfigError"
-import { Transport, Transports } from "@mcp-sessions/core/Transport"
-import * as Effect from "effect/Effect"
+import { Transports } from "@mcp-sessions/core/Transport"
 import * as Layer from "effect/Layer"
+import * as Sse from "./Sse.ts"
 import * as Stdio from "./Stdio.ts"
 import * as StreamableHttp from "./StreamableHttp.ts"
-
-const supported = ["stdio", "streamable_http"]
+import * as WebSocket from "./WebSocket.ts"
 
 /**
- * Layer that provides the factory for all transports of this package: stdio and Streamable HTTP.
+ * Layer that provides the factory for all transports of this package: stdio, Streamable HTTP, SSE and WebSocket.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Transports> = Layer.succeed(Transports, {
-  transport: ({ config, name }) => {
+  transport: ({ config }) => {
     switch (config.transport) {
       case "stdio":
         return Stdio.layer(config)
       case "streamable_http":
         return StreamableHttp.layer(config)
-      default: {
-        const problem = new UnsupportedTransport({
-          server: name,
-          path: [],
-          transport: config.transport,
-          validNames: supported
-        })
-        return Layer.effect(Transport, Effect.fail(new ConfigError({ problems: [problem] })))
-      }
+      case "sse":
+        return Sse.layer(config)
+      case "websocket":
+        return WebSocket.layer(config)
     }
   }
 })

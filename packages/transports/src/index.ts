@@ -1,4 +1,6 @@
 export * as Memory from "./Memory.ts"
+export * as Sse from "./Sse.ts"
 export * as Stdio from "./Stdio.ts"
 export * as StreamableHttp from "./StreamableHttp.ts"
 export * as Transports from "./Transports.ts"
+export * as WebSocket from "./WebSocket.ts"

@@ -8,7 +8,7 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
-import { SseParser } from "./sseParser.ts"
+import { type SseEvent, SseParser } from "./sseParser.ts"
 import { isMessage } from "./wire.ts"
 
 /** How an exchange ended. */
@@ -47,6 +47,8 @@ export interface ExchangeOptions {
   /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
   readonly onMessage: (message: JSONRPCMessage) => void
+  /** Gets the events that carry no message. */
+  readonly onEvent?: ((event: SseEvent) => void) | undefined
   readonly onEnd: (end: End) => void
 }
 
@@ -93,8 +95,10 @@ export const exchange = (options: ExchangeOptions): { readonly abort: () => void
   }
   const sse = new SseParser({
     maxSize: maxBytes,
-    onEvent: ({ data, event }) => {
-      if (event === "message" && !isOver) read(data)
+    onEvent: (event) => {
+      if (isOver) return
+      if (event.event === "message") read(event.data)
+      else options.onEvent?.(event)
     }
   })
   const place = () => ({ lastEventId: sse.lastEventId, retry: sse.retry })

@@ -1,0 +1,34 @@
+/**
+ * Transport for servers behind a WebSocket: subprotocol `mcp`, one text frame for each message.
+ *
+ * @since 0.1.0
+ */
+import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import { Transport } from "@mcp-sessions/core/Transport"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { acquireAgent } from "./internal/agent.ts"
+import * as sdkConnection from "./internal/sdkConnection.ts"
+import { openWebSocket } from "./internal/webSocketChannel.ts"
+
+/**
+ * Layer that provides the transport of one WebSocket definition.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  config: Extract<ServerConfig, { readonly transport: "websocket" }>
+): Layer.Layer<Transport> =>
+  Layer.effect(
+    Transport,
+    Effect.map(acquireAgent(config), (dispatcher) => ({
+      connect: sdkConnection.make({
+        kind: "websocket",
+        config,
+        address: new URL(config.url).origin,
+        era: { isLegacy: false },
+        open: openWebSocket(config, dispatcher)
+      })
+    }))
+  )
