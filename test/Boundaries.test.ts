@@ -30,7 +30,7 @@ const packages = {
     /^effect\//,
     /^@mcp-sessions\/core\//,
     /^@modelcontextprotocol\/client(\/stdio)?$/,
-    /^undici$/,
+    /^(undici|ws)$/,
     /^node:/
   ],
   cli: [

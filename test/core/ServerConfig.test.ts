@@ -53,10 +53,14 @@ describe("decoding", () => {
     Effect.gen(function*() {
       const decoded = yield* Effect.forEach([
         { type: "http", url: http.url },
-        { type: "streamable-http", httpUrl: http.url },
-        { transport: "streamableHttp", serverUrl: http.url },
+        { type: "streamable-http", httpUrl: http.url, sseFallback: true },
+        { transport: "streamableHttp", serverUrl: http.url, sseFallback: true },
         { transport: "remote", baseUrl: http.url }
       ], ServerConfig.decode)
+      assert.deepInclude(yield* ServerConfig.decode(http), { sseFallback: false })
+      assert.deepInclude(yield* ServerConfig.decode({ ...http, transport: "http", sseFallback: false }), {
+        sseFallback: false
+      })
       for (const config of decoded) assert.deepStrictEqual(config, decoded[0])
       const local = yield* ServerConfig.decode({
         type: "local",

@@ -143,7 +143,7 @@ const complete = (raw: unknown): unknown => {
       : isStdio
       ? { transport: "stdio" }
       : isHttp
-      ? { transport: "streamable_http" }
+      ? { transport: "http" }
       : {}),
     ...(isStdio && !Array.isArray(entry.command) && entry.args === undefined ? { args: [] } : {}),
     ...entry

@@ -4,8 +4,8 @@
  *
  * **Details**
  *
- * Common names for the same thing are understood: `type` for `transport`; `http`, `streamable-http`, `streamableHttp` and
- * `remote` for `streamable_http`; `local` for `stdio`; `ws` for `websocket`; `httpUrl`, `serverUrl` and `baseUrl` for
+ * Common names for the same thing are understood: `type` for `transport`; `streamable-http` and `streamableHttp` for
+ * `streamable_http`, `http` and `remote` for the same with a fallback to SSE; `local` for `stdio`; `ws` for `websocket`; `httpUrl`, `serverUrl` and `baseUrl` for
  * `url`; `environment` and `envs` for `env`; `enabled: false` for `disabled: true`; `timeout` for `requestTimeout`;
  * `encoding_error_handler` for `encodingErrors`; and a `command` that is a list of the program and its arguments. Durations are milliseconds, strings
  * like `"20 seconds"`, or `Duration`s. Decoding what was decoded changes nothing.
@@ -133,6 +133,7 @@ const keys: Record<string, Key> = {
   maxMessageBytes: { problem: ConfigError.InvalidValue, expected: "a whole number from 1024 to 1073741824" },
   protocol: { problem: ConfigError.InvalidValue, expected: "one of auto, legacy, 2026-07-28" },
   clientInfo: { problem: ConfigError.InvalidValue, expected: "an object with name, version and optionally title" },
+  sseFallback: { problem: ConfigError.InvalidValue, expected: "true or false" },
   disabled: { problem: ConfigError.InvalidValue, expected: "true or false" },
   trusted: { problem: ConfigError.InvalidValue, expected: "true or false" }
 }
@@ -202,7 +203,8 @@ export const Stdio = Schema.Struct({
 })
 
 /**
- * Schema of a server behind one HTTP endpoint.
+ * Schema of a server behind one HTTP endpoint. With `sseFallback` (default: `true` for the transport `http` or `remote`, `false`
+ * for `streamable_http` and its spellings), a server that refuses to be posted to is met over SSE.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  * @category schemas
@@ -211,6 +213,7 @@ export const Stdio = Schema.Struct({
 export const StreamableHttp = Schema.Struct({
   transport: Schema.Literal("streamable_http"),
   url: url("https?"),
+  sseFallback: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   ...remote
 })
 
@@ -308,6 +311,9 @@ const transportAliases: Record<string, TransportKind> = {
   local: "stdio",
   ws: "websocket"
 }
+
+/** Names that say HTTP, and not which of its two transports. */
+const either = new Set(["http", "remote"])
 
 interface Place {
   readonly source: string | undefined
@@ -420,6 +426,7 @@ const decodeEntry = (
   }
   const kind = transport.success
   const fields: Record<string, Schema.ConstraintDecoder<unknown>> = schemas[kind].fields
+  if (either.has(String(entries.transport)) && entries.sseFallback === undefined) entries.sseFallback = true
   for (const [name, value] of Object.entries(entries)) {
     if (isUnknown(name)) problems.push(unknownKey(name, Object.keys(fields)))
     const key = Object.hasOwn(keys, name) ? keys[name] : undefined

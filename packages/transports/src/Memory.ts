@@ -35,7 +35,7 @@ export const layer = (options: {
       kind: "memory",
       config: options.config,
       address: "memory",
-      era: { isLegacy: false },
+      era: sdkConnection.unknownEra(),
       open: openMemory(options.serve)
     })
   }))

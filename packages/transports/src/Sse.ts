@@ -13,12 +13,9 @@ import { HandshakeFailed } from "@mcp-sessions/core/SessionError"
 import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Record from "effect/Record"
-import * as Redacted from "effect/Redacted"
 import { acquireAgent } from "./internal/agent.ts"
-import type { Channel } from "./internal/channel.ts"
 import * as sdkConnection from "./internal/sdkConnection.ts"
-import { SseTransport } from "./internal/sseTransport.ts"
+import { openSse } from "./internal/sseChannel.ts"
 
 /**
  * Layer that provides the transport of one SSE definition.
@@ -30,29 +27,12 @@ export const layer = (config: Extract<ServerConfig, { readonly transport: "sse" 
   Layer.effect(
     Transport,
     Effect.map(acquireAgent(config), (dispatcher) => {
-      const url = new URL(config.url)
-      const open = Effect.acquireRelease(
-        Effect.sync(() =>
-          new SseTransport({
-            dispatcher,
-            url,
-            headers: Record.map(config.headers, Redacted.value),
-            maxBytes: config.maxMessageBytes
-          })
-        ),
-        (transport) => Effect.promise(() => transport.close())
-      ).pipe(Effect.map((transport): Channel => ({
-        transport,
-        gone: (delivery) => transport.gone(delivery),
-        stderrTail: () => undefined,
-        pid: undefined
-      })))
       const connect = sdkConnection.make({
         kind: "sse",
         config: { ...config, protocol: "legacy" },
-        address: url.origin,
-        era: { isLegacy: true },
-        open
+        address: new URL(config.url).origin,
+        era: sdkConnection.unknownEra(),
+        open: openSse({ config, dispatcher })
       })
       return {
         connect: config.protocol === "2026-07-28"

@@ -43,6 +43,6 @@ export const layer = (config: Extract<ServerConfig, { readonly transport: "stdio
       }
       return channel
     })
-    const era: sdkConnection.EraMemory = { isLegacy: false }
+    const era = sdkConnection.unknownEra()
     return { connect: sdkConnection.make({ kind: "stdio", config, address: config.command, era, open }) }
   })

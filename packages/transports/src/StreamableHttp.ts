@@ -6,10 +6,14 @@
  * Requests go over a connection pool of the transport's own, which is destroyed with it. A session that the server handed
  * out is given back with a `DELETE` before the connection closes, for which there are 2 seconds.
  *
+ * With `sseFallback`, which `transport: "http"` implies, a server that refuses to be posted to is met over SSE instead. What
+ * was learnt holds for the next connections.
+ *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  * @since 0.1.0
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import type { Reason } from "@mcp-sessions/core/SessionError"
 import { Transport } from "@mcp-sessions/core/Transport"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import * as Duration from "effect/Duration"
@@ -22,6 +26,15 @@ import type { Channel } from "./internal/channel.ts"
 import * as endpointFetch from "./internal/endpointFetch.ts"
 import { HttpTransport, reconnectSlowly } from "./internal/httpTransport.ts"
 import * as sdkConnection from "./internal/sdkConnection.ts"
+import { openSse } from "./internal/sseChannel.ts"
+
+/**
+ * Whether a refusal is what a server of 2024-11-05 says, for whom the endpoint is there to be listened to only.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#backwards-compatibility
+ */
+const isOfOlderServer = (reason: Reason): boolean =>
+  reason._tag === "HttpFailed" && [400, 404, 405, 406, 415].includes(reason.status)
 
 const terminateTimeout = Duration.seconds(2)
 
@@ -76,7 +89,16 @@ export const layer = (
         }),
         ({ transport }) => release(transport)
       ).pipe(Effect.map(({ channel }) => channel))
-      const era: sdkConnection.EraMemory = { isLegacy: false }
-      return { connect: sdkConnection.make({ kind: "streamable_http", config, address: url.origin, era, open }) }
+      const connect = sdkConnection.make({
+        kind: "streamable_http",
+        config,
+        address: url.origin,
+        era: sdkConnection.unknownEra(),
+        open,
+        older: config.sseFallback
+          ? { kind: "sse", open: openSse({ config, dispatcher }), isFor: isOfOlderServer }
+          : undefined
+      })
+      return { connect }
     })
   )

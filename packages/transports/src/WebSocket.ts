@@ -5,9 +5,7 @@
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { Transport } from "@mcp-sessions/core/Transport"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { acquireAgent } from "./internal/agent.ts"
 import * as sdkConnection from "./internal/sdkConnection.ts"
 import { openWebSocket } from "./internal/webSocketChannel.ts"
 
@@ -20,15 +18,12 @@ import { openWebSocket } from "./internal/webSocketChannel.ts"
 export const layer = (
   config: Extract<ServerConfig, { readonly transport: "websocket" }>
 ): Layer.Layer<Transport> =>
-  Layer.effect(
-    Transport,
-    Effect.map(acquireAgent(config), (dispatcher) => ({
-      connect: sdkConnection.make({
-        kind: "websocket",
-        config,
-        address: new URL(config.url).origin,
-        era: { isLegacy: false },
-        open: openWebSocket(config, dispatcher)
-      })
-    }))
-  )
+  Layer.sync(Transport, () => ({
+    connect: sdkConnection.make({
+      kind: "websocket",
+      config,
+      address: new URL(config.url).origin,
+      era: sdkConnection.unknownEra(),
+      open: openWebSocket(config)
+    })
+  }))

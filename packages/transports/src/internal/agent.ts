@@ -9,7 +9,7 @@ import { Agent } from "undici"
 
 /** Makes an agent that is destroyed with the scope. */
 export const acquireAgent = (
-  config: Pick<ServerConfig, "connectTimeout" | "maxMessageBytes">
+  config: Pick<ServerConfig, "connectTimeout">
 ): Effect.Effect<Agent, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() =>
@@ -17,8 +17,7 @@ export const acquireAgent = (
         // Deadlines are set above; a quiet stream and a long call are no faults of the connection.
         bodyTimeout: 0,
         headersTimeout: 0,
-        connect: { timeout: Duration.toMillis(config.connectTimeout) },
-        webSocket: { maxPayloadSize: config.maxMessageBytes }
+        connect: { timeout: Duration.toMillis(config.connectTimeout) }
       })
     ),
     (agent) => Effect.promise(() => agent.destroy())

@@ -29,6 +29,19 @@ import { classify } from "./sdkError.ts"
 /** What a transport remembers of its server from one connection to the next. */
 export interface EraMemory {
   isLegacy: boolean
+  /** Whether it had to be met over the older transport. */
+  isOlder: boolean
+}
+
+/** Nothing to remember yet. */
+export const unknownEra = (): EraMemory => ({ isLegacy: false, isOlder: false })
+
+/** Another transport for servers that the first one is too new for. */
+interface Older {
+  readonly kind: Connection["kind"]
+  readonly open: Effect.Effect<Channel, Reason, Scope.Scope>
+  /** Whether what a server said upon the first one calls for this one. */
+  readonly isFor: (reason: Reason) => boolean
 }
 
 /** Deadlines are set above, by a clock that tests can turn. The SDK's own timers get the longest time that there is. */
@@ -46,17 +59,20 @@ export const make = Effect.fnUntraced(function*(options: {
   readonly address: string
   readonly era: EraMemory
   readonly open: Effect.Effect<Channel, Reason, Scope.Scope>
+  readonly older?: Older | undefined
 }): Effect.fn.Return<Connection, Reason, Scope.Scope> {
-  const { config, era, kind } = options
+  const { config, era, older } = options
+  let kind = options.kind
   const scope = yield* Effect.scope
   const handlers = yield* ClientHandlers
   const run = yield* FiberSet.makeRuntimePromise()
   const closed = Deferred.makeUnsafe<Reason>()
-  const openChannel = Effect.suspend(() => {
-    const channelScope = Scope.forkUnsafe(scope)
-    return Effect.map(Scope.provide(options.open, channelScope), (channel) => ({ channel, channelScope }))
-  })
-  let current = yield* openChannel
+  const openChannel = (open: Effect.Effect<Channel, Reason, Scope.Scope>) =>
+    Effect.suspend(() => {
+      const channelScope = Scope.forkUnsafe(scope)
+      return Effect.map(Scope.provide(open, channelScope), (channel) => ({ channel, channelScope }))
+    })
+  let current = yield* openChannel(options.open)
   let client: Client | undefined
   let direct: DirectRequests | undefined
   let started = false
@@ -90,14 +106,21 @@ export const make = Effect.fnUntraced(function*(options: {
       })
     })
 
-  /** The second start of a server that could not bear the probe. */
-  const meetAgain = Effect.gen(function*() {
+  /** The second start of a server that could not bear the first way to meet it. */
+  const meetAgain = Effect.fnUntraced(function*(open: Effect.Effect<Channel, Reason, Scope.Scope>) {
     yield* Scope.close(current.channelScope, Exit.void)
-    current = yield* openChannel
+    current = yield* openChannel(open)
     yield* meet("legacy")
   })
 
-  const handshake = Effect.gen(function*() {
+  const meetOlder = (older: Older) =>
+    Effect.tap(meetAgain(older.open), () =>
+      Effect.sync(() => {
+        kind = older.kind
+        era.isOlder = true
+      }))
+
+  const meetNewer = Effect.gen(function*() {
     if (config.protocol !== "auto" || era.isLegacy) {
       yield* meet(config.protocol === "auto" ? "legacy" : config.protocol).pipe(
         // The server may have been replaced by one that is not what this one was. The next try asks again.
@@ -108,7 +131,27 @@ export const make = Effect.fnUntraced(function*(options: {
         )
       )
     } else {
-      yield* meet("auto").pipe(Effect.catchTag("ServerExited", () => meetAgain))
+      yield* meet("auto").pipe(Effect.catchTag("ServerExited", () => meetAgain(options.open)))
+    }
+  })
+
+  const handshake = Effect.gen(function*() {
+    if (older !== undefined && era.isOlder) {
+      yield* meetOlder(older).pipe(
+        Effect.tapError(() =>
+          Effect.sync(() => {
+            era.isOlder = false
+          })
+        )
+      )
+    } else {
+      yield* meetNewer.pipe(
+        Effect.catchIf(
+          (reason) => older?.isFor(reason) ?? false,
+          // Where the older way does not work either, what the newer one was told says more.
+          (reason) => older === undefined ? Effect.fail(reason) : Effect.mapError(meetOlder(older), () => reason)
+        )
+      )
     }
     const info = client === undefined ? undefined : infoOf(client, current.channel)
     if (client === undefined || info === undefined) {
@@ -135,7 +178,9 @@ export const make = Effect.fnUntraced(function*(options: {
   })
 
   return {
-    kind,
+    get kind() {
+      return kind
+    },
     initialize,
     request: ({ method, params }) =>
       direct !== undefined ? direct.request(method, params) : Effect.callback((resume, signal) => {

@@ -7,8 +7,15 @@
  *
  * @see https://modelcontextprotocol.io/specification/2024-11-05/basic/transports#http-with-sse
  */
-import { HandshakeFailed, type Reason, SessionExpired, TransportClosed } from "@mcp-sessions/core/SessionError"
+import {
+  HandshakeFailed,
+  MessageTooLarge,
+  type Reason,
+  SessionExpired,
+  TransportClosed
+} from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
+import * as Schema from "effect/Schema"
 import type { Dispatcher } from "undici"
 import { type End, exchange } from "./httpExchange.ts"
 import { Inbox } from "./inbox.ts"
@@ -21,6 +28,8 @@ export interface SseTransportOptions {
   readonly headers: Record<string, string>
   readonly maxBytes: number
 }
+
+const isTooLarge = Schema.is(MessageTooLarge)
 
 /** What servers answer that do not know the session which the place to post to belongs to. */
 const forgotten = new Set([400, 404, 410])
@@ -120,6 +129,7 @@ export class SseTransport implements Transport {
       case "Unreadable":
         return new HandshakeFailed({ description: "the server does not answer with an event stream", cause: end.cause })
       case "Broken":
+        if (isTooLarge(end.error)) return end.error
         return isConnecting
           ? classifyNetwork({ error: end.error, address: this.#options.url.origin })
           : new TransportClosed({ delivery })

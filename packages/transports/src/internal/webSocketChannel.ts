@@ -1,66 +1,93 @@
 /**
  * A WebSocket, on `effect/socket`, as a channel.
+ *
+ * The platform's own WebSocket tells nothing of why it could not be opened, and cannot be torn down where the peer does not
+ * answer; `ws` does both. Its limit on a message holds after decompression.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { MessageTooLarge, type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
-import { type Dispatcher, WebSocket } from "undici"
+import { WebSocket } from "ws"
 import type { Channel } from "./channel.ts"
-import { classifyNetwork } from "./sdkError.ts"
+import { classifyNetwork, reasonOfStatus } from "./sdkError.ts"
 import { WebSocketTransport } from "./webSocketTransport.ts"
 
-/** The close code for a message that is too big. */
-const tooBig = 1009
+/** What `ws` fails with upon a message beyond its limit. */
+const tooLargeCode = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
+
+/** How long a peer has to agree to the end, in milliseconds. */
+const farewell = 1000
 
 type Config = Extract<ServerConfig, { readonly transport: "websocket" }>
 
-/** The errors of a socket hide the system's in an event. */
+/** The errors of a socket hold the event that brought them, which holds the error. */
 const causeOf = (error: Socket.SocketError): unknown => {
   const cause: unknown = "cause" in error.reason ? error.reason.cause : error
   return typeof cause === "object" && cause !== null && "error" in cause ? cause.error : cause
 }
 
-const reasonOf = (error: Socket.SocketError, config: Config) => (delivery: "NotSent" | "Unknown"): Reason => {
-  const { reason } = error
-  if (reason._tag === "SocketCloseError") {
-    return reason.code === tooBig
-      ? new MessageTooLarge({ limit: config.maxMessageBytes, delivery })
-      : new TransportClosed({ delivery })
-  }
-  return new TransportFailed({ description: "the connection failed", delivery, cause: causeOf(error) })
-}
+/** Says farewell and waits for it to be returned; ends the connection where it is not. */
+const leave = (socket: WebSocket): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    if (socket.readyState === WebSocket.CLOSED) return resume(Effect.void)
+    const timer = setTimeout(() => socket.terminate(), farewell)
+    socket.once("close", () => {
+      clearTimeout(timer)
+      resume(Effect.void)
+    })
+    socket.close(1000)
+  })
 
 /** Opens a WebSocket and gives it as a channel, for as long as the scope. */
 export const openWebSocket = Effect.fnUntraced(function*(
-  config: Config,
-  dispatcher: Dispatcher
+  config: Config
 ): Effect.fn.Return<Channel, Reason, Scope.Scope> {
   const scope = yield* Effect.scope
-  const headers = Record.map(config.headers, Redacted.value)
-  const socket = yield* Socket.makeWebSocket(config.url, { protocols: ["mcp"], headers }).pipe(
-    Effect.provideService(Socket.WebSocketConstructor, (url, options) =>
-      new WebSocket(url, {
-        dispatcher,
-        protocols: ["mcp"],
-        headers: typeof options === "object" && "headers" in options ? { ...options.headers } : {}
-      }) as unknown as ReturnType<Socket.WebSocketConstructor["Service"]>)
+  const address = new URL(config.url).origin
+  let refusal: number | undefined
+  const socket = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const socket = new WebSocket(config.url, ["mcp"], {
+        headers: Record.map(config.headers, Redacted.value),
+        maxPayload: config.maxMessageBytes,
+        handshakeTimeout: Duration.toMillis(config.connectTimeout)
+      })
+      socket.on("unexpected-response", (request, response) => {
+        refusal = response.statusCode
+        request.destroy()
+        socket.terminate()
+      })
+      // Errors are heard by the reader as long as there is one; after that nobody needs to.
+      socket.on("error", () => {})
+      return socket
+    }),
+    leave
   )
-  const reader = yield* Effect.mapError(socket.reader, (error): Reason => {
-    const network = classifyNetwork({ error: causeOf(error), address: new URL(config.url).origin })
-    return network._tag === "TransportFailed"
-      ? new TransportFailed({ description: "no WebSocket could be opened", delivery: "NotSent", cause: causeOf(error) })
-      : network
+
+  const reasonOf = (error: Socket.SocketError, delivery: "NotSent" | "Unknown"): Reason => {
+    const cause = causeOf(error)
+    if (cause instanceof Error && "code" in cause && cause.code === tooLargeCode) {
+      return new MessageTooLarge({ limit: config.maxMessageBytes, delivery })
+    }
+    return error.reason._tag === "SocketCloseError"
+      ? new TransportClosed({ delivery })
+      : new TransportFailed({ description: "the connection failed", delivery, cause })
+  }
+
+  const wrapped = yield* Socket.fromWebSocket(Effect.succeed(socket as unknown as Socket.WebSocketLike))
+  const reader = yield* Effect.mapError(wrapped.reader, (error): Reason => {
+    if (refusal !== undefined) {
+      return reasonOfStatus({ status: refusal, hasSession: false, retryAfter: undefined, isConnecting: true })
+    }
+    const network = classifyNetwork({ error: causeOf(error), address })
+    return network._tag === "ConnectionRefused" ? network : reasonOf(error, "NotSent")
   })
-  const writer = yield* socket.writer
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const transport = new WebSocketTransport((text) => {
-    // A write that fails closes the socket, and the reader tells of it.
-    fork(Effect.ignore(writer.write(text)))
-  })
+  const transport = new WebSocketTransport((text) => socket.send(text))
   yield* reader.pull.pipe(
     Effect.map((frames) => {
       for (const frame of frames) {
@@ -68,7 +95,7 @@ export const openWebSocket = Effect.fnUntraced(function*(
       }
     }),
     Effect.forever,
-    Effect.catch((error) => Effect.sync(() => transport.fail(reasonOf(error, config)))),
+    Effect.catch((error) => Effect.sync(() => transport.fail((delivery) => reasonOf(error, delivery)))),
     Effect.forkIn(scope, { startImmediately: true })
   )
   return {

@@ -1,0 +1,234 @@
+/**
+ * The two endpoints of 2024-11-05, and the way there from a definition that only says HTTP.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import {
+  type ConfigError,
+  RetryPolicy,
+  type ServerConfig,
+  type Session,
+  type SessionError,
+  Sessions
+} from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect, Layer } from "effect"
+import type { ServerResponse } from "node:http"
+import { net, until } from "../fixtures/peer.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
+
+const withConfig = <A, E>(
+  config: unknown,
+  use: (session: Session.Session) => Effect.Effect<A, E>,
+  retry: RetryPolicy.RetryPolicy = RetryPolicy.never
+) =>
+  Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
+    Effect.flatMap(use),
+    Effect.scoped,
+    Effect.provide(
+      Sessions.layer({ servers: { s: config as ServerConfig.ServerConfigInput }, retry }).pipe(
+        Layer.provide(Transports.layer)
+      )
+    )
+  )
+
+/** A server of 2024-11-05, as far as the handler leaves it open. It speaks on the latest stream. */
+const startOld = (handle: (arrival: Http.Arrival, stream: () => ServerResponse | undefined) => boolean) => {
+  let stream: ServerResponse | undefined
+  return Http.start((arrival) => {
+    if (handle(arrival, () => stream)) return true
+    const { message, request, response } = arrival
+    if (request.method === "GET") {
+      stream = response
+      Http.stream(response, "event: endpoint\ndata: /messages?session=1\n\n")
+      return true
+    }
+    if (!(request.url ?? "").startsWith("/messages")) {
+      response.writeHead(404).end()
+      return true
+    }
+    response.writeHead(202).end("Accepted")
+    if (message.method === "initialize") {
+      const initialized = {
+        protocolVersion: "2024-11-05",
+        capabilities: { tools: {} },
+        serverInfo: { name: "old", version: "1" }
+      }
+      stream?.write(`event: message\n${Http.event(Http.result(message.id, initialized))}`)
+    } else if (message.id !== undefined) {
+      stream?.write(`event: message\n${Http.event(Http.toolResult(message.id, "old but good"))}`)
+    }
+    return true
+  })
+}
+
+const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): string => {
+  if (error._tag === "ConfigError") return error._tag
+  return error.reason._tag === "OutcomeUnknown" ? error.reason.lost._tag : error.reason._tag
+}
+
+describe("SSE", () => {
+  it.live("calls, with the headers of the definition on both ends", () =>
+    Effect.gen(function*() {
+      const server = yield* startOld(() => false)
+      const config = { transport: "sse", url: server.url, headers: { "x-key": "value" } }
+      const result = yield* withConfig(config, (session) => session.callTool("x"))
+      assert.deepStrictEqual(result.content, [{ type: "text", text: "old but good" }])
+      for (const { headers } of server.ledger) assert.strictEqual(headers["x-key"], "value")
+      yield* until(server.sockets, (sockets) => sockets === 0)
+    }).pipe(Effect.scoped))
+
+  it.live("is given up at the deadline if the server never names a place to post to", () =>
+    Effect.gen(function*() {
+      const server = yield* startOld(({ request, response }) => {
+        if (request.method === "GET") Http.stream(response, ": nothing yet\n\n")
+        return request.method === "GET"
+      })
+      const config = { transport: "sse", url: server.url, connectTimeout: "300 millis" }
+      assert.strictEqual(lostIn(yield* Effect.flip(withConfig(config, () => Effect.void))), "ConnectTimeout")
+      yield* until(server.sockets, (sockets) => sockets === 0)
+    }).pipe(Effect.scoped))
+
+  it.live("does not post to another origin", () =>
+    Effect.gen(function*() {
+      const other = yield* Http.start(() => false)
+      const server = yield* startOld(({ request, response }) => {
+        if (request.method === "GET") Http.stream(response, `event: endpoint\ndata: ${other.url}\n\n`)
+        return request.method === "GET"
+      })
+      const error = yield* Effect.flip(withConfig({ transport: "sse", url: server.url }, () => Effect.void))
+      assert.strictEqual(lostIn(error), "HandshakeFailed")
+      assert.deepStrictEqual(other.ledger, [])
+    }).pipe(Effect.scoped))
+
+  for (
+    const [title, tag, refuse] of [
+      ["401", "AuthRequired", (response: ServerResponse) => response.writeHead(401).end()],
+      ["404", "HttpFailed", (response: ServerResponse) => response.writeHead(404).end()],
+      [
+        "a page",
+        "HandshakeFailed",
+        (response: ServerResponse) => response.writeHead(200, { "content-type": "text/html" }).end("<p>")
+      ],
+      ["an empty stream", "HandshakeFailed", (response: ServerResponse) => {
+        Http.stream(response)
+        response.end()
+      }]
+    ] as const
+  ) {
+    it.live(`fails typed upon ${title}`, () =>
+      Effect.gen(function*() {
+        const server = yield* startOld(({ request, response }) => {
+          if (request.method === "GET") refuse(response)
+          return request.method === "GET"
+        })
+        const error = yield* Effect.flip(withConfig({ transport: "sse", url: server.url }, () => Effect.void))
+        assert.strictEqual(lostIn(error), tag)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("ends with its stream: what was under way is unknown, the next call has a new connection", () =>
+    Effect.gen(function*() {
+      let isFirst = true
+      const server = yield* startOld(({ message, response }, stream) => {
+        if (message.method !== "tools/call" || !isFirst) return false
+        isFirst = false
+        response.writeHead(202).end()
+        stream()?.end()
+        return true
+      })
+      yield* withConfig({ transport: "sse", url: server.url }, (session) =>
+        Effect.gen(function*() {
+          assert.strictEqual(lostIn(yield* Effect.flip(session.callTool("charge"))), "TransportClosed")
+          yield* session.callTool("again")
+          assert.strictEqual(yield* session.generation, 2)
+        }))
+      assert.strictEqual(server.count("POST tools/call charge"), 1)
+    }).pipe(Effect.scoped))
+
+  for (const status of [400, 404]) {
+    it.live(`begins a new session when the server has forgotten the old one with ${status}`, () =>
+      Effect.gen(function*() {
+        let isFirst = true
+        const server = yield* startOld(({ message, response }) => {
+          if (message.method !== "tools/call" || !isFirst) return false
+          isFirst = false
+          response.writeHead(status).end()
+          return true
+        })
+        yield* withConfig({ transport: "sse", url: server.url }, (session) => session.callTool("charge"))
+        assert.strictEqual(server.count("POST initialize"), 2)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("refuses events that are too large", () =>
+    Effect.gen(function*() {
+      const server = yield* startOld(({ message, response }, stream) => {
+        if (message.method !== "tools/call") return false
+        response.writeHead(202).end()
+        stream()?.write(Http.event(Http.toolResult(message.id, "x".repeat(60_000))))
+        return true
+      })
+      const config = { transport: "sse", url: server.url, maxMessageBytes: 50_000 }
+      assert.strictEqual(
+        lostIn(yield* Effect.flip(withConfig(config, (session) => session.callTool("x")))),
+        "MessageTooLarge"
+      )
+    }).pipe(Effect.scoped))
+
+  it.live("has no modern revision", () =>
+    Effect.gen(function*() {
+      const config = { transport: "sse", url: "http://127.0.0.1:1/", protocol: "2026-07-28" }
+      assert.strictEqual(lostIn(yield* Effect.flip(withConfig(config, () => Effect.void))), "HandshakeFailed")
+    }))
+})
+
+describe("HTTP, whichever it is", () => {
+  for (const protocol of ["auto", "legacy"]) {
+    it.live(`meets a server of 2024-11-05 over SSE (${protocol}), and remembers`, () =>
+      Effect.gen(function*() {
+        const { config: { url } } = (yield* net("sse", "v1").start) as { readonly config: { readonly url: string } }
+        yield* withConfig({ transport: "http", url, protocol }, (session) =>
+          Effect.gen(function*() {
+            const result = yield* session.callTool("echo", { message: "x" })
+            assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
+          }))
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("does not where the definition names the newer one", () =>
+    Effect.gen(function*() {
+      const server = yield* startOld(() => false)
+      const error = yield* Effect.flip(withConfig({ transport: "streamable_http", url: server.url }, () => Effect.void))
+      assert.strictEqual(lostIn(error), "HttpFailed")
+      assert.strictEqual(server.count("GET"), 0)
+    }).pipe(Effect.scoped))
+
+  it.live("asks for the newer one once, as long as the older one does", () =>
+    Effect.gen(function*() {
+      const server = yield* startOld(({ message, response }, stream) => {
+        if (message.params?.name !== "end") return false
+        response.writeHead(202).end()
+        stream()?.end()
+        return true
+      })
+      yield* withConfig({ transport: "http", url: server.url, protocol: "legacy" }, (session) =>
+        Effect.gen(function*() {
+          yield* Effect.flip(session.callTool("end"))
+          yield* session.callTool("again")
+        }))
+      // One of them was refused.
+      assert.strictEqual(server.count("POST initialize"), 3)
+      assert.strictEqual(server.count("GET"), 2)
+    }).pipe(Effect.scoped))
+
+  it.live("tells what the newer one was told where neither works", () =>
+    Effect.gen(function*() {
+      const server = yield* Http.start(({ request, response }) => {
+        response.writeHead(request.method === "GET" ? 500 : 404).end()
+        return true
+      })
+      const error = yield* Effect.flip(withConfig({ transport: "http", url: server.url }, () => Effect.void))
+      assert.deepInclude(error, { _tag: "SessionError" })
+      assert.deepInclude((error as { readonly reason: object }).reason, { _tag: "HttpFailed", status: 404 })
+    }).pipe(Effect.scoped))
+})

@@ -1,0 +1,150 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  type ConfigError,
+  RetryPolicy,
+  type ServerConfig,
+  type Session,
+  type SessionError,
+  Sessions
+} from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect, Layer } from "effect"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import { type WebSocket, WebSocketServer } from "ws"
+import { net, until } from "../fixtures/peer.ts"
+
+const withConfig = <A, E>(
+  config: Partial<ServerConfig.ServerConfigInput> & { readonly url: string },
+  use: (session: Session.Session) => Effect.Effect<A, E>
+) =>
+  Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
+    Effect.flatMap(use),
+    Effect.scoped,
+    Effect.provide(
+      Sessions.layer({
+        servers: { s: { transport: "websocket", ...config } as ServerConfig.ServerConfigInput },
+        retry: RetryPolicy.never
+      }).pipe(Layer.provide(Transports.layer))
+    )
+  )
+
+/** A WebSocket server that answers the handshake and leaves tool calls to the handler. */
+const start = (call: (socket: WebSocket, id: number) => void, accept = true) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const server = createServer()
+      let connections = 0
+      if (accept) {
+        new WebSocketServer({ server }).on("connection", (socket) => {
+          connections++
+          socket.on("message", (data) => {
+            const { id, method } = JSON.parse(String(data))
+            if (method === "tools/call") call(socket, id)
+            else if (method === "initialize") {
+              socket.send(JSON.stringify({
+                jsonrpc: "2.0",
+                id,
+                result: {
+                  protocolVersion: "2025-06-18",
+                  capabilities: { tools: {} },
+                  serverInfo: { name: "s", version: "1" }
+                }
+              }))
+            }
+          })
+        })
+      } else server.on("upgrade", (_, socket) => socket.end("HTTP/1.1 401 Unauthorized\r\n\r\n"))
+      server.listen(0, "127.0.0.1")
+      await once(server, "listening")
+      const address = server.address()
+      return {
+        server,
+        url: `ws://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`,
+        connections: () => connections
+      }
+    }),
+    ({ server }) =>
+      Effect.promise(() => {
+        server.closeAllConnections()
+        return new Promise((resolve) => server.close(resolve))
+      })
+  )
+
+const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): string => {
+  if (error._tag === "ConfigError") return error._tag
+  return error.reason._tag === "OutcomeUnknown" ? error.reason.lost._tag : error.reason._tag
+}
+
+describe("WebSocket", () => {
+  it.live("sends the headers of the definition when it opens", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* net("websocket", "v1").start
+      const { url } = config as { readonly url: string }
+      yield* withConfig({ url, headers: { "x-key": "value" } }, (session) => session.ping)
+      assert.deepStrictEqual(ledger("header"), ["value"])
+    }).pipe(Effect.scoped))
+
+  it.live("fails typed where nobody listens", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(withConfig({ url: "ws://127.0.0.1:1/" }, () => Effect.void))
+      assert.strictEqual(lostIn(error), "ConnectionRefused")
+      assert.deepInclude(error, { _tag: "SessionError" })
+      assert.strictEqual((error as { readonly delivery: string }).delivery, "NotSent")
+    }))
+
+  it.live("fails typed where the upgrade is refused", () =>
+    Effect.gen(function*() {
+      const { url } = yield* start(() => {}, false)
+      const error = yield* Effect.flip(withConfig({ url }, () => Effect.void))
+      assert.strictEqual(lostIn(error), "AuthRequired")
+    }).pipe(Effect.scoped))
+
+  for (
+    const [how, end] of [
+      ["closes", (socket: WebSocket) => socket.close()],
+      ["is cut off", (socket: WebSocket) => socket.terminate()]
+    ] as const
+  ) {
+    it.live(`that ${how} under a call leaves it unknown, and the next call has a new one`, () =>
+      Effect.gen(function*() {
+        let calls = 0
+        const server = yield* start((socket, id) => {
+          if (++calls === 1) end(socket)
+          else socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: { content: [] } }))
+        })
+        yield* withConfig({ url: server.url, protocol: "legacy" }, (session) =>
+          Effect.gen(function*() {
+            const error = yield* Effect.flip(session.callTool("charge"))
+            assert.strictEqual(lostIn(error), "TransportClosed")
+            assert.strictEqual(calls, 1)
+            yield* session.callTool("again")
+            assert.strictEqual(yield* session.generation, 2)
+          }))
+        assert.strictEqual(server.connections(), 2)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("refuses frames that are too large, and noise", () =>
+    Effect.gen(function*() {
+      const server = yield* start((socket, id) => {
+        socket.send("not json")
+        socket.send("[]")
+        socket.send(
+          JSON.stringify({ jsonrpc: "2.0", id, result: { content: [{ type: "text", text: "x".repeat(60_000) }] } })
+        )
+      })
+      const error = yield* Effect.flip(
+        withConfig({ url: server.url, protocol: "legacy", maxMessageBytes: 50_000 }, (session) => session.callTool("x"))
+      )
+      assert.strictEqual(lostIn(error), "MessageTooLarge")
+    }).pipe(Effect.scoped))
+
+  it.live("leaves no socket", () =>
+    Effect.gen(function*() {
+      const { config, leftovers } = yield* net("websocket", "v2").start
+      const { url } = config as { readonly url: string }
+      yield* withConfig({ url }, (session) => session.listTools())
+      yield* until(leftovers, (left) => left.length === 0)
+    }).pipe(Effect.scoped))
+})
