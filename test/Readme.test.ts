@@ -43,7 +43,10 @@ describe("README", () => {
   it.effect("tells the defaults that there are", () =>
     Effect.gen(function*() {
       const stdio: Record<string, unknown> = yield* ServerConfig.decode({ transport: "stdio", command: "x", args: [] })
-      const http: Record<string, unknown> = yield* ServerConfig.decode({ transport: "sse", url: "http://h" })
+      const http: Record<string, unknown> = yield* ServerConfig.decode({
+        transport: "streamable_http",
+        url: "http://h"
+      })
       const [, table = ""] = readme.split("## Defaults")
       const rows = Array.from(
         table.split("## ")[0]?.matchAll(/^\| `(\w+)` +\|[^|]*\| ([^|]*) \|/gm) ?? [],

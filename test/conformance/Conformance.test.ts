@@ -17,7 +17,13 @@ const scenarios: ReadonlyArray<readonly [scenario: string, checks: number, revis
   ["elicitation-sep1034-client-defaults", 5],
   ["sse-retry", 3],
   ["request-metadata", 8],
-  ["http-standard-headers", 9]
+  ["http-standard-headers", 9],
+  ["http-custom-headers", 18],
+  ["http-invalid-tool-headers", 12],
+  ["json-schema-ref-no-deref", 1],
+  ["json-schema-2020-12-preservation", 6, "2025-11-25"],
+  ["json-schema-2020-12-preservation", 9, "2026-07-28"],
+  ["sep-2322-client-request-state", 5]
 ]
 
 const run = (scenario: string, revision: string | undefined) =>
