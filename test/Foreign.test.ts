@@ -2,7 +2,7 @@
  * Real servers that no one here wrote: started, used and left, in `legacy` and in `auto`.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type ServerConfig, Sessions } from "@mcp-sessions/core"
+import { type Mcp, type ServerConfig, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Effect, Layer, type Scope } from "effect"
 import { spawn } from "node:child_process"
@@ -129,6 +129,29 @@ describe("real servers", () => {
           if (config.transport === "stdio") assert.isFalse(isAlive(info.pid ?? 0))
         }).pipe(Effect.scoped))
     }
+  }
+
+  for (const { name, start } of peers.slice(0, 2)) {
+    it.live(`${name} completes arguments, lists templates and reports progress`, () =>
+      Effect.gen(function*() {
+        const layer = Sessions.layer({ servers: { foreign: yield* start } }).pipe(Layer.provide(Transports.layer))
+        yield* Effect.gen(function*() {
+          const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("foreign"))
+          const prompt = { type: "ref/prompt", name: "completable-prompt" } as const
+          const department = yield* session.complete(prompt, { name: "department", value: "S" })
+          assert.deepStrictEqual(department.values, ["Sales", "Support"])
+          const person = yield* session.complete(prompt, { name: "name", value: "" }, {
+            context: { department: "Sales" }
+          })
+          assert.deepStrictEqual(person.values, ["David", "Eve", "Frank"])
+          const templates = yield* session.listResourceTemplates()
+          assert.include(templates.map(({ uriTemplate }) => uriTemplate), "demo://resource/dynamic/text/{resourceId}")
+          const reports: Array<number> = []
+          const onProgress = ({ progress }: Mcp.Progress) => void reports.push(progress)
+          yield* session.callTool("trigger-long-running-operation", { duration: 0.3, steps: 3 }, { onProgress })
+          assert.deepStrictEqual(reports, [1, 2, 3])
+        }).pipe(Effect.scoped, Effect.provide(layer))
+      }).pipe(Effect.scoped))
   }
 
   it.live("server-everything over HTTP gets its session back", () =>

@@ -5,6 +5,7 @@ import { McpSessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Effect } from "effect"
 import { assert, describe, expectTypeOf, it } from "vitest"
+import { toolNames } from "./fixtures/behaviour.ts"
 import { fixture, isAlive, makeLedger, until } from "./fixtures/peer.ts"
 
 const withLedger = (
@@ -34,11 +35,19 @@ describe("McpSessions", () => {
       const result = await sessions.callTool("good", "echo", { message: "hi" })
       assert.deepStrictEqual(result.content, [{ type: "text", text: "hi" }])
       await using good = await sessions.get("good")
-      assert.strictEqual((await good.listTools()).length, 7)
+      assert.strictEqual((await good.listTools()).length, toolNames.length)
       assert.strictEqual((await good.info()).era, "modern")
       await good.ping()
       assert.isTrue((await sessions.health("good")).isHealthy)
       assert.strictEqual(read("process").length, 1)
+    }))
+
+  it("tells a plain function how far a call has come", () =>
+    withLedger(async (sessions) => {
+      const messages: Array<string | undefined> = []
+      const onProgress = ({ message }: { readonly message?: string | undefined }) => void messages.push(message)
+      await sessions.callTool("good", "steps", {}, { onProgress })
+      assert.deepStrictEqual(messages, ["step 1", "step 2", "step 3"])
     }))
 
   it("rejects with the typed errors themselves", () =>

@@ -2,7 +2,7 @@
  * What holds for a session on every transport, on servers of both SDK generations, in both eras.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type Session, type SessionError, Sessions } from "@mcp-sessions/core"
+import { type Mcp, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Effect, Fiber, Layer } from "effect"
 import { toolNames } from "./fixtures/behaviour.ts"
 import { type Peer, peers, type RunningPeer, until } from "./fixtures/peer.ts"
@@ -62,6 +62,40 @@ const suite = (peer: Peer, protocol: Protocol) => {
     it.live("returns the error of a tool as a result", () =>
       withPeer((session) => Effect.map(session.callTool("fail"), ({ isError }) => assert.isTrue(isError))))
 
+    it.live("holds structured content against the output schema, once that is known", () =>
+      withPeer((session, running) =>
+        Effect.gen(function*() {
+          const wrong = { structuredContent: { grams: "many" } }
+          assert.deepInclude(yield* session.callTool("weigh", wrong), wrong)
+          yield* session.listTools()
+          const right = { structuredContent: { grams: 3, label: "aaa" } }
+          assert.deepInclude(yield* session.callTool("weigh", right), right)
+          assert.isTrue((yield* session.callTool("weigh", { isError: true })).isError)
+          for (const broken of [wrong, {}]) {
+            const reason = yield* reasonOf(session.callTool("weigh", broken))
+            assert.strictEqual(reason._tag, "InvalidResult")
+            assert.strictEqual(reason.delivery, "Answered")
+          }
+          const unusable = yield* reasonOf(session.callTool("vague"))
+          assert.strictEqual(unusable._tag, "Unsupported")
+          assert.strictEqual(unusable.delivery, "NotSent")
+          assert.deepStrictEqual(running.ledger("vague"), [])
+          assert.deepInclude(yield* session.callTool("weigh", right), right)
+        })
+      ))
+
+    if (peer.name.startsWith("memory")) {
+      it.live("is not held up by a pattern of an output schema that takes forever", () =>
+        withPeer((session) =>
+          Effect.gen(function*() {
+            yield* session.listTools()
+            const hostile = { structuredContent: { grams: 3, label: `${"a".repeat(60)}!` } }
+            assert.strictEqual((yield* reasonOf(session.callTool("weigh", hostile)))._tag, "InvalidResult")
+            yield* session.callTool("echo", { message: "still here" })
+          })
+        ))
+    }
+
     it.live("fails with the JSON-RPC error of a server", () =>
       withPeer((session) =>
         Effect.gen(function*() {
@@ -82,6 +116,22 @@ const suite = (peer: Peer, protocol: Protocol) => {
           assert.strictEqual(reason._tag, "ProtocolFailed")
           yield* session.callTool("echo", { message: "still here" })
           assert.strictEqual(yield* session.generation, 1)
+        })
+      ))
+
+    it.live("passes on what a call reports, in order and before its result", () =>
+      withPeer((session) =>
+        Effect.gen(function*() {
+          const reports: Array<Mcp.Progress> = []
+          const onProgress = (progress: Mcp.Progress) => Effect.sync(() => reports.push(progress))
+          const { content } = yield* session.callTool("steps", {}, { onProgress })
+          assert.deepStrictEqual(content, [{ type: "text", text: "done" }])
+          assert.deepStrictEqual(
+            reports,
+            [1, 2, 3].map((progress) => ({ progress, total: 3, message: `step ${progress}` }))
+          )
+          const unasked = yield* session.callTool("steps")
+          assert.deepStrictEqual(unasked.content, [{ type: "text", text: "nobody wants to know" }])
         })
       ))
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
 import { once } from "node:events"
+import { toolNames } from "../fixtures/behaviour.ts"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import { type Outcome, type Workplace, workplace } from "./cli.ts"
@@ -106,7 +107,7 @@ describe("answers", () => {
           protocolVersion: "2025-11-25",
           era: "legacy",
           serverInfo: { name: "fixture", version: "1.0.0" },
-          tools: 7
+          tools: toolNames.length
         })
         assert.isAbove(servers[0].pid, 0)
         assert.deepInclude(servers[1], { name: "broken", state: "unhealthy", isHealthy: false, errorCount: 1 })
@@ -116,7 +117,7 @@ describe("answers", () => {
 
         const human = yield* run(["check"])
         assert.strictEqual(human.status, 13)
-        assert.match(human.stdout, /✓ good .* 7 tools/)
+        assert.match(human.stdout, new RegExp(`✓ good .* ${toolNames.length} tools`))
         assert.match(human.stdout, /✗ broken .*error\[ServerExited\]/)
         assert.include(human.stdout, "FATAL no key")
         assert.strictEqual((yield* run(["check", "--allow", "broken"])).status, 0)
@@ -130,7 +131,7 @@ describe("answers", () => {
         write("mcp-sessions.json", { servers: { good: good(file), other: good(file) } })
         const names = (outcome: Outcome) =>
           JSON.parse(outcome.stdout).map(({ name }: { readonly name: string }) => name)
-        assert.strictEqual(names(yield* run(["tools", "good", "--json"])).length, 7)
+        assert.strictEqual(names(yield* run(["tools", "good", "--json"])).length, toolNames.length)
         assert.deepStrictEqual(names(yield* run(["tools", "good", "--grep", "ECH", "--json"])), ["echo"])
         assert.strictEqual(JSON.parse((yield* run(["tools", "good/echo", "--json"])).stdout).name, "echo")
         const all = JSON.parse((yield* run(["tools", "--json"])).stdout)

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
-import type { Implementation, ServerCapabilities } from "./Mcp.ts"
+import type { Implementation, Progress, ServerCapabilities } from "./Mcp.ts"
 import type { TransportKind } from "./ServerConfig.ts"
 import type { Reason } from "./SessionError.ts"
 
@@ -51,10 +51,14 @@ export interface Connection {
    * connection unusable.
    */
   readonly initialize: Effect.Effect<ConnectionInfo, Reason>
-  /** Sends a request and waits for its result. Interruption tells the server in the way of the era. */
+  /**
+   * Sends a request and waits for its result. Interruption tells the server in the way of the era. With `onProgress`, the
+   * server is asked to report, and what it reports before its result is passed on before the result is.
+   */
   readonly request: (options: {
     readonly method: string
     readonly params: Record<string, unknown> | undefined
+    readonly onProgress?: ((progress: Progress) => void) | undefined
   }) => Effect.Effect<unknown, Reason>
   /** Completes when the channel is gone, with the reason. Never, as long as it is there. */
   readonly closed: Effect.Effect<Reason>

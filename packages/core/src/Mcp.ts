@@ -8,6 +8,7 @@
  */
 import type {
   CallToolResult as SdkCallToolResult,
+  CompleteResult as SdkCompleteResult,
   CreateMessageRequestParams as SdkCreateMessageRequestParams,
   CreateMessageResult as SdkCreateMessageResult,
   ElicitRequestFormParams as SdkElicitRequestFormParams,
@@ -15,9 +16,13 @@ import type {
   ElicitResult as SdkElicitResult,
   GetPromptResult as SdkGetPromptResult,
   Implementation as SdkImplementation,
+  Progress as SdkProgress,
   Prompt as SdkPrompt,
+  PromptReference as SdkPromptReference,
   ReadResourceResult as SdkReadResourceResult,
   Resource as SdkResource,
+  ResourceTemplateReference as SdkResourceTemplateReference,
+  ResourceTemplateType as SdkResourceTemplate,
   Root as SdkRoot,
   ServerCapabilities as SdkServerCapabilities,
   Tool as SdkTool
@@ -50,6 +55,14 @@ export type CallToolResult = SdkCallToolResult
 export type Resource = SdkResource
 
 /**
+ * A family of resources as a server lists it: a URI template (RFC 6570) to fill in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ResourceTemplate = SdkResourceTemplate
+
+/**
  * The contents of a resource.
  *
  * @category models
@@ -72,6 +85,32 @@ export type Prompt = SdkPrompt
  * @since 0.1.0
  */
 export type GetPromptResult = SdkGetPromptResult
+
+/**
+ * What a completion is for: an argument of a prompt, or a variable of a resource template.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/completion
+ * @category models
+ * @since 0.1.0
+ */
+export type CompletionReference = SdkPromptReference | SdkResourceTemplateReference
+
+/**
+ * What an argument may be completed to: at most 100 values, the best ones first, and whether there are more.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Completion = SdkCompleteResult["completion"]
+
+/**
+ * How far a request has come: `progress` grows with each report, up to `total` where the server knows it.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/progress
+ * @category models
+ * @since 0.1.0
+ */
+export type Progress = SdkProgress
 
 /**
  * The name and version that a peer gives itself. Self-reported, hence no proof of identity.

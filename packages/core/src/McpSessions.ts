@@ -30,7 +30,17 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { ConfigError } from "./ConfigError.ts"
 import type { HealthReport } from "./Health.ts"
-import type { CallToolResult, GetPromptResult, Prompt, ReadResourceResult, Resource, Tool } from "./Mcp.ts"
+import type {
+  CallToolResult,
+  Completion,
+  CompletionReference,
+  GetPromptResult,
+  Prompt,
+  ReadResourceResult,
+  Resource,
+  ResourceTemplate,
+  Tool
+} from "./Mcp.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import type { ServerConfigInput } from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
@@ -80,16 +90,24 @@ export interface McpSession extends AsyncDisposable {
     options?: Session.CallToolOptions & SignalOptions
   ) => Promise<CallToolResult>
   readonly listResources: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Resource>>
+  readonly listResourceTemplates: (
+    options?: Session.RequestOptions & SignalOptions
+  ) => Promise<ReadonlyArray<ResourceTemplate>>
   readonly readResource: (
     uri: string,
-    options?: Session.RequestOptions & SignalOptions
+    options?: Session.ProgressOptions & SignalOptions
   ) => Promise<ReadResourceResult>
   readonly listPrompts: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Prompt>>
   readonly getPrompt: (
     prompt: string,
     args?: Record<string, string>,
-    options?: Session.RequestOptions & SignalOptions
+    options?: Session.ProgressOptions & SignalOptions
   ) => Promise<GetPromptResult>
+  readonly complete: (
+    reference: CompletionReference,
+    argument: { readonly name: string; readonly value: string },
+    options?: Session.CompleteOptions & SignalOptions
+  ) => Promise<Completion>
   readonly ping: (options?: SignalOptions) => Promise<void>
 }
 
@@ -158,9 +176,11 @@ export const make = (options: {
       listTools: (options) => run(session.listTools(options), server, options),
       callTool: (tool, args, options) => run(session.callTool(tool, args, options), server, options),
       listResources: (options) => run(session.listResources(options), server, options),
+      listResourceTemplates: (options) => run(session.listResourceTemplates(options), server, options),
       readResource: (uri, options) => run(session.readResource(uri, options), server, options),
       listPrompts: (options) => run(session.listPrompts(options), server, options),
       getPrompt: (prompt, args, options) => run(session.getPrompt(prompt, args, options), server, options),
+      complete: (reference, argument, options) => run(session.complete(reference, argument, options), server, options),
       ping: (options) => run(session.ping, server, options),
       [Symbol.asyncDispose]: () => Effect.runPromise(Scope.close(scope, Exit.void))
     }

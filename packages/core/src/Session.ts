@@ -17,11 +17,24 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import type { ConnectionInfo } from "./Connection.ts"
 import type { ConnectionSlot, Live } from "./internal/connectionSlot.ts"
 import * as delivery from "./internal/delivery.ts"
 import { paginate } from "./internal/paginate.ts"
-import type { CallToolResult, GetPromptResult, Prompt, ReadResourceResult, Resource, Tool } from "./Mcp.ts"
+import { handled } from "./internal/reports.ts"
+import type {
+  CallToolResult,
+  Completion,
+  CompletionReference,
+  GetPromptResult,
+  Progress,
+  Prompt,
+  ReadResourceResult,
+  Resource,
+  ResourceTemplate,
+  Tool
+} from "./Mcp.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import { InvalidResult, NotInitialized, type Reason, SessionClosed, SessionError } from "./SessionError.ts"
 
@@ -50,6 +63,29 @@ export interface RequestOptions {
 }
 
 /**
+ * Options of one request that may take its time. With `onProgress`, the server is asked to report how far it has come; a
+ * server may leave that out. Reports are handled one after the other, by an effect or a plain function, and the request
+ * ends after the last; of those that wait for a slow handler, the latest 64 are kept. Each report starts `timeout` anew,
+ * up to the server's `totalTimeout`. A request that is sent again reports from the beginning.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProgressOptions extends RequestOptions {
+  readonly onProgress?: ((progress: Progress) => Effect.Effect<void> | void) | undefined
+}
+
+/**
+ * Options of one completion: `context` holds the arguments that are settled already.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CompleteOptions extends RequestOptions {
+  readonly context?: Readonly<Record<string, string>> | undefined
+}
+
+/**
  * Options of one tool call. `idempotent: true` says that running the tool twice does no more than running it once, so
  * that the call may be sent again when its outcome is unknown; default: what the annotations say on a server marked
  * `trusted`, otherwise `false`.
@@ -57,7 +93,7 @@ export interface RequestOptions {
  * @category models
  * @since 0.1.0
  */
-export interface CallToolOptions extends RequestOptions {
+export interface CallToolOptions extends ProgressOptions {
   readonly idempotent?: boolean | undefined
 }
 
@@ -90,10 +126,14 @@ export interface Session {
   ) => Effect.Effect<CallToolResult, SessionError>
   /** Lists all resources, over all pages. */
   readonly listResources: (options?: RequestOptions) => Effect.Effect<ReadonlyArray<Resource>, SessionError>
+  /** Lists all templates of resources, over all pages. */
+  readonly listResourceTemplates: (
+    options?: RequestOptions
+  ) => Effect.Effect<ReadonlyArray<ResourceTemplate>, SessionError>
   /** Reads a resource. */
   readonly readResource: (
     uri: string,
-    options?: RequestOptions
+    options?: ProgressOptions
   ) => Effect.Effect<ReadResourceResult, SessionError>
   /** Lists all prompts, over all pages. */
   readonly listPrompts: (options?: RequestOptions) => Effect.Effect<ReadonlyArray<Prompt>, SessionError>
@@ -101,8 +141,14 @@ export interface Session {
   readonly getPrompt: (
     prompt: string,
     args?: Record<string, string>,
-    options?: RequestOptions
+    options?: ProgressOptions
   ) => Effect.Effect<GetPromptResult, SessionError>
+  /** Asks what the beginning of an argument may be completed to. */
+  readonly complete: (
+    reference: CompletionReference,
+    argument: { readonly name: string; readonly value: string },
+    options?: CompleteOptions
+  ) => Effect.Effect<Completion, SessionError>
   /** Makes one round trip: `ping`, or `server/discover` in the modern era. An error in answer is an answer. */
   readonly ping: Effect.Effect<void, SessionError>
 }
@@ -115,6 +161,11 @@ const isToolResult = (result: unknown): result is CallToolResult =>
   result.content.every((block: unknown) =>
     Predicate.isObject(block) && "type" in block && typeof block.type === "string"
   )
+
+const isCompleteResult = (result: unknown): result is { readonly completion: Completion } =>
+  Predicate.isObject(result) && "completion" in result && Predicate.isObject(result.completion) &&
+  "values" in result.completion && Array.isArray(result.completion.values) &&
+  result.completion.values.every(Predicate.isString)
 
 /**
  * Makes a handle on a slot, valid for as long as `isOpen` says.
@@ -135,14 +186,20 @@ export const make = (options: {
   const request = <A>(
     method: string,
     params: Record<string, unknown> | undefined,
-    options: RequestOptions | undefined
+    options: ProgressOptions | undefined
   ) =>
-    perform({
-      method,
-      tool: undefined,
-      isSafe: read,
-      timeout: options?.timeout,
-      run: ({ connection }) => connection.request({ method, params }) as Effect.Effect<A, Reason>
+    handled({
+      handle: options?.onProgress,
+      operation: (report) =>
+        perform({
+          method,
+          tool: undefined,
+          isSafe: read,
+          timeout: options?.timeout,
+          report,
+          run: ({ connection }, onProgress) =>
+            connection.request({ method, params, onProgress }) as Effect.Effect<A, Reason>
+        })
     })
 
   const list = <A>(method: string, key: string, capability: "tools" | "resources" | "prompts") =>
@@ -194,23 +251,50 @@ export const make = (options: {
     initialize: open(Effect.flatMap(slot.initialize, infoOf)),
     listTools,
     callTool: (tool, args = {}, options) =>
-      perform({
-        method: "tools/call",
-        tool,
-        isSafe: options?.idempotent === undefined ? isSafeTool(tool) : Effect.succeed(options.idempotent),
-        timeout: options?.timeout,
-        run: ({ connection }) =>
-          Effect.filterOrFail(
-            connection.request({ method: "tools/call", params: { name: tool, arguments: args } }),
-            isToolResult,
-            () => new InvalidResult({ method: "tools/call", description: `the result of ${tool} is no tool result` })
-          )
+      handled({
+        handle: options?.onProgress,
+        operation: (report) =>
+          perform({
+            method: "tools/call",
+            tool,
+            isSafe: options?.idempotent === undefined ? isSafeTool(tool) : Effect.succeed(options.idempotent),
+            timeout: options?.timeout,
+            report,
+            run: ({ connection }, onProgress) =>
+              Effect.filterOrFail(
+                connection.request({ method: "tools/call", params: { name: tool, arguments: args }, onProgress }),
+                isToolResult,
+                () =>
+                  new InvalidResult({ method: "tools/call", description: `the result of ${tool} is no tool result` })
+              )
+          })
       }),
     listResources: list("resources/list", "resources", "resources"),
+    listResourceTemplates: list("resources/templates/list", "resourceTemplates", "resources"),
     readResource: (uri, options) => request("resources/read", { uri }, options),
     listPrompts: list("prompts/list", "prompts", "prompts"),
     getPrompt: (prompt, args, options) =>
       request("prompts/get", args === undefined ? { name: prompt } : { name: prompt, arguments: args }, options),
+    complete: (reference, argument, options) =>
+      perform({
+        method: "completion/complete",
+        tool: undefined,
+        isSafe: read,
+        timeout: options?.timeout,
+        run: ({ connection }) =>
+          Effect.filterMapOrFail(
+            connection.request({
+              method: "completion/complete",
+              params: {
+                ref: reference,
+                argument,
+                ...(options?.context === undefined ? {} : { context: { arguments: options.context } })
+              }
+            }),
+            (result) => isCompleteResult(result) ? Result.succeed(result.completion) : Result.failVoid,
+            () => new InvalidResult({ method: "completion/complete", description: "the result is no list of values" })
+          )
+      }),
     ping: perform({
       method: "ping",
       tool: undefined,

@@ -1,7 +1,7 @@
 /**
  * `call`: calls one tool.
  */
-import type { CallToolResult } from "@mcp-sessions/core/Mcp"
+import type { CallToolResult, Progress } from "@mcp-sessions/core/Mcp"
 import { OutcomeUnknown, RequestTimeout, SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Argument from "effect/cli/Argument"
@@ -17,6 +17,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Arguments from "../Arguments.ts"
 import { ToolFailed, UsageError } from "../Failure.ts"
+import { howFar } from "../HowFar.ts"
 import * as process from "../internal/process.ts"
 import { toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
@@ -109,7 +110,8 @@ export const call = Command.make("call", {
       const { session, values } = yield* within({ server, limit: timeout })(prepared)
       const sentAt = yield* Clock.currentTimeMillis
       const left = Duration.max(Duration.subtract(timeout, Duration.millis(sentAt - startedAt)), Duration.millis(1))
-      return yield* session.callTool(tool, values, { timeout: left }).pipe(
+      const onProgress = (report: Progress) => output.progress(`calling ${target} … ${output.peerNote(howFar(report))}`)
+      return yield* session.callTool(tool, values, { timeout: left, onProgress }).pipe(
         // The limit of each try is that of all; what was under way when it ended may have run.
         Effect.timeoutOrElse({
           duration: Duration.sum(left, Duration.millis(50)),

@@ -12,19 +12,23 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 
 interface Entry {
-  readonly expiresAt: number
+  expiresAt: number
   readonly expire: () => void
 }
 
 export interface Deadlines {
-  /** Runs an operation. If it takes longer than `millis`, interrupts it and fails with `onTimeout` instead. */
+  /**
+   * Runs an operation. If it takes longer than `millis`, interrupts it and fails with `onTimeout` instead. It may start its
+   * time anew with `restart`, up to the time `latest`.
+   */
   readonly within: <A, E, E2>(options: Limited<A, E, E2>) => Effect.Effect<A, E | E2>
 }
 
 interface Limited<A, E, E2> {
-  readonly operation: Effect.Effect<A, E>
+  readonly operation: (restart: () => void) => Effect.Effect<A, E>
   readonly millis: number
-  readonly onTimeout: () => E2
+  readonly latest: number
+  readonly onTimeout: (isLatest: boolean) => E2
 }
 
 /** Makes deadlines that end with the scope. */
@@ -60,18 +64,22 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   }
 
   return {
-    within: <A, E, E2>({ millis, onTimeout, operation }: Limited<A, E, E2>) =>
+    within: <A, E, E2>({ latest, millis, onTimeout, operation }: Limited<A, E, E2>) =>
       Effect.withFiber((parent) =>
         Effect.callback<A, E | E2>((resume) => {
-          const fiber = Effect.runForkWith(parent.context)(operation)
+          const expiry = () => Math.min(clock.currentTimeMillisUnsafe() + millis, latest)
+          const restart = () => {
+            entry.expiresAt = expiry()
+          }
           const entry: Entry = {
-            expiresAt: clock.currentTimeMillisUnsafe() + millis,
+            expiresAt: expiry(),
             expire: () => {
               entries.delete(entry)
-              resume(Effect.fail(onTimeout()))
+              resume(Effect.fail(onTimeout(entry.expiresAt === latest)))
               fiber.interruptUnsafe()
             }
           }
+          const fiber = Effect.runForkWith(parent.context)(operation(restart))
           add(entry)
           fiber.addObserver((exit) => {
             entries.delete(entry)

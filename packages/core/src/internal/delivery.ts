@@ -7,6 +7,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { Progress } from "../Mcp.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
 import {
   type LostReason,
@@ -26,7 +27,9 @@ interface Operation<A> {
   /** Whether running it twice is harmless. Asked only after a failure, and may ask the server in turn. */
   readonly isSafe: Effect.Effect<boolean>
   readonly timeout: Duration.Input | undefined
-  readonly run: (live: Live) => Effect.Effect<A, Reason>
+  /** Where to report to. Each report starts the time of its sending anew. */
+  readonly report?: ((progress: Progress) => void) | undefined
+  readonly run: (live: Live, report: ((progress: Progress) => void) | undefined) => Effect.Effect<A, Reason>
 }
 
 export type Perform = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
@@ -55,19 +58,28 @@ export const make = (options: {
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
   /** One sending, on one connection. */
-  const send = <A>(operation: Operation<A>, live: Live): Effect.Effect<A, SessionError> => {
+  const send = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> => {
     if (live.info === undefined) return Effect.fail(fail(new NotInitialized()))
     const own = Duration.toMillis(Duration.fromInputUnsafe(operation.timeout ?? config.requestTimeout))
-    const millis = Math.min(own, totalMillis)
+    const { method, report } = operation
     let isUnderWay = false
     return slot.deadlines.within({
-      operation: Effect.suspend(() => {
-        isUnderWay = true
-        live.inFlight++
-        return operation.run(live)
-      }),
-      millis,
-      onTimeout: () => new RequestTimeout({ method: operation.method, timeout: millis, delivery: "Unknown" })
+      operation: (restart) =>
+        Effect.suspend(() => {
+          isUnderWay = true
+          live.inFlight++
+          return operation.run(
+            live,
+            report === undefined ? undefined : (progress) => {
+              restart()
+              report(progress)
+            }
+          )
+        }),
+      millis: own,
+      latest: sentAt + totalMillis,
+      onTimeout: (isLatest) =>
+        new RequestTimeout({ method, timeout: isLatest ? totalMillis : own, delivery: "Unknown" })
     }).pipe(
       Effect.matchEffect({
         onFailure: (reason) => {
@@ -96,7 +108,7 @@ export const make = (options: {
   }
 
   const attempt = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> =>
-    Effect.catch(send(operation, live), (error) => settle(operation, sentAt, error))
+    Effect.catch(send(operation, live, sentAt), (error) => settle(operation, sentAt, error))
 
   /**
    * The tries of an operation that did not get through at once. `first` is how the one before ended, which counts as the

@@ -4,8 +4,10 @@
  * The client keeps the handshake, notifications and requests of the server. Answers to what is sent from here are taken
  * off the channel before the client sees them; the two tell their requests apart by disjoint ranges of ids.
  */
+import type { Connection } from "@mcp-sessions/core/Connection"
+import type { Progress } from "@mcp-sessions/core/Mcp"
 import { InvalidResult, ProtocolFailed, Reason } from "@mcp-sessions/core/SessionError"
-import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
+import type { JSONRPCMessage, JSONRPCNotification, Transport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
@@ -17,6 +19,7 @@ const firstId = 1_000_000
 interface Pending {
   readonly method: string
   readonly resume: (exit: Exit.Exit<unknown, Reason>) => void
+  readonly onProgress: ((progress: Progress) => void) | undefined
 }
 
 const isReason = Schema.is(Reason)
@@ -55,10 +58,11 @@ export class DirectRequests {
     }
   }
 
-  request(method: string, params: Record<string, unknown> | undefined): Effect.Effect<unknown, Reason> {
+  request({ method, onProgress, params: given }: Parameters<Connection["request"]>[0]): Effect.Effect<unknown, Reason> {
     return Effect.callback((resume) => {
       const id = this.#nextId++
-      this.#pending.set(id, { method, resume })
+      const params = onProgress === undefined ? given : { ...given, _meta: { progressToken: id } }
+      this.#pending.set(id, { method, resume, onProgress })
       const sending = this.#transport.send(
         params === undefined ? { jsonrpc: "2.0", id, method } : { jsonrpc: "2.0", id, method, params }
       )
@@ -93,7 +97,8 @@ export class DirectRequests {
   }
 
   #take(message: JSONRPCMessage): boolean {
-    if (!("id" in message) || "method" in message || typeof message.id !== "number" || message.id < firstId) {
+    if ("method" in message) return !("id" in message) && this.#takeProgress(message)
+    if (typeof message.id !== "number" || message.id < firstId) {
       return false
     }
     const pending = this.#pending.get(message.id)
@@ -101,6 +106,21 @@ export class DirectRequests {
     if (pending === undefined) return true
     this.#pending.delete(message.id)
     pending.resume(exitOf(message, pending.method))
+    return true
+  }
+
+  #takeProgress({ method, params }: JSONRPCNotification): boolean {
+    const token = method === "notifications/progress" ? params?.progressToken : undefined
+    if (typeof token !== "number" || token < firstId) return false
+    // A report on what has ended is for nobody, and one without a number reports nothing.
+    if (typeof params?.progress === "number") {
+      const { message, progress, total } = params
+      this.#pending.get(token)?.onProgress?.({
+        progress,
+        ...(typeof total === "number" ? { total } : {}),
+        ...(typeof message === "string" ? { message } : {})
+      })
+    }
     return true
   }
 }

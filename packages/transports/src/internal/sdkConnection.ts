@@ -14,7 +14,12 @@ import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
 import type { Connection, ConnectionInfo } from "@mcp-sessions/core/Connection"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { AlreadyInitialized, HandshakeFailed, type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
-import { Client, type RequestOptions, type StandardSchemaV1 } from "@modelcontextprotocol/client"
+import {
+  Client,
+  type jsonSchemaValidator,
+  type RequestOptions,
+  type StandardSchemaV1
+} from "@modelcontextprotocol/client"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,6 +29,7 @@ import * as Scope from "effect/Scope"
 import type { Channel } from "./channel.ts"
 import { attach, capabilitiesOf } from "./clientHandlers.ts"
 import { DirectRequests } from "./directRequests.ts"
+import { OutputSchemas } from "./outputSchemas.ts"
 import { classify } from "./sdkError.ts"
 
 /** What a transport remembers of its server from one connection to the next. */
@@ -52,6 +58,12 @@ const unparsed: StandardSchemaV1<unknown, unknown> = {
   "~standard": { version: 1, vendor: "mcp-sessions", validate: (value) => ({ value }) }
 }
 
+/**
+ * Not all requests pass through the method of the client that holds results against schemas, so none are to: without a
+ * validator it lets them through. An incapable one would still fail results that lack structured content, untyped.
+ */
+const unchecked: jsonSchemaValidator = { getValidator: () => undefined as never }
+
 /** Opens a channel and makes it a connection, closed with the scope. */
 export const make = Effect.fnUntraced(function*(options: {
   readonly kind: Connection["kind"]
@@ -76,6 +88,7 @@ export const make = Effect.fnUntraced(function*(options: {
   let client: Client | undefined
   let direct: DirectRequests | undefined
   let started = false
+  const schemas = new OutputSchemas()
 
   const reasonOf = (error: unknown, method: string, isConnecting: boolean): Reason =>
     classify({
@@ -93,6 +106,7 @@ export const make = Effect.fnUntraced(function*(options: {
     Effect.suspend(() => {
       const next = new Client(config.clientInfo, {
         capabilities: capabilitiesOf(handlers),
+        jsonSchemaValidator: unchecked,
         versionNegotiation: {
           mode: protocol === "auto" || protocol === "legacy" ? protocol : { pin: protocol },
           probe: { timeoutMs: Duration.toMillis(config.probeTimeout) }
@@ -182,14 +196,23 @@ export const make = Effect.fnUntraced(function*(options: {
       return kind
     },
     initialize,
-    request: ({ method, params }) =>
-      direct !== undefined ? direct.request(method, params) : Effect.callback((resume, signal) => {
-        if (client === undefined) return resume(Effect.fail(new TransportClosed({ delivery: "NotSent" })))
-        send(client, kind, method, params, { signal, timeout: noTimeout }).then(
-          (value) => resume(Effect.succeed(value)),
-          (error: unknown) => resume(Effect.fail(reasonOf(error, method, false)))
-        )
-      }),
+    request: (request) =>
+      schemas.around(
+        request,
+        direct !== undefined ? direct.request(request) : Effect.callback((resume, signal) => {
+          if (client === undefined) return resume(Effect.fail(new TransportClosed({ delivery: "NotSent" })))
+          const { method, onProgress, params } = request
+          const options = {
+            signal,
+            timeout: noTimeout,
+            ...(onProgress === undefined ? {} : { onprogress: onProgress })
+          }
+          send(client, kind, method, params, options).then(
+            (value) => resume(Effect.succeed(value)),
+            (error: unknown) => resume(Effect.fail(reasonOf(error, method, false)))
+          )
+        })
+      ),
     closed: Deferred.await(closed),
     stderrTail: () => current.channel.stderrTail()
   }

@@ -1,0 +1,116 @@
+/**
+ * Holds what tools answer against the output schemas that their server lists for them.
+ *
+ * A schema counts once it was listed on this connection: nobody relies on one that they have not seen. It is compiled at
+ * the first call of its tool.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/server/tools#output-schema
+ */
+import type { Connection } from "@mcp-sessions/core/Connection"
+import { InvalidResult, type Reason, Unsupported } from "@mcp-sessions/core/SessionError"
+import type { JsonSchemaType, JsonSchemaValidator } from "@modelcontextprotocol/client"
+import { AjvJsonSchemaValidator } from "@modelcontextprotocol/client/validators/ajv"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as vm from "node:vm"
+
+type Check = (value: unknown) => string | undefined
+
+/** A pattern of a hostile server can run for years. What a check needs is far below this; unit: milliseconds. */
+const longestCheck = 250
+
+const sandbox = vm.createContext(Object.create(null))
+const script = new vm.Script("check()")
+
+/** Runs a check on a clock of its own, which ends it even within a regular expression. */
+const inTime = (check: () => string | undefined): string | undefined => {
+  sandbox.check = check
+  try {
+    return script.runInContext(sandbox, { timeout: longestCheck })
+  } finally {
+    sandbox.check = undefined
+  }
+}
+
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+const compile = (schema: JsonSchemaType): Check => {
+  const validate: JsonSchemaValidator<unknown> = new AjvJsonSchemaValidator().getValidator(schema)
+  // The clock costs more than most checks do, and only patterns need it.
+  const needsClock = JSON.stringify(schema).includes("\"pattern")
+  return (value) => {
+    const check = () => validate(value).errorMessage
+    try {
+      return needsClock ? inTime(check) : check()
+    } catch (error) {
+      return `it cannot be checked (${messageOf(error)})`
+    }
+  }
+}
+
+const isNamed = (tool: unknown): tool is { readonly name: string; readonly outputSchema?: unknown } =>
+  Predicate.isObject(tool) && "name" in tool && typeof tool.name === "string"
+
+export class OutputSchemas {
+  readonly #schemas = new Map<string, JsonSchemaType>()
+  readonly #checks = new Map<string, Result.Result<Check, Unsupported>>()
+
+  /** Runs a request, learning schemas from lists and holding results against what was learnt. */
+  around(
+    { method, params }: Parameters<Connection["request"]>[0],
+    request: Effect.Effect<unknown, Reason>
+  ): Effect.Effect<unknown, Reason> {
+    if (method === "tools/list") {
+      return Effect.map(request, (result) => {
+        this.#learn(result, params?.cursor === undefined)
+        return result
+      })
+    }
+    const tool = method === "tools/call" ? params?.name : undefined
+    if (typeof tool !== "string" || !this.#schemas.has(tool)) return request
+    return Effect.flatMap(
+      Effect.fromResult(this.#checkOf(tool)),
+      (check) => Effect.tap(request, (result) => holdAgainst(tool, check, result))
+    )
+  }
+
+  #learn(result: unknown, isFirstPage: boolean): void {
+    if (isFirstPage) {
+      this.#schemas.clear()
+      this.#checks.clear()
+    }
+    if (!Predicate.isObject(result) || !("tools" in result) || !Array.isArray(result.tools)) return
+    for (const tool of result.tools) {
+      if (isNamed(tool) && Predicate.isObject(tool.outputSchema)) this.#schemas.set(tool.name, { ...tool.outputSchema })
+    }
+  }
+
+  #checkOf(tool: string): Result.Result<Check, Unsupported> {
+    const known = this.#checks.get(tool)
+    if (known !== undefined) return known
+    const check = Result.try({
+      try: () => compile(this.#schemas.get(tool) ?? {}),
+      catch: (error) =>
+        new Unsupported({
+          method: "tools/call",
+          description: `the output schema that ${tool} is listed with cannot be used: ${messageOf(error)}`
+        })
+    })
+    this.#checks.set(tool, check)
+    return check
+  }
+}
+
+const holdAgainst = (tool: string, check: Check, result: unknown): Effect.Effect<void, InvalidResult> => {
+  if (!Predicate.isObject(result) || ("isError" in result && result.isError === true)) return Effect.void
+  const fault = "structuredContent" in result && result.structuredContent !== undefined
+    ? check(result.structuredContent)
+    : "there is none"
+  return fault === undefined
+    ? Effect.void
+    : new InvalidResult({
+      method: "tools/call",
+      description: `the structured content that ${tool} answered is not what its output schema promises: ${fault}`
+    })
+}
