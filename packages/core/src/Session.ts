@@ -68,6 +68,28 @@ export interface RequestOptions {
  * ends after the last; of those that wait for a slow handler, the latest 64 are kept. Each report starts `timeout` anew,
  * up to the server's `totalTimeout`. A request that is sent again reports from the beginning.
  *
+ * **Example** (Showing how far a call has come)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ *
+ * const live = Sessions.layer({
+ *   servers: { everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] } }
+ * }).pipe(Layer.provide(Transports.layer))
+ *
+ * let shown = ""
+ * const program = Effect.gen(function*() {
+ *   const sessions = yield* Sessions.Sessions
+ *   yield* sessions.callTool("everything", "trigger-long-running-operation", { duration: 0.2, steps: 2 }, {
+ *     onProgress: ({ progress, total }) => Effect.sync(() => shown += `${progress} of ${total}; `)
+ *   })
+ * })
+ * await Effect.runPromise(Effect.provide(program, live))
+ * shown // => "1 of 2; 2 of 2; "
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
