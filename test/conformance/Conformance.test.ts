@@ -11,7 +11,9 @@ const suite = createRequire(import.meta.url).resolve("@modelcontextprotocol/conf
 const client = fileURLToPath(new URL("client.ts", import.meta.url))
 
 const scenarios: ReadonlyArray<readonly [scenario: string, checks: number, revision?: string]> = [
-  ["initialize", 1],
+  ["initialize", 1, "2025-06-18"],
+  ["initialize", 1, "2025-11-25"],
+  ["tools_call", 2, "2025-06-18"],
   ["tools_call", 2, "2025-11-25"],
   ["tools_call", 2, "2026-07-28"],
   ["elicitation-sep1034-client-defaults", 5],
