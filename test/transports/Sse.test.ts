@@ -2,34 +2,12 @@
  * The two endpoints of 2024-11-05, and the way there from a definition that only says HTTP.
  */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type ConfigError,
-  RetryPolicy,
-  type ServerConfig,
-  type Session,
-  type SessionError,
-  Sessions
-} from "@mcp-sessions/core"
-import { Transports } from "@mcp-sessions/transports"
-import { Effect, Layer } from "effect"
+import type { ConfigError, SessionError } from "@mcp-sessions/core"
+import { Effect } from "effect"
 import type { ServerResponse } from "node:http"
 import { net, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
-
-const withConfig = <A, E>(
-  config: unknown,
-  use: (session: Session.Session) => Effect.Effect<A, E>,
-  retry: RetryPolicy.RetryPolicy = RetryPolicy.never
-) =>
-  Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
-    Effect.flatMap(use),
-    Effect.scoped,
-    Effect.provide(
-      Sessions.layer({ servers: { s: config as ServerConfig.ServerConfigInput }, retry }).pipe(
-        Layer.provide(Transports.layer)
-      )
-    )
-  )
+import { withSession } from "../fixtures/withSession.ts"
 
 /** A server of 2024-11-05, as far as the handler leaves it open. It speaks on the latest stream. */
 const startOld = (handle: (arrival: Http.Arrival, stream: () => ServerResponse | undefined) => boolean) => {
@@ -71,7 +49,7 @@ describe("SSE", () => {
     Effect.gen(function*() {
       const server = yield* startOld(() => false)
       const config = { transport: "sse", url: server.url, headers: { "x-key": "value" } }
-      const result = yield* withConfig(config, (session) => session.callTool("x"))
+      const result = yield* withSession(config, (session) => session.callTool("x"))
       assert.deepStrictEqual(result.content, [{ type: "text", text: "old but good" }])
       for (const { headers } of server.ledger) assert.strictEqual(headers["x-key"], "value")
       yield* until(server.sockets, (sockets) => sockets === 0)
@@ -84,7 +62,7 @@ describe("SSE", () => {
         return request.method === "GET"
       })
       const config = { transport: "sse", url: server.url, connectTimeout: "300 millis" }
-      assert.strictEqual(lostIn(yield* Effect.flip(withConfig(config, () => Effect.void))), "ConnectTimeout")
+      assert.strictEqual(lostIn(yield* Effect.flip(withSession(config, () => Effect.void))), "ConnectTimeout")
       yield* until(server.sockets, (sockets) => sockets === 0)
     }).pipe(Effect.scoped))
 
@@ -95,7 +73,7 @@ describe("SSE", () => {
         if (request.method === "GET") Http.stream(response, `event: endpoint\ndata: ${other.url}\n\n`)
         return request.method === "GET"
       })
-      const error = yield* Effect.flip(withConfig({ transport: "sse", url: server.url }, () => Effect.void))
+      const error = yield* Effect.flip(withSession({ transport: "sse", url: server.url }, () => Effect.void))
       assert.strictEqual(lostIn(error), "HandshakeFailed")
       assert.deepStrictEqual(other.ledger, [])
     }).pipe(Effect.scoped))
@@ -121,7 +99,7 @@ describe("SSE", () => {
           if (request.method === "GET") refuse(response)
           return request.method === "GET"
         })
-        const error = yield* Effect.flip(withConfig({ transport: "sse", url: server.url }, () => Effect.void))
+        const error = yield* Effect.flip(withSession({ transport: "sse", url: server.url }, () => Effect.void))
         assert.strictEqual(lostIn(error), tag)
       }).pipe(Effect.scoped))
   }
@@ -136,7 +114,7 @@ describe("SSE", () => {
         stream()?.end()
         return true
       })
-      yield* withConfig({ transport: "sse", url: server.url }, (session) =>
+      yield* withSession({ transport: "sse", url: server.url }, (session) =>
         Effect.gen(function*() {
           assert.strictEqual(lostIn(yield* Effect.flip(session.callTool("charge"))), "TransportClosed")
           yield* session.callTool("again")
@@ -155,7 +133,7 @@ describe("SSE", () => {
           response.writeHead(status).end()
           return true
         })
-        yield* withConfig({ transport: "sse", url: server.url }, (session) => session.callTool("charge"))
+        yield* withSession({ transport: "sse", url: server.url }, (session) => session.callTool("charge"))
         assert.strictEqual(server.count("POST initialize"), 2)
       }).pipe(Effect.scoped))
   }
@@ -170,7 +148,7 @@ describe("SSE", () => {
       })
       const config = { transport: "sse", url: server.url, maxMessageBytes: 50_000 }
       assert.strictEqual(
-        lostIn(yield* Effect.flip(withConfig(config, (session) => session.callTool("x")))),
+        lostIn(yield* Effect.flip(withSession(config, (session) => session.callTool("x")))),
         "MessageTooLarge"
       )
     }).pipe(Effect.scoped))
@@ -178,7 +156,7 @@ describe("SSE", () => {
   it.live("has no modern revision", () =>
     Effect.gen(function*() {
       const config = { transport: "sse", url: "http://127.0.0.1:1/", protocol: "2026-07-28" }
-      assert.strictEqual(lostIn(yield* Effect.flip(withConfig(config, () => Effect.void))), "HandshakeFailed")
+      assert.strictEqual(lostIn(yield* Effect.flip(withSession(config, () => Effect.void))), "HandshakeFailed")
     }))
 })
 
@@ -187,7 +165,7 @@ describe("HTTP, whichever it is", () => {
     it.live(`meets a server of 2024-11-05 over SSE (${protocol}), and remembers`, () =>
       Effect.gen(function*() {
         const { config: { url } } = (yield* net("sse", "v1").start) as { readonly config: { readonly url: string } }
-        yield* withConfig({ transport: "http", url, protocol }, (session) =>
+        yield* withSession({ transport: "http", url, protocol }, (session) =>
           Effect.gen(function*() {
             const result = yield* session.callTool("echo", { message: "x" })
             assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
@@ -198,7 +176,9 @@ describe("HTTP, whichever it is", () => {
   it.live("does not where the definition names the newer one", () =>
     Effect.gen(function*() {
       const server = yield* startOld(() => false)
-      const error = yield* Effect.flip(withConfig({ transport: "streamable_http", url: server.url }, () => Effect.void))
+      const error = yield* Effect.flip(
+        withSession({ transport: "streamable_http", url: server.url }, () => Effect.void)
+      )
       assert.strictEqual(lostIn(error), "HttpFailed")
       assert.strictEqual(server.count("GET"), 0)
     }).pipe(Effect.scoped))
@@ -211,7 +191,7 @@ describe("HTTP, whichever it is", () => {
         stream()?.end()
         return true
       })
-      yield* withConfig({ transport: "http", url: server.url, protocol: "legacy" }, (session) =>
+      yield* withSession({ transport: "http", url: server.url, protocol: "legacy" }, (session) =>
         Effect.gen(function*() {
           yield* Effect.flip(session.callTool("end"))
           yield* session.callTool("again")
@@ -227,7 +207,7 @@ describe("HTTP, whichever it is", () => {
         response.writeHead(request.method === "GET" ? 500 : 404).end()
         return true
       })
-      const error = yield* Effect.flip(withConfig({ transport: "http", url: server.url }, () => Effect.void))
+      const error = yield* Effect.flip(withSession({ transport: "http", url: server.url }, () => Effect.void))
       assert.deepInclude(error, { _tag: "SessionError" })
       assert.deepInclude((error as { readonly reason: object }).reason, { _tag: "HttpFailed", status: 404 })
     }).pipe(Effect.scoped))

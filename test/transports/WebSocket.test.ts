@@ -1,33 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type ConfigError,
-  RetryPolicy,
-  type ServerConfig,
-  type Session,
-  type SessionError,
-  Sessions
-} from "@mcp-sessions/core"
-import { Transports } from "@mcp-sessions/transports"
-import { Effect, Layer } from "effect"
+import type { ConfigError, Session, SessionError } from "@mcp-sessions/core"
+import { Effect } from "effect"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import { type WebSocket, WebSocketServer } from "ws"
 import { net, until } from "../fixtures/peer.ts"
+import { withSession } from "../fixtures/withSession.ts"
 
-const withConfig = <A, E>(
-  config: Partial<ServerConfig.ServerConfigInput> & { readonly url: string },
-  use: (session: Session.Session) => Effect.Effect<A, E>
-) =>
-  Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
-    Effect.flatMap(use),
-    Effect.scoped,
-    Effect.provide(
-      Sessions.layer({
-        servers: { s: { transport: "websocket", ...config } as ServerConfig.ServerConfigInput },
-        retry: RetryPolicy.never
-      }).pipe(Layer.provide(Transports.layer))
-    )
-  )
+const withSocket = <A, E>(config: object, use: (session: Session.Session) => Effect.Effect<A, E>) =>
+  withSession({ transport: "websocket", ...config }, use)
 
 /** A WebSocket server that answers the handshake and leaves tool calls to the handler. */
 const start = (call: (socket: WebSocket, id: number) => void, accept = true) =>
@@ -81,13 +62,13 @@ describe("WebSocket", () => {
     Effect.gen(function*() {
       const { config, ledger } = yield* net("websocket", "v1").start
       const { url } = config as { readonly url: string }
-      yield* withConfig({ url, headers: { "x-key": "value" } }, (session) => session.ping)
+      yield* withSocket({ url, headers: { "x-key": "value" } }, (session) => session.ping)
       assert.deepStrictEqual(ledger("header"), ["value"])
     }).pipe(Effect.scoped))
 
   it.live("fails typed where nobody listens", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(withConfig({ url: "ws://127.0.0.1:1/" }, () => Effect.void))
+      const error = yield* Effect.flip(withSocket({ url: "ws://127.0.0.1:1/" }, () => Effect.void))
       assert.strictEqual(lostIn(error), "ConnectionRefused")
       assert.deepInclude(error, { _tag: "SessionError" })
       assert.strictEqual((error as { readonly delivery: string }).delivery, "NotSent")
@@ -96,7 +77,7 @@ describe("WebSocket", () => {
   it.live("fails typed where the upgrade is refused", () =>
     Effect.gen(function*() {
       const { url } = yield* start(() => {}, false)
-      const error = yield* Effect.flip(withConfig({ url }, () => Effect.void))
+      const error = yield* Effect.flip(withSocket({ url }, () => Effect.void))
       assert.strictEqual(lostIn(error), "AuthRequired")
     }).pipe(Effect.scoped))
 
@@ -113,7 +94,7 @@ describe("WebSocket", () => {
           if (++calls === 1) end(socket)
           else socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: { content: [] } }))
         })
-        yield* withConfig({ url: server.url, protocol: "legacy" }, (session) =>
+        yield* withSocket({ url: server.url, protocol: "legacy" }, (session) =>
           Effect.gen(function*() {
             const error = yield* Effect.flip(session.callTool("charge"))
             assert.strictEqual(lostIn(error), "TransportClosed")
@@ -135,7 +116,7 @@ describe("WebSocket", () => {
         )
       })
       const error = yield* Effect.flip(
-        withConfig({ url: server.url, protocol: "legacy", maxMessageBytes: 50_000 }, (session) => session.callTool("x"))
+        withSocket({ url: server.url, protocol: "legacy", maxMessageBytes: 50_000 }, (session) => session.callTool("x"))
       )
       assert.strictEqual(lostIn(error), "MessageTooLarge")
     }).pipe(Effect.scoped))
@@ -144,7 +125,7 @@ describe("WebSocket", () => {
     Effect.gen(function*() {
       const { config, leftovers } = yield* net("websocket", "v2").start
       const { url } = config as { readonly url: string }
-      yield* withConfig({ url }, (session) => session.listTools())
+      yield* withSocket({ url }, (session) => session.listTools())
       yield* until(leftovers, (left) => left.length === 0)
     }).pipe(Effect.scoped))
 })

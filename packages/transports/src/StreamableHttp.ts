@@ -81,9 +81,7 @@ export const layer = (
           const channel: Channel = {
             transport,
             gone: () => undefined,
-            stderrTail: () => undefined,
-            retryAfter: () => retryAfter,
-            pid: undefined
+            retryAfter: () => retryAfter
           }
           return { channel, transport }
         }),

@@ -9,8 +9,10 @@ export interface Channel {
   readonly transport: Transport
   /** Why the channel is gone, once it is and not by our doing. The delivery is that of a request that was under way. */
   readonly gone: (delivery: "NotSent" | "Unknown") => Reason | undefined
-  readonly stderrTail: () => string | undefined
+  /** The end of what a stdio server wrote to stderr. */
+  readonly stderrTail?: (() => string | undefined) | undefined
   /** `Retry-After` of the last HTTP response, verbatim. */
   readonly retryAfter?: (() => string | undefined) | undefined
-  readonly pid: number | undefined
+  /** The process of a stdio server. */
+  readonly pid?: number | undefined
 }

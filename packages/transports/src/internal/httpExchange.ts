@@ -60,11 +60,16 @@ const headerOf = (headers: Record<string, string | Array<string> | undefined>, n
   return Array.isArray(value) ? value[0] : value
 }
 
-/** Starts an exchange. `onEnd` is called once, whatever happens, unless the exchange is aborted. Gives its abortion. */
+/**
+ * Starts an exchange. `onEnd` is called once, whatever happens, unless the exchange is aborted; never before this returns.
+ * Gives its abortion.
+ */
 export const exchange = (options: ExchangeOptions): { readonly abort: () => void } => {
   const { maxBytes, onEnd, onMessage } = options
   const decoder = new StringDecoder("utf8")
   let controller: Dispatcher.DispatchController | undefined
+  let isStarted = false
+  let isAborted = false
   let isOver = false
   let isRead = false
   let status = 0
@@ -79,7 +84,11 @@ export const exchange = (options: ExchangeOptions): { readonly abort: () => void
   const end = (how: End): void => {
     if (isOver) return
     isOver = true
-    onEnd(how)
+    // What cannot be dispatched at all fails at once, when nobody knows of the exchange yet.
+    if (isStarted) onEnd(how)
+    else {queueMicrotask(() => {
+        if (!isAborted) onEnd(how)
+      })}
     stop()
   }
   const read = (json: string): void => {
@@ -154,9 +163,11 @@ export const exchange = (options: ExchangeOptions): { readonly abort: () => void
     }
   })
 
+  isStarted = true
   return {
     abort: () => {
       isOver = true
+      isAborted = true
       stop()
     }
   }

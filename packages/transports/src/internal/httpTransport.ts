@@ -241,8 +241,6 @@ export class HttpTransport implements Transport {
   }
 
   #post(message: Request, body: string, redirects: number): void {
-    // There before the exchange begins, which may fail before it returns.
-    this.#pending.set(message.id, () => {})
     const { abort } = exchange({
       ...this.#options,
       url: this.#url,
@@ -255,7 +253,7 @@ export class HttpTransport implements Transport {
         this.#conclude(message, end, body, redirects)
       }
     })
-    if (this.#pending.has(message.id)) this.#pending.set(message.id, abort)
+    this.#pending.set(message.id, abort)
   }
 
   #conclude(message: Request, end: End, body: string, redirects: number): void {
@@ -330,7 +328,7 @@ export class HttpTransport implements Transport {
           this.#resume(message, next, end.retry ?? retry, isStuck ? resumes + 1 : 1, isStuck ? backoff : new Backoff())
         }
       })
-      if (this.#pending.has(message.id)) this.#pending.set(message.id, abort)
+      this.#pending.set(message.id, abort)
     }, backoff.next(performance.now(), retry))
     this.#pending.set(message.id, () => clearTimeout(timer))
   }

@@ -65,7 +65,5 @@ export const openMemory = (
     (transport) => Effect.promise(() => transport.close())
   ).pipe(Effect.map((transport): Channel => ({
     transport,
-    gone: (delivery) => transport.gone(delivery),
-    stderrTail: () => undefined,
-    pid: undefined
+    gone: (delivery) => transport.gone(delivery)
   })))

@@ -17,8 +17,11 @@ import * as vm from "node:vm"
 
 type Check = (value: unknown) => string | undefined
 
-/** A pattern of a hostile server can run for years. What a check needs is far below this; unit: milliseconds. */
+/** What a hostile server has written can take years to check. An honest check is far below this; unit: milliseconds. */
 const longestCheck = 250
+
+/** What may take more time than the schema and the value are long: backtracking, all pairs, recursion. */
+const unbounded = /"(?:pattern|patternProperties|uniqueItems|\$ref|\$dynamicRef|\$recursiveRef)":/
 
 const sandbox = vm.createContext(Object.create(null))
 const script = new vm.Script("check()")
@@ -36,9 +39,10 @@ const inTime = (check: () => string | undefined): string | undefined => {
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 const compile = (schema: JsonSchemaType): Check => {
+  // One of its own for each schema: two tools may use the same `$id`.
   const validate: JsonSchemaValidator<unknown> = new AjvJsonSchemaValidator().getValidator(schema)
-  // The clock costs more than most checks do, and only patterns need it.
-  const needsClock = JSON.stringify(schema).includes("\"pattern")
+  // The clock costs more than most checks do.
+  const needsClock = unbounded.test(JSON.stringify(schema))
   return (value) => {
     const check = () => validate(value).errorMessage
     try {

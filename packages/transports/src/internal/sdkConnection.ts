@@ -214,7 +214,7 @@ export const make = Effect.fnUntraced(function*(options: {
         })
       ),
     closed: Deferred.await(closed),
-    stderrTail: () => current.channel.stderrTail()
+    stderrTail: () => current.channel.stderrTail?.()
   }
 })
 

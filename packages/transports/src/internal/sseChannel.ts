@@ -30,8 +30,6 @@ export const openSse = (options: {
     (transport) => Effect.promise(() => transport.close())
   ).pipe(Effect.map((transport): Channel => ({
     transport,
-    gone: (delivery) => transport.gone(delivery),
-    stderrTail: () => undefined,
-    pid: undefined
+    gone: (delivery) => transport.gone(delivery)
   })))
 }

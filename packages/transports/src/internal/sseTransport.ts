@@ -72,12 +72,12 @@ export class SseTransport implements Transport {
         onEvent: ({ data, event }) => {
           if (event !== "endpoint" || this.#endpoint !== undefined) return
           const endpoint = URL.canParse(data, url.href) ? new URL(data, url) : undefined
-          if (endpoint?.origin === url.origin) {
-            this.#endpoint = endpoint
-            resolve()
-          } else {this.#fail(() =>
-              new HandshakeFailed({ description: "the server names no place of its own to post to" })
-            )}
+          if (endpoint?.origin !== url.origin) {
+            const description = "the server names no place of its own to post to"
+            return this.#fail(() => new HandshakeFailed({ description }))
+          }
+          this.#endpoint = endpoint
+          resolve()
         },
         onEnd: (end) => this.#fail((delivery) => this.#reasonOf(end, delivery))
       }).abort

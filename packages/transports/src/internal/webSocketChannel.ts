@@ -100,8 +100,6 @@ export const openWebSocket = Effect.fnUntraced(function*(
   )
   return {
     transport,
-    gone: (delivery) => transport.gone(delivery),
-    stderrTail: () => undefined,
-    pid: undefined
+    gone: (delivery) => transport.gone(delivery)
   }
 })
