@@ -28,6 +28,9 @@ const instant = Layer.succeed(Transports, {
           pid: undefined
         }),
         request: () => request,
+        onNotification: () => {},
+        listen: () => Effect.never,
+        setLogLevel: () => Effect.void,
         closed: Effect.never,
         stderrTail: () => undefined
       })

@@ -6,7 +6,7 @@ import { ClientHandlers, Sessions } from "@mcp-sessions/core"
 import { Memory } from "@mcp-sessions/transports"
 import { inputRequired, McpServer } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Queue, Stream } from "effect"
 
 const form = {
   message: "your name?",
@@ -62,6 +62,70 @@ for (const protocol of ["legacy", "auto"] as const) {
 }
 
 describe("handlers", () => {
+  it.live("are interrupted when the call is that the server asks for, and no sooner", () =>
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<Deferred.Deferred<void>>()
+      const form = () =>
+        Effect.gen(function*() {
+          const interrupted = yield* Deferred.make<void>()
+          yield* Queue.offer(asked, interrupted)
+          return yield* Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+        })
+      const handlers = Layer.succeed(ClientHandlers.ClientHandlers, { elicitation: { form } })
+      const layer = Sessions.layer({
+        servers: {
+          legacy: { transport: "stdio", command: "none", args: [], protocol: "legacy" },
+          modern: { transport: "stdio", command: "none", args: [] }
+        }
+      }).pipe(Layer.provide(Layer.merge(Memory.layerTransports({ legacy: serve, modern: serve }), handlers)))
+      yield* Effect.gen(function*() {
+        const sessions = yield* Sessions.Sessions
+        for (const server of ["legacy", "modern"]) {
+          const session = yield* sessions.get(server)
+          const call = yield* Effect.forkChild(session.callTool("ask"), { startImmediately: true })
+          const first = yield* Queue.take(asked)
+          const other = yield* Effect.forkChild(session.callTool("ask"), { startImmediately: true })
+          const second = yield* Queue.take(asked)
+          yield* Fiber.interrupt(call)
+          yield* Deferred.await(first)
+          assert.isFalse(Deferred.isDoneUnsafe(second))
+          yield* Fiber.interrupt(other)
+          yield* Deferred.await(second)
+          assert.strictEqual(yield* session.generation, 1)
+        }
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }))
+
+  it.live("tell legacy servers that the roots have changed", () =>
+    Effect.gen(function*() {
+      const changes = yield* Queue.unbounded<void>()
+      const told = yield* Queue.unbounded<unknown>()
+      const serve: Memory.Serve = (peer) => {
+        serveStdio(() => {
+          const server = new McpServer({ name: "rooted", version: "1" }, { capabilities: { tools: {} } })
+          server.server.setNotificationHandler("notifications/roots/list_changed", async () => {
+            Queue.offerUnsafe(told, [
+              server.server.getClientCapabilities()?.roots,
+              (await server.server.listRoots()).roots
+            ])
+          })
+          return server
+        }, { transport: peer })
+      }
+      const handlers = Layer.succeed(ClientHandlers.ClientHandlers, {
+        roots: Effect.succeed([{ uri: "file:///here" }]),
+        rootsChanges: Stream.fromQueue(changes)
+      })
+      const layer = Sessions.layer({
+        servers: { s: { transport: "stdio", command: "none", args: [], protocol: "legacy" } }
+      }).pipe(Layer.provide(Layer.merge(Memory.layerTransports({ s: serve }), handlers)))
+      yield* Effect.gen(function*() {
+        yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+        yield* Queue.offer(changes, undefined)
+        assert.deepStrictEqual(yield* Queue.take(told), [{ listChanged: true }, [{ uri: "file:///here" }]])
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }))
+
   it.live("end with the connection", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()

@@ -42,6 +42,36 @@ describe("McpSessions", () => {
       assert.strictEqual(read("process").length, 1)
     }))
 
+  it("iterates over what the server says, until the loop is left or the signal aborted", () =>
+    withLedger(async (sessions, read) => {
+      await using good = await sessions.get("good")
+      const seen: Array<string> = []
+      for await (const notification of good.notifications()) {
+        seen.push(notification._tag)
+        if (notification._tag === "ToolsChanged") break
+        await good.callTool("change")
+      }
+      assert.deepStrictEqual(seen, ["Listening", "ToolsChanged"])
+      for await (const tools of good.watchTools()) {
+        assert.strictEqual(tools.length, toolNames.length)
+        break
+      }
+      const controller = new AbortController()
+      const reason = new Error("enough")
+      const loop = (async () => {
+        for await (const update of good.subscribe("note://1", { signal: controller.signal })) {
+          assert.strictEqual(update._tag, "Listening")
+          controller.abort(reason)
+        }
+      })()
+      assert.strictEqual(await rejection(loop), reason)
+      const aborted = (async () => {
+        for await (const _ of good.notifications({ signal: AbortSignal.abort(reason) })) assert.fail("was told of")
+      })()
+      assert.strictEqual(await rejection(aborted), reason)
+      assert.strictEqual(read("process").length, 1)
+    }))
+
   it("tells a plain function how far a call has come", () =>
     withLedger(async (sessions) => {
       const messages: Array<string | undefined> = []

@@ -1,41 +1,53 @@
 /**
  * What holds for a session on every transport, on servers of both SDK generations, in both eras.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { type Mcp, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
-import { Effect, Fiber, Layer } from "effect"
+import { Context, Effect, Fiber, Layer, Queue } from "effect"
 import { toolNames } from "./fixtures/behaviour.ts"
 import { type Peer, peers, type RunningPeer, until } from "./fixtures/peer.ts"
+import { read } from "./fixtures/read.ts"
+
+class Opened extends Context.Service<Opened, {
+  readonly running: RunningPeer
+  readonly sessions: Sessions.Sessions["Service"]
+  readonly session: Session.Session
+}>()("@mcp-sessions/test/Session.test/Opened") {}
 
 type Protocol = "auto" | "legacy" | "2026-07-28"
 
 const suite = (peer: Peer, protocol: Protocol) => {
   const era = peer.version === "v2" && protocol !== "legacy" ? "modern" : "legacy"
 
+  const open = Effect.gen(function*() {
+    const running = yield* Effect.acquireRelease(
+      peer.start,
+      // Before the server is gone, and after everything of ours.
+      ({ leftovers }) => until(leftovers, (left) => left.length === 0)
+    )
+    const live = Sessions.layer({ servers: { peer: { ...running.config, protocol } } }).pipe(
+      Layer.provide(running.transports)
+    )
+    const sessions = Context.get(yield* Layer.build(live), Sessions.Sessions)
+    return { running, sessions, session: yield* sessions.get("peer") }
+  })
+
   /** A started server and a session with it; what is left is looked at after everything of ours has closed. */
   const withPeer = <A, E>(
     use: (session: Session.Session, running: RunningPeer, sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E>
-  ) =>
-    Effect.scoped(Effect.gen(function*() {
-      const running = yield* peer.start
-      const layer = Sessions.layer({ servers: { peer: { ...running.config, protocol } } }).pipe(
-        Layer.provide(running.transports)
-      )
-      const result = yield* Effect.scoped(Effect.gen(function*() {
-        const sessions = yield* Sessions.Sessions
-        const session = yield* sessions.get("peer")
-        return yield* use(session, running, sessions)
-      })).pipe(Effect.provide(layer))
-      yield* until(running.leftovers, (left) => left.length === 0)
-      return result
-    }))
+  ) => Effect.scoped(Effect.flatMap(open, ({ running, session, sessions }) => use(session, running, sessions)))
+
+  /** The same for what does no harm to others: they share one server. */
+  const withShared = <A, E>(
+    use: (session: Session.Session, running: RunningPeer) => Effect.Effect<A, E>
+  ) => Effect.flatMap(Opened, ({ running, session }) => use(session, running))
 
   const reasonOf = <A>(effect: Effect.Effect<A, SessionError.SessionError>) =>
     Effect.map(Effect.flip(effect), ({ reason }) => reason)
 
-  describe(`${peer.name}, protocol ${protocol}`, () => {
-    it.live("reports what was negotiated", () =>
-      withPeer((session) =>
+  layer(Layer.effect(Opened, open), { excludeTestServices: true })(`${peer.name}, protocol ${protocol}`, (it) => {
+    it.effect("reports what was negotiated", () =>
+      withShared((session) =>
         Effect.gen(function*() {
           const info = yield* session.info
           assert.strictEqual(info.era, era)
@@ -46,22 +58,141 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    it.live("lists the tools of all pages", () =>
-      withPeer((session) =>
+    it.effect("lists the tools of all pages", () =>
+      withShared((session) =>
         Effect.map(session.listTools(), (tools) => assert.deepStrictEqual(tools.map(({ name }) => name), toolNames))
       ))
 
-    it.live("returns the result of a tool", () =>
-      withPeer((session) =>
+    it.effect("returns the result of a tool", () =>
+      withShared((session) =>
         Effect.map(
           session.callTool("echo", { message: "hé\u2028llo" }),
           ({ content }) => assert.deepStrictEqual(content, [{ type: "text", text: "hé\u2028llo" }])
         )
       ))
 
-    it.live("returns the error of a tool as a result", () =>
-      withPeer((session) => Effect.map(session.callTool("fail"), ({ isError }) => assert.isTrue(isError))))
+    it.effect("returns the error of a tool as a result", () =>
+      withShared((session) => Effect.map(session.callTool("fail"), ({ isError }) => assert.isTrue(isError))))
 
+    it.effect("fails with the JSON-RPC error of a server", () =>
+      withShared((session) =>
+        Effect.gen(function*() {
+          const reason = yield* reasonOf(session.callTool("reject"))
+          assert.strictEqual(reason._tag, "ProtocolFailed")
+          if (reason._tag !== "ProtocolFailed") return
+          assert.strictEqual(reason.code, -32050)
+          assert.strictEqual(reason.description.endsWith("no such luck"), true)
+          assert.deepStrictEqual(reason.data, { why: "because" })
+          assert.strictEqual(reason.delivery, "Answered")
+        })
+      ))
+
+    it.effect("fails on an unknown tool and stays usable", () =>
+      withShared((session) =>
+        Effect.gen(function*() {
+          const reason = yield* reasonOf(session.callTool("nosuch"))
+          assert.strictEqual(reason._tag, "ProtocolFailed")
+          yield* session.callTool("echo", { message: "still here" })
+          assert.strictEqual(yield* session.generation, 1)
+        })
+      ))
+
+    it.effect("passes on what a call reports, in order and before its result", () =>
+      withShared((session) =>
+        Effect.gen(function*() {
+          const reports: Array<Mcp.Progress> = []
+          const onProgress = (progress: Mcp.Progress) => Effect.sync(() => reports.push(progress))
+          const { content } = yield* session.callTool("steps", {}, { onProgress })
+          assert.deepStrictEqual(content, [{ type: "text", text: "done" }])
+          assert.deepStrictEqual(
+            reports,
+            [1, 2, 3].map((progress) => ({ progress, total: 3, message: `step ${progress}` }))
+          )
+          const unasked = yield* session.callTool("steps")
+          assert.deepStrictEqual(unasked.content, [{ type: "text", text: "nobody wants to know" }])
+        })
+      ))
+
+    it.effect("tells of changes in lists and resources, fetching a list once more however many there are", () =>
+      withShared((session, running) =>
+        Effect.gen(function*() {
+          const notifications = yield* read(session.notifications)
+          const updates = yield* read(session.subscribe("note://1"))
+          const tools = yield* read(session.watchTools)
+          assert.strictEqual((yield* Queue.take(notifications))._tag, "Listening")
+          assert.strictEqual((yield* Queue.take(updates))._tag, "Listening")
+          assert.strictEqual((yield* Queue.take(tools)).length, toolNames.length)
+          const before = running.ledger("list").length
+          yield* session.callTool("change", { uri: "note://1" })
+          assert.deepStrictEqual(yield* Queue.take(updates), { _tag: "ResourceUpdated", uri: "note://1" })
+          yield* session.callTool("change", { times: 200 })
+          yield* Queue.take(tools)
+          assert.deepStrictEqual(yield* Queue.take(notifications), { _tag: "ResourceUpdated", uri: "note://1" })
+          assert.deepStrictEqual(yield* Queue.take(notifications), { _tag: "ToolsChanged" })
+          yield* session.callTool("echo", { message: "after" })
+          const pages = Math.ceil(toolNames.length / 3)
+          assert.isBelow((running.ledger("list").length - before) / pages, 50)
+        }).pipe(Effect.scoped)
+      ))
+
+    it.effect("passes on the log messages of the level that was asked for", () =>
+      withShared((session) =>
+        Effect.gen(function*() {
+          yield* session.setLogLevel("error")
+          const notifications = yield* read(session.notifications)
+          yield* Queue.take(notifications)
+          yield* session.callTool("log")
+          assert.deepStrictEqual(
+            yield* Queue.take(notifications),
+            { _tag: "LogMessage", level: "error", logger: undefined, data: "a failure" }
+          )
+        }).pipe(Effect.scoped)
+      ))
+
+    it.effect("answers a ping in the way of the era", () => withShared((session) => session.ping))
+
+    it.effect("cancels on the server what is interrupted here, and nothing else", () =>
+      withShared((session, running) =>
+        Effect.gen(function*() {
+          const first = yield* Effect.forkChild(session.callTool("hang", { id: "first" }), { startImmediately: true })
+          const second = yield* Effect.forkChild(session.callTool("hang", { id: "second" }), { startImmediately: true })
+          yield* until(
+            () => running.ledger("hang"),
+            (started) => started.includes("first") && started.includes("second")
+          )
+          yield* Fiber.interrupt(first)
+          yield* until(() => running.ledger("cancelled"), (cancelled) => cancelled.includes("first"))
+          assert.notInclude(running.ledger("cancelled"), "second")
+          assert.isUndefined(second.pollUnsafe())
+          yield* session.callTool("echo", { message: "still here" })
+          yield* Fiber.interrupt(second)
+          yield* until(() => running.ledger("cancelled"), (cancelled) => cancelled.includes("second"))
+          assert.strictEqual(yield* session.generation, 1)
+        })
+      ))
+
+    it.effect("tells the server when a call times out", () =>
+      withShared((session, running) =>
+        Effect.gen(function*() {
+          const error = yield* Effect.flip(session.callTool("hang", { id: "late" }, { timeout: "200 millis" }))
+          assert.strictEqual(error.reason._tag, "OutcomeUnknown")
+          if (error.reason._tag === "OutcomeUnknown") assert.strictEqual(error.reason.lost._tag, "RequestTimeout")
+          yield* until(() => running.ledger("cancelled"), (cancelled) => cancelled.includes("late"))
+          assert.strictEqual(running.ledger("hang").filter((id) => id === "late").length, 1)
+        })
+      ))
+
+    it.effect("runs a call that is sent once, once", () =>
+      withShared((session, running) =>
+        Effect.gen(function*() {
+          const ids = Array.from({ length: 50 }, (_, index) => String(index))
+          yield* Effect.forEach(ids, (id) => session.callTool("count", { id }), { concurrency: 20, discard: true })
+          assert.deepStrictEqual(running.ledger("count").toSorted((a, b) => Number(a) - Number(b)), ids)
+        })
+      ))
+  })
+
+  describe(`${peer.name}, protocol ${protocol}, on its own`, () => {
     it.live("holds structured content against the output schema, once that is known", () =>
       withPeer((session, running) =>
         Effect.gen(function*() {
@@ -81,75 +212,6 @@ const suite = (peer: Peer, protocol: Protocol) => {
           assert.strictEqual(unusable.delivery, "NotSent")
           assert.deepStrictEqual(running.ledger("vague"), [])
           assert.deepInclude(yield* session.callTool("weigh", right), right)
-        })
-      ))
-
-    it.live("fails with the JSON-RPC error of a server", () =>
-      withPeer((session) =>
-        Effect.gen(function*() {
-          const reason = yield* reasonOf(session.callTool("reject"))
-          assert.strictEqual(reason._tag, "ProtocolFailed")
-          if (reason._tag !== "ProtocolFailed") return
-          assert.strictEqual(reason.code, -32050)
-          assert.strictEqual(reason.description.endsWith("no such luck"), true)
-          assert.deepStrictEqual(reason.data, { why: "because" })
-          assert.strictEqual(reason.delivery, "Answered")
-        })
-      ))
-
-    it.live("fails on an unknown tool and stays usable", () =>
-      withPeer((session) =>
-        Effect.gen(function*() {
-          const reason = yield* reasonOf(session.callTool("nosuch"))
-          assert.strictEqual(reason._tag, "ProtocolFailed")
-          yield* session.callTool("echo", { message: "still here" })
-          assert.strictEqual(yield* session.generation, 1)
-        })
-      ))
-
-    it.live("passes on what a call reports, in order and before its result", () =>
-      withPeer((session) =>
-        Effect.gen(function*() {
-          const reports: Array<Mcp.Progress> = []
-          const onProgress = (progress: Mcp.Progress) => Effect.sync(() => reports.push(progress))
-          const { content } = yield* session.callTool("steps", {}, { onProgress })
-          assert.deepStrictEqual(content, [{ type: "text", text: "done" }])
-          assert.deepStrictEqual(
-            reports,
-            [1, 2, 3].map((progress) => ({ progress, total: 3, message: `step ${progress}` }))
-          )
-          const unasked = yield* session.callTool("steps")
-          assert.deepStrictEqual(unasked.content, [{ type: "text", text: "nobody wants to know" }])
-        })
-      ))
-
-    it.live("answers a ping in the way of the era", () => withPeer((session) => session.ping))
-
-    it.live("cancels on the server what is interrupted here, and nothing else", () =>
-      withPeer((session, running) =>
-        Effect.gen(function*() {
-          const first = yield* Effect.forkChild(session.callTool("hang", { id: "first" }), { startImmediately: true })
-          const second = yield* Effect.forkChild(session.callTool("hang", { id: "second" }), { startImmediately: true })
-          yield* until(() => running.ledger("hang"), (started) => started.length === 2)
-          yield* Fiber.interrupt(first)
-          yield* until(() => running.ledger("cancelled"), (cancelled) => cancelled.length > 0)
-          assert.deepStrictEqual(running.ledger("cancelled"), ["first"])
-          assert.isUndefined(second.pollUnsafe())
-          yield* session.callTool("echo", { message: "still here" })
-          yield* Fiber.interrupt(second)
-          yield* until(() => running.ledger("cancelled"), (cancelled) => cancelled.length === 2)
-          assert.strictEqual(yield* session.generation, 1)
-        })
-      ))
-
-    it.live("tells the server when a call times out", () =>
-      withPeer((session, running) =>
-        Effect.gen(function*() {
-          const error = yield* Effect.flip(session.callTool("hang", { id: "late" }, { timeout: "200 millis" }))
-          assert.strictEqual(error.reason._tag, "OutcomeUnknown")
-          if (error.reason._tag === "OutcomeUnknown") assert.strictEqual(error.reason.lost._tag, "RequestTimeout")
-          yield* until(() => running.ledger("cancelled"), (cancelled) => cancelled.length > 0)
-          assert.deepStrictEqual(running.ledger("hang"), ["late"])
         })
       ))
 
@@ -180,15 +242,6 @@ const suite = (peer: Peer, protocol: Protocol) => {
           })
         ))
     }
-
-    it.live("runs a call that is sent once, once", () =>
-      withPeer((session, running) =>
-        Effect.gen(function*() {
-          const ids = Array.from({ length: 50 }, (_, index) => String(index))
-          yield* Effect.forEach(ids, (id) => session.callTool("count", { id }), { concurrency: 20, discard: true })
-          assert.deepStrictEqual(running.ledger("count").toSorted((a, b) => Number(a) - Number(b)), ids)
-        })
-      ))
 
     it.live("shares one connection among all who ask at once", () =>
       withPeer((_, running, sessions) =>

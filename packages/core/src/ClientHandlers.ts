@@ -1,5 +1,5 @@
 /**
- * What a client does for a server that asks it: sampling, elicitation, roots.
+ * What a client does for a server that asks it: sampling, elicitation, roots; and with what a server logs.
  *
  * A handler that is there is declared to servers as a capability, and one that is not is neither declared nor reachable:
  * what was never offered is refused. The same handlers serve requests of legacy servers and the `input_required` rounds of
@@ -37,6 +37,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import type {
   CreateMessageParams,
   CreateMessageResult,
@@ -45,6 +46,7 @@ import type {
   ElicitUrlParams,
   Root
 } from "./Mcp.ts"
+import type { LogLevel, LogMessage } from "./Notification.ts"
 
 /**
  * A handler's refusal to do what the server asks, such as a user's who was asked. The server sees the description.
@@ -78,6 +80,16 @@ export interface Handlers {
   } | undefined
   /** Names the directories that a server may work in. */
   readonly roots?: Effect.Effect<ReadonlyArray<Root>, RequestRefused> | undefined
+  /** Tells servers of the legacy era that the roots have changed, once for each element. Run once for each connection. */
+  readonly rootsChanges?: Stream.Stream<unknown> | undefined
+  /**
+   * Gets the log messages of all servers, one after the other. Servers that log are asked for those of `level` and above.
+   * Of what waits for a slow handler, the latest 256 messages are kept.
+   */
+  readonly logging?: {
+    readonly level: LogLevel
+    readonly handle: (message: LogMessage, from: { readonly server: string }) => Effect.Effect<void>
+  } | undefined
 }
 
 /**

@@ -7,7 +7,9 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Implementation, Progress, ServerCapabilities } from "./Mcp.ts"
+import type { LogLevel, WireNotification } from "./Notification.ts"
 import type { TransportKind } from "./ServerConfig.ts"
 import type { Reason } from "./SessionError.ts"
 
@@ -39,6 +41,32 @@ export interface ConnectionInfo {
 }
 
 /**
+ * What a server of the modern era is to tell of: changes of its lists, and of the resources of these URIs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListenFilter {
+  readonly toolsListChanged?: boolean
+  readonly promptsListChanged?: boolean
+  readonly resourcesListChanged?: boolean
+  readonly resourceSubscriptions?: ReadonlyArray<string>
+}
+
+/**
+ * A server's promise to tell of changes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Listening {
+  /** The resources that it agreed to tell of, out of those that were asked for. */
+  readonly resources: ReadonlyArray<string>
+  /** Completes when the server does not tell of changes any longer, though the connection may still be there. */
+  readonly ended: Effect.Effect<void>
+}
+
+/**
  * One live MCP peer.
  *
  * @category models
@@ -60,6 +88,21 @@ export interface Connection {
     readonly params: Record<string, unknown> | undefined
     readonly onProgress?: ((progress: Progress) => void) | undefined
   }) => Effect.Effect<unknown, Reason>
+  /**
+   * Names who is told of notifications, in their order and before the answers that came after them. Progress is no part of
+   * it. There is one listener; it may be named before the handshake.
+   */
+  readonly onNotification: (listener: (notification: WireNotification) => void) => void
+  /**
+   * Asks a server of the modern era to tell of changes, for as long as the scope is open. Succeeds once it has agreed. A
+   * server of the legacy era tells of them unasked: there it fails with `Unsupported`.
+   */
+  readonly listen: (filter: ListenFilter) => Effect.Effect<Listening, Reason, Scope.Scope>
+  /**
+   * Says which log messages are wanted: `level` and above. In the modern era nothing is sent for it: each request says so
+   * from then on.
+   */
+  readonly setLogLevel: (level: LogLevel) => Effect.Effect<void, Reason>
   /** Completes when the channel is gone, with the reason. Never, as long as it is there. */
   readonly closed: Effect.Effect<Reason>
   /** The latest of what a stdio server wrote to stderr, secrets removed; `undefined` where there is no such thing. */

@@ -28,6 +28,7 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { ConfigError } from "./ConfigError.ts"
 import type { HealthReport } from "./Health.ts"
 import type {
@@ -41,6 +42,7 @@ import type {
   ResourceTemplate,
   Tool
 } from "./Mcp.ts"
+import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import type { ServerConfigInput } from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
@@ -83,21 +85,21 @@ export interface McpSession extends AsyncDisposable {
   /** The number of the latest connection: where it has changed, so has the server's memory. */
   readonly generation: () => Promise<number>
   readonly initialize: (options?: SignalOptions) => Promise<Session.SessionInfo>
-  readonly listTools: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Tool>>
+  readonly listTools: (options?: Session.ListOptions & SignalOptions) => Promise<ReadonlyArray<Tool>>
   readonly callTool: (
     tool: string,
     args?: Record<string, unknown>,
     options?: Session.CallToolOptions & SignalOptions
   ) => Promise<CallToolResult>
-  readonly listResources: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Resource>>
+  readonly listResources: (options?: Session.ListOptions & SignalOptions) => Promise<ReadonlyArray<Resource>>
   readonly listResourceTemplates: (
-    options?: Session.RequestOptions & SignalOptions
+    options?: Session.ListOptions & SignalOptions
   ) => Promise<ReadonlyArray<ResourceTemplate>>
   readonly readResource: (
     uri: string,
     options?: Session.ProgressOptions & SignalOptions
   ) => Promise<ReadResourceResult>
-  readonly listPrompts: (options?: Session.RequestOptions & SignalOptions) => Promise<ReadonlyArray<Prompt>>
+  readonly listPrompts: (options?: Session.ListOptions & SignalOptions) => Promise<ReadonlyArray<Prompt>>
   readonly getPrompt: (
     prompt: string,
     args?: Record<string, string>,
@@ -108,6 +110,16 @@ export interface McpSession extends AsyncDisposable {
     argument: { readonly name: string; readonly value: string },
     options?: Session.CompleteOptions & SignalOptions
   ) => Promise<Completion>
+  /** What the server says of its own accord. Leaving the loop, or aborting the signal, ends it. */
+  readonly notifications: (options?: SignalOptions) => AsyncIterable<Notification>
+  /** Tells when a resource may have changed. */
+  readonly subscribe: (uri: string, options?: SignalOptions) => AsyncIterable<Listening | ResourceUpdated>
+  /** The tools as they are, and again whenever they have changed. */
+  readonly watchTools: (options?: SignalOptions) => AsyncIterable<ReadonlyArray<Tool>>
+  readonly watchResources: (options?: SignalOptions) => AsyncIterable<ReadonlyArray<Resource>>
+  readonly watchResourceTemplates: (options?: SignalOptions) => AsyncIterable<ReadonlyArray<ResourceTemplate>>
+  readonly watchPrompts: (options?: SignalOptions) => AsyncIterable<ReadonlyArray<Prompt>>
+  readonly setLogLevel: (level: LogLevel, options?: SignalOptions) => Promise<void>
   readonly ping: (options?: SignalOptions) => Promise<void>
 }
 
@@ -130,6 +142,20 @@ export interface McpSessions extends AsyncDisposable {
   ) => Promise<CallToolResult>
   readonly health: (server: string) => Promise<HealthReport>
 }
+
+/** Rejects with the reason of the signal once that is aborted. */
+const aborted = (signal: Signal): Effect.Effect<never> =>
+  Effect.callback((resume) => {
+    const abort = () => resume(Effect.die(signal.reason))
+    if (signal.aborted) return abort()
+    signal.addEventListener("abort", abort)
+    return Effect.sync(() => signal.removeEventListener("abort", abort))
+  })
+
+const iterate = <A>(stream: Stream.Stream<A, SessionError>, options: SignalOptions | undefined): AsyncIterable<A> =>
+  Stream.toAsyncIterable(
+    options?.signal === undefined ? stream : Stream.interruptWhen(stream, aborted(options.signal))
+  )
 
 const isTyped = Schema.is(Schema.Union([SessionError, ConfigError]))
 
@@ -181,6 +207,13 @@ export const make = (options: {
       listPrompts: (options) => run(session.listPrompts(options), server, options),
       getPrompt: (prompt, args, options) => run(session.getPrompt(prompt, args, options), server, options),
       complete: (reference, argument, options) => run(session.complete(reference, argument, options), server, options),
+      notifications: (options) => iterate(session.notifications, options),
+      subscribe: (uri, options) => iterate(session.subscribe(uri), options),
+      watchTools: (options) => iterate(session.watchTools, options),
+      watchResources: (options) => iterate(session.watchResources, options),
+      watchResourceTemplates: (options) => iterate(session.watchResourceTemplates, options),
+      watchPrompts: (options) => iterate(session.watchPrompts, options),
+      setLogLevel: (level, options) => run(session.setLogLevel(level), server, options),
       ping: (options) => run(session.ping, server, options),
       [Symbol.asyncDispose]: () => Effect.runPromise(Scope.close(scope, Exit.void))
     }

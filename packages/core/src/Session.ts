@@ -14,15 +14,19 @@
  *
  * @since 0.1.0
  */
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import type { ConnectionInfo } from "./Connection.ts"
-import type { ConnectionSlot, Live } from "./internal/connectionSlot.ts"
+import type { Live } from "./internal/connectionSlot.ts"
 import * as delivery from "./internal/delivery.ts"
-import { paginate } from "./internal/paginate.ts"
+import type { ListKind } from "./internal/lists.ts"
 import { handled } from "./internal/reports.ts"
+import type { Shared } from "./internal/shared.ts"
 import type {
   CallToolResult,
   Completion,
@@ -35,8 +39,9 @@ import type {
   ResourceTemplate,
   Tool
 } from "./Mcp.ts"
+import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
-import { InvalidResult, NotInitialized, type Reason, SessionClosed, SessionError } from "./SessionError.ts"
+import { InvalidResult, NotInitialized, type Reason, SessionClosed, SessionError, Unsupported } from "./SessionError.ts"
 
 /**
  * What is known of a session at one moment.
@@ -60,6 +65,17 @@ export interface SessionInfo extends ConnectionInfo {
  */
 export interface RequestOptions {
   readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * Options of a list. A server of the modern era says for how long its lists hold; until then they are remembered for the
+ * owner, unless the server says that they have changed. `refresh: true` asks all the same. Legacy servers are always asked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListOptions extends RequestOptions {
+  readonly refresh?: boolean | undefined
 }
 
 /**
@@ -139,7 +155,7 @@ export interface Session {
    */
   readonly initialize: Effect.Effect<SessionInfo, SessionError>
   /** Lists all tools, over all pages: at most 100 pages and 10,000 tools. */
-  readonly listTools: (options?: RequestOptions) => Effect.Effect<ReadonlyArray<Tool>, SessionError>
+  readonly listTools: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Tool>, SessionError>
   /** Calls a tool. A result with `isError` is a result. */
   readonly callTool: (
     tool: string,
@@ -147,10 +163,10 @@ export interface Session {
     options?: CallToolOptions
   ) => Effect.Effect<CallToolResult, SessionError>
   /** Lists all resources, over all pages. */
-  readonly listResources: (options?: RequestOptions) => Effect.Effect<ReadonlyArray<Resource>, SessionError>
+  readonly listResources: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Resource>, SessionError>
   /** Lists all templates of resources, over all pages. */
   readonly listResourceTemplates: (
-    options?: RequestOptions
+    options?: ListOptions
   ) => Effect.Effect<ReadonlyArray<ResourceTemplate>, SessionError>
   /** Reads a resource. */
   readonly readResource: (
@@ -158,7 +174,7 @@ export interface Session {
     options?: ProgressOptions
   ) => Effect.Effect<ReadResourceResult, SessionError>
   /** Lists all prompts, over all pages. */
-  readonly listPrompts: (options?: RequestOptions) => Effect.Effect<ReadonlyArray<Prompt>, SessionError>
+  readonly listPrompts: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Prompt>, SessionError>
   /** Expands a prompt. */
   readonly getPrompt: (
     prompt: string,
@@ -171,11 +187,47 @@ export interface Session {
     argument: { readonly name: string; readonly value: string },
     options?: CompleteOptions
   ) => Effect.Effect<Completion, SessionError>
+  /**
+   * What the server says of its own accord, on this connection and on those that replace it. Begins with `Listening`, once
+   * the server tells of changes in its lists. Of what waits for a slow reader, the latest 256 are kept. Fails when there is
+   * no connection any more and none can be made.
+   */
+  readonly notifications: Stream.Stream<Notification, SessionError>
+  /**
+   * Tells when a resource may have changed: at the beginning, whenever the server says so, and after each reconnect. Each
+   * element is a reason to read it. The server is subscribed to for as long as anyone listens. Fails with `Unsupported` where
+   * the server does not offer that.
+   */
+  readonly subscribe: (uri: string) => Stream.Stream<Listening | ResourceUpdated, SessionError>
+  /**
+   * The tools as they are, and again each time that the server says they have changed, and after each reconnect. However many
+   * changes come while the list is being fetched, it is fetched once more.
+   */
+  readonly watchTools: Stream.Stream<ReadonlyArray<Tool>, SessionError>
+  /** The same of resources. */
+  readonly watchResources: Stream.Stream<ReadonlyArray<Resource>, SessionError>
+  /** The same of templates of resources. */
+  readonly watchResourceTemplates: Stream.Stream<ReadonlyArray<ResourceTemplate>, SessionError>
+  /** The same of prompts. */
+  readonly watchPrompts: Stream.Stream<ReadonlyArray<Prompt>, SessionError>
+  /**
+   * Asks for the log messages of a level and above, for all who share the connection, and on those that replace it. Fails with
+   * `Unsupported` where the server does not log.
+   */
+  readonly setLogLevel: (level: LogLevel) => Effect.Effect<void, SessionError>
   /** Makes one round trip: `ping`, or `server/discover` in the modern era. An error in answer is an answer. */
   readonly ping: Effect.Effect<void, SessionError>
 }
 
 const read = Effect.succeed(true)
+
+/** How many notifications wait for a slow reader. */
+const waitingNotifications = 256
+
+/** Whether a change there is one of what was subscribed to: the resource itself, or one below it. */
+const isAt = (changed: string, subscribed: string): boolean =>
+  changed.startsWith(subscribed) &&
+  (changed.length === subscribed.length || /[/?#]$/.test(subscribed) || /^[/?#]/.test(changed.slice(subscribed.length)))
 
 /** As far as a program relies on it without looking: a list of content blocks that say what they are. */
 const isToolResult = (result: unknown): result is CallToolResult =>
@@ -190,18 +242,19 @@ const isCompleteResult = (result: unknown): result is { readonly completion: Com
   result.completion.values.every(Predicate.isString)
 
 /**
- * Makes a handle on a slot, valid for as long as `isOpen` says.
+ * Makes a handle on what its users share, valid until `ended` completes.
  *
  * @internal
  */
 export const make = (options: {
-  readonly slot: ConnectionSlot
+  readonly shared: Shared
   readonly retry: RetryPolicy
-  readonly isOpen: () => boolean
+  readonly ended: Deferred.Deferred<void>
 }): Session => {
-  const { isOpen, slot } = options
+  const { ended, retry, shared: { lists, slot, subscriptions } } = options
   const { name: server, config } = slot.definition
-  const perform = delivery.make(options)
+  const isOpen = () => !Deferred.isDoneUnsafe(ended)
+  const perform = delivery.make({ slot, retry, isOpen })
 
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
@@ -224,37 +277,14 @@ export const make = (options: {
         })
     })
 
-  const list = <A>(method: string, key: string, capability: "tools" | "resources" | "prompts") =>
-  (
-    options?: RequestOptions
-  ): Effect.Effect<ReadonlyArray<A>, SessionError> =>
-    perform({
-      method,
-      tool: undefined,
-      isSafe: read,
-      timeout: options?.timeout,
-      run: ({ connection, info }) =>
-        // A server without the capability has none of these, and need not be asked.
-        info?.capabilities[capability] === undefined
-          ? Effect.succeed([])
-          : paginate<A>({ connection, method, key })
-    })
-
-  const listTools = (options?: RequestOptions) =>
-    Effect.tap(list<Tool>("tools/list", "tools", "tools")(options), (tools) =>
-      Effect.sync(() => {
-        slot.memory.safeTools = new Set(
-          tools.filter(({ annotations }) => annotations?.readOnlyHint === true || annotations?.idempotentHint === true)
-            .map(({ name }) => name)
-        )
-      }))
+  const list = <K extends ListKind>(kind: K) => (options?: ListOptions) => lists.list(kind, { ...options, perform })
 
   /** What a trusted server says of a tool. Where it was never asked for its tools, it is now. */
   const isSafeTool = (tool: string): Effect.Effect<boolean> => {
     if (!config.trusted) return Effect.succeed(false)
     const known = Effect.sync(() => slot.memory.safeTools?.has(tool) ?? false)
     return slot.memory.safeTools === undefined
-      ? Effect.andThen(Effect.ignore(listTools()), known)
+      ? Effect.andThen(Effect.ignore(list("tools")({ refresh: true })), known)
       : known
   }
 
@@ -266,12 +296,35 @@ export const make = (options: {
       ? Effect.fail(fail(new NotInitialized()))
       : Effect.succeed({ ...live.info, server, generation: live.generation })
 
+  /** Ends a stream with the session that it was taken from. */
+  const whileOpen = <A>(stream: Stream.Stream<A, SessionError>): Stream.Stream<A, SessionError> =>
+    Stream.interruptWhen(
+      stream,
+      Effect.flatMap(Deferred.await(ended), () => Effect.fail(fail(new SessionClosed())))
+    )
+
+  const listen = (uri: string | undefined) =>
+    whileOpen(Stream.unwrap(Effect.gen(function*() {
+      const queue = yield* slot.hub.subscribe({ capacity: waitingNotifications })
+      const { failed } = yield* subscriptions.want({
+        uri,
+        onListening: (listening) => Queue.offerUnsafe(queue, listening)
+      })
+      const begun: Listening = { _tag: "Listening", generation: slot.generation() }
+      return Stream.make<[Notification]>(begun).pipe(
+        Stream.concat(Stream.fromQueue(queue)),
+        Stream.interruptWhen(failed)
+      )
+    })))
+
+  const watch = <K extends ListKind>(kind: K) => whileOpen(lists.watch(kind))
+
   return {
     server,
     info: open(Effect.flatMap(slot.acquire, infoOf)),
     generation: Effect.sync(slot.generation),
     initialize: open(Effect.flatMap(slot.initialize, infoOf)),
-    listTools,
+    listTools: list("tools"),
     callTool: (tool, args = {}, options) =>
       handled({
         handle: options?.onProgress,
@@ -291,10 +344,10 @@ export const make = (options: {
               )
           })
       }),
-    listResources: list("resources/list", "resources", "resources"),
-    listResourceTemplates: list("resources/templates/list", "resourceTemplates", "resources"),
+    listResources: list("resources"),
+    listResourceTemplates: list("resourceTemplates"),
     readResource: (uri, options) => request("resources/read", { uri }, options),
-    listPrompts: list("prompts/list", "prompts", "prompts"),
+    listPrompts: list("prompts"),
     getPrompt: (prompt, args, options) =>
       request("prompts/get", args === undefined ? { name: prompt } : { name: prompt, arguments: args }, options),
     complete: (reference, argument, options) =>
@@ -316,6 +369,31 @@ export const make = (options: {
             (result) => isCompleteResult(result) ? Result.succeed(result.completion) : Result.failVoid,
             () => new InvalidResult({ method: "completion/complete", description: "the result is no list of values" })
           )
+      }),
+    notifications: listen(undefined),
+    subscribe: (uri) =>
+      Stream.filter(
+        listen(uri),
+        (notification): notification is Listening | ResourceUpdated =>
+          notification._tag === "Listening" || (notification._tag === "ResourceUpdated" && isAt(notification.uri, uri))
+      ),
+    watchTools: watch("tools"),
+    watchResources: watch("resources"),
+    watchResourceTemplates: watch("resourceTemplates"),
+    watchPrompts: watch("prompts"),
+    setLogLevel: (level) =>
+      perform({
+        method: "logging/setLevel",
+        tool: undefined,
+        isSafe: read,
+        timeout: undefined,
+        run: ({ connection, info }) =>
+          info?.capabilities.logging === undefined
+            ? Effect.fail(new Unsupported({ method: "logging/setLevel", description: "the server does not log" }))
+            : Effect.tap(connection.setLogLevel(level), () =>
+              Effect.sync(() => {
+                slot.logLevel = level
+              }))
       }),
     ping: perform({
       method: "ping",

@@ -39,13 +39,15 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
 import { ConfigError, DisabledServer, UnknownServer } from "./ConfigError.ts"
 import * as Health from "./Health.ts"
-import * as connectionSlot from "./internal/connectionSlot.ts"
+import type { ServerMemory } from "./internal/connectionSlot.ts"
+import * as shared from "./internal/shared.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
@@ -142,7 +144,7 @@ const make = Effect.fnUntraced(function*(options: {
     definition.name,
     {
       definition,
-      memory: { health: Health.unknown, safeTools: undefined } as connectionSlot.ServerMemory
+      memory: { health: Health.unknown, safeTools: undefined } as ServerMemory
     }
   ]))
 
@@ -167,7 +169,7 @@ const make = Effect.fnUntraced(function*(options: {
     return yield* Layer.buildWithScope(Layer.fresh(transports.transport(definition)), scope).pipe(
       Effect.flatMap((layers) => {
         const transport = Context.get(layers, Transport)
-        return connectionSlot.make({ definition, transport, memory, retry, initialize })
+        return shared.make({ definition, transport, memory, retry, initialize })
       }),
       Scope.provide(scope),
       Effect.updateContext((_: Context.Context<never>) => context)
@@ -188,7 +190,7 @@ const make = Effect.fnUntraced(function*(options: {
   const all = yield* Scope.make("parallel")
   yield* Effect.addFinalizer((exit) => Scope.close(all, exit))
 
-  const shared = (server: string, owner: string) => {
+  const sharedBy = (server: string, owner: string) => {
     const key = new Key({ owner, server })
     return RcMap.get(slots, key).pipe(
       // A failed lookup would otherwise be remembered for as long as an idle slot.
@@ -202,20 +204,16 @@ const make = Effect.fnUntraced(function*(options: {
   ): Effect.fn.Return<Session.Session, SessionError | ConfigError, Scope.Scope> {
     yield* Effect.annotateCurrentSpan({ "mcp.server": server })
     const initialize = options?.initialize ?? true
-    const slot = initialize
-      ? yield* shared(server, options?.owner ?? "default")
+    const handled = initialize
+      ? yield* sharedBy(server, options?.owner ?? "default")
       : yield* Effect.scope.pipe(
         Effect.flatMap((scope) => Scope.fork(scope)),
         Effect.flatMap((scope) => open(server, false, scope))
       )
-    let isOpen = true
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        isOpen = false
-      })
-    )
-    yield* slot.acquire
-    return Session.make({ slot, retry, isOpen: () => isOpen })
+    const ended = Deferred.makeUnsafe<void>()
+    yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
+    yield* handled.slot.acquire
+    return Session.make({ shared: handled, retry, ended })
   })
 
   const use: Sessions["Service"]["use"] = (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f))

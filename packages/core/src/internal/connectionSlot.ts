@@ -13,11 +13,13 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Connection, ConnectionInfo } from "../Connection.ts"
 import * as Health from "../Health.ts"
+import { fromWire, type LogLevel } from "../Notification.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
 import type { ServerDefinition } from "../ServerConfig.ts"
 import { AlreadyInitialized, ConnectTimeout, type Reason, SessionClosed, SessionError } from "../SessionError.ts"
 import type { Transport } from "../Transport.ts"
 import { type Deadlines, make as makeDeadlines } from "./deadlines.ts"
+import * as hub from "./hub.ts"
 
 /** What is known of a server, shared by all slots that lead to it. */
 export interface ServerMemory {
@@ -37,6 +39,8 @@ export interface Live {
   /** Whether its loss was entered into the health of the server: once, however many requests it took along. */
   isLost: boolean
   isRetired: boolean
+  /** Completes when the connection has been let go of. */
+  readonly retired: Deferred.Deferred<void>
 }
 
 export interface ConnectionSlot {
@@ -44,6 +48,10 @@ export interface ConnectionSlot {
   readonly memory: ServerMemory
   /** The number of the latest connection, 0 before the first. */
   readonly generation: () => number
+  /** What the server says of its own accord, on whatever connection. */
+  readonly hub: hub.Hub
+  /** The log messages that every connection asks for; `undefined` leaves that to the server. */
+  logLevel: LogLevel | undefined
   /** The time limits of its calls. */
   readonly deadlines: Deadlines
   /** The connection if there is one, without waiting. The way in for calls. */
@@ -63,14 +71,20 @@ export interface ConnectionSlot {
   readonly observe: (error: SessionError | undefined) => Effect.Effect<void>
 }
 
-/** Makes an empty slot that lives as long as the scope. */
-export const make = Effect.fnUntraced(function*(options: {
+/** What a slot is made for. */
+export interface Options {
   readonly definition: ServerDefinition
   readonly transport: Transport["Service"]
   readonly memory: ServerMemory
   readonly retry: RetryPolicy
   readonly initialize: boolean
-}): Effect.fn.Return<ConnectionSlot, never, Scope.Scope> {
+  readonly logLevel: LogLevel | undefined
+}
+
+/** Makes an empty slot that lives as long as the scope. */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<ConnectionSlot, never, Scope.Scope> {
   const { definition, memory, transport } = options
   const { connectTimeout } = definition.config
   const scope = yield* Effect.scope
@@ -79,6 +93,7 @@ export const make = Effect.fnUntraced(function*(options: {
   // A connection is shared, so it is made in the context in which the slot was, and in no caller's.
   const context = yield* Effect.context<never>()
   const deadlines = yield* makeDeadlines
+  const notifications = hub.make()
   let generation = 0
   let live: Live | undefined
   let connecting: Deferred.Deferred<Live, SessionError> | undefined
@@ -109,6 +124,7 @@ export const make = Effect.fnUntraced(function*(options: {
       if (live !== lost) return Effect.void
       live = undefined
       lost.isRetired = true
+      Deferred.doneUnsafe(lost.retired, Effect.void)
       return lost.inFlight === 0 ? release(lost.scope) : Effect.void
     }).pipe(Effect.uninterruptible)
 
@@ -130,6 +146,21 @@ export const make = Effect.fnUntraced(function*(options: {
       Effect.forkIn(live.scope, { startImmediately: true })
     )
 
+  /** The handshake, and what the server has to be told anew on each connection. */
+  const greet = (connection: Connection) =>
+    Effect.tap(
+      connection.initialize,
+      ({ capabilities }) =>
+        slot.logLevel === undefined || capabilities.logging === undefined
+          ? Effect.void
+          // A server that will not log as it was asked to can be used all the same.
+          : Effect.catchTag(
+            connection.setLogLevel(slot.logLevel),
+            ["ProtocolFailed", "InvalidResult"],
+            (reason) => Effect.logDebug("the server did not accept the log level", reason)
+          )
+    )
+
   /** One attempt. It either leaves a live connection or nothing. */
   const attempt: Effect.Effect<Live, SessionError> = Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
@@ -139,10 +170,11 @@ export const make = Effect.fnUntraced(function*(options: {
         Effect.tap((connection) =>
           Effect.sync(() => {
             opened = connection
+            connection.onNotification((notification) => notifications.publish(fromWire(notification)))
           })
         ),
         Effect.bindTo("connection"),
-        Effect.bind("info", ({ connection }) => handshake ? connection.initialize : Effect.undefined),
+        Effect.bind("info", ({ connection }) => handshake ? greet(connection) : Effect.undefined),
         Scope.provide(scope),
         Effect.timeoutOrElse({
           duration: connectTimeout,
@@ -162,7 +194,8 @@ export const make = Effect.fnUntraced(function*(options: {
           scope,
           inFlight: 0,
           isLost: false,
-          isRetired: false
+          isRetired: false,
+          retired: Deferred.makeUnsafe()
         })),
         Effect.tap(() => observe(undefined)),
         Effect.tapError(observe)
@@ -205,7 +238,7 @@ export const make = Effect.fnUntraced(function*(options: {
     return acquire.pipe(
       Effect.tap((live) =>
         live.info === undefined
-          ? live.connection.initialize.pipe(
+          ? greet(live.connection).pipe(
             Effect.timeoutOrElse({
               duration: connectTimeout,
               orElse: () =>
@@ -244,10 +277,12 @@ export const make = Effect.fnUntraced(function*(options: {
     })
   )
 
-  return {
+  const slot: ConnectionSlot = {
     definition,
     memory,
     generation: () => generation,
+    hub: notifications,
+    logLevel: options.logLevel,
     deadlines,
     peek: () => live,
     acquire,
@@ -256,4 +291,5 @@ export const make = Effect.fnUntraced(function*(options: {
     leave,
     observe
   }
+  return slot
 })

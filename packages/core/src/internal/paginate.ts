@@ -12,17 +12,21 @@ const maxPages = 100
 /** More items than this fills memory rather than a need. */
 const maxItems = 10_000
 
-/** Collects the items under `key` of all pages of `method`. */
+/**
+ * Collects the items under `key` of all pages of `method`. They hold for as long as the first page says, in milliseconds; where
+ * it does not, not at all.
+ */
 export const paginate = Effect.fnUntraced(function*<A>(options: {
   readonly connection: Connection
   readonly method: string
   readonly key: string
-}): Effect.fn.Return<ReadonlyArray<A>, Reason> {
+}): Effect.fn.Return<{ readonly items: ReadonlyArray<A>; readonly holdsFor: number }, Reason> {
   const { connection, key, method } = options
   const exceeded = (limit: string) => new PaginationExceeded({ method, limit })
   const items: Array<A> = []
   const seen = new Set<string>()
   let cursor: string | undefined
+  let holdsFor = 0
   for (let page = 1; page <= maxPages; page++) {
     const result = yield* connection.request({ method, params: cursor === undefined ? undefined : { cursor } })
     const found = Predicate.isObject(result) ? (result as Record<string, unknown>)[key] : undefined
@@ -35,9 +39,10 @@ export const paginate = Effect.fnUntraced(function*<A>(options: {
       })
     }
     if (items.length + found.length > maxItems) return yield* exceeded(`more than ${maxItems} items`)
+    if (page === 1 && "ttlMs" in result && typeof result.ttlMs === "number") holdsFor = result.ttlMs
     items.push(...found)
     const next: unknown = "nextCursor" in result ? result.nextCursor : undefined
-    if (typeof next !== "string") return items
+    if (typeof next !== "string") return { items, holdsFor }
     if (seen.has(next)) return yield* exceeded("the same cursor came twice")
     seen.add(next)
     cursor = next

@@ -13,7 +13,7 @@ const isRefusal = Schema.is(RequestRefused)
 
 /** What is declared to servers: the handlers that are there. */
 export const capabilitiesOf = (handlers: Handlers): ClientCapabilities => {
-  const { elicitation, roots, sampling } = handlers
+  const { elicitation, roots, rootsChanges, sampling } = handlers
   const modes = {
     ...(elicitation?.form === undefined ? {} : { form: { applyDefaults: true } }),
     ...(elicitation?.url === undefined ? {} : { url: {} })
@@ -21,7 +21,7 @@ export const capabilitiesOf = (handlers: Handlers): ClientCapabilities => {
   return {
     ...(sampling === undefined ? {} : { sampling: {} }),
     ...(Object.keys(modes).length === 0 ? {} : { elicitation: modes }),
-    ...(roots === undefined ? {} : { roots: {} })
+    ...(roots === undefined ? {} : { roots: rootsChanges === undefined ? {} : { listChanged: true } })
   }
 }
 

@@ -7,9 +7,10 @@
 import type { Connection } from "@mcp-sessions/core/Connection"
 import type { Progress } from "@mcp-sessions/core/Mcp"
 import { InvalidResult, ProtocolFailed, Reason } from "@mcp-sessions/core/SessionError"
-import type { JSONRPCMessage, JSONRPCNotification, Transport } from "@modelcontextprotocol/client"
+import type { JSONRPCMessage, JSONRPCNotification, RequestId, Transport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { sent } from "./wire.ts"
 
@@ -22,7 +23,13 @@ interface Pending {
   readonly onProgress: ((progress: Progress) => void) | undefined
 }
 
+/** What a server asks on behalf of a call, and a user may take long to answer. */
+const ofUser = new Set(["sampling/createMessage", "elicitation/create"])
+
 const isReason = Schema.is(Reason)
+
+const metaOf = (params: Record<string, unknown> | undefined): object | undefined =>
+  Predicate.isObject(params?._meta) ? params._meta : undefined
 
 /** What an answer says. Peers send all sorts of things, so nothing of its shape is taken for granted. */
 const exitOf = (answer: object, method: string): Exit.Exit<unknown, Reason> => {
@@ -47,12 +54,15 @@ export class DirectRequests {
   readonly #transport: Transport
   readonly #reasonOf: (error: unknown, method: string) => Reason
   readonly #pending = new Map<number, Pending>()
+  /** What the server asked of our user while requests were under way, and those: one of them waits for the answer. */
+  readonly #asked = new Map<RequestId, Set<number>>()
+  readonly #toClient: Transport["onmessage"]
   #nextId = firstId
 
   constructor(transport: Transport, reasonOf: (error: unknown, method: string) => Reason) {
     this.#transport = transport
     this.#reasonOf = reasonOf
-    const toClient = transport.onmessage?.bind(transport)
+    const toClient = this.#toClient = transport.onmessage?.bind(transport)
     transport.onmessage = (message, extra) => {
       if (!this.#take(message)) toClient?.(message, extra)
     }
@@ -61,7 +71,7 @@ export class DirectRequests {
   request({ method, onProgress, params: given }: Parameters<Connection["request"]>[0]): Effect.Effect<unknown, Reason> {
     return Effect.callback((resume) => {
       const id = this.#nextId++
-      const params = onProgress === undefined ? given : { ...given, _meta: { progressToken: id } }
+      const params = onProgress === undefined ? given : { ...given, _meta: { ...metaOf(given), progressToken: id } }
       this.#pending.set(id, { method, resume, onProgress })
       const sending = this.#transport.send(
         params === undefined ? { jsonrpc: "2.0", id, method } : { jsonrpc: "2.0", id, method, params }
@@ -89,6 +99,7 @@ export class DirectRequests {
    */
   #cancel(id: number): void {
     if (!this.#pending.delete(id)) return
+    this.#settleAsked(id, true)
     this.#transport.send({
       jsonrpc: "2.0",
       method: "notifications/cancelled",
@@ -97,7 +108,13 @@ export class DirectRequests {
   }
 
   #take(message: JSONRPCMessage): boolean {
-    if ("method" in message) return !("id" in message) && this.#takeProgress(message)
+    if ("method" in message) {
+      if (!("id" in message)) return this.#takeProgress(message)
+      if (ofUser.has(message.method) && this.#pending.size > 0) {
+        this.#asked.set(message.id, new Set(this.#pending.keys()))
+      }
+      return false
+    }
     if (typeof message.id !== "number" || message.id < firstId) {
       return false
     }
@@ -105,8 +122,23 @@ export class DirectRequests {
     // The answer to a cancelled request may still come; it is for nobody.
     if (pending === undefined) return true
     this.#pending.delete(message.id)
+    this.#settleAsked(message.id, false)
     pending.resume(exitOf(message, pending.method))
     return true
+  }
+
+  /**
+   * A request has ended. What only it can have waited for need not be answered any more if it was cancelled; servers rarely
+   * say so themselves.
+   */
+  #settleAsked(id: number, isCancelled: boolean): void {
+    for (const [asked, waiting] of this.#asked) {
+      if (!waiting.delete(id) || waiting.size > 0) continue
+      this.#asked.delete(asked)
+      if (isCancelled) {
+        this.#toClient?.({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: asked } })
+      }
+    }
   }
 
   #takeProgress({ method, params }: JSONRPCNotification): boolean {

@@ -11,21 +11,32 @@
  * next connection of the same transport starts out right.
  */
 import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
-import type { Connection, ConnectionInfo } from "@mcp-sessions/core/Connection"
+import type { Connection, ConnectionInfo, ListenFilter } from "@mcp-sessions/core/Connection"
+import type { LogLevel, WireNotification } from "@mcp-sessions/core/Notification"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import { AlreadyInitialized, HandshakeFailed, type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import {
+  AlreadyInitialized,
+  HandshakeFailed,
+  type Reason,
+  TransportClosed,
+  Unsupported
+} from "@mcp-sessions/core/SessionError"
 import {
   Client,
   type jsonSchemaValidator,
+  LOG_LEVEL_META_KEY,
   type RequestOptions,
-  type StandardSchemaV1
+  type StandardSchemaV1,
+  type SubscriptionFilter
 } from "@modelcontextprotocol/client"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
+import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { Channel } from "./channel.ts"
 import { attach, capabilitiesOf } from "./clientHandlers.ts"
 import { DirectRequests } from "./directRequests.ts"
@@ -89,6 +100,8 @@ export const make = Effect.fnUntraced(function*(options: {
   let direct: DirectRequests | undefined
   let started = false
   const schemas = new OutputSchemas()
+  let listener: ((notification: WireNotification) => void) | undefined
+  let logLevel: LogLevel | undefined
 
   const reasonOf = (error: unknown, method: string, isConnecting: boolean): Reason =>
     classify({
@@ -114,6 +127,10 @@ export const make = Effect.fnUntraced(function*(options: {
       })
       client = next
       attach({ client: next, handlers, run })
+      next.fallbackNotificationHandler = ({ method, params }) => {
+        listener?.({ method, params })
+        return Promise.resolve()
+      }
       return Effect.tryPromise({
         try: (signal) => next.connect(current.channel.transport, { signal, timeout: noTimeout }),
         catch: (error) => reasonOf(error, "initialize", true)
@@ -182,6 +199,14 @@ export const make = Effect.fnUntraced(function*(options: {
     client.onclose = gone
     if (current.channel.gone("Unknown") !== undefined) gone()
     era.isLegacy = info.era === "legacy"
+    if (era.isLegacy && handlers.roots !== undefined && handlers.rootsChanges !== undefined) {
+      const met = client
+      yield* handlers.rootsChanges.pipe(
+        // Where it cannot be sent the connection is failing, and says so by itself.
+        Stream.runForEach(() => Effect.ignore(Effect.tryPromise(() => met.sendRootsListChanged()))),
+        Effect.forkIn(scope, { startImmediately: true })
+      )
+    }
     return info
   })
 
@@ -201,7 +226,8 @@ export const make = Effect.fnUntraced(function*(options: {
         request,
         direct !== undefined ? direct.request(request) : Effect.callback((resume, signal) => {
           if (client === undefined) return resume(Effect.fail(new TransportClosed({ delivery: "NotSent" })))
-          const { method, onProgress, params } = request
+          const { method, onProgress } = request
+          const params = logLevel === undefined ? request.params : withLogLevel(request.params, logLevel)
           const options = {
             signal,
             timeout: noTimeout,
@@ -213,9 +239,53 @@ export const make = Effect.fnUntraced(function*(options: {
           )
         })
       ),
+    onNotification: (listen) => {
+      listener = listen
+    },
+    listen: (filter) => {
+      const method = "subscriptions/listen"
+      const met = client
+      if (met === undefined || direct !== undefined) {
+        return Effect.fail(new Unsupported({ method, description: "servers of the legacy era are not asked to tell" }))
+      }
+      return Effect.acquireRelease(
+        Effect.tryPromise({
+          try: (signal) => met.listen(wireFilterOf(filter), { signal, timeout: noTimeout }),
+          catch: (error) => reasonOf(error, method, false)
+        }),
+        (subscription) => Effect.promise(() => subscription.close()),
+        { interruptible: true }
+      ).pipe(Effect.map(({ closed, honoredFilter }) => ({
+        resources: honoredFilter.resourceSubscriptions ?? [],
+        ended: Effect.asVoid(Effect.promise(() => closed))
+      })))
+    },
+    setLogLevel: (level) => {
+      if (direct !== undefined) {
+        return Effect.asVoid(direct.request({ method: "logging/setLevel", params: { level } }))
+      }
+      return Effect.sync(() => {
+        logLevel = level
+      })
+    },
     closed: Deferred.await(closed),
     stderrTail: () => current.channel.stderrTail?.()
   }
+})
+
+const wireFilterOf = ({ resourceSubscriptions, ...lists }: ListenFilter): SubscriptionFilter => ({
+  ...lists,
+  ...(resourceSubscriptions === undefined ? {} : { resourceSubscriptions: [...resourceSubscriptions] })
+})
+
+/**
+ * In the modern era each request says which log messages are wanted while it is under way.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/logging
+ */
+const withLogLevel = (params: Record<string, unknown> | undefined, level: LogLevel): Record<string, unknown> => ({
+  ...params,
+  _meta: { ...(Predicate.isObject(params?._meta) ? params._meta : {}), [LOG_LEVEL_META_KEY]: level }
 })
 
 const infoOf = (client: Client, channel: Channel): ConnectionInfo | undefined => {
@@ -247,7 +317,10 @@ const send = (
     if (method === "tools/call" && params !== undefined && typeof params.name === "string") {
       return client.callTool({ ...params, name: params.name }, options)
     }
-    if (method === "tools/list" && params === undefined) return client.listTools(undefined, options)
+    // What the client remembers of earlier lists is not asked for: whether a list still holds is decided above.
+    if (method === "tools/list" && params === undefined) {
+      return client.listTools(undefined, { ...options, cacheMode: "refresh" })
+    }
   }
   return client.request(params === undefined ? { method } : { method, params }, unparsed, options)
 }

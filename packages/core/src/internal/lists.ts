@@ -1,0 +1,168 @@
+/**
+ * The lists of a server: asked for, remembered for as long as the server says that they hold, and watched.
+ *
+ * **Details**
+ *
+ * A modern server says for how long a list holds (`ttlMs`); until then, and until it says that the list has changed, it is
+ * not asked again. What it said on one connection does not outlive that. Lists are remembered for one owner, whether or not
+ * the server would have them shared. Legacy servers say nothing of the kind, so they are always asked.
+ *
+ * All who watch a list share one watcher. While it asks for the list, however many changes come to one more asking.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/caching
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Prompt, Resource, ResourceTemplate, Tool } from "../Mcp.ts"
+import type { Notification } from "../Notification.ts"
+import { SessionClosed, SessionError } from "../SessionError.ts"
+import type { ConnectionSlot } from "./connectionSlot.ts"
+import type { Perform } from "./delivery.ts"
+import { paginate } from "./paginate.ts"
+import type { Subscriptions } from "./subscriptions.ts"
+
+/** What a server has lists of. */
+export interface Items {
+  readonly tools: Tool
+  readonly resources: Resource
+  readonly resourceTemplates: ResourceTemplate
+  readonly prompts: Prompt
+}
+
+export type ListKind = keyof Items
+
+const kinds: {
+  readonly [K in ListKind]: {
+    readonly method: string
+    readonly capability: "tools" | "resources" | "prompts"
+    readonly change: Notification["_tag"]
+  }
+} = {
+  tools: { method: "tools/list", capability: "tools", change: "ToolsChanged" },
+  resources: { method: "resources/list", capability: "resources", change: "ResourcesChanged" },
+  resourceTemplates: { method: "resources/templates/list", capability: "resources", change: "ResourcesChanged" },
+  prompts: { method: "prompts/list", capability: "prompts", change: "PromptsChanged" }
+}
+
+/** A day. A server that means longer can be asked once a day. */
+const longest = 24 * 60 * 60 * 1000
+
+interface Remembered {
+  readonly items: ReadonlyArray<unknown>
+  readonly generation: number
+  readonly expiresAt: number
+}
+
+export interface Lists {
+  /** Lists all items over all pages. `perform` gets the requests to the server. */
+  readonly list: <K extends ListKind>(kind: K, options: {
+    readonly perform: Perform
+    readonly refresh?: boolean | undefined
+    readonly timeout?: Parameters<Perform>[0]["timeout"]
+  }) => Effect.Effect<ReadonlyArray<Items[K]>, SessionError>
+  /** The list as it is, and again each time that it has changed. */
+  readonly watch: <K extends ListKind>(kind: K) => Stream.Stream<ReadonlyArray<Items[K]>, SessionError>
+}
+
+const safe = Effect.succeed(true)
+
+/** Makes the lists of a slot. */
+export const make = Effect.fnUntraced(function*(options: {
+  readonly slot: ConnectionSlot
+  readonly subscriptions: Subscriptions
+  readonly perform: Perform
+}): Effect.fn.Return<Lists, never, Scope.Scope> {
+  const { slot, subscriptions } = options
+  // Below the finalizer, so that those who watch are told before what they watch is interrupted.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const closed = Deferred.makeUnsafe<never, SessionError>()
+  yield* Effect.addFinalizer(() =>
+    Deferred.fail(closed, new SessionError({ server: slot.definition.name, reason: new SessionClosed() }))
+  )
+  const remembered = new Map<ListKind, Remembered>()
+  /** Counts changes, so that a list that was under way when it changed is not remembered. */
+  let changes = 0
+
+  slot.hub.listen(({ _tag }) => {
+    for (const kind of ["tools", "resources", "resourceTemplates", "prompts"] as const) {
+      if (_tag !== kinds[kind].change) continue
+      remembered.delete(kind)
+      changes++
+    }
+  })
+
+  const learn = (kind: ListKind, items: ReadonlyArray<unknown>): void => {
+    if (kind !== "tools") return
+    slot.memory.safeTools = new Set(
+      (items as ReadonlyArray<Tool>).filter(({ annotations }) =>
+        annotations?.readOnlyHint === true || annotations?.idempotentHint === true
+      ).map(({ name }) => name)
+    )
+  }
+
+  const list: Lists["list"] = <K extends ListKind>(
+    kind: K,
+    { perform, refresh, timeout }: Parameters<Lists["list"]>[1]
+  ) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const { capability, method } = kinds[kind]
+      const known = remembered.get(kind)
+      if (known !== undefined && refresh !== true && known.expiresAt > now && known.generation === slot.generation()) {
+        return Effect.succeed(known.items as ReadonlyArray<Items[K]>)
+      }
+      const before = changes
+      return perform({
+        method,
+        tool: undefined,
+        isSafe: safe,
+        timeout,
+        run: ({ connection, generation, info }) =>
+          // A server without the capability has none of these, and need not be asked.
+          info?.capabilities[capability] === undefined
+            ? Effect.succeed([])
+            : Effect.map(paginate<Items[K]>({ connection, method, key: kind }), ({ holdsFor, items }) => {
+              if (info.era === "modern" && holdsFor > 0 && before === changes) {
+                remembered.set(kind, { items, generation, expiresAt: now + Math.min(holdsFor, longest) })
+              }
+              learn(kind, items)
+              return items
+            })
+      })
+    })
+
+  const watchers = new Map<ListKind, Stream.Stream<ReadonlyArray<unknown>, SessionError>>()
+
+  const watch = <K extends ListKind>(kind: K) =>
+    Stream.unwrap(Effect.suspend(() => {
+      const known = watchers.get(kind)
+      if (known !== undefined) return Effect.succeed(known as Stream.Stream<ReadonlyArray<Items[K]>, SessionError>)
+      const changed = Stream.unwrap(Effect.gen(function*() {
+        // Nothing is lost with what does not fit: any number of changes is one reason to ask.
+        const queue = yield* slot.hub.subscribe({
+          capacity: 1,
+          isFor: ({ _tag }) => _tag === kinds[kind].change
+        })
+        const { failed } = yield* subscriptions.want({
+          uri: undefined,
+          onListening: (listening) => Queue.offerUnsafe(queue, listening)
+        })
+        return Stream.make(undefined).pipe(
+          Stream.concat(Stream.fromEffectRepeat(Queue.take(queue))),
+          Stream.interruptWhen(failed)
+        )
+      }))
+      return changed.pipe(
+        Stream.mapEffect(() => list(kind, { perform: options.perform, refresh: true })),
+        Stream.share({ capacity: 1, strategy: "sliding", replay: 1 }),
+        Scope.provide(scope),
+        Effect.map(Stream.interruptWhen(Deferred.await(closed))),
+        Effect.tap((stream) => Effect.sync(() => watchers.set(kind, stream)))
+      )
+    }))
+
+  return { list, watch }
+})

@@ -1,0 +1,48 @@
+/**
+ * What all handles to one server share for one owner: its connection, what was asked of it for good, and its lists.
+ */
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import { ClientHandlers } from "../ClientHandlers.ts"
+import type { LogMessage } from "../Notification.ts"
+import * as connectionSlot from "./connectionSlot.ts"
+import * as delivery from "./delivery.ts"
+import * as lists from "./lists.ts"
+import * as subscriptions from "./subscriptions.ts"
+
+export interface Shared {
+  readonly slot: connectionSlot.ConnectionSlot
+  readonly subscriptions: subscriptions.Subscriptions
+  readonly lists: lists.Lists
+}
+
+/** How many log messages wait for a handler that falls behind: the latest. */
+const waitingMessages = 256
+
+/** Makes what is shared, which ends with the scope. */
+export const make = Effect.fnUntraced(function*(
+  options: Omit<connectionSlot.Options, "logLevel">
+): Effect.fn.Return<Shared, never, Scope.Scope> {
+  const { logging } = yield* ClientHandlers
+  const { retry } = options
+  const slot = yield* connectionSlot.make({ ...options, logLevel: logging?.level })
+  const subscribed = yield* subscriptions.make({ slot, retry })
+  const listed = yield* lists.make({
+    slot,
+    subscriptions: subscribed,
+    perform: delivery.make({ slot, retry, isOpen: () => true })
+  })
+  if (logging !== undefined) {
+    const messages = yield* slot.hub.subscribe({
+      capacity: waitingMessages,
+      isFor: ({ _tag }) => _tag === "LogMessage"
+    })
+    yield* Queue.take(messages).pipe(
+      Effect.flatMap((message) => logging.handle(message as LogMessage, { server: slot.definition.name })),
+      Effect.forever,
+      Effect.forkScoped
+    )
+  }
+  return { slot, subscriptions: subscribed, lists: listed }
+})

@@ -1,0 +1,194 @@
+/**
+ * Keeps a server telling of changes for as long as someone wants to hear of them, across reconnects.
+ *
+ * One keeper for each slot, there only while something is wanted, brings the live connection in line with that. When the
+ * connection is lost it sees to the next one.
+ */
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import type { ConnectionInfo } from "../Connection.ts"
+import type { Listening } from "../Notification.ts"
+import type { RetryPolicy } from "../RetryPolicy.ts"
+import { NotInitialized, type Reason, RequestTimeout, SessionClosed, SessionError } from "../SessionError.ts"
+import type { ConnectionSlot, Live } from "./connectionSlot.ts"
+import * as teller from "./teller.ts"
+
+/** Someone who wants to hear of the changes of lists, or of one resource. */
+interface Wish {
+  readonly uri: string | undefined
+  /** Called when the server, having not told for a while, does so again. */
+  readonly onListening: (listening: Listening) => void
+  /** Completes once the server tells of it. */
+  readonly standing: Deferred.Deferred<void, SessionError>
+  /** Fails when it does no longer and cannot be made to. */
+  readonly failed: Deferred.Deferred<never, SessionError>
+}
+
+/** A wish that is being met. `failed` fails when it no longer is and cannot be. */
+interface Standing {
+  readonly failed: Effect.Effect<never, SessionError>
+}
+
+export interface Subscriptions {
+  /**
+   * Wants to hear of the changes of a resource, or of the lists where there is no `uri`, for as long as the scope is open.
+   * Returns once the server tells of them.
+   */
+  readonly want: (wish: Pick<Wish, "uri" | "onListening">) => Effect.Effect<Standing, SessionError, Scope.Scope>
+}
+
+/** Pauses after what did not last, in milliseconds: longer each time, and by chance up to a half shorter. */
+const pauses = { first: 1000, factor: 1.6, last: 120_000 }
+
+/** How long it has to last for the pauses to start over, in milliseconds. */
+const lasting = 60_000
+
+/** Runs an effect again and again, with pauses, until it says that it is done. */
+const again = <E, R>(effect: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
+  Effect.gen(function*() {
+    let failures = 0
+    while (true) {
+      const began = yield* Clock.currentTimeMillis
+      if (yield* effect) return
+      failures = (yield* Clock.currentTimeMillis) - began >= lasting ? 0 : failures + 1
+      const longest = Math.min(pauses.first * pauses.factor ** Math.max(0, failures - 1), pauses.last)
+      yield* Effect.sleep(longest * (yield* Random.nextBetween(0.5, 1)))
+    }
+  })
+
+/** Makes the subscriptions of a slot, which end with the scope. */
+export const make = Effect.fnUntraced(function*(options: {
+  readonly slot: ConnectionSlot
+  readonly retry: RetryPolicy
+}): Effect.fn.Return<Subscriptions, never, Scope.Scope> {
+  const { slot } = options
+  const { config, name: server } = slot.definition
+  const scope = yield* Effect.scope
+  // Wishes come and go, but what keeps them belongs to none of those who have them.
+  const context = yield* Effect.context<never>()
+  const wishes = new Set<Wish>()
+  const changed = yield* Queue.sliding<void>(1)
+  let isKept = false
+
+  const fail = (reason: Reason) => new SessionError({ server, reason })
+
+  const refuse = (refused: Iterable<Wish>, error: SessionError): void => {
+    for (const wish of refused) {
+      wishes.delete(wish)
+      Deferred.doneUnsafe(wish.standing, Effect.fail(error))
+      Deferred.doneUnsafe(wish.failed, Effect.fail(error))
+    }
+  }
+
+  const inTime = <A, R>(method: string, request: Effect.Effect<A, Reason, R>) =>
+    Effect.timeoutOrElse(request, {
+      duration: config.requestTimeout,
+      orElse: () => {
+        const timeout = Duration.toMillis(config.requestTimeout)
+        return Effect.fail(new RequestTimeout({ method, timeout, delivery: "Unknown" }))
+      }
+    })
+
+  /** Asks for all that is wanted. Asking twice does no more than asking once, so it is retried as reads are. */
+  const align = (live: Live, teller: teller.Teller, isNews: boolean) =>
+    Effect.suspend(() => {
+      const asked = [...wishes]
+      const uris = [...new Set(asked.flatMap(({ uri }) => uri === undefined ? [] : [uri]))].toSorted()
+      return Effect.map(
+        teller.align({ lists: asked.some(({ uri }) => uri === undefined), uris }),
+        (refusals) => {
+          for (const { reason, uri } of refusals) {
+            refuse(asked.filter((wish) => wish.uri === uri), fail(reason))
+          }
+          for (const { onListening, standing } of asked) {
+            if (!Deferred.doneUnsafe(standing, Effect.void) && isNews) {
+              onListening({ _tag: "Listening", generation: live.generation })
+            }
+          }
+        }
+      )
+    }).pipe(
+      Effect.mapError(fail),
+      Effect.retry({
+        schedule: options.retry,
+        while: ({ delivery, reason }) => delivery !== "Answered" && !reason.losesConnection && !live.isRetired
+      })
+    )
+
+  /** Has the server tell on one connection, until that is lost or nothing is wanted any more. */
+  const serve = (live: Live, info: ConnectionInfo): Effect.Effect<void, SessionError> =>
+    Effect.gen(function*() {
+      const asking = yield* teller.make({ connection: live.connection, info, inTime })
+      let isNews = true
+      yield* again(Effect.gen(function*() {
+        while (true) {
+          yield* align(live, asking, isNews)
+          isNews = false
+          if (wishes.size === 0) return true
+          const hasEnded = yield* Effect.raceFirst(
+            Effect.as(Effect.raceFirst(Queue.take(changed), Deferred.await(live.retired)), false),
+            Effect.as(asking.ended, true)
+          )
+          if (live.isRetired) return true
+          if (hasEnded) {
+            isNews = true
+            return false
+          }
+        }
+      }))
+    }).pipe(
+      Effect.scoped,
+      Effect.catchIf(
+        ({ reason }) => reason.losesConnection || live.isRetired,
+        (error) => slot.lose(live, error)
+      )
+    )
+
+  const keep = again(Effect.gen(function*() {
+    if (wishes.size > 0) {
+      const live = yield* slot.acquire
+      if (live.info === undefined) return yield* fail(new NotInitialized())
+      yield* serve(live, live.info)
+    }
+    isKept = wishes.size > 0
+    return !isKept
+  })).pipe(
+    Effect.catch((error) =>
+      Effect.sync(() => {
+        isKept = false
+        refuse(wishes, error)
+      })
+    ),
+    Effect.updateContext((_: Context.Context<never>) => context),
+    Effect.forkIn(scope, { startImmediately: true })
+  )
+
+  yield* Effect.addFinalizer(() => Effect.sync(() => refuse(wishes, fail(new SessionClosed()))))
+
+  return {
+    want: Effect.fnUntraced(function*(wanted) {
+      const wish: Wish = { ...wanted, standing: Deferred.makeUnsafe(), failed: Deferred.makeUnsafe() }
+      yield* Effect.acquireRelease(
+        Effect.suspend(() => {
+          wishes.add(wish)
+          Queue.offerUnsafe(changed, undefined)
+          if (isKept) return Effect.void
+          isKept = true
+          return Effect.asVoid(keep)
+        }),
+        () =>
+          Effect.sync(() => {
+            if (wishes.delete(wish)) Queue.offerUnsafe(changed, undefined)
+          })
+      )
+      yield* Deferred.await(wish.standing)
+      return { failed: Deferred.await(wish.failed) }
+    })
+  }
+})
