@@ -1,4 +1,5 @@
 export * as Memory from "./Memory.ts"
+export * as Recorded from "./Recorded.ts"
 export * as Sse from "./Sse.ts"
 export * as Stdio from "./Stdio.ts"
 export * as StreamableHttp from "./StreamableHttp.ts"

@@ -78,11 +78,11 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
-  const refuse = (refused: Iterable<Wish>, error: SessionError): void => {
+  const refuse = (refused: Iterable<Wish>, why: Effect.Effect<never, SessionError>): void => {
     for (const wish of refused) {
       wishes.delete(wish)
-      Deferred.doneUnsafe(wish.standing, Effect.fail(error))
-      Deferred.doneUnsafe(wish.failed, Effect.fail(error))
+      Deferred.doneUnsafe(wish.standing, why)
+      Deferred.doneUnsafe(wish.failed, why)
     }
   }
 
@@ -104,7 +104,7 @@ export const make = Effect.fnUntraced(function*(options: {
         teller.align({ lists: asked.some(({ uri }) => uri === undefined), uris }),
         (refusals) => {
           for (const { reason, uri } of refusals) {
-            refuse(asked.filter((wish) => wish.uri === uri), fail(reason))
+            refuse(asked.filter((wish) => wish.uri === uri), Effect.fail(fail(reason)))
           }
           for (const { onListening, standing } of asked) {
             if (!Deferred.doneUnsafe(standing, Effect.void) && isNews) {
@@ -159,17 +159,18 @@ export const make = Effect.fnUntraced(function*(options: {
     isKept = wishes.size > 0
     return !isKept
   })).pipe(
-    Effect.catch((error) =>
+    // Defects too: those who wait would wait for ever.
+    Effect.catchCause((cause) =>
       Effect.sync(() => {
         isKept = false
-        refuse(wishes, error)
+        refuse(wishes, Effect.failCause(cause))
       })
     ),
     Effect.updateContext((_: Context.Context<never>) => context),
     Effect.forkIn(scope, { startImmediately: true })
   )
 
-  yield* Effect.addFinalizer(() => Effect.sync(() => refuse(wishes, fail(new SessionClosed()))))
+  yield* Effect.addFinalizer(() => Effect.sync(() => refuse(wishes, Effect.fail(fail(new SessionClosed())))))
 
   return {
     want: Effect.fnUntraced(function*(wanted) {

@@ -1,0 +1,209 @@
+/**
+ * Conversations with real servers, written to a file and played back from it.
+ *
+ * A program that records works as it always does. A program that plays back reaches no server: it gets what the servers said
+ * when the file was written, in the same order, and at once. So a test runs without network and processes, fast and the same
+ * each time. Swapping one layer for the other is all there is to it.
+ *
+ * **Details**
+ *
+ * The file has one line of JSON for each thing that happened: connects, calls and what came of them, notifications, what
+ * servers asked of the client's handlers, and losses. It is meant to be read, and may be edited. Secrets of the definitions
+ * (headers and environment) are replaced in it; where one stood, anything is accepted when it is played back.
+ *
+ * Calls are recognised by method and parameters. A call that is not in the recording is a mistake of the program or of the
+ * recording, hence a defect: `ReplayMismatch` says what was expected.
+ *
+ * **Gotchas**
+ *
+ * Secrets that are not in the definitions, such as those in the result of a tool, are in the file. Name them in `secrets`.
+ *
+ * **Example** (Recording, then playing back)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Recorded } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ * import { tmpdir } from "node:os"
+ * import { join } from "node:path"
+ *
+ * const program = Effect.flatMap(
+ *   Sessions.Sessions,
+ *   (sessions) => sessions.callTool("everything", "echo", { message: "hi" })
+ * )
+ * const sessions = Sessions.layer({
+ *   servers: { everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] } }
+ * })
+ * const file = join(tmpdir(), `echo-${process.pid}.jsonl`)
+ *
+ * const live = Layer.provide(sessions, Recorded.record(file))
+ * const first = await Effect.runPromise(Effect.provide(program, live))
+ *
+ * const test = Layer.provide(sessions, Recorded.replay(file))
+ * const again = await Effect.runPromise(Effect.provide(program, test))
+ * again // => first
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { Connection } from "@mcp-sessions/core/Connection"
+import { secretsOf } from "@mcp-sessions/core/ServerConfig"
+import type { Reason } from "@mcp-sessions/core/SessionError"
+import { Transport, Transports } from "@mcp-sessions/core/Transport"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { connect as recordConnection } from "./internal/recorder.ts"
+import { decodeEvent, decodeHeader, encodeEvent, type Event, header } from "./internal/recording.ts"
+import * as RecordingFile from "./internal/recordingFile.ts"
+import * as Redactor from "./internal/redactor.ts"
+import { connect as replayConnection, ReplayMismatch } from "./internal/replayer.ts"
+import * as AllTransports from "./Transports.ts"
+
+export {
+  /**
+   * What a program did was not what is recorded. It names the server, the connection, what the program did (`actual`) and the
+   * calls that it could have made (`expected`).
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  ReplayMismatch
+}
+
+/**
+ * A recording cannot be written or read: the file system refuses, or a line of the file is none of a recording.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RecordingError
+  extends Schema.TaggedError<RecordingError>("@mcp-sessions/transports/RecordingError")("RecordingError", {
+    file: Schema.String,
+    /** The number of the line, from 1. */
+    line: Schema.optional(Schema.Finite),
+    description: Schema.String,
+    cause: Schema.optional(Schema.Defect())
+  })
+{
+  override get message(): string {
+    return `${this.file}${this.line === undefined ? "" : `, line ${this.line}`}: ${this.description}`
+  }
+}
+
+/**
+ * Layer that provides a factory of transports which writes down what happens on their connections. The file is made anew.
+ *
+ * `transports` are those that are written down, such as all of this package ({@link record} is a shorthand for those). `secrets`
+ * are kept out of the file in addition to those of the definitions.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const recordWith = (options: {
+  readonly file: string
+  readonly transports: Layer.Layer<Transports>
+  readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
+}): Layer.Layer<Transports, RecordingError> =>
+  Layer.effect(
+    Transports,
+    Effect.gen(function*() {
+      const { file } = options
+      const inner = yield* Transports
+      const print = yield* RecordingFile.open({
+        file,
+        onError: (cause) => new RecordingError({ file, description: "it cannot be written", cause })
+      })
+      print(header)
+      const others = (options.secrets ?? []).map(Redacted.value)
+      let connections = 0
+      return {
+        transport: (definition) => {
+          const redact = Redactor.make([...others, ...secretsOf(definition.config)])
+          const write = (event: Event) => print(encodeEvent({ event, redact }))
+          const recorded = Effect.map(Transport, (transport) => ({
+            connect: Effect.suspend(() =>
+              recordConnection({ transport, server: definition.name, connection: ++connections, write })
+            )
+          }))
+          return Layer.effect(Transport, recorded).pipe(Layer.provide(inner.transport(definition)))
+        }
+      }
+    })
+  ).pipe(Layer.provide(options.transports))
+
+/**
+ * Layer that provides the transports of this package, and writes down what happens on their connections.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const record = (file: string): Layer.Layer<Transports, RecordingError> =>
+  recordWith({ file, transports: AllTransports.layer })
+
+/** A connect of the recording: it failed, or it made a connection on which these things happened. */
+type Connect =
+  | { readonly connection: number; readonly failure: Reason }
+  | { readonly connection: number; readonly kind: Connection["kind"]; readonly events: ReadonlyArray<Event> }
+
+const readEvents = Effect.fnUntraced(function*(file: string): Effect.fn.Return<ReadonlyArray<Event>, RecordingError> {
+  const [first = "", ...lines] = yield* RecordingFile.readLines({
+    file,
+    onError: (cause) => new RecordingError({ file, description: "it cannot be read", cause })
+  })
+  const description = "it is none that a recording has"
+  yield* Effect.mapError(decodeHeader(first), (cause) => new RecordingError({ file, line: 1, description, cause }))
+  const numbered = lines.map((line, index) => ({ line, number: index + 2 })).filter(({ line }) => line.trim() !== "")
+  return yield* Effect.forEach(
+    numbered,
+    ({ line, number }) =>
+      Effect.mapError(decodeEvent(line), (cause) => new RecordingError({ file, line: number, description, cause }))
+  )
+})
+
+const connectsOf = (events: ReadonlyArray<Event>, server: string): ReadonlyArray<Connect> =>
+  events.flatMap((event): ReadonlyArray<Connect> => {
+    if (event.event === "connect-failure" && event.server === server) {
+      return [{ connection: event.connection, failure: event.reason }]
+    }
+    if (event.event !== "connect" || event.server !== server) return []
+    const { connection, kind } = event
+    return [{
+      connection,
+      kind: kind as Connection["kind"],
+      events: events.filter((event) => event.connection === connection)
+    }]
+  })
+
+/**
+ * Layer that provides a factory of transports which plays back what was recorded, in place of every transport. Building it
+ * reads the file. The servers are told apart by their names; what else their definitions say does not matter.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const replay = (file: string): Layer.Layer<Transports, RecordingError> =>
+  Layer.effect(
+    Transports,
+    Effect.map(readEvents(file), (events) => {
+      const left = new Map<string, Array<Connect>>()
+      return {
+        transport: ({ name: server }) => {
+          const connects = left.get(server) ?? [...connectsOf(events, server)]
+          left.set(server, connects)
+          return Layer.succeed(Transport, {
+            connect: Effect.suspend(() => {
+              const next = connects.shift()
+              if (next === undefined) {
+                return Effect.die(
+                  new ReplayMismatch({ server, connection: 0, actual: "one more connect", expected: [] })
+                )
+              }
+              return "failure" in next ? Effect.fail(next.failure) : replayConnection({ server, ...next })
+            })
+          })
+        }
+      }
+    })
+  )

@@ -1,0 +1,154 @@
+/**
+ * Writes down what happens on connections, and changes nothing about it.
+ */
+import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+import type { Connection } from "@mcp-sessions/core/Connection"
+import type { Reason } from "@mcp-sessions/core/SessionError"
+import type { Transport } from "@mcp-sessions/core/Transport"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { asJson, type Event, type HandlerName } from "./recording.ts"
+
+export type Write = (event: Event) => void
+
+const jsonParams = (params: Record<string, unknown> | undefined) =>
+  params === undefined ? {} : { params: asJson(params) as Record<string, unknown> }
+
+/** A connection under record. */
+class Take {
+  readonly #connection: number
+  readonly #write: Write
+  #ids = 0
+
+  constructor(connection: number, write: Write) {
+    this.#connection = connection
+    this.#write = write
+  }
+
+  /** Notes a call and what comes of it. `show` gives what of its result is worth noting. */
+  call<A, R>(
+    { method, params }: { readonly method: string; readonly params?: Record<string, unknown> | undefined },
+    call: (id: number) => Effect.Effect<A, Reason, R>,
+    show: (result: A) => unknown
+  ): Effect.Effect<A, Reason, R> {
+    return Effect.suspend(() => {
+      const at = { connection: this.#connection, id: ++this.#ids }
+      this.#write({ event: "call", ...at, method, ...jsonParams(params) })
+      return Effect.onExit(call(at.id), (exit) =>
+        Effect.sync(() => {
+          if (Exit.isSuccess(exit)) return this.#write({ event: "result", ...at, result: asJson(show(exit.value)) })
+          const failure = Cause.findError(exit.cause)
+          return this.#write(
+            Result.isSuccess(failure)
+              ? { event: "failure", ...at, reason: failure.success }
+              : { event: "cancelled", ...at }
+          )
+        }))
+    })
+  }
+
+  /** Notes what the server asks of a handler, and what that answers. */
+  #asked<A>(handler: typeof HandlerName.Type, params: unknown, handle: Effect.Effect<A, RequestRefused>) {
+    return Effect.suspend(() => {
+      const at = { connection: this.#connection, id: ++this.#ids }
+      this.#write({ event: "ask", ...at, handler, params: asJson(params) })
+      const note = (answer: unknown) =>
+        Effect.sync(() => this.#write({ event: "answer", ...at, answer: asJson(answer) }))
+      return handle.pipe(
+        Effect.tap(note),
+        Effect.tapError(({ description }) => note({ refused: description }))
+      )
+    })
+  }
+
+  handlers({ elicitation, roots, sampling, ...rest }: Handlers): Handlers {
+    return {
+      ...rest,
+      sampling: sampling === undefined ? undefined : (params) => this.#asked("sampling", params, sampling(params)),
+      elicitation: elicitation === undefined ? undefined : {
+        form: elicitation.form === undefined
+          ? undefined
+          : ((form) => (params) => this.#asked("form", params, form(params)))(elicitation.form),
+        url: elicitation.url === undefined
+          ? undefined
+          : ((url) => (params) => this.#asked("url", params, url(params)))(elicitation.url)
+      },
+      roots: roots === undefined ? undefined : this.#asked("roots", null, roots)
+    }
+  }
+
+  notification({ method, params }: Parameters<Parameters<Connection["onNotification"]>[0]>[0]): void {
+    this.#write({ event: "notification", connection: this.#connection, method, ...jsonParams(params) })
+  }
+}
+
+/** Connects, and writes down all that happens on the connection. */
+export const connect = Effect.fnUntraced(function*(options: {
+  readonly transport: Transport["Service"]
+  readonly server: string
+  /** The number of the connection. */
+  readonly connection: number
+  readonly write: Write
+}): Effect.fn.Return<Connection, Reason, Scope.Scope> {
+  const { connection: number, server, transport, write } = options
+  const take = new Take(number, write)
+  const handlers = take.handlers(yield* ClientHandlers)
+  const inner = yield* transport.connect.pipe(
+    Effect.provideService(ClientHandlers, handlers),
+    Effect.tapError((reason) =>
+      Effect.sync(() => write({ event: "connect-failure", connection: number, server, reason }))
+    )
+  )
+  write({ event: "connect", connection: number, server, kind: inner.kind })
+  yield* inner.closed.pipe(
+    Effect.tap((reason) => Effect.sync(() => write({ event: "closed", connection: number, reason }))),
+    Effect.forkScoped({ startImmediately: true })
+  )
+  return {
+    get kind() {
+      return inner.kind
+    },
+    // The id of a process means nothing to anyone later.
+    initialize: take.call({ method: "initialize" }, () => inner.initialize, (info) => ({ ...info, pid: undefined })),
+    request: (request) =>
+      take.call(
+        request,
+        (id) => {
+          const { onProgress } = request
+          return inner.request(
+            onProgress === undefined ? request : {
+              ...request,
+              onProgress: (progress) => {
+                write({ event: "progress", connection: number, id, progress: asJson(progress) })
+                onProgress(progress)
+              }
+            }
+          )
+        },
+        (result) => result
+      ),
+    onNotification: (listener) =>
+      inner.onNotification((notification) => {
+        take.notification(notification)
+        listener(notification)
+      }),
+    listen: (filter) =>
+      take.call(
+        { method: "subscriptions/listen", params: { ...filter } },
+        (id) =>
+          Effect.tap(inner.listen(filter), ({ ended }) =>
+            ended.pipe(
+              Effect.andThen(Effect.sync(() => write({ event: "ended", connection: number, id }))),
+              Effect.forkScoped({ startImmediately: true })
+            )),
+        ({ resources }) => ({ resources })
+      ),
+    setLogLevel: (level) =>
+      take.call({ method: "logging/setLevel", params: { level } }, () => inner.setLogLevel(level), () => null),
+    closed: inner.closed,
+    stderrTail: inner.stderrTail
+  }
+})

@@ -1,0 +1,270 @@
+/**
+ * Conversations that are written down and played back: what a program sees is the same, and no server is there.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { ClientHandlers, type ConfigError, type ServerConfig, Sessions, type Transport } from "@mcp-sessions/core"
+import { Memory, Recorded } from "@mcp-sessions/transports"
+import { inputRequired, McpServer } from "@modelcontextprotocol/server"
+import { serveStdio } from "@modelcontextprotocol/server/stdio"
+import { Cause, Effect, Exit, Fiber, Layer, Queue, Redacted, Result, Stream } from "effect"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fixture, http, isAlive, makeLedger, stdio } from "../fixtures/peer.ts"
+import { read } from "../fixtures/read.ts"
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "recorded-"))),
+  (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+)
+
+const fileIn = Effect.map(directory, (directory) => join(directory, "conversation.jsonl"))
+
+/** What a program makes of a server: results, failures, lists, reports, notifications. */
+const conversation = Effect.gen(function*() {
+  const sessions = yield* Sessions.Sessions
+  const session = yield* sessions.get("peer")
+  const seen: Array<unknown> = []
+  const { pid: _, ...info } = yield* session.info
+  seen.push(info)
+  seen.push(yield* session.listTools())
+  seen.push(yield* session.callTool("echo", { message: "hi" }))
+  const reports: Array<unknown> = []
+  seen.push(yield* session.callTool("steps", {}, { onProgress: (report) => void reports.push(report) }), reports)
+  seen.push(yield* session.callTool("fail"))
+  seen.push((yield* Effect.flip(session.callTool("reject"))).message)
+  const notifications = yield* read(session.notifications)
+  yield* Queue.take(notifications)
+  seen.push(yield* session.callTool("change"), yield* Queue.take(notifications))
+  const updates = yield* read(session.subscribe("note://1"))
+  yield* Queue.take(updates)
+  yield* session.callTool("change", { uri: "note://1" })
+  seen.push(yield* Queue.take(updates))
+  const hanging = yield* Effect.forkChild(session.callTool("hang", { id: "1" }), { startImmediately: true })
+  yield* session.ping
+  yield* Fiber.interrupt(hanging)
+  const error = yield* Effect.flip(session.callTool("die", { id: "2" }))
+  seen.push(error.reason._tag, error.reason._tag === "OutcomeUnknown" ? error.reason.lost._tag : undefined)
+  return seen
+}).pipe(Effect.scoped)
+
+const sessionsOver = (
+  transports: Layer.Layer<Transport.Transports, Recorded.RecordingError>,
+  config: ServerConfig.ServerConfigInput
+) => Sessions.layer({ servers: { peer: config } }).pipe(Layer.provide(transports))
+
+const absent: ServerConfig.ServerConfigInput = { transport: "stdio", command: "no-such-command", args: [] }
+
+const mismatchOf = (exit: Exit.Exit<unknown, { readonly message: string }>): Recorded.ReplayMismatch => {
+  const defect = Exit.isFailure(exit) ? Cause.findDefect(exit.cause) : undefined
+  if (defect !== undefined && Result.isSuccess(defect) && defect.success instanceof Recorded.ReplayMismatch) {
+    return defect.success
+  }
+  return assert.fail("it matched")
+}
+
+const echo = (message: string) =>
+  Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "echo", { message }))
+
+describe("a recording", () => {
+  for (const peer of [stdio("v1"), stdio("v2"), http("v1"), http("v2")]) {
+    for (const protocol of ["auto", "legacy"] as const) {
+      it.live(`of ${peer.name}, protocol ${protocol}, plays back what was seen, without the server`, () =>
+        Effect.gen(function*() {
+          const { config, ledger } = yield* peer.start
+          const file = yield* fileIn
+          const seen = yield* Effect.provide(
+            conversation,
+            sessionsOver(Recorded.record(file), { ...config, protocol })
+          )
+          const before = ledger("")
+          for (const definition of [{ ...config, protocol }, absent]) {
+            const again = yield* Effect.provide(conversation, sessionsOver(Recorded.replay(file), definition))
+            assert.deepStrictEqual(again, seen)
+          }
+          assert.deepStrictEqual(ledger(""), before)
+        }).pipe(Effect.scoped))
+    }
+  }
+
+  it.effect("plays back the same under a test's clock", () =>
+    Effect.gen(function*() {
+      const file = yield* fileIn
+      const serve: Memory.Serve = (peer) => {
+        serveStdio(() => {
+          const server = new McpServer({ name: "m", version: "1" }, { capabilities: { tools: {} } })
+          server.registerTool("echo", {}, () => ({ content: [{ type: "text", text: "hi" }] }))
+          return server
+        }, { transport: peer })
+      }
+      const transports = Memory.layerTransports({ peer: serve })
+      const call = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "echo"))
+      const first = yield* Effect.provide(call, sessionsOver(Recorded.recordWith({ file, transports }), absent))
+      const again = yield* Effect.provide(call, sessionsOver(Recorded.replay(file), absent))
+      assert.deepStrictEqual(again.content, first.content)
+    }).pipe(Effect.scoped))
+
+  it.live("asks the handlers again and holds their answers against those recorded", () =>
+    Effect.gen(function*() {
+      const form = { message: "name?", requestedSchema: { type: "object" as const, properties: {} } }
+      const serve: Memory.Serve = (peer) => {
+        serveStdio((context) => {
+          const server = new McpServer({ name: "asking", version: "1" }, { capabilities: { tools: {} } })
+          server.registerTool("ask", {}, async ({ mcpReq }) => {
+            const said = context.era === "modern"
+              ? mcpReq.inputResponses?.name
+              : await mcpReq.elicitInput({ mode: "form", ...form })
+            if (said === undefined) return inputRequired({ inputRequests: { name: inputRequired.elicit(form) } })
+            return { content: [{ type: "text", text: JSON.stringify(said) }] }
+          })
+          return server
+        }, { transport: peer })
+      }
+      const answering = (name: string) =>
+        Layer.succeed(ClientHandlers.ClientHandlers, {
+          elicitation: { form: () => Effect.succeed({ action: "accept", content: { name } }) }
+        })
+      const call = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "ask"))
+      for (const protocol of ["auto", "legacy"] as const) {
+        const file = yield* fileIn
+        const sessionsWith = (
+          transports: Layer.Layer<Transport.Transports, Recorded.RecordingError>,
+          name: string
+        ): Layer.Layer<Sessions.Sessions, Recorded.RecordingError | ConfigError.ConfigError> =>
+          Sessions.layer({ servers: { peer: { ...absent, protocol } } }).pipe(
+            Layer.provide(Layer.merge(transports, answering(name)))
+          )
+        const recorded = Recorded.recordWith({ file, transports: Memory.layerTransports({ peer: serve }) })
+        const first = yield* Effect.provide(call, sessionsWith(recorded, "Ada"))
+        assert.include(JSON.stringify(first.content), "Ada")
+        assert.deepStrictEqual(yield* Effect.provide(call, sessionsWith(Recorded.replay(file), "Ada")), first)
+        const other = yield* Effect.exit(Effect.provide(call, sessionsWith(Recorded.replay(file), "Bob")))
+        const { message } = mismatchOf(other)
+        assert.include(message, "Bob")
+        assert.include(message, "Ada")
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("holds no secret of the definition nor any that was named, in whatever shape", () =>
+    Effect.gen(function*() {
+      const { file: ledger } = yield* makeLedger
+      const file = yield* fileIn
+      const config: ServerConfig.ServerConfigInput = {
+        transport: "stdio",
+        command: process.execPath,
+        args: [fixture("stdioServer.ts"), "v2", ledger],
+        env: { TOKEN: "s3cr3t/+value" }
+      }
+      const program = Effect.gen(function*() {
+        const sessions = yield* Sessions.Sessions
+        const { content } = yield* sessions.callTool("peer", "environment")
+        yield* sessions.callTool("peer", "echo", {
+          message: `named: hush-hush, ${encodeURIComponent("s3cr3t/+value")}`
+        })
+        return content
+      })
+      const recorded = Recorded.recordWith({
+        file,
+        transports: (yield* stdio("v2").start).transports,
+        secrets: [Redacted.make("hush-hush")]
+      })
+      const seen = yield* Effect.provide(program, sessionsOver(recorded, config))
+      assert.include(JSON.stringify(seen), "s3cr3t/+value")
+      const text = readFileSync(file, "utf8")
+      for (const secret of ["s3cr3t", "hush-hush"]) assert.notInclude(text, secret)
+      assert.include(text, "<redacted>")
+      // Where a secret was, whatever the program sends is accepted.
+      const again = yield* Effect.provide(program, sessionsOver(Recorded.replay(file), absent))
+      assert.include(JSON.stringify(again), "<redacted>")
+    }).pipe(Effect.scoped))
+
+  it.live("of a failing connect plays back the failure, and the tries after it", () =>
+    Effect.gen(function*() {
+      const file = yield* fileIn
+      for (const transports of [Recorded.record(file), Recorded.replay(file)]) {
+        const error = yield* Effect.flip(Effect.provide(echo("hi"), sessionsOver(transports, absent)))
+        assert.strictEqual(error._tag === "SessionError" ? error.reason._tag : error._tag, "SpawnFailed")
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("leaves no process behind", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v2").start
+      yield* Effect.provide(echo("hi"), sessionsOver(Recorded.record(yield* fileIn), config))
+      assert.deepStrictEqual(ledger("process").filter(isAlive), [])
+    }).pipe(Effect.scoped))
+})
+
+describe("a replay", () => {
+  const recorded = Effect.gen(function*() {
+    const { config } = yield* stdio("v2").start
+    const file = yield* fileIn
+    yield* Effect.provide(
+      Effect.all([echo("one"), echo("two"), echo("three")], { concurrency: "unbounded" }),
+      sessionsOver(Recorded.record(file), config)
+    )
+    return file
+  })
+
+  it.live("says of a call that was not recorded which calls were", () =>
+    Effect.gen(function*() {
+      const file = yield* recorded
+      const exit = yield* Effect.exit(Effect.provide(echo("four"), sessionsOver(Recorded.replay(file), absent)))
+      const { message } = mismatchOf(exit)
+      for (const said of ["one", "two", "three", "four"]) assert.include(message, `"message":"${said}"`)
+      assert.include(message, "connection 1 to peer")
+    }).pipe(Effect.scoped))
+
+  it.live("takes calls in another order than they were recorded, and some of them alone", () =>
+    Effect.gen(function*() {
+      const file = yield* recorded
+      const program = Effect.flatMap(Sessions.Sessions, (sessions) =>
+        sessions.use("peer", (session) =>
+          Effect.forEach(["three", "one"], (message) =>
+            session.callTool("echo", { message }))))
+      const results = yield* Effect.provide(program, sessionsOver(Recorded.replay(file), absent))
+      assert.deepStrictEqual(
+        results.map(({ content }) =>
+          content
+        ),
+        [
+          [{ type: "text", text: "three" }],
+          [{ type: "text", text: "one" }]
+        ]
+      )
+    }).pipe(Effect.scoped))
+
+  it.live("says of a connect that was not recorded that it was not", () =>
+    Effect.gen(function*() {
+      const file = yield* recorded
+      const program = Effect.flatMap(Sessions.Sessions, (sessions) =>
+        Effect.forEach(["a", "b"], (owner) =>
+          sessions.callTool("peer", "echo", { message: "one" }, { owner })))
+      const exit = yield* Effect.exit(Effect.provide(program, sessionsOver(Recorded.replay(file), absent)))
+      assert.include(mismatchOf(exit).message, "one more connect")
+    }).pipe(Effect.scoped))
+
+  it.effect("of a file that is none, or not there, fails with the line", () =>
+    Effect.gen(function*() {
+      const file = yield* fileIn
+      const build = Effect.scoped(Effect.flip(Layer.build(Recorded.replay(file))))
+      assert.include((yield* build).message, "cannot be read")
+      writeFileSync(file, "{}\n")
+      assert.strictEqual((yield* build).line, 1)
+      writeFileSync(file, `{"recording":"mcp-sessions","version":1}\n\n{"event":"connected"}\n`)
+      assert.strictEqual((yield* build).line, 3)
+      const unwritable = yield* Effect.scoped(Effect.flip(Layer.build(Recorded.record(join(file, "x")))))
+      assert.include(unwritable.message, "cannot be written")
+    }).pipe(Effect.scoped))
+
+  it.live("says so to those who listen for changes, too", () =>
+    Effect.gen(function*() {
+      const file = yield* recorded
+      const program = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("peer")).pipe(
+        Effect.flatMap((session) => Stream.runDrain(session.notifications)),
+        Effect.scoped
+      )
+      const exit = yield* Effect.exit(Effect.provide(program, sessionsOver(Recorded.replay(file), absent)))
+      assert.include(mismatchOf(exit).message, "subscriptions/listen")
+    }).pipe(Effect.scoped))
+})
