@@ -32,7 +32,8 @@ const instant = Layer.succeed(Transports, {
         listen: () => Effect.never,
         setLogLevel: () => Effect.void,
         closed: Effect.never,
-        stderrTail: () => undefined
+        stderrTail: () => undefined,
+        warnings: () => []
       })
     })
 })

@@ -22,6 +22,7 @@ describe("decoding", () => {
         env: {},
         encoding: "utf-8",
         encodingErrors: "strict",
+        maxNoiseLines: 1000,
         connectTimeout: Duration.seconds(30),
         requestTimeout: Duration.seconds(60),
         totalTimeout: Duration.minutes(5),
@@ -43,6 +44,7 @@ describe("decoding", () => {
         assert.deepInclude(config, {
           url,
           headers: {},
+          addresses: "any",
           connectTimeout: Duration.seconds(20),
           idleTimeToLive: Duration.minutes(5)
         })

@@ -155,15 +155,29 @@ describe("meeting", () => {
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
-  it.live("overlooks what is no message", () =>
+  it.live("overlooks what is no message, and says so", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
-      const config = { ...faulty("banner", file), encodingErrors: "replace" as const }
-      const result = yield* Effect.flatMap(get, (session) => session.callTool("x")).pipe(
-        Effect.scoped,
-        Effect.provide(layerOf(config))
-      )
-      assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
+      const config = { ...faulty("banner", file), encodingErrors: "replace" as const, env: { SECRET: "Welcome" } }
+      yield* Effect.gen(function*() {
+        const session = yield* get
+        const { warnings } = yield* session.info
+        assert.deepStrictEqual(warnings, [
+          "it printed 5 lines to stdout that are no messages, first \"<redacted> to the server\""
+        ])
+        const result = yield* session.callTool("x")
+        assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
+      }).pipe(Effect.scoped, Effect.provide(layerOf(config)))
+    }).pipe(Effect.scoped))
+
+  it.live("gives up a server that prints more noise than the definition allows, and shows some", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const reason = yield* failure({ ...faulty("banner", file), encodingErrors: "replace", maxNoiseLines: 4 })
+      assert.strictEqual(reason._tag, "TransportFailed")
+      assert.include(reason.message, "more than 4 lines")
+      assert.include(reason.message, "Welcome to the server")
+      assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
   for (const mode of ["noresult", "nullerror"] as const) {

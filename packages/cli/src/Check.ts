@@ -114,5 +114,6 @@ export const toJson = (row: Row): Record<string, unknown> => ({
   era: row.info?.era ?? null,
   serverInfo: row.info?.implementation ?? null,
   tools: row.tools ?? null,
+  warnings: row.info?.warnings ?? [],
   ...(row.info?.pid === undefined ? {} : { pid: row.info.pid })
 })

@@ -46,14 +46,14 @@ export const run = Effect.fnUntraced(function*(options: {
     if (row.info !== undefined && row.latency !== undefined) {
       const { era, implementation, protocolVersion } = row.info
       const named = implementation === undefined ? "" : output.peer(`${implementation.name} ${implementation.version}`)
-      return yield* output.answer(
-        [
-          head,
-          seconds(row.latency.connect + row.latency.ping + row.latency.list),
-          `${String(row.tools ?? 0).padStart(3)} tools`,
-          output.style("dim", `${protocolVersion} ${era}  ${named}`)
-        ].join("  ").trimEnd()
-      )
+      const line = [
+        head,
+        seconds(row.latency.connect + row.latency.ping + row.latency.list),
+        `${String(row.tools ?? 0).padStart(3)} tools`,
+        output.style("dim", `${protocolVersion} ${era}  ${named}`)
+      ].join("  ").trimEnd()
+      const warnings = row.info.warnings.map((warning) => `    ${output.style("yellow", output.peer(warning))}`)
+      return yield* output.answer([line, ...warnings].join("\n"))
     }
     const [first = row.state, ...rest] = row.error === undefined ? [] : lines(row.error)
     // In one piece: others are printing theirs.

@@ -107,4 +107,6 @@ export interface Connection {
   readonly closed: Effect.Effect<Reason>
   /** The latest of what a stdio server wrote to stderr, secrets removed; `undefined` where there is no such thing. */
   readonly stderrTail: () => string | undefined
+  /** What is not as it should be, though the server can be used; one sentence each. What servers said is quoted in them. */
+  readonly warnings: () => ReadonlyArray<string>
 }

@@ -119,12 +119,14 @@ const keys: Record<string, Key> = {
   env: { problem: ConfigError.InvalidValue, expected: "an object of texts by variable name" },
   cwd: { problem: ConfigError.InvalidValue, expected: "a directory, as non-empty text" },
   encoding: { problem: ConfigError.InvalidValue, expected: "one of utf-8, utf-16le, latin1" },
+  maxNoiseLines: { problem: ConfigError.InvalidValue, expected: "a whole number from 0 to 1000000" },
   encodingErrors: { problem: ConfigError.InvalidValue, expected: "one of strict, ignore, replace" },
   url: { problem: ConfigError.InvalidUrl, expected: "" },
   headers: {
     problem: ConfigError.InvalidValue,
     expected: `an object of texts without control characters by header name, none of ${ownedHeaders.join(", ")}`
   },
+  addresses: { problem: ConfigError.InvalidValue, expected: "one of any, public" },
   connectTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 10 minutes" },
   requestTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 24 hours" },
   totalTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 24 hours" },
@@ -166,6 +168,9 @@ const idleTimeToLive = duration({ minimum: 0, maximum: "24 hours" })
 
 const remote = {
   headers: secrets({ value: headerValue, isName: isHeaderName }),
+  addresses: Schema.Literals(["any", "public"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("any" as const))
+  ),
   connectTimeout: connectTimeout.pipe(Schema.withDecodingDefaultKey(Effect.succeed("20 seconds"))),
   idleTimeToLive: idleTimeToLive.pipe(Schema.withDecodingDefaultKey(Effect.succeed("5 minutes"))),
   ...common
@@ -180,6 +185,9 @@ const remote = {
  *
  * `encoding` (default `utf-8`) and `encodingErrors` (default `strict`) say how its output is read: `strict` ends the
  * connection at the first message that does not decode, `replace` puts U+FFFD for what does not, `ignore` drops it.
+ *
+ * Lines on its stdout that are no messages, such as banners, are skipped and reported; after `maxNoiseLines` of them (default
+ * 1000) the connection ends.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
  * @category schemas
@@ -197,13 +205,18 @@ export const Stdio = Schema.Struct({
   encodingErrors: Schema.Literals(["strict", "ignore", "replace"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("strict" as const))
   ),
+  maxNoiseLines: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(1000))
+  ),
   connectTimeout: connectTimeout.pipe(Schema.withDecodingDefaultKey(Effect.succeed("30 seconds"))),
   idleTimeToLive: idleTimeToLive.pipe(Schema.withDecodingDefaultKey(Effect.succeed("10 minutes"))),
   ...common
 })
 
 /**
- * Schema of a server behind one HTTP endpoint. With `sseFallback` (default: `true` for the transport `http` or `remote`, `false`
+ * Schema of a server behind one HTTP endpoint. With `addresses: "public"` (default `any`; the same on the other remote
+ * transports), neither the host of its URL nor anything that it resolves to may be an address that is not globally reachable:
+ * for programs that take URLs from others. With `sseFallback` (default: `true` for the transport `http` or `remote`, `false`
  * for `streamable_http` and its spellings), a server that refuses to be posted to is met over SSE.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http

@@ -54,6 +54,8 @@ export interface SessionInfo extends ConnectionInfo {
   readonly server: string
   /** The number of the live connection: 1 for the first, one more after each reconnect. */
   readonly generation: number
+  /** What is not as it should be, though the server can be used, such as a banner on the stdout of a stdio server. */
+  readonly warnings: ReadonlyArray<string>
 }
 
 /**
@@ -294,7 +296,12 @@ export const make = (options: {
   const infoOf = (live: Live): Effect.Effect<SessionInfo, SessionError> =>
     live.info === undefined
       ? Effect.fail(fail(new NotInitialized()))
-      : Effect.succeed({ ...live.info, server, generation: live.generation })
+      : Effect.succeed({
+        ...live.info,
+        server,
+        generation: live.generation,
+        warnings: live.connection.warnings()
+      })
 
   /** Ends a stream with the session that it was taken from. */
   const whileOpen = <A>(stream: Stream.Stream<A, SessionError>): Stream.Stream<A, SessionError> =>

@@ -152,6 +152,31 @@ export class ConnectTimeout
 }
 
 /**
+ * The definition lets its server be at public addresses only (`addresses: "public"`), and this is none: the host of its URL, or
+ * an `address` that it resolves to.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class BlockedAddress
+  extends Schema.TaggedError<BlockedAddress>("@mcp-sessions/core/BlockedAddress")("BlockedAddress", {
+    host: Schema.String,
+    address: Schema.optional(Schema.String)
+  })
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return this.address === undefined
+      ? `${this.host} is not a public address`
+      : `${this.host} is at ${this.address}, which is not a public address`
+  }
+}
+
+/**
  * The channel failed under a request or a connect: reset, broken, unreadable. `code` is the system's error code if any.
  *
  * @category reasons
@@ -540,6 +565,7 @@ const reasons = [
   SpawnFailed,
   ServerExited,
   ConnectionRefused,
+  BlockedAddress,
   ConnectTimeout,
   TransportFailed,
   TransportClosed,

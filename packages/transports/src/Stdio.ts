@@ -39,6 +39,7 @@ export const layer = (config: Extract<ServerConfig, { readonly transport: "stdio
         transport,
         gone: (delivery) => transport.gone(delivery),
         stderrTail: () => child.stderrTail(),
+        warnings: () => transport.warnings(),
         pid: child.process.pid
       }
       return channel

@@ -21,6 +21,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
+import { guard } from "./internal/addressPolicy.ts"
 import { acquireAgent } from "./internal/agent.ts"
 import type { Channel } from "./internal/channel.ts"
 import * as endpointFetch from "./internal/endpointFetch.ts"
@@ -92,7 +93,7 @@ export const layer = (
         config,
         address: url.origin,
         era: sdkConnection.unknownEra(),
-        open,
+        open: Effect.andThen(guard(config), open),
         older: config.sseFallback
           ? { kind: "sse", open: openSse({ config, dispatcher }), isFor: isOfOlderServer }
           : undefined

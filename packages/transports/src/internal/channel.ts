@@ -11,6 +11,8 @@ export interface Channel {
   readonly gone: (delivery: "NotSent" | "Unknown") => Reason | undefined
   /** The end of what a stdio server wrote to stderr. */
   readonly stderrTail?: (() => string | undefined) | undefined
+  /** What is not as it should be, though it can be used: shown to users. */
+  readonly warnings?: (() => ReadonlyArray<string>) | undefined
   /** `Retry-After` of the last HTTP response, verbatim. */
   readonly retryAfter?: (() => string | undefined) | undefined
   /** The process of a stdio server. */

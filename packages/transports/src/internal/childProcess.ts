@@ -106,11 +106,12 @@ export class Child {
   #ended = false
   #closing: Promise<void> | undefined
   readonly #stderr = new Ring()
-  readonly #redact: (text: string) => string
+  /** Removes the secrets of the definition from what the child said. */
+  readonly redact: (text: string) => string
 
   constructor(child: ChildProcess.ChildProcessWithoutNullStreams, redact: (text: string) => string) {
     this.process = child
-    this.#redact = redact
+    this.redact = redact
     track(child)
     child.stderr.on("data", (chunk: Buffer) => this.#stderr.push(chunk))
     // A broken pipe shows as the exit that broke it. Without a listener it would end this process.
@@ -134,7 +135,7 @@ export class Child {
 
   /** The latest of what the child wrote to stderr, secrets removed. */
   stderrTail(): string {
-    return this.#redact(this.#stderr.text()).trimEnd().split("\n").slice(-tailLines).join("\n").slice(-tailCharacters)
+    return this.redact(this.#stderr.text()).trimEnd().split("\n").slice(-tailLines).join("\n").slice(-tailCharacters)
   }
 
   /** How the child ended, as the reason of what failed for it. */

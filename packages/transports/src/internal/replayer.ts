@@ -293,6 +293,7 @@ export const connect = Effect.fnUntraced(function*(options: {
         }))),
     setLogLevel: (level) => Effect.asVoid(Effect.flatMap(playback.call("logging/setLevel", { level }), outcome)),
     closed: Deferred.await(playback.closed),
-    stderrTail: () => undefined
+    stderrTail: () => undefined,
+    warnings: () => []
   }
 })

@@ -269,7 +269,8 @@ export const make = Effect.fnUntraced(function*(options: {
       })
     },
     closed: Deferred.await(closed),
-    stderrTail: () => current.channel.stderrTail?.()
+    stderrTail: () => current.channel.stderrTail?.(),
+    warnings: () => current.channel.warnings?.() ?? []
   }
 })
 

@@ -1,8 +1,8 @@
 /**
  * SDK transport over the standard streams of a child: one write per microtask, no schema pass over frames.
  *
- * Lines on stdout that are no JSON-RPC message are noise and skipped, as the specification forbids them but servers print
- * banners all the same.
+ * Lines on stdout that are no JSON-RPC message are noise: skipped, counted, and reported, as the specification forbids them but
+ * servers print banners all the same. Too many of them are no banner.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
  */
@@ -29,6 +29,9 @@ const messagesOf = (line: string): ReadonlyArray<JSONRPCMessage> => {
   }
 }
 
+/** How much of the first line of noise is shown, in characters. */
+const shownNoise = 200
+
 /** How long a process may take to exit after it has closed a pipe, in milliseconds. */
 const pipePatience = 200
 
@@ -48,6 +51,8 @@ export class StdioTransport implements Transport {
     onError: (error) => this.onerror?.(error)
   })
   #out: string | undefined
+  #noiseLines = 0
+  #firstNoise: string | undefined
   #started = false
   #closed = false
   #failure: ((delivery: "NotSent" | "Unknown") => Reason) | undefined
@@ -99,6 +104,18 @@ export class StdioTransport implements Transport {
     return sent
   }
 
+  /** What there is to say of the noise so far. */
+  warnings(): ReadonlyArray<string> {
+    const lines = this.#noiseLines === 1 ? "a line" : `${this.#noiseLines} lines`
+    return this.#noiseLines === 0
+      ? []
+      : [
+        `it printed ${lines} to stdout that ${
+          this.#noiseLines === 1 ? "is no message" : "are no messages, first"
+        } ${this.#shownNoise()}`
+      ]
+  }
+
   /** Ends the connection. The process is ended by the scope that it was started in. */
   close(): Promise<void> {
     this.#end()
@@ -117,9 +134,11 @@ export class StdioTransport implements Transport {
   readonly #take = (line: Line): void => {
     if (this.#closed) return
     switch (line._tag) {
-      case "Line":
-        for (const message of messagesOf(line.text)) this.#inbox.push(message)
-        return
+      case "Line": {
+        const messages = messagesOf(line.text)
+        for (const message of messages) this.#inbox.push(message)
+        return messages.length === 0 && line.text.trim() !== "" ? this.#hear(line.text) : undefined
+      }
       case "TooLong":
         return this.#fail((delivery) => new MessageTooLarge({ limit: this.#config.maxMessageBytes, delivery }))
       case "Undecodable": {
@@ -127,6 +146,19 @@ export class StdioTransport implements Transport {
         return this.#fail((delivery) => new TransportFailed({ description, delivery }))
       }
     }
+  }
+
+  #hear(noise: string): void {
+    this.#firstNoise ??= noise.slice(0, shownNoise)
+    const { maxNoiseLines } = this.#config
+    if (++this.#noiseLines <= maxNoiseLines) return
+    const description =
+      `the server printed more than ${maxNoiseLines} lines to stdout that are no messages, such as ${this.#shownNoise()}`
+    this.#fail((delivery) => new TransportFailed({ description, delivery }))
+  }
+
+  #shownNoise(): string {
+    return JSON.stringify(this.#child.redact(this.#firstNoise ?? ""))
   }
 
   #fail(failure: (delivery: "NotSent" | "Unknown") => Reason): void {

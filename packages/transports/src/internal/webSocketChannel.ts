@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import { WebSocket } from "ws"
+import { dialOptions, guard } from "./addressPolicy.ts"
 import type { Channel } from "./channel.ts"
 import { classifyNetwork, reasonOfStatus } from "./sdkError.ts"
 import { WebSocketTransport } from "./webSocketTransport.ts"
@@ -50,10 +51,12 @@ export const openWebSocket = Effect.fnUntraced(function*(
   const scope = yield* Effect.scope
   const address = new URL(config.url).origin
   let refusal: number | undefined
+  yield* guard(config)
   const socket = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const socket = new WebSocket(config.url, ["mcp"], {
         headers: Record.map(config.headers, Redacted.value),
+        ...dialOptions(config),
         maxPayload: config.maxMessageBytes,
         handshakeTimeout: Duration.toMillis(config.connectTimeout)
       })
@@ -85,7 +88,7 @@ export const openWebSocket = Effect.fnUntraced(function*(
       return reasonOfStatus({ status: refusal, hasSession: false, retryAfter: undefined, isConnecting: true })
     }
     const network = classifyNetwork({ error: causeOf(error), address })
-    return network._tag === "ConnectionRefused" ? network : reasonOf(error, "NotSent")
+    return network._tag === "TransportFailed" ? reasonOf(error, "NotSent") : network
   })
   const transport = new WebSocketTransport((text) => socket.send(text))
   yield* reader.pull.pipe(

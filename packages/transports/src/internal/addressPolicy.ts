@@ -1,0 +1,87 @@
+/**
+ * Keeps connections to what is on the public internet, for programs that take URLs from others.
+ *
+ * Both the host of a URL and what a name resolves to are looked at, the latter at the moment of each dial: a name may resolve
+ * to something else each time. Addresses come in many spellings, all of which the URL parser turns into one.
+ *
+ * @see https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml
+ * @see https://www.iana.org/assignments/iana-ipv6-special-registry/iana-ipv6-special-registry.xhtml
+ */
+import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import { BlockedAddress } from "@mcp-sessions/core/SessionError"
+import * as Effect from "effect/Effect"
+import * as Dns from "node:dns"
+import * as Net from "node:net"
+
+type Config = Pick<Exclude<ServerConfig, { readonly transport: "stdio" }>, "addresses" | "url">
+
+/** Not globally reachable, or a way to something that is not: translated, tunnelled, relayed. */
+const ipv4 = [
+  ["0.0.0.0", 8],
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.0.2.0", 24],
+  ["192.88.99.0", 24],
+  ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
+  ["198.51.100.0", 24],
+  ["203.0.113.0", 24],
+  ["224.0.0.0", 4],
+  ["240.0.0.0", 4]
+] as const
+
+const ipv6 = [
+  ["::", 128],
+  ["::1", 128],
+  ["::ffff:0:0", 96],
+  ["64:ff9b::", 96],
+  ["64:ff9b:1::", 48],
+  ["100::", 64],
+  ["2001::", 23],
+  ["2001:db8::", 32],
+  ["2002::", 16],
+  ["3fff::", 20],
+  ["5f00::", 16],
+  ["fc00::", 7],
+  ["fe80::", 10],
+  ["fec0::", 10],
+  ["ff00::", 8]
+] as const
+
+const special = new Net.BlockList()
+for (const [network, prefix] of ipv4) special.addSubnet(network, prefix, "ipv4")
+for (const [network, prefix] of ipv6) special.addSubnet(network, prefix, "ipv6")
+
+/** Names that stand for what is near, whatever they resolve to. */
+const nearby = /(?:^|\.)(?:localhost|local|internal|home\.arpa)\.?$/i
+
+const isPublic = (address: string): boolean => !special.check(address, Net.isIPv6(address) ? "ipv6" : "ipv4")
+
+/** Whether the host of a URL, a name or an address, may be dialled. */
+const mayDial = (host: string): boolean => Net.isIP(host) === 0 ? !nearby.test(host) : isPublic(host)
+
+/** Resolves a name, and fails if any of its addresses may not be dialled. */
+const lookup: Net.LookupFunction = (host, options, callback) => {
+  Dns.lookup(host, { ...options, all: true }, (error, found) => {
+    if (error !== null) return callback(error, "")
+    const blocked = found.find(({ address }) => !isPublic(address))
+    const [first] = found
+    if (blocked !== undefined) return callback(new BlockedAddress({ host, address: blocked.address }), "")
+    if (options.all === true) return callback(null, found)
+    return callback(null, first?.address ?? "", first?.family)
+  })
+}
+
+/** What to dial with, under the policy of a definition. */
+export const dialOptions = ({ addresses }: Pick<Config, "addresses">): { readonly lookup?: Net.LookupFunction } =>
+  addresses === "public" ? { lookup } : {}
+
+/** Fails if the URL of a definition names what its policy does not let it dial. */
+export const guard = ({ addresses, url }: Config): Effect.Effect<void, BlockedAddress> => {
+  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")
+  return addresses === "public" && !mayDial(host) ? new BlockedAddress({ host }) : Effect.void
+}
