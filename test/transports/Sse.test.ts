@@ -138,7 +138,7 @@ describe("SSE", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("refuses events that are too large", () =>
+  it.live("refuses events that are too large [T16]", () =>
     Effect.gen(function*() {
       const server = yield* startOld(({ message, response }, stream) => {
         if (message.method !== "tools/call") return false
