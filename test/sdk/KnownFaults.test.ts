@@ -19,6 +19,7 @@ import { Effect } from "effect"
 import { vi } from "vitest"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
+import * as Sse from "../fixtures/scriptedSse.ts"
 import { withSession } from "../fixtures/withSession.ts"
 
 const internal = (file: string) => `fixed upstream: the workaround in packages/transports/src/internal/${file} can go`
@@ -86,7 +87,7 @@ describe("over Streamable HTTP, the SDK", () => {
       assert.strictEqual(server.count("DELETE"), 0, fixed)
     }).pipe(Effect.scoped))
 
-  // Ours: StreamableHttp.test.ts, "that close the stream of their own messages at once are not asked in a loop, …".
+  // Ours: A5.test.ts, (iv).
   it.live("still opens a stream that is closed at once again without end, and in a hot loop where the server likes that", () =>
     Effect.gen(function*() {
       const { server } = yield* connectHttp(({ request, response }) => {
@@ -99,7 +100,7 @@ describe("over Streamable HTTP, the SDK", () => {
       yield* still(until(() => server.count("GET"), (count) => count > 30), internal("backoff.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: StreamableHttp.test.ts, "that answer a request for the stream of their own messages with …".
+  // Ours: StreamableHttp.test.ts, "that have no stream of their own messages are asked for it once, …".
   it.live("still takes any body for an event stream, and asks for it again when it has ended", () =>
     Effect.gen(function*() {
       const { server } = yield* connectHttp(({ request, response }) => {
@@ -110,7 +111,7 @@ describe("over Streamable HTTP, the SDK", () => {
       yield* still(until(() => server.count("GET"), (count) => count > 1), internal("endpointFetch.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: StreamableHttp.test.ts, "whose stream ends without the answer fails at once, …".
+  // Ours: A5.test.ts, (i).
   it.live("still waits for its timeout when the stream of a call ends without the answer", () =>
     Effect.gen(function*() {
       const { client } = yield* connectHttp((arrival) => {
@@ -158,7 +159,7 @@ describe("over Streamable HTTP, the SDK", () => {
       )
     }).pipe(Effect.scoped))
 
-  // Ours: Session.ts asks no server for what it has not declared; Cli.test.ts, whose `--json` is one document.
+  // Ours: Session.ts asks no server for what it has not declared.
   it.live("still prints to stdout when the server has no tools to list", () =>
     Effect.gen(function*() {
       const { client } = yield* connectHttp(({ message, response }) => {
@@ -178,36 +179,10 @@ describe("over Streamable HTTP, the SDK", () => {
 })
 
 describe("over SSE, the SDK", () => {
-  const endpoint = "event: endpoint\ndata: /messages\n\n"
-
-  /** A server of 2024-11-05 that answers the handshake; calls are for the handler. */
-  const startOld = (options: {
-    readonly opening: string
-    readonly call: (arrival: Http.Arrival, end: () => void) => void
-  }) => {
-    let stream: Http.Arrival["response"] | undefined
-    return Http.start((arrival) => {
-      const { message, request, response } = arrival
-      if (request.method === "GET") {
-        stream = response
-        Http.stream(response, options.opening)
-      } else if (isCall(arrival)) options.call(arrival, () => stream?.end())
-      else {
-        response.writeHead(202).end()
-        if (message.method === "initialize") {
-          const serverInfo = { name: "old", version: "1" }
-          const initialized = { protocolVersion: "2024-11-05", capabilities: { tools: {} }, serverInfo }
-          stream?.write(Http.event(Http.result(message.id, initialized)))
-        }
-      }
-      return true
-    })
-  }
-
   // Ours: Sse.test.ts, "is given up at the deadline if the server never names a place to post to".
   it.live("still waits for ever for a place to post to, whatever the timeout", () =>
     Effect.gen(function*() {
-      const server = yield* startOld({ opening: ": nothing yet\n\n", call: () => {} })
+      const server = yield* Sse.start(() => false, ": nothing yet\n\n")
       const client = yield* makeClient()
       const connecting = client.connect(new SSEClientTransport(new URL(server.url)), { timeout: 50 }).catch(() => {})
       yield* until(() => server.count("GET"), (count) => count === 1)
@@ -218,9 +193,9 @@ describe("over SSE, the SDK", () => {
   // Ours: Sse.test.ts, "begins a new session when the server has forgotten the old one with 404".
   it.live("still tells the status of a refusal in the text of an error alone", () =>
     Effect.gen(function*() {
-      const server = yield* startOld({
-        opening: endpoint,
-        call: ({ response }) => void response.writeHead(404).end()
+      const server = yield* Sse.start((arrival) => {
+        if (isCall(arrival)) arrival.response.writeHead(404).end()
+        return isCall(arrival)
       })
       const client = yield* connect(new SSEClientTransport(new URL(server.url)))
       const error = yield* errorOf(() => client.callTool({ name: "x" }))
@@ -231,13 +206,12 @@ describe("over SSE, the SDK", () => {
   // Ours: Sse.test.ts, "ends with its stream: …".
   it.live("still takes up a lost stream as if the session that it was had lived on", () =>
     Effect.gen(function*() {
-      const server = yield* startOld({
-        opening: `retry: 10\n${endpoint}`,
-        call: ({ response }, end) => {
-          response.writeHead(202).end()
-          end()
-        }
-      })
+      const server = yield* Sse.start((arrival, stream) => {
+        if (!isCall(arrival)) return false
+        arrival.response.writeHead(202).end()
+        stream()?.end()
+        return true
+      }, `retry: 10\n${Sse.endpoint}`)
       const client = yield* connect(new SSEClientTransport(new URL(server.url)))
       let isClosed = false
       client.onclose = () => {

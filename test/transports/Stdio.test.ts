@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type ConfigError, RetryPolicy, type ServerConfig, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Schedule } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { readdirSync } from "node:fs"
@@ -210,9 +210,15 @@ describe("meeting", () => {
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
+        const { health } = yield* Sessions.Sessions
         const session = yield* get
         yield* session.callTool("leave")
-        yield* until(() => pids(read).filter(isAlive), (alive) => alive.length === 0)
+        // A call on the heels of the exit would have been written to nobody, and be lost.
+        const { lastError } = yield* Effect.repeat(health("s"), {
+          until: ({ errorCount }) => errorCount === 1,
+          schedule: Schedule.spaced("10 millis")
+        }).pipe(Effect.timeout("5 seconds"))
+        assert.deepInclude(lastError?.reason, { _tag: "ServerExited", exitCode: 0, signal: null })
         yield* session.callTool("again")
         assert.strictEqual(yield* session.generation, 2)
         assert.deepStrictEqual(read("call"), ["leave", "again"])
@@ -281,7 +287,7 @@ describe("meeting", () => {
           const { reason } = yield* Effect.flip(session.callTool("x"))
           assert.strictEqual(reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag, tag)
           assert.deepStrictEqual(read("call"), ["x"])
-          yield* session.listTools().pipe(Effect.flip)
+          yield* session.listTools()
           assert.strictEqual(yield* session.generation, 2)
         }).pipe(Effect.scoped, Effect.provide(layerOf({ ...faulty(mode, file), maxMessageBytes: 50_000 })))
         assert.deepStrictEqual(pids(read).filter(isAlive), [])

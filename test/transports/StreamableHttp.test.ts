@@ -2,7 +2,7 @@
  * HTTP servers that forget, break off, send away and exaggerate. The ledger is the server's.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { RetryPolicy, type ServerConfig, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
+import { RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Effect, Fiber, Layer, Schedule } from "effect"
@@ -10,35 +10,7 @@ import { gzipSync } from "node:zlib"
 import { until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import { makeV1, makeV2 } from "../fixtures/servers.ts"
-import { withSession } from "../fixtures/withSession.ts"
-
-type Overrides = Partial<
-  Omit<Extract<ServerConfig.ServerConfigInput, { readonly transport: "streamable_http" }>, "transport">
->
-
-/** A session with a server that answers as the test says, in the legacy era unless the test says otherwise. */
-const withServer = <A, E>(
-  handle: (arrival: Http.Arrival) => boolean | Promise<boolean>,
-  use: (session: Session.Session, server: Http.ScriptedHttp) => Effect.Effect<A, E>,
-  options: { readonly config?: Overrides; readonly retry?: RetryPolicy.RetryPolicy } = {}
-) =>
-  Effect.gen(function*() {
-    const server = yield* Http.start(handle)
-    const config = {
-      transport: "streamable_http" as const,
-      url: server.url,
-      protocol: "legacy" as const,
-      ...options.config
-    }
-    const layer = Sessions.layer({ servers: { s: config }, retry: options.retry }).pipe(Layer.provide(Transports.layer))
-    const value = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
-      Effect.flatMap((session) => use(session, server)),
-      Effect.scoped,
-      Effect.provide(layer)
-    )
-    yield* until(server.sockets, (sockets) => sockets === 0)
-    return { value, server }
-  }).pipe(Effect.scoped)
+import { withServer, withSession } from "../fixtures/withSession.ts"
 
 const reasonOf = <A>(effect: Effect.Effect<A, SessionError.SessionError>) =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason)
@@ -129,25 +101,6 @@ describe("sessions", () => {
 })
 
 describe("a call", () => {
-  it.live("whose stream ends without the answer fails at once, and is not repeated [F16]", () =>
-    Effect.gen(function*() {
-      const { server, value } = yield* withServer((arrival) => {
-        if (!isCall(arrival)) return false
-        Http.stream(arrival.response, Http.event({ jsonrpc: "2.0", method: "notifications/message", params: {} }))
-        arrival.response.end()
-        return true
-      }, (session) => {
-        const start = performance.now()
-        return Effect.map(
-          reasonOf(session.callTool("charge")),
-          (reason) => ({ reason, millis: performance.now() - start })
-        )
-      })
-      assert.strictEqual(lostIn(value.reason), "ResponseLost")
-      assert.isBelow(value.millis, 1000)
-      assert.strictEqual(server.count("POST tools/call charge"), 1)
-    }))
-
   for (const [title, after] of [["before the answer", undefined], ["within the answer", "{\"jsonrpc\":"]] as const) {
     it.live(`whose connection is reset ${title} fails as unknown, and is not repeated`, () =>
       Effect.gen(function*() {
@@ -180,23 +133,6 @@ describe("a call", () => {
       }, (session) => session.readResource("file:///x"))
       assert.strictEqual(server.count("POST resources/read"), 2)
     }))
-
-  for (const status of [429, 503]) {
-    it.live(`that is turned away with ${status} is sent again when the server wishes, and runs once [F18]`, () =>
-      Effect.gen(function*() {
-        let turnedAway = 0
-        const { server } = yield* withServer((arrival) => {
-          if (!isCall(arrival) || turnedAway > 0) return false
-          turnedAway++
-          arrival.response.writeHead(status, { "retry-after": "2" }).end()
-          return true
-        }, (session) => session.callTool("charge"))
-        const [first, second, ...more] = server.ledger.filter(({ what }) => what === "POST tools/call charge")
-        assert.isAtLeast((second?.at ?? 0) - (first?.at ?? 0), 1990)
-        assert.deepStrictEqual(more, [])
-        assert.strictEqual(turnedAway, 1)
-      }))
-  }
 
   it.live("that is refused for want of credentials fails at once, and tells no secret", () =>
     Effect.gen(function*() {
@@ -525,19 +461,6 @@ describe("servers that misbehave", () => {
         yield* until(server.sockets, (sockets) => sockets <= 1)
       })))
 
-  it.live("that close the stream of their own messages at once are not asked in a loop, whatever they wish for [F14] [F15]", () =>
-    Effect.gen(function*() {
-      const { server } = yield* withServer(({ request, response }) => {
-        if (request.method !== "GET") return false
-        Http.stream(response, "retry: 0\ndata: \n\n")
-        response.end()
-        return true
-      }, (_, server) => until(() => server.count("GET"), (count) => count === 3))
-      const [first, second, third] = server.ledger.filter(({ what }) => what === "GET").map(({ at }) => at)
-      assert.isAtLeast((second ?? 0) - (first ?? 0), 490)
-      assert.isAtLeast((third ?? 0) - (second ?? 0), 990)
-    }))
-
   it.live("that have no stream of their own messages are asked for it once, whatever they answer [F17]", () => {
     const asked = ([status, type]: readonly [status: number, type?: string]) =>
       Effect.gen(function*() {
@@ -593,29 +516,14 @@ describe("the modern era", () => {
         tool("elsewhere", { region: { $ref: "#/$defs/region" }, $defs: { region: mirrored("Region") } }),
         tool("plain", {})
       ]
-      const server = yield* Http.start(({ message, request, response }) => {
-        const result = (value: object) =>
-          Http.json(response, Http.result(message.id, { resultType: "complete", ...value }))
-        switch (message.method) {
-          case "server/discover":
-            result({
-              supportedVersions: ["2026-07-28"],
-              capabilities: { tools: {} },
-              serverInfo: { name: "modern", version: "1" },
-              ttlMs: 0,
-              cacheScope: "private"
-            })
-            return true
-          case "tools/list":
-            result({ tools, ttlMs: 0, cacheScope: "private" })
-            return true
-          case "tools/call":
-            called.push([message.params?.name, request.headers["mcp-param-region"]])
-            result({ content: [] })
-            return true
-        }
-        return false
-      })
+      const server = yield* Http.start(Http.modern(({ message, request, response }) => {
+        if (message.method === "tools/list") Http.json(response, Http.modernResult(message.id, { tools }))
+        else if (message.method === "tools/call") {
+          called.push([message.params?.name, request.headers["mcp-param-region"]])
+          Http.json(response, Http.modernResult(message.id, { content: [] }))
+        } else return false
+        return true
+      }))
       const config = { transport: "streamable_http", url: server.url, protocol: "2026-07-28" }
       const names = yield* withSession(config, (session) =>
         Effect.gen(function*() {
