@@ -471,8 +471,8 @@ describe("servers that misbehave", () => {
         }, (session, server) =>
           Effect.gen(function*() {
             yield* until(() => server.count("GET"), (count) => count === 1)
-            // Half a second after a stream has ended it is asked for again.
-            yield* Effect.sleep("700 millis")
+            // A second after a stream has ended it is asked for again.
+            yield* Effect.sleep("1300 millis")
             yield* session.callTool("charge")
           }))
         assert.strictEqual(server.count("GET"), 1, `${status} ${type}`)
