@@ -159,7 +159,7 @@ describe("over Streamable HTTP, the SDK", () => {
       )
     }).pipe(Effect.scoped))
 
-  // Ours: Session.ts asks no server for what it has not declared.
+  // Ours: lists.ts asks no server for what it has not declared.
   it.live("still prints to stdout when the server has no tools to list", () =>
     Effect.gen(function*() {
       const { client } = yield* connectHttp(({ message, response }) => {
@@ -174,7 +174,11 @@ describe("over Streamable HTTP, the SDK", () => {
         (print) => Effect.sync(() => print.mockRestore())
       )
       yield* Effect.promise(() => client.listTools())
-      assert.strictEqual(print.mock.calls.length, 1, "fixed upstream: the care in packages/core/src/Session.ts can go")
+      assert.strictEqual(
+        print.mock.calls.length,
+        1,
+        "fixed upstream: the care in packages/core/src/internal/lists.ts can go"
+      )
     }).pipe(Effect.scoped))
 })
 
