@@ -78,6 +78,30 @@ describe("imports", () => {
   })
 })
 
+describe("programs", () => {
+  const sources = globSync("packages/*/src/**/*.ts", { cwd: root }).map((file) => ({
+    file,
+    source: readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")
+  }))
+
+  it("are started in one place, without a shell, from a definition alone [T10] [T11] [T12]", () => {
+    const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
+    assert.deepStrictEqual(starters.map(({ file }) => file), ["packages/transports/src/internal/childProcess.ts"])
+    const [{ source } = { source: "" }] = starters
+    assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
+    assert.notMatch(source, /\bshell\b/)
+    const callers = importsOf("transports").filter(({ from, isType }) => from.endsWith("/childProcess.ts") && !isType)
+    assert.deepStrictEqual(callers.map(({ file }) => file), ["packages/transports/src/Stdio.ts"])
+  })
+
+  it("are handed no URL to open [T10]", () => {
+    const openers = sources.filter(({ source }) =>
+      /\b(?:xdg-open|rundll32|start \/|openExternal)\b|"open"/.test(source)
+    )
+    assert.deepStrictEqual(openers.map(({ file }) => file), [])
+  })
+})
+
 describe("modules", () => {
   it("say in their first lines what they are", () => {
     const silent = globSync("packages/*/src/**/*.ts", { cwd: root }).filter((file) =>

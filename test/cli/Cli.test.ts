@@ -335,6 +335,16 @@ describe("configurations", () => {
         }
       },
       ["MissingVariable", "InvalidValue", "MisplacedKey", "UnsupportedTransport", "MissingTransport", "UnknownKey"]
+    ],
+    [
+      "with variables that are not set, or within each other, wherever they stand [T4]",
+      {
+        servers: {
+          a: { command: "x", args: ["--key=${NOPE}"], env: { KEY: "${NOPE}" } },
+          b: { url: "https://h", headers: { authorization: "Bearer ${NOPE:-${HOME}}", other: "${a.env.KEY}" } }
+        }
+      },
+      ["MissingVariable", "MissingVariable", "InvalidValue", "InvalidValue"]
     ]
   ]
   for (const [title, content, codes] of table) {
@@ -390,6 +400,25 @@ describe("configurations", () => {
         assert.strictEqual(missing.status, 10)
         assert.include(missing.stderr, "error[MissingVariable] good: the variable SET is not set")
         assert.include(missing.stderr, "from custom.json at $.mcpServers.good.env.A")
+      })
+    ))
+
+  it.live("get what a variable holds as it is: no variables of another server, and no secret on any screen [T4]", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", {
+          servers: {
+            good: { ...good(file), env: { KEY: "${MINE}" } },
+            other: { url: "http://127.0.0.1:1/", headers: { authorization: "${THEIRS}" } }
+          }
+        })
+        const env = { MINE: "${THEIRS}", THEIRS: "s3cret" }
+        const { KEY } = JSON.parse((yield* run(["call", "good/environment"], { env })).stdout)
+        assert.strictEqual(KEY, "${THEIRS}")
+        for (const words of [["servers"], ["servers", "--json"], ["tools", "other", "--json"]]) {
+          const { stderr, stdout } = yield* run(words, { env })
+          assert.notInclude(stdout + stderr, "s3cret")
+        }
       })
     ))
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigError, ServerConfig } from "@mcp-sessions/core"
 import { Duration, Effect, Redacted, Schema } from "effect"
+import { validateHeaderValue } from "node:http"
 
 const stdio = { transport: "stdio", command: "server", args: [] }
 const http = { transport: "streamable_http", url: "https://example.com/mcp" }
@@ -20,6 +21,7 @@ describe("decoding", () => {
         command: "server",
         args: [],
         env: {},
+        allowUnsafeEnv: false,
         encoding: "utf-8",
         encodingErrors: "strict",
         maxNoiseLines: 1000,
@@ -119,7 +121,9 @@ describe("refusing", () => {
     ["missing args", { transport: "stdio", command: "x" }, ["MissingKey $"]],
     ["a missing url", { transport: "sse" }, ["MissingKey $"]],
     ["an empty command", { ...stdio, command: "" }, ["InvalidValue $.command"]],
-    ["a NUL in a command", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
+    ["a NUL in a command [T11]", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
+    ["a NUL in an argument [T11]", { ...stdio, args: ["a", "b\0c"] }, ["InvalidValue $.args[\"1\"]"]],
+    ["a shell, which there is no key for [T11]", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
     ["args that are no list", { ...stdio, args: "a b" }, ["InvalidValue $.args"]],
     ["args that are no texts, each", { ...stdio, args: ["a", 1, 2] }, [
       "InvalidValue $.args[\"1\"]",
@@ -128,13 +132,17 @@ describe("refusing", () => {
     ["a variable that is no text", { ...stdio, env: { A: 1 } }, ["InvalidValue $.env.A"]],
     ["a variable name with =", { ...stdio, env: { "A=B": "x" } }, ["InvalidValue $.env[\"A=B\"]"]],
     ["a URL that is none", { ...http, url: "example.com/mcp" }, ["InvalidUrl $.url"]],
-    ["a URL of another scheme", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
-    ["a script as URL", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
-    ["a WebSocket URL for HTTP", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
-    ["an HTTP URL for a WebSocket", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
-    ["a URL with credentials", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
+    ["a URL of another scheme [T5]", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
+    ["a script as URL [T5]", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
+    ["a script as URL, disguised [T5]", { ...http, url: "javascript://example.com/%0aalert(1)" }, ["InvalidUrl $.url"]],
+    ["a file as URL [T5]", { transport: "sse", url: "file:///etc/passwd" }, ["InvalidUrl $.url"]],
+    ["data as URL [T5]", { ...http, url: "data:text/plain,x" }, ["InvalidUrl $.url"]],
+    ["a WebSocket URL for HTTP [T5]", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
+    ["an HTTP URL for a WebSocket [T5]", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
+    ["a URL with credentials [T5]", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
+    ["a URL with a user alone [T5]", { ...http, url: "https://me@example.com" }, ["InvalidUrl $.url"]],
     ["a URL under its other name", { type: "http", serverUrl: "nope" }, ["InvalidUrl $.serverUrl"]],
-    ["an unknown key", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
+    ["an unknown key", { ...stdio, shelf: true }, ["UnknownKey $.shelf"]],
     ["a key named like a member of every object", { ...stdio, constructor: 1 }, ["UnknownKey $.constructor"]],
     ["headers on stdio", { ...stdio, headers: {} }, ["MisplacedKey $.headers"]],
     ["args on HTTP", { ...http, args: [] }, ["MisplacedKey $.args"]],
@@ -150,10 +158,34 @@ describe("refusing", () => {
     ["an encoding that does not exist", { ...stdio, encoding: "ebcdic" }, ["InvalidValue $.encoding"]],
     ["client info without a version", { ...stdio, clientInfo: { name: "n" } }, ["InvalidValue $.clientInfo.version"]],
     ["a header name with a space", { ...http, headers: { "a b": "x" } }, ["InvalidValue $.headers[\"a b\"]"]],
-    ["a header value with a line break", { ...http, headers: { A: "x\r\nB: y" } }, ["InvalidValue $.headers.A"]],
-    ["a header that MCP owns", { ...http, headers: { "Mcp-Session-Id": "x" } }, [
-      "InvalidValue $.headers[\"Mcp-Session-Id\"]"
+    ["headers that the transport writes, each [T3]", {
+      ...http,
+      headers: { "Mcp-Session-Id": "x", "MCP-PROTOCOL-VERSION": "x", host: "x", "Content-Length": "1", Fine: "x" }
+    }, [
+      "ReservedHeader $.headers[\"Mcp-Session-Id\"]",
+      "ReservedHeader $.headers[\"MCP-PROTOCOL-VERSION\"]",
+      "ReservedHeader $.headers.host",
+      "ReservedHeader $.headers[\"Content-Length\"]"
     ]],
+    ["a header that the handshake of a WebSocket is made of [T3]", {
+      transport: "websocket",
+      url: "wss://example.com",
+      headers: { "Sec-WebSocket-Protocol": "other" }
+    }, ["ReservedHeader $.headers[\"Sec-WebSocket-Protocol\"]"]],
+    ["variables that change what a program runs, each [T13]", {
+      ...stdio,
+      env: { NODE_OPTIONS: "x", LD_PRELOAD: "x", DYLD_INSERT_LIBRARIES: "x", PYTHONSTARTUP: "x", FINE: "x" }
+    }, [
+      "UnsafeVariable $.env.NODE_OPTIONS",
+      "UnsafeVariable $.env.LD_PRELOAD",
+      "UnsafeVariable $.env.DYLD_INSERT_LIBRARIES",
+      "UnsafeVariable $.env.PYTHONSTARTUP"
+    ]],
+    ["a variable that leaves out the checks of TLS, in any case [T13]", {
+      ...stdio,
+      allowUnsafeEnv: false,
+      environment: { Node_Tls_Reject_Unauthorized: "0" }
+    }, ["UnsafeVariable $.environment.Node_Tls_Reject_Unauthorized"]],
     [
       "everything that is wrong, at once",
       { ...stdio, command: "", headers: {}, nonsense: 1, requestTimeout: "never" },
@@ -164,6 +196,51 @@ describe("refusing", () => {
     it.effect(`refuses ${title}`, () =>
       Effect.map(problemsOf(raw), (problems) => assert.deepStrictEqual(problems, expected)))
   }
+
+  for (
+    const [title, value] of [
+      ["CR", "s3cret\r"],
+      ["LF", "s3\ncret"],
+      ["a second header", "s3cret\r\nhost: evil"],
+      ["NUL", "s3cret\0"],
+      ["DEL", "s3cret\x7f"],
+      ["what is not latin1", "s3cret→"]
+    ] as const
+  ) {
+    it.effect(`refuses ${title} in a header before any client of HTTP could quote it [T1]`, () =>
+      Effect.gen(function*() {
+        for (const remote of [http, { transport: "sse", url: http.url }, { transport: "websocket", url: "wss://h" }]) {
+          const error = yield* Effect.flip(ServerConfig.decode({ ...remote, headers: { Authorization: value } }))
+          assert.deepStrictEqual(
+            error.problems.map(({ _tag, path }) => `${_tag} ${ConfigError.jsonPath(path)}`),
+            ["InvalidValue $.headers.Authorization"]
+          )
+          assert.notInclude(error.message + JSON.stringify(error) + String(error.stack), "s3")
+        }
+      }))
+  }
+
+  it.effect.prop(
+    "lets no header through that a client of HTTP would refuse [T1]",
+    [Schema.String],
+    ([value]) =>
+      Effect.map(Effect.result(ServerConfig.decode({ ...http, headers: { A: value } })), (decoded) => {
+        if (decoded._tag === "Failure") return
+        assert.strictEqual(new Headers({ a: value }).get("a"), value)
+        validateHeaderValue("a", value)
+      })
+  )
+
+  it.effect("lets unsafe variables through where the definition says so [T13]", () =>
+    Effect.gen(function*() {
+      const given = { ...stdio, env: { NODE_OPTIONS: "--max-old-space-size=64" }, allowUnsafeEnv: true }
+      const config = yield* ServerConfig.decode(given)
+      assert.deepStrictEqual(yield* ServerConfig.decode(config), config)
+      // The schema itself, without the explanations, is no way around it.
+      const bare = { ...given, allowUnsafeEnv: false, transport: "stdio" as const }
+      assert.isTrue(Schema.is(ServerConfig.ServerConfig)(config))
+      assert.strictEqual(Schema.decodeResult(ServerConfig.ServerConfig)(bare)._tag, "Failure")
+    }))
 
   it.effect("names the valid ones where a name is wrong", () =>
     Effect.gen(function*() {

@@ -90,7 +90,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("is not sent again because a server that nobody trusts says so", () => {
+  it.effect("is not sent again because a server that nobody trusts says so [T25]", () => {
     const { layer, script } = annotated(false)
     return Effect.gen(function*() {
       const session = yield* get
@@ -179,6 +179,31 @@ describe("a tool call", () => {
       assert.strictEqual(script.requests.length, 2)
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
+
+  for (
+    const [retryAfter, millis] of [
+      ["7", 7000],
+      ["Thu, 01 Jan 1970 00:00:07 GMT", 7000],
+      ["99999999", 60_000],
+      ["Fri, 31 Dec 9999 23:59:59 GMT", 60_000],
+      ["0", 1000],
+      ["-7", 1000],
+      ["soon", 1000]
+    ] as const
+  ) {
+    it.effect(`that was turned away with "Retry-After: ${retryAfter}" is sent again after ${millis} ms [F18]`, () => {
+      const script = once(new SessionError.HttpFailed({ status: 429, retryAfter, delivery: "Rejected" }))
+      return Effect.gen(function*() {
+        const session = yield* get
+        const fiber = yield* Effect.forkChild(session.callTool("charge"), { startImmediately: true })
+        yield* TestClock.adjust(millis - 1)
+        assert.strictEqual(script.requests.length, 1)
+        yield* TestClock.adjust(1)
+        yield* Fiber.join(fiber)
+        assert.strictEqual(script.requests.length, 2)
+      }).pipe(Effect.provide(Scripted.sessions(script)))
+    })
+  }
 
   it.effect("that was answered is never sent again, whatever the policy", () => {
     const reason = new SessionError.ProtocolFailed({ method: "tools/call", code: -32000, description: "no" })
@@ -346,18 +371,28 @@ describe("a list", () => {
       (result) => assert.strictEqual(result._tag === "Success" && result.success.length, 2)
     ))
 
-  it.effect("is refused when a cursor comes back", () =>
+  it.effect("is refused when a cursor comes back [T19]", () =>
     Effect.map(
       reasonOf(pages((cursor) => cursor === "a" ? "b" : "a")),
       (tag) => assert.strictEqual(tag, "PaginationExceeded")
     ))
 
-  it.effect("is refused after 100 pages", () => {
+  it.effect("is refused after 100 pages [T19]", () => {
     let page = 0
     const script = pages(() => String(++page))
     return Effect.map(reasonOf(script), (tag) => {
       assert.strictEqual(tag, "PaginationExceeded")
       assert.strictEqual(script.requests.length, 100)
+    })
+  })
+
+  it.effect("is refused beyond 10,000 items [T19]", () => {
+    const tools = Array.from({ length: 5001 }, (_, index) => ({ name: `x${index}`, inputSchema: {} }))
+    let page = 0
+    const script = Scripted.make({ answer: () => Effect.succeed({ tools, nextCursor: String(++page) }) })
+    return Effect.map(reasonOf(script), (tag) => {
+      assert.strictEqual(tag, "PaginationExceeded")
+      assert.strictEqual(script.requests.length, 2)
     })
   })
 

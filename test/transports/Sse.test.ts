@@ -7,37 +7,8 @@ import { Effect } from "effect"
 import type { ServerResponse } from "node:http"
 import { net, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
+import * as Sse from "../fixtures/scriptedSse.ts"
 import { withSession } from "../fixtures/withSession.ts"
-
-/** A server of 2024-11-05, as far as the handler leaves it open. It speaks on the latest stream. */
-const startOld = (handle: (arrival: Http.Arrival, stream: () => ServerResponse | undefined) => boolean) => {
-  let stream: ServerResponse | undefined
-  return Http.start((arrival) => {
-    if (handle(arrival, () => stream)) return true
-    const { message, request, response } = arrival
-    if (request.method === "GET") {
-      stream = response
-      Http.stream(response, "event: endpoint\ndata: /messages?session=1\n\n")
-      return true
-    }
-    if (!(request.url ?? "").startsWith("/messages")) {
-      response.writeHead(404).end()
-      return true
-    }
-    response.writeHead(202).end("Accepted")
-    if (message.method === "initialize") {
-      const initialized = {
-        protocolVersion: "2024-11-05",
-        capabilities: { tools: {} },
-        serverInfo: { name: "old", version: "1" }
-      }
-      stream?.write(`event: message\n${Http.event(Http.result(message.id, initialized))}`)
-    } else if (message.id !== undefined) {
-      stream?.write(`event: message\n${Http.event(Http.toolResult(message.id, "old but good"))}`)
-    }
-    return true
-  })
-}
 
 const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): string => {
   if (error._tag === "ConfigError") return error._tag
@@ -47,7 +18,7 @@ const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): str
 describe("SSE", () => {
   it.live("calls, with the headers of the definition on both ends", () =>
     Effect.gen(function*() {
-      const server = yield* startOld(() => false)
+      const server = yield* Sse.start(() => false)
       const config = { transport: "sse", url: server.url, headers: { "x-key": "value" } }
       const result = yield* withSession(config, (session) => session.callTool("x"))
       assert.deepStrictEqual(result.content, [{ type: "text", text: "old but good" }])
@@ -57,7 +28,7 @@ describe("SSE", () => {
 
   it.live("is given up at the deadline if the server never names a place to post to", () =>
     Effect.gen(function*() {
-      const server = yield* startOld(({ request, response }) => {
+      const server = yield* Sse.start(({ request, response }) => {
         if (request.method === "GET") Http.stream(response, ": nothing yet\n\n")
         return request.method === "GET"
       })
@@ -69,7 +40,7 @@ describe("SSE", () => {
   it.live("does not post to another origin", () =>
     Effect.gen(function*() {
       const other = yield* Http.start(() => false)
-      const server = yield* startOld(({ request, response }) => {
+      const server = yield* Sse.start(({ request, response }) => {
         if (request.method === "GET") Http.stream(response, `event: endpoint\ndata: ${other.url}\n\n`)
         return request.method === "GET"
       })
@@ -95,7 +66,7 @@ describe("SSE", () => {
   ) {
     it.live(`fails typed upon ${title}`, () =>
       Effect.gen(function*() {
-        const server = yield* startOld(({ request, response }) => {
+        const server = yield* Sse.start(({ request, response }) => {
           if (request.method === "GET") refuse(response)
           return request.method === "GET"
         })
@@ -107,7 +78,7 @@ describe("SSE", () => {
   it.live("ends with its stream: what was under way is unknown, the next call has a new connection", () =>
     Effect.gen(function*() {
       let isFirst = true
-      const server = yield* startOld(({ message, response }, stream) => {
+      const server = yield* Sse.start(({ message, response }, stream) => {
         if (message.method !== "tools/call" || !isFirst) return false
         isFirst = false
         response.writeHead(202).end()
@@ -127,7 +98,7 @@ describe("SSE", () => {
     it.live(`begins a new session when the server has forgotten the old one with ${status}`, () =>
       Effect.gen(function*() {
         let isFirst = true
-        const server = yield* startOld(({ message, response }) => {
+        const server = yield* Sse.start(({ message, response }) => {
           if (message.method !== "tools/call" || !isFirst) return false
           isFirst = false
           response.writeHead(status).end()
@@ -138,9 +109,9 @@ describe("SSE", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("refuses events that are too large", () =>
+  it.live("refuses events that are too large [T16]", () =>
     Effect.gen(function*() {
-      const server = yield* startOld(({ message, response }, stream) => {
+      const server = yield* Sse.start(({ message, response }, stream) => {
         if (message.method !== "tools/call") return false
         response.writeHead(202).end()
         stream()?.write(Http.event(Http.toolResult(message.id, "x".repeat(60_000))))
@@ -175,7 +146,7 @@ describe("HTTP, whichever it is", () => {
 
   it.live("does not where the definition names the newer one", () =>
     Effect.gen(function*() {
-      const server = yield* startOld(() => false)
+      const server = yield* Sse.start(() => false)
       const error = yield* Effect.flip(
         withSession({ transport: "streamable_http", url: server.url }, () => Effect.void)
       )
@@ -185,7 +156,7 @@ describe("HTTP, whichever it is", () => {
 
   it.live("asks for the newer one once, as long as the older one does", () =>
     Effect.gen(function*() {
-      const server = yield* startOld(({ message, response }, stream) => {
+      const server = yield* Sse.start(({ message, response }, stream) => {
         if (message.params?.name !== "end") return false
         response.writeHead(202).end()
         stream()?.end()

@@ -4,9 +4,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type ConfigError, RetryPolicy, type ServerConfig, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import { Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Schedule } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { readdirSync } from "node:fs"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 
 const faulty = (mode: string, file: string, ...rest: ReadonlyArray<string>) => ({
@@ -63,7 +64,7 @@ describe("starting", () => {
       "SIGKILL"
     ]] as const
   ) {
-    it.live(`tells how a server ended that exits at once: ${how}`, () =>
+    it.live(`tells how a server ended that exits at once: ${how} [F22]`, () =>
       Effect.gen(function*() {
         const { millis, value: reason } = yield* timed(failure(faulty("exit", "", how, "no key")))
         assert.deepInclude(reason, {
@@ -77,13 +78,26 @@ describe("starting", () => {
       }))
   }
 
-  it.live("keeps secrets of the definition out of the tail of stderr", () =>
+  it.live("hands every word of a command to the server as it is, for there is no shell to read it [T11]", () =>
+    Effect.gen(function*() {
+      const { directory, file, read } = yield* makeLedger
+      const words = ["a && touch evil", "$(touch evil)", "; touch evil", "`touch evil`", "| x", "-e", "--", "*", ""]
+      const config = { ...faulty("words", file, ...words), cwd: directory }
+      yield* get.pipe(Effect.scoped, Effect.provide(layerOf(config)))
+      assert.deepStrictEqual(read("words").map((line) => JSON.parse(line)), [words])
+      const command = `touch evil && ${process.execPath}`
+      const reason = yield* failure({ transport: "stdio", command, args: [], cwd: directory })
+      assert.deepInclude(reason, { _tag: "SpawnFailed", command, code: "ENOENT" })
+      assert.deepStrictEqual(readdirSync(directory), ["ledger"])
+    }).pipe(Effect.scoped))
+
+  it.live("keeps secrets of the definition out of the tail of stderr [F22]", () =>
     Effect.gen(function*() {
       const reason = yield* failure({ ...faulty("exit", "", "1", "bad key sk-12345!"), env: { KEY: "sk-12345" } })
       assert.strictEqual(reason._tag === "ServerExited" && reason.stderrTail, "starting\nbad key <redacted>!")
     }))
 
-  it.live("gives a server the short list of variables and its own, and nothing else of ours", () =>
+  it.live("gives a server the short list of variables and its own, and nothing else of ours [T14]", () =>
     Effect.gen(function*() {
       process.env.MCP_SESSIONS_TEST_LEAK = "leaked"
       const { file } = yield* makeLedger
@@ -155,7 +169,7 @@ describe("meeting", () => {
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
-  it.live("overlooks what is no message, and says so", () =>
+  it.live("overlooks what is no message, and says so [F32]", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const config = { ...faulty("banner", file), encodingErrors: "replace" as const, env: { SECRET: "Welcome" } }
@@ -170,7 +184,7 @@ describe("meeting", () => {
       }).pipe(Effect.scoped, Effect.provide(layerOf(config)))
     }).pipe(Effect.scoped))
 
-  it.live("gives up a server that prints more noise than the definition allows, and shows some", () =>
+  it.live("gives up a server that prints more noise than the definition allows, and shows some [F32]", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const reason = yield* failure({ ...faulty("banner", file), encodingErrors: "replace", maxNoiseLines: 4 })
@@ -206,6 +220,63 @@ describe("meeting", () => {
       }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("plain", file))))
     }).pipe(Effect.scoped))
 
+  it.live("replaces a server that has left, quite content, while nobody asked it anything [F25]", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      yield* Effect.gen(function*() {
+        const { health } = yield* Sessions.Sessions
+        const session = yield* get
+        yield* session.callTool("leave")
+        // A call on the heels of the exit would have been written to nobody, and be lost.
+        const { lastError } = yield* Effect.repeat(health("s"), {
+          until: ({ errorCount }) => errorCount === 1,
+          schedule: Schedule.spaced("10 millis")
+        }).pipe(Effect.timeout("5 seconds"))
+        assert.deepInclude(lastError?.reason, { _tag: "ServerExited", exitCode: 0, signal: null })
+        yield* session.callTool("again")
+        assert.strictEqual(yield* session.generation, 2)
+        assert.deepStrictEqual(read("call"), ["leave", "again"])
+        assert.strictEqual(pids(read).length, 2)
+      }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("plain", file))))
+    }).pipe(Effect.scoped))
+
+  it.live("keeps a handler that never ends from holding up other calls, on this server or another [F30]", () =>
+    Effect.gen(function*() {
+      const ledgers = [yield* makeLedger, yield* makeLedger] as const
+      const [slow, fast] = ledgers.map(({ file }) => faulty("chatty", file))
+      const layer = Sessions.layer({ servers: { slow: slow ?? faulty("", ""), fast: fast ?? faulty("", "") } })
+      yield* Effect.gen(function*() {
+        const sessions = yield* Sessions.Sessions
+        const stalled = yield* Deferred.make<void>()
+        const onProgress = () => Effect.andThen(Deferred.succeed(stalled, undefined), Effect.never)
+        const held = yield* Effect.forkChild(sessions.callTool("slow", "x", {}, { onProgress }))
+        yield* Deferred.await(stalled)
+        for (const server of ["slow", "fast"]) {
+          const { millis } = yield* timed(
+            Effect.forEach(Array.from({ length: 20 }), () => sessions.callTool(server, "x"), { discard: true })
+          )
+          assert.isBelow(millis, 2000, server)
+        }
+        assert.isUndefined(held.pollUnsafe())
+        yield* Fiber.interrupt(held)
+      }).pipe(Effect.provide(layer.pipe(Layer.provide(Transports.layer))))
+    }).pipe(Effect.scoped))
+
+  it.live("turns away what a server asks for that it was never offered, and goes on [T35]", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const result = yield* Effect.flatMap(get, (session) => session.callTool("x")).pipe(
+        Effect.scoped,
+        Effect.provide(layerOf({ ...faulty("asking", file), protocol: "legacy" }))
+      )
+      assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
+      const answers = read("answer").map((line) => JSON.parse(line))
+      assert.deepStrictEqual(
+        answers.map(({ id, error }) => [id, error?.code]),
+        ["sampling/createMessage", "elicitation/create", "roots/list", "no/such"].map((id) => [id, -32601])
+      )
+    }).pipe(Effect.scoped))
+
   it.live("replaces a server that closes its output and lives on", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
@@ -219,8 +290,10 @@ describe("meeting", () => {
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
-  for (const [mode, tag] of [["huge", "MessageTooLarge"], ["garbled", "TransportFailed"]] as const) {
-    it.live(`ends the connection typed upon a ${mode} message, and the next call has a new one`, () =>
+  for (
+    const [mode, tag, row] of [["huge", "MessageTooLarge", "[T16]"], ["garbled", "TransportFailed", "[F32]"]] as const
+  ) {
+    it.live(`ends the connection typed upon a ${mode} message, and the next call has a new one ${row}`, () =>
       Effect.gen(function*() {
         const { file, read } = yield* makeLedger
         yield* Effect.gen(function*() {
@@ -228,7 +301,7 @@ describe("meeting", () => {
           const { reason } = yield* Effect.flip(session.callTool("x"))
           assert.strictEqual(reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag, tag)
           assert.deepStrictEqual(read("call"), ["x"])
-          yield* session.listTools().pipe(Effect.flip)
+          yield* session.listTools()
           assert.strictEqual(yield* session.generation, 2)
         }).pipe(Effect.scoped, Effect.provide(layerOf({ ...faulty(mode, file), maxMessageBytes: 50_000 })))
         assert.deepStrictEqual(pids(read).filter(isAlive), [])
@@ -256,20 +329,20 @@ describe("ending", () => {
   it.live("asks a server that listens and is done at once", () =>
     Effect.map(closes("plain", (config) => config), ({ millis }) => assert.isBelow(millis, 900)))
 
-  it.live("ends a server that ignores the end of its input and SIGTERM, one step after the other", () =>
+  it.live("ends a server that ignores the end of its input and SIGTERM, one step after the other [F26]", () =>
     Effect.map(closes("stubborn", (config) => config), ({ deaf, millis }) => {
       assert.deepStrictEqual(deaf, ["SIGTERM"])
       assert.isAtLeast(millis, 1950)
       assert.isBelow(millis, 5000)
     }))
 
-  it.live("ends what a polite server leaves behind", () =>
+  it.live("ends what a polite server leaves behind [F27]", () =>
     Effect.map(closes("family", (config) => config), ({ millis, processes }) => {
       assert.strictEqual(processes, 2)
       assert.isBelow(millis, 5000)
     }))
 
-  it.live("ends a stubborn server behind a wrapper", () =>
+  it.live("ends a stubborn server behind a wrapper [F27]", () =>
     Effect.map(
       closes("stubborn", ({ args, command }) => ({
         transport: "stdio",

@@ -2,41 +2,15 @@
  * HTTP servers that forget, break off, send away and exaggerate. The ledger is the server's.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { RetryPolicy, type ServerConfig, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
+import { RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Effect, Fiber, Layer, Schedule } from "effect"
+import { gzipSync } from "node:zlib"
 import { until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import { makeV1, makeV2 } from "../fixtures/servers.ts"
-
-type Overrides = Partial<
-  Omit<Extract<ServerConfig.ServerConfigInput, { readonly transport: "streamable_http" }>, "transport">
->
-
-/** A session with a server that answers as the test says, in the legacy era unless the test says otherwise. */
-const withServer = <A, E>(
-  handle: (arrival: Http.Arrival) => boolean | Promise<boolean>,
-  use: (session: Session.Session, server: Http.ScriptedHttp) => Effect.Effect<A, E>,
-  options: { readonly config?: Overrides; readonly retry?: RetryPolicy.RetryPolicy } = {}
-) =>
-  Effect.gen(function*() {
-    const server = yield* Http.start(handle)
-    const config = {
-      transport: "streamable_http" as const,
-      url: server.url,
-      protocol: "legacy" as const,
-      ...options.config
-    }
-    const layer = Sessions.layer({ servers: { s: config }, retry: options.retry }).pipe(Layer.provide(Transports.layer))
-    const value = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
-      Effect.flatMap((session) => use(session, server)),
-      Effect.scoped,
-      Effect.provide(layer)
-    )
-    yield* until(server.sockets, (sockets) => sockets === 0)
-    return { value, server }
-  }).pipe(Effect.scoped)
+import { withServer, withSession } from "../fixtures/withSession.ts"
 
 const reasonOf = <A>(effect: Effect.Effect<A, SessionError.SessionError>) =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason)
@@ -127,25 +101,6 @@ describe("sessions", () => {
 })
 
 describe("a call", () => {
-  it.live("whose stream ends without the answer fails at once, and is not repeated", () =>
-    Effect.gen(function*() {
-      const { server, value } = yield* withServer((arrival) => {
-        if (!isCall(arrival)) return false
-        Http.stream(arrival.response, Http.event({ jsonrpc: "2.0", method: "notifications/message", params: {} }))
-        arrival.response.end()
-        return true
-      }, (session) => {
-        const start = performance.now()
-        return Effect.map(
-          reasonOf(session.callTool("charge")),
-          (reason) => ({ reason, millis: performance.now() - start })
-        )
-      })
-      assert.strictEqual(lostIn(value.reason), "ResponseLost")
-      assert.isBelow(value.millis, 1000)
-      assert.strictEqual(server.count("POST tools/call charge"), 1)
-    }))
-
   for (const [title, after] of [["before the answer", undefined], ["within the answer", "{\"jsonrpc\":"]] as const) {
     it.live(`whose connection is reset ${title} fails as unknown, and is not repeated`, () =>
       Effect.gen(function*() {
@@ -178,21 +133,6 @@ describe("a call", () => {
       }, (session) => session.readResource("file:///x"))
       assert.strictEqual(server.count("POST resources/read"), 2)
     }))
-
-  for (const status of [429, 503]) {
-    it.live(`that is turned away with ${status} is sent again by the policy, and runs once`, () =>
-      Effect.gen(function*() {
-        let turnedAway = 0
-        const { server } = yield* withServer((arrival) => {
-          if (!isCall(arrival) || turnedAway > 0) return false
-          turnedAway++
-          arrival.response.writeHead(status, { "retry-after": "7" }).end()
-          return true
-        }, (session) => session.callTool("charge"))
-        assert.strictEqual(server.count("POST tools/call charge"), 2)
-        assert.strictEqual(turnedAway, 1)
-      }))
-  }
 
   it.live("that is refused for want of credentials fails at once, and tells no secret", () =>
     Effect.gen(function*() {
@@ -310,7 +250,7 @@ describe("limits and borders", () => {
   const large = "x".repeat(60_000)
 
   for (const kind of ["json", "sse"] as const) {
-    it.live(`refuses an answer in ${kind} that is too large, and goes on`, () =>
+    it.live(`refuses an answer in ${kind} that is too large, and goes on [T16]`, () =>
       withServer((arrival) => {
         if (!isCall(arrival) || arrival.message.params?.name !== "large") return false
         const body = Http.toolResult(arrival.message.id, large)
@@ -327,7 +267,7 @@ describe("limits and borders", () => {
         }), { config: { maxMessageBytes: 50_000 } }))
   }
 
-  it.live("follows a redirect within the origin, and calls once", () =>
+  it.live("follows a redirect within the origin, and calls once [T8]", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(({ request, response }) => {
         if (request.url !== "/mcp") return false
@@ -337,7 +277,45 @@ describe("limits and borders", () => {
       assert.strictEqual(server.ledger.filter(({ what }) => what === "POST tools/call charge").length, 2)
     }))
 
-  it.live("does not take its headers to another origin", () =>
+  it.live("follows a chain of redirects only so far, and sends nothing again that may have run [T8]", () =>
+    Effect.gen(function*() {
+      for (const method of ["tools/call", "initialize"]) {
+        const handle = ({ message, response }: Http.Arrival) => {
+          if (message.method !== method) return false
+          response.writeHead(308, { location: "/mcp" }).end()
+          return true
+        }
+        const server = yield* Http.start(handle)
+        const config = { transport: "streamable_http", url: server.url, protocol: "legacy" }
+        const error = yield* Effect.flip(withSession(config, (session) => session.callTool("charge")))
+        assert.deepInclude((error as { readonly reason: object }).reason, { _tag: "HttpFailed", status: 308 })
+        const requests = server.ledger.filter(({ what }) => what.startsWith(`POST ${method}`))
+        assert.isBelow(requests.length, 25, method)
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("refuses headers that are too large, and does not inflate what it did not ask to be deflated [T16]", () =>
+    Effect.gen(function*() {
+      const { server } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        const { message, response } = arrival
+        const type = { "content-type": "application/json" }
+        if (message.params?.name === "header") {
+          response.writeHead(200, { ...type, "x-large": "x".repeat(100_000) }).end()
+        } else {
+          const body = gzipSync(JSON.stringify(Http.toolResult(message.id, "x".repeat(10_000_000))))
+          response.writeHead(200, { ...type, "content-encoding": "gzip" }).end(body)
+        }
+        return true
+      }, (session) =>
+        Effect.gen(function*() {
+          assert.strictEqual(lostIn(yield* reasonOf(session.callTool("header"))), "TransportFailed")
+          assert.strictEqual(lostIn(yield* reasonOf(session.callTool("gzip"))), "InvalidResult")
+        }))
+      for (const { headers } of server.ledger) assert.notProperty(headers, "accept-encoding")
+    }))
+
+  it.live("does not take its headers to another origin [T8]", () =>
     Effect.gen(function*() {
       const other = yield* Http.start(() => false)
       const { value } = yield* withServer((arrival) => {
@@ -483,18 +461,26 @@ describe("servers that misbehave", () => {
         yield* until(server.sockets, (sockets) => sockets <= 1)
       })))
 
-  it.live("that close the stream of their own messages at once are not asked in a loop, whatever they wish for", () =>
-    Effect.gen(function*() {
-      const { server } = yield* withServer(({ request, response }) => {
-        if (request.method !== "GET") return false
-        Http.stream(response, "retry: 0\ndata: \n\n")
-        response.end()
-        return true
-      }, (_, server) => until(() => server.count("GET"), (count) => count === 3))
-      const [first, second, third] = server.ledger.filter(({ what }) => what === "GET").map(({ at }) => at)
-      assert.isAtLeast((second ?? 0) - (first ?? 0), 490)
-      assert.isAtLeast((third ?? 0) - (second ?? 0), 990)
-    }))
+  it.live("that have no stream of their own messages are asked for it once, whatever they answer [F17]", () => {
+    const asked = ([status, type]: readonly [status: number, type?: string]) =>
+      Effect.gen(function*() {
+        const { server } = yield* withServer(({ request, response }) => {
+          if (request.method !== "GET") return false
+          response.writeHead(status, type === undefined ? {} : { "content-type": type }).end()
+          return true
+        }, (session, server) =>
+          Effect.gen(function*() {
+            yield* until(() => server.count("GET"), (count) => count === 1)
+            // A second after a stream has ended it is asked for again.
+            yield* Effect.sleep("1300 millis")
+            yield* session.callTool("charge")
+          }))
+        assert.strictEqual(server.count("GET"), 1, `${status} ${type}`)
+      })
+    return Effect.forEach([[405], [406], [404], [500], [204], [200, "text/plain"]] as const, asked, {
+      concurrency: "unbounded"
+    })
+  })
 
   it.live("that fail after they handed out a session get it back", () =>
     Effect.gen(function*() {
@@ -512,6 +498,47 @@ describe("servers that misbehave", () => {
         Effect.provide(layer)
       )
       assert.strictEqual(server.count("DELETE"), 1)
+    }).pipe(Effect.scoped))
+})
+
+describe("the modern era", () => {
+  it.live("does without tools that would have headers written as no client may, and keeps the others [T42]", () =>
+    Effect.gen(function*() {
+      const called: Array<unknown> = []
+      const tool = (name: string, properties: object) => ({ name, inputSchema: { type: "object", properties } })
+      const mirrored = (header: unknown, type = "string") => ({ type, "x-mcp-header": header })
+      const tools = [
+        tool("good", { region: mirrored("Region") }),
+        tool("split", { region: mirrored("Region\r\nHost: evil") }),
+        tool("twice", { one: mirrored("Region"), two: mirrored("region") }),
+        tool("number", { size: mirrored("Size", "number") }),
+        tool("empty", { region: mirrored("") }),
+        tool("elsewhere", { region: { $ref: "#/$defs/region" }, $defs: { region: mirrored("Region") } }),
+        tool("plain", {})
+      ]
+      const server = yield* Http.start(Http.modern(({ message, request, response }) => {
+        if (message.method === "tools/list") Http.json(response, Http.modernResult(message.id, { tools }))
+        else if (message.method === "tools/call") {
+          called.push([message.params?.name, request.headers["mcp-param-region"]])
+          Http.json(response, Http.modernResult(message.id, { content: [] }))
+        } else return false
+        return true
+      }))
+      const config = { transport: "streamable_http", url: server.url, protocol: "2026-07-28" }
+      const names = yield* withSession(config, (session) =>
+        Effect.gen(function*() {
+          const listed = yield* session.listTools()
+          yield* session.callTool("good", { region: "north\r\nhost: evil" })
+          yield* session.callTool("plain")
+          return listed.map(({ name }) => name)
+        }))
+      assert.includeMembers(names, ["good", "plain"])
+      for (const name of ["split", "twice", "number", "empty"]) assert.notInclude(names, name)
+      const [[first, header], second] = called as [[string, string], unknown]
+      assert.strictEqual(first, "good")
+      assert.notInclude(header, "evil")
+      assert.deepStrictEqual(second, ["plain", undefined])
+      for (const { headers } of server.ledger) assert.match(String(headers.host), /^127\.0\.0\.1:\d+$/)
     }).pipe(Effect.scoped))
 })
 

@@ -106,7 +106,7 @@ describe("WebSocket", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("refuses frames that are too large, and noise", () =>
+  it.live("refuses frames that are too large, and noise [T16]", () =>
     Effect.gen(function*() {
       const server = yield* start((socket, id) => {
         socket.send("not json")

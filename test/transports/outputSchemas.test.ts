@@ -4,25 +4,86 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { OutputSchemas } from "../../packages/transports/src/internal/outputSchemas.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
 
 const objects = Array.from({ length: 50_000 }, (_, index) => ({ index }))
 
-const kinds: ReadonlyArray<readonly [name: string, schema: object, value: unknown]> = [
-  ["a pattern that backtracks", { properties: { value: { pattern: "^(a+)+$" } } }, `${"a".repeat(60)}!`],
-  ["items that are compared in pairs", { properties: { value: { uniqueItems: true } } }, objects]
+/** Thirty steps, each of which takes the one below it twice. */
+const doubling = Object.fromEntries([
+  ["step0", { type: "object" }],
+  ...Array.from({ length: 30 }, (_, step) => {
+    const below = { $ref: `#/$defs/step${step}` }
+    return [`step${step + 1}`, { allOf: [below, below] }] as const
+  })
+])
+
+const wide = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`p${index}`, { minLength: 1 }]))
+
+type Kind = readonly [row: string, name: string, tag: "InvalidResult" | "Unsupported", schema: object, value: unknown]
+
+const kinds: ReadonlyArray<Kind> = [
+  [
+    "[T21]",
+    "a pattern that backtracks",
+    "InvalidResult",
+    { properties: { value: { pattern: "^(a+)+$" } } },
+    `${"a".repeat(60)}!`
+  ],
+  [
+    "[T20]",
+    "items that are compared in pairs",
+    "InvalidResult",
+    { properties: { value: { uniqueItems: true } } },
+    objects
+  ],
+  [
+    "[T20]",
+    "items that are each compared with a long list",
+    "InvalidResult",
+    { properties: { value: { contains: { enum: objects.slice(0, 5000) } } } },
+    objects.map(({ index }) => ({ other: index }))
+  ],
+  [
+    "[T20]",
+    "parts that double at each step",
+    "InvalidResult",
+    { $defs: doubling, properties: { value: { $ref: "#/$defs/step30" } } },
+    {}
+  ],
+  ["[T20]", "more parts than can be taken in", "Unsupported", { properties: wide }, {}]
 ]
 
+const call = (schema: object, value: unknown) =>
+  Effect.gen(function*() {
+    const schemas = new OutputSchemas()
+    const tools = [{ name: "t", outputSchema: { type: "object", ...schema } }]
+    yield* schemas.around({ method: "tools/list", params: undefined }, Effect.succeed({ tools }))
+    const answer = Effect.succeed({ content: [], structuredContent: { value } })
+    return yield* schemas.around({ method: "tools/call", params: { name: "t" } }, answer)
+  })
+
 describe("an output schema", () => {
-  for (const [name, schema, value] of kinds) {
-    it.live(`with ${name} is given up`, () =>
+  for (const [row, name, tag, schema, value] of kinds) {
+    it.live(`with ${name} is given up ${row}`, () =>
       Effect.gen(function*() {
-        const schemas = new OutputSchemas()
-        const tools = [{ name: "t", outputSchema: { type: "object", ...schema } }]
-        yield* schemas.around({ method: "tools/list", params: undefined }, Effect.succeed({ tools }))
-        const answer = Effect.succeed({ content: [], structuredContent: { value } })
-        const call = schemas.around({ method: "tools/call", params: { name: "t" } }, answer)
-        const reason = yield* Effect.flip(Effect.asVoid(call))
-        assert.strictEqual(reason._tag, "InvalidResult")
+        const start = performance.now()
+        const reason = yield* Effect.flip(Effect.asVoid(call(schema, value)))
+        assert.strictEqual(reason._tag, tag)
+        assert.isBelow(performance.now() - start, 4000)
+        assert.isBelow(reason.message.length, 2000)
       }))
   }
+
+  it.live("that lies elsewhere is not fetched, and its tool not called [T20]", () =>
+    Effect.gen(function*() {
+      const server = yield* Http.start(() => false)
+      for (
+        const schema of [{ $ref: server.url }, { $schema: server.url }, { properties: { x: { $ref: server.url } } }]
+      ) {
+        const reason = yield* Effect.flip(Effect.asVoid(call(schema, {})))
+        assert.strictEqual(reason._tag, "Unsupported")
+        assert.strictEqual(reason.delivery, "NotSent")
+      }
+      assert.deepStrictEqual(server.ledger, [])
+    }).pipe(Effect.scoped))
 })

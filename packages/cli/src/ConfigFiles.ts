@@ -104,7 +104,8 @@ const serversOf = (source: string, document: unknown) => {
 }
 
 const variable = /\$\{([^}]*)\}/g
-const variableForm = /^([A-Za-z_]\w*)(?::-([\s\S]*))?$/
+/** A name and maybe a default, in which there are no variables: what would be left of them is not what was meant. */
+const variableForm = /^([A-Za-z_]\w*)(?::-((?:(?!\$\{)[\s\S])*))?$/
 
 /** Replaces the variables in every text below a value. */
 const interpolate = (options: {

@@ -151,6 +151,37 @@ export class InvalidDuration extends Schema.TaggedClass<InvalidDuration>("@mcp-s
 }
 
 /**
+ * A header that the transport writes itself, from what it knows of the session and the message.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class ReservedHeader extends Schema.TaggedClass<ReservedHeader>("@mcp-sessions/core/ReservedHeader")(
+  "ReservedHeader",
+  { ...where, header: Schema.String }
+) {
+  get description(): string {
+    return `the header ${JSON.stringify(this.header)} is the transport's own, expected others`
+  }
+}
+
+/**
+ * A variable that makes a program load other code, or leave out checks, for which the definition would have to say
+ * `allowUnsafeEnv: true`.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class UnsafeVariable extends Schema.TaggedClass<UnsafeVariable>("@mcp-sessions/core/UnsafeVariable")(
+  "UnsafeVariable",
+  { ...where, variable: Schema.String }
+) {
+  get description(): string {
+    return `the variable ${this.variable} can change what the server runs, expected "allowUnsafeEnv": true beside it`
+  }
+}
+
+/**
  * Any other value that is not what its key takes.
  *
  * @category problems
@@ -261,6 +292,8 @@ export type ConfigProblem =
   | ConflictingKeys
   | InvalidUrl
   | InvalidDuration
+  | ReservedHeader
+  | UnsafeVariable
   | InvalidValue
   | UnknownServer
   | DisabledServer
@@ -283,6 +316,8 @@ export const ConfigProblem = Schema.Union([
   ConflictingKeys,
   InvalidUrl,
   InvalidDuration,
+  ReservedHeader,
+  UnsafeVariable,
   InvalidValue,
   UnknownServer,
   DisabledServer,

@@ -12,7 +12,10 @@
  *
  * @since 0.1.0
  */
-import type * as Duration from "effect/Duration"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SessionError } from "./SessionError.ts"
 
@@ -25,8 +28,46 @@ import type { SessionError } from "./SessionError.ts"
 export type RetryPolicy = Schedule.Schedule<unknown, SessionError>
 
 /**
+ * The longest time that a server's `Retry-After` is waited for. Value: 1 minute, within the default `totalTimeout` of an
+ * operation. A server that asks for more is asked again after this time.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const maxRetryAfter: Duration.Duration = Duration.minutes(1)
+
+/** The date of HTTP. What parses dates takes much else for one, `-7` among it. */
+const httpDate = /^[A-Z][a-z]+, .+ GMT$/
+
+/** How long a server asks to be left alone at `now`: it may say so in seconds, or name a date. */
+const retryAfterOf = ({ reason }: SessionError, now: number): Duration.Duration => {
+  const text = reason._tag === "HttpFailed" ? reason.retryAfter?.trim() : undefined
+  if (text === undefined) return Duration.zero
+  const millis = /^\d+$/.test(text)
+    ? Number(text) * 1000
+    : Option.match(httpDate.test(text) ? DateTime.make(text) : Option.none(), {
+      onNone: () => 0,
+      onSome: (date) => DateTime.toEpochMillis(date) - now
+    })
+  return Duration.millis(Math.min(Math.max(0, millis), Duration.toMillis(maxRetryAfter)))
+}
+
+/**
+ * Makes a policy wait at least as long as the server asks for with `Retry-After`, up to {@link maxRetryAfter}.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withRetryAfter = (policy: RetryPolicy): RetryPolicy =>
+  Schedule.modifyDelay(
+    policy,
+    ({ duration, input, now }) => Effect.succeed(Duration.max(duration, retryAfterOf(input, now)))
+  )
+
+/**
  * Makes a policy of a number of tries, the first included, a fixed time apart, upon errors whose `isRetryable` says so:
- * refused, timed out, or failed in transport.
+ * refused, timed out, or failed in transport. A server that asks for more time with `Retry-After` gets it.
  *
  * @category constructors
  * @since 0.1.0
@@ -38,7 +79,8 @@ export const spaced = (options: {
   Schedule.spaced(options.delay).pipe(
     Schedule.upTo({ times: options.tries - 1 }),
     Schedule.setInputType<SessionError>(),
-    Schedule.while(({ input }) => input.isRetryable)
+    Schedule.while(({ input }) => input.isRetryable),
+    withRetryAfter
   )
 
 /**

@@ -57,7 +57,8 @@ const text = (pattern: RegExp) => Schema.String.check(Schema.isPattern(pattern))
 /** A process argument or variable cannot hold a NUL, and a system call would only say so without naming it. */
 const argument = text(/^[^\0]*$/)
 
-const ownedHeaders = [
+/** What the transports write themselves. A definition that could would lie about the session, or about the message. */
+const reservedHeaders = new Set([
   "accept",
   "connection",
   "content-length",
@@ -70,15 +71,28 @@ const ownedHeaders = [
   "mcp-name",
   "mcp-protocol-version",
   "mcp-session-id",
+  "sec-websocket-accept",
+  "sec-websocket-extensions",
+  "sec-websocket-key",
+  "sec-websocket-protocol",
+  "sec-websocket-version",
+  "te",
+  "trailer",
   "transfer-encoding",
   "upgrade"
-]
+])
 
-const isHeaderName = (name: string): boolean =>
-  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) && !ownedHeaders.includes(name.toLowerCase())
+const isReservedHeader = (name: string): boolean => reservedHeaders.has(name.toLowerCase())
+
+const isHeaderName = (name: string): boolean => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) && !isReservedHeader(name)
 
 // eslint-disable-next-line no-control-regex
 const isVariableName = (name: string): boolean => /^[^\0=]+$/.test(name)
+
+/** Variables by which interpreters and linkers load code that is not the program's, or leave out checks. */
+const isUnsafeVariable = (name: string): boolean =>
+  /^(?:BASH_ENV|DYLD_.+|JAVA_TOOL_OPTIONS|LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)|NODE_OPTIONS|NODE_TLS_REJECT_UNAUTHORIZED|PERL5OPT|PYTHONSTARTUP|RUBYOPT)$/i
+    .test(name)
 
 /** An object of secrets whose names are checked too. (A record of checked keys would drop those that do not pass.) */
 const secrets = (options: {
@@ -117,6 +131,7 @@ const keys: Record<string, Key> = {
   command: { problem: ConfigError.InvalidValue, expected: "the program to start, as non-empty text without NUL" },
   args: { problem: ConfigError.InvalidValue, expected: "a list of texts ([] if there are none)" },
   env: { problem: ConfigError.InvalidValue, expected: "an object of texts by variable name" },
+  allowUnsafeEnv: { problem: ConfigError.InvalidValue, expected: "true or false" },
   cwd: { problem: ConfigError.InvalidValue, expected: "a directory, as non-empty text" },
   encoding: { problem: ConfigError.InvalidValue, expected: "one of utf-8, utf-16le, latin1" },
   maxNoiseLines: { problem: ConfigError.InvalidValue, expected: "a whole number from 0 to 1000000" },
@@ -124,7 +139,7 @@ const keys: Record<string, Key> = {
   url: { problem: ConfigError.InvalidUrl, expected: "" },
   headers: {
     problem: ConfigError.InvalidValue,
-    expected: `an object of texts without control characters by header name, none of ${ownedHeaders.join(", ")}`
+    expected: "an object of texts without control characters by header name"
   },
   addresses: { problem: ConfigError.InvalidValue, expected: "one of any, public" },
   connectTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 10 minutes" },
@@ -180,11 +195,19 @@ const remote = {
 // Models
 // -----------------------------------------------------------------------------
 
+/** The variables that a definition may not set without saying that it may. */
+const unsafeVariables = ({ allowUnsafeEnv, env }: {
+  readonly allowUnsafeEnv?: unknown
+  readonly env?: unknown
+}): ReadonlyArray<string> =>
+  allowUnsafeEnv === true || !Predicate.isObject(env) ? [] : Object.keys(env).filter(isUnsafeVariable)
+
 /**
  * Schema of a server that is started as a child process and spoken to over its standard streams.
  *
  * `encoding` (default `utf-8`) and `encodingErrors` (default `strict`) say how its output is read: `strict` ends the
  * connection at the first message that does not decode, `replace` puts U+FFFD for what does not, `ignore` drops it.
+ * Variables in `env` that can change what the server runs, such as `NODE_OPTIONS` and `LD_PRELOAD`, need `allowUnsafeEnv`.
  *
  * Lines on its stdout that are no messages, such as banners, are skipped and reported; after `maxNoiseLines` of them (default
  * 1000) the connection ends.
@@ -198,6 +221,7 @@ export const Stdio = Schema.Struct({
   command: text(/^[^\0]+$/),
   args: Schema.Array(argument),
   env: secrets({ value: argument, isName: isVariableName }),
+  allowUnsafeEnv: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   cwd: Schema.optionalKey(text(/^[^\0]+$/)),
   encoding: Schema.Literals(["utf-8", "utf-16le", "latin1"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("utf-8" as const))
@@ -211,7 +235,11 @@ export const Stdio = Schema.Struct({
   connectTimeout: connectTimeout.pipe(Schema.withDecodingDefaultKey(Effect.succeed("30 seconds"))),
   idleTimeToLive: idleTimeToLive.pipe(Schema.withDecodingDefaultKey(Effect.succeed("10 minutes"))),
   ...common
-})
+}).check(
+  Schema.makeFilter(({ allowUnsafeEnv, env }) =>
+    unsafeVariables({ allowUnsafeEnv, env }).map((name) => ({ path: ["env", name], issue: "unsafe variable" }))
+  )
+)
 
 /**
  * Schema of a server behind one HTTP endpoint. With `addresses: "public"` (default `any`; the same on the other remote
@@ -389,8 +417,11 @@ const problemsOfValue = (options: {
   // One value may fail more than one check; it is wrong once.
   const paths = new Map(pathsOf(decoded.failure.issue).map((path) => [path.join("\0"), path]))
   return [...paths.values()].map((below) => {
-    const at = { ...place, path: [...place.path, ...below.map(String)], expected: key.expected }
-    return new key.problem(at)
+    const at = { ...place, path: [...place.path, ...below.map(String)] }
+    const [header = ""] = below.map(String)
+    return key === keys.headers && isReservedHeader(header)
+      ? new ConfigError.ReservedHeader({ ...at, header })
+      : new key.problem({ ...at, expected: key.expected })
   })
 }
 
@@ -454,6 +485,12 @@ const decodeEntry = (
     }
     const described = name === "url" ? { ...key, expected: expectedUrl[kind] } : key
     problems.push(...problemsOfValue({ schema, value, key: described, place: at(name) }))
+    if (name === "env") {
+      const { path, ...place } = at(name)
+      for (const variable of unsafeVariables(entries)) {
+        problems.push(new ConfigError.UnsafeVariable({ ...place, path: [...path, variable], variable }))
+      }
+    }
   }
   for (const name of ["command", "args", "url"]) {
     if (name in fields && entries[name] === undefined) {

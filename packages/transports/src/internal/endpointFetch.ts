@@ -4,7 +4,7 @@
  * The platform's `fetch` costs more than twice the time of a whole call. This one is for the endpoint alone; discovery and
  * sign-in need the real thing. Redirects are not followed here, the SDK decides about them. No compression is asked for.
  */
-import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
+import { InvalidResult, MessageTooLarge } from "@mcp-sessions/core/SessionError"
 import type { FetchLike } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
 import { STATUS_CODES } from "node:http"
@@ -51,6 +51,12 @@ const textOf = async (body: Dispatcher.ResponseData["body"], limit: number): Pro
   return chunks.join("")
 }
 
+const isSuccess = ({ statusCode }: Pick<Dispatcher.ResponseData, "statusCode">): boolean =>
+  statusCode >= 200 && statusCode < 300
+
+const isEventStream = ({ headers }: Pick<Dispatcher.ResponseData, "headers">): boolean =>
+  /^text\/event-stream\s*(?:;|$)/i.test(String(headers["content-type"]))
+
 /** What the SDK reads of a response. */
 class EndpointResponse {
   readonly status: number
@@ -75,7 +81,7 @@ class EndpointResponse {
   }
 
   get ok(): boolean {
-    return this.status >= 200 && this.status < 300
+    return isSuccess({ statusCode: this.status })
   }
 
   get statusText(): string {
@@ -111,5 +117,10 @@ async (url, init) => {
     dispatcher: options.dispatcher
   })
   options.onResponse(response)
+  // The SDK would read whatever it is as an event stream, and ask for it again once it has ended.
+  if (init?.method === "GET" && isSuccess(response) && !isEventStream(response)) {
+    response.body.on("error", () => {}).destroy()
+    throw new InvalidResult({ method: "GET", description: "what the server has to say by itself is no event stream" })
+  }
   return new EndpointResponse(String(url), response, options.maxBytes) as unknown as Response
 }

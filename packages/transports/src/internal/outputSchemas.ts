@@ -20,33 +20,60 @@ type Check = (value: unknown) => string | undefined
 /** What a hostile server has written can take years to check. An honest check is far below this; unit: milliseconds. */
 const longestCheck = 250
 
+/** The same for making a check of a schema, which is done once. */
+const longestCompile = 1000
+
 /** What may take more time than the schema and the value are long: backtracking, all pairs, recursion. */
 const unbounded = /"(?:pattern|patternProperties|uniqueItems|\$ref|\$dynamicRef|\$recursiveRef)":/
 
 const sandbox = vm.createContext(Object.create(null))
 const script = new vm.Script("check()")
 
-/** Runs a check on a clock of its own, which ends it even within a regular expression. */
-const inTime = (check: () => string | undefined): string | undefined => {
-  sandbox.check = check
+/** Up to these sizes every item of a value may meet every word of a schema, and it is still a matter of milliseconds. */
+const little = { characters: 10_000, items: 1000 }
+
+const isLittle = (value: unknown): boolean => {
+  const rest = [value]
+  let items = 1
+  while (rest.length > 0) {
+    const next = rest.pop()
+    if (typeof next !== "object" || next === null) continue
+    const below: ReadonlyArray<unknown> = Array.isArray(next) ? next : Object.values(next)
+    items += below.length
+    if (items > little.items) return false
+    rest.push(...below)
+  }
+  return true
+}
+
+/** Runs a function on a clock of its own, which ends it even within a regular expression. */
+const inTime = <A>(run: () => A, timeout: number): A => {
+  sandbox.check = run
   try {
-    return script.runInContext(sandbox, { timeout: longestCheck })
+    return script.runInContext(sandbox, { timeout })
   } finally {
     sandbox.check = undefined
   }
 }
 
+/** How much of the list of what is wrong with a value an error quotes, in characters. */
+const longestFault = 1000
+
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 const compile = (schema: JsonSchemaType): Check => {
   // One of its own for each schema: two tools may use the same `$id`.
-  const validate: JsonSchemaValidator<unknown> = new AjvJsonSchemaValidator().getValidator(schema)
+  const validate: JsonSchemaValidator<unknown> = inTime(
+    () => new AjvJsonSchemaValidator().getValidator(schema),
+    longestCompile
+  )
   // The clock costs more than most checks do.
-  const needsClock = unbounded.test(JSON.stringify(schema))
+  const text = JSON.stringify(schema)
+  const needsClock = text.length > little.characters || unbounded.test(text)
   return (value) => {
     const check = () => validate(value).errorMessage
     try {
-      return needsClock ? inTime(check) : check()
+      return needsClock || !isLittle(value) ? inTime(check, longestCheck) : check()
     } catch (error) {
       return `it cannot be checked (${messageOf(error)})`
     }
@@ -115,6 +142,8 @@ const holdAgainst = (tool: string, check: Check, result: unknown): Effect.Effect
     ? Effect.void
     : new InvalidResult({
       method: "tools/call",
-      description: `the structured content that ${tool} answered is not what its output schema promises: ${fault}`
+      description: `the structured content that ${tool} answered is not what its output schema promises: ${
+        fault.slice(0, longestFault)
+      }`
     })
 }

@@ -1,0 +1,133 @@
+/**
+ * A3, nothing survives: a wrapper, its server, and a child of the server that is deaf to polite requests. However it ends,
+ * nothing of them is left after five seconds, the sum of all steps.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { McpSessions, RetryPolicy, type ServerConfig, Sessions, Transport } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Cause, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { descendants, fixture, makeLedger, until } from "../fixtures/peer.ts"
+
+const bound = 5000
+
+/** A server as `npx` would start it. All of its processes have the ledger in their environment. */
+const wrapped = (mode: string, file: string) => {
+  const words = [process.execPath, fixture("faultyStdio.mjs"), mode, file, "family"].map((word) => `"${word}"`)
+  return {
+    transport: "stdio" as const,
+    command: "sh",
+    args: ["-c", `${words.join(" ")}; true`],
+    env: { LEDGER: file }
+  }
+}
+
+const layerOf = (servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>) =>
+  Sessions.layer({ servers, retry: RetryPolicy.never }).pipe(Layer.provide(Transports.layer))
+
+const get = (name = "s") => Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get(name))
+
+/** Sessions that are closed by hand. */
+const open = Effect.fnUntraced(function*(config: ServerConfig.ServerConfigInput) {
+  const scope = yield* Scope.make()
+  const context = yield* Layer.buildWithScope(layerOf({ s: config }), scope)
+  yield* get().pipe(Effect.provideContext(context), Scope.provide(scope))
+  return { close: Scope.close(scope, Exit.void) }
+})
+
+/** Runs what ends everything, and looks at what is left at the very moment when that returns. */
+const ends = <A, E, R>(file: string, ending: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const start = performance.now()
+    return Effect.map(ending, (value) => {
+      assert.deepStrictEqual(descendants(file), [])
+      assert.isBelow(performance.now() - start, bound)
+      return value
+    })
+  })
+
+describe.concurrent("A3: nothing survives", () => {
+  for (const [letter, title, mode] of [["a", "polite", "plain"], ["b", "stubborn", "stubborn"]] as const) {
+    it.live(`(${letter}) the end of a ${title} server`, () =>
+      Effect.gen(function*() {
+        const { file } = yield* makeLedger
+        const { close } = yield* open(wrapped(mode, file))
+        assert.strictEqual(descendants(file).length, 3)
+        yield* ends(file, close)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("(c) an interruption while it connects", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const layer = layerOf({ s: { ...wrapped("mute", file), protocol: "legacy" } })
+      const connecting = yield* Effect.forkChild(Effect.scoped(get()).pipe(Effect.provide(layer)))
+      yield* until(() => read("message"), (messages) => messages.length > 0)
+      assert.strictEqual(descendants(file).length, 3)
+      yield* ends(file, Fiber.interrupt(connecting))
+    }).pipe(Effect.scoped))
+
+  it.live("(d) the first of two, which went upon the era probe and left its child", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const { close } = yield* open(wrapped("strict", file))
+      assert.strictEqual(read("process").length, 4)
+      // The wrapper, the server and the child of the second one alone.
+      assert.strictEqual(descendants(file).length, 3)
+      yield* ends(file, close)
+    }).pipe(Effect.scoped))
+
+  it.live("(e) two ends at once, one of them interrupted", () =>
+    Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const { close } = yield* open(wrapped("stubborn", file))
+      const first = yield* Effect.forkChild(close, { startImmediately: true })
+      const second = yield* Effect.forkChild(close, { startImmediately: true })
+      yield* ends(file, Effect.andThen(Fiber.interrupt(first), Fiber.join(second)))
+      yield* ends(file, close)
+    }).pipe(Effect.scoped))
+
+  it.live("(e) two ends at once, of promises", () =>
+    Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const sessions = McpSessions.make({ transports: Transports.layer, servers: { s: wrapped("stubborn", file) } })
+      yield* Effect.promise(() => sessions.get("s"))
+      const dispose = Effect.promise(() => sessions[Symbol.asyncDispose]())
+      yield* Effect.all([ends(file, dispose), ends(file, dispose)], { concurrency: "unbounded" })
+      yield* ends(file, dispose)
+    }).pipe(Effect.scoped))
+
+  it.live("and what could not be ended is told, all of it", () =>
+    Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const complaining = Layer.effect(
+        Transport.Transports,
+        Effect.map(Transport.Transports, ({ transport }) => ({
+          transport: (definition: ServerConfig.ServerDefinition) =>
+            Layer.effect(
+              Transport.Transport,
+              Effect.map(Transport.Transport, ({ connect }) => ({
+                connect: Effect.andThen(
+                  Effect.addFinalizer(() =>
+                    definition.name === "good" ? Effect.void : Effect.die(`${definition.name} complains`)
+                  ),
+                  connect
+                )
+              }))
+            ).pipe(Layer.provide(transport(definition)))
+        }))
+      ).pipe(Layer.provide(Transports.layer))
+      const server = wrapped("plain", file)
+      const layer = Sessions.layer({ servers: { first: server, good: server, second: server } }).pipe(
+        Layer.provide(complaining)
+      )
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(layer, scope)
+      yield* Effect.forEach(["first", "good", "second"], get, { concurrency: "unbounded" }).pipe(
+        Effect.provideContext(context),
+        Scope.provide(scope)
+      )
+      const exit = yield* ends(file, Effect.exit(Scope.close(scope, Exit.void)))
+      const told = Exit.isFailure(exit) ? Cause.pretty(exit.cause) : ""
+      for (const name of ["first", "second"]) assert.include(told, `${name} complains`)
+    }).pipe(Effect.scoped))
+})

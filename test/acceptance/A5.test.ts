@@ -1,0 +1,164 @@
+/**
+ * A5, streams that lie: they end without what they were for, break off, close at once, or come with a wish to be left alone.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import type { SessionError } from "@mcp-sessions/core"
+import { Effect, Queue } from "effect"
+import { until } from "../fixtures/peer.ts"
+import { read } from "../fixtures/read.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
+import { withServer } from "../fixtures/withSession.ts"
+
+const isCall = ({ message }: Http.Arrival) => message.method === "tools/call"
+
+const lostIn = ({ reason }: SessionError.SessionError) =>
+  reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag
+
+const note = { jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: "still at it" } }
+
+/** The times between requests of a kind, in milliseconds. */
+const pauses = (server: Http.ScriptedHttp, kind: string) => {
+  const times = server.ledger.filter(({ what }) => what === kind).map(({ at }) => at)
+  return times.slice(1).map((at, index) => at - (times[index] ?? 0))
+}
+
+describe.concurrent("A5: streams that lie", () => {
+  for (const era of ["legacy", "modern"] as const) {
+    it.live(`(i) one that ends without the answer: the call fails at once, and is not repeated (${era}) [F16]`, () =>
+      Effect.gen(function*() {
+        const handle = (arrival: Http.Arrival) => {
+          if (!isCall(arrival)) return false
+          Http.stream(arrival.response, Http.event(note))
+          arrival.response.end()
+          return true
+        }
+        const { server, value } = yield* withServer(
+          era === "legacy" ? handle : Http.modern(handle),
+          (session) => {
+            const start = performance.now()
+            return Effect.map(
+              Effect.flip(session.callTool("charge")),
+              (error) => ({ error, millis: performance.now() - start })
+            )
+          },
+          { config: { protocol: era === "legacy" ? "legacy" : "2026-07-28" } }
+        )
+        assert.strictEqual(lostIn(value.error), "ResponseLost")
+        assert.isBelow(value.millis, 1000)
+        assert.strictEqual(server.count("POST tools/call charge"), 1)
+      }))
+  }
+
+  it.live("(iii) one that breaks off after event 7: it is taken up there, and nothing comes twice or not at all", () =>
+    Effect.gen(function*() {
+      let call: Http.Arrival | undefined
+      const seen: Array<number> = []
+      const report = (progress: number) => {
+        const { progressToken } = (call?.message.params?._meta ?? {}) as { readonly progressToken?: number }
+        const message = { jsonrpc: "2.0", method: "notifications/progress", params: { progressToken, progress } }
+        return Http.event(message, String(progress))
+      }
+      const { server, value } = yield* withServer((arrival) => {
+        if (isCall(arrival)) {
+          call = arrival
+          Http.stream(arrival.response, "retry: 10\n", ...[1, 2, 3, 4, 5, 6, 7].map(report))
+          return true
+        }
+        if (arrival.request.headers["last-event-id"] === undefined) return false
+        Http.stream(
+          arrival.response,
+          ...[8, 9, 10].map(report),
+          Http.event(Http.toolResult(call?.message.id, "done"), "11")
+        )
+        arrival.response.end()
+        return true
+      }, (session) =>
+        session.callTool("count", {}, {
+          onProgress: ({ progress }) => {
+            seen.push(progress)
+            if (progress === 7) call?.request.socket.resetAndDestroy()
+          }
+        }))
+      assert.deepStrictEqual(value.content, [{ type: "text", text: "done" }])
+      assert.deepStrictEqual(seen, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+      assert.strictEqual(server.count("POST tools/call count"), 1)
+      assert.deepStrictEqual(server.ledger.flatMap(({ headers }) => headers["last-event-id"] ?? []), ["7"])
+    }))
+
+  it.live("(iii) that of the server's own messages, too, is taken up after its event 7, and each is told once", () =>
+    Effect.gen(function*() {
+      let first: Http.Arrival | undefined
+      const log = (data: number) =>
+        Http.event({ jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data } }, String(data))
+      const { server, value } = yield* withServer((arrival) => {
+        const { request, response } = arrival
+        if (request.method !== "GET") return false
+        if (request.headers["last-event-id"] === undefined) {
+          first = arrival
+          Http.stream(response, "retry: 10\n")
+        } else Http.stream(response, ...[8, 9, 10].map(log))
+        return true
+      }, (session) =>
+        Effect.scoped(Effect.gen(function*() {
+          const notifications = yield* read(session.notifications)
+          assert.strictEqual((yield* Queue.take(notifications))._tag, "Listening")
+          yield* until(() => first !== undefined, (isThere) => isThere)
+          for (const number of [1, 2, 3, 4, 5, 6, 7]) first?.response.write(log(number))
+          const before = yield* Queue.takeN(notifications, 7)
+          first?.request.socket.resetAndDestroy()
+          const after = yield* Queue.takeN(notifications, 3)
+          yield* session.callTool("charge")
+          return [...before, ...after, ...(yield* Queue.clear(notifications))]
+        })))
+      assert.deepStrictEqual(
+        value.map((notification) => notification._tag === "LogMessage" && notification.data),
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+      )
+      const places = server.ledger.filter(({ what }) => what === "GET").map(({ headers }) => headers["last-event-id"])
+      assert.deepStrictEqual(places, [undefined, "7"])
+      assert.strictEqual(server.count("POST initialize"), 1)
+    }))
+
+  // How the pauses grow to a minute is in streams.test.ts: 7 requests in the first minute, then one a minute.
+  it.live("(iv) one that is closed at once: it is not asked for in a loop, whatever the server wishes for [F14] [F15]", () =>
+    Effect.gen(function*() {
+      const { server } = yield* withServer(
+        ({ request, response }) => {
+          if (request.method !== "GET") return false
+          Http.stream(response, "retry: 0\ndata: \n\n")
+          response.end()
+          return true
+        },
+        (session, server) =>
+          Effect.andThen(until(() => server.count("GET"), (count) => count === 4), session.callTool("charge"))
+      )
+      const [first = 0, second = 0, third = 0] = pauses(server, "GET")
+      assert.isAtLeast(first, 490)
+      assert.isAtLeast(second, 990)
+      assert.isAtLeast(third, 1990)
+    }))
+
+  for (const status of [429, 503]) {
+    for (const [what, kind] of [["call", "POST tools/call charge"], ["handshake", "POST initialize"]] as const) {
+      it.live(`(v) ${status} with Retry-After: the ${what} is sent again when that is over, and not before [F18]`, () =>
+        Effect.gen(function*() {
+          let turnedAway = 0
+          let ran = 0
+          const { server } = yield* withServer(({ message, response }) => {
+            const isIt = kind.startsWith(`POST ${message.method}`)
+            if (isIt && turnedAway === 0) {
+              turnedAway++
+              response.writeHead(status, { "retry-after": "2" }).end()
+              return true
+            }
+            if (message.method === "tools/call") ran++
+            return false
+          }, (session) => session.callTool("charge"))
+          assert.strictEqual(ran, 1)
+          const [pause = 0, ...more] = pauses(server, kind)
+          assert.isAtLeast(pause, 1990)
+          assert.deepStrictEqual(more, [])
+        }))
+    }
+  }
+})

@@ -1,0 +1,169 @@
+/**
+ * A9, a fleet of mixed eras: servers of three revisions behind four transports, some of them impolite, in one file.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { ClientHandlers, type ServerConfig, type Session, Sessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect, Layer } from "effect"
+import { workplace } from "../cli/cli.ts"
+import { fixture, http, isAlive, makeLedger, net, until } from "../fixtures/peer.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
+import * as Sse from "../fixtures/scriptedSse.ts"
+import { withSession } from "../fixtures/withSession.ts"
+
+const program = (name: string, ...args: ReadonlyArray<string>) => ({
+  transport: "stdio" as const,
+  command: process.execPath,
+  args: [fixture(name), ...args]
+})
+
+/** Starts what there is to start, and gives the definitions of all with the revision that each speaks. */
+const startFleet = Effect.gen(function*() {
+  const ledgers = { strict: yield* makeLedger, silent: yield* makeLedger }
+  const banner = yield* makeLedger
+  const old = yield* Sse.start(() => false)
+  const fleet = {
+    old: [{ transport: "sse", url: old.url }, "2024-11-05"],
+    stateful: [(yield* http("v1").start).config, "2025-11-25"],
+    stateless: [(yield* http("v2").start).config, "2026-07-28"],
+    strict: [program("faultyStdio.mjs", "strict", ledgers.strict.file), "2025-06-18"],
+    silent: [
+      { ...program("faultyStdio.mjs", "silent", ledgers.silent.file), probeTimeout: "300 millis" },
+      "2025-06-18"
+    ],
+    banner: [
+      { ...program("faultyStdio.mjs", "banner", banner.file), encodingErrors: "replace" },
+      "2025-06-18"
+    ],
+    socket: [(yield* net("websocket", "v2").start).config, "2026-07-28"]
+  } as const satisfies Record<string, readonly [ServerConfig.ServerConfigInput, string]>
+  const servers = Object.fromEntries(Object.entries(fleet).map(([name, [config]]) => [name, config]))
+  const revisions = Object.entries(fleet).map(([name, [, revision]]) => [name, revision])
+  return { servers, revisions, ledgers }
+})
+
+const asked = (read: (word: string) => ReadonlyArray<string>) => ({
+  processes: read("process").length,
+  probes: read("message").filter((method) => method === "server/discover").length
+})
+
+describe.concurrent("A9: a fleet of mixed eras", () => {
+  it.live("is all there, each at its own revision, from one file", () =>
+    Effect.gen(function*() {
+      const { revisions, servers } = yield* startFleet
+      const { run, write } = yield* workplace
+      write("mcp-sessions.json", { servers })
+      const { status, stderr, stdout } = yield* run(["check", "--json"])
+      assert.strictEqual(status, 0, stderr)
+      const found: ReadonlyArray<Record<string, unknown>> = JSON.parse(stdout).servers
+      assert.deepStrictEqual(found.map(({ name, protocolVersion }) => [name, protocolVersion]), revisions)
+      for (const { era, protocolVersion } of found) {
+        assert.strictEqual(era, protocolVersion === "2026-07-28" ? "modern" : "legacy")
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("is used by one program, which asks no server twice for its era", () =>
+    Effect.gen(function*() {
+      const { ledgers, revisions, servers } = yield* startFleet
+      const layer = Sessions.layer({ servers }).pipe(Layer.provide(Transports.layer))
+      yield* Effect.gen(function*() {
+        const sessions = yield* Sessions.Sessions
+        const open = yield* Effect.forEach(sessions.names, (name) => sessions.get(name), { concurrency: "unbounded" })
+        const seen = yield* Effect.forEach(open, (session) => session.info)
+        assert.deepStrictEqual(seen.map(({ protocolVersion, server }) => [server, protocolVersion]), revisions)
+        const call = (session: Session.Session) => session.callTool("echo", { message: "echo" })
+        const expected: Record<string, string> = { old: "old but good" }
+        for (const session of open) {
+          const { content } = yield* call(session)
+          assert.deepStrictEqual(content, [{ type: "text", text: expected[session.server] ?? "echo" }], session.server)
+        }
+        assert.deepStrictEqual(asked(ledgers.strict.read), { processes: 2, probes: 1 })
+        assert.deepStrictEqual(asked(ledgers.silent.read), { processes: 1, probes: 1 })
+        // The second connection of each takes one process and no probe.
+        for (const name of ["strict", "silent"] as const) {
+          const session = yield* sessions.get(name)
+          const { pid = 0 } = yield* session.info
+          process.kill(pid, "SIGKILL")
+          yield* until(() => isAlive(pid), (alive) => !alive)
+          yield* session.callTool("echo", {}, { idempotent: true })
+        }
+        assert.deepStrictEqual(asked(ledgers.strict.read), { processes: 3, probes: 1 })
+        assert.deepStrictEqual(asked(ledgers.silent.read), { processes: 2, probes: 1 })
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }).pipe(Effect.scoped))
+
+  for (const revision of ["1999-01-01", "2026-07-28", "2099-12-31"]) {
+    it.live(`has no place for a server whose handshake ends with ${revision}`, () =>
+      Effect.gen(function*() {
+        const server = yield* Http.start(({ message, response }) => {
+          if (message.method !== "initialize") return false
+          const serverInfo = { name: "liar", version: "1" }
+          Http.json(response, Http.result(message.id, { protocolVersion: revision, capabilities: {}, serverInfo }))
+          return true
+        })
+        const config = { transport: "streamable_http", url: server.url }
+        const error = yield* Effect.flip(withSession(config, (session) => session.ping))
+        assert.deepInclude((error as { readonly reason?: object }).reason, { _tag: "HandshakeFailed" })
+        assert.strictEqual(server.count("POST initialize"), 1)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("asks its user through one handler, whichever way a server asks", () =>
+    Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const asking = program("stdioServer.ts", "asking", file)
+      const questions: Array<string> = []
+      const handlers = Layer.succeed(ClientHandlers.ClientHandlers, {
+        elicitation: {
+          form: ({ message }) =>
+            Effect.sync(() => {
+              questions.push(message)
+              return { action: "accept" as const, content: { name: "Ada" } }
+            })
+        }
+      })
+      const layer = Sessions.layer({ servers: { legacy: { ...asking, protocol: "legacy" }, modern: asking } }).pipe(
+        Layer.provide(Layer.merge(Transports.layer, handlers))
+      )
+      yield* Effect.gen(function*() {
+        const sessions = yield* Sessions.Sessions
+        for (const era of ["legacy", "modern"] as const) {
+          const session = yield* sessions.get(era)
+          assert.strictEqual((yield* session.info).era, era)
+          const { content: [block] } = yield* session.callTool("ask")
+          assert.deepInclude(JSON.parse(block?.type === "text" ? block.text : "{}"), { content: { name: "Ada" } })
+        }
+        assert.deepStrictEqual(questions, ["your name?", "your name?"])
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }).pipe(Effect.scoped))
+
+  it.live("is refused with all that is wrong with its file, where it is, and without a value", () =>
+    Effect.gen(function*() {
+      const { run, write } = yield* workplace
+      write("mcp-sessions.json", {
+        servers: {
+          url: { transport: "http", url: "ftp://s3cret@example.com" },
+          key: { ...program("stdioServer.ts"), requestTimeuot: "s3cret" },
+          variable: { transport: "http", url: "https://example.com", headers: { authorization: "s3cret ${TOKEN}" } },
+          headers: { ...program("stdioServer.ts"), headers: { authorization: "s3cret" } },
+          reserved: { transport: "http", url: "https://example.com", headers: { Host: "s3cret" } },
+          unsafe: { ...program("stdioServer.ts"), env: { NODE_OPTIONS: "s3cret" } }
+        }
+      })
+      const { status, stderr } = yield* run(["servers", "--json"])
+      assert.strictEqual(status, 10)
+      assert.notInclude(stderr, "s3cret")
+      const { problems } = JSON.parse(stderr.trimEnd().split("\n").at(-1) ?? "").error
+      assert.sameDeepMembers(
+        problems.map(({ code, path }: Record<string, unknown>) => [code, path]),
+        [
+          ["MissingVariable", "$.servers.variable.headers.authorization"],
+          ["InvalidUrl", "$.servers.url.url"],
+          ["UnknownKey", "$.servers.key.requestTimeuot"],
+          ["MisplacedKey", "$.servers.headers.headers"],
+          ["ReservedHeader", "$.servers.reserved.headers.Host"],
+          ["UnsafeVariable", "$.servers.unsafe.env.NODE_OPTIONS"]
+        ]
+      )
+    }).pipe(Effect.scoped))
+})
