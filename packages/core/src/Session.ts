@@ -27,6 +27,7 @@ import * as delivery from "./internal/delivery.ts"
 import type { ListKind } from "./internal/lists.ts"
 import { handled } from "./internal/reports.ts"
 import type { Shared } from "./internal/shared.ts"
+import { signOfLife } from "./internal/signOfLife.ts"
 import type {
   CallToolResult,
   Completion,
@@ -407,11 +408,7 @@ export const make = (options: {
       tool: undefined,
       isSafe: read,
       timeout: undefined,
-      run: ({ connection, info }) =>
-        connection.request({ method: info?.era === "modern" ? "server/discover" : "ping", params: undefined }).pipe(
-          Effect.asVoid,
-          Effect.catchTag(["ProtocolFailed", "InvalidResult"], () => Effect.void)
-        )
+      run: signOfLife
     })
   }
 }

@@ -16,10 +16,21 @@ import * as Health from "../Health.ts"
 import { fromWire, type LogLevel } from "../Notification.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
 import type { ServerDefinition } from "../ServerConfig.ts"
-import { AlreadyInitialized, ConnectTimeout, type Reason, SessionClosed, SessionError } from "../SessionError.ts"
+import {
+  AlreadyInitialized,
+  ConnectTimeout,
+  type Reason,
+  SessionClosed,
+  SessionError,
+  TransportFailed
+} from "../SessionError.ts"
 import type { Transport } from "../Transport.ts"
 import { type Deadlines, make as makeDeadlines } from "./deadlines.ts"
 import * as hub from "./hub.ts"
+import { signOfLife } from "./signOfLife.ts"
+
+/** How long a server may take for a sign of life. */
+const patience = Duration.seconds(10)
 
 /** What is known of a server, shared by all slots that lead to it. */
 export interface ServerMemory {
@@ -38,6 +49,8 @@ export interface Live {
   inFlight: number
   /** Whether its loss was entered into the health of the server: once, however many requests it took along. */
   isLost: boolean
+  /** Whether it owes a sign of life. */
+  isSuspect: boolean
   isRetired: boolean
   /** Completes when the connection has been let go of. */
   readonly retired: Deferred.Deferred<void>
@@ -65,6 +78,11 @@ export interface ConnectionSlot {
    * them learns its own fate. Of an older generation: nothing happens.
    */
   readonly lose: (live: Live, error: SessionError) => Effect.Effect<void>
+  /**
+   * To be called when a request got no answer in time: the server may be slow, or gone without a word. A connection on which
+   * it gives no sign of life is lost.
+   */
+  readonly suspect: (live: Live) => Effect.Effect<void>
   /** To be called after each request on a connection, which counted itself in `inFlight`. */
   readonly leave: (live: Live) => Effect.Effect<void>
   /** Enters the result of an exchange into the health of the server. */
@@ -140,6 +158,30 @@ export const make = Effect.fnUntraced(function*(
       return Effect.andThen(observe(error), drop(live))
     })
 
+  const suspect = (live: Live) =>
+    Effect.suspend(() => {
+      if (live.isSuspect || live.isRetired) return Effect.void
+      live.isSuspect = true
+      return signOfLife(live).pipe(
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () => {
+            const description = `the server gave no sign of life for ${Duration.format(patience)}`
+            return Effect.fail(new TransportFailed({ description, delivery: "Unknown" }))
+          }
+        }),
+        Effect.matchEffect({
+          onFailure: (reason) => lose(live, fail(reason)),
+          onSuccess: () =>
+            Effect.sync(() => {
+              live.isSuspect = false
+            })
+        }),
+        Effect.forkIn(live.scope, { startImmediately: true }),
+        Effect.asVoid
+      )
+    })
+
   const watch = (live: Live) =>
     live.connection.closed.pipe(
       Effect.andThen((reason) => live.info === undefined ? drop(live) : lose(live, fail(reason))),
@@ -193,6 +235,7 @@ export const make = Effect.fnUntraced(function*(
           scope,
           inFlight: 0,
           isLost: false,
+          isSuspect: false,
           isRetired: false,
           retired: Deferred.makeUnsafe()
         })),
@@ -287,6 +330,7 @@ export const make = Effect.fnUntraced(function*(
     acquire,
     initialize,
     lose,
+    suspect,
     leave,
     observe
   }

@@ -84,7 +84,9 @@ export const make = (options: {
       Effect.matchEffect({
         onFailure: (reason) => {
           const error = fail(reason)
-          return Effect.andThen(reason.losesConnection ? slot.lose(live, error) : slot.observe(error), error)
+          const noted = reason.losesConnection ? slot.lose(live, error) : slot.observe(error)
+          const asked = reason._tag === "RequestTimeout" ? Effect.andThen(noted, slot.suspect(live)) : noted
+          return Effect.andThen(asked, error)
         },
         onSuccess: (value) => Effect.as(slot.observe(undefined), value)
       }),

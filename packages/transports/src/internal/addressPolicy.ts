@@ -52,14 +52,18 @@ const ipv6 = [
   ["ff00::", 8]
 ] as const
 
-const special = new Net.BlockList()
-for (const [network, prefix] of ipv4) special.addSubnet(network, prefix, "ipv4")
-for (const [network, prefix] of ipv6) special.addSubnet(network, prefix, "ipv6")
+// Not in one: there, what holds for mapped addresses would hold for all of IPv4.
+const special = { ipv4: new Net.BlockList(), ipv6: new Net.BlockList() }
+for (const [network, prefix] of ipv4) special.ipv4.addSubnet(network, prefix, "ipv4")
+for (const [network, prefix] of ipv6) special.ipv6.addSubnet(network, prefix, "ipv6")
 
 /** Names that stand for what is near, whatever they resolve to. */
 const nearby = /(?:^|\.)(?:localhost|local|internal|home\.arpa)\.?$/i
 
-const isPublic = (address: string): boolean => !special.check(address, Net.isIPv6(address) ? "ipv6" : "ipv4")
+const isPublic = (address: string): boolean => {
+  const family = Net.isIPv6(address) ? "ipv6" : "ipv4"
+  return !special[family].check(address, family)
+}
 
 /** Whether the host of a URL, a name or an address, may be dialled. */
 const mayDial = (host: string): boolean => Net.isIP(host) === 0 ? !nearby.test(host) : isPublic(host)

@@ -21,6 +21,9 @@ import { WebSocketTransport } from "./webSocketTransport.ts"
 /** What `ws` fails with upon a message beyond its limit. */
 const tooLargeCode = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
 
+/** After how long without a word a peer is asked whether it is there, and how long it has to say so. */
+const quiet = Duration.seconds(15)
+
 /** How long a peer has to agree to the end, in milliseconds. */
 const farewell = 1000
 
@@ -91,8 +94,25 @@ export const openWebSocket = Effect.fnUntraced(function*(
     return network._tag === "TransportFailed" ? reasonOf(error, "NotSent") : network
   })
   const transport = new WebSocketTransport((text) => socket.send(text))
+  let wasHeard = false
+  socket.on("pong", () => {
+    wasHeard = true
+  })
+  /** Asks a peer that says nothing whether it is there, and hangs up on one that does not even say that. */
+  const heartbeat = Effect.gen(function*() {
+    while (true) {
+      wasHeard = false
+      yield* Effect.sleep(quiet)
+      if (wasHeard) continue
+      socket.ping()
+      yield* Effect.sleep(quiet)
+      if (!wasHeard) return socket.terminate()
+    }
+  })
+  yield* Effect.forkIn(heartbeat, scope, { startImmediately: true })
   yield* reader.pull.pipe(
     Effect.map((frames) => {
+      wasHeard = true
       for (const frame of frames) {
         transport.receive(typeof frame === "string" ? frame : Buffer.from(frame).toString("utf8"))
       }

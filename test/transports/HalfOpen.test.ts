@@ -1,0 +1,157 @@
+/**
+ * Connections whose other end is gone without a word. The network is real, the clock is not.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { RetryPolicy, type Session, Sessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect, Fiber, Layer, Queue } from "effect"
+import { TestClock } from "effect/testing"
+import { http, net, type Peer, stdio, until } from "../fixtures/peer.ts"
+import { read } from "../fixtures/read.ts"
+import { tcpProxy } from "../fixtures/tcpProxy.ts"
+
+const live = <A>(get: () => A, holds: (value: A) => boolean) => TestClock.withLive(until(get, holds))
+
+/** A session through a proxy. */
+const through = Effect.fnUntraced(function*(peer: Peer) {
+  const { config, ledger } = yield* peer.start
+  if (config.transport === "stdio") return assert.fail("there is no network to a process")
+  const url = new URL(config.url)
+  const proxy = yield* tcpProxy(Number(url.port))
+  url.port = String(proxy.port)
+  const layer = Sessions.layer({ servers: { s: { ...config, url: String(url) } }, retry: RetryPolicy.never }).pipe(
+    Layer.provide(Transports.layer)
+  )
+  const sessions = yield* Layer.build(layer)
+  const session = yield* Effect.provide(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")), sessions)
+  return { session, proxy, ledger }
+})
+
+/** A call that times out, and the time in which the server could have said that it is there. */
+const silence = Effect.fnUntraced(function*(session: Session.Session) {
+  const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), { startImmediately: true })
+  yield* TestClock.adjust("60 seconds")
+  const { reason } = yield* Fiber.join(call)
+  assert.strictEqual(reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag, "RequestTimeout")
+  yield* TestClock.adjust("10 seconds")
+})
+
+describe("a connection that is gone without a word", () => {
+  it.effect("is found out by a call that gets no answer, and replaced [A5 ii]", () =>
+    Effect.gen(function*() {
+      const { proxy, session } = yield* through(net("sse", "v1"))
+      yield* session.callTool("echo", { message: "x" })
+      proxy.freeze()
+      yield* silence(session)
+      const { content } = yield* session.callTool("echo", { message: "back" })
+      assert.deepStrictEqual(content, [{ type: "text", text: "back" }])
+      assert.strictEqual(yield* session.generation, 2)
+    }).pipe(Effect.scoped))
+
+  for (const version of ["v1", "v2"] as const) {
+    it.effect(`costs an HTTP server its answer, and no session: ${version} [A5 ii]`, () =>
+      Effect.gen(function*() {
+        const { ledger, proxy, session } = yield* through(http(version))
+        const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), {
+          startImmediately: true
+        })
+        yield* live(() => ledger("hang"), (started) => started.length === 1)
+        proxy.freeze()
+        yield* TestClock.adjust("60 seconds")
+        const { reason } = yield* Fiber.join(call)
+        assert.strictEqual(reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag, "RequestTimeout")
+        const { content } = yield* session.callTool("echo", { message: "back" })
+        assert.deepStrictEqual(content, [{ type: "text", text: "back" }])
+        assert.strictEqual(yield* session.generation, 1)
+        assert.deepStrictEqual(ledger("hang"), ["1"])
+      }).pipe(Effect.scoped))
+  }
+
+  it.effect("is found out on a WebSocket before the call has had its time [A5 ii]", () =>
+    Effect.gen(function*() {
+      const { proxy, session } = yield* through(net("websocket", "v1"))
+      proxy.freeze()
+      const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("45 seconds")
+      const { reason } = yield* Fiber.join(call)
+      assert.strictEqual(reason._tag === "OutcomeUnknown" ? reason.lost._tag : reason._tag, "TransportClosed")
+      yield* session.callTool("echo", { message: "back" })
+      assert.strictEqual(yield* session.generation, 2)
+    }).pipe(Effect.scoped))
+
+  it.effect("is not seen in a WebSocket that answers when asked", () =>
+    Effect.gen(function*() {
+      const { ledger, session } = yield* through(net("websocket", "v2"))
+      // What the handshake said counts as heard.
+      yield* TestClock.adjust("15 seconds")
+      for (let asked = 1; asked <= 3; asked++) {
+        yield* TestClock.adjust("15 seconds")
+        yield* live(() => ledger("ping"), (pings) => pings.length >= asked)
+        yield* session.ping
+        yield* TestClock.adjust("15 seconds")
+      }
+      assert.strictEqual(yield* session.generation, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("is found out on a WebSocket that nobody calls on, and those who listen are told of the next one", () =>
+    Effect.gen(function*() {
+      const { proxy, session } = yield* through(net("websocket", "v2"))
+      const notifications = yield* read(session.notifications)
+      yield* Queue.take(notifications)
+      proxy.freeze()
+      yield* TestClock.adjust("15 seconds")
+      yield* TestClock.adjust("15 seconds")
+      const next = yield* Effect.forkChild(Queue.take(notifications), { startImmediately: true })
+      // The socket ends in real time; the next one is made within a second of the other.
+      yield* Effect.raceFirst(
+        Fiber.await(next),
+        Effect.forever(Effect.andThen(TestClock.adjust("1 second"), TestClock.withLive(Effect.sleep("10 millis"))))
+      )
+      assert.deepStrictEqual(yield* Fiber.join(next), { _tag: "Listening", generation: 2 })
+    }).pipe(Effect.scoped))
+})
+
+describe("a server that is slow", () => {
+  it.effect("keeps its connection as long as it gives a sign of life", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v2").start
+      const layer = Sessions.layer({ servers: { s: config } }).pipe(Layer.provide(Transports.layer))
+      const services = yield* Layer.build(layer)
+      const session = yield* Effect.provide(
+        Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")),
+        services
+      )
+      const started = live(() => ledger("hang"), (started) => started.length === 1)
+      const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), {
+        startImmediately: true
+      })
+      yield* started
+      yield* TestClock.adjust("60 seconds")
+      yield* Fiber.join(call)
+      // The answer to the question comes in real time.
+      yield* session.ping
+      yield* TestClock.adjust("10 seconds")
+      yield* session.callTool("echo", { message: "x" })
+      assert.strictEqual(yield* session.generation, 1)
+      assert.strictEqual(ledger("process").length, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("loses it if it is stopped, and a new process answers", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const layer = Sessions.layer({ servers: { s: config } }).pipe(Layer.provide(Transports.layer))
+      const services = yield* Layer.build(layer)
+      const session = yield* Effect.provide(
+        Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")),
+        services
+      )
+      const { pid = 0 } = yield* session.info
+      process.kill(pid, "SIGSTOP")
+      yield* silence(session)
+      const { content } = yield* session.callTool("echo", { message: "back" })
+      assert.deepStrictEqual(content, [{ type: "text", text: "back" }])
+      assert.deepStrictEqual(ledger("hang"), [])
+    }).pipe(Effect.scoped))
+})
