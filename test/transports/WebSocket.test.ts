@@ -10,8 +10,8 @@ import { withSession } from "../fixtures/withSession.ts"
 const withSocket = <A, E>(config: object, use: (session: Session.Session) => Effect.Effect<A, E>) =>
   withSession({ transport: "websocket", ...config }, use)
 
-/** A WebSocket server that answers the handshake and leaves tool calls to the handler. */
-const start = (call: (socket: WebSocket, id: number) => void, accept = true) =>
+/** A WebSocket server that answers the handshake and leaves tool calls, or what else is `handled`, to the handler. */
+const start = (call: (socket: WebSocket, id: number) => void, accept = true, handled = "tools/call") =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const server = createServer()
@@ -21,7 +21,7 @@ const start = (call: (socket: WebSocket, id: number) => void, accept = true) =>
           connections++
           socket.on("message", (data) => {
             const { id, method } = JSON.parse(String(data))
-            if (method === "tools/call") call(socket, id)
+            if (method === handled) call(socket, id)
             else if (method === "initialize") {
               socket.send(JSON.stringify({
                 jsonrpc: "2.0",
@@ -105,6 +105,24 @@ describe("WebSocket", () => {
         assert.strictEqual(server.connections(), 2)
       }).pipe(Effect.scoped))
   }
+
+  it.live("takes silence upon the probe for an old server, on the one socket", () =>
+    Effect.gen(function*() {
+      const server = yield* start(() => {})
+      yield* withSocket({ url: server.url, probeTimeout: "100 millis" }, (session) =>
+        Effect.gen(function*() {
+          const info = yield* session.info
+          assert.deepInclude(info, { era: "legacy", protocolVersion: "2025-06-18" })
+        }))
+      assert.strictEqual(server.connections(), 1)
+    }).pipe(Effect.scoped))
+
+  it.live("fails typed where the server leaves upon the probe", () =>
+    Effect.gen(function*() {
+      const server = yield* start((socket) => socket.close(), true, "server/discover")
+      const error = yield* Effect.flip(withSocket({ url: server.url }, () => Effect.void))
+      assert.strictEqual(lostIn(error), "TransportClosed")
+    }).pipe(Effect.scoped))
 
   it.live("refuses frames that are too large, and noise [T16]", () =>
     Effect.gen(function*() {

@@ -10,6 +10,12 @@ export class WebSocketTransport implements Transport {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
+  /**
+   * By these two the SDK knows a stdio transport, on which silence in answer to the era probe means legacy. So it does here:
+   * unlike a request over HTTP, a frame need not be answered by those who do not understand it.
+   */
+  readonly pid = null
+  readonly stderr = null
 
   readonly #inbox = new Inbox({
     deliver: (message) => this.onmessage?.(message),
