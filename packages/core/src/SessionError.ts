@@ -327,6 +327,33 @@ export class HandshakeFailed
 }
 
 /**
+ * The server answered the handshake with a revision of the protocol that is none, or none that a handshake ends with.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#version-negotiation
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ProtocolMismatch
+  extends Schema.TaggedError<ProtocolMismatch>("@mcp-sessions/core/ProtocolMismatch")("ProtocolMismatch", {
+    /** What the server wants to speak. */
+    revision: Schema.String,
+    /** What it could have answered. */
+    supported: Schema.Array(Schema.String)
+  })
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = true
+  readonly health = "failed"
+  override get message(): string {
+    return `the server wants to speak revision ${JSON.stringify(this.revision)}, expected one of ${
+      this.supported.join(", ")
+    }`
+  }
+}
+
+/**
  * No answer came in time. The server was told that nobody waits any more. `timeout` in milliseconds.
  *
  * @category reasons
@@ -574,6 +601,7 @@ const reasons = [
   SessionExpired,
   AuthRequired,
   HandshakeFailed,
+  ProtocolMismatch,
   RequestTimeout,
   ProtocolFailed,
   InvalidResult,
