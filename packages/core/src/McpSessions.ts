@@ -44,7 +44,7 @@ import type {
 } from "./Mcp.ts"
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
-import type { ServerConfigInput } from "./ServerConfig.ts"
+import type { AllowCommand, ServerConfigInput } from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
 import { SessionClosed, SessionError } from "./SessionError.ts"
 import * as Sessions from "./Sessions.ts"
@@ -169,6 +169,7 @@ export const make = (options: {
   readonly servers: Readonly<Record<string, ServerConfigInput>>
   readonly transports: Layer.Layer<Transports>
   readonly retry?: RetryPolicy | undefined
+  readonly allowCommand?: AllowCommand | undefined
 }): McpSessions => {
   const runtime = ManagedRuntime.make(Sessions.layer(options).pipe(Layer.provide(options.transports)))
   let disposed = false

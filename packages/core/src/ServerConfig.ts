@@ -534,9 +534,18 @@ export const decode = (raw: unknown): Effect.Effect<ServerConfig, ConfigError.Co
   })
 
 /**
+ * Decides whether a program may be started, for applications that take definitions from others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AllowCommand = (program: { readonly command: string; readonly args: ReadonlyArray<string> }) => boolean
+
+/**
  * Decodes an object of definitions by name, or fails with all that is wrong with any of them.
  *
  * `source` and `path` say where the object comes from, for problems to name; default: no source, path `["servers"]`.
+ * `allowCommand` decides what stdio definitions may start; default: anything.
  *
  * @category decoding
  * @since 0.1.0
@@ -545,8 +554,9 @@ export const decodeServers = Effect.fnUntraced(function*(options: {
   readonly servers: unknown
   readonly source?: string | undefined
   readonly path?: ReadonlyArray<string> | undefined
+  readonly allowCommand?: AllowCommand | undefined
 }): Effect.fn.Return<ReadonlyArray<ServerDefinition>, ConfigError.ConfigError> {
-  const { path = ["servers"], servers, source } = options
+  const { allowCommand, path = ["servers"], servers, source } = options
   if (!isRaw(servers)) {
     const expected = "an object of server definitions by name"
     return yield* failWith([new ConfigError.InvalidValue({ source, path, expected })])
@@ -555,8 +565,17 @@ export const decodeServers = Effect.fnUntraced(function*(options: {
   const definitions: Array<ServerDefinition> = []
   for (const [name, raw] of Object.entries(servers)) {
     const decoded = decodeEntry(raw, { source, server: name, path: [...path, name] })
-    if (Result.isFailure(decoded)) problems.push(...decoded.failure)
-    else definitions.push({ name, config: decoded.success })
+    if (Result.isFailure(decoded)) {
+      problems.push(...decoded.failure)
+      continue
+    }
+    const config = decoded.success
+    if (config.transport === "stdio" && allowCommand?.(config) === false) {
+      const { args, command } = config
+      const place = { source, server: name, path: [...path, name, "command"] }
+      problems.push(new ConfigError.DisallowedCommand({ ...place, command, args }))
+    }
+    definitions.push({ name, config })
   }
   return problems.length === 0 ? definitions : yield* failWith(problems)
 })

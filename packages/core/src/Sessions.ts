@@ -117,7 +117,8 @@ class Key extends Data.Class<{ readonly owner: string; readonly server: string }
  * Layer that provides {@link Sessions} for a set of servers. Building it validates the whole configuration and connects
  * nothing.
  *
- * `retry` paces connects and requests that may safely be sent again; default: 3 tries, 1 second apart.
+ * `retry` paces connects and requests that may safely be sent again; default: 3 tries, 1 second apart. `allowCommand` decides
+ * which programs definitions may start, for applications that take definitions from others; default: any.
  *
  * @category layers
  * @since 0.1.0
@@ -125,10 +126,11 @@ class Key extends Data.Class<{ readonly owner: string; readonly server: string }
 export const layer = (options: {
   readonly servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>
   readonly retry?: RetryPolicy.RetryPolicy | undefined
+  readonly allowCommand?: ServerConfig.AllowCommand | undefined
 }): Layer.Layer<Sessions, ConfigError, Transports> =>
   Layer.effect(
     Sessions,
-    Effect.flatMap(ServerConfig.decodeServers({ servers: options.servers }), (definitions) =>
+    Effect.flatMap(ServerConfig.decodeServers(options), (definitions) =>
       make({ definitions, retry: options.retry ?? RetryPolicy.retryDefault }))
   )
 
