@@ -28,6 +28,7 @@ import type { ListKind } from "./internal/lists.ts"
 import { handled } from "./internal/reports.ts"
 import type { Shared } from "./internal/shared.ts"
 import { signOfLife } from "./internal/signOfLife.ts"
+import { callAsTask } from "./internal/tasks.ts"
 import type {
   CallToolResult,
   Completion,
@@ -38,6 +39,7 @@ import type {
   ReadResourceResult,
   Resource,
   ResourceTemplate,
+  Task,
   Tool
 } from "./Mcp.ts"
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
@@ -127,7 +129,10 @@ export interface CompleteOptions extends RequestOptions {
 }
 
 /**
- * Options of one tool call. `idempotent: true` says that running the tool twice does no more than running it once, so
+ * Options of one tool call. `task` has the server run it as a task (revision 2025-11-25, for tools whose
+ * `execution.taskSupport` allows it): the call outlives all time limits, and the connection where the server keeps its tasks.
+ * `ttl` is for how long the server is to keep it, in milliseconds; `onTask` gets how far it is, at first and when that changes.
+ * Interrupting the call cancels the task. `idempotent: true` says that running the tool twice does no more than running it once, so
  * that the call may be sent again when its outcome is unknown; default: what the annotations say on a server marked
  * `trusted`, otherwise `false`.
  *
@@ -135,6 +140,10 @@ export interface CompleteOptions extends RequestOptions {
  * @since 0.1.0
  */
 export interface CallToolOptions extends ProgressOptions {
+  readonly task?: {
+    readonly ttl?: number | undefined
+    readonly onTask?: ((task: Task) => Effect.Effect<void> | void) | undefined
+  } | undefined
   readonly idempotent?: boolean | undefined
 }
 
@@ -239,6 +248,9 @@ const isToolResult = (result: unknown): result is CallToolResult =>
     Predicate.isObject(block) && "type" in block && typeof block.type === "string"
   )
 
+const noToolResult = (method: string, tool: string) =>
+  new InvalidResult({ method, description: `the result of ${tool} is no tool result` })
+
 const isCompleteResult = (result: unknown): result is { readonly completion: Completion } =>
   Predicate.isObject(result) && "completion" in result && Predicate.isObject(result.completion) &&
   "values" in result.completion && Array.isArray(result.completion.values) &&
@@ -333,25 +345,40 @@ export const make = (options: {
     generation: Effect.sync(slot.generation),
     initialize: open(Effect.flatMap(slot.initialize, infoOf)),
     listTools: list("tools"),
-    callTool: (tool, args = {}, options) =>
-      handled({
+    callTool: (tool, args = {}, options) => {
+      const isSafe = options?.idempotent === undefined ? isSafeTool(tool) : Effect.succeed(options.idempotent)
+      const { task, timeout } = options ?? {}
+      if (task !== undefined) {
+        const called = callAsTask({
+          perform,
+          server,
+          tool,
+          args,
+          isSafe,
+          timeout,
+          ttl: task.ttl,
+          onTask: task.onTask
+        })
+        return Effect.filterOrFail(called, isToolResult, () => fail(noToolResult("tasks/result", tool)))
+      }
+      return handled({
         handle: options?.onProgress,
         operation: (report) =>
           perform({
             method: "tools/call",
             tool,
-            isSafe: options?.idempotent === undefined ? isSafeTool(tool) : Effect.succeed(options.idempotent),
-            timeout: options?.timeout,
+            isSafe,
+            timeout,
             report,
             run: ({ connection }, onProgress) =>
               Effect.filterOrFail(
                 connection.request({ method: "tools/call", params: { name: tool, arguments: args }, onProgress }),
                 isToolResult,
-                () =>
-                  new InvalidResult({ method: "tools/call", description: `the result of ${tool} is no tool result` })
+                () => noToolResult("tools/call", tool)
               )
           })
-      }),
+      })
+    },
     listResources: list("resources"),
     listResourceTemplates: list("resourceTemplates"),
     readResource: (uri, options) => request("resources/read", { uri }, options),
