@@ -31,7 +31,8 @@ const working = (states: ReadonlyArray<Partial<Mcp.Task>>, options: {
         if (method === "tools/call") return { task: { ...task, ...states[0] } }
         if (method === "tasks/result") return yield* options.result ?? Effect.succeed(done)
         if (method !== "tasks/get") return {}
-        yield* options.onGet?.(++gets) ?? Effect.void
+        gets++
+        yield* options.onGet?.(gets) ?? Effect.void
         return { ...task, ...states[Math.min(gets, states.length - 1)] }
       })
   })
