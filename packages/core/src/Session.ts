@@ -63,13 +63,16 @@ export interface SessionInfo extends ConnectionInfo {
 
 /**
  * Options of one request. `timeout` is how long to wait for the answer each time that it is sent; default: `requestTimeout`
- * of the server (60 s). All tries together never take longer than its `totalTimeout`.
+ * of the server (60 s). All tries together never take longer than its `totalTimeout`. `retry` is when to try again where that
+ * is safe; default: the policy of the sessions. Each server has 10 retries in advance and earns another with every 10
+ * successes; beyond that failures are final.
  *
  * @category models
  * @since 0.1.0
  */
 export interface RequestOptions {
   readonly timeout?: Duration.Input | undefined
+  readonly retry?: RetryPolicy | undefined
 }
 
 /**
@@ -286,6 +289,7 @@ export const make = (options: {
           tool: undefined,
           isSafe: read,
           timeout: options?.timeout,
+          retry: options?.retry,
           report,
           run: ({ connection }, onProgress) =>
             connection.request({ method, params, onProgress }) as Effect.Effect<A, Reason>
@@ -347,7 +351,7 @@ export const make = (options: {
     listTools: list("tools"),
     callTool: (tool, args = {}, options) => {
       const isSafe = options?.idempotent === undefined ? isSafeTool(tool) : Effect.succeed(options.idempotent)
-      const { task, timeout } = options ?? {}
+      const { retry, task, timeout } = options ?? {}
       if (task !== undefined) {
         const called = callAsTask({
           perform,
@@ -356,6 +360,7 @@ export const make = (options: {
           args,
           isSafe,
           timeout,
+          retry,
           ttl: task.ttl,
           onTask: task.onTask
         })
@@ -369,6 +374,7 @@ export const make = (options: {
             tool,
             isSafe,
             timeout,
+            retry,
             report,
             run: ({ connection }, onProgress) =>
               Effect.filterOrFail(
@@ -391,6 +397,7 @@ export const make = (options: {
         tool: undefined,
         isSafe: read,
         timeout: options?.timeout,
+        retry: options?.retry,
         run: ({ connection }) =>
           Effect.filterMapOrFail(
             connection.request({

@@ -47,6 +47,7 @@ import * as Scope from "effect/Scope"
 import { ConfigError, DisabledServer, UnknownServer } from "./ConfigError.ts"
 import * as Health from "./Health.ts"
 import type { ServerMemory } from "./internal/connectionSlot.ts"
+import { RetryBudget } from "./internal/retryBudget.ts"
 import * as shared from "./internal/shared.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -146,7 +147,7 @@ const make = Effect.fnUntraced(function*(options: {
     definition.name,
     {
       definition,
-      memory: { health: Health.unknown, safeTools: undefined } as ServerMemory
+      memory: { health: Health.unknown, budget: new RetryBudget(), safeTools: undefined } as ServerMemory
     }
   ]))
 

@@ -27,6 +27,7 @@ import {
 import type { Transport } from "../Transport.ts"
 import { type Deadlines, make as makeDeadlines } from "./deadlines.ts"
 import * as hub from "./hub.ts"
+import type { RetryBudget } from "./retryBudget.ts"
 import { signOfLife } from "./signOfLife.ts"
 
 /** How long a server may take for a sign of life. */
@@ -35,6 +36,7 @@ const patience = Duration.seconds(10)
 /** What is known of a server, shared by all slots that lead to it. */
 export interface ServerMemory {
   health: Health.Health
+  readonly budget: RetryBudget
   /** The tools that the server says do no harm when run twice; `undefined` as long as it was not asked. */
   safeTools: ReadonlySet<string> | undefined
 }

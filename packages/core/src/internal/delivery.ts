@@ -7,6 +7,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type { Progress } from "../Mcp.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
 import {
@@ -27,6 +28,8 @@ interface Operation<A> {
   /** Whether running it twice is harmless. Asked only after a failure, and may ask the server in turn. */
   readonly isSafe: Effect.Effect<boolean>
   readonly timeout: Duration.Input | undefined
+  /** When it is tried again, where that is allowed; by default as all operations are. */
+  readonly retry?: RetryPolicy | undefined
   /** Where to report to. Each report starts the time of its sending anew. */
   readonly report?: ((progress: Progress) => void) | undefined
   readonly run: (live: Live, report: ((progress: Progress) => void) | undefined) => Effect.Effect<A, Reason>
@@ -54,6 +57,10 @@ export const make = (options: {
   const { isOpen, slot } = options
   const { name: server, config } = slot.definition
   const totalMillis = Duration.toMillis(config.totalTimeout)
+  const { budget } = slot.memory
+
+  /** As often as a policy wants, as long as the server has retries left. */
+  const affordable = (policy: RetryPolicy): RetryPolicy => Schedule.while(policy, () => budget.spend())
 
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
@@ -88,7 +95,10 @@ export const make = (options: {
           const asked = reason._tag === "RequestTimeout" ? Effect.andThen(noted, slot.suspect(live)) : noted
           return Effect.andThen(asked, error)
         },
-        onSuccess: (value) => Effect.as(slot.observe(undefined), value)
+        onSuccess: (value) => {
+          budget.earn()
+          return Effect.as(slot.observe(undefined), value)
+        }
       }),
       Effect.onExit(() => isUnderWay ? slot.leave(live) : Effect.void)
     )
@@ -162,7 +172,7 @@ export const make = (options: {
     }
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       once.pipe(
-        Effect.retry({ schedule: options.retry, while: mayResend }),
+        Effect.retry({ schedule: affordable(operation.retry ?? options.retry), while: mayResend }),
         Effect.flatten,
         Effect.mapError(remember),
         Effect.timeoutOrElse({ duration: Math.max(0, totalMillis - (now - startedAt)), orElse: () => expire })

@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { Task } from "../Mcp.ts"
+import type { RetryPolicy } from "../RetryPolicy.ts"
 import { InvalidResult, SessionError, Unsupported } from "../SessionError.ts"
 import type { Perform } from "./delivery.ts"
 
@@ -40,15 +41,17 @@ export const callAsTask = (options: {
   readonly ttl: number | undefined
   readonly isSafe: Effect.Effect<boolean>
   readonly timeout: Duration.Input | undefined
+  readonly retry: RetryPolicy | undefined
   readonly onTask: ((task: Task) => Effect.Effect<void> | void) | undefined
 }): Effect.Effect<unknown, SessionError> => {
-  const { args, isSafe, onTask, perform, server, timeout, tool, ttl } = options
+  const { args, isSafe, onTask, perform, retry, server, timeout, tool, ttl } = options
 
   const create = perform({
     method: "tools/call",
     tool,
     isSafe,
     timeout,
+    retry,
     run: ({ connection, info }) => {
       const method = "tools/call"
       if (info?.capabilities.tasks?.requests?.tools?.call === undefined) {
@@ -71,6 +74,7 @@ export const callAsTask = (options: {
       tool: undefined,
       isSafe: safe,
       timeout,
+      retry,
       run: ({ connection }) => connection.request({ method, params: { taskId } })
     })
 
