@@ -29,6 +29,7 @@ describe("decoding", () => {
         requestTimeout: Duration.seconds(60),
         totalTimeout: Duration.minutes(5),
         probeTimeout: Duration.seconds(3),
+        healthInterval: Duration.seconds(60),
         idleTimeToLive: Duration.minutes(10),
         maxMessageBytes: 16_777_216,
         protocol: "auto",

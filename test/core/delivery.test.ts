@@ -40,7 +40,9 @@ const annotated = (trusted: boolean) => {
   })
   return {
     script,
-    layer: Scripted.sessions(script, { servers: { s: { transport: "stdio", command: "s", args: [], trusted } } })
+    layer: Scripted.sessions(script, {
+      servers: { s: { transport: "stdio", command: "s", args: [], trusted, healthInterval: 0 } }
+    })
   }
 }
 

@@ -21,6 +21,7 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { ConnectionInfo } from "./Connection.ts"
 import type { Live } from "./internal/connectionSlot.ts"
 import * as delivery from "./internal/delivery.ts"
@@ -45,6 +46,7 @@ import type {
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import { InvalidResult, NotInitialized, type Reason, SessionClosed, SessionError, Unsupported } from "./SessionError.ts"
+import type { Phase } from "./Supervisor.ts"
 
 /**
  * What is known of a session at one moment.
@@ -164,6 +166,8 @@ export interface Session {
   readonly info: Effect.Effect<SessionInfo, SessionError>
   /** The number of the latest connection, 0 before the first. */
   readonly generation: Effect.Effect<number>
+  /** The phase that the connection is in, and each other one that it comes into. Ends when it is closed for good. */
+  readonly phases: Stream.Stream<Phase>
   /**
    * The handshake of a session that was taken with `initialize: false`. Fails with `AlreadyInitialized` on any other, and
    * the second time.
@@ -347,6 +351,7 @@ export const make = (options: {
     server,
     info: open(Effect.flatMap(slot.acquire, infoOf)),
     generation: Effect.sync(slot.generation),
+    phases: Stream.takeUntil(SubscriptionRef.changes(slot.phases), ({ _tag }) => _tag === "Closed"),
     initialize: open(Effect.flatMap(slot.initialize, infoOf)),
     listTools: list("tools"),
     callTool: (tool, args = {}, options) => {

@@ -11,6 +11,7 @@
  *
  * @since 0.1.0
  */
+import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 
 /**
@@ -547,6 +548,25 @@ export class SessionClosed
   }
 }
 
+/**
+ * The server is left alone until `retryAt` (milliseconds since the epoch), after failures in a row or too many starts. It heals
+ * by itself: from then on it is tried again.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ServerDown extends Schema.TaggedError<ServerDown>("@mcp-sessions/core/ServerDown")("ServerDown", {
+  retryAt: Schema.Finite
+}) implements Traits {
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return `the server is down, and tried again at ${DateTime.formatIso(DateTime.makeUnsafe(this.retryAt))}`
+  }
+}
+
 const lostReasons = [
   ServerExited,
   TransportFailed,
@@ -611,6 +631,7 @@ const reasons = [
   NotInitialized,
   AlreadyInitialized,
   SessionClosed,
+  ServerDown,
   OutcomeUnknown
 ] as const
 

@@ -57,7 +57,10 @@ export const make = (options: {
   const { isOpen, slot } = options
   const { name: server, config } = slot.definition
   const totalMillis = Duration.toMillis(config.totalTimeout)
-  const { budget } = slot.memory
+  const { budget, circuit } = slot.memory
+
+  const noteOf = (error: SessionError | undefined, sentAt: number) =>
+    circuit.isOpen() ? Effect.void : circuit.note({ error, sentAt })
 
   /** As often as a policy wants, as long as the server has retries left. */
   const affordable = (policy: RetryPolicy): RetryPolicy => Schedule.while(policy, () => budget.spend())
@@ -91,13 +94,13 @@ export const make = (options: {
       Effect.matchEffect({
         onFailure: (reason) => {
           const error = fail(reason)
-          const noted = reason.losesConnection ? slot.lose(live, error) : slot.observe(error)
+          const noted = reason.losesConnection ? slot.lose(live, error) : slot.observe(error, live)
           const asked = reason._tag === "RequestTimeout" ? Effect.andThen(noted, slot.suspect(live)) : noted
-          return Effect.andThen(asked, error)
+          return Effect.andThen(Effect.andThen(asked, noteOf(error, sentAt)), error)
         },
         onSuccess: (value) => {
           budget.earn()
-          return Effect.as(slot.observe(undefined), value)
+          return Effect.as(Effect.andThen(slot.observe(undefined, live), noteOf(undefined, sentAt)), value)
         }
       }),
       Effect.onExit(() => isUnderWay ? slot.leave(live) : Effect.void)
@@ -120,7 +123,10 @@ export const make = (options: {
   }
 
   const attempt = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> =>
-    Effect.catch(send(operation, live, sentAt), (error) => settle(operation, sentAt, error))
+    Effect.catch(
+      circuit.isOpen() ? circuit.guard(send(operation, live, sentAt)) : send(operation, live, sentAt),
+      (error) => settle(operation, sentAt, error)
+    )
 
   /**
    * The tries of an operation that did not get through at once. `first` is how the one before ended, which counts as the
