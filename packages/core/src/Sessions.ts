@@ -53,6 +53,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { circuitDefault, type CircuitPolicy } from "./Circuit.ts"
+import type { CleanupReport } from "./Cleanup.ts"
 import { ConfigError, DisabledServer, UnknownServer } from "./ConfigError.ts"
 import * as Health from "./Health.ts"
 import * as circuits from "./internal/circuits.ts"
@@ -175,7 +176,7 @@ class Key extends Data.Class<{ readonly owner: string; readonly server: string }
  * `retry` paces connects and requests that may safely be sent again; default: 3 tries, 1 second apart. `reconnect` paces
  * connections that are to be there although nobody calls (for those who listen, and after `openAll`); default:
  * `RetryPolicy.reconnectDefault`. `circuit` is when a failing server is left alone; default: `Circuit.circuitDefault`.
- * `allowCommand` decides which programs definitions may start, for applications that take definitions from others; default: any.
+ * `onCleanup` gets a report of each connection that was closed; default: what did not close well is logged. `allowCommand` decides which programs definitions may start, for applications that take definitions from others; default: any.
  *
  * @category layers
  * @since 0.1.0
@@ -185,6 +186,7 @@ export const layer = (options: {
   readonly retry?: RetryPolicy.RetryPolicy | undefined
   readonly reconnect?: RetryPolicy.RetryPolicy | undefined
   readonly circuit?: CircuitPolicy | undefined
+  readonly onCleanup?: ((report: CleanupReport) => Effect.Effect<void>) | undefined
   readonly allowCommand?: ServerConfig.AllowCommand | undefined
 }): Layer.Layer<Sessions, ConfigError, Transports> =>
   Layer.effect(
@@ -194,9 +196,16 @@ export const layer = (options: {
         definitions,
         retry: options.retry ?? RetryPolicy.retryDefault,
         reconnect: options.reconnect ?? RetryPolicy.reconnectDefault,
-        circuit: options.circuit ?? circuitDefault
+        circuit: options.circuit ?? circuitDefault,
+        onCleanup: options.onCleanup ?? logFailure
       }))
   )
+
+/** What goes wrong when a connection is closed is not kept from those who do not ask for it. */
+const logFailure = ({ cause, outcome, server }: CleanupReport): Effect.Effect<void> =>
+  outcome === "closed"
+    ? Effect.void
+    : Effect.logWarning(`the connection to ${server} was not closed well (${outcome})`, cause)
 
 /** How many processes are started at once, and for how long a start counts as one. */
 const startsAtOnce = 4
@@ -207,8 +216,9 @@ const make = Effect.fnUntraced(function*(options: {
   readonly retry: RetryPolicy.RetryPolicy
   readonly reconnect: RetryPolicy.RetryPolicy
   readonly circuit: CircuitPolicy
+  readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
 }): Effect.fn.Return<Sessions["Service"], never, Transports | Scope.Scope> {
-  const { reconnect, retry } = options
+  const { onCleanup, reconnect, retry } = options
   const circuitOf = yield* circuits.make(options.circuit)
   const transports = yield* Transports
   const context = yield* Effect.context<never>()
@@ -250,7 +260,7 @@ const make = Effect.fnUntraced(function*(options: {
     return yield* Layer.buildWithScope(Layer.fresh(transports.transport(definition)), scope).pipe(
       Effect.flatMap((layers) => {
         const transport = Context.get(layers, Transport)
-        return shared.make({ definition, transport, memory, retry, reconnect, initialize })
+        return shared.make({ definition, transport, memory, retry, reconnect, onCleanup, initialize })
       }),
       Effect.tap((made) =>
         Effect.acquireRelease(

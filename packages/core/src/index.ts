@@ -1,4 +1,5 @@
 export * as Circuit from "./Circuit.ts"
+export * as Cleanup from "./Cleanup.ts"
 export * as ClientHandlers from "./ClientHandlers.ts"
 export * as ConfigError from "./ConfigError.ts"
 export * as Connection from "./Connection.ts"

@@ -11,9 +11,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import { type CleanupReport, closeTimeout } from "../Cleanup.ts"
 import type { Connection, ConnectionInfo } from "../Connection.ts"
 import * as Health from "../Health.ts"
 import { fromWire, type LogLevel } from "../Notification.ts"
@@ -119,6 +121,7 @@ export interface Options {
   readonly memory: ServerMemory
   readonly retry: RetryPolicy
   readonly reconnect: RetryPolicy
+  readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
   readonly initialize: boolean
   readonly logLevel: LogLevel | undefined
 }
@@ -142,6 +145,8 @@ export const make = Effect.fnUntraced(function*(
   const phases = yield* SubscriptionRef.make<Supervisor.Phase>(state.phase)
   let live: Live | undefined
   let connecting: Deferred.Deferred<Live, SessionError> | undefined
+  /** The latest that was to make a connection. */
+  let starting: Fiber.Fiber<boolean> | undefined
   let handshake = options.initialize
   let keepers = 0
   let healer: Fiber.Fiber<never> | undefined
@@ -170,12 +175,32 @@ export const make = Effect.fnUntraced(function*(
       return Effect.void
     })
 
-  /** Closing may take as long as a stubborn process does; nobody but the scope of the slot has to wait for it. */
-  const release = (scope: Scope.Closeable) =>
-    Scope.close(scope, Exit.void).pipe(
-      Effect.uninterruptible,
-      Effect.forkIn(work, { startImmediately: true }),
-      Effect.asVoid
+  /** Connections that are being closed. */
+  const releases = new Set<Fiber.Fiber<CleanupReport>>()
+
+  /** Closing may take as long as a stubborn process does; nobody but the scope of the slot has to wait for it, nor for ever. */
+  const release = (scope: Scope.Closeable, generation: number) =>
+    Effect.gen(function*() {
+      const began = yield* Clock.currentTimeMillis
+      // In a fiber of its own: what hangs in there cannot be interrupted, but it can be left.
+      const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
+      const exit = Option.getOrUndefined(yield* Effect.timeoutOption(Fiber.await(closing), closeTimeout))
+      const report: CleanupReport = {
+        server: definition.name,
+        generation,
+        outcome: exit === undefined ? "timed-out" : Exit.isSuccess(exit) ? "closed" : "failed",
+        cause: exit !== undefined && Exit.isFailure(exit) ? exit.cause : undefined,
+        millis: (yield* Clock.currentTimeMillis) - began
+      }
+      yield* options.onCleanup(report)
+      return report
+    }).pipe(
+      Effect.forkDetach({ startImmediately: true }),
+      Effect.map((fiber) => {
+        releases.add(fiber)
+        fiber.addObserver(() => releases.delete(fiber))
+        return fiber
+      })
     )
 
   const drop = (lost: Live) =>
@@ -184,13 +209,13 @@ export const make = Effect.fnUntraced(function*(
       live = undefined
       lost.isRetired = true
       Deferred.doneUnsafe(lost.retired, Effect.void)
-      const freed = lost.inFlight === 0 ? release(lost.scope) : Effect.void
+      const freed = lost.inFlight === 0 ? Effect.asVoid(release(lost.scope, lost.generation)) : Effect.void
       return Effect.andThen(on({ _tag: "Lost", generation: lost.generation }), freed)
     }).pipe(Effect.uninterruptible)
 
   const leave = (left: Live) => {
     left.inFlight--
-    return left.isRetired && left.inFlight === 0 ? release(left.scope) : Effect.void
+    return left.isRetired && left.inFlight === 0 ? Effect.asVoid(release(left.scope, left.generation)) : Effect.void
   }
 
   const lose = (live: Live, error: SessionError) =>
@@ -280,7 +305,7 @@ export const make = Effect.fnUntraced(function*(
         Effect.mapError(fail)
       )
       return restore(connect).pipe(
-        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : release(scope)),
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : release(scope, 0)),
         Effect.map((made) => ({ ...made, scope }))
       )
     })
@@ -330,7 +355,10 @@ export const make = Effect.fnUntraced(function*(
       ),
       Deferred.into(deferred),
       Effect.updateContext((_: Context.Context<never>) => context),
-      Effect.forkIn(work, { startImmediately: true })
+      Effect.forkIn(work, { startImmediately: true }),
+      Effect.map((fiber) => {
+        starting = fiber
+      })
     )
 
   // Whoever is interrupted may do so while waiting, but not between promising a connection and beginning to make one.
@@ -426,11 +454,26 @@ export const make = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       closed = true
+      const last = live
       live = undefined
       const waiting = connecting
       connecting = undefined
       const told = waiting === undefined ? Effect.void : Deferred.fail(waiting, fail(new SessionClosed()))
-      return Effect.andThen(on({ _tag: "Closing" }), told)
+      return on({ _tag: "Closing" }).pipe(
+        Effect.andThen(told),
+        // What it has opened by now is released like all else.
+        Effect.andThen(starting === undefined ? Effect.void : Fiber.interrupt(starting)),
+        Effect.andThen(
+          last === undefined ? Effect.succeed([]) : Effect.map(release(last.scope, last.generation), Array.of)
+        ),
+        Effect.flatMap((latest) => Fiber.joinAll(new Set([...releases, ...latest]))),
+        // What failed is not kept from whoever closes.
+        Effect.flatMap((reports) =>
+          Effect.forEach(reports, ({ cause }) => cause === undefined ? Effect.void : Effect.failCause(cause), {
+            discard: true
+          })
+        )
+      )
     })
   )
 
