@@ -83,7 +83,7 @@ export interface Handlers {
   /** Tells servers of the legacy era that the roots have changed, once for each element. Run once for each connection. */
   readonly rootsChanges?: Stream.Stream<unknown> | undefined
   /**
-   * Gets the log messages of all servers, one after the other. Servers that log are asked for those of `level` and above.
+   * Gets the log messages of all servers, those of one server one after the other. Servers that log are asked for those of `level` and above.
    * Of what waits for a slow handler, the latest 256 messages are kept.
    */
   readonly logging?: {

@@ -62,7 +62,7 @@ export interface ListenFilter {
 export interface Listening {
   /** The resources that it agreed to tell of, out of those that were asked for. */
   readonly resources: ReadonlyArray<string>
-  /** Completes when the server does not tell of changes any longer, though the connection may still be there. */
+  /** Completes when something may have gone untold, though the connection may still be there. */
   readonly ended: Effect.Effect<void>
 }
 
@@ -94,8 +94,8 @@ export interface Connection {
    */
   readonly onNotification: (listener: (notification: WireNotification) => void) => void
   /**
-   * Asks a server of the modern era to tell of changes, for as long as the scope is open. Succeeds once it has agreed. A
-   * server of the legacy era tells of them unasked: there it fails with `Unsupported`.
+   * Asks a server of the modern era to tell of changes, for as long as the scope is open. Succeeds once it has agreed. Servers
+   * of the legacy era tell of their lists unasked: there the filter is empty, and it succeeds once what they say can arrive.
    */
   readonly listen: (filter: ListenFilter) => Effect.Effect<Listening, Reason, Scope.Scope>
   /**

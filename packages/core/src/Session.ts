@@ -79,7 +79,7 @@ export interface RequestOptions {
 
 /**
  * Options of a list. A server of the modern era says for how long its lists hold; until then they are remembered for the
- * owner, unless the server says that they have changed. `refresh: true` asks all the same. Legacy servers are always asked.
+ * owner, unless the server says that they have changed, which it does while someone listens or watches. `refresh: true` asks all the same. Legacy servers are always asked.
  *
  * @category models
  * @since 0.1.0
@@ -302,13 +302,12 @@ export const make = (options: {
 
   const list = <K extends ListKind>(kind: K) => (options?: ListOptions) => lists.list(kind, { ...options, perform })
 
-  /** What a trusted server says of a tool. Where it was never asked for its tools, it is now. */
+  /** What a trusted server says of a tool. Where it was not asked for its tools on this connection, it is now. */
   const isSafeTool = (tool: string): Effect.Effect<boolean> => {
     if (!config.trusted) return Effect.succeed(false)
-    const known = Effect.sync(() => slot.memory.safeTools?.has(tool) ?? false)
-    return slot.memory.safeTools === undefined
-      ? Effect.andThen(Effect.ignore(list("tools")({ refresh: true })), known)
-      : known
+    const known = () => slot.safeTools?.generation === slot.generation() ? slot.safeTools.names : undefined
+    return Effect.suspend(() => known() === undefined ? Effect.ignore(list("tools")({ refresh: true })) : Effect.void)
+      .pipe(Effect.map(() => known()?.has(tool) ?? false))
   }
 
   const open = <A>(effect: Effect.Effect<A, SessionError>) =>

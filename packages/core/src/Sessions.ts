@@ -231,8 +231,7 @@ const make = Effect.fnUntraced(function*(options: {
         health: Health.unknown,
         budget: new RetryBudget(),
         circuit: circuitOf(definition.name),
-        watchers: new Set(),
-        safeTools: undefined
+        watchers: new Set()
       } as ServerMemory,
       /** All that lead to it, whoever owns them. */
       opened: new Set<shared.Shared>()

@@ -38,6 +38,11 @@ import * as hub from "./hub.ts"
 import type { RetryBudget } from "./retryBudget.ts"
 import { signOfLife } from "./signOfLife.ts"
 
+/** The code of the failure that no sign of life is. */
+const silence = "SILENT"
+
+const isSilence = (reason: Reason): boolean => reason._tag === "TransportFailed" && reason.code === silence
+
 /** How long a server may take for a sign of life. */
 const patience = Duration.seconds(10)
 
@@ -54,8 +59,6 @@ export interface ServerMemory {
   readonly circuit: Circuit
   /** Called when its health may read differently. */
   readonly watchers: Set<() => void>
-  /** The tools that the server says do no harm when run twice; `undefined` as long as it was not asked. */
-  safeTools: ReadonlySet<string> | undefined
 }
 
 /** A connection in its slot. `info` is there once the handshake is done. */
@@ -86,6 +89,8 @@ export interface ConnectionSlot {
   readonly hub: hub.Hub
   /** The log messages that every connection asks for; `undefined` leaves that to the server. */
   logLevel: LogLevel | undefined
+  /** The tools that the server said on its connection of a number do no harm when run twice. */
+  safeTools: { readonly generation: number; readonly names: ReadonlySet<string> } | undefined
   /** The time limits of its calls. */
   readonly deadlines: Deadlines
   /** The connection if there is one, without waiting. The way in for calls. */
@@ -104,6 +109,8 @@ export interface ConnectionSlot {
    * it gives no sign of life is lost.
    */
   readonly suspect: (live: Live) => Effect.Effect<void>
+  /** To be called when anything comes on a connection outside of answers. */
+  readonly heard: (live: Live) => void
   /** To be called after each request on a connection, which counted itself in `inFlight`. */
   readonly leave: (live: Live) => Effect.Effect<void>
   /** Enters the result of an exchange into the health of the server. */
@@ -140,6 +147,7 @@ export const make = Effect.fnUntraced(function*(
   // A connection is shared, so it is made in the context in which the slot was, and in no caller's.
   const context = yield* Effect.context<never>()
   const deadlines = yield* makeDeadlines
+  const clock = yield* Clock.Clock
   const notifications = hub.make()
   let state = Supervisor.initial
   const phases = yield* SubscriptionRef.make<Supervisor.Phase>(state.phase)
@@ -155,12 +163,13 @@ export const make = Effect.fnUntraced(function*(
 
   const fail = (reason: Reason) => new SessionError({ server: definition.name, reason })
 
-  const on = (event: Supervisor.Event): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const before = state
-      state = Supervisor.transition({ state, event })
-      return state.phase === before.phase ? Effect.void : SubscriptionRef.set(phases, state.phase)
-    })
+  /** Changes the state at once, and gives what tells of it. */
+  const on = (event: Supervisor.Event): Effect.Effect<void> => {
+    const before = state
+    state = Supervisor.transition({ state, event })
+    const { phase } = state
+    return phase === before.phase ? Effect.void : SubscriptionRef.set(phases, phase)
+  }
 
   const observe = (error: SessionError | undefined, live?: Live) =>
     Clock.clockWith((clock) => {
@@ -206,11 +215,13 @@ export const make = Effect.fnUntraced(function*(
   const drop = (lost: Live) =>
     Effect.suspend(() => {
       if (live !== lost) return Effect.void
+      // At once: whoever looks between sees either the connection or the loss of it.
       live = undefined
       lost.isRetired = true
+      const published = on({ _tag: "Lost", generation: lost.generation })
       Deferred.doneUnsafe(lost.retired, Effect.void)
       const freed = lost.inFlight === 0 ? Effect.asVoid(release(lost.scope, lost.generation)) : Effect.void
-      return Effect.andThen(on({ _tag: "Lost", generation: lost.generation }), freed)
+      return Effect.andThen(published, freed)
     }).pipe(Effect.uninterruptible)
 
   const leave = (left: Live) => {
@@ -229,17 +240,25 @@ export const make = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       if (state.phase._tag !== "Ready" || state.phase.generation !== live.generation) return Effect.void
       const { generation } = live
-      const asked = signOfLife(live).pipe(
+      const isAlive = Effect.suspend(() => on({ _tag: "Heard", generation }))
+      const askedAt = live.heardAt
+      const asked: Effect.Effect<void> = signOfLife(live).pipe(
         Effect.timeoutOrElse({
           duration: patience,
           orElse: () => {
             const description = `the server gave no sign of life for ${Duration.format(patience)}`
-            return Effect.fail(new TransportFailed({ description, delivery: "Unknown" }))
+            return Effect.fail(new TransportFailed({ description, code: silence, delivery: "Unknown" }))
           }
         }),
         Effect.matchEffect({
-          onFailure: (reason) => lose(live, fail(reason)),
-          onSuccess: () => Effect.andThen(observe(undefined, live), on({ _tag: "Heard", generation }))
+          onFailure: (reason): Effect.Effect<void> => {
+            if (reason.losesConnection) return lose(live, fail(reason))
+            // Anything but silence is a sign of life, a refusal for want of time among it.
+            if (!isSilence(reason) || live.heardAt > askedAt) return isAlive
+            // It may be at work on another call, one after the other. When that has ended, too, it has no more excuse.
+            return live.inFlight > 0 && !live.isRetired ? asked : lose(live, fail(reason))
+          },
+          onSuccess: () => Effect.andThen(observe(undefined, live), isAlive)
         })
       )
       return Effect.andThen(
@@ -280,6 +299,15 @@ export const make = Effect.fnUntraced(function*(
     return info
   })
 
+  const heard = (live: Live): void => {
+    live.heardAt = clock.currentTimeMillisUnsafe()
+  }
+
+  /** Notes that something came on a connection, of whatever kind. */
+  const heardOn = (connection: Connection): void => {
+    if (live?.connection === connection) heard(live)
+  }
+
   /** One attempt. It either leaves a connection or nothing. */
   const open = Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
@@ -289,7 +317,10 @@ export const make = Effect.fnUntraced(function*(
         Effect.tap((connection) =>
           Effect.sync(() => {
             opened = connection
-            connection.onNotification((notification) => notifications.publish(fromWire(notification)))
+            connection.onNotification((notification) => {
+              heardOn(connection)
+              notifications.publish(fromWire(notification))
+            })
           })
         ),
         Effect.bindTo("connection"),
@@ -484,12 +515,14 @@ export const make = Effect.fnUntraced(function*(
     phases,
     hub: notifications,
     logLevel: options.logLevel,
+    safeTools: undefined,
     deadlines,
     peek: () => live,
     acquire,
     initialize,
     lose,
     suspect,
+    heard,
     leave,
     observe,
     restart,

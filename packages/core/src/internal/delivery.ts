@@ -82,6 +82,7 @@ export const make = (options: {
             live,
             report === undefined ? undefined : (progress) => {
               restart()
+              slot.heard(live)
               report(progress)
             }
           )

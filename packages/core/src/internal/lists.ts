@@ -3,8 +3,8 @@
  *
  * **Details**
  *
- * A modern server says for how long a list holds (`ttlMs`); until then, and until it says that the list has changed, it is
- * not asked again. What it said on one connection does not outlive that. Lists are remembered for one owner, whether or not
+ * A modern server says for how long a list holds (`ttlMs`); until then it is not asked again, unless it says that the list has
+ * changed, which it does while someone listens. What it said on one connection does not outlive that. Lists are remembered for one owner, whether or not
  * the server would have them shared. Legacy servers say nothing of the kind, so they are always asked.
  *
  * All who watch a list share one watcher. While it asks for the list, however many changes come to one more asking.
@@ -12,6 +12,7 @@
  * @see https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/caching
  */
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -80,6 +81,7 @@ export const make = Effect.fnUntraced(function*(options: {
   const { slot, subscriptions } = options
   // Below the finalizer, so that those who watch are told before what they watch is interrupted.
   const scope = yield* Scope.fork(yield* Effect.scope)
+  const context = yield* Effect.context<never>()
   const closed = Deferred.makeUnsafe<never, SessionError>()
   yield* Effect.addFinalizer(() =>
     Deferred.fail(closed, new SessionError({ server: slot.definition.name, reason: new SessionClosed() }))
@@ -89,20 +91,20 @@ export const make = Effect.fnUntraced(function*(options: {
   let changes = 0
 
   slot.hub.listen(({ _tag }) => {
-    for (const kind of ["tools", "resources", "resourceTemplates", "prompts"] as const) {
+    for (const kind of Object.keys(kinds) as ReadonlyArray<ListKind>) {
       if (_tag !== kinds[kind].change) continue
       remembered.delete(kind)
+      if (kind === "tools") slot.safeTools = undefined
       changes++
     }
   })
 
-  const learn = (kind: ListKind, items: ReadonlyArray<unknown>): void => {
+  const learn = (kind: ListKind, items: ReadonlyArray<unknown>, generation: number): void => {
     if (kind !== "tools") return
-    slot.memory.safeTools = new Set(
-      (items as ReadonlyArray<Tool>).filter(({ annotations }) =>
-        annotations?.readOnlyHint === true || annotations?.idempotentHint === true
-      ).map(({ name }) => name)
+    const safe = (items as ReadonlyArray<Tool>).filter(({ annotations }) =>
+      annotations?.readOnlyHint === true || annotations?.idempotentHint === true
     )
+    slot.safeTools = { generation, names: new Set(safe.map(({ name }) => name)) }
   }
 
   const list: Lists["list"] = <K extends ListKind>(
@@ -112,9 +114,10 @@ export const make = Effect.fnUntraced(function*(options: {
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const { capability, method } = kinds[kind]
       const known = remembered.get(kind)
-      if (known !== undefined && refresh !== true && known.expiresAt > now && known.generation === slot.generation()) {
-        return Effect.succeed(known.items as ReadonlyArray<Items[K]>)
-      }
+      const isFresh = known !== undefined && refresh !== true && known.expiresAt > now &&
+        known.generation === slot.peek()?.generation
+      if (isFresh) return Effect.succeed(known.items as ReadonlyArray<Items[K]>)
+      remembered.delete(kind)
       const before = changes
       return perform({
         method,
@@ -130,7 +133,7 @@ export const make = Effect.fnUntraced(function*(options: {
               if (info.era === "modern" && holdsFor > 0 && before === changes) {
                 remembered.set(kind, { items, generation, expiresAt: now + Math.min(holdsFor, longest) })
               }
-              learn(kind, items)
+              if (before === changes) learn(kind, items, generation)
               return items
             })
       })
@@ -161,6 +164,8 @@ export const make = Effect.fnUntraced(function*(options: {
         Stream.mapEffect(() => list(kind, { perform: options.perform, refresh: true })),
         Stream.share({ capacity: 1, strategy: "sliding", replay: 1 }),
         Scope.provide(scope),
+        // What is shared belongs to none of those who share it.
+        Effect.updateContext((_: Context.Context<never>) => context),
         Effect.map(Stream.interruptWhen(Deferred.await(closed))),
         Effect.tap((stream) => Effect.sync(() => watchers.set(kind, stream)))
       )

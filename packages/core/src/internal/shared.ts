@@ -39,7 +39,13 @@ export const make = Effect.fnUntraced(function*(
       isFor: ({ _tag }) => _tag === "LogMessage"
     })
     yield* Queue.take(messages).pipe(
-      Effect.flatMap((message) => logging.handle(message as LogMessage, { server: slot.definition.name })),
+      Effect.flatMap((message) =>
+        // One message that its handler chokes on is not to be the last.
+        Effect.catchCause(
+          logging.handle(message as LogMessage, { server: slot.definition.name }),
+          (cause) => Effect.logError("the handler of log messages failed", cause)
+        )
+      ),
       Effect.forever,
       Effect.forkScoped
     )

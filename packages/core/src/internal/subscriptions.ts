@@ -12,12 +12,14 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { ConnectionInfo } from "../Connection.ts"
 import type { Listening } from "../Notification.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
 import { NotInitialized, type Reason, RequestTimeout, SessionClosed, SessionError } from "../SessionError.ts"
 import type { ConnectionSlot, Live } from "./connectionSlot.ts"
-import * as teller from "./teller.ts"
+import { make as makeTeller, type Teller } from "./teller.ts"
 
 /** Someone who wants to hear of the changes of lists, or of one resource. */
 interface Wish {
@@ -49,8 +51,11 @@ const pauses = { first: 1000, factor: 1.6, last: 120_000 }
 /** How long it has to last for the pauses to start over, in milliseconds. */
 const lasting = 60_000
 
-/** Runs an effect again and again, with pauses, until it says that it is done. */
-const again = <E, R>(effect: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
+/** Runs an effect again and again until it says that it is done, with pauses that `early` may cut short. */
+const again = <E, R>(
+  effect: Effect.Effect<boolean, E, R>,
+  early: Effect.Effect<unknown>
+): Effect.Effect<void, E, R> =>
   Effect.gen(function*() {
     let failures = 0
     while (true) {
@@ -58,7 +63,8 @@ const again = <E, R>(effect: Effect.Effect<boolean, E, R>): Effect.Effect<void, 
       if (yield* effect) return
       failures = (yield* Clock.currentTimeMillis) - began >= lasting ? 0 : failures + 1
       const longest = Math.min(pauses.first * pauses.factor ** Math.max(0, failures - 1), pauses.last)
-      yield* Effect.sleep(longest * (yield* Random.nextBetween(0.5, 1)))
+      const pause = Effect.sleep(longest * (yield* Random.nextBetween(0.5, 1)))
+      yield* Effect.raceFirst(pause, early)
     }
   })
 
@@ -76,6 +82,7 @@ export const make = Effect.fnUntraced(function*(options: {
   const wishes = new Set<Wish>()
   const changed = yield* Queue.sliding<void>(1)
   let isKept = false
+  let isClosed = false
 
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
@@ -87,63 +94,71 @@ export const make = Effect.fnUntraced(function*(options: {
     }
   }
 
-  const inTime = <A, R>(method: string, request: Effect.Effect<A, Reason, R>) =>
+  /** One request within its time, and again by the policy: asking twice does no more than asking once. */
+  const inTime = <A>(method: string, request: Effect.Effect<A, Reason>): Effect.Effect<A, Reason> =>
     Effect.timeoutOrElse(request, {
       duration: config.requestTimeout,
       orElse: () => {
         const timeout = Duration.toMillis(config.requestTimeout)
         return Effect.fail(new RequestTimeout({ method, timeout, delivery: "Unknown" }))
       }
-    })
-
-  /** Asks for all that is wanted. Asking twice does no more than asking once, so it is retried as reads are. */
-  const align = (live: Live, teller: teller.Teller, isNews: boolean) =>
-    Effect.suspend(() => {
-      const asked = [...wishes]
-      const uris = [...new Set(asked.flatMap(({ uri }) => uri === undefined ? [] : [uri]))].toSorted()
-      return Effect.map(
-        teller.align({ lists: asked.some(({ uri }) => uri === undefined), uris }),
-        (refusals) => {
-          for (const { reason, uri } of refusals) {
-            refuse(asked.filter((wish) => wish.uri === uri), Effect.fail(fail(reason)))
-          }
-          for (const { onListening, standing } of asked) {
-            if (!Deferred.doneUnsafe(standing, Effect.void) && isNews) {
-              onListening({ _tag: "Listening", generation: live.generation })
-            }
-          }
-        }
-      )
     }).pipe(
       Effect.mapError(fail),
       Effect.retry({
         schedule: options.retry,
-        while: ({ delivery, reason }) => delivery !== "Answered" && !reason.losesConnection && !live.isRetired
-      })
+        while: ({ delivery, reason }) => delivery !== "Answered" && !reason.losesConnection
+      }),
+      Effect.mapError(({ reason }) => reason)
     )
+
+  /** Asks for all that is wanted. With `isNews`, those for whom it stands already are told that it does again. */
+  const align = (live: Live, asking: Teller, isNews: boolean): Effect.Effect<void, Reason> =>
+    Effect.suspend(() => {
+      const asked = [...wishes]
+      const uris = [...new Set(asked.flatMap(({ uri }) => uri === undefined ? [] : [uri]))]
+      return Effect.map(
+        asking.align({ lists: asked.some(({ uri }) => uri === undefined), uris }),
+        ({ hadGap, refusals }) => {
+          for (const { reason, uri } of refusals) {
+            refuse(asked.filter((wish) => wish.uri === uri), Effect.fail(fail(reason)))
+          }
+          for (const wish of asked) {
+            if (!wishes.has(wish)) continue
+            if (!Deferred.doneUnsafe(wish.standing, Effect.void) && (isNews || hadGap)) {
+              wish.onListening({ _tag: "Listening", generation: live.generation })
+            }
+          }
+        }
+      )
+    })
 
   /** Has the server tell on one connection, until that is lost or nothing is wanted any more. */
   const serve = (live: Live, info: ConnectionInfo): Effect.Effect<void, SessionError> =>
     Effect.gen(function*() {
-      const asking = yield* teller.make({ connection: live.connection, info, inTime })
+      const asking = yield* makeTeller({ connection: live.connection, info, inTime })
       let isNews = true
-      yield* again(Effect.gen(function*() {
-        while (true) {
-          yield* align(live, asking, isNews)
-          isNews = false
-          if (wishes.size === 0) return true
-          const hasEnded = yield* Effect.raceFirst(
-            Effect.as(Effect.raceFirst(Queue.take(changed), Deferred.await(live.retired)), false),
-            Effect.as(asking.ended, true)
-          )
-          if (live.isRetired) return true
-          if (hasEnded) {
-            isNews = true
-            return false
+      yield* again(
+        Effect.gen(function*() {
+          while (true) {
+            yield* Effect.raceFirst(align(live, asking, isNews), Deferred.await(live.retired))
+            if (live.isRetired) return true
+            isNews = false
+            if (wishes.size === 0) return true
+            const hasEnded = yield* Effect.raceFirst(
+              Effect.as(Effect.raceFirst(Queue.take(changed), Deferred.await(live.retired)), false),
+              Effect.as(asking.ended, true)
+            )
+            if (live.isRetired) return true
+            if (hasEnded) {
+              isNews = true
+              return false
+            }
           }
-        }
-      }))
+        }),
+        Effect.raceFirst(Queue.take(changed), Deferred.await(live.retired))
+      )
     }).pipe(
+      Effect.mapError(fail),
       Effect.scoped,
       Effect.catchIf(
         ({ reason }) => reason.losesConnection || live.isRetired,
@@ -164,15 +179,24 @@ export const make = Effect.fnUntraced(function*(options: {
     })
   )
 
-  const keep = again(Effect.gen(function*() {
-    if (wishes.size > 0) {
-      const live = yield* connected
-      if (live.info === undefined) return yield* fail(new NotInitialized())
-      yield* serve(live, live.info)
-    }
-    isKept = wishes.size > 0
-    return !isKept
-  })).pipe(
+  /** A connection that someone else has made needs no waiting for. */
+  const ready = SubscriptionRef.changes(slot.phases).pipe(
+    Stream.filter(({ _tag }) => _tag === "Ready"),
+    Stream.runHead
+  )
+
+  const keep = again(
+    Effect.gen(function*() {
+      if (wishes.size > 0) {
+        const live = yield* connected
+        if (live.info === undefined) return yield* fail(new NotInitialized())
+        yield* serve(live, live.info)
+      }
+      isKept = wishes.size > 0
+      return !isKept
+    }),
+    Effect.raceFirst(ready, Queue.take(changed))
+  ).pipe(
     // Defects too: those who wait would wait for ever.
     Effect.catchCause((cause) =>
       Effect.sync(() => {
@@ -184,10 +208,16 @@ export const make = Effect.fnUntraced(function*(options: {
     Effect.forkIn(scope, { startImmediately: true })
   )
 
-  yield* Effect.addFinalizer(() => Effect.sync(() => refuse(wishes, Effect.fail(fail(new SessionClosed())))))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isClosed = true
+      refuse(wishes, Effect.fail(fail(new SessionClosed())))
+    })
+  )
 
   return {
     want: Effect.fnUntraced(function*(wanted) {
+      if (isClosed) return yield* fail(new SessionClosed())
       const wish: Wish = { ...wanted, standing: Deferred.makeUnsafe(), failed: Deferred.makeUnsafe() }
       yield* Effect.acquireRelease(
         Effect.suspend(() => {

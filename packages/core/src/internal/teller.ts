@@ -6,6 +6,7 @@
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/server/resources#subscriptions
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -13,7 +14,7 @@ import type { Connection, ConnectionInfo, ListenFilter, Listening } from "../Con
 import type { ServerCapabilities } from "../Mcp.ts"
 import { type Reason, Unsupported } from "../SessionError.ts"
 
-/** The changes to be told of: those of the lists, and of the resources with these URIs, sorted. */
+/** The changes to be told of: those of the lists, and of the resources with these URIs. */
 interface Wanted {
   readonly lists: boolean
   readonly uris: ReadonlyArray<string>
@@ -25,9 +26,16 @@ interface Refusal {
   readonly reason: Reason
 }
 
+/** What came of asking. */
+interface Alignment {
+  readonly refusals: ReadonlyArray<Refusal>
+  /** Whether the server may have told of nothing for a while. */
+  readonly hadGap: boolean
+}
+
 export interface Teller {
   /** Sees to it that the server tells of this and nothing else. Fails where it tells of nothing at all. */
-  readonly align: (wanted: Wanted) => Effect.Effect<ReadonlyArray<Refusal>, Reason>
+  readonly align: (wanted: Wanted) => Effect.Effect<Alignment, Reason>
   /** Completes when the server has stopped to tell of what it was asked for. It can be asked again. */
   readonly ended: Effect.Effect<void>
 }
@@ -35,18 +43,48 @@ export interface Teller {
 interface Options {
   readonly connection: Connection
   readonly info: ConnectionInfo
-  /** Sets the time limit of one request. */
-  readonly inTime: <A, R>(method: string, request: Effect.Effect<A, Reason, R>) => Effect.Effect<A, Reason, R>
+  /** Sends one request within its time, and again where that helps. Asking twice does no more than asking once. */
+  readonly inTime: <A>(method: string, request: Effect.Effect<A, Reason>) => Effect.Effect<A, Reason>
 }
 
-const unsupported = (uri: string) =>
-  new Unsupported({ method: "resources/subscribe", description: `the server does not tell of changes of ${uri}` })
+const unsupported = (uri: string, method: string) =>
+  new Unsupported({ method, description: `the server does not tell of changes of ${uri}` })
 
-const legacy = ({ connection, inTime, info }: Options): Teller => {
+/** A promise of the server to tell, and what ends it. */
+interface Standing {
+  readonly scope: Scope.Closeable
+  readonly listening: Listening
+  readonly ended: Deferred.Deferred<void>
+}
+
+/** Asks for a promise, in a scope below the one given. */
+const stand = (
+  { connection, inTime, scope }: Options & { readonly scope: Scope.Scope },
+  filter: ListenFilter
+): Effect.Effect<Standing, Reason> =>
+  Effect.gen(function*() {
+    const child = yield* Scope.fork(scope)
+    const listening = yield* inTime("subscriptions/listen", Scope.provide(connection.listen(filter), child)).pipe(
+      Effect.onError(() => Scope.close(child, Exit.void))
+    )
+    const ended = Deferred.makeUnsafe<void>()
+    yield* listening.ended.pipe(
+      Effect.andThen(Deferred.succeed(ended, undefined)),
+      Effect.forkIn(child, { startImmediately: true })
+    )
+    return { scope: child, listening, ended }
+  })
+
+const legacy = (options: Options & { readonly scope: Scope.Scope }): Teller => {
+  const { connection, inTime, info } = options
   const subscribed = new Set<string>()
+  let standing: Standing | undefined
   const ask = (method: string, uri: string) => inTime(method, connection.request({ method, params: { uri } }))
+
   const subscribe = Effect.fnUntraced(function*(uri: string): Effect.fn.Return<ReadonlyArray<Refusal>, Reason> {
-    if (info.capabilities.resources?.subscribe !== true) return [{ uri, reason: unsupported(uri) }]
+    if (info.capabilities.resources?.subscribe !== true) {
+      return [{ uri, reason: unsupported(uri, "resources/subscribe") }]
+    }
     return yield* Effect.matchEffect(ask("resources/subscribe", uri), {
       onSuccess: () => {
         subscribed.add(uri)
@@ -55,16 +93,31 @@ const legacy = ({ connection, inTime, info }: Options): Teller => {
       onFailure: (reason) => reason.losesConnection ? Effect.fail(reason) : Effect.succeed([{ uri, reason }])
     })
   })
+
   return {
-    align: Effect.fnUntraced(function*({ uris }: Wanted) {
-      for (const uri of [...subscribed].filter((uri) => !uris.includes(uri))) {
-        subscribed.delete(uri)
-        // Nobody listens any more; a server that goes on telling wastes its breath and does no harm.
-        yield* Effect.ignore(ask("resources/unsubscribe", uri))
+    align: Effect.fnUntraced(function*({ lists, uris }: Wanted) {
+      const isWanted = lists || uris.length > 0
+      const hadGap = standing !== undefined && Deferred.isDoneUnsafe(standing.ended)
+      if (standing !== undefined && (hadGap || !isWanted)) {
+        yield* Scope.close(standing.scope, Exit.void)
+        standing = undefined
       }
-      return (yield* Effect.forEach(uris.filter((uri) => !subscribed.has(uri)), subscribe)).flat()
+      if (standing === undefined && isWanted) standing = yield* stand(options, {})
+      const left = [...subscribed].filter((uri) => !uris.includes(uri))
+      for (const uri of left) subscribed.delete(uri)
+      // Nobody listens any more; a server that goes on telling wastes its breath and does no harm.
+      yield* Effect.forEach(
+        left,
+        (uri) => Effect.forkDetach(Effect.ignore(ask("resources/unsubscribe", uri)), { startImmediately: true }),
+        {
+          discard: true
+        }
+      )
+      const fresh = uris.filter((uri) => !subscribed.has(uri))
+      const refusals = yield* Effect.forEach(fresh, subscribe, { concurrency: "unbounded" })
+      return { refusals: refusals.flat(), hadGap }
     }),
-    ended: Effect.never
+    ended: Effect.suspend(() => standing === undefined ? Effect.never : Deferred.await(standing.ended))
   }
 }
 
@@ -73,47 +126,84 @@ const filterOf = ({ prompts, resources, tools }: ServerCapabilities, { lists, ur
   ...(lists && tools?.listChanged === true ? { toolsListChanged: true } : {}),
   ...(lists && prompts?.listChanged === true ? { promptsListChanged: true } : {}),
   ...(lists && resources?.listChanged === true ? { resourcesListChanged: true } : {}),
-  ...(uris.length === 0 ? {} : { resourceSubscriptions: uris })
+  ...(uris.length === 0 ? {} : { resourceSubscriptions: uris.toSorted() })
 })
 
 const isSame = (left: Wanted, right: Wanted): boolean =>
   left.lists === right.lists && left.uris.length === right.uris.length &&
-  left.uris.every((uri, index) => uri === right.uris[index])
+  left.uris.every((uri) => right.uris.includes(uri))
 
-const modern = Effect.fnUntraced(
-  function*({ connection, inTime, info }: Options): Effect.fn.Return<Teller, never, Scope.Scope> {
-    const scope = yield* Effect.scope
-    let current: { readonly wanted: Wanted; readonly scope: Scope.Closeable; readonly listening: Listening } | undefined
-    const leave = Effect.suspend(() => {
-      const left = current
-      current = undefined
-      return left === undefined ? Effect.void : Scope.close(left.scope, Exit.void)
-    })
-    return {
-      align: Effect.fnUntraced(function*(wanted: Wanted) {
-        if (current !== undefined && isSame(current.wanted, wanted)) return []
-        const filter = filterOf(info.capabilities, wanted)
-        if (Object.keys(filter).length === 0) {
-          yield* leave
-          return []
-        }
-        // The new request stands before the old one is left, so that nothing in between goes untold.
-        const child = yield* Scope.fork(scope)
-        const listening = yield* Scope.provide(inTime("subscriptions/listen", connection.listen(filter)), child).pipe(
-          Effect.onError(() => Scope.close(child, Exit.void))
-        )
-        yield* leave
-        current = { wanted, scope: child, listening }
-        return wanted.uris.filter((uri) => !listening.resources.includes(uri)).map((uri) => ({
-          uri,
-          reason: unsupported(uri)
-        }))
-      }),
-      ended: Effect.suspend(() => current === undefined ? Effect.never : Effect.andThen(current.listening.ended, leave))
+const modern = (options: Options & { readonly scope: Scope.Scope }): Teller => {
+  const { info } = options
+  const method = "subscriptions/listen"
+  const isOffered = info.capabilities.resources?.subscribe === true
+  let current: { readonly wanted: Wanted; readonly standing: Standing } | undefined
+  const hasEnded = () => current !== undefined && Deferred.isDoneUnsafe(current.standing.ended)
+
+  /** Replaces what there is by what is wanted. The new stands before the old is left, so nothing in between goes untold. */
+  const replace = Effect.fnUntraced(function*(wanted: Wanted): Effect.fn.Return<Alignment, Reason> {
+    const filter = filterOf(info.capabilities, wanted)
+    const standing = Object.keys(filter).length === 0 ? undefined : yield* stand(options, filter)
+    const hadGap = hasEnded()
+    const left = current
+    current = undefined
+    if (left !== undefined) yield* Scope.close(left.standing.scope, Exit.void)
+    if (standing === undefined) return { refusals: [], hadGap }
+    const uris = wanted.uris.filter((uri) => standing.listening.resources.includes(uri))
+    current = { wanted: { lists: wanted.lists, uris }, standing }
+    const refused = wanted.uris.filter((uri) => !uris.includes(uri))
+    return { refusals: refused.map((uri) => ({ uri, reason: unsupported(uri, method) })), hadGap }
+  })
+
+  const align = (wanted: Wanted): Effect.Effect<Alignment, Reason> => {
+    if (current !== undefined && !hasEnded() && isSame(current.wanted, wanted)) {
+      return Effect.succeed({ refusals: [], hadGap: false })
     }
+    const known = wanted.uris.filter((uri) => current?.wanted.uris.includes(uri) ?? false)
+    const fresh = wanted.uris.filter((uri) => !known.includes(uri))
+    return Effect.catchIf(
+      replace(wanted),
+      ({ delivery }) => delivery === "Answered" && fresh.length > 0,
+      // What the server objects to is one of the new ones, which must not take the others along: each by itself.
+      (reason) =>
+        fresh.length === 1
+          ? refuse({ ...wanted, uris: known }, fresh, reason)
+          : oneByOne({ ...wanted, uris: known }, fresh)
+    )
   }
-)
+
+  const refuse = (wanted: Wanted, uris: ReadonlyArray<string>, reason: Reason): Effect.Effect<Alignment, Reason> =>
+    Effect.map(align(wanted), ({ hadGap, refusals }) => ({
+      hadGap,
+      refusals: [...refusals, ...uris.map((uri) => ({ uri, reason }))]
+    }))
+
+  const oneByOne = (known: Wanted, fresh: ReadonlyArray<string>): Effect.Effect<Alignment, Reason> =>
+    Effect.gen(function*() {
+      let total: Alignment = { refusals: [], hadGap: false }
+      let uris = known.uris
+      for (const uri of fresh) {
+        const { hadGap, refusals } = yield* align({ ...known, uris: [...uris, uri] })
+        if (!refusals.some((refusal) => refusal.uri === uri)) uris = [...uris, uri]
+        total = { refusals: [...total.refusals, ...refusals], hadGap: total.hadGap || hadGap }
+      }
+      return total
+    })
+
+  return {
+    align: (wanted) =>
+      isOffered || wanted.uris.length === 0
+        ? Effect.suspend(() => align(wanted))
+        : Effect.suspend(() =>
+          Effect.map(align({ ...wanted, uris: [] }), ({ hadGap }) => ({
+            hadGap,
+            refusals: wanted.uris.map((uri) => ({ uri, reason: unsupported(uri, method) }))
+          }))
+        ),
+    ended: Effect.suspend(() => current === undefined ? Effect.never : Deferred.await(current.standing.ended))
+  }
+}
 
 /** Begins on a connection where nothing has been asked for. What is asked for ends with the scope. */
 export const make = (options: Options): Effect.Effect<Teller, never, Scope.Scope> =>
-  options.info.era === "modern" ? modern(options) : Effect.succeed(legacy(options))
+  Effect.map(Effect.scope, (scope) => (options.info.era === "modern" ? modern : legacy)({ ...options, scope }))

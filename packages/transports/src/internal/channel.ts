@@ -4,6 +4,7 @@
  */
 import type { Reason } from "@mcp-sessions/core/SessionError"
 import type { Transport } from "@modelcontextprotocol/client"
+import type { OwnStream } from "./ownStream.ts"
 
 export interface Channel {
   readonly transport: Transport
@@ -13,6 +14,8 @@ export interface Channel {
   readonly stderrTail?: (() => string | undefined) | undefined
   /** What is not as it should be, though it can be used: shown to users. */
   readonly warnings?: (() => ReadonlyArray<string>) | undefined
+  /** What the server says of its own accord, where that comes by a way of its own. */
+  readonly ownStream?: OwnStream | undefined
   /** `Retry-After` of the last HTTP response, verbatim. */
   readonly retryAfter?: (() => string | undefined) | undefined
   /** The process of a stdio server. */

@@ -46,6 +46,8 @@ export interface ExchangeOptions {
   readonly body: string | null
   /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
+  /** Called when an event stream begins. */
+  readonly onOpen?: (() => void) | undefined
   readonly onMessage: (message: JSONRPCMessage) => void
   /** Gets the events that carry no message. */
   readonly onEvent?: ((event: SseEvent) => void) | undefined
@@ -131,6 +133,7 @@ export const exchange = (options: ExchangeOptions): { readonly abort: () => void
       location = headerOf(headers, "location")
       const type = headerOf(headers, "content-type")?.split(";", 1)[0]?.trim().toLowerCase()
       kind = type === "text/event-stream" ? "sse" : type === "application/json" ? "json" : "text"
+      if (kind === "sse" && !isRefusal() && !isOver) options.onOpen?.()
     },
     onResponseData: (_, chunk: Buffer) => {
       if (isOver) return

@@ -2,8 +2,8 @@
  * SDK transport for Streamable HTTP: the SDK's own, and a short way past it for the requests of an initialized legacy
  * session.
  *
- * The SDK's transport keeps the handshake, the modern era and the stream of the server's own messages. Requests of the
- * legacy era go out directly. Their failures come back in the shape of answers that carry a reason, since only an answer
+ * The SDK's transport keeps the handshake and the modern era. Requests of the legacy era go out directly, and the stream of the
+ * server's own messages is kept open here. Their failures come back in the shape of answers that carry a reason, since only an answer
  * settles a request in the SDK. A response stream that breaks off is taken up where the server offers that.
  *
  * Callbacks are looked up at the moment of each message, because the SDK replaces them after `start` when it probes.
@@ -30,6 +30,7 @@ import type { Dispatcher } from "undici"
 import { Backoff } from "./backoff.ts"
 import { type End, exchange } from "./httpExchange.ts"
 import { Inbox } from "./inbox.ts"
+import { OwnStream } from "./ownStream.ts"
 import { classifyNetwork, reasonOfStatus } from "./sdkError.ts"
 import { encode, sent } from "./wire.ts"
 
@@ -51,6 +52,9 @@ const lingering = 1000
 
 const isRequest = (message: JSONRPCMessage): message is Request => "method" in message && "id" in message
 
+const isInitialized = (message: JSONRPCMessage): boolean =>
+  "method" in message && message.method === "notifications/initialized"
+
 const isTooLarge = Schema.is(MessageTooLarge)
 
 /** Whether a refusal is a JSON-RPC error that belongs to no request: servers say so of sessions that they do not know. */
@@ -64,12 +68,15 @@ const isOrphanError = (body: string): boolean => {
 }
 
 /**
- * Paces how the SDK opens the stream of the server's own messages again. By itself it would take any wish of the server
- * for its law, 0 included, and a stream that is closed at once for a success.
+ * Paces how the SDK takes up a response stream of the modern era. By itself it would take any wish of the server for its law, 0
+ * included.
  */
-export const reconnectSlowly = (backoff: Backoff) => (reconnect: () => void, delay: number): () => void => {
-  const timer = setTimeout(reconnect, backoff.next(performance.now(), delay))
-  return () => clearTimeout(timer)
+export const reconnectSlowly = () => {
+  const backoff = new Backoff()
+  return (reconnect: () => void, delay: number): () => void => {
+    const timer = setTimeout(reconnect, backoff.next(performance.now(), delay))
+    return () => clearTimeout(timer)
+  }
 }
 
 export interface HttpTransportOptions {
@@ -85,6 +92,9 @@ export class HttpTransport implements Transport {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   readonly hasPerRequestStream = true
+
+  /** What the server of a legacy session says of its own accord. */
+  readonly ownStream: OwnStream
 
   readonly #options: HttpTransportOptions
   readonly #inbox = new Inbox({
@@ -105,6 +115,11 @@ export class HttpTransport implements Transport {
   constructor(options: HttpTransportOptions) {
     this.#options = options
     this.#url = options.url
+    this.ownStream = new OwnStream({
+      exchange: options,
+      place: () => ({ url: this.#url, headers: this.#headers() }),
+      onMessage: (message) => this.#receive(message)
+    })
   }
 
   get sessionId(): string | undefined {
@@ -130,6 +145,7 @@ export class HttpTransport implements Transport {
   }
 
   send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
+    if (isInitialized(message)) return this.#begin(message)
     if (!isRequest(message)) return this.#sendOther(message, options)
     if (this.#protocolVersion === undefined || this.#protocolVersion >= "2026") return this.#sendInner(message, options)
     let body: string
@@ -150,6 +166,7 @@ export class HttpTransport implements Transport {
       this.#pending.clear()
       this.#answered.clear()
       clearTimeout(this.#sweeper)
+      this.ownStream.close()
       this.onclose?.()
     }
     return Promise.resolve()
@@ -189,6 +206,45 @@ export class HttpTransport implements Transport {
   #fail({ id }: Request, reason: Reason): void {
     if (!this.#pending.delete(id)) return
     this.#inbox.push({ jsonrpc: "2.0", id, error: { code: -32000, message: reason.message, data: reason } })
+  }
+
+  /** Ends the handshake of a legacy session, and listens from then on. The SDK would do both, but not listen for long. */
+  #begin(message: JSONRPCMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const post = (redirects: number): void => {
+        exchange({
+          ...this.#options,
+          url: this.#url,
+          method: "POST",
+          headers: this.#headers(),
+          body: encode(message),
+          onMessage: (message) => this.#receive(message),
+          onEnd: (end) => {
+            if (end._tag === "Refused") {
+              if (this.#follows(end, redirects)) return post(redirects + 1)
+              const { retryAfter, status } = end
+              return reject(reasonOfStatus({ status, retryAfter, hasSession: false, isConnecting: true }))
+            }
+            if (end._tag === "Broken") return reject(classifyNetwork({ error: end.error, address: this.#url.origin }))
+            this.ownStream.open()
+            resolve()
+          }
+        })
+      }
+      post(0)
+    })
+  }
+
+  /**
+   * Goes where a refusal points to, if that is to be followed: only these two say that nothing was done here, and ask for the same
+   * request there. Secrets stay within the origin that they were meant for.
+   */
+  #follows({ location, status }: Extract<End, { readonly _tag: "Refused" }>, redirects: number): boolean {
+    if ((status !== 307 && status !== 308) || location === undefined || redirects >= maxRedirects) return false
+    const target = URL.canParse(location, this.#url.href) ? new URL(location, this.#url) : undefined
+    if (target?.origin !== this.#url.origin) return false
+    this.#url = target
+    return true
   }
 
   async #sendOther(message: JSONRPCMessage, options: TransportSendOptions | undefined): Promise<void> {
@@ -278,15 +334,7 @@ export class HttpTransport implements Transport {
 
   #refused(message: Request, end: Extract<End, { readonly _tag: "Refused" }>, body: string, redirects: number): void {
     const { retryAfter, status } = end
-    // These two say that nothing was done here, and ask for the same request there. The others may have done it.
-    if ((status === 307 || status === 308) && end.location !== undefined && redirects < maxRedirects) {
-      const target = URL.canParse(end.location, this.#url.href) ? new URL(end.location, this.#url) : undefined
-      // Secrets stay within the origin that they were meant for.
-      if (target?.origin === this.#url.origin) {
-        this.#url = target
-        return this.#post(message, body, redirects + 1)
-      }
-    }
+    if (this.#follows(end, redirects)) return this.#post(message, body, redirects + 1)
     const hasSession = this.sessionId !== undefined
     const isExpired = hasSession && (status === 404 || (status === 400 && isOrphanError(end.body)))
     if (isExpired) this.#forgotten = true

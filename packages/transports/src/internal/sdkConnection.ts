@@ -11,7 +11,7 @@
  * next connection of the same transport starts out right.
  */
 import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
-import type { Connection, ConnectionInfo, ListenFilter } from "@mcp-sessions/core/Connection"
+import type { Connection, ConnectionInfo, ListenFilter, Listening } from "@mcp-sessions/core/Connection"
 import type { LogLevel, WireNotification } from "@mcp-sessions/core/Notification"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import {
@@ -19,8 +19,7 @@ import {
   HandshakeFailed,
   ProtocolMismatch,
   type Reason,
-  TransportClosed,
-  Unsupported
+  TransportClosed
 } from "@mcp-sessions/core/SessionError"
 import {
   Client,
@@ -261,15 +260,13 @@ export const make = Effect.fnUntraced(function*(options: {
       listener = listen
     },
     listen: (filter) => {
-      const method = "subscriptions/listen"
       const met = client
-      if (met === undefined || direct !== undefined) {
-        return Effect.fail(new Unsupported({ method, description: "servers of the legacy era are not asked to tell" }))
-      }
+      if (met === undefined) return Effect.fail(new TransportClosed({ delivery: "NotSent" }))
+      if (direct !== undefined) return hear(current.channel.ownStream)
       return Effect.acquireRelease(
         Effect.tryPromise({
           try: (signal) => met.listen(wireFilterOf(filter), { signal, timeout: noTimeout }),
-          catch: (error) => reasonOf(error, method, false)
+          catch: (error) => reasonOf(error, "subscriptions/listen", false)
         }),
         (subscription) => Effect.promise(() => subscription.close()),
         { interruptible: true }
@@ -291,6 +288,20 @@ export const make = Effect.fnUntraced(function*(options: {
     warnings: () => current.channel.warnings?.() ?? []
   }
 })
+
+/** How long the stream of a server's own messages is waited for. Not all servers let it be seen before they say something. */
+const opening = "2 seconds"
+
+/** Hears a server of the legacy era, which speaks unasked: on the way of its answers, or on one of its own. */
+const hear = (ownStream: Channel["ownStream"]): Effect.Effect<Listening> =>
+  Effect.gen(function*() {
+    if (ownStream === undefined) return { resources: [], ended: Effect.never }
+    const { gaps } = ownStream
+    const isOpen = Effect.callback<void>((resume) => Effect.sync(ownStream.whenOpen(() => resume(Effect.void))))
+    yield* Effect.timeoutOption(isOpen, opening)
+    const ended = Effect.callback<void>((resume) => Effect.sync(ownStream.whenMissed(gaps, () => resume(Effect.void))))
+    return { resources: [], ended }
+  })
 
 const wireFilterOf = ({ resourceSubscriptions, ...lists }: ListenFilter): SubscriptionFilter => ({
   ...lists,
@@ -337,8 +348,8 @@ const send = (
       return client.callTool({ ...params, name: params.name }, options)
     }
     // What the client remembers of earlier lists is not asked for: whether a list still holds is decided above.
-    if (method === "tools/list" && params === undefined) {
-      return client.listTools(undefined, { ...options, cacheMode: "refresh" })
+    if (method === "tools/list" && params?.cursor === undefined) {
+      return client.listTools(params, { ...options, cacheMode: "refresh" })
     }
   }
   return client.request(params === undefined ? { method } : { method, params }, unparsed, options)
