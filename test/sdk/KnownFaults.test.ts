@@ -59,7 +59,7 @@ const errorOf = (run: () => Promise<unknown>) =>
 
 const isCall = ({ message }: Http.Arrival) => message.method === "tools/call"
 
-describe("over Streamable HTTP, the SDK", () => {
+describe.concurrent("over Streamable HTTP, the SDK", () => {
   // Ours: StreamableHttp.test.ts, "that a server forgets are replaced once for all, …".
   it.live("still never initializes again when the server has forgotten the session", () =>
     Effect.gen(function*() {
@@ -182,7 +182,7 @@ describe("over Streamable HTTP, the SDK", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("over SSE, the SDK", () => {
+describe.concurrent("over SSE, the SDK", () => {
   // Ours: Sse.test.ts, "is given up at the deadline if the server never names a place to post to".
   it.live("still waits for ever for a place to post to, whatever the timeout", () =>
     Effect.gen(function*() {
@@ -232,7 +232,7 @@ describe("over SSE, the SDK", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("over stdio, the SDK", () => {
+describe.concurrent("over stdio, the SDK", () => {
   // Ours: Stdio.test.ts, "ends what a polite server leaves behind".
   it.live("still leaves grandchildren behind when it closes", () =>
     Effect.gen(function*() {

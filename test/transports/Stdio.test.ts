@@ -138,7 +138,10 @@ describe("meeting", () => {
         yield* session.callTool("x", {}, { idempotent: true })
         assert.strictEqual(pids(read).length, 3)
         assert.strictEqual(read("message").filter((method) => method === "server/discover").length, 1)
-      }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("strict", file), RetryPolicy.retryDefault)))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(layerOf(faulty("strict", file), RetryPolicy.spaced({ tries: 2, delay: 0 })))
+      )
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 

@@ -260,6 +260,64 @@ describe.concurrent("a stream that can be taken up", () => {
       assert.deepStrictEqual(places, ["1", "2", "3"])
     }))
 
+  it.live("is not once it has brought the answer, be that an error [P34]", () =>
+    Effect.gen(function*() {
+      let lost: number | undefined
+      const { server } = yield* withServer(({ message: { id, method, params }, request, response }) => {
+        if (request.headers["last-event-id"] !== undefined) {
+          Http.stream(response, Http.event(Http.toolResult(lost, "ok")))
+        } else if (method !== "tools/call") return false
+        else {
+          Http.stream(response, `id: ${params?.name}\ndata: \n\n`)
+          if (params?.name === "lost") lost = id
+          else if (params?.name === "answered") response.write(Http.event(Http.toolResult(id, "ok"), "answered"))
+          else response.write(Http.event({ jsonrpc: "2.0", id, error: { code: -32602, message: "no" } }, "refused"))
+        }
+        response.end()
+        return true
+      }, (session) =>
+        Effect.gen(function*() {
+          yield* session.callTool("answered")
+          assert.strictEqual((yield* reasonOf(session.callTool("refused")))._tag, "ProtocolFailed")
+          // By the time that this one is taken up, those before it would have been.
+          yield* session.callTool("lost")
+        }))
+      assert.deepStrictEqual(server.ledger.flatMap(({ headers }) => headers["last-event-id"] ?? []), ["lost"])
+    }))
+
+  it.live("is not once the session has ended, nor is that of the server's own messages [P34]", () =>
+    Effect.gen(function*() {
+      const lost = new Map<unknown, number | undefined>()
+      const server = yield* Http.start(({ message, request, response }) => {
+        const { "last-event-id": place, "mcp-session-id": session } = request.headers
+        if (message.params?.name === "lost") lost.set(session, message.id)
+        else if (request.method !== "GET") return false
+        Http.stream(response, `id: ${request.method}\ndata: \n\n`)
+        if (place === undefined) response.end()
+        else if (place === "POST") response.end(Http.event(Http.toolResult(lost.get(session), "ok")))
+        return true
+      })
+      const of = (session: string) =>
+        server.ledger.filter(({ headers, what }) => headers["mcp-session-id"] === session && what !== "DELETE")
+      const config = { transport: "streamable_http", url: server.url, protocol: "legacy" }
+      const [call, before] = yield* withSession(config, (session) =>
+        Effect.gen(function*() {
+          const call = yield* Effect.forkDetach(Effect.flip(session.callTool("lost")), { startImmediately: true })
+          yield* until(() => of("session-1"), (requests) => requests.length === 3)
+          // Both streams have ended, and wait for their time.
+          yield* session.callTool("echo")
+          return [call, of("session-1").length] as const
+        }))
+      yield* Fiber.join(call)
+      yield* withSession(config, (session) =>
+        Effect.gen(function*() {
+          yield* session.callTool("lost")
+          yield* until(() => of("session-2").map(({ headers }) => headers["last-event-id"]), (places) =>
+            places.includes("GET") && places.includes("POST"))
+        }))
+      assert.strictEqual(of("session-1").length, before)
+    }).pipe(Effect.scoped))
+
   it.live("and then is refused leaves the outcome unknown, whatever the refusal", () =>
     Effect.forEach([404, 401, 405, 503], (status) =>
       Effect.gen(function*() {
