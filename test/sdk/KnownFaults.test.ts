@@ -233,7 +233,7 @@ describe.concurrent("over SSE, the SDK", () => {
 })
 
 describe.concurrent("over stdio, the SDK", () => {
-  // Ours: Stdio.test.ts, "ends what a polite server leaves behind".
+  // Ours: A3.test.ts, (a).
   it.live("still leaves grandchildren behind when it closes", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
@@ -290,7 +290,7 @@ describe.concurrent("over stdio, the SDK", () => {
       assert.notInclude(JSON.stringify(error), "7", internal("childProcess.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: Stdio.test.ts, "takes silence upon the probe for an old server, on the one process".
+  // Ours: Stdio.test.ts, "takes … upon the probe for an old server, on the one process".
   it.live("still starts a second process to find out about the era", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger

@@ -577,7 +577,8 @@ describe.concurrent("the question for the era", () => {
   it.live("that is not answered is an outage, for which nobody takes an old server [P37]", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(() => true)
-      const config = { transport: "streamable_http", url: server.url, probeTimeout: "100 millis" }
+      const timeout = "100 millis"
+      const config = { transport: "streamable_http", url: server.url, probeTimeout: timeout, connectTimeout: timeout }
       const error = yield* Effect.flip(withSession(config, () => Effect.void))
       assert.strictEqual(error.message, "s: not connected within 100 ms")
       assert.deepStrictEqual(server.ledger.map(({ what }) => what), ["POST server/discover"])
