@@ -120,7 +120,7 @@ describe.concurrent("A5: streams that lie", () => {
     }))
 
   // How the pauses grow to a minute is in streams.test.ts: 7 requests in the first minute, then one a minute.
-  it.live("(iv) one that is closed at once: it is not asked for in a loop, whatever the server wishes for [F14] [F15]", () =>
+  it.live("(iv) one that is closed at once: it is not asked for in a loop, whatever the server wishes for, and users are told [F14] [F15]", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(
         ({ request, response }) => {
@@ -130,7 +130,13 @@ describe.concurrent("A5: streams that lie", () => {
           return true
         },
         (session, server) =>
-          Effect.andThen(until(() => server.count("GET"), (count) => count === 4), session.callTool("charge"))
+          Effect.gen(function*() {
+            assert.deepStrictEqual((yield* session.info).warnings, [])
+            yield* until(() => server.count("GET"), (count) => count === 4)
+            yield* session.callTool("charge")
+            const [warning] = (yield* session.info).warnings
+            assert.include(warning, "closed the stream of its own messages")
+          })
       )
       const [first = 0, second = 0, third = 0] = pauses(server, "GET")
       assert.isAtLeast(first, 490)

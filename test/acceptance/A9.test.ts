@@ -111,7 +111,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
         })
         const config = { transport: "streamable_http", url: server.url }
         const error = yield* Effect.flip(withSession(config, (session) => session.ping))
-        assert.deepInclude((error as { readonly reason?: object }).reason, { _tag: "HandshakeFailed" })
+        assert.deepInclude((error as { readonly reason?: object }).reason, { _tag: "ProtocolMismatch", revision })
         assert.strictEqual(server.count("POST initialize"), 1)
       }).pipe(Effect.scoped))
   }

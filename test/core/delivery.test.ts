@@ -40,7 +40,9 @@ const annotated = (trusted: boolean) => {
   })
   return {
     script,
-    layer: Scripted.sessions(script, { servers: { s: { transport: "stdio", command: "s", args: [], trusted } } })
+    layer: Scripted.sessions(script, {
+      servers: { s: { transport: "stdio", command: "s", args: [], trusted, healthInterval: 0 } }
+    })
   }
 }
 
@@ -420,4 +422,45 @@ describe("a list", () => {
       reasonOf(Scripted.make({ answer: () => Effect.succeed({ tools: "none" }) })),
       (tag) => assert.strictEqual(tag, "InvalidResult")
     ))
+})
+
+describe("the retry budget", () => {
+  it.effect("of a server is 10, however many calls fail, and grows with successes", () => {
+    let isFailing = true
+    const script = Scripted.make({
+      answer: () => isFailing ? Effect.fail(lost) : Effect.succeed({ contents: [] })
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const read = (times: number) =>
+        Effect.gen(function*() {
+          const before = script.requests.length
+          for (let n = 0; n < times; n++) {
+            const call = yield* Effect.forkChild(Effect.exit(session.readResource("a://b")), { startImmediately: true })
+            yield* Effect.raceFirst(Fiber.await(call), Effect.forever(TestClock.adjust("1 second")))
+          }
+          return script.requests.length - before
+        })
+      // Two retries each, until there are none left.
+      assert.strictEqual(yield* read(100), 110)
+      isFailing = false
+      yield* read(20)
+      isFailing = true
+      assert.strictEqual(yield* read(10), 12)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+})
+
+describe("a call", () => {
+  it.effect("may bring a policy of its own", () => {
+    const script = Scripted.make({ answer: () => Effect.fail(lost) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* Effect.flip(session.readResource("a://b", { retry: RetryPolicy.never }))
+      assert.strictEqual(script.requests.length, 1)
+      const call = session.callTool("t", {}, { idempotent: true, retry: RetryPolicy.spaced({ tries: 5, delay: 0 }) })
+      yield* Effect.flip(call)
+      assert.strictEqual(script.requests.length, 6)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
 })

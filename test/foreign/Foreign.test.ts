@@ -2,7 +2,7 @@
  * Servers that no one here wrote: started, met in both protocols, used and left. What comes of it is in `docs/servers.md`.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type Mcp, type ServerConfig, Sessions } from "@mcp-sessions/core"
+import { ClientHandlers, type Mcp, type ServerConfig, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Effect, Layer } from "effect"
 import { until } from "../fixtures/peer.ts"
@@ -67,6 +67,29 @@ describe.concurrent("real servers", () => {
           const onProgress = ({ progress }: Mcp.Progress) => void reports.push(progress)
           yield* session.callTool("trigger-long-running-operation", { duration: 0.3, steps: 3 }, { onProgress })
           assert.deepStrictEqual(reports, [1, 2, 3])
+        }).pipe(Effect.scoped, Effect.provide(layer))
+      }).pipe(Effect.scoped))
+  }
+
+  for (const { name, start } of [everythingOverStdio, everythingOverHttp]) {
+    it.live(`${name} runs a tool as a task, and asks its user meanwhile`, () =>
+      Effect.gen(function*() {
+        const config = onlyConfigOf(yield* start)
+        const handlers = Layer.succeed(ClientHandlers.ClientHandlers, {
+          elicitation: { form: () => Effect.succeed({ action: "accept", content: { interpretation: "technical" } }) }
+        })
+        const layer = Sessions.layer({ servers: { foreign: config } }).pipe(
+          Layer.provide(Layer.merge(Transports.layer, handlers))
+        )
+        yield* Effect.gen(function*() {
+          const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("foreign"))
+          const states: Array<string> = []
+          const task = { onTask: ({ status }: Mcp.Task) => void states.push(status) }
+          const query = { topic: "sessions", ambiguous: true }
+          const { content: [block] } = yield* session.callTool("simulate-research-query", query, { task })
+          assert.include(JSON.stringify(block), "technical")
+          assert.deepStrictEqual([...new Set(states)], ["working", "input_required"])
+          assert.isTrue((yield* session.callTool("simulate-research-query", query)).isError)
         }).pipe(Effect.scoped, Effect.provide(layer))
       }).pipe(Effect.scoped))
   }

@@ -197,6 +197,21 @@ export class InvalidValue extends Schema.TaggedClass<InvalidValue>("@mcp-session
 }
 
 /**
+ * A program that the policy of the application does not let definitions start. What would be started is shown in full.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class DisallowedCommand extends Schema.TaggedClass<DisallowedCommand>("@mcp-sessions/core/DisallowedCommand")(
+  "DisallowedCommand",
+  { ...where, command: Schema.String, args: Schema.Array(Schema.String) }
+) {
+  get description(): string {
+    return `${[this.command, ...this.args].map((word) => JSON.stringify(word)).join(" ")} may not be started here`
+  }
+}
+
+/**
  * A server name that no definition has.
  *
  * @category problems
@@ -294,6 +309,7 @@ export type ConfigProblem =
   | InvalidDuration
   | ReservedHeader
   | UnsafeVariable
+  | DisallowedCommand
   | InvalidValue
   | UnknownServer
   | DisabledServer
@@ -318,6 +334,7 @@ export const ConfigProblem = Schema.Union([
   InvalidDuration,
   ReservedHeader,
   UnsafeVariable,
+  DisallowedCommand,
   InvalidValue,
   UnknownServer,
   DisabledServer,

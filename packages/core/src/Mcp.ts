@@ -25,6 +25,7 @@ import type {
   ResourceTemplateType as SdkResourceTemplate,
   Root as SdkRoot,
   ServerCapabilities as SdkServerCapabilities,
+  Task as SdkTask,
   Tool as SdkTool
 } from "@modelcontextprotocol/client"
 
@@ -159,6 +160,15 @@ export type ElicitFormParams = SdkElicitRequestFormParams
  * @since 0.1.0
  */
 export type ElicitUrlParams = SdkElicitRequestURLParams
+
+/**
+ * How far a tool call is that runs as a task.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks
+ * @category models
+ * @since 0.1.0
+ */
+export type Task = SdkTask
 
 /**
  * What the user did with what a server wanted of them.

@@ -29,6 +29,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { CircuitPolicy } from "./Circuit.ts"
 import { ConfigError } from "./ConfigError.ts"
 import type { HealthReport } from "./Health.ts"
 import type {
@@ -44,10 +45,11 @@ import type {
 } from "./Mcp.ts"
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
-import type { ServerConfigInput } from "./ServerConfig.ts"
+import type { AllowCommand, ServerConfigInput } from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
 import { SessionClosed, SessionError } from "./SessionError.ts"
 import * as Sessions from "./Sessions.ts"
+import type { Phase } from "./Supervisor.ts"
 import type { Transports } from "./Transport.ts"
 
 /**
@@ -84,6 +86,8 @@ export interface McpSession extends AsyncDisposable {
   readonly info: (options?: SignalOptions) => Promise<Session.SessionInfo>
   /** The number of the latest connection: where it has changed, so has the server's memory. */
   readonly generation: () => Promise<number>
+  /** The phase that the connection is in, and each other one that it comes into. */
+  readonly phases: (options?: SignalOptions) => AsyncIterable<Phase>
   readonly initialize: (options?: SignalOptions) => Promise<Session.SessionInfo>
   readonly listTools: (options?: Session.ListOptions & SignalOptions) => Promise<ReadonlyArray<Tool>>
   readonly callTool: (
@@ -169,6 +173,9 @@ export const make = (options: {
   readonly servers: Readonly<Record<string, ServerConfigInput>>
   readonly transports: Layer.Layer<Transports>
   readonly retry?: RetryPolicy | undefined
+  readonly reconnect?: RetryPolicy | undefined
+  readonly circuit?: CircuitPolicy | undefined
+  readonly allowCommand?: AllowCommand | undefined
 }): McpSessions => {
   const runtime = ManagedRuntime.make(Sessions.layer(options).pipe(Layer.provide(options.transports)))
   let disposed = false
@@ -198,6 +205,7 @@ export const make = (options: {
       server,
       info: (options) => run(session.info, server, options),
       generation: () => run(session.generation, server, undefined),
+      phases: (options) => iterate(session.phases, options),
       initialize: (options) => run(session.initialize, server, options),
       listTools: (options) => run(session.listTools(options), server, options),
       callTool: (tool, args, options) => run(session.callTool(tool, args, options), server, options),

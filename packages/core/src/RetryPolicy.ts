@@ -16,6 +16,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type { SessionError } from "./SessionError.ts"
 
@@ -90,6 +91,25 @@ export const spaced = (options: {
  * @since 0.1.0
  */
 export const retryDefault: RetryPolicy = spaced({ tries: 3, delay: "1 second" })
+
+/**
+ * The default policy for connections that are to be there: 1 second after the first failure, then 1.6 times as long each time, up
+ * to 2 minutes; each pause by chance anything down to none, so that clients of one server do not come all at once. It never gives
+ * up. It begins anew with each connection that was made.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const reconnectDefault: RetryPolicy = Schedule.min([
+  Schedule.exponential("1 second", 1.6),
+  Schedule.spaced("2 minutes")
+]).pipe(
+  Schedule.setInputType<SessionError>(),
+  Schedule.modifyDelay(({ duration }) =>
+    Effect.map(Random.nextBetween(0, 1), (share) => Duration.times(duration, share))
+  ),
+  withRetryAfter
+)
 
 /**
  * A policy that never tries again.

@@ -146,6 +146,7 @@ const keys: Record<string, Key> = {
   requestTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 24 hours" },
   totalTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 24 hours" },
   probeTimeout: { problem: ConfigError.InvalidDuration, expected: "between 10 millis and 1 minute" },
+  healthInterval: { problem: ConfigError.InvalidDuration, expected: "between 0 and 24 hours" },
   idleTimeToLive: { problem: ConfigError.InvalidDuration, expected: "between 0 and 24 hours" },
   maxMessageBytes: { problem: ConfigError.InvalidValue, expected: "a whole number from 1024 to 1073741824" },
   protocol: { problem: ConfigError.InvalidValue, expected: "one of auto, legacy, 2026-07-28" },
@@ -158,6 +159,9 @@ const keys: Record<string, Key> = {
 const requestTimeout = duration({ minimum: 1, maximum: "24 hours" })
 
 const common = {
+  healthInterval: duration({ minimum: 0, maximum: "24 hours" }).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("60 seconds"))
+  ),
   requestTimeout: requestTimeout.pipe(Schema.withDecodingDefaultKey(Effect.succeed("60 seconds"))),
   totalTimeout: requestTimeout.pipe(Schema.withDecodingDefaultKey(Effect.succeed("5 minutes"))),
   probeTimeout: duration({ minimum: 10, maximum: "1 minute" }).pipe(
@@ -534,9 +538,18 @@ export const decode = (raw: unknown): Effect.Effect<ServerConfig, ConfigError.Co
   })
 
 /**
+ * Decides whether a program may be started, for applications that take definitions from others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AllowCommand = (program: { readonly command: string; readonly args: ReadonlyArray<string> }) => boolean
+
+/**
  * Decodes an object of definitions by name, or fails with all that is wrong with any of them.
  *
  * `source` and `path` say where the object comes from, for problems to name; default: no source, path `["servers"]`.
+ * `allowCommand` decides what stdio definitions may start; default: anything.
  *
  * @category decoding
  * @since 0.1.0
@@ -545,8 +558,9 @@ export const decodeServers = Effect.fnUntraced(function*(options: {
   readonly servers: unknown
   readonly source?: string | undefined
   readonly path?: ReadonlyArray<string> | undefined
+  readonly allowCommand?: AllowCommand | undefined
 }): Effect.fn.Return<ReadonlyArray<ServerDefinition>, ConfigError.ConfigError> {
-  const { path = ["servers"], servers, source } = options
+  const { allowCommand, path = ["servers"], servers, source } = options
   if (!isRaw(servers)) {
     const expected = "an object of server definitions by name"
     return yield* failWith([new ConfigError.InvalidValue({ source, path, expected })])
@@ -555,8 +569,17 @@ export const decodeServers = Effect.fnUntraced(function*(options: {
   const definitions: Array<ServerDefinition> = []
   for (const [name, raw] of Object.entries(servers)) {
     const decoded = decodeEntry(raw, { source, server: name, path: [...path, name] })
-    if (Result.isFailure(decoded)) problems.push(...decoded.failure)
-    else definitions.push({ name, config: decoded.success })
+    if (Result.isFailure(decoded)) {
+      problems.push(...decoded.failure)
+      continue
+    }
+    const config = decoded.success
+    if (config.transport === "stdio" && allowCommand?.(config) === false) {
+      const { args, command } = config
+      const place = { source, server: name, path: [...path, name, "command"] }
+      problems.push(new ConfigError.DisallowedCommand({ ...place, command, args }))
+    }
+    definitions.push({ name, config })
   }
   return problems.length === 0 ? definitions : yield* failWith(problems)
 })

@@ -21,6 +21,7 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { ConnectionInfo } from "./Connection.ts"
 import type { Live } from "./internal/connectionSlot.ts"
 import * as delivery from "./internal/delivery.ts"
@@ -28,6 +29,7 @@ import type { ListKind } from "./internal/lists.ts"
 import { handled } from "./internal/reports.ts"
 import type { Shared } from "./internal/shared.ts"
 import { signOfLife } from "./internal/signOfLife.ts"
+import { callAsTask } from "./internal/tasks.ts"
 import type {
   CallToolResult,
   Completion,
@@ -38,11 +40,13 @@ import type {
   ReadResourceResult,
   Resource,
   ResourceTemplate,
+  Task,
   Tool
 } from "./Mcp.ts"
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import { InvalidResult, NotInitialized, type Reason, SessionClosed, SessionError, Unsupported } from "./SessionError.ts"
+import type { Phase } from "./Supervisor.ts"
 
 /**
  * What is known of a session at one moment.
@@ -61,13 +65,16 @@ export interface SessionInfo extends ConnectionInfo {
 
 /**
  * Options of one request. `timeout` is how long to wait for the answer each time that it is sent; default: `requestTimeout`
- * of the server (60 s). All tries together never take longer than its `totalTimeout`.
+ * of the server (60 s). All tries together never take longer than its `totalTimeout`. `retry` is when to try again where that
+ * is safe; default: the policy of the sessions. Each server has 10 retries in advance and earns another with every 10
+ * successes; beyond that failures are final.
  *
  * @category models
  * @since 0.1.0
  */
 export interface RequestOptions {
   readonly timeout?: Duration.Input | undefined
+  readonly retry?: RetryPolicy | undefined
 }
 
 /**
@@ -127,7 +134,10 @@ export interface CompleteOptions extends RequestOptions {
 }
 
 /**
- * Options of one tool call. `idempotent: true` says that running the tool twice does no more than running it once, so
+ * Options of one tool call. `task` has the server run it as a task (revision 2025-11-25, for tools whose
+ * `execution.taskSupport` allows it): the call outlives all time limits, and the connection where the server keeps its tasks.
+ * `ttl` is for how long the server is to keep it, in milliseconds; `onTask` gets how far it is, at first and when that changes.
+ * Interrupting the call cancels the task. `idempotent: true` says that running the tool twice does no more than running it once, so
  * that the call may be sent again when its outcome is unknown; default: what the annotations say on a server marked
  * `trusted`, otherwise `false`.
  *
@@ -135,6 +145,10 @@ export interface CompleteOptions extends RequestOptions {
  * @since 0.1.0
  */
 export interface CallToolOptions extends ProgressOptions {
+  readonly task?: {
+    readonly ttl?: number | undefined
+    readonly onTask?: ((task: Task) => Effect.Effect<void> | void) | undefined
+  } | undefined
   readonly idempotent?: boolean | undefined
 }
 
@@ -152,6 +166,8 @@ export interface Session {
   readonly info: Effect.Effect<SessionInfo, SessionError>
   /** The number of the latest connection, 0 before the first. */
   readonly generation: Effect.Effect<number>
+  /** The phase that the connection is in, and each other one that it comes into. Ends when it is closed for good. */
+  readonly phases: Stream.Stream<Phase>
   /**
    * The handshake of a session that was taken with `initialize: false`. Fails with `AlreadyInitialized` on any other, and
    * the second time.
@@ -239,6 +255,9 @@ const isToolResult = (result: unknown): result is CallToolResult =>
     Predicate.isObject(block) && "type" in block && typeof block.type === "string"
   )
 
+const noToolResult = (method: string, tool: string) =>
+  new InvalidResult({ method, description: `the result of ${tool} is no tool result` })
+
 const isCompleteResult = (result: unknown): result is { readonly completion: Completion } =>
   Predicate.isObject(result) && "completion" in result && Predicate.isObject(result.completion) &&
   "values" in result.completion && Array.isArray(result.completion.values) &&
@@ -274,6 +293,7 @@ export const make = (options: {
           tool: undefined,
           isSafe: read,
           timeout: options?.timeout,
+          retry: options?.retry,
           report,
           run: ({ connection }, onProgress) =>
             connection.request({ method, params, onProgress }) as Effect.Effect<A, Reason>
@@ -331,27 +351,45 @@ export const make = (options: {
     server,
     info: open(Effect.flatMap(slot.acquire, infoOf)),
     generation: Effect.sync(slot.generation),
+    phases: Stream.takeUntil(SubscriptionRef.changes(slot.phases), ({ _tag }) => _tag === "Closed"),
     initialize: open(Effect.flatMap(slot.initialize, infoOf)),
     listTools: list("tools"),
-    callTool: (tool, args = {}, options) =>
-      handled({
+    callTool: (tool, args = {}, options) => {
+      const isSafe = options?.idempotent === undefined ? isSafeTool(tool) : Effect.succeed(options.idempotent)
+      const { retry, task, timeout } = options ?? {}
+      if (task !== undefined) {
+        const called = callAsTask({
+          perform,
+          server,
+          tool,
+          args,
+          isSafe,
+          timeout,
+          retry,
+          ttl: task.ttl,
+          onTask: task.onTask
+        })
+        return Effect.filterOrFail(called, isToolResult, () => fail(noToolResult("tasks/result", tool)))
+      }
+      return handled({
         handle: options?.onProgress,
         operation: (report) =>
           perform({
             method: "tools/call",
             tool,
-            isSafe: options?.idempotent === undefined ? isSafeTool(tool) : Effect.succeed(options.idempotent),
-            timeout: options?.timeout,
+            isSafe,
+            timeout,
+            retry,
             report,
             run: ({ connection }, onProgress) =>
               Effect.filterOrFail(
                 connection.request({ method: "tools/call", params: { name: tool, arguments: args }, onProgress }),
                 isToolResult,
-                () =>
-                  new InvalidResult({ method: "tools/call", description: `the result of ${tool} is no tool result` })
+                () => noToolResult("tools/call", tool)
               )
           })
-      }),
+      })
+    },
     listResources: list("resources"),
     listResourceTemplates: list("resourceTemplates"),
     readResource: (uri, options) => request("resources/read", { uri }, options),
@@ -364,6 +402,7 @@ export const make = (options: {
         tool: undefined,
         isSafe: read,
         timeout: options?.timeout,
+        retry: options?.retry,
         run: ({ connection }) =>
           Effect.filterMapOrFail(
             connection.request({

@@ -11,6 +11,7 @@
  *
  * @since 0.1.0
  */
+import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 
 /**
@@ -327,6 +328,33 @@ export class HandshakeFailed
 }
 
 /**
+ * The server answered the handshake with a revision of the protocol that is none, or none that a handshake ends with.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#version-negotiation
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ProtocolMismatch
+  extends Schema.TaggedError<ProtocolMismatch>("@mcp-sessions/core/ProtocolMismatch")("ProtocolMismatch", {
+    /** What the server wants to speak. */
+    revision: Schema.String,
+    /** What it could have answered. */
+    supported: Schema.Array(Schema.String)
+  })
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = true
+  readonly health = "failed"
+  override get message(): string {
+    return `the server wants to speak revision ${JSON.stringify(this.revision)}, expected one of ${
+      this.supported.join(", ")
+    }`
+  }
+}
+
+/**
  * No answer came in time. The server was told that nobody waits any more. `timeout` in milliseconds.
  *
  * @category reasons
@@ -520,6 +548,25 @@ export class SessionClosed
   }
 }
 
+/**
+ * The server is left alone until `retryAt` (milliseconds since the epoch), after failures in a row or too many starts. It heals
+ * by itself: from then on it is tried again.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ServerDown extends Schema.TaggedError<ServerDown>("@mcp-sessions/core/ServerDown")("ServerDown", {
+  retryAt: Schema.Finite
+}) implements Traits {
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return `the server is down, and tried again at ${DateTime.formatIso(DateTime.makeUnsafe(this.retryAt))}`
+  }
+}
+
 const lostReasons = [
   ServerExited,
   TransportFailed,
@@ -574,6 +621,7 @@ const reasons = [
   SessionExpired,
   AuthRequired,
   HandshakeFailed,
+  ProtocolMismatch,
   RequestTimeout,
   ProtocolFailed,
   InvalidResult,
@@ -583,6 +631,7 @@ const reasons = [
   NotInitialized,
   AlreadyInitialized,
   SessionClosed,
+  ServerDown,
   OutcomeUnknown
 ] as const
 

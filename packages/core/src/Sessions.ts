@@ -36,23 +36,35 @@
  *
  * @since 0.1.0
  */
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as RcMap from "effect/RcMap"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { circuitDefault, type CircuitPolicy } from "./Circuit.ts"
+import type { CleanupReport } from "./Cleanup.ts"
 import { ConfigError, DisabledServer, UnknownServer } from "./ConfigError.ts"
 import * as Health from "./Health.ts"
+import * as circuits from "./internal/circuits.ts"
 import type { ServerMemory } from "./internal/connectionSlot.ts"
+import { RetryBudget } from "./internal/retryBudget.ts"
 import * as shared from "./internal/shared.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 import * as Session from "./Session.ts"
-import type { SessionError } from "./SessionError.ts"
+import { SessionError } from "./SessionError.ts"
 import { Transport, Transports } from "./Transport.ts"
 
 /**
@@ -106,9 +118,53 @@ export class Sessions extends Context.Service<Sessions, {
     args?: Record<string, unknown>,
     options?: Session.CallToolOptions & OwnerOptions
   ) => Effect.Effect<CallToolResult, SessionError | ConfigError>
+  /**
+   * Opens all servers that are not disabled, for as long as the scope, and tells of each as soon as it is usable or has failed;
+   * the stream ends after the last. None waits for another.
+   */
+  readonly openAll: (options?: OpenAllOptions) => Effect.Effect<Stream.Stream<Opened, OpenFailed>, never, Scope.Scope>
+  /** Lets go of the connections to a server; the next use makes others. Also for one that waits for credentials. */
+  readonly restart: (server: string) => Effect.Effect<void, ConfigError>
   /** What connects and calls have shown of a server up to now. Connects nothing. */
   readonly health: (server: string) => Effect.Effect<Health.HealthReport, ConfigError>
+  /** The same as it is, and again when `isHealthy` or `errorCount` change. */
+  readonly healthChanges: (server: string) => Stream.Stream<Health.HealthReport, ConfigError>
 }>()("@mcp-sessions/core/Sessions") {}
+
+/**
+ * How all sessions are opened. `strict`: a server that cannot be had is a failure of the whole. `best-effort` (the default): it
+ * is reported, and tried again in the background.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenAllOptions extends OwnerOptions {
+  readonly mode?: "strict" | "best-effort" | undefined
+}
+
+/**
+ * What became of opening one server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Opened =
+  | { readonly _tag: "Usable"; readonly server: string; readonly session: Session.Session }
+  | { readonly _tag: "Failed"; readonly server: string; readonly error: SessionError | ConfigError }
+
+/**
+ * Not all servers could be opened, though all had to be. Those that were have been given back.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OpenFailed extends Schema.TaggedError<OpenFailed>("@mcp-sessions/core/OpenFailed")("OpenFailed", {
+  errors: Schema.Array(Schema.Union([SessionError, ConfigError]))
+}) {
+  override get message(): string {
+    return this.errors.map(({ message }) => message).join("\n")
+  }
+}
 
 /** Identity of a shared slot. */
 class Key extends Data.Class<{ readonly owner: string; readonly server: string }> {}
@@ -117,7 +173,10 @@ class Key extends Data.Class<{ readonly owner: string; readonly server: string }
  * Layer that provides {@link Sessions} for a set of servers. Building it validates the whole configuration and connects
  * nothing.
  *
- * `retry` paces connects and requests that may safely be sent again; default: 3 tries, 1 second apart.
+ * `retry` paces connects and requests that may safely be sent again; default: 3 tries, 1 second apart. `reconnect` paces
+ * connections that are to be there although nobody calls (for those who listen, and after `openAll`); default:
+ * `RetryPolicy.reconnectDefault`. `circuit` is when a failing server is left alone; default: `Circuit.circuitDefault`.
+ * `onCleanup` gets a report of each connection that was closed; default: what did not close well is logged. `allowCommand` decides which programs definitions may start, for applications that take definitions from others; default: any.
  *
  * @category layers
  * @since 0.1.0
@@ -125,18 +184,42 @@ class Key extends Data.Class<{ readonly owner: string; readonly server: string }
 export const layer = (options: {
   readonly servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>
   readonly retry?: RetryPolicy.RetryPolicy | undefined
+  readonly reconnect?: RetryPolicy.RetryPolicy | undefined
+  readonly circuit?: CircuitPolicy | undefined
+  readonly onCleanup?: ((report: CleanupReport) => Effect.Effect<void>) | undefined
+  readonly allowCommand?: ServerConfig.AllowCommand | undefined
 }): Layer.Layer<Sessions, ConfigError, Transports> =>
   Layer.effect(
     Sessions,
-    Effect.flatMap(ServerConfig.decodeServers({ servers: options.servers }), (definitions) =>
-      make({ definitions, retry: options.retry ?? RetryPolicy.retryDefault }))
+    Effect.flatMap(ServerConfig.decodeServers(options), (definitions) =>
+      make({
+        definitions,
+        retry: options.retry ?? RetryPolicy.retryDefault,
+        reconnect: options.reconnect ?? RetryPolicy.reconnectDefault,
+        circuit: options.circuit ?? circuitDefault,
+        onCleanup: options.onCleanup ?? logFailure
+      }))
   )
+
+/** What goes wrong when a connection is closed is not kept from those who do not ask for it. */
+const logFailure = ({ cause, outcome, server }: CleanupReport): Effect.Effect<void> =>
+  outcome === "closed"
+    ? Effect.void
+    : Effect.logWarning(`the connection to ${server} was not closed well (${outcome})`, cause)
+
+/** How many processes are started at once, and for how long a start counts as one. */
+const startsAtOnce = 4
+const startTime = "1 second"
 
 const make = Effect.fnUntraced(function*(options: {
   readonly definitions: ReadonlyArray<ServerConfig.ServerDefinition>
   readonly retry: RetryPolicy.RetryPolicy
+  readonly reconnect: RetryPolicy.RetryPolicy
+  readonly circuit: CircuitPolicy
+  readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
 }): Effect.fn.Return<Sessions["Service"], never, Transports | Scope.Scope> {
-  const { retry } = options
+  const { onCleanup, reconnect, retry } = options
+  const circuitOf = yield* circuits.make(options.circuit)
   const transports = yield* Transports
   const context = yield* Effect.context<never>()
   const names = options.definitions.map(({ name }) => name)
@@ -144,7 +227,15 @@ const make = Effect.fnUntraced(function*(options: {
     definition.name,
     {
       definition,
-      memory: { health: Health.unknown, safeTools: undefined } as ServerMemory
+      memory: {
+        health: Health.unknown,
+        budget: new RetryBudget(),
+        circuit: circuitOf(definition.name),
+        watchers: new Set(),
+        safeTools: undefined
+      } as ServerMemory,
+      /** All that lead to it, whoever owns them. */
+      opened: new Set<shared.Shared>()
     }
   ]))
 
@@ -165,12 +256,18 @@ const make = Effect.fnUntraced(function*(options: {
 
   /** A slot in a scope. The transport is built here, in the context of this layer and of no caller. */
   const open = Effect.fnUntraced(function*(server: string, initialize: boolean, scope: Scope.Scope) {
-    const { definition, memory } = yield* findEnabled(server)
+    const { definition, memory, opened } = yield* findEnabled(server)
     return yield* Layer.buildWithScope(Layer.fresh(transports.transport(definition)), scope).pipe(
       Effect.flatMap((layers) => {
         const transport = Context.get(layers, Transport)
-        return shared.make({ definition, transport, memory, retry, initialize })
+        return shared.make({ definition, transport, memory, retry, reconnect, onCleanup, initialize })
       }),
+      Effect.tap((made) =>
+        Effect.acquireRelease(
+          Effect.sync(() => opened.add(made)),
+          () => Effect.sync(() => opened.delete(made))
+        )
+      ),
       Scope.provide(scope),
       Effect.updateContext((_: Context.Context<never>) => context)
     )
@@ -198,6 +295,15 @@ const make = Effect.fnUntraced(function*(options: {
     )
   }
 
+  /** A handle that is valid for as long as the scope. */
+  const handle = Effect.fnUntraced(function*(
+    handled: shared.Shared
+  ): Effect.fn.Return<Session.Session, never, Scope.Scope> {
+    const ended = Deferred.makeUnsafe<void>()
+    yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
+    return Session.make({ shared: handled, retry, ended })
+  })
+
   const get = Effect.fn("Sessions.get")(function*(
     server: string,
     options?: GetOptions
@@ -210,24 +316,99 @@ const make = Effect.fnUntraced(function*(options: {
         Effect.flatMap((scope) => Scope.fork(scope)),
         Effect.flatMap((scope) => open(server, false, scope))
       )
-    const ended = Deferred.makeUnsafe<void>()
-    yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
     yield* handled.slot.acquire
-    return Session.make({ shared: handled, retry, ended })
+    return yield* handle(handled)
   })
 
   const use: Sessions["Service"]["use"] = (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f))
+
+  const openAll = Effect.fnUntraced(function*(
+    { mode = "best-effort", owner = "default" }: OpenAllOptions = {}
+  ): Effect.fn.Return<Stream.Stream<Opened, OpenFailed>, never, Scope.Scope> {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const enabled = [...servers.values()].map(({ definition }) => definition).filter(({ config }) => !config.disabled)
+    const found = yield* Queue.unbounded<Opened, OpenFailed | Cause.Done>()
+    const starts = yield* Semaphore.make(startsAtOnce)
+
+    const openOne = Effect.fnUntraced(function*({ config, name: server }: ServerConfig.ServerDefinition) {
+      const made = yield* sharedBy(server, owner)
+      const { acquire, keepAlive } = made.slot
+      const connecting = yield* Effect.forkScoped(acquire)
+      // The start of a process is what costs; one that never gets ready must not keep others from theirs.
+      const started = Effect.timeoutOption(Fiber.await(connecting), startTime)
+      yield* config.transport === "stdio" ? starts.withPermits(1)(started) : started
+      const exit = yield* Effect.exit(Fiber.join(connecting))
+      if (mode === "best-effort") yield* keepAlive
+      return yield* Effect.as(exit, yield* handle(made))
+    })
+
+    const opening = Effect.forEach(
+      enabled,
+      (definition) =>
+        Effect.matchEffect(Scope.provide(openOne(definition), scope), {
+          onSuccess: (session) =>
+            Effect.as(Queue.offer(found, { _tag: "Usable", server: definition.name, session }), []),
+          onFailure: (error) =>
+            Effect.as(Queue.offer(found, { _tag: "Failed", server: definition.name, error }), [error])
+        }),
+      { concurrency: "unbounded" }
+    )
+
+    yield* opening.pipe(
+      Effect.flatMap((outcomes) => {
+        const errors = outcomes.flat()
+        if (mode === "best-effort" || errors.length === 0) return Queue.end(found)
+        const keys = enabled.map(({ name }) => new Key({ owner, server: name }))
+        return Scope.close(scope, Exit.void).pipe(
+          Effect.andThen(Effect.forEach(keys, (key) => RcMap.invalidate(slots, key), { concurrency: "unbounded" })),
+          Effect.andThen(Queue.fail(found, new OpenFailed({ errors })))
+        )
+      }),
+      Effect.forkScoped({ startImmediately: true })
+    )
+    return Stream.fromQueue(found)
+  })
+
+  const readHealth = (server: string) =>
+    Effect.map(
+      Effect.all([find(server), Clock.currentTimeMillis]),
+      ([{ memory }, now]) => Health.report({ health: memory.health, now })
+    )
+
+  const healthChanges = (server: string): Stream.Stream<Health.HealthReport, ConfigError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const { memory } = yield* find(server)
+      const changed = yield* Queue.sliding<void>(1)
+      const watcher = () => void Queue.offerUnsafe(changed, undefined)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => memory.watchers.add(watcher)),
+        () => Effect.sync(() => memory.watchers.delete(watcher))
+      )
+      /** A reading ages by itself. */
+      const stale = Effect.flatMap(
+        readHealth(server),
+        ({ isHealthy }) => isHealthy ? Effect.sleep(Duration.sum(Health.staleAfter, Duration.millis(1))) : Effect.never
+      )
+      const next = Effect.andThen(Effect.raceFirst(Queue.take(changed), stale), readHealth(server))
+      return Stream.fromEffect(readHealth(server)).pipe(
+        Stream.concat(Stream.fromEffectRepeat(next)),
+        Stream.changesWith((left, right) => left.isHealthy === right.isHealthy && left.errorCount === right.errorCount)
+      )
+    }))
 
   return Sessions.of({
     names,
     get,
     use,
+    openAll,
+    restart: (server) =>
+      Effect.flatMap(
+        find(server),
+        ({ opened }) => Effect.forEach(opened, ({ slot }) => slot.restart, { discard: true })
+      ),
+    healthChanges,
     callTool: (server, tool, args, options) =>
       use(server, (session) => session.callTool(tool, args, options), { owner: options?.owner }),
-    health: (server) =>
-      Effect.map(
-        Effect.all([find(server), Clock.currentTimeMillis]),
-        ([{ memory }, now]) => Health.report({ health: memory.health, now })
-      )
+    health: readHealth
   })
 })

@@ -23,6 +23,7 @@ import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import { guard } from "./internal/addressPolicy.ts"
 import { acquireAgent } from "./internal/agent.ts"
+import { Backoff } from "./internal/backoff.ts"
 import type { Channel } from "./internal/channel.ts"
 import * as endpointFetch from "./internal/endpointFetch.ts"
 import { HttpTransport, reconnectSlowly } from "./internal/httpTransport.ts"
@@ -36,6 +37,9 @@ import { openSse } from "./internal/sseChannel.ts"
  */
 const isOfOlderServer = (reason: Reason): boolean =>
   reason._tag === "HttpFailed" && [400, 404, 405, 406, 415].includes(reason.status)
+
+/** After how many streams that did not last users are told. */
+const short = 3
 
 const terminateTimeout = Duration.seconds(2)
 
@@ -65,6 +69,7 @@ export const layer = (
       const open = Effect.acquireRelease(
         Effect.sync(() => {
           let retryAfter: string | undefined
+          const backoff = new Backoff()
           const fetch = endpointFetch.make({
             dispatcher,
             maxBytes: config.maxMessageBytes,
@@ -76,13 +81,17 @@ export const layer = (
           const inner = new StreamableHTTPClientTransport(url, {
             fetch,
             requestInit: { headers },
-            reconnectionScheduler: reconnectSlowly()
+            reconnectionScheduler: reconnectSlowly(backoff)
           })
           const transport = new HttpTransport({ inner, dispatcher, url, headers, maxBytes: config.maxMessageBytes })
           const channel: Channel = {
             transport,
             gone: () => undefined,
-            retryAfter: () => retryAfter
+            retryAfter: () => retryAfter,
+            warnings: () =>
+              backoff.failures < short ? [] : [
+                `it has closed the stream of its own messages ${backoff.failures} times without keeping it open for long`
+              ]
           }
           return { channel, transport }
         }),

@@ -1,3 +1,4 @@
+export * as Faulty from "./Faulty.ts"
 export * as Memory from "./Memory.ts"
 export * as Recorded from "./Recorded.ts"
 export * as Sse from "./Sse.ts"

@@ -10,7 +10,12 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { type CleanupReport, closeTimeout } from "../Cleanup.ts"
 import type { Connection, ConnectionInfo } from "../Connection.ts"
 import * as Health from "../Health.ts"
 import { fromWire, type LogLevel } from "../Notification.ts"
@@ -20,21 +25,35 @@ import {
   AlreadyInitialized,
   ConnectTimeout,
   type Reason,
+  ServerDown,
   SessionClosed,
   SessionError,
   TransportFailed
 } from "../SessionError.ts"
+import * as Supervisor from "../Supervisor.ts"
 import type { Transport } from "../Transport.ts"
+import type { Circuit } from "./circuits.ts"
 import { type Deadlines, make as makeDeadlines } from "./deadlines.ts"
 import * as hub from "./hub.ts"
+import type { RetryBudget } from "./retryBudget.ts"
 import { signOfLife } from "./signOfLife.ts"
 
 /** How long a server may take for a sign of life. */
 const patience = Duration.seconds(10)
 
+/** Over how long the clients of a server that was restarted spread, in milliseconds. */
+const herdMillis = 1000
+
+/** What trying again does not change. */
+const isFinal = (reason: Reason): boolean => reason._tag === "SessionClosed" || reason._tag === "AuthRequired"
+
 /** What is known of a server, shared by all slots that lead to it. */
 export interface ServerMemory {
   health: Health.Health
+  readonly budget: RetryBudget
+  readonly circuit: Circuit
+  /** Called when its health may read differently. */
+  readonly watchers: Set<() => void>
   /** The tools that the server says do no harm when run twice; `undefined` as long as it was not asked. */
   safeTools: ReadonlySet<string> | undefined
 }
@@ -49,8 +68,8 @@ export interface Live {
   inFlight: number
   /** Whether its loss was entered into the health of the server: once, however many requests it took along. */
   isLost: boolean
-  /** Whether it owes a sign of life. */
-  isSuspect: boolean
+  /** When the server was last heard on it, in milliseconds since the epoch. */
+  heardAt: number
   isRetired: boolean
   /** Completes when the connection has been let go of. */
   readonly retired: Deferred.Deferred<void>
@@ -61,6 +80,8 @@ export interface ConnectionSlot {
   readonly memory: ServerMemory
   /** The number of the latest connection, 0 before the first. */
   readonly generation: () => number
+  /** In which phase it is, and each other one that it comes into. */
+  readonly phases: SubscriptionRef.SubscriptionRef<Supervisor.Phase>
   /** What the server says of its own accord, on whatever connection. */
   readonly hub: hub.Hub
   /** The log messages that every connection asks for; `undefined` leaves that to the server. */
@@ -86,7 +107,11 @@ export interface ConnectionSlot {
   /** To be called after each request on a connection, which counted itself in `inFlight`. */
   readonly leave: (live: Live) => Effect.Effect<void>
   /** Enters the result of an exchange into the health of the server. */
-  readonly observe: (error: SessionError | undefined) => Effect.Effect<void>
+  readonly observe: (error: SessionError | undefined, live?: Live) => Effect.Effect<void>
+  /** Lets go of the connection, so that the next use makes another. */
+  readonly restart: Effect.Effect<void>
+  /** Sees to it that there is a connection whenever there can be one, for as long as the scope is open. */
+  readonly keepAlive: Effect.Effect<void, never, Scope.Scope>
 }
 
 /** What a slot is made for. */
@@ -95,6 +120,8 @@ export interface Options {
   readonly transport: Transport["Service"]
   readonly memory: ServerMemory
   readonly retry: RetryPolicy
+  readonly reconnect: RetryPolicy
+  readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
   readonly initialize: boolean
   readonly logLevel: LogLevel | undefined
 }
@@ -104,37 +131,76 @@ export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ConnectionSlot, never, Scope.Scope> {
   const { definition, memory, transport } = options
-  const { connectTimeout } = definition.config
+  const { connectTimeout, healthInterval } = definition.config
+  const healthMillis = Duration.toMillis(healthInterval)
   const scope = yield* Effect.scope
+  yield* Effect.addFinalizer(() => on({ _tag: "Closed" }))
   // Below the finalizer of the slot, so that those who wait are told before what they wait for is interrupted.
   const work = yield* Scope.fork(scope)
   // A connection is shared, so it is made in the context in which the slot was, and in no caller's.
   const context = yield* Effect.context<never>()
   const deadlines = yield* makeDeadlines
   const notifications = hub.make()
-  let generation = 0
+  let state = Supervisor.initial
+  const phases = yield* SubscriptionRef.make<Supervisor.Phase>(state.phase)
   let live: Live | undefined
   let connecting: Deferred.Deferred<Live, SessionError> | undefined
+  /** The latest that was to make a connection. */
+  let starting: Fiber.Fiber<boolean> | undefined
   let handshake = options.initialize
+  let keepers = 0
+  let healer: Fiber.Fiber<never> | undefined
+  let restarted = Deferred.makeUnsafe<void>()
   let closed = false
 
   const fail = (reason: Reason) => new SessionError({ server: definition.name, reason })
 
-  const observe = (error: SessionError | undefined) =>
+  const on = (event: Supervisor.Event): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const before = state
+      state = Supervisor.transition({ state, event })
+      return state.phase === before.phase ? Effect.void : SubscriptionRef.set(phases, state.phase)
+    })
+
+  const observe = (error: SessionError | undefined, live?: Live) =>
     Clock.clockWith((clock) => {
       const now = clock.currentTimeMillisUnsafe()
+      const { health } = memory
+      if (live !== undefined && (error === undefined || error.reason.health === "alive")) live.heardAt = now
       memory.health = error === undefined
-        ? Health.answered({ health: memory.health, now })
-        : Health.failed({ health: memory.health, error, now })
+        ? Health.answered({ health, now })
+        : Health.failed({ health, error, now })
+      const isNews = memory.health.errorCount !== health.errorCount || health.lastChecked === undefined
+      if (isNews) { for (const watcher of memory.watchers) watcher() }
       return Effect.void
     })
 
-  /** Closing may take as long as a stubborn process does; nobody but the scope of the slot has to wait for it. */
-  const release = (scope: Scope.Closeable) =>
-    Scope.close(scope, Exit.void).pipe(
-      Effect.uninterruptible,
-      Effect.forkIn(work, { startImmediately: true }),
-      Effect.asVoid
+  /** Connections that are being closed. */
+  const releases = new Set<Fiber.Fiber<CleanupReport>>()
+
+  /** Closing may take as long as a stubborn process does; nobody but the scope of the slot has to wait for it, nor for ever. */
+  const release = (scope: Scope.Closeable, generation: number) =>
+    Effect.gen(function*() {
+      const began = yield* Clock.currentTimeMillis
+      // In a fiber of its own: what hangs in there cannot be interrupted, but it can be left.
+      const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
+      const exit = Option.getOrUndefined(yield* Effect.timeoutOption(Fiber.await(closing), closeTimeout))
+      const report: CleanupReport = {
+        server: definition.name,
+        generation,
+        outcome: exit === undefined ? "timed-out" : Exit.isSuccess(exit) ? "closed" : "failed",
+        cause: exit !== undefined && Exit.isFailure(exit) ? exit.cause : undefined,
+        millis: (yield* Clock.currentTimeMillis) - began
+      }
+      yield* options.onCleanup(report)
+      return report
+    }).pipe(
+      Effect.forkDetach({ startImmediately: true }),
+      Effect.map((fiber) => {
+        releases.add(fiber)
+        fiber.addObserver(() => releases.delete(fiber))
+        return fiber
+      })
     )
 
   const drop = (lost: Live) =>
@@ -143,12 +209,13 @@ export const make = Effect.fnUntraced(function*(
       live = undefined
       lost.isRetired = true
       Deferred.doneUnsafe(lost.retired, Effect.void)
-      return lost.inFlight === 0 ? release(lost.scope) : Effect.void
+      const freed = lost.inFlight === 0 ? Effect.asVoid(release(lost.scope, lost.generation)) : Effect.void
+      return Effect.andThen(on({ _tag: "Lost", generation: lost.generation }), freed)
     }).pipe(Effect.uninterruptible)
 
   const leave = (left: Live) => {
     left.inFlight--
-    return left.isRetired && left.inFlight === 0 ? release(left.scope) : Effect.void
+    return left.isRetired && left.inFlight === 0 ? Effect.asVoid(release(left.scope, left.generation)) : Effect.void
   }
 
   const lose = (live: Live, error: SessionError) =>
@@ -160,9 +227,9 @@ export const make = Effect.fnUntraced(function*(
 
   const suspect = (live: Live) =>
     Effect.suspend(() => {
-      if (live.isSuspect || live.isRetired) return Effect.void
-      live.isSuspect = true
-      return signOfLife(live).pipe(
+      if (state.phase._tag !== "Ready" || state.phase.generation !== live.generation) return Effect.void
+      const { generation } = live
+      const asked = signOfLife(live).pipe(
         Effect.timeoutOrElse({
           duration: patience,
           orElse: () => {
@@ -172,20 +239,31 @@ export const make = Effect.fnUntraced(function*(
         }),
         Effect.matchEffect({
           onFailure: (reason) => lose(live, fail(reason)),
-          onSuccess: () =>
-            Effect.sync(() => {
-              live.isSuspect = false
-            })
-        }),
-        Effect.forkIn(live.scope, { startImmediately: true }),
-        Effect.asVoid
+          onSuccess: () => Effect.andThen(observe(undefined, live), on({ _tag: "Heard", generation }))
+        })
       )
+      return Effect.andThen(
+        on({ _tag: "Silent", generation }),
+        Effect.asVoid(Effect.forkIn(asked, live.scope, { startImmediately: true }))
+      )
+    })
+
+  /** Asks for a sign of life from time to time, where nothing else brings one. It borrows nothing and closes nothing in use. */
+  const probe = (live: Live) =>
+    Effect.gen(function*() {
+      while (true) {
+        const pause = healthMillis * (yield* Random.nextBetween(0.8, 1.2))
+        yield* Effect.sleep(Duration.millis(pause))
+        if ((yield* Clock.currentTimeMillis) - live.heardAt > pause / 2) yield* suspect(live)
+      }
     })
 
   const watch = (live: Live) =>
     live.connection.closed.pipe(
       Effect.andThen((reason) => live.info === undefined ? drop(live) : lose(live, fail(reason))),
-      Effect.forkIn(live.scope, { startImmediately: true })
+      Effect.forkIn(live.scope, { startImmediately: true }),
+      Effect.andThen(healthMillis === 0 ? Effect.void : Effect.forkIn(probe(live), live.scope)),
+      Effect.asVoid
     )
 
   /** The handshake, and what the server has to be told anew on each connection. */
@@ -202,8 +280,8 @@ export const make = Effect.fnUntraced(function*(
     return info
   })
 
-  /** One attempt. It either leaves a live connection or nothing. */
-  const attempt: Effect.Effect<Live, SessionError> = Effect.uninterruptibleMask((restore) =>
+  /** One attempt. It either leaves a connection or nothing. */
+  const open = Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
       const scope = Scope.forkUnsafe(work)
       let opened: Connection | undefined
@@ -227,22 +305,39 @@ export const make = Effect.fnUntraced(function*(
         Effect.mapError(fail)
       )
       return restore(connect).pipe(
-        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : release(scope)),
-        Effect.map(({ connection, info }): Live => ({
-          generation: ++generation,
-          connection,
-          info,
-          scope,
-          inFlight: 0,
-          isLost: false,
-          isSuspect: false,
-          isRetired: false,
-          retired: Deferred.makeUnsafe()
-        })),
-        Effect.tap(() => observe(undefined)),
-        Effect.tapError(observe)
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : release(scope, 0)),
+        Effect.map((made) => ({ ...made, scope }))
       )
     })
+  )
+
+  /** An attempt, where one may be made. What comes of it is known to all who look at the health of the server. */
+  const attempt: Effect.Effect<Live, SessionError> = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const retryAt = Supervisor.startableAt({ state, now })
+    if (retryAt > now) return yield* fail(new ServerDown({ retryAt }))
+    yield* on({ _tag: "Attempted", now })
+    const { connection, info, scope } = yield* memory.circuit.guard(Effect.tapError(open, observe))
+    const heardAt = yield* Clock.currentTimeMillis
+    yield* on({ _tag: "Connected", now: heardAt })
+    yield* observe(undefined)
+    return {
+      generation: state.generation,
+      connection,
+      info,
+      scope,
+      inFlight: 0,
+      isLost: false,
+      heardAt,
+      isRetired: false,
+      retired: Deferred.makeUnsafe<void>()
+    }
+  }).pipe(
+    Effect.tapError((error) =>
+      error.reason._tag === "ServerDown"
+        ? on({ _tag: "Down", retryAt: error.reason.retryAt, error: memory.health.lastError })
+        : on({ _tag: "Failed", error })
+    )
   )
 
   const start = (deferred: Deferred.Deferred<Live, SessionError>) =>
@@ -255,12 +350,15 @@ export const make = Effect.fnUntraced(function*(
             live = exit.value
             return watch(exit.value)
           }
-          return Effect.void
+          return on({ _tag: "GaveUp" })
         })
       ),
       Deferred.into(deferred),
       Effect.updateContext((_: Context.Context<never>) => context),
-      Effect.forkIn(work, { startImmediately: true })
+      Effect.forkIn(work, { startImmediately: true }),
+      Effect.map((fiber) => {
+        starting = fiber
+      })
     )
 
   // Whoever is interrupted may do so while waiting, but not between promising a connection and beginning to make one.
@@ -309,20 +407,81 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 
+  /** Makes a connection whenever there is none and can be one. Where credentials are wanted, waits for a restart. */
+  const heal = Effect.gen(function*() {
+    while (true) {
+      const current = live
+      if (current !== undefined) {
+        yield* Deferred.await(current.retired)
+        // All who had a connection to a server that was restarted lose it at the same time.
+        yield* Effect.sleep(Duration.millis(yield* Random.nextBetween(0, herdMillis)))
+      }
+      yield* acquire.pipe(
+        Effect.retry({ schedule: options.reconnect, while: ({ reason }) => !isFinal(reason) }),
+        Effect.catch(({ reason }) => reason._tag === "SessionClosed" ? Effect.never : Deferred.await(restarted))
+      )
+    }
+  })
+
+  const keepAlive = Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (keepers++ > 0) return Effect.void
+      return Effect.map(
+        heal.pipe(
+          Effect.updateContext((_: Context.Context<never>) => context),
+          Effect.forkIn(scope, { startImmediately: true })
+        ),
+        (fiber) => {
+          healer = fiber
+        }
+      )
+    }),
+    () =>
+      Effect.suspend(() => {
+        if (--keepers > 0 || healer === undefined) return Effect.void
+        const idle = healer
+        healer = undefined
+        return Fiber.interrupt(idle)
+      })
+  )
+
+  const restart = Effect.suspend(() => {
+    const waiting = restarted
+    restarted = Deferred.makeUnsafe()
+    return Effect.andThen(live === undefined ? Effect.void : drop(live), Deferred.succeed(waiting, undefined))
+  }).pipe(Effect.asVoid)
+
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       closed = true
+      const last = live
       live = undefined
       const waiting = connecting
       connecting = undefined
-      return waiting === undefined ? Effect.void : Deferred.fail(waiting, fail(new SessionClosed()))
+      const told = waiting === undefined ? Effect.void : Deferred.fail(waiting, fail(new SessionClosed()))
+      return on({ _tag: "Closing" }).pipe(
+        Effect.andThen(told),
+        // What it has opened by now is released like all else.
+        Effect.andThen(starting === undefined ? Effect.void : Fiber.interrupt(starting)),
+        Effect.andThen(
+          last === undefined ? Effect.succeed([]) : Effect.map(release(last.scope, last.generation), Array.of)
+        ),
+        Effect.flatMap((latest) => Fiber.joinAll(new Set([...releases, ...latest]))),
+        // What failed is not kept from whoever closes.
+        Effect.flatMap((reports) =>
+          Effect.forEach(reports, ({ cause }) => cause === undefined ? Effect.void : Effect.failCause(cause), {
+            discard: true
+          })
+        )
+      )
     })
   )
 
   const slot: ConnectionSlot = {
     definition,
     memory,
-    generation: () => generation,
+    generation: () => state.generation,
+    phases,
     hub: notifications,
     logLevel: options.logLevel,
     deadlines,
@@ -332,7 +491,9 @@ export const make = Effect.fnUntraced(function*(
     lose,
     suspect,
     leave,
-    observe
+    observe,
+    restart,
+    keepAlive
   }
   return slot
 })

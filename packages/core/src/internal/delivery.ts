@@ -7,6 +7,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type { Progress } from "../Mcp.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
 import {
@@ -27,6 +28,8 @@ interface Operation<A> {
   /** Whether running it twice is harmless. Asked only after a failure, and may ask the server in turn. */
   readonly isSafe: Effect.Effect<boolean>
   readonly timeout: Duration.Input | undefined
+  /** When it is tried again, where that is allowed; by default as all operations are. */
+  readonly retry?: RetryPolicy | undefined
   /** Where to report to. Each report starts the time of its sending anew. */
   readonly report?: ((progress: Progress) => void) | undefined
   readonly run: (live: Live, report: ((progress: Progress) => void) | undefined) => Effect.Effect<A, Reason>
@@ -54,6 +57,13 @@ export const make = (options: {
   const { isOpen, slot } = options
   const { name: server, config } = slot.definition
   const totalMillis = Duration.toMillis(config.totalTimeout)
+  const { budget, circuit } = slot.memory
+
+  const noteOf = (error: SessionError | undefined, sentAt: number) =>
+    circuit.isOpen() ? Effect.void : circuit.note({ error, sentAt })
+
+  /** As often as a policy wants, as long as the server has retries left. */
+  const affordable = (policy: RetryPolicy): RetryPolicy => Schedule.while(policy, () => budget.spend())
 
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
@@ -84,11 +94,14 @@ export const make = (options: {
       Effect.matchEffect({
         onFailure: (reason) => {
           const error = fail(reason)
-          const noted = reason.losesConnection ? slot.lose(live, error) : slot.observe(error)
+          const noted = reason.losesConnection ? slot.lose(live, error) : slot.observe(error, live)
           const asked = reason._tag === "RequestTimeout" ? Effect.andThen(noted, slot.suspect(live)) : noted
-          return Effect.andThen(asked, error)
+          return Effect.andThen(Effect.andThen(asked, noteOf(error, sentAt)), error)
         },
-        onSuccess: (value) => Effect.as(slot.observe(undefined), value)
+        onSuccess: (value) => {
+          budget.earn()
+          return Effect.as(Effect.andThen(slot.observe(undefined, live), noteOf(undefined, sentAt)), value)
+        }
       }),
       Effect.onExit(() => isUnderWay ? slot.leave(live) : Effect.void)
     )
@@ -110,7 +123,10 @@ export const make = (options: {
   }
 
   const attempt = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> =>
-    Effect.catch(send(operation, live, sentAt), (error) => settle(operation, sentAt, error))
+    Effect.catch(
+      circuit.isOpen() ? circuit.guard(send(operation, live, sentAt)) : send(operation, live, sentAt),
+      (error) => settle(operation, sentAt, error)
+    )
 
   /**
    * The tries of an operation that did not get through at once. `first` is how the one before ended, which counts as the
@@ -162,7 +178,7 @@ export const make = (options: {
     }
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       once.pipe(
-        Effect.retry({ schedule: options.retry, while: mayResend }),
+        Effect.retry({ schedule: affordable(operation.retry ?? options.retry), while: mayResend }),
         Effect.flatten,
         Effect.mapError(remember),
         Effect.timeoutOrElse({ duration: Math.max(0, totalMillis - (now - startedAt)), orElse: () => expire })

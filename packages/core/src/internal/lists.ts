@@ -63,6 +63,7 @@ export interface Lists {
     readonly perform: Perform
     readonly refresh?: boolean | undefined
     readonly timeout?: Parameters<Perform>[0]["timeout"]
+    readonly retry?: Parameters<Perform>[0]["retry"]
   }) => Effect.Effect<ReadonlyArray<Items[K]>, SessionError>
   /** The list as it is, and again each time that it has changed. */
   readonly watch: <K extends ListKind>(kind: K) => Stream.Stream<ReadonlyArray<Items[K]>, SessionError>
@@ -106,7 +107,7 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const list: Lists["list"] = <K extends ListKind>(
     kind: K,
-    { perform, refresh, timeout }: Parameters<Lists["list"]>[1]
+    { perform, refresh, retry, timeout }: Parameters<Lists["list"]>[1]
   ) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const { capability, method } = kinds[kind]
@@ -120,6 +121,7 @@ export const make = Effect.fnUntraced(function*(options: {
         tool: undefined,
         isSafe: safe,
         timeout,
+        retry,
         run: ({ connection, generation, info }) =>
           // A server without the capability has none of these, and need not be asked.
           info?.capabilities[capability] === undefined

@@ -25,9 +25,9 @@ export const make = Effect.fnUntraced(function*(
   options: Omit<connectionSlot.Options, "logLevel">
 ): Effect.fn.Return<Shared, never, Scope.Scope> {
   const { logging } = yield* ClientHandlers
-  const { retry } = options
+  const { reconnect, retry } = options
   const slot = yield* connectionSlot.make({ ...options, logLevel: logging?.level })
-  const subscribed = yield* subscriptions.make({ slot, retry })
+  const subscribed = yield* subscriptions.make({ slot, retry, reconnect })
   const listed = yield* lists.make({
     slot,
     subscriptions: subscribed,

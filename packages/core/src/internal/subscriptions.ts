@@ -66,6 +66,7 @@ const again = <E, R>(effect: Effect.Effect<boolean, E, R>): Effect.Effect<void, 
 export const make = Effect.fnUntraced(function*(options: {
   readonly slot: ConnectionSlot
   readonly retry: RetryPolicy
+  readonly reconnect: RetryPolicy
 }): Effect.fn.Return<Subscriptions, never, Scope.Scope> {
   const { slot } = options
   const { config, name: server } = slot.definition
@@ -150,9 +151,22 @@ export const make = Effect.fnUntraced(function*(options: {
       )
     )
 
+  /** A connection to have the server tell on. Who waits to hear for the first time is told where there is none. */
+  const connected = slot.acquire.pipe(
+    Effect.tapError((error) =>
+      Effect.sync(() =>
+        refuse([...wishes].filter(({ standing }) => !Deferred.isDoneUnsafe(standing)), Effect.fail(error))
+      )
+    ),
+    Effect.retry({
+      schedule: options.reconnect,
+      while: ({ reason }) => reason._tag !== "SessionClosed" && wishes.size > 0
+    })
+  )
+
   const keep = again(Effect.gen(function*() {
     if (wishes.size > 0) {
-      const live = yield* slot.acquire
+      const live = yield* connected
       if (live.info === undefined) return yield* fail(new NotInitialized())
       yield* serve(live, live.info)
     }

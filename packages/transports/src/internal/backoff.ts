@@ -14,6 +14,11 @@ export class Backoff {
   #failures = 0
   #last = Number.NEGATIVE_INFINITY
 
+  /** How many in a row did not last. */
+  get failures(): number {
+    return this.#failures
+  }
+
   /** The time to wait at `now`, in milliseconds. `wish` is what the server asked for, if it did. */
   next(now: number, wish: number | undefined): number {
     this.#failures = now - this.#last > lasting + this.#grown() ? 0 : this.#failures + 1

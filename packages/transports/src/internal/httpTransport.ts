@@ -67,12 +67,9 @@ const isOrphanError = (body: string): boolean => {
  * Paces how the SDK opens the stream of the server's own messages again. By itself it would take any wish of the server
  * for its law, 0 included, and a stream that is closed at once for a success.
  */
-export const reconnectSlowly = (): (reconnect: () => void, delay: number) => () => void => {
-  const backoff = new Backoff()
-  return (reconnect, delay) => {
-    const timer = setTimeout(reconnect, backoff.next(performance.now(), delay))
-    return () => clearTimeout(timer)
-  }
+export const reconnectSlowly = (backoff: Backoff) => (reconnect: () => void, delay: number): () => void => {
+  const timer = setTimeout(reconnect, backoff.next(performance.now(), delay))
+  return () => clearTimeout(timer)
 }
 
 export interface HttpTransportOptions {

@@ -80,11 +80,15 @@ const compile = (schema: JsonSchemaType): Check => {
   }
 }
 
+/** How many tasks are known by their tool; results of older ones are not checked. */
+const mostTasks = 1000
+
 const isNamed = (tool: unknown): tool is { readonly name: string; readonly outputSchema?: unknown } =>
   Predicate.isObject(tool) && "name" in tool && typeof tool.name === "string"
 
 export class OutputSchemas {
   readonly #schemas = new Map<string, JsonSchemaType>()
+  readonly #tasks = new Map<string, string>()
   readonly #checks = new Map<string, Result.Result<Check, Unsupported>>()
 
   /** Runs a request, learning schemas from lists and holding results against what was learnt. */
@@ -98,12 +102,31 @@ export class OutputSchemas {
         return result
       })
     }
-    const tool = method === "tools/call" ? params?.name : undefined
-    if (typeof tool !== "string" || !this.#schemas.has(tool)) return request
+    const tool = this.#toolOf(method, params)
+    if (tool === undefined || !this.#schemas.has(tool)) return request
+    if (params?.task !== undefined) {
+      return Effect.tap(request, (result) => Effect.sync(() => this.#remember(result, tool)))
+    }
     return Effect.flatMap(
       Effect.fromResult(this.#checkOf(tool)),
       (check) => Effect.tap(request, (result) => holdAgainst(tool, check, result))
     )
+  }
+
+  /** The tool whose result is the answer. */
+  #toolOf(method: string, params: Record<string, unknown> | undefined): string | undefined {
+    const { name, taskId } = params ?? {}
+    if (method === "tasks/result" && typeof taskId === "string") return this.#tasks.get(taskId)
+    return method === "tools/call" && typeof name === "string" ? name : undefined
+  }
+
+  /** Notes the tool that a task is a call of. */
+  #remember(result: unknown, tool: string): void {
+    const task = Predicate.isObject(result) && "task" in result ? result.task : undefined
+    if (!Predicate.isObject(task) || !("taskId" in task) || typeof task.taskId !== "string") return
+    this.#tasks.set(task.taskId, tool)
+    const [oldest] = this.#tasks.keys()
+    if (this.#tasks.size > mostTasks && oldest !== undefined) this.#tasks.delete(oldest)
   }
 
   #learn(result: unknown, isFirstPage: boolean): void {

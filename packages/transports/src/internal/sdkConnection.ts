@@ -17,6 +17,7 @@ import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import {
   AlreadyInitialized,
   HandshakeFailed,
+  ProtocolMismatch,
   type Reason,
   TransportClosed,
   Unsupported
@@ -27,7 +28,8 @@ import {
   LOG_LEVEL_META_KEY,
   type RequestOptions,
   type StandardSchemaV1,
-  type SubscriptionFilter
+  type SubscriptionFilter,
+  SUPPORTED_PROTOCOL_VERSIONS
 } from "@modelcontextprotocol/client"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -60,6 +62,9 @@ interface Older {
   /** Whether what a server said upon the first one calls for this one. */
   readonly isFor: (reason: Reason) => boolean
 }
+
+/** The revisions that a handshake can end with. */
+const legacyRevisions = SUPPORTED_PROTOCOL_VERSIONS.filter((revision) => revision < "2026")
 
 /** Deadlines are set above, by a clock that tests can turn. The SDK's own timers get the longest time that there is. */
 const noTimeout = 2 ** 31 - 1
@@ -131,9 +136,22 @@ export const make = Effect.fnUntraced(function*(options: {
         listener?.({ method, params })
         return Promise.resolve()
       }
+      let revision: string | undefined
+      const { transport } = current.channel
+      // The client passes on to whoever was here before it, and what it says of an answer that it does not like is but text.
+      transport.onmessage = (message) => {
+        if ("result" in message && Predicate.isString(message.result.protocolVersion)) {
+          revision = message.result.protocolVersion
+        }
+      }
       return Effect.tryPromise({
-        try: (signal) => next.connect(current.channel.transport, { signal, timeout: noTimeout }),
-        catch: (error) => reasonOf(error, "initialize", true)
+        try: (signal) => next.connect(transport, { signal, timeout: noTimeout }),
+        catch: (error) => {
+          const reason = reasonOf(error, "initialize", true)
+          return reason._tag === "HandshakeFailed" && revision !== undefined && !legacyRevisions.includes(revision)
+            ? new ProtocolMismatch({ revision, supported: legacyRevisions })
+            : reason
+        }
       })
     })
 

@@ -1,0 +1,94 @@
+/**
+ * The circuits of all servers, on the breaker of Effect.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
+import type * as Scope from "effect/Scope"
+import type { CircuitPolicy } from "../Circuit.ts"
+import { ServerDown, SessionError } from "../SessionError.ts"
+
+/** The circuit of one server. */
+export interface Circuit {
+  /** Whether calls have to go through `guard`: looked at before each, so it takes no effect. */
+  readonly isOpen: () => boolean
+  /** Lets an operation through to the server, or fails with `ServerDown`. How it ends counts. */
+  readonly guard: <A>(operation: Effect.Effect<A, SessionError>) => Effect.Effect<A, SessionError>
+  /**
+   * Notes the end of an operation that was not guarded. Of those that were under way when one failed, that one counts: they
+   * tell of the same.
+   */
+  readonly note: (end: { readonly error: SessionError | undefined; readonly sentAt: number }) => Effect.Effect<void>
+}
+
+/** How long to wait for a probe that another caller makes, in milliseconds. */
+const probing = 1000
+
+const inert: Circuit = { isOpen: () => false, guard: (operation) => operation, note: () => Effect.void }
+
+const classify = (exit: Exit.Exit<unknown, SessionError>): CircuitBreaker.Outcome => {
+  if (Exit.isSuccess(exit)) return CircuitBreaker.success
+  const error = Exit.findErrorOption(exit)
+  return error._tag === "Some" && error.value.reason.health === "failed"
+    ? CircuitBreaker.failure()
+    : error._tag === "Some" && error.value.reason.health === "alive"
+    ? CircuitBreaker.success
+    : CircuitBreaker.ignored
+}
+
+/** Makes circuits by a policy: one for each name. */
+export const make = Effect.fnUntraced(function*(
+  policy: CircuitPolicy
+): Effect.fn.Return<(server: string) => Circuit, never, Scope.Scope> {
+  if (policy.failures === Number.POSITIVE_INFINITY) return () => inert
+  const given = yield* Effect.serviceOption(CircuitBreaker.CircuitBreakerStore)
+  const store = given._tag === "Some"
+    ? given.value
+    : Context.get(yield* Layer.build(CircuitBreaker.layerStoreMemory()), CircuitBreaker.CircuitBreakerStore)
+  const breaker = yield* CircuitBreaker.make({
+    tripPolicy: CircuitBreaker.consecutive(policy.failures),
+    openDuration: policy.openFor
+  }).pipe(Effect.provideService(CircuitBreaker.CircuitBreakerStore, store))
+
+  return (server) => {
+    let isOpen = false
+    let hasFailed = false
+    let failedAt = Number.NEGATIVE_INFINITY
+
+    const look = breaker.state(server).pipe(
+      Effect.map(({ _tag }) => {
+        isOpen = _tag !== "Closed"
+      }),
+      // A store that cannot be read lets everything through, as it does calls.
+      Effect.ignore
+    )
+
+    const execute = <A>(operation: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> =>
+      breaker.execute(operation, { key: server, classify }).pipe(
+        Effect.catchTag("CircuitBreakerError", ({ reason }) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            const wait = reason._tag === "CircuitOpen" ? Duration.toMillis(reason.retryAfter) : probing
+            return Effect.fail(new SessionError({ server, reason: new ServerDown({ retryAt: now + wait }) }))
+          })),
+        Effect.ensuring(look)
+      )
+
+    return {
+      isOpen: () => isOpen,
+      guard: execute,
+      note: ({ error, sentAt }) => {
+        const isFailure = error?.reason.health === "failed"
+        if (isFailure ? sentAt < failedAt : !hasFailed) return Effect.void
+        hasFailed = isFailure
+        return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          if (isFailure) failedAt = now
+          return Effect.ignore(execute(error === undefined ? Effect.void : Effect.fail(error)))
+        })
+      }
+    }
+  }
+})
