@@ -13,10 +13,14 @@ import { afterAll } from "vitest"
 
 const published = mkdtempSync(join(tmpdir(), "published-"))
 afterAll(() => rmSync(published, { recursive: true }))
-execFileSync("rolldown", ["-c", "--dir", join(published, "bundle")], {
-  cwd: dirname(createRequire(import.meta.url).resolve("@mcp-sessions/cli/package.json")),
-  stdio: "pipe"
-})
+execFileSync(
+  join(import.meta.dirname, "../../node_modules/.bin/rolldown"),
+  ["-c", "--dir", join(published, "bundle")],
+  {
+    cwd: dirname(createRequire(import.meta.url).resolve("@mcp-sessions/cli/package.json")),
+    stdio: "pipe"
+  }
+)
 writeFileSync(join(published, "package.json"), "{\"type\":\"module\"}")
 
 export const bin = join(published, "bundle/bin.js")
