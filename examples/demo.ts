@@ -123,7 +123,7 @@ const tour = Effect.gen(function*() {
     broken: {
       transport: "stdio",
       command: process.execPath,
-      args: ["-e", "setTimeout(() => { console.error('FATAL: API_KEY is not set'); process.exit(3) }, 2500)"]
+      args: ["-e", "setTimeout(() => { console.error('FATAL: API_KEY is not set'); process.exit(3) }, 1500)"]
     }
   } satisfies Record<string, ServerConfig.ServerConfigInput>
   const definitions = yield* ServerConfig.decodeServers({ servers: input })

@@ -1,7 +1,7 @@
 /**
  * The facade for plain TypeScript. Nothing of Effect in the tests, as there is nothing of it in the programs.
  */
-import { McpSessions } from "@mcp-sessions/core"
+import { McpSessions, type ServerConfig } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Effect } from "effect"
 import { assert, describe, expectTypeOf, it } from "vitest"
@@ -9,7 +9,8 @@ import { toolNames } from "./fixtures/behaviour.ts"
 import { fixture, isAlive, makeLedger, until } from "./fixtures/peer.ts"
 
 const withLedger = (
-  use: (sessions: McpSessions.McpSessions, read: (word: string) => ReadonlyArray<string>) => Promise<void>
+  use: (sessions: McpSessions.McpSessions, read: (word: string) => ReadonlyArray<string>) => Promise<void>,
+  more: Readonly<Record<string, ServerConfig.ServerConfigInput>> = {}
 ) =>
   Effect.runPromise(Effect.scoped(Effect.flatMap(makeLedger, ({ file, read }) =>
     Effect.promise(async () => {
@@ -18,7 +19,8 @@ const withLedger = (
           transports: Transports.layer,
           servers: {
             good: { transport: "stdio", command: process.execPath, args: [fixture("stdioServer.ts"), "v2", file] },
-            absent: { transport: "stdio", command: "no-such-command", args: [] }
+            absent: { transport: "stdio", command: "no-such-command", args: [] },
+            ...more
           }
         })
         await use(sessions, read)
@@ -80,7 +82,7 @@ describe("McpSessions", () => {
       assert.deepStrictEqual(messages, ["step 1", "step 2", "step 3"])
     }))
 
-  it("rejects with the typed errors themselves", () =>
+  it("rejects with the typed errors themselves [P18]", () =>
     withLedger(async (sessions) => {
       const spawn = await rejection(sessions.get("absent"))
       assert.deepInclude(spawn, { _tag: "SessionError", server: "absent" })
@@ -89,13 +91,11 @@ describe("McpSessions", () => {
       assert.deepInclude(await rejection(sessions.callTool("nobody", "x")), { _tag: "ConfigError" })
     }))
 
-  it("rejects a bad configuration at the first use, before anything is started", async () => {
-    await using sessions = McpSessions.make({
-      transports: Transports.layer,
-      servers: { bad: { transport: "stdio", command: "", args: [] } }
-    })
-    assert.deepInclude(await rejection(sessions.get("bad")), { _tag: "ConfigError" })
-  })
+  it("rejects a bad configuration at the first use, before anything is started [P9]", () =>
+    withLedger(async (sessions, read) => {
+      assert.deepInclude(await rejection(sessions.get("good")), { _tag: "ConfigError" })
+      assert.deepStrictEqual(read("process"), [])
+    }, { bad: { transport: "stdio", command: "", args: [] } }))
 
   it("cancels on the server what a signal aborts, and rejects with the signal's reason", () =>
     withLedger(async (sessions, read) => {
@@ -122,7 +122,7 @@ describe("McpSessions", () => {
     assert.deepInclude(await calls[0], { _tag: "SessionError" })
   })
 
-  it("gives an uninitialized session that is initialized once", () =>
+  it("gives an uninitialized session that is initialized once [P4]", () =>
     withLedger(async (sessions) => {
       await using good = await sessions.get("good", { initialize: false })
       assert.deepInclude(await rejection(good.callTool("echo")), { _tag: "SessionError" })

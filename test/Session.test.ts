@@ -39,8 +39,14 @@ const suite = (peer: Peer, protocol: Protocol) => {
 
   /** The same for what does no harm to others: they share one server. */
   const withShared = <A, E>(
+    use: (session: Session.Session, running: RunningPeer, sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E>
+  ) => Effect.flatMap(Opened, ({ running, session, sessions }) => use(session, running, sessions))
+
+  /** The same with a connection of its own. */
+  const withOwn = <A, E>(
+    owner: string,
     use: (session: Session.Session, running: RunningPeer) => Effect.Effect<A, E>
-  ) => Effect.flatMap(Opened, ({ running, session }) => use(session, running))
+  ) => withShared((_, running, sessions) => sessions.use("peer", (session) => use(session, running), { owner }))
 
   const reasonOf = <A>(effect: Effect.Effect<A, SessionError.SessionError>) =>
     Effect.map(Effect.flip(effect), ({ reason }) => reason)
@@ -71,7 +77,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         )
       ))
 
-    it.effect("returns the error of a tool as a result", () =>
+    it.effect("returns the error of a tool as a result [P7]", () =>
       withShared((session) => Effect.map(session.callTool("fail"), ({ isError }) => assert.isTrue(isError))))
 
     it.effect("fails with the JSON-RPC error of a server", () =>
@@ -149,6 +155,21 @@ const suite = (peer: Peer, protocol: Protocol) => {
         }).pipe(Effect.scoped)
       ))
 
+    it.effect("leaves the handshake to whoever wants it so, once [P4]", () =>
+      withShared((session, _, sessions) =>
+        Effect.gen(function*() {
+          const own = yield* sessions.get("peer", { initialize: false })
+          assert.strictEqual((yield* reasonOf(own.callTool("echo")))._tag, "NotInitialized")
+          assert.strictEqual((yield* own.initialize).era, era)
+          const { content } = yield* own.callTool("echo", { message: "at last" })
+          assert.deepStrictEqual(content, [{ type: "text", text: "at last" }])
+          for (const initialized of [own, session]) {
+            assert.strictEqual((yield* reasonOf(initialized.initialize))._tag, "AlreadyInitialized")
+            assert.strictEqual(yield* initialized.generation, 1)
+          }
+        }).pipe(Effect.scoped)
+      ))
+
     it.effect("answers a ping in the way of the era", () => withShared((session) => session.ping))
 
     it.effect("cancels on the server what is interrupted here, and nothing else", () =>
@@ -171,7 +192,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    it.effect("tells the server when a call times out", () =>
+    it.effect("tells the server when a call times out by the time that it says [P20]", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
           const error = yield* Effect.flip(session.callTool("hang", { id: "late" }, { timeout: "200 millis" }))
@@ -190,11 +211,9 @@ const suite = (peer: Peer, protocol: Protocol) => {
           assert.deepStrictEqual(running.ledger("count").toSorted((a, b) => Number(a) - Number(b)), ids)
         })
       ))
-  })
 
-  describe(`${peer.name}, protocol ${protocol}, on its own`, () => {
-    it.live("holds structured content against the output schema, once that is known", () =>
-      withPeer((session, running) =>
+    it.effect("holds structured content against the output schema, once that is known", () =>
+      withOwn("a", (session, running) =>
         Effect.gen(function*() {
           const wrong = { structuredContent: { grams: "many" } }
           assert.deepInclude(yield* session.callTool("weigh", wrong), wrong)
@@ -212,10 +231,25 @@ const suite = (peer: Peer, protocol: Protocol) => {
           assert.strictEqual(unusable.delivery, "NotSent")
           assert.deepStrictEqual(running.ledger("vague"), [])
           assert.deepInclude(yield* session.callTool("weigh", right), right)
+        })))
+
+    it.effect("shares one connection among all who ask at once", () =>
+      withShared((_, running, sessions) =>
+        Effect.gen(function*() {
+          const before = { sessions: running.ledger("session").length, processes: running.ledger("process").length }
+          const all = Array.from({ length: 100 })
+          yield* Effect.forEach(all, () => sessions.callTool("peer", "echo", { message: "x" }, { owner: "b" }), {
+            concurrency: "unbounded",
+            discard: true
+          })
+          assert.isAtMost(running.ledger("session").length - before.sessions, 1)
+          if (peer.hasProcess) assert.strictEqual(running.ledger("process").length - before.processes, 1)
         })
       ))
+  })
 
-    it.live("does not repeat a call that a dying server may have run", () =>
+  describe.concurrent(`${peer.name}, protocol ${protocol}, on its own`, () => {
+    it.live("does not repeat a call that a dying server may have run [P7]", () =>
       withPeer((session, running) =>
         Effect.gen(function*() {
           const reason = yield* reasonOf(session.callTool("die", { id: "once" }))
@@ -233,28 +267,23 @@ const suite = (peer: Peer, protocol: Protocol) => {
       ))
 
     if (peer.hasProcess || peer.name.startsWith("memory")) {
-      it.live("works again after the server died, on a new generation", () =>
-        withPeer((session) =>
+      it.live("is lost once when the server dies, with all calls, and works again on a new generation [P10] [P27]", () =>
+        withPeer((session, running, sessions) =>
           Effect.gen(function*() {
+            const hung = yield* Effect.forkChild(
+              Effect.forEach(["1", "2", "3"], (id) => reasonOf(session.callTool("hang", { id })), {
+                concurrency: "unbounded"
+              })
+            )
+            yield* until(() => running.ledger("hang"), (started) => started.length === 3)
             yield* Effect.flip(session.callTool("die"))
+            for (const { _tag } of yield* Fiber.join(hung)) assert.strictEqual(_tag, "OutcomeUnknown")
+            assert.strictEqual((yield* sessions.health("peer")).errorCount, 1)
             yield* session.callTool("echo", { message: "back" })
             assert.strictEqual(yield* session.generation, 2)
           })
         ))
     }
-
-    it.live("shares one connection among all who ask at once", () =>
-      withPeer((_, running, sessions) =>
-        Effect.gen(function*() {
-          const all = Array.from({ length: 100 })
-          yield* Effect.forEach(all, () => sessions.callTool("peer", "echo", { message: "x" }), {
-            concurrency: "unbounded",
-            discard: true
-          })
-          assert.isAtMost(running.ledger("session").length, 1)
-          if (peer.hasProcess) assert.strictEqual(running.ledger("process").length, 1)
-        })
-      ))
   })
 }
 

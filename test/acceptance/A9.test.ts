@@ -2,10 +2,11 @@
  * A9, a fleet of mixed eras: servers of three revisions behind four transports, some of them impolite, in one file.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { ClientHandlers, type ServerConfig, type Session, Sessions } from "@mcp-sessions/core"
+import { ClientHandlers, RetryPolicy, type ServerConfig, type Session, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Effect, Layer } from "effect"
 import { workplace } from "../cli/cli.ts"
+import { toolNames } from "../fixtures/behaviour.ts"
 import { fixture, http, isAlive, makeLedger, net, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
@@ -62,15 +63,22 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("is used by one program, which asks no server twice for its era", () =>
+  it.live("is used by one program, each by its name and with its tools, and none is asked twice for its era [P3]", () =>
     Effect.gen(function*() {
       const { ledgers, revisions, servers } = yield* startFleet
-      const layer = Sessions.layer({ servers }).pipe(Layer.provide(Transports.layer))
+      const retry = RetryPolicy.spaced({ tries: 3, delay: "10 millis" })
+      const layer = Sessions.layer({ servers, retry }).pipe(Layer.provide(Transports.layer))
       yield* Effect.gen(function*() {
         const sessions = yield* Sessions.Sessions
         const open = yield* Effect.forEach(sessions.names, (name) => sessions.get(name), { concurrency: "unbounded" })
         const seen = yield* Effect.forEach(open, (session) => session.info)
         assert.deepStrictEqual(seen.map(({ protocolVersion, server }) => [server, protocolVersion]), revisions)
+        const tools = yield* Effect.forEach(open, (session) => session.listTools())
+        const small = new Set(["old", "strict", "silent", "banner"])
+        assert.deepStrictEqual(
+          tools.map((offered) => offered.map(({ name }) => name)),
+          sessions.names.map((name) => small.has(name) ? ["x"] : toolNames)
+        )
         const call = (session: Session.Session) => session.callTool("echo", { message: "echo" })
         const expected: Record<string, string> = { old: "old but good" }
         for (const session of open) {

@@ -5,7 +5,7 @@ import { once } from "node:events"
 import { toolNames } from "../fixtures/behaviour.ts"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
-import { type Outcome, type Workplace, workplace } from "./cli.ts"
+import { bin, type Outcome, type Workplace, workplace } from "./cli.ts"
 
 const node = process.execPath
 const good = (file: string) => ({ command: node, args: [fixture("stdioServer.ts"), "v1", file] })
@@ -32,7 +32,7 @@ const inWorkplace = <A, E>(
     return yield* use(yield* workplace, file, read)
   }))
 
-describe("answers", () => {
+describe.concurrent("answers", () => {
   it.live("with its version and help, without a configuration", () =>
     inWorkplace(({ run }) =>
       Effect.gen(function*() {
@@ -83,7 +83,7 @@ describe("answers", () => {
       })
     ))
 
-  it.live("with what a check found, one document, and 13 if it was not all good", () =>
+  it.live("with what a check found, one document, and 13 if it was not all good [P14]", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", {
@@ -125,17 +125,25 @@ describe("answers", () => {
       })
     ))
 
-  it.live("with the tools of a server, or one, or those that match", () =>
+  it.live("with the tools of all servers that are there, of one, or those that match [P3] [P14]", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
-        write("mcp-sessions.json", { servers: { good: good(file), other: good(file) } })
+        const absent = { command: "no-such-command" }
+        write("mcp-sessions.json", { servers: { good: good(file), absent, other: good(file) } })
         const names = (outcome: Outcome) =>
           JSON.parse(outcome.stdout).map(({ name }: { readonly name: string }) => name)
         assert.strictEqual(names(yield* run(["tools", "good", "--json"])).length, toolNames.length)
         assert.deepStrictEqual(names(yield* run(["tools", "good", "--grep", "ECH", "--json"])), ["echo"])
         assert.strictEqual(JSON.parse((yield* run(["tools", "good/echo", "--json"])).stdout).name, "echo")
-        const all = JSON.parse((yield* run(["tools", "--json"])).stdout)
-        assert.deepStrictEqual(all.servers.map(({ name }: { readonly name: string }) => name), ["good", "other"])
+        const all = yield* run(["tools", "--json"])
+        assert.strictEqual(all.status, 4)
+        const { servers } = JSON.parse(all.stdout)
+        assert.deepStrictEqual(servers.map(({ name }: { readonly name: string }) => name), ["good", "absent", "other"])
+        assert.deepStrictEqual(
+          servers.map(({ tools }: { readonly tools?: ReadonlyArray<unknown> }) => tools?.length),
+          [toolNames.length, undefined, toolNames.length]
+        )
+        assert.strictEqual(servers[1].error.code, "SpawnFailed")
         assert.include((yield* run(["tools"])).stdout, "other\n")
       })
     ))
@@ -177,7 +185,6 @@ describe("answers", () => {
     inWorkplace(({ directory, write }, file) =>
       Effect.sync(() => {
         write("mcp-sessions.json", { servers: { good: good(file) } })
-        const bin = new URL("../../packages/cli/src/bin.ts", import.meta.url).pathname
         const command = `"$0" "$1" call good/echo message=x --no-validate > /dev/full; echo $?`
         const output = execFileSync("bash", ["-c", command, node, bin], {
           cwd: directory,
@@ -188,7 +195,7 @@ describe("answers", () => {
       })
     ))
 
-  it.live("with the rows of a check whole, however many fail at once", () =>
+  it.live("with the rows of a check whole, however many fail at once [P14]", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         const absent = { command: "no-such-command" }
@@ -198,7 +205,7 @@ describe("answers", () => {
       })
     ))
 
-  it.live("that there is nothing to do, where there is nothing", () =>
+  it.live("that there is nothing to do, where there is nothing [P5]", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: {} })
@@ -218,7 +225,6 @@ describe("answers", () => {
         write("mcp-sessions.json", { servers: { good: good(file) } })
         write("large.json", { message: "x".repeat(300_000) })
         const command = `"$0" "$1" call good/echo --args @large.json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`
-        const bin = new URL("../../packages/cli/src/bin.ts", import.meta.url).pathname
         const output = execFileSync("bash", ["-c", command, node, bin], {
           cwd: directory,
           encoding: "utf8",
@@ -229,7 +235,7 @@ describe("answers", () => {
     ))
 })
 
-describe("exit statuses", () => {
+describe.concurrent("exit statuses", () => {
   const servers = (file: string) => ({
     good: good(file),
     refused: { url: "http://127.0.0.1:1/mcp" },
@@ -316,7 +322,7 @@ describe("exit statuses", () => {
     ))
 })
 
-describe("configurations", () => {
+describe.concurrent("configurations", () => {
   const table: ReadonlyArray<readonly [title: string, content: unknown, codes: ReadonlyArray<string>]> = [
     ["that are not well formed", "{ \"servers\": { ,", ["InvalidDocument"]],
     ["with a mistyped key and no transport", { servers: { a: { comand: "x" } } }, ["MissingTransport", "UnknownKey"]],
@@ -381,7 +387,7 @@ describe("configurations", () => {
       })
     ))
 
-  it.live("get variables from the environment, defaults included, and never an empty one in place of an unset one", () =>
+  it.live("get variables from the environment, defaults included, and never an empty one in place of an unset one [P1]", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("custom.json", {
@@ -433,7 +439,7 @@ describe("configurations", () => {
     ))
 })
 
-describe("signals", () => {
+describe.concurrent("signals", () => {
   for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
     it.live(`${signal} cancels the call, leaves no process and ends with ${status}`, () =>
       inWorkplace(({ start, write }, file, read) =>

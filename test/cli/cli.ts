@@ -1,15 +1,29 @@
 /**
- * The command line as its users have it: a process with words, streams and an exit status.
+ * The command line as its users have it: the bundle that is published, with nothing beside it, as a process with words,
+ * streams and an exit status.
  */
 import { Effect } from "effect"
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { afterAll } from "vitest"
 
-const bin = join(dirname(createRequire(import.meta.url).resolve("@mcp-sessions/cli/package.json")), "src/bin.ts")
+const published = mkdtempSync(join(tmpdir(), "published-"))
+afterAll(() => rmSync(published, { recursive: true }))
+execFileSync(
+  join(import.meta.dirname, "../../node_modules/.bin/rolldown"),
+  ["-c", "--dir", join(published, "bundle")],
+  {
+    cwd: dirname(createRequire(import.meta.url).resolve("@mcp-sessions/cli/package.json")),
+    stdio: "pipe"
+  }
+)
+writeFileSync(join(published, "package.json"), "{\"type\":\"module\"}")
+
+export const bin = join(published, "bundle/bin.js")
 
 export interface Outcome {
   readonly status: number | null

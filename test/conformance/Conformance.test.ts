@@ -38,7 +38,7 @@ const run = (scenario: string, revision: string | undefined) =>
     )
   })
 
-describe("conformance", () => {
+describe.concurrent("conformance", () => {
   for (const [scenario, checks, revision] of scenarios) {
     it(`passes ${scenario}${revision === undefined ? "" : ` at ${revision}`} with at least ${checks} checks`, async () => {
       const { code, output } = await run(scenario, revision)

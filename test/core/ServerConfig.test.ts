@@ -257,7 +257,7 @@ describe("refusing", () => {
       )
     }))
 
-  it.effect("collects the problems of all servers with where they stand", () =>
+  it.effect("collects the problems of all servers with where they stand [P9]", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(ServerConfig.decodeServers({
         servers: { good: stdio, bad: { ...stdio, args: 1 }, worse: { transport: "sse" } },

@@ -70,6 +70,35 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
+  it.effect("connects again when it is asked to and not before, then after the delay of the policy [P10] [P12]", () => {
+    const script = Scripted.make({ connect: (attempt) => attempt === 2 ? Effect.fail(Scripted.refused) : Effect.void })
+    return Effect.gen(function*() {
+      const session = yield* get("s")
+      yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(script.connects, [0])
+      const call = yield* start(session.callTool("echo"))
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(script.connects, [0, 3_600_000])
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(call)
+      assert.deepStrictEqual(script.connects, [0, 3_600_000, 3_601_000])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("connects once for each time that it is asked to, where the policy is never to try again [P12]", () => {
+    const script = Scripted.make({ connect: (attempt) => attempt > 1 ? Effect.fail(Scripted.refused) : Effect.void })
+    return Effect.gen(function*() {
+      const session = yield* get("s")
+      yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
+      for (const connects of [2, 3]) {
+        assert.strictEqual(tagOf(yield* Effect.flip(session.callTool("echo"))), "ConnectionRefused")
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(script.connects.length, connects)
+      }
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
   it.effect("opens one connection for 1,000 concurrent first uses", () => {
     const script = Scripted.make({ connect: () => Effect.sleep("1 second") })
     return Effect.gen(function*() {
@@ -110,7 +139,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("keeps a server that fails from delaying another", () => {
+  it.effect("keeps a server that fails from delaying another [P14]", () => {
     const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.never : Effect.void })
     const server = { transport: "stdio", command: "s", args: [] } as const
     return Effect.gen(function*() {
@@ -120,7 +149,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { servers: { mute: server, good: server } })))
   })
 
-  it.effect("fails on unknown and on disabled servers with what would be valid", () => {
+  it.effect("fails on unknown and on disabled servers with what would be valid [P5]", () => {
     const server = { transport: "stdio", command: "s", args: [] } as const
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -277,7 +306,7 @@ describe("sharing and releasing", () => {
 })
 
 describe("initialize: false", () => {
-  it.effect("gives a connected session that is initialized by hand, once", () => {
+  it.effect("gives a connected session that is initialized by hand, once [P4]", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* get("s", { initialize: false })
@@ -378,7 +407,7 @@ describe("health", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("counts the loss of a connection once, however many calls it took along", () => {
+  it.effect("counts the loss of a connection once, however many calls it took along [P27]", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     return Effect.gen(function*() {
       const session = yield* get("s")

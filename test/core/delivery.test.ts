@@ -242,6 +242,25 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
+  it.effect("has the time that it says itself, be it more or less than its server gives [P20]", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    const s = { transport: "stdio", command: "s", args: [], requestTimeout: "10 seconds" } as const
+    return Effect.gen(function*() {
+      const session = yield* get
+      for (const [timeout, millis] of [[undefined, 10_000], ["5 seconds", 5000], ["20 seconds", 20_000]] as const) {
+        const fiber = yield* Effect.forkChild(Effect.flip(session.callTool("charge", {}, { timeout })), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust(millis - 1)
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust(1)
+        const { reason } = yield* Fiber.join(fiber)
+        const lost = reason._tag === "OutcomeUnknown" ? reason.lost : reason
+        assert.deepInclude(lost, { _tag: "RequestTimeout", timeout: millis })
+      }
+    }).pipe(Effect.provide(Scripted.sessions(script, { servers: { s } })))
+  })
+
   it.effect("keeps deadlines of its own, whatever the order in which they fall", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     return Effect.gen(function*() {

@@ -2,12 +2,13 @@
  * Opening all servers at once: the good ones are there at once, the bad ones are reported, and heal.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
-import { Faulty, Memory } from "@mcp-sessions/transports"
+import { RetryPolicy, type ServerConfig, SessionError, Sessions } from "@mcp-sessions/core"
+import { Faulty, Memory, Transports } from "@mcp-sessions/transports"
 import { McpServer } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { stdio } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
 
 const missing = new SessionError.SpawnFailed({ command: "no-such-command", code: "ENOENT" })
@@ -55,7 +56,7 @@ const reasonOf = (opened: Sessions.Opened) =>
   opened._tag === "Failed" && opened.error._tag === "SessionError" ? opened.error.reason._tag : undefined
 
 describe("openAll", () => {
-  it.effect("gives the good server at once, reports the others in their time, and both join later [A4]", () => {
+  it.effect("gives the good server at once, reports the others in their time, and both join later [A4] [P14]", () => {
     const { layer, open } = fleet(three, faults)
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -79,6 +80,28 @@ describe("openAll", () => {
       }
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
+
+  it.live("gives the real servers that are there, be that none, and tells of the others by name [P5] [P14]", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const open = (servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>) =>
+        Effect.gen(function*() {
+          const sessions = yield* Sessions.Sessions
+          const opened = yield* Stream.runCollect(yield* sessions.openAll())
+          return Object.fromEntries(opened.map((one) => [one.server, reasonOf(one) ?? one._tag]))
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(Sessions.layer({ servers, retry: RetryPolicy.never }).pipe(Layer.provide(Transports.layer)))
+        )
+      const down = {
+        absent: { transport: "stdio", command: "no-such-command", args: [] },
+        refused: { transport: "streamable_http", url: "http://127.0.0.1:1/mcp" }
+      } as const
+      const failed = { absent: "SpawnFailed", refused: "ConnectionRefused" } as const
+      assert.deepStrictEqual(yield* open({ good: config, ...down }), { good: "Usable", ...failed })
+      assert.deepStrictEqual(yield* open(down), failed)
+      assert.deepStrictEqual(yield* open({}), {})
+    }).pipe(Effect.scoped))
 
   it.effect("in strict mode fails with all that is wrong, and leaves nothing open [A4]", () => {
     const { layer, open } = fleet(three, faults)

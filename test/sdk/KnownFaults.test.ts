@@ -59,7 +59,7 @@ const errorOf = (run: () => Promise<unknown>) =>
 
 const isCall = ({ message }: Http.Arrival) => message.method === "tools/call"
 
-describe("over Streamable HTTP, the SDK", () => {
+describe.concurrent("over Streamable HTTP, the SDK", () => {
   // Ours: StreamableHttp.test.ts, "that a server forgets are replaced once for all, …".
   it.live("still never initializes again when the server has forgotten the session", () =>
     Effect.gen(function*() {
@@ -182,7 +182,7 @@ describe("over Streamable HTTP, the SDK", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("over SSE, the SDK", () => {
+describe.concurrent("over SSE, the SDK", () => {
   // Ours: Sse.test.ts, "is given up at the deadline if the server never names a place to post to".
   it.live("still waits for ever for a place to post to, whatever the timeout", () =>
     Effect.gen(function*() {
@@ -232,8 +232,8 @@ describe("over SSE, the SDK", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("over stdio, the SDK", () => {
-  // Ours: Stdio.test.ts, "ends what a polite server leaves behind".
+describe.concurrent("over stdio, the SDK", () => {
+  // Ours: A3.test.ts, (a).
   it.live("still leaves grandchildren behind when it closes", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
@@ -290,7 +290,7 @@ describe("over stdio, the SDK", () => {
       assert.notInclude(JSON.stringify(error), "7", internal("childProcess.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: Stdio.test.ts, "takes silence upon the probe for an old server, on the one process".
+  // Ours: Stdio.test.ts, "takes … upon the probe for an old server, on the one process".
   it.live("still starts a second process to find out about the era", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger

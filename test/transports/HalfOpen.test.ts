@@ -36,7 +36,7 @@ const silence = Effect.fnUntraced(function*(session: Session.Session) {
   yield* TestClock.adjust("10 seconds")
 })
 
-describe("a connection that is gone without a word", () => {
+describe.concurrent("a connection that is gone without a word", () => {
   it.effect("is found out by a call that gets no answer, and replaced [A5 ii]", () =>
     Effect.gen(function*() {
       const { proxy, session } = yield* through(net("sse", "v1"))
@@ -113,7 +113,7 @@ describe("a connection that is gone without a word", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("a server that is slow", () => {
+describe.concurrent("a server that is slow", () => {
   it.effect("keeps its connection as long as it gives a sign of life", () =>
     Effect.gen(function*() {
       const { config, ledger } = yield* stdio("v2").start

@@ -66,7 +66,7 @@ const mismatchOf = (exit: Exit.Exit<unknown, { readonly message: string }>): Rec
 const echo = (message: string) =>
   Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "echo", { message }))
 
-describe("a recording", () => {
+describe.concurrent("a recording", () => {
   for (const peer of [stdio("v1"), stdio("v2"), http("v1"), http("v2")]) {
     for (const protocol of ["auto", "legacy"] as const) {
       it.live(`of ${peer.name}, protocol ${protocol}, plays back what was seen, without the server`, () =>
@@ -195,7 +195,7 @@ describe("a recording", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("a replay", () => {
+describe.concurrent("a replay", () => {
   const recorded = Effect.gen(function*() {
     const { config } = yield* stdio("v2").start
     const file = yield* fileIn

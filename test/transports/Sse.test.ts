@@ -2,7 +2,7 @@
  * The two endpoints of 2024-11-05, and the way there from a definition that only says HTTP.
  */
 import { assert, describe, it } from "@effect/vitest"
-import type { ConfigError, SessionError } from "@mcp-sessions/core"
+import { type ConfigError, RetryPolicy, type SessionError } from "@mcp-sessions/core"
 import { Effect } from "effect"
 import type { ServerResponse } from "node:http"
 import { net, until } from "../fixtures/peer.ts"
@@ -16,7 +16,7 @@ const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): str
 }
 
 describe("SSE", () => {
-  it.live("calls, with the headers of the definition on both ends", () =>
+  it.live("calls, with the headers of the definition on both ends [P19]", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(() => false)
       const config = { transport: "sse", url: server.url, headers: { "x-key": "value" } }
@@ -51,7 +51,7 @@ describe("SSE", () => {
 
   for (
     const [title, tag, refuse] of [
-      ["401", "AuthRequired", (response: ServerResponse) => response.writeHead(401).end()],
+      ["401 [P19]", "AuthRequired", (response: ServerResponse) => response.writeHead(401).end()],
       ["404", "HttpFailed", (response: ServerResponse) => response.writeHead(404).end()],
       [
         "a page",
@@ -64,18 +64,20 @@ describe("SSE", () => {
       }]
     ] as const
   ) {
-    it.live(`fails typed upon ${title}`, () =>
+    it.live(`fails typed, and does not ask again, upon ${title}`, () =>
       Effect.gen(function*() {
         const server = yield* Sse.start(({ request, response }) => {
           if (request.method === "GET") refuse(response)
           return request.method === "GET"
         })
-        const error = yield* Effect.flip(withSession({ transport: "sse", url: server.url }, () => Effect.void))
+        const config = { transport: "sse", url: server.url }
+        const error = yield* Effect.flip(withSession(config, () => Effect.void, RetryPolicy.retryDefault))
         assert.strictEqual(lostIn(error), tag)
+        assert.strictEqual(server.count("GET"), 1)
       }).pipe(Effect.scoped))
   }
 
-  it.live("ends with its stream: what was under way is unknown, the next call has a new connection", () =>
+  it.live("ends with its stream: what was under way is unknown, the next call has a new connection [P10] [P12]", () =>
     Effect.gen(function*() {
       let isFirst = true
       const server = yield* Sse.start(({ message, response }, stream) => {
@@ -88,6 +90,7 @@ describe("SSE", () => {
       yield* withSession({ transport: "sse", url: server.url }, (session) =>
         Effect.gen(function*() {
           assert.strictEqual(lostIn(yield* Effect.flip(session.callTool("charge"))), "TransportClosed")
+          assert.strictEqual(server.count("GET"), 1)
           yield* session.callTool("again")
           assert.strictEqual(yield* session.generation, 2)
         }))
@@ -133,7 +136,7 @@ describe("SSE", () => {
 
 describe("HTTP, whichever it is", () => {
   for (const protocol of ["auto", "legacy"]) {
-    it.live(`meets a server of 2024-11-05 over SSE (${protocol}), and remembers`, () =>
+    it.live(`meets a server of 2024-11-05 over SSE (${protocol}) [P17]`, () =>
       Effect.gen(function*() {
         const { config: { url } } = (yield* net("sse", "v1").start) as { readonly config: { readonly url: string } }
         yield* withSession({ transport: "http", url, protocol }, (session) =>
@@ -172,7 +175,19 @@ describe("HTTP, whichever it is", () => {
       assert.strictEqual(server.count("GET"), 2)
     }).pipe(Effect.scoped))
 
-  it.live("tells what the newer one was told where neither works", () =>
+  it.live("is not met over SSE for want of credentials, which are refused once [P17] [P19]", () =>
+    Effect.gen(function*() {
+      const server = yield* Http.start(({ response }) => {
+        response.writeHead(401).end()
+        return true
+      })
+      const config = { transport: "http", url: server.url }
+      const error = yield* Effect.flip(withSession(config, () => Effect.void, RetryPolicy.retryDefault))
+      assert.strictEqual(lostIn(error), "AuthRequired")
+      assert.deepStrictEqual(server.ledger.map(({ what }) => what), ["POST server/discover"])
+    }).pipe(Effect.scoped))
+
+  it.live("tells what the newer one was told where neither works [P17]", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(({ request, response }) => {
         response.writeHead(request.method === "GET" ? 500 : 404).end()

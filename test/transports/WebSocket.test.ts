@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { ConfigError, Session, SessionError } from "@mcp-sessions/core"
+import { type ConfigError, RetryPolicy, type Session, type SessionError } from "@mcp-sessions/core"
 import { Effect } from "effect"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import { type WebSocket, WebSocketServer } from "ws"
-import { net, until } from "../fixtures/peer.ts"
+import { net } from "../fixtures/peer.ts"
 import { withSession } from "../fixtures/withSession.ts"
 
 const withSocket = <A, E>(config: object, use: (session: Session.Session) => Effect.Effect<A, E>) =>
@@ -16,6 +16,8 @@ const start = (call: (socket: WebSocket, id: number) => void, accept = true, han
     Effect.promise(async () => {
       const server = createServer()
       let connections = 0
+      let upgrades = 0
+      server.on("upgrade", () => upgrades++)
       if (accept) {
         new WebSocketServer({ server }).on("connection", (socket) => {
           connections++
@@ -42,7 +44,8 @@ const start = (call: (socket: WebSocket, id: number) => void, accept = true, han
       return {
         server,
         url: `ws://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`,
-        connections: () => connections
+        connections: () => connections,
+        upgrades: () => upgrades
       }
     }),
     ({ server }) =>
@@ -58,7 +61,7 @@ const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): str
 }
 
 describe("WebSocket", () => {
-  it.live("sends the headers of the definition when it opens", () =>
+  it.live("sends the headers of the definition when it opens [P19]", () =>
     Effect.gen(function*() {
       const { config, ledger } = yield* net("websocket", "v1").start
       const { url } = config as { readonly url: string }
@@ -66,19 +69,13 @@ describe("WebSocket", () => {
       assert.deepStrictEqual(ledger("header"), ["value"])
     }).pipe(Effect.scoped))
 
-  it.live("fails typed where nobody listens", () =>
+  it.live("fails typed where the upgrade is refused for want of credentials, and does not ask again [P19]", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(withSocket({ url: "ws://127.0.0.1:1/" }, () => Effect.void))
-      assert.strictEqual(lostIn(error), "ConnectionRefused")
-      assert.deepInclude(error, { _tag: "SessionError" })
-      assert.strictEqual((error as { readonly delivery: string }).delivery, "NotSent")
-    }))
-
-  it.live("fails typed where the upgrade is refused", () =>
-    Effect.gen(function*() {
-      const { url } = yield* start(() => {}, false)
-      const error = yield* Effect.flip(withSocket({ url }, () => Effect.void))
+      const { upgrades, url } = yield* start(() => {}, false)
+      const config = { transport: "websocket", url }
+      const error = yield* Effect.flip(withSession(config, () => Effect.void, RetryPolicy.retryDefault))
       assert.strictEqual(lostIn(error), "AuthRequired")
+      assert.strictEqual(upgrades(), 1)
     }).pipe(Effect.scoped))
 
   for (
@@ -106,7 +103,7 @@ describe("WebSocket", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("takes silence upon the probe for an old server, on the one socket", () =>
+  it.live("takes silence upon the probe for an old server, on the one socket [P37]", () =>
     Effect.gen(function*() {
       const server = yield* start(() => {})
       yield* withSocket({ url: server.url, probeTimeout: "100 millis" }, (session) =>
@@ -137,13 +134,5 @@ describe("WebSocket", () => {
         withSocket({ url: server.url, protocol: "legacy", maxMessageBytes: 50_000 }, (session) => session.callTool("x"))
       )
       assert.strictEqual(lostIn(error), "MessageTooLarge")
-    }).pipe(Effect.scoped))
-
-  it.live("leaves no socket", () =>
-    Effect.gen(function*() {
-      const { config, leftovers } = yield* net("websocket", "v2").start
-      const { url } = config as { readonly url: string }
-      yield* withSocket({ url }, (session) => session.listTools())
-      yield* until(leftovers, (left) => left.length === 0)
     }).pipe(Effect.scoped))
 })

@@ -3,7 +3,14 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { SessionError } from "@mcp-sessions/core"
-import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError, UnauthorizedError } from "@modelcontextprotocol/client"
+import {
+  InsufficientScopeError,
+  ProtocolError,
+  SdkError,
+  SdkErrorCode,
+  SdkHttpError,
+  UnauthorizedError
+} from "@modelcontextprotocol/client"
 import { type Circumstances, classify } from "../../packages/transports/src/internal/sdkError.ts"
 
 const at: Omit<Circumstances, "error"> = {
@@ -48,6 +55,7 @@ describe("during a request", () => {
     ["HTTP 401", http(401), "AuthRequired", "Rejected"],
     ["HTTP 403", http(403), "AuthRequired", "Rejected"],
     ["sign-in that failed", new UnauthorizedError(), "AuthRequired", "Rejected"],
+    ["scopes that do not do", new InsufficientScopeError({ requiredScope: "all" }), "AuthRequired", "Rejected"],
     ["HTTP 404 with a session", http(404), "SessionExpired", "Rejected"],
     ["HTTP 404 without one", http(404), "HttpFailed", "Rejected", { hasSession: false }],
     ["HTTP 400", http(400), "HttpFailed", "Rejected"],
@@ -117,7 +125,7 @@ describe("during a request", () => {
     ]
   ]
   for (const [title, error, tag, delivery, circumstances] of table) {
-    it(`takes ${title} for ${tag}, ${delivery}`, () => {
+    it(`takes ${title} for ${tag}, ${delivery} [P25]`, () => {
       const reason = classify({ ...at, ...circumstances, error })
       assert.strictEqual(reason._tag, tag)
       assert.strictEqual(reason.delivery, delivery)
@@ -133,6 +141,12 @@ describe("during the handshake", () => {
     ["a JSON-RPC error", new ProtocolError(-32603, "x"), "HandshakeFailed"],
     ["an answer that makes no sense", new Error("x"), "HandshakeFailed"],
     ["HTTP 401", http(401), "AuthRequired"],
+    [
+      "scopes that do not do, behind the era probe",
+      sdk(EraNegotiationFailed, new InsufficientScopeError({ requiredScope: "all" })),
+      "AuthRequired"
+    ],
+    ["silence upon the era probe", sdk(SdkErrorCode.RequestTimeout), "ConnectTimeout"],
     ["HTTP 404", http(404), "HttpFailed"],
     [
       "a process that exited, whatever the SDK calls it",
@@ -142,7 +156,7 @@ describe("during the handshake", () => {
     ]
   ]
   for (const [title, error, tag, circumstances] of table) {
-    it(`takes ${title} for ${tag}, and nothing for sent`, () => {
+    it(`takes ${title} for ${tag}, and nothing for sent [P25]`, () => {
       const reason = classify({ ...at, isConnecting: true, hasSession: false, ...circumstances, error })
       assert.strictEqual(reason._tag, tag)
       if (tag !== "AuthRequired" && tag !== "HttpFailed") assert.strictEqual(reason.delivery, "NotSent")

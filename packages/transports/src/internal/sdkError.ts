@@ -6,6 +6,7 @@
 import {
   AuthRequired,
   ConnectionRefused,
+  ConnectTimeout,
   HandshakeFailed,
   HttpFailed,
   InvalidResult,
@@ -18,7 +19,14 @@ import {
   TransportFailed,
   Unsupported
 } from "@mcp-sessions/core/SessionError"
-import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError, UnauthorizedError } from "@modelcontextprotocol/client"
+import {
+  InsufficientScopeError,
+  ProtocolError,
+  SdkError,
+  SdkErrorCode,
+  SdkHttpError,
+  UnauthorizedError
+} from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 
 /** An error, and where it happened. */
@@ -140,7 +148,9 @@ const fromSdk = (error: SdkError, at: Circumstances): Reason | undefined => {
       const timeout = typeof error.data === "object" && error.data !== null && "timeout" in error.data
         ? Number(error.data.timeout)
         : 0
-      return new RequestTimeout({ method, timeout, delivery: "Unknown" })
+      return at.isConnecting
+        ? new ConnectTimeout({ timeout })
+        : new RequestTimeout({ method, timeout, delivery: "Unknown" })
     }
     case SdkErrorCode.InvalidResult:
     case SdkErrorCode.UnsupportedResultType:
@@ -165,6 +175,8 @@ export const classify = (at: Circumstances): Reason => {
   // A reason that had to pass through the SDK in the shape of an answer. What comes off the wire is never an instance.
   if (error instanceof ProtocolError && isReason(error.data)) return error.data
   if (error instanceof UnauthorizedError) return new AuthRequired({ status: 401 })
+  // The SDK's word for a 403 whose challenge names scopes.
+  if (chain(error).some((link) => link instanceof InsufficientScopeError)) return new AuthRequired({ status: 403 })
   if (error instanceof SdkHttpError) {
     const { hasSession, isConnecting, retryAfter } = at
     return reasonOfStatus({
