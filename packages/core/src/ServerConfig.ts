@@ -213,8 +213,8 @@ const unsafeVariables = ({ allowUnsafeEnv, env }: {
  * connection at the first message that does not decode, `replace` puts U+FFFD for what does not, `ignore` drops it.
  * Variables in `env` that can change what the server runs, such as `NODE_OPTIONS` and `LD_PRELOAD`, need `allowUnsafeEnv`.
  *
- * Lines on its stdout that are no messages, such as banners, are skipped and reported; after `maxNoiseLines` of them (default
- * 1000) the connection ends.
+ * Lines on its stdout that are no messages, such as banners, are skipped and reported; after `maxNoiseLines` of them in a
+ * row (default 1000) the connection ends.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
  * @category schemas

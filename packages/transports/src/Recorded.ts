@@ -9,10 +9,12 @@
  *
  * The file has one line of JSON for each thing that happened: connects, calls and what came of them, notifications, what
  * servers asked of the client's handlers, and losses. It is meant to be read, and may be edited. Secrets of the definitions
- * (headers and environment) are replaced in it; where one stood, anything is accepted when it is played back.
+ * (headers and environment, but for plain words under names that do not sound secret) are replaced in it; where one stood,
+ * anything is accepted when it is played back.
  *
  * Calls are recognised by method and parameters. A call that is not in the recording is a mistake of the program or of the
- * recording, hence a defect: `ReplayMismatch` says what was expected.
+ * recording, hence a defect: `ReplayMismatch` says what was expected. A program that leaves calls out gets the rest of the
+ * conversation once it waits for something behind them.
  *
  * **Gotchas**
  *
@@ -47,7 +49,6 @@
  * @since 0.1.0
  */
 import type { Connection } from "@mcp-sessions/core/Connection"
-import { secretsOf } from "@mcp-sessions/core/ServerConfig"
 import type { Reason } from "@mcp-sessions/core/SessionError"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
@@ -120,7 +121,7 @@ export const recordWith = (options: {
       let connections = 0
       return {
         transport: (definition) => {
-          const redact = Redactor.make([...others, ...secretsOf(definition.config)])
+          const redact = Redactor.make([...others, ...Redactor.secretsOf(definition.config)])
           const write = (event: Event) => print(encodeEvent({ event, redact }))
           const recorded = Effect.map(Transport, (transport) => ({
             connect: Effect.suspend(() =>
@@ -162,6 +163,7 @@ const readEvents = Effect.fnUntraced(function*(file: string): Effect.fn.Return<R
   )
 })
 
+/** The connects of a server in the order in which they were begun. */
 const connectsOf = (events: ReadonlyArray<Event>, server: string): ReadonlyArray<Connect> =>
   events.flatMap((event): ReadonlyArray<Connect> => {
     if (event.event === "connect-failure" && event.server === server) {
@@ -174,7 +176,7 @@ const connectsOf = (events: ReadonlyArray<Event>, server: string): ReadonlyArray
       kind: kind as Connection["kind"],
       events: events.filter((event) => event.connection === connection)
     }]
-  })
+  }).toSorted((left, right) => left.connection - right.connection)
 
 /**
  * Layer that provides a factory of transports which plays back what was recorded, in place of every transport. Building it

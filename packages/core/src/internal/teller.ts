@@ -180,14 +180,16 @@ const modern = (options: Options & { readonly scope: Scope.Scope }): Teller => {
 
   const oneByOne = (known: Wanted, fresh: ReadonlyArray<string>): Effect.Effect<Alignment, Reason> =>
     Effect.gen(function*() {
-      let total: Alignment = { refusals: [], hadGap: false }
-      let uris = known.uris
+      const uris = [...known.uris]
+      const refused: Array<Refusal> = []
+      let hadGap = false
       for (const uri of fresh) {
-        const { hadGap, refusals } = yield* align({ ...known, uris: [...uris, uri] })
-        if (!refusals.some((refusal) => refusal.uri === uri)) uris = [...uris, uri]
-        total = { refusals: [...total.refusals, ...refusals], hadGap: total.hadGap || hadGap }
+        const alignment = yield* align({ ...known, uris: [...uris, uri] })
+        refused.push(...alignment.refusals)
+        hadGap ||= alignment.hadGap
+        if (!alignment.refusals.some((refusal) => refusal.uri === uri)) uris.push(uri)
       }
-      return total
+      return { refusals: refused, hadGap }
     })
 
   return {

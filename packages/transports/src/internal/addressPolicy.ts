@@ -34,22 +34,16 @@ const ipv4 = [
   ["240.0.0.0", 4]
 ] as const
 
+/** What is globally reachable of IPv6 is in here; the rest is special, or nobody's yet. */
+const global = new Net.BlockList()
+global.addSubnet("2000::", 3, "ipv6")
+
+/** The exceptions to that. */
 const ipv6 = [
-  ["::", 128],
-  ["::1", 128],
-  ["::ffff:0:0", 96],
-  ["64:ff9b::", 96],
-  ["64:ff9b:1::", 48],
-  ["100::", 64],
   ["2001::", 23],
   ["2001:db8::", 32],
   ["2002::", 16],
-  ["3fff::", 20],
-  ["5f00::", 16],
-  ["fc00::", 7],
-  ["fe80::", 10],
-  ["fec0::", 10],
-  ["ff00::", 8]
+  ["3fff::", 20]
 ] as const
 
 // Not in one: there, what holds for mapped addresses would hold for all of IPv4.
@@ -61,8 +55,8 @@ for (const [network, prefix] of ipv6) special.ipv6.addSubnet(network, prefix, "i
 const nearby = /(?:^|\.)(?:localhost|local|internal|home\.arpa)\.?$/i
 
 const isPublic = (address: string): boolean => {
-  const family = Net.isIPv6(address) ? "ipv6" : "ipv4"
-  return !special[family].check(address, family)
+  if (!Net.isIPv6(address)) return !special.ipv4.check(address, "ipv4")
+  return global.check(address, "ipv6") && !special.ipv6.check(address, "ipv6")
 }
 
 /** Whether the host of a URL, a name or an address, may be dialled. */

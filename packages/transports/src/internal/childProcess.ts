@@ -206,7 +206,7 @@ export const spawn = (
       child.once("spawn", () => {
         child.off("error", refuse)
         child.on("error", () => {})
-        resume(Effect.succeed(new Child(child, Redactor.make(Object.values(values)))))
+        resume(Effect.succeed(new Child(child, Redactor.make(Redactor.secretsOf(config)))))
       })
     } catch (error) {
       refuse(error instanceof Error ? error : new Error(String(error)))

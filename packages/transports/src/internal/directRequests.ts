@@ -26,6 +26,9 @@ interface Pending {
 /** What a server asks on behalf of a call, and a user may take long to answer. */
 const ofUser = new Set(["sampling/createMessage", "elicitation/create"])
 
+/** The requests of ours on whose behalf it asks. */
+const asking = new Set(["tools/call", "tasks/result", "prompts/get", "resources/read"])
+
 const isReason = Schema.is(Reason)
 
 const metaOf = (params: Record<string, unknown> | undefined): object | undefined =>
@@ -78,7 +81,9 @@ export class DirectRequests {
       )
       if (sending !== sent) {
         sending.catch((error: unknown) => {
-          if (this.#pending.delete(id)) resume(Exit.fail(this.#reasonOf(error, method)))
+          if (!this.#pending.delete(id)) return
+          this.#settleAsked(id, false)
+          resume(Exit.fail(this.#reasonOf(error, method)))
         })
       }
       return Effect.sync(() => this.#cancel(id))
@@ -93,25 +98,33 @@ export class DirectRequests {
   }
 
   /**
-   * Tells the server that nobody waits any more. Where that fails the channel is failing, and says so by itself.
+   * Tells the server that nobody waits any more.
    *
    * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/cancellation
    */
   #cancel(id: number): void {
     if (!this.#pending.delete(id)) return
     this.#settleAsked(id, true)
-    this.#transport.send({
+    this.#send({
       jsonrpc: "2.0",
       method: "notifications/cancelled",
       params: { requestId: id, reason: "nobody waits for the answer any more" }
-    }).catch((error: unknown) => this.#transport.onerror?.(error instanceof Error ? error : new Error(String(error))))
+    })
+  }
+
+  /** Sends what nobody waits for. Where that fails the channel is failing, and says so by itself. */
+  #send(message: JSONRPCMessage): void {
+    this.#transport.send(message).catch((error: unknown) =>
+      this.#transport.onerror?.(error instanceof Error ? error : new Error(String(error)))
+    )
   }
 
   #take(message: JSONRPCMessage): boolean {
     if ("method" in message) {
       if (!("id" in message)) return this.#takeProgress(message)
-      if (ofUser.has(message.method) && this.#pending.size > 0) {
-        this.#asked.set(message.id, new Set(this.#pending.keys()))
+      if (ofUser.has(message.method)) {
+        const waiting = [...this.#pending].filter(([, { method }]) => asking.has(method)).map(([id]) => id)
+        if (waiting.length > 0) this.#asked.set(message.id, new Set(waiting))
       }
       return false
     }
@@ -137,6 +150,9 @@ export class DirectRequests {
       this.#asked.delete(asked)
       if (isCancelled) {
         this.#toClient?.({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: asked } })
+        // Should it have been for something else after all, the server need not wait for it until it gives up.
+        const message = "the call that this was asked for was cancelled"
+        this.#send({ jsonrpc: "2.0", id: asked, error: { code: -32000, message } })
       }
     }
   }

@@ -115,7 +115,7 @@ export class OwnStream {
 
   #settle(): void {
     this.#isSettled = true
-    for (const then of [...this.#waiting]) then()
+    for (const then of this.#waiting) then()
     this.#waiting.clear()
   }
 
@@ -123,7 +123,7 @@ export class OwnStream {
   #miss(): void {
     this.#gaps++
     this.#isSettled = false
-    for (const then of [...this.#listeners]) then()
+    for (const then of this.#listeners) then()
     this.#listeners.clear()
   }
 }

@@ -48,19 +48,39 @@ export const decodeEvent = (line: string) => decodeEventLine(line)
 export const header = Schema.encodeSync(lineOf(Header))({ recording: "mcp-sessions", version: 1 })
 
 /** A value as it would be after a journey over the wire: without what JSON has no words for. */
-export const asJson = (value: unknown): unknown => value === undefined ? null : JSON.parse(JSON.stringify(value))
+export const asJson = (value: unknown): unknown => {
+  try {
+    return value === undefined ? null : JSON.parse(JSON.stringify(value))
+  } catch {
+    // What cannot be sent is refused where it would be. Here it has no place.
+    return null
+  }
+}
 
 const toJson = Schema.encodeSync(Schema.toCodecJson(Event))
+
+/** What others wrote; the rest is the form of the recording. */
+const written = new Set(["params", "progress", "result", "reason", "answer"])
+
+/** The text that says what a thing is, and is no secret. */
+const isForm = (key: string): boolean => key === "_tag" || key === "type" || key === "method"
 
 const mapText = (value: unknown, f: (text: string) => string): unknown => {
   if (typeof value === "string") return f(value)
   if (Array.isArray(value)) return value.map((item) => mapText(item, f))
   if (typeof value !== "object" || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [f(key), mapText(item, f)]))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, isForm(key) ? item : mapText(item, f)]))
 }
 
-/** The line of an event. Every text in it passes through `redact`. */
+/** The line of an event. What others wrote in it passes through `redact`, text by text. */
 export const encodeEvent = ({ event, redact }: {
   readonly event: Event
   readonly redact: (text: string) => string
-}): string => JSON.stringify(mapText(toJson(event), redact))
+}): string => {
+  const json = toJson(event) as Record<string, unknown>
+  return JSON.stringify(
+    Object.fromEntries(
+      Object.entries(json).map(([key, value]) => [key, written.has(key) ? mapText(value, redact) : value])
+    )
+  )
+}

@@ -14,7 +14,15 @@ interface Options<E> {
 export const open = <E>({ file, onError }: Options<E>): Effect.Effect<(line: string) => void, E, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.try({ try: () => Fs.openSync(file, "w", 0o600), catch: onError }),
+      Effect.try({
+        try: () => {
+          const descriptor = Fs.openSync(file, "w", 0o600)
+          // One that was there before keeps the mode that it had.
+          Fs.fchmodSync(descriptor, 0o600)
+          return descriptor
+        },
+        catch: onError
+      }),
       (descriptor) => Effect.sync(() => Fs.closeSync(descriptor))
     ),
     (descriptor) => (line) => void Fs.writeSync(descriptor, `${line}\n`)

@@ -9,10 +9,11 @@ import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-session
 import type { Connection, ConnectionInfo } from "@mcp-sessions/core/Connection"
 import type { Progress } from "@mcp-sessions/core/Mcp"
 import type { WireNotification } from "@mcp-sessions/core/Notification"
-import type { Reason } from "@mcp-sessions/core/SessionError"
+import { type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -44,7 +45,7 @@ const mostExpected = 5
 const turns = 5
 
 /** How long a call may be behind another that waits for its answer, in milliseconds of the real clock. */
-const patience = 100
+const patience = 500
 
 const matchesText = (recorded: string, actual: string): boolean => {
   const [first = "", ...rest] = recorded.split(mark)
@@ -96,6 +97,9 @@ class Playback {
   listener: ((notification: WireNotification) => void) | undefined
   readonly #calls = new Map<number, Call>()
   readonly #answers = new Map<number, unknown>()
+  readonly #asked = new Map<number, Fiber.Fiber<void>>()
+  /** Up to where in the recording no call is waited for. */
+  #skipped = -1
   readonly #made: Queue.Queue<void>
   readonly #events: ReadonlyArray<Event>
   readonly #where: { readonly server: string; readonly connection: number }
@@ -168,8 +172,14 @@ class Playback {
           this.listener?.({ method: event.method, params: event.params })
           break
         case "ask":
-          yield* this.#ask(event)
+          // A handler may take its time, and may call the server in turn.
+          this.#asked.set(event.id, yield* Effect.forkScoped(this.#ask(event), { startImmediately: true }))
           break
+        case "answer": {
+          const asked = this.#asked.get(event.id)
+          if (asked !== undefined) yield* Fiber.join(asked)
+          break
+        }
         case "closed":
           yield* settle
           Deferred.doneUnsafe(this.closed, Effect.succeed(event.reason))
@@ -200,14 +210,25 @@ class Playback {
    */
   #awaitCall(id: number, position: number): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.#calls.get(id)?.isMade === true) return Effect.void
-      const isAwaited = [...this.#calls.values()].some(({ answeredAt, isMade }) => isMade && answeredAt > position)
+      if (this.#calls.get(id)?.isMade === true || position < this.#skipped) return Effect.void
+      const awaited = [...this.#calls.values()].filter(({ answeredAt, isMade }) => isMade && answeredAt > position)
       const next = Effect.as(Queue.take(this.#made), true)
       return Effect.flatMap(
-        isAwaited ? Effect.raceFirst(next, Effect.as(outOfPatience, false)) : next,
-        (isAnother) => isAnother ? this.#awaitCall(id, position) : Effect.void
+        awaited.length > 0 ? Effect.raceFirst(next, Effect.as(outOfPatience, false)) : next,
+        (isAnother) => {
+          if (isAnother) return this.#awaitCall(id, position)
+          this.#skipped = Math.min(...awaited.map(({ answeredAt }) => answeredAt))
+          return Effect.void
+        }
       )
     })
+  }
+
+  /** The connection is over, whatever was to come. */
+  end(): void {
+    const gone = new TransportClosed({ delivery: "Unknown" })
+    for (const { outcome } of this.#calls.values()) Deferred.doneUnsafe(outcome, Effect.fail(gone))
+    Deferred.doneUnsafe(this.closed, Effect.succeed(gone))
   }
 
   #deliver(call: Call, event: Event): void {
@@ -274,6 +295,7 @@ export const connect = Effect.fnUntraced(function*(options: {
   const made = yield* Queue.sliding<void>(1)
   const playback = new Playback({ events, where: { server, connection }, handlers, made })
   yield* Effect.forkScoped(playback.play, { startImmediately: true })
+  yield* Effect.addFinalizer(() => Effect.sync(() => playback.end()))
   const outcome = (call: Call) => Deferred.await(call.outcome)
   return {
     kind,

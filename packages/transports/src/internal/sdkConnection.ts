@@ -126,7 +126,8 @@ export const make = Effect.fnUntraced(function*(options: {
         jsonSchemaValidator: unchecked,
         versionNegotiation: {
           mode: protocol === "auto" || protocol === "legacy" ? protocol : { pin: protocol },
-          probe: { timeoutMs: Duration.toMillis(config.probeTimeout) }
+          // Over HTTP silence is an outage, and no sign of age: there the time of the connect is the limit.
+          probe: { timeoutMs: kind === "streamable_http" ? noTimeout : Duration.toMillis(config.probeTimeout) }
         }
       })
       client = next

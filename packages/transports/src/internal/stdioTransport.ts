@@ -52,6 +52,7 @@ export class StdioTransport implements Transport {
   })
   #out: string | undefined
   #noiseLines = 0
+  #noiseInARow = 0
   #firstNoise: string | undefined
   #started = false
   #closed = false
@@ -136,6 +137,7 @@ export class StdioTransport implements Transport {
     switch (line._tag) {
       case "Line": {
         const messages = messagesOf(line.text)
+        if (messages.length > 0) this.#noiseInARow = 0
         for (const message of messages) this.#inbox.push(message)
         return messages.length === 0 && line.text.trim() !== "" ? this.#hear(line.text) : undefined
       }
@@ -149,16 +151,17 @@ export class StdioTransport implements Transport {
   }
 
   #hear(noise: string): void {
-    this.#firstNoise ??= noise.slice(0, shownNoise)
+    this.#firstNoise ??= this.#child.redact(noise).slice(0, shownNoise)
+    this.#noiseLines++
     const { maxNoiseLines } = this.#config
-    if (++this.#noiseLines <= maxNoiseLines) return
+    if (++this.#noiseInARow <= maxNoiseLines) return
     const description =
-      `the server printed more than ${maxNoiseLines} lines to stdout that are no messages, such as ${this.#shownNoise()}`
+      `the server printed more than ${maxNoiseLines} lines in a row to stdout that are no messages, such as ${this.#shownNoise()}`
     this.#fail((delivery) => new TransportFailed({ description, delivery }))
   }
 
   #shownNoise(): string {
-    return JSON.stringify(this.#child.redact(this.#firstNoise ?? ""))
+    return JSON.stringify(this.#firstNoise ?? "")
   }
 
   #fail(failure: (delivery: "NotSent" | "Unknown") => Reason): void {

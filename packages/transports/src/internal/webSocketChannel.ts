@@ -12,6 +12,7 @@ import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
+import type * as Net from "node:net"
 import { WebSocket } from "ws"
 import { dialOptions, guard } from "./addressPolicy.ts"
 import type { Channel } from "./channel.ts"
@@ -21,7 +22,7 @@ import { WebSocketTransport } from "./webSocketTransport.ts"
 /** What `ws` fails with upon a message beyond its limit. */
 const tooLargeCode = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
 
-/** After how long without a word a peer is asked whether it is there, and how long it has to say so. */
+/** After how long without a word a peer is asked whether it is there. */
 const quiet = Duration.seconds(15)
 
 /** How long a peer has to agree to the end, in milliseconds. */
@@ -54,6 +55,9 @@ export const openWebSocket = Effect.fnUntraced(function*(
   const scope = yield* Effect.scope
   const address = new URL(config.url).origin
   let refusal: number | undefined
+  let wire: Net.Socket | undefined
+  // A peer may be busy for as long as a request may take; after that nobody waits for it anyway.
+  const limit = Math.ceil(Duration.toMillis(config.requestTimeout) / Duration.toMillis(quiet))
   yield* guard(config)
   const socket = yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -62,6 +66,9 @@ export const openWebSocket = Effect.fnUntraced(function*(
         ...dialOptions(config),
         maxPayload: config.maxMessageBytes,
         handshakeTimeout: Duration.toMillis(config.connectTimeout)
+      })
+      socket.on("upgrade", (response) => {
+        wire = response.socket
       })
       socket.on("unexpected-response", (request, response) => {
         refusal = response.statusCode
@@ -94,25 +101,25 @@ export const openWebSocket = Effect.fnUntraced(function*(
     return network._tag === "TransportFailed" ? reasonOf(error, "NotSent") : network
   })
   const transport = new WebSocketTransport((text) => socket.send(text))
-  let wasHeard = false
-  socket.on("pong", () => {
-    wasHeard = true
-  })
-  /** Asks a peer that says nothing whether it is there, and hangs up on one that does not even say that. */
+  /**
+   * Asks a peer that says nothing whether it is there, and hangs up on one that does not even say that. Each byte is a word: a long
+   * message takes its time.
+   */
   const heartbeat = Effect.gen(function*() {
+    let heard = 0
+    let since = 0
     while (true) {
-      wasHeard = false
       yield* Effect.sleep(quiet)
-      if (wasHeard) continue
-      socket.ping()
-      yield* Effect.sleep(quiet)
-      if (!wasHeard) return socket.terminate()
+      const now = wire?.bytesRead ?? 0
+      since = now === heard ? since + 1 : 0
+      heard = now
+      if (since > limit) return socket.terminate()
+      if (since > 0) socket.ping()
     }
   })
   yield* Effect.forkIn(heartbeat, scope, { startImmediately: true })
   yield* reader.pull.pipe(
     Effect.map((frames) => {
-      wasHeard = true
       for (const frame of frames) {
         transport.receive(typeof frame === "string" ? frame : Buffer.from(frame).toString("utf8"))
       }
@@ -121,6 +128,8 @@ export const openWebSocket = Effect.fnUntraced(function*(
     Effect.catch((error) => Effect.sync(() => transport.fail((delivery) => reasonOf(error, delivery)))),
     Effect.forkIn(scope, { startImmediately: true })
   )
+  // Before the socket is left: those who wait for answers learn that there will be none.
+  yield* Effect.addFinalizer(() => Effect.promise(() => transport.close()))
   return {
     transport,
     gone: (delivery) => transport.gone(delivery)
