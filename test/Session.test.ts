@@ -257,6 +257,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
           assert.strictEqual(reason._tag, "OutcomeUnknown")
           if (reason._tag !== "OutcomeUnknown") return
           assert.strictEqual(reason.tool, "die")
+          assert.strictEqual(reason.requestId !== undefined, era === "legacy")
           assert.strictEqual(reason.delivery, "Unknown")
           if (!peer.hasProcess) return
           assert.strictEqual(reason.lost._tag, "ServerExited")

@@ -81,12 +81,14 @@ export interface Connection {
   readonly initialize: Effect.Effect<ConnectionInfo, Reason>
   /**
    * Sends a request and waits for its result. Interruption tells the server in the way of the era. With `onProgress`, the
-   * server is asked to report, and what it reports before its result is passed on before the result is.
+   * server is asked to report, and what it reports before its result is passed on before the result is. `onSent` gets the id of
+   * the request on the wire, where that is known.
    */
   readonly request: (options: {
     readonly method: string
     readonly params: Record<string, unknown> | undefined
     readonly onProgress?: ((progress: Progress) => void) | undefined
+    readonly onSent?: ((id: string | number) => void) | undefined
   }) => Effect.Effect<unknown, Reason>
   /**
    * Names who is told of notifications, in their order and before the answers that came after them. Progress is no part of

@@ -380,9 +380,14 @@ export const make = (options: {
             timeout,
             retry,
             report,
-            run: ({ connection }, onProgress) =>
+            run: ({ connection }, onProgress, onSent) =>
               Effect.filterOrFail(
-                connection.request({ method: "tools/call", params: { name: tool, arguments: args }, onProgress }),
+                connection.request({
+                  method: "tools/call",
+                  params: { name: tool, arguments: args },
+                  onProgress,
+                  onSent
+                }),
                 isToolResult,
                 () => noToolResult("tools/call", tool)
               )

@@ -588,6 +588,8 @@ export class OutcomeUnknown
   extends Schema.TaggedError<OutcomeUnknown>("@mcp-sessions/core/OutcomeUnknown")("OutcomeUnknown", {
     method: Schema.String,
     tool: Schema.optional(Schema.String),
+    /** The id of the request on the wire, where it is known (in the legacy era), to look for in the logs of the server. */
+    requestId: Schema.optional(Schema.Union([Schema.String, Schema.Finite])),
     /** When the call was sent, in milliseconds since the epoch. */
     sentAt: Schema.Finite,
     /** Why no answer came. */

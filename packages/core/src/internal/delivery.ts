@@ -32,7 +32,11 @@ interface Operation<A> {
   readonly retry?: RetryPolicy | undefined
   /** Where to report to. Each report starts the time of its sending anew. */
   readonly report?: ((progress: Progress) => void) | undefined
-  readonly run: (live: Live, report: ((progress: Progress) => void) | undefined) => Effect.Effect<A, Reason>
+  readonly run: (
+    live: Live,
+    report: ((progress: Progress) => void) | undefined,
+    onSent: (id: string | number) => void
+  ) => Effect.Effect<A, Reason>
 }
 
 export type Perform = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
@@ -68,7 +72,12 @@ export const make = (options: {
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
   /** One sending, on one connection. */
-  const send = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> => {
+  const send = <A>(
+    operation: Operation<A>,
+    live: Live,
+    sentAt: number,
+    sent: (id: string | number) => void
+  ): Effect.Effect<A, SessionError> => {
     if (live.info === undefined) return Effect.fail(fail(new NotInitialized()))
     const own = Duration.toMillis(Duration.fromInputUnsafe(operation.timeout ?? config.requestTimeout))
     const { method, report } = operation
@@ -84,7 +93,8 @@ export const make = (options: {
               restart()
               slot.heard(live)
               report(progress)
-            }
+            },
+            sent
           )
         }),
       millis: own,
@@ -112,6 +122,7 @@ export const make = (options: {
   const settle = <A>(
     operation: Operation<A>,
     sentAt: number,
+    requestId: string | number | undefined,
     error: SessionError
   ): Effect.Effect<never, SessionError> => {
     const { reason } = error
@@ -119,15 +130,21 @@ export const make = (options: {
     const { method, tool } = operation
     return Effect.flatMap(
       operation.isSafe,
-      (isSafe) => Effect.fail(isSafe ? error : fail(new OutcomeUnknown({ method, tool, sentAt, lost: reason })))
+      (isSafe) =>
+        Effect.fail(isSafe ? error : fail(new OutcomeUnknown({ method, tool, requestId, sentAt, lost: reason })))
     )
   }
 
-  const attempt = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> =>
-    Effect.catch(
-      circuit.isOpen() ? circuit.guard(send(operation, live, sentAt)) : send(operation, live, sentAt),
-      (error) => settle(operation, sentAt, error)
+  const attempt = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> => {
+    let requestId: string | number | undefined
+    const sending = send(operation, live, sentAt, (id) => {
+      requestId = id
+    })
+    return Effect.catch(
+      circuit.isOpen() ? circuit.guard(sending) : sending,
+      (error) => settle(operation, sentAt, requestId, error)
     )
+  }
 
   /**
    * The tries of an operation that did not get through at once. `first` is how the one before ended, which counts as the
@@ -168,7 +185,7 @@ export const make = (options: {
     const expire = Effect.suspend(() => {
       const delivery = sentAt === undefined ? "NotSent" : "Unknown"
       const error = fail(new RequestTimeout({ method: operation.method, timeout: totalMillis, delivery }))
-      return settle(operation, sentAt ?? startedAt, error)
+      return settle(operation, sentAt ?? startedAt, undefined, error)
     })
     /** A tool that may have run earlier may have run, whatever became of the tries after that. */
     const remember = (error: SessionError): SessionError => {

@@ -71,11 +71,14 @@ export class DirectRequests {
     }
   }
 
-  request({ method, onProgress, params: given }: Parameters<Connection["request"]>[0]): Effect.Effect<unknown, Reason> {
+  request(
+    { method, onProgress, onSent, params: given }: Parameters<Connection["request"]>[0]
+  ): Effect.Effect<unknown, Reason> {
     return Effect.callback((resume) => {
       const id = this.#nextId++
       const params = onProgress === undefined ? given : { ...given, _meta: { ...metaOf(given), progressToken: id } }
       this.#pending.set(id, { method, resume, onProgress })
+      onSent?.(id)
       const sending = this.#transport.send(
         params === undefined ? { jsonrpc: "2.0", id, method } : { jsonrpc: "2.0", id, method, params }
       )
