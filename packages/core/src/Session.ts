@@ -350,7 +350,10 @@ export const make = (options: {
     server,
     info: open(Effect.flatMap(slot.acquire, infoOf)),
     generation: Effect.sync(slot.generation),
-    phases: Stream.takeUntil(SubscriptionRef.changes(slot.phases), ({ _tag }) => _tag === "Closed"),
+    // Made when they are asked for: most sessions never are, and there may be thousands.
+    get phases() {
+      return Stream.takeUntil(SubscriptionRef.changes(slot.phases), ({ _tag }) => _tag === "Closed")
+    },
     initialize: open(Effect.flatMap(slot.initialize, infoOf)),
     listTools: list("tools"),
     callTool: (tool, args = {}, options) => {
@@ -421,17 +424,27 @@ export const make = (options: {
             () => new InvalidResult({ method: "completion/complete", description: "the result is no list of values" })
           )
       }),
-    notifications: listen(undefined),
+    get notifications() {
+      return listen(undefined)
+    },
     subscribe: (uri) =>
       Stream.filter(
         listen(uri),
         (notification): notification is Listening | ResourceUpdated =>
           notification._tag === "Listening" || (notification._tag === "ResourceUpdated" && isAt(notification.uri, uri))
       ),
-    watchTools: watch("tools"),
-    watchResources: watch("resources"),
-    watchResourceTemplates: watch("resourceTemplates"),
-    watchPrompts: watch("prompts"),
+    get watchTools() {
+      return watch("tools")
+    },
+    get watchResources() {
+      return watch("resources")
+    },
+    get watchResourceTemplates() {
+      return watch("resourceTemplates")
+    },
+    get watchPrompts() {
+      return watch("prompts")
+    },
     setLogLevel: (level) =>
       perform({
         method: "logging/setLevel",

@@ -253,14 +253,25 @@ const make = Effect.fnUntraced(function*(options: {
       () => new ConfigError({ problems: [new DisabledServer({ server, path: [] })] })
     )
 
-  /** A slot in a scope. The transport is built here, in the context of this layer and of no caller. */
+  // One for each server, whoever owns the sessions: what it keeps (a pool of sockets, what was learnt of the era) is of the server.
+  const built = yield* RcMap.make({
+    lookup: (server: string) =>
+      Effect.flatMap(
+        findEnabled(server),
+        ({ definition }) =>
+          Effect.map(Layer.build(Layer.fresh(transports.transport(definition))), (services) =>
+            Context.get(services, Transport))
+      )
+  })
+
+  /** A slot in a scope, in the context of this layer and of no caller. */
   const open = Effect.fnUntraced(function*(server: string, initialize: boolean, scope: Scope.Scope) {
     const { definition, memory, opened } = yield* findEnabled(server)
-    return yield* Layer.buildWithScope(Layer.fresh(transports.transport(definition)), scope).pipe(
-      Effect.flatMap((layers) => {
-        const transport = Context.get(layers, Transport)
-        return shared.make({ definition, transport, memory, retry, reconnect, onCleanup, initialize })
-      }),
+    return yield* RcMap.get(built, server).pipe(
+      Effect.tapError(() => RcMap.invalidate(built, server)),
+      Effect.flatMap((transport) =>
+        shared.make({ definition, transport, memory, retry, reconnect, onCleanup, initialize })
+      ),
       Effect.tap((made) =>
         Effect.acquireRelease(
           Effect.sync(() => opened.add(made)),

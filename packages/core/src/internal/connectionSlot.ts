@@ -286,18 +286,17 @@ export const make = Effect.fnUntraced(function*(
     )
 
   /** The handshake, and what the server has to be told anew on each connection. */
-  const greet = Effect.fnUntraced(function*(connection: Connection): Effect.fn.Return<ConnectionInfo, Reason> {
-    const info = yield* connection.initialize
-    if (slot.logLevel !== undefined && info.capabilities.logging !== undefined) {
-      yield* Effect.catchTag(
-        connection.setLogLevel(slot.logLevel),
-        ["ProtocolFailed", "InvalidResult"],
-        // A server that will not log as it was asked to can be used all the same.
-        (reason) => Effect.logDebug("the server did not accept the log level", reason)
-      )
-    }
-    return info
-  })
+  const greet = (connection: Connection): Effect.Effect<ConnectionInfo, Reason> =>
+    Effect.tap(
+      connection.initialize,
+      ({ capabilities }) =>
+        slot.logLevel === undefined || capabilities.logging === undefined ? Effect.void : Effect.catchTag(
+          connection.setLogLevel(slot.logLevel),
+          ["ProtocolFailed", "InvalidResult"],
+          // A server that will not log as it was asked to can be used all the same.
+          (reason) => Effect.logDebug("the server did not accept the log level", reason)
+        )
+    )
 
   const heard = (live: Live): void => {
     live.heardAt = clock.currentTimeMillisUnsafe()

@@ -216,24 +216,25 @@ export const make = Effect.fnUntraced(function*(options: {
   )
 
   return {
-    want: Effect.fnUntraced(function*(wanted) {
-      if (isClosed) return yield* fail(new SessionClosed())
-      const wish: Wish = { ...wanted, standing: Deferred.makeUnsafe(), failed: Deferred.makeUnsafe() }
-      yield* Effect.acquireRelease(
-        Effect.suspend(() => {
-          wishes.add(wish)
-          Queue.offerUnsafe(changed, undefined)
-          if (isKept) return Effect.void
-          isKept = true
-          return Effect.asVoid(keep)
-        }),
-        () =>
-          Effect.sync(() => {
-            if (wishes.delete(wish)) Queue.offerUnsafe(changed, undefined)
-          })
-      )
-      yield* Deferred.await(wish.standing)
-      return { failed: Deferred.await(wish.failed) }
-    })
+    want: (wanted) =>
+      Effect.gen(function*() {
+        if (isClosed) return yield* fail(new SessionClosed())
+        const wish: Wish = { ...wanted, standing: Deferred.makeUnsafe(), failed: Deferred.makeUnsafe() }
+        yield* Effect.acquireRelease(
+          Effect.suspend(() => {
+            wishes.add(wish)
+            Queue.offerUnsafe(changed, undefined)
+            if (isKept) return Effect.void
+            isKept = true
+            return Effect.asVoid(keep)
+          }),
+          () =>
+            Effect.sync(() => {
+              if (wishes.delete(wish)) Queue.offerUnsafe(changed, undefined)
+            })
+        )
+        yield* Deferred.await(wish.standing)
+        return { failed: Deferred.await(wish.failed) }
+      })
   }
 })

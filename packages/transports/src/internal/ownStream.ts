@@ -92,6 +92,7 @@ export class OwnStream {
   }
 
   #ended(end: End): void {
+    this.#leave = undefined
     if (this.#isClosed) return
     const canResume = this.#lastEventId !== undefined
     if (end._tag === "Complete" || end._tag === "Broken") {
