@@ -85,7 +85,10 @@ const statusOfReason = (reason: Reason): number => {
     case "ConnectionRefused":
     case "ConnectTimeout":
     case "HttpFailed":
+    case "ServerDown":
       return 4
+    case "BlockedAddress":
+      return 10
     case "ServerExited":
     case "TransportFailed":
     case "TransportClosed":
