@@ -37,7 +37,7 @@ const silence = Effect.fnUntraced(function*(session: Session.Session) {
 })
 
 describe("a connection that is gone without a word", () => {
-  it.effect("is found out by a call that gets no answer, and replaced [A5 ii]", () =>
+  it.effect("is found out by a call that gets no answer, and replaced [A5 ii] [F6]", () =>
     Effect.gen(function*() {
       const { proxy, session } = yield* through(net("sse", "v1"))
       yield* session.callTool("echo", { message: "x" })
@@ -49,7 +49,7 @@ describe("a connection that is gone without a word", () => {
     }).pipe(Effect.scoped))
 
   for (const version of ["v1", "v2"] as const) {
-    it.effect(`costs an HTTP server its answer, and no session: ${version} [A5 ii]`, () =>
+    it.effect(`costs an HTTP server its answer, and no session: ${version} [A5 ii] [F6]`, () =>
       Effect.gen(function*() {
         const { ledger, proxy, session } = yield* through(http(version))
         const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), {
@@ -67,7 +67,7 @@ describe("a connection that is gone without a word", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.effect("is found out on a WebSocket before the call has had its time [A5 ii]", () =>
+  it.effect("is found out on a WebSocket before the call has had its time [A5 ii] [F6]", () =>
     Effect.gen(function*() {
       const { proxy, session } = yield* through(net("websocket", "v1"))
       proxy.freeze()

@@ -336,13 +336,13 @@ describe("ending", () => {
       assert.isBelow(millis, 5000)
     }))
 
-  it.live("ends what a polite server leaves behind [F27]", () =>
+  it.live("ends what a polite server leaves behind [F27] [E1]", () =>
     Effect.map(closes("family", (config) => config), ({ millis, processes }) => {
       assert.strictEqual(processes, 2)
       assert.isBelow(millis, 5000)
     }))
 
-  it.live("ends a stubborn server behind a wrapper [F27]", () =>
+  it.live("ends a stubborn server behind a wrapper [F27] [E1b]", () =>
     Effect.map(
       closes("stubborn", ({ args, command }) => ({
         transport: "stdio",

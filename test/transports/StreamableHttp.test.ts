@@ -38,7 +38,7 @@ describe("sessions", () => {
       }
     }))
 
-  it.live("that a server forgets are replaced once for all, no call runs twice, and the dead id is never used again", () =>
+  it.live("that a server forgets are replaced once for all, no call runs twice, and the dead id is never used again [F11] [E4]", () =>
     Effect.gen(function*() {
       const held: Array<Http.Arrival["response"]> = []
       const executed = new Map<unknown, number>()
@@ -83,7 +83,7 @@ describe("sessions", () => {
       assert.strictEqual(server.count("POST initialize"), 2)
     }))
 
-  it.live("close in time when the server does not answer the DELETE, or will not have it", () =>
+  it.live("close in time when the server does not answer the DELETE, or will not have it [A7]", () =>
     Effect.gen(function*() {
       for (const status of [undefined, 405, 500]) {
         const closing = { since: 0 }
@@ -102,7 +102,7 @@ describe("sessions", () => {
 
 describe("a call", () => {
   for (const [title, after] of [["before the answer", undefined], ["within the answer", "{\"jsonrpc\":"]] as const) {
-    it.live(`whose connection is reset ${title} fails as unknown, and is not repeated`, () =>
+    it.live(`whose connection is reset ${title} fails as unknown, and is not repeated [F5] [E6]`, () =>
       Effect.gen(function*() {
         const { server, value } = yield* withServer((arrival) => {
           if (!isCall(arrival)) return false
@@ -118,7 +118,7 @@ describe("a call", () => {
       }))
   }
 
-  it.live("that only reads is repeated after a reset", () =>
+  it.live("that only reads is repeated after a reset [F5]", () =>
     Effect.gen(function*() {
       let wasReset = false
       const { server } = yield* withServer((arrival) => {
@@ -328,7 +328,7 @@ describe("limits and borders", () => {
       assert.deepStrictEqual(other.ledger, [])
     }).pipe(Effect.scoped))
 
-  it.live("fails on a port that nobody listens on, after the tries of the policy", () =>
+  it.live("fails on a port that nobody listens on, after the tries of the policy [F1]", () =>
     Effect.gen(function*() {
       const layer = Sessions.layer({ servers: { s: { transport: "streamable_http", url: "http://127.0.0.1:1/mcp" } } })
         .pipe(
