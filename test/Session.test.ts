@@ -172,7 +172,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
 
     it.effect("answers a ping in the way of the era", () => withShared((session) => session.ping))
 
-    it.effect("cancels on the server what is interrupted here, and nothing else", () =>
+    it.effect("cancels on the server what is interrupted here, and nothing else [F36] [E3]", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
           const first = yield* Effect.forkChild(session.callTool("hang", { id: "first" }), { startImmediately: true })

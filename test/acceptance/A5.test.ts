@@ -24,7 +24,7 @@ const pauses = (server: Http.ScriptedHttp, kind: string) => {
 
 describe.concurrent("A5: streams that lie", () => {
   for (const era of ["legacy", "modern"] as const) {
-    it.live(`(i) one that ends without the answer: the call fails at once, and is not repeated (${era}) [F16]`, () =>
+    it.live(`(i) one that ends without the answer: the call fails at once, and is not repeated (${era}) [F16] [E5]`, () =>
       Effect.gen(function*() {
         const handle = (arrival: Http.Arrival) => {
           if (!isCall(arrival)) return false

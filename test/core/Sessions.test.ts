@@ -21,7 +21,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("tries 3 times, 1 second apart, and then fails with the last error", () => {
+  it.effect("tries 3 times, 1 second apart, and then fails with the last error [F1]", () => {
     const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
     return Effect.gen(function*() {
       const fiber = yield* start(Effect.flip(get("s")))

@@ -217,7 +217,7 @@ describe("a probe", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
   })
 
-  it.effect("finds a server that is gone without a word, which costs nobody a call", () => {
+  it.effect("finds a server that is gone without a word, which costs nobody a call [F6]", () => {
     let isGone = false
     const script = Scripted.make({
       answer: () => Effect.suspend(() => isGone ? Effect.never : Effect.succeed({ content: [] }))

@@ -24,7 +24,7 @@ const outcome = Effect.map(Effect.result(call), (result) => {
 })
 
 describe("a circuit", () => {
-  it.effect("opens at the fourth failure in a row, costs the server nothing while it is open, and lets one probe through", () => {
+  it.effect("opens at the fourth failure in a row, costs the server nothing while it is open, and lets one probe through [F42]", () => {
     const { layer, script } = setting(() => Effect.fail(down))
     return Effect.gen(function*() {
       for (let n = 0; n < 4; n++) assert.strictEqual(yield* outcome, "OutcomeUnknown")

@@ -10,6 +10,7 @@ import { Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { stdio } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
+import * as Scripted from "../fixtures/scripted.ts"
 
 const missing = new SessionError.SpawnFailed({ command: "no-such-command", code: "ENOENT" })
 
@@ -140,6 +141,15 @@ describe("openAll", () => {
       const first = yield* Queue.take(opened)
       assert.deepInclude(first, { _tag: "Usable", server: "good" })
     }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  it.effect("tells of a transport that breaks the rules, instead of keeping its reader waiting", () => {
+    const script = Scripted.make({ connect: () => Effect.die("broken") })
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const exit = yield* Effect.exit(Stream.runDrain(yield* sessions.openAll()))
+      assert.isTrue(Exit.hasDies(exit))
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
   })
 
   it.effect("ends with its scope, healing included", () => {

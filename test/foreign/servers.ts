@@ -4,7 +4,7 @@
  */
 import type { ServerConfig } from "@mcp-sessions/core"
 import { Effect, type Scope } from "effect"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -30,6 +30,8 @@ export interface Running {
   readonly sessions: () => ReadonlyArray<readonly [id: string, status: number | undefined]>
   /** What it has written. */
   readonly said: () => string
+  /** Kills it, starts it again at the same address, and waits until it listens. */
+  readonly restart: Effect.Effect<void>
 }
 
 export interface Foreign {
@@ -126,7 +128,8 @@ const stdio = (command: (directory: string) => Command) => ({
       processes,
       sockets: () => ({ opened: 0, open: 0 }),
       sessions: () => [],
-      said: () => ""
+      said: () => "",
+      restart: Effect.die(new Error("a server on stdio is started by whoever connects"))
     }
   })
 })
@@ -165,40 +168,41 @@ const listening = (options: {
     let said = ""
     let sockets = { opened: 0, open: 0 }
     const sessions = new Map<string, number | undefined>()
-    const child = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, ["--import", program("listen.mjs"), ...args], {
+    let running: ChildProcess | undefined
+    const stop = Effect.promise(async () => {
+      running?.kill("SIGKILL")
+      if (running?.exitCode === null && running.signalCode === null) await once(running, "exit")
+    })
+    /** Gives the port that it listens on, which is a free one unless told. */
+    const launch = (listen: number) =>
+      Effect.callback<number>((resume) => {
+        const child = running = spawn(process.execPath, ["--import", program("listen.mjs"), ...args], {
           cwd: directory,
-          env: { PATH: process.env.PATH, ...env },
+          env: { PATH: process.env.PATH, LISTEN: String(listen), ...env },
           stdio: ["ignore", "pipe", "pipe", "ipc"]
         })
-      ),
-      (child) =>
-        Effect.promise(async () => {
-          child.kill("SIGKILL")
-          if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
-        })
-    )
-    const address = yield* Effect.callback<string>((resume) => {
-      let port: number | undefined
-      const look = () => {
-        if (port !== undefined && said.includes(says)) resume(Effect.succeed(`127.0.0.1:${port}`))
-      }
-      for (const stream of [child.stdout, child.stderr]) {
-        stream?.setEncoding("utf8").on("data", (chunk: string) => {
-          said += chunk
+        const begun = said.length
+        let port: number | undefined
+        const look = () => {
+          if (port !== undefined && said.slice(begun).includes(says)) resume(Effect.succeed(port))
+        }
+        for (const stream of [child.stdout, child.stderr]) {
+          stream?.setEncoding("utf8").on("data", (chunk: string) => {
+            said += chunk
+            look()
+          })
+        }
+        child.on("message", (told: Told) => {
+          port ??= told.port
+          if (told.sockets !== undefined) sockets = told.sockets
+          if (told.session !== undefined) sessions.set(told.session, told.status ?? sessions.get(told.session))
           look()
         })
-      }
-      child.on("message", (told: Told) => {
-        port ??= told.port
-        if (told.sockets !== undefined) sockets = told.sockets
-        if (told.session !== undefined) sessions.set(told.session, told.status ?? sessions.get(told.session))
-        look()
+        child.once("exit", () => resume(Effect.die(new Error(`it ended before it listened: ${said}`))))
       })
-      child.once("exit", () => resume(Effect.die(new Error(`it ended before it listened: ${said}`))))
-    })
-    const running: Running = {
+    const port = yield* Effect.acquireRelease(launch(0), () => stop, { interruptible: true })
+    const address = `127.0.0.1:${port}`
+    const met: Running = {
       configs: Object.fromEntries(
         Object.entries(at).map(([transport, path]) => [
           transport,
@@ -209,9 +213,17 @@ const listening = (options: {
       processes,
       sockets: () => sockets,
       sessions: () => [...sessions],
-      said: () => said
+      said: () => said,
+      restart: Effect.andThen(
+        stop,
+        Effect.suspend(() => {
+          sockets = { opened: 0, open: 0 }
+          sessions.clear()
+          return Effect.asVoid(launch(port))
+        })
+      )
     }
-    return running
+    return met
   })
   return { transports, start }
 }

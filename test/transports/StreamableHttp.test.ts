@@ -50,7 +50,7 @@ describe.concurrent("sessions", () => {
       }
     }))
 
-  it.live("that a server forgets are replaced once for all, no call runs twice, and the dead id is never used again", () =>
+  it.live("that a server forgets are replaced once for all, no call runs twice, and the dead id is never used again [F11] [E4]", () =>
     Effect.gen(function*() {
       const held: Array<Http.Arrival["response"]> = []
       const executed = new Map<unknown, number>()
@@ -95,7 +95,7 @@ describe.concurrent("sessions", () => {
       assert.strictEqual(server.count("POST initialize"), 2)
     }))
 
-  it.live("close in time when the server does not answer the DELETE, or will not have it [P33]", () =>
+  it.live("close in time when the server does not answer the DELETE, or will not have it [P33] [A7]", () =>
     Effect.forEach([undefined, 405, 500], (status) =>
       Effect.gen(function*() {
         const closing = { since: 0 }
@@ -114,7 +114,7 @@ describe.concurrent("sessions", () => {
 
 describe.concurrent("a call", () => {
   for (const [title, after] of [["before the answer", undefined], ["within the answer", "{\"jsonrpc\":"]] as const) {
-    it.live(`whose connection is reset ${title} fails as unknown, and is not repeated`, () =>
+    it.live(`whose connection is reset ${title} fails as unknown, and is not repeated [F5] [E6]`, () =>
       Effect.gen(function*() {
         const { server, value } = yield* withServer((arrival) => {
           if (!isCall(arrival)) return false
@@ -130,7 +130,7 @@ describe.concurrent("a call", () => {
       }))
   }
 
-  it.live("that only reads is repeated after a reset", () =>
+  it.live("that only reads is repeated after a reset [F5]", () =>
     Effect.gen(function*() {
       let wasReset = false
       const { server } = yield* withServer((arrival) => {
@@ -409,7 +409,7 @@ describe.concurrent("limits and borders", () => {
     }).pipe(Effect.scoped))
 
   for (const [scheme, transport] of [["http", "streamable_http"], ["http", "sse"], ["ws", "websocket"]] as const) {
-    it.live(`fails over ${transport} where nobody listens, with server and address, after the tries of the policy [P18]`, () =>
+    it.live(`fails over ${transport} where nobody listens, with server and address, after the tries of the policy [P18] [F1]`, () =>
       Effect.gen(function*() {
         const address = `${scheme}://127.0.0.1:1`
         const start = performance.now()

@@ -7,7 +7,9 @@
  * **Details**
  *
  * Circuits are kept in the process. Provide a `CircuitBreakerStore` of `effect/persistence/CircuitBreaker` to the layer of the
- * sessions, such as the one on Redis, and processes share them.
+ * sessions, such as the one on Redis, and processes share them. One that has a connection already learns that another has opened
+ * a circuit when it connects the next time or a call of its own fails. Such a store is waited for half a second; where it does
+ * not answer, calls go through as if there were none.
  *
  * @since 0.1.0
  */

@@ -374,6 +374,8 @@ const make = Effect.fnUntraced(function*(options: {
           Effect.andThen(Queue.fail(found, new OpenFailed({ errors })))
         )
       }),
+      // A defect, too, is told: who reads would wait for ever.
+      Effect.onError((cause) => Queue.failCause(found, cause)),
       Effect.forkScoped({ startImmediately: true })
     )
     return Stream.fromQueue(found)

@@ -1,6 +1,6 @@
 /**
  * What is loaded first (`node --import`) into servers that listen. Whatever address they choose, it is a free port on
- * loopback; and they tell who started them, over IPC: the port, each socket that opens and closes, each session that is
+ * loopback, or the one that the variable LISTEN names; and they tell who started them, over IPC: the port, each socket that opens and closes, each session that is
  * handed out and how its `DELETE` was answered.
  */
 import { Server as HttpServer } from "node:http"
@@ -28,5 +28,9 @@ Server.prototype.listen = function(...args) {
       })
     })
   }
-  return listen.call(this, { host: "127.0.0.1", port: 0 }, args.findLast((arg) => typeof arg === "function"))
+  return listen.call(
+    this,
+    { host: "127.0.0.1", port: Number(process.env.LISTEN ?? 0) },
+    args.findLast((arg) => typeof arg === "function")
+  )
 }

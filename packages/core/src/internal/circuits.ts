@@ -40,6 +40,28 @@ const classify = (exit: Exit.Exit<unknown, SessionError>): CircuitBreaker.Outcom
     : CircuitBreaker.ignored
 }
 
+/** How long a store that is not in this process may take: one that is away is to cost calls little. */
+const storePatience = "500 millis"
+
+const impatient = (
+  store: CircuitBreaker.CircuitBreakerStore["Service"]
+): CircuitBreaker.CircuitBreakerStore["Service"] => {
+  const inTime = Effect.timeoutOrElse({
+    duration: storePatience,
+    orElse: () => {
+      const message = `the store of the circuits took longer than ${storePatience}`
+      const reason = new CircuitBreaker.CircuitBreakerStoreError({ message })
+      return Effect.fail(new CircuitBreaker.CircuitBreakerError({ reason }))
+    }
+  })
+  return {
+    ...store,
+    admit: (key) => inTime(store.admit(key)),
+    record: (outcome) => inTime(store.record(outcome)),
+    state: (key) => inTime(store.state(key))
+  }
+}
+
 /** Makes circuits by a policy: one for each name. */
 export const make = Effect.fnUntraced(function*(
   policy: CircuitPolicy
@@ -47,7 +69,7 @@ export const make = Effect.fnUntraced(function*(
   if (policy.failures === Number.POSITIVE_INFINITY) return () => inert
   const given = yield* Effect.serviceOption(CircuitBreaker.CircuitBreakerStore)
   const store = given._tag === "Some"
-    ? given.value
+    ? impatient(given.value)
     : Context.get(yield* Layer.build(CircuitBreaker.layerStoreMemory()), CircuitBreaker.CircuitBreakerStore)
   const breaker = yield* CircuitBreaker.make({
     tripPolicy: CircuitBreaker.consecutive(policy.failures),

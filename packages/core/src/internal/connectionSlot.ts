@@ -52,6 +52,19 @@ const herdMillis = 1000
 /** What trying again does not change. */
 const isFinal = (reason: Reason): boolean => reason._tag === "SessionClosed" || reason._tag === "AuthRequired"
 
+/** What is to be tried again after a try that is over, if there was one: that counts as its first. */
+const after = <A>(
+  first: SessionError | undefined,
+  effect: Effect.Effect<A, SessionError>
+): Effect.Effect<A, SessionError> => {
+  let ended = first
+  return Effect.suspend(() => {
+    const before = ended
+    ended = undefined
+    return before === undefined ? effect : Effect.fail(before)
+  })
+}
+
 /** What is known of a server, shared by all slots that lead to it. */
 export interface ServerMemory {
   health: Health.Health
@@ -97,6 +110,8 @@ export interface ConnectionSlot {
   readonly peek: () => Live | undefined
   /** The connection, made by the retry policy if there is none. */
   readonly acquire: Effect.Effect<Live, SessionError>
+  /** The same with one try alone, for those who pace their tries themselves. */
+  readonly acquireOnce: Effect.Effect<Live, SessionError>
   /** The handshake of a slot that was made with `initialize: false`. */
   readonly initialize: Effect.Effect<Live, SessionError>
   /**
@@ -152,7 +167,10 @@ export const make = Effect.fnUntraced(function*(
   let state = Supervisor.initial
   const phases = yield* SubscriptionRef.make<Supervisor.Phase>(state.phase)
   let live: Live | undefined
-  let connecting: Deferred.Deferred<Live, SessionError> | undefined
+  /** The connection that is being made: by one try, or by the retry policy. */
+  let connecting: { readonly made: Deferred.Deferred<Live, SessionError>; readonly isPatient: boolean } | undefined
+  /** How the latest tries ended, if they did not bring a connection. */
+  let failure: SessionError | undefined
   /** The latest that was to make a connection. */
   let starting: Fiber.Fiber<boolean> | undefined
   let handshake = options.initialize
@@ -370,12 +388,12 @@ export const make = Effect.fnUntraced(function*(
     )
   )
 
-  const start = (deferred: Deferred.Deferred<Live, SessionError>) =>
-    attempt.pipe(
-      Effect.retry(options.retry),
+  const start = (tries: Effect.Effect<Live, SessionError>, made: Deferred.Deferred<Live, SessionError>) =>
+    tries.pipe(
       Effect.onExit((exit) =>
         Effect.suspend(() => {
           connecting = undefined
+          failure = Option.getOrUndefined(Exit.findErrorOption(exit))
           if (Exit.isSuccess(exit)) {
             live = exit.value
             return watch(exit.value)
@@ -383,7 +401,7 @@ export const make = Effect.fnUntraced(function*(
           return on({ _tag: "GaveUp" })
         })
       ),
-      Deferred.into(deferred),
+      Deferred.into(made),
       Effect.updateContext((_: Context.Context<never>) => context),
       Effect.forkIn(work, { startImmediately: true }),
       Effect.map((fiber) => {
@@ -392,15 +410,28 @@ export const make = Effect.fnUntraced(function*(
     )
 
   // Whoever is interrupted may do so while waiting, but not between promising a connection and beginning to make one.
-  const acquire: Effect.Effect<Live, SessionError> = Effect.uninterruptibleMask((restore) =>
-    Effect.suspend(() => {
-      if (closed) return Effect.fail(fail(new SessionClosed()))
-      if (live !== undefined) return Effect.succeed(live)
-      if (connecting !== undefined) return restore(Deferred.await(connecting))
-      const deferred = connecting = Deferred.makeUnsafe<Live, SessionError>()
-      return Effect.andThen(start(deferred), restore(Deferred.await(deferred)))
-    })
-  )
+  const acquireBy = (isPatient: boolean, first?: SessionError): Effect.Effect<Live, SessionError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        if (closed) return Effect.fail(fail(new SessionClosed()))
+        if (live !== undefined) return Effect.succeed(live)
+        const current = connecting
+        if (current !== undefined) {
+          const joined = restore(Deferred.await(current.made))
+          // The one try of another is the first of those that are due to this one.
+          return current.isPatient || !isPatient
+            ? joined
+            : Effect.catchIf(joined, () => !closed, (error) => restore(acquireBy(true, error)))
+        }
+        const made = Deferred.makeUnsafe<Live, SessionError>()
+        connecting = { made, isPatient }
+        const tries = isPatient ? Effect.retry(after(first, attempt), options.retry) : attempt
+        return Effect.andThen(start(tries, made), restore(Deferred.await(made)))
+      })
+    )
+
+  const acquire = acquireBy(true)
+  const acquireOnce = acquireBy(false)
 
   const initialize = Effect.suspend(() => {
     if (handshake) return Effect.fail(fail(new AlreadyInitialized()))
@@ -446,7 +477,7 @@ export const make = Effect.fnUntraced(function*(
         // All who had a connection to a server that was restarted lose it at the same time.
         yield* Effect.sleep(Duration.millis(yield* Random.nextBetween(0, herdMillis)))
       }
-      yield* acquire.pipe(
+      yield* after(failure, acquireOnce).pipe(
         Effect.retry({ schedule: options.reconnect, while: ({ reason }) => !isFinal(reason) }),
         Effect.catch(({ reason }) => reason._tag === "SessionClosed" ? Effect.never : Deferred.await(restarted))
       )
@@ -478,6 +509,7 @@ export const make = Effect.fnUntraced(function*(
   const restart = Effect.suspend(() => {
     const waiting = restarted
     restarted = Deferred.makeUnsafe()
+    failure = undefined
     return Effect.andThen(live === undefined ? Effect.void : drop(live), Deferred.succeed(waiting, undefined))
   }).pipe(Effect.asVoid)
 
@@ -488,7 +520,7 @@ export const make = Effect.fnUntraced(function*(
       live = undefined
       const waiting = connecting
       connecting = undefined
-      const told = waiting === undefined ? Effect.void : Deferred.fail(waiting, fail(new SessionClosed()))
+      const told = waiting === undefined ? Effect.void : Deferred.fail(waiting.made, fail(new SessionClosed()))
       return on({ _tag: "Closing" }).pipe(
         Effect.andThen(told),
         // What it has opened by now is released like all else.
@@ -518,6 +550,7 @@ export const make = Effect.fnUntraced(function*(
     deadlines,
     peek: () => live,
     acquire,
+    acquireOnce,
     initialize,
     lose,
     suspect,

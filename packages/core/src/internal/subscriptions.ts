@@ -166,8 +166,13 @@ export const make = Effect.fnUntraced(function*(options: {
       )
     )
 
-  /** A connection to have the server tell on. Who waits to hear for the first time is told where there is none. */
-  const connected = slot.acquire.pipe(
+  const isAwaited = () => [...wishes].some(({ standing }) => !Deferred.isDoneUnsafe(standing))
+
+  /**
+   * A connection to have the server tell on. Who waits to hear for the first time is told where there is none; for the others
+   * it is tried again, once at a time.
+   */
+  const connected = Effect.suspend(() => isAwaited() ? slot.acquire : slot.acquireOnce).pipe(
     Effect.tapError((error) =>
       Effect.sync(() =>
         refuse([...wishes].filter(({ standing }) => !Deferred.isDoneUnsafe(standing)), Effect.fail(error))

@@ -17,6 +17,7 @@ import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
+import { firstOf } from "./patience.ts"
 import * as Redactor from "./redactor.ts"
 
 /** How long each step of the ladder waits before the next, in milliseconds. */
@@ -116,15 +117,17 @@ export class Child {
     child.stderr.on("data", (chunk: Buffer) => this.#stderr.push(chunk))
     // A broken pipe shows as the exit that broke it. Without a listener it would end this process.
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => {})
-    const drained = Promise.all([child.stdout, child.stderr].map((stream) =>
-      new Promise<void>((resolve) => {
-        stream.once("close", resolve)
-      })
-    ))
+    const drained: Promise<unknown> = Promise.all(
+      [child.stdout, child.stderr].map((stream) =>
+        new Promise<void>((resolve) => {
+          stream.once("close", resolve)
+        })
+      )
+    )
     this.exited = new Promise<void>((resolve) => {
       child.once("exit", () => {
         this.#ended = true
-        void Promise.race([drained, setTimeout(drain)]).then(() => resolve())
+        void firstOf({ event: drained, millis: drain }).then(() => resolve())
       })
     })
   }
@@ -167,9 +170,7 @@ export class Child {
   async #gone(timeout: number, grace: number): Promise<boolean> {
     const deadline = performance.now() + timeout
     if (!this.#ended) {
-      const stop = new AbortController()
-      await Promise.race([this.exited, setTimeout(timeout, undefined, { signal: stop.signal }).catch(() => {})])
-      stop.abort()
+      await firstOf({ event: this.exited, millis: timeout })
       if (!this.#ended) return false
     }
     const last = Math.min(deadline, performance.now() + grace)

@@ -10,10 +10,10 @@ import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { MessageTooLarge, type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
-import { setTimeout } from "node:timers/promises"
 import type { Child } from "./childProcess.ts"
 import { Inbox } from "./inbox.ts"
 import { type Line, LineDecoder } from "./lineDecoder.ts"
+import { firstOf } from "./patience.ts"
 import { encode, isMessage, sent } from "./wire.ts"
 
 const messagesOf = (line: string): ReadonlyArray<JSONRPCMessage> => {
@@ -70,7 +70,8 @@ export class StdioTransport implements Transport {
     void child.exited.then(() => this.#end())
     // A process may close its ends of the pipes and live on. Usually it is about to exit, which says more.
     const abandon = () => {
-      void Promise.race([child.exited, setTimeout(pipePatience)]).then(() => {
+      if (this.#closed) return
+      void firstOf({ event: child.exited, millis: pipePatience }).then(() => {
         if (!child.hasExited) this.#fail((delivery) => new TransportClosed({ delivery }))
       })
     }
