@@ -161,11 +161,15 @@ export const make = Effect.fnUntraced(function*(options: {
         )
       }))
       return changed.pipe(
-        Stream.mapEffect(() => list(kind, { perform: options.perform, refresh: true })),
+        Stream.mapEffect(() =>
+          // What is shared belongs to none of those who share it, nor to the one who came first.
+          Effect.updateContext(
+            list(kind, { perform: options.perform, refresh: true }),
+            (_: Context.Context<never>) => context
+          )
+        ),
         Stream.share({ capacity: 1, strategy: "sliding", replay: 1 }),
         Scope.provide(scope),
-        // What is shared belongs to none of those who share it.
-        Effect.updateContext((_: Context.Context<never>) => context),
         Effect.map(Stream.interruptWhen(Deferred.await(closed))),
         Effect.tap((stream) => Effect.sync(() => watchers.set(kind, stream)))
       )

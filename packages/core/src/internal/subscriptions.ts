@@ -111,8 +111,11 @@ export const make = Effect.fnUntraced(function*(options: {
       Effect.mapError(({ reason }) => reason)
     )
 
-  /** Asks for all that is wanted. With `isNews`, those for whom it stands already are told that it does again. */
-  const align = (live: Live, asking: Teller, isNews: boolean): Effect.Effect<void, Reason> =>
+  /**
+   * Asks for all that is wanted, and gives by how many. With `isNews`, those for whom it stands already are told that it does
+   * again.
+   */
+  const align = (live: Live, asking: Teller, isNews: boolean): Effect.Effect<number, Reason> =>
     Effect.suspend(() => {
       const asked = [...wishes]
       const uris = [...new Set(asked.flatMap(({ uri }) => uri === undefined ? [] : [uri]))]
@@ -128,6 +131,7 @@ export const make = Effect.fnUntraced(function*(options: {
               wish.onListening({ _tag: "Listening", generation: live.generation })
             }
           }
+          return asked.length
         }
       )
     })
@@ -140,10 +144,17 @@ export const make = Effect.fnUntraced(function*(options: {
       yield* again(
         Effect.gen(function*() {
           while (true) {
-            yield* Effect.raceFirst(align(live, asking, isNews), Deferred.await(live.retired))
+            const asked = yield* Effect.raceFirst(
+              align(live, asking, isNews),
+              Effect.as(Deferred.await(live.retired), 0)
+            )
             if (live.isRetired) return true
             isNews = false
-            if (wishes.size === 0) return true
+            if (wishes.size === 0) {
+              if (asked === 0) return true
+              // All have left meanwhile, and the server does not know.
+              continue
+            }
             const hasEnded = yield* Effect.raceFirst(
               Effect.as(Effect.raceFirst(Queue.take(changed), Deferred.await(live.retired)), false),
               Effect.as(asking.ended, true)

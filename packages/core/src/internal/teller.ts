@@ -9,6 +9,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Connection, ConnectionInfo, ListenFilter, Listening } from "../Connection.ts"
 import type { ServerCapabilities } from "../Mcp.ts"
@@ -75,17 +76,38 @@ const stand = (
     return { scope: child, listening, ended }
   })
 
+/** How long a server is waited for that is to tell of a resource no longer. */
+const farewell = "5 seconds"
+
+/** Which resources each connection is to tell of no longer, and has not agreed to yet. */
+const leavings = new WeakMap<Connection, Map<string, Fiber.Fiber<void>>>()
+
 const legacy = (options: Options & { readonly scope: Scope.Scope }): Teller => {
   const { connection, inTime, info } = options
   const subscribed = new Set<string>()
+  const leaving = leavings.get(connection) ?? new Map<string, Fiber.Fiber<void>>()
+  leavings.set(connection, leaving)
   let standing: Standing | undefined
-  const ask = (method: string, uri: string) => inTime(method, connection.request({ method, params: { uri } }))
+  const ask = (method: string, uri: string) => connection.request({ method, params: { uri } })
+
+  /** Nobody listens any more; a server that goes on telling wastes its breath and does no harm. */
+  const unsubscribe = (uri: string) =>
+    ask("resources/unsubscribe", uri).pipe(
+      Effect.timeout(farewell),
+      Effect.ignore,
+      Effect.ensuring(Effect.sync(() => leaving.delete(uri))),
+      Effect.forkDetach,
+      Effect.map((fiber) => leaving.set(uri, fiber))
+    )
 
   const subscribe = Effect.fnUntraced(function*(uri: string): Effect.fn.Return<ReadonlyArray<Refusal>, Reason> {
     if (info.capabilities.resources?.subscribe !== true) {
       return [{ uri, reason: unsupported(uri, "resources/subscribe") }]
     }
-    return yield* Effect.matchEffect(ask("resources/subscribe", uri), {
+    // The two may overtake each other on their way; the last one has the last word.
+    const left = leaving.get(uri)
+    if (left !== undefined) yield* Fiber.await(left)
+    return yield* Effect.matchEffect(inTime("resources/subscribe", ask("resources/subscribe", uri)), {
       onSuccess: () => {
         subscribed.add(uri)
         return Effect.succeed([])
@@ -105,14 +127,7 @@ const legacy = (options: Options & { readonly scope: Scope.Scope }): Teller => {
       if (standing === undefined && isWanted) standing = yield* stand(options, {})
       const left = [...subscribed].filter((uri) => !uris.includes(uri))
       for (const uri of left) subscribed.delete(uri)
-      // Nobody listens any more; a server that goes on telling wastes its breath and does no harm.
-      yield* Effect.forEach(
-        left,
-        (uri) => Effect.forkDetach(Effect.ignore(ask("resources/unsubscribe", uri)), { startImmediately: true }),
-        {
-          discard: true
-        }
-      )
+      yield* Effect.forEach(left, unsubscribe, { discard: true })
       const fresh = uris.filter((uri) => !subscribed.has(uri))
       const refusals = yield* Effect.forEach(fresh, subscribe, { concurrency: "unbounded" })
       return { refusals: refusals.flat(), hadGap }

@@ -14,8 +14,10 @@ import { asJson, type Event, type HandlerName } from "./recording.ts"
 
 export type Write = (event: Event) => void
 
-const jsonParams = (params: Record<string, unknown> | undefined) =>
-  params === undefined ? {} : { params: asJson(params) as Record<string, unknown> }
+const jsonParams = (params: Record<string, unknown> | undefined) => {
+  const json = asJson(params) as Record<string, unknown> | null
+  return json === null ? {} : { params: json }
+}
 
 /** A connection under record. */
 class Take {
