@@ -15,7 +15,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { type CleanupReport, closeTimeout } from "../Cleanup.ts"
+import type { CleanupReport } from "../Cleanup.ts"
 import type { Connection, ConnectionInfo } from "../Connection.ts"
 import * as Health from "../Health.ts"
 import { fromWire, type LogLevel } from "../Notification.ts"
@@ -34,7 +34,10 @@ import * as Supervisor from "../Supervisor.ts"
 import type { Transport } from "../Transport.ts"
 import type { Circuit } from "./circuits.ts"
 import { type Deadlines, make as makeDeadlines } from "./deadlines.ts"
+import { after, make as makeHealing } from "./healing.ts"
 import * as hub from "./hub.ts"
+import { openConnection } from "./openConnection.ts"
+import { make as makeReleases } from "./releases.ts"
 import type { RetryBudget } from "./retryBudget.ts"
 import { signOfLife } from "./signOfLife.ts"
 
@@ -45,25 +48,6 @@ const isSilence = (reason: Reason): boolean => reason._tag === "TransportFailed"
 
 /** How long a server may take for a sign of life. */
 const patience = Duration.seconds(10)
-
-/** Over how long the clients of a server that was restarted spread, in milliseconds. */
-const herdMillis = 1000
-
-/** What trying again does not change. */
-const isFinal = (reason: Reason): boolean => reason._tag === "SessionClosed" || reason._tag === "AuthRequired"
-
-/** What is to be tried again after a try that is over, if there was one: that counts as its first. */
-const after = <A>(
-  first: SessionError | undefined,
-  effect: Effect.Effect<A, SessionError>
-): Effect.Effect<A, SessionError> => {
-  let ended = first
-  return Effect.suspend(() => {
-    const before = ended
-    ended = undefined
-    return before === undefined ? effect : Effect.fail(before)
-  })
-}
 
 /** What is known of a server, shared by all slots that lead to it. */
 export interface ServerMemory {
@@ -174,9 +158,6 @@ export const make = Effect.fnUntraced(function*(
   /** The latest that was to make a connection. */
   let starting: Fiber.Fiber<boolean> | undefined
   let handshake = options.initialize
-  let keepers = 0
-  let healer: Fiber.Fiber<never> | undefined
-  let restarted = Deferred.makeUnsafe<void>()
   let closed = false
 
   const fail = (reason: Reason) => new SessionError({ server: definition.name, reason })
@@ -202,33 +183,7 @@ export const make = Effect.fnUntraced(function*(
       return Effect.void
     })
 
-  /** Connections that are being closed. */
-  const releases = new Set<Fiber.Fiber<CleanupReport>>()
-
-  /** Closing may take as long as a stubborn process does; nobody but the scope of the slot has to wait for it, nor for ever. */
-  const release = (scope: Scope.Closeable, generation: number) =>
-    Effect.gen(function*() {
-      const began = yield* Clock.currentTimeMillis
-      // In a fiber of its own: what hangs in there cannot be interrupted, but it can be left.
-      const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
-      const exit = Option.getOrUndefined(yield* Effect.timeoutOption(Fiber.await(closing), closeTimeout))
-      const report: CleanupReport = {
-        server: definition.name,
-        generation,
-        outcome: exit === undefined ? "timed-out" : Exit.isSuccess(exit) ? "closed" : "failed",
-        cause: exit !== undefined && Exit.isFailure(exit) ? exit.cause : undefined,
-        millis: (yield* Clock.currentTimeMillis) - began
-      }
-      yield* options.onCleanup(report)
-      return report
-    }).pipe(
-      Effect.forkDetach({ startImmediately: true }),
-      Effect.map((fiber) => {
-        releases.add(fiber)
-        fiber.addObserver(() => releases.delete(fiber))
-        return fiber
-      })
-    )
+  const { release, settle } = makeReleases({ server: definition.name, onCleanup: options.onCleanup })
 
   const drop = (lost: Live) =>
     Effect.suspend(() => {
@@ -238,13 +193,13 @@ export const make = Effect.fnUntraced(function*(
       lost.isRetired = true
       const published = on({ _tag: "Lost", generation: lost.generation })
       Deferred.doneUnsafe(lost.retired, Effect.void)
-      const freed = lost.inFlight === 0 ? Effect.asVoid(release(lost.scope, lost.generation)) : Effect.void
+      const freed = lost.inFlight === 0 ? release(lost) : Effect.void
       return Effect.andThen(published, freed)
     }).pipe(Effect.uninterruptible)
 
   const leave = (left: Live) => {
     left.inFlight--
-    return left.isRetired && left.inFlight === 0 ? Effect.asVoid(release(left.scope, left.generation)) : Effect.void
+    return left.isRetired && left.inFlight === 0 ? release(left) : Effect.void
   }
 
   const lose = (live: Live, error: SessionError) =>
@@ -325,39 +280,20 @@ export const make = Effect.fnUntraced(function*(
     if (live?.connection === connection) heard(live)
   }
 
-  /** One attempt. It either leaves a connection or nothing. */
-  const open = Effect.uninterruptibleMask((restore) =>
-    Effect.suspend(() => {
-      const scope = Scope.forkUnsafe(work)
-      let opened: Connection | undefined
-      const connect = transport.connect.pipe(
-        Effect.tap((connection) =>
-          Effect.sync(() => {
-            opened = connection
-            connection.onNotification((notification) => {
-              heardOn(connection)
-              notifications.publish(fromWire(notification))
-            })
-          })
-        ),
-        Effect.bindTo("connection"),
-        Effect.bind("info", ({ connection }) => handshake ? greet(connection) : Effect.undefined),
-        Scope.provide(scope),
-        Effect.timeoutOrElse({
-          duration: connectTimeout,
-          orElse: () =>
-            Effect.fail(
-              new ConnectTimeout({ timeout: Duration.toMillis(connectTimeout), stderrTail: opened?.stderrTail() })
-            )
+  const open = Effect.suspend(() =>
+    openConnection({
+      transport,
+      timeout: connectTimeout,
+      parent: work,
+      onConnection: (connection) =>
+        connection.onNotification((notification) => {
+          heardOn(connection)
+          notifications.publish(fromWire(notification))
         }),
-        Effect.mapError(fail)
-      )
-      return restore(connect).pipe(
-        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : release(scope, 0)),
-        Effect.map((made) => ({ ...made, scope }))
-      )
+      greet: handshake ? greet : undefined,
+      release
     })
-  )
+  ).pipe(Effect.mapError(fail))
 
   /** An attempt, where one may be made. What comes of it is known to all who look at the health of the server. */
   const attempt: Effect.Effect<Live, SessionError> = Effect.gen(function*() {
@@ -425,7 +361,7 @@ export const make = Effect.fnUntraced(function*(
         }
         const made = Deferred.makeUnsafe<Live, SessionError>()
         connecting = { made, isPatient }
-        const tries = isPatient ? Effect.retry(after(first, attempt), options.retry) : attempt
+        const tries = isPatient ? Effect.retry(after({ first, effect: attempt }), options.retry) : attempt
         return Effect.andThen(start(tries, made), restore(Deferred.await(made)))
       })
     )
@@ -468,50 +404,17 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 
-  /** Makes a connection whenever there is none and can be one. Where credentials are wanted, waits for a restart. */
-  const heal = Effect.gen(function*() {
-    while (true) {
-      const current = live
-      if (current !== undefined) {
-        yield* Deferred.await(current.retired)
-        // All who had a connection to a server that was restarted lose it at the same time.
-        yield* Effect.sleep(Duration.millis(yield* Random.nextBetween(0, herdMillis)))
-      }
-      yield* after(failure, acquireOnce).pipe(
-        Effect.retry({ schedule: options.reconnect, while: ({ reason }) => !isFinal(reason) }),
-        Effect.catch(({ reason }) => reason._tag === "SessionClosed" ? Effect.never : Deferred.await(restarted))
-      )
-    }
+  const { keepAlive, restarted } = yield* makeHealing({
+    current: () => live,
+    failure: () => failure,
+    acquireOnce,
+    reconnect: options.reconnect
   })
 
-  const keepAlive = Effect.acquireRelease(
-    Effect.suspend(() => {
-      if (keepers++ > 0) return Effect.void
-      return Effect.map(
-        heal.pipe(
-          Effect.updateContext((_: Context.Context<never>) => context),
-          Effect.forkIn(scope, { startImmediately: true })
-        ),
-        (fiber) => {
-          healer = fiber
-        }
-      )
-    }),
-    () =>
-      Effect.suspend(() => {
-        if (--keepers > 0 || healer === undefined) return Effect.void
-        const idle = healer
-        healer = undefined
-        return Fiber.interrupt(idle)
-      })
-  )
-
   const restart = Effect.suspend(() => {
-    const waiting = restarted
-    restarted = Deferred.makeUnsafe()
     failure = undefined
-    return Effect.andThen(live === undefined ? Effect.void : drop(live), Deferred.succeed(waiting, undefined))
-  }).pipe(Effect.asVoid)
+    return Effect.andThen(live === undefined ? Effect.void : drop(live), restarted)
+  })
 
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
@@ -525,16 +428,7 @@ export const make = Effect.fnUntraced(function*(
         Effect.andThen(told),
         // What it has opened by now is released like all else.
         Effect.andThen(starting === undefined ? Effect.void : Fiber.interrupt(starting)),
-        Effect.andThen(
-          last === undefined ? Effect.succeed([]) : Effect.map(release(last.scope, last.generation), Array.of)
-        ),
-        Effect.flatMap((latest) => Fiber.joinAll(new Set([...releases, ...latest]))),
-        // What failed is not kept from whoever closes.
-        Effect.flatMap((reports) =>
-          Effect.forEach(reports, ({ cause }) => cause === undefined ? Effect.void : Effect.failCause(cause), {
-            discard: true
-          })
-        )
+        Effect.andThen(settle(last))
       )
     })
   )
