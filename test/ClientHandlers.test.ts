@@ -135,4 +135,43 @@ describe("handlers", () => {
       }))
       assert.include(JSON.stringify(result), "not now")
     }))
+
+  it.live("are interrupted with the one call under way, whoever asks, and the server is told so at once", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      const answered = yield* Queue.unbounded<unknown>()
+      const serve: Memory.Serve = (peer) => {
+        serveStdio(() => {
+          const server = new McpServer({ name: "s", version: "1" }, { capabilities: { tools: {} } })
+          server.registerTool("hang", {}, () => {
+            // On its own account: over one stream for all nobody can tell.
+            server.server.elicitInput({ message: "go on?", requestedSchema: { type: "object", properties: {} } }).then(
+              (result) => Queue.offerUnsafe(answered, result),
+              (error: unknown) => Queue.offerUnsafe(answered, String(error))
+            )
+            return new Promise(() => {})
+          })
+          return server
+        }, { transport: peer })
+      }
+      const form = () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
+      const layer = Sessions.layer({
+        servers: { s: { transport: "stdio", command: "none", args: [], protocol: "legacy" } }
+      }).pipe(
+        Layer.provide(
+          Layer.merge(
+            Memory.layerTransports({ s: serve }),
+            Layer.succeed(ClientHandlers.ClientHandlers, { elicitation: { form } })
+          )
+        )
+      )
+      yield* Effect.gen(function*() {
+        const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+        const call = yield* Effect.forkChild(session.callTool("hang"), { startImmediately: true })
+        yield* Deferred.await(asked)
+        yield* Fiber.interrupt(call)
+        assert.include(yield* Queue.take(answered), "cancelled")
+        yield* session.ping
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }))
 })

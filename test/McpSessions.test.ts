@@ -145,4 +145,16 @@ describe("McpSessions", () => {
     expectTypeOf<McpSessions.SignalOptions["signal"]>().toEqualTypeOf<McpSessions.Signal | undefined>()
     expectTypeOf<AbortSignal>().toExtend<McpSessions.Signal>()
   })
+
+  it("iterates over nothing after its end, but rejects typed", async () => {
+    const iterables: Array<AsyncIterable<unknown>> = []
+    await withLedger(async (sessions) => {
+      const good = await sessions.get("good")
+      iterables.push(good.notifications(), good.subscribe("note://1"), good.watchTools())
+    })
+    for (const iterable of iterables) {
+      const error = await rejection(iterable[Symbol.asyncIterator]().next())
+      assert.strictEqual((error as { readonly reason: { readonly _tag: string } }).reason._tag, "SessionClosed")
+    }
+  })
 })

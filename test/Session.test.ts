@@ -3,7 +3,7 @@
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { type Mcp, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
-import { Context, Effect, Fiber, Layer, Queue } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
 import { toolNames } from "./fixtures/behaviour.ts"
 import { type Peer, peers, type RunningPeer, until } from "./fixtures/peer.ts"
 import { read } from "./fixtures/read.ts"
@@ -293,3 +293,22 @@ for (const peer of peers) {
   suite(peer, "legacy")
   if (peer.version === "v2") suite(peer, "2026-07-28")
 }
+
+describe.concurrent("the end of all sessions", () => {
+  for (const peer of peers) {
+    it.live(`is the end of a call under way: ${peer.name}`, () =>
+      Effect.gen(function*() {
+        const { config, ledger, transports } = yield* peer.start
+        const scope = yield* Scope.make()
+        const layer = Sessions.layer({ servers: { peer: config } }).pipe(Layer.provide(transports))
+        const sessions = Context.get(yield* Layer.buildWithScope(layer, scope), Sessions.Sessions)
+        const session = yield* sessions.get("peer")
+        const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), {
+          startImmediately: true
+        })
+        yield* until(() => ledger("hang"), (started) => started.length === 1)
+        yield* Scope.close(scope, Exit.void)
+        assert.strictEqual((yield* Fiber.join(call)).reason._tag, "OutcomeUnknown")
+      }).pipe(Effect.scoped))
+  }
+})

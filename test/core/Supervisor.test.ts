@@ -256,6 +256,51 @@ describe("a probe", () => {
       assert.isTrue((yield* (yield* Sessions.Sessions).health("s")).isHealthy)
     }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
   })
+
+  for (const status of [429, 503]) {
+    it.effect(`is answered by ${status}, too: a server that has no time is there`, () => {
+      const script = Scripted.make({
+        answer: () => Effect.fail(new SessionError.HttpFailed({ status, delivery: "Rejected" }))
+      })
+      return Effect.gen(function*() {
+        const session = yield* get
+        for (let n = 0; n < 10; n++) yield* TestClock.adjust("1 minute")
+        assert.isAbove(script.requests.length, 5)
+        assert.strictEqual(yield* session.generation, 1)
+        assert.strictEqual(script.connects.length, 1)
+      }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
+    })
+  }
+
+  it.effect("is waited for while the server reports how far another call has come", () => {
+    const script = Scripted.make({
+      answer: ({ params, report }) =>
+        params?.name === "long"
+          ? Effect.sync(() => report({ progress: 1 })).pipe(
+            Effect.delay("1 second"),
+            Effect.repeat({ times: 99 }),
+            Effect.as({ content: [] })
+          )
+          : Effect.never
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const long = yield* Effect.forkChild(session.callTool("long", {}, { onProgress: () => {} }), {
+        startImmediately: true
+      })
+      const short = yield* Effect.forkChild(Effect.flip(session.callTool("short", {}, { timeout: "5 seconds" })), {
+        startImmediately: true
+      })
+      for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
+      // Makes a connection if there is none.
+      yield* session.info
+      for (let second = 0; second < 90; second++) yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(short)).reason._tag, "OutcomeUnknown")
+      assert.include(script.requests, "1:ping")
+      yield* Fiber.join(long)
+      assert.deepStrictEqual([yield* session.generation, script.connects.length], [1, 1])
+    }).pipe(Effect.provide(Scripted.sessions(script, options(0))))
+  })
 })
 
 describe("health, as a stream", () => {

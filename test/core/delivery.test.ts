@@ -281,6 +281,35 @@ describe("a tool call", () => {
       assert.deepStrictEqual(ended, ["10 seconds", "20 seconds", "30 seconds"])
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
+
+  for (const news of ["says so", "is another by then"]) {
+    it.effect(`is not sent again where it was idempotent once, and the server ${news}`, () => {
+      let idempotentHint = true
+      const script: Scripted.Script = Scripted.make({
+        answer: ({ method }) =>
+          method === "tools/call"
+            ? Effect.fail(lost)
+            : Effect.sync(() => ({ tools: [{ name: "t", inputSchema: {}, annotations: { idempotentHint } }] }))
+      })
+      return Effect.gen(function*() {
+        const session = yield* get
+        yield* session.listTools()
+        idempotentHint = false
+        if (news === "says so") script.notify("notifications/tools/list_changed")
+        else {
+          yield* script.lose(unsent)
+          yield* session.ping
+        }
+        const { reason } = yield* Effect.flip(session.callTool("t"))
+        assert.strictEqual(reason._tag, "OutcomeUnknown")
+        assert.strictEqual(script.requests.filter((request) => request.endsWith("tools/call:t")).length, 1)
+      }).pipe(
+        Effect.provide(Scripted.sessions(script, {
+          servers: { s: { transport: "stdio", command: "s", args: [], trusted: true, healthInterval: 0 } }
+        }))
+      )
+    })
+  }
 })
 
 describe("a tool call that is known to be harmless", () => {

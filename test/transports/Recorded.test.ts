@@ -6,11 +6,11 @@ import { ClientHandlers, type ConfigError, type ServerConfig, Sessions, type Tra
 import { Memory, Recorded } from "@mcp-sessions/transports"
 import { inputRequired, McpServer } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
-import { Cause, Effect, Exit, Fiber, Layer, Queue, Redacted, Result, Stream } from "effect"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Redacted, Result, Scope, Stream } from "effect"
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fixture, http, isAlive, makeLedger, stdio } from "../fixtures/peer.ts"
+import { fixture, http, isAlive, makeLedger, stdio, until } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
 
 const directory = Effect.acquireRelease(
@@ -193,6 +193,75 @@ describe.concurrent("a recording", () => {
       yield* Effect.provide(echo("hi"), sessionsOver(Recorded.record(yield* fileIn), config))
       assert.deepStrictEqual(ledger("process").filter(isAlive), [])
     }).pipe(Effect.scoped))
+
+  const withEnvironment = (env: Record<string, string>) =>
+    Effect.map(makeLedger, ({ file }): ServerConfig.ServerConfigInput => ({
+      transport: "stdio",
+      command: process.execPath,
+      args: [fixture("stdioServer.ts"), "v2", file],
+      env
+    }))
+
+  it.live("holds no line of a secret that has several, nor a value of one that is JSON", () =>
+    Effect.gen(function*() {
+      const file = yield* fileIn
+      const config = yield* withEnvironment({
+        PEM: "-----BEGIN PRIVATE KEY-----\nMIIEvQsecretsecret\n-----END PRIVATE KEY-----",
+        ACCOUNT: JSON.stringify({ private_key_id: "0123456789abcdef", client: "x" })
+      })
+      const program = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "environment"))
+      yield* Effect.provide(program, sessionsOver(Recorded.record(file), config))
+      const text = readFileSync(file, "utf8")
+      for (const secret of ["MIIEvQsecretsecret", "0123456789abcdef"]) assert.notInclude(text, secret)
+    }).pipe(Effect.scoped))
+
+  for (const value of ["text", "connect", "result"]) {
+    it.live(`is what it is, though "${value}", a word of its own, is the value of a variable`, () =>
+      Effect.gen(function*() {
+        const file = yield* fileIn
+        const config = yield* withEnvironment({ MODE: value, TOKEN: value })
+        const first = yield* Effect.provide(echo("hi"), sessionsOver(Recorded.record(file), config))
+        const again = yield* Effect.provide(echo("hi"), sessionsOver(Recorded.replay(file), config))
+        assert.deepStrictEqual(again, first)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("is for its owner alone, though the file was there before", () =>
+    Effect.gen(function*() {
+      const file = yield* fileIn
+      writeFileSync(file, "")
+      chmodSync(file, 0o644)
+      yield* Effect.scoped(Layer.build(Recorded.record(file)))
+      assert.strictEqual(statSync(file).mode & 0o777, 0o600)
+    }).pipe(Effect.scoped))
+
+  it.live("has the end of what was under way when all was closed", () =>
+    Effect.gen(function*() {
+      const file = yield* fileIn
+      const { config, ledger } = yield* stdio("v2").start
+      const scope = yield* Scope.make()
+      const services = yield* Layer.buildWithScope(sessionsOver(Recorded.record(file), config), scope)
+      const sessions = yield* Effect.provide(Sessions.Sessions, services)
+      const calls = yield* Effect.forEach(["1", "2", "3"], (id) =>
+        Effect.forkChild(Effect.exit(sessions.callTool("peer", "hang", { id })), { startImmediately: true }))
+      yield* until(() =>
+        ledger("hang"), (started) => started.length === 3)
+      yield* Scope.close(scope, Exit.void)
+      const exits = yield* Effect.forEach(calls, Fiber.join)
+      assert.isTrue(exits.every(Exit.isFailure))
+      const events = readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line) as { event?: string })
+      const count = (...words: ReadonlyArray<string>) => events.filter(({ event = "" }) => words.includes(event)).length
+      assert.strictEqual(count("call"), count("result", "failure", "cancelled"))
+    }).pipe(Effect.scoped))
+
+  it.live("changes nothing about a call that cannot be sent", () =>
+    Effect.gen(function*() {
+      const { config, transports } = yield* stdio("v2").start
+      const call = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "echo", { message: 1n }))
+      const plain = yield* Effect.flip(Effect.provide(call, sessionsOver(transports, config)))
+      const recorded = yield* Effect.flip(Effect.provide(call, sessionsOver(Recorded.record(yield* fileIn), config)))
+      assert.strictEqual(recorded.message, plain.message)
+    }).pipe(Effect.scoped))
 })
 
 describe.concurrent("a replay", () => {
@@ -266,5 +335,133 @@ describe.concurrent("a replay", () => {
       )
       const exit = yield* Effect.exit(Effect.provide(program, sessionsOver(Recorded.replay(file), absent)))
       assert.include(mismatchOf(exit).message, "subscriptions/listen")
+    }).pipe(Effect.scoped))
+
+  const legacy = { ...absent, protocol: "legacy" as const }
+
+  const serving = (register: (server: McpServer) => void) =>
+    Memory.layerTransports({
+      peer: (peer) => {
+        serveStdio(() => {
+          const server = new McpServer({ name: "m", version: "1" }, { capabilities: { tools: { listChanged: true } } })
+          register(server)
+          return server
+        }, { transport: peer })
+      }
+    })
+
+  it.live("goes on without a call that is left out, once the program waits for something behind it", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const file = yield* fileIn
+      const program = (doesEcho: boolean) =>
+        Effect.gen(function*() {
+          const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("peer"))
+          const notifications = yield* read(session.notifications)
+          yield* Queue.take(notifications)
+          yield* session.callTool("change")
+          if (doesEcho) yield* session.callTool("echo", { message: "x" })
+          yield* session.callTool("change", { times: 1 })
+          return yield* Queue.takeN(notifications, 2)
+        }).pipe(Effect.scoped)
+      const first = yield* Effect.provide(program(true), sessionsOver(Recorded.record(file), config))
+      const again = yield* Effect.provide(program(false), sessionsOver(Recorded.replay(file), absent))
+      assert.deepStrictEqual(again, first)
+    }).pipe(Effect.scoped))
+
+  it.live("of the last of many calls alone does not wait for each of the others", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v2").start
+      const file = yield* fileIn
+      const program = (from: number) =>
+        Effect.flatMap(Sessions.Sessions, (sessions) =>
+          sessions.use("peer", (session) =>
+            Effect.forEach(
+              Array.from({ length: 60 - from }, (_, n) => String(from + n)),
+              (message) => session.callTool("echo", { message })
+            )))
+      yield* Effect.provide(program(0), sessionsOver(Recorded.record(file), config))
+      const [time] = yield* Effect.timed(Effect.provide(program(59), sessionsOver(Recorded.replay(file), absent)))
+      // Half a second each would be half a minute.
+      assert.isBelow(Duration.toMillis(time), 5000)
+    }).pipe(Effect.scoped))
+
+  it.live("lets a handler call the server that asks it", () =>
+    Effect.gen(function*() {
+      const transports = serving((server) => {
+        server.registerTool("ask", {}, async ({ mcpReq }) => {
+          const said = await mcpReq.elicitInput({
+            mode: "form",
+            message: "name?",
+            requestedSchema: { type: "object", properties: {} }
+          })
+          return { content: [{ type: "text", text: JSON.stringify(said) }] }
+        })
+        server.registerTool("user", {}, () => ({ content: [{ type: "text", text: "Ada" }] }))
+      })
+      const file = yield* fileIn
+      const run = (transports: Layer.Layer<Transport.Transports, Recorded.RecordingError>) =>
+        Effect.gen(function*() {
+          const user = yield* Deferred.make<Effect.Effect<unknown>>()
+          // Fills in what the server itself knows.
+          const form = () =>
+            Effect.as(Effect.flatten(Deferred.await(user)), { action: "accept" as const, content: { name: "Ada" } })
+          const handlers = Layer.succeed(ClientHandlers.ClientHandlers, { elicitation: { form } })
+          const layer = Sessions.layer({ servers: { peer: legacy } }).pipe(
+            Layer.provide(Layer.merge(transports, handlers))
+          )
+          return yield* Effect.gen(function*() {
+            const sessions = yield* Sessions.Sessions
+            yield* Deferred.succeed(user, Effect.orDie(sessions.callTool("peer", "user")))
+            return yield* sessions.callTool("peer", "ask")
+          }).pipe(Effect.provide(layer))
+        })
+      const first = yield* run(Recorded.recordWith({ file, transports }))
+      assert.deepStrictEqual(yield* run(Recorded.replay(file)), first)
+    }).pipe(Effect.scoped))
+
+  it.live("keeps a notification behind the call that it came after, while another call hangs", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const file = yield* fileIn
+      const program = Effect.gen(function*() {
+        const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("peer"))
+        const notifications = yield* read(session.notifications)
+        yield* Queue.take(notifications)
+        // Takes longer than a recording waits for a call that it goes on without.
+        yield* Effect.flip(session.callTool("hang", { id: "1" }, { timeout: "700 millis" }))
+        const early = yield* Queue.size(notifications)
+        yield* session.callTool("change")
+        yield* Queue.take(notifications)
+        return early
+      }).pipe(Effect.scoped)
+      for (const transports of [Recorded.record(file), Recorded.replay(file)]) {
+        assert.strictEqual(yield* Effect.provide(program, sessionsOver(transports, config)), 0)
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("ends with its layer, and so does a call that has no end in the recording", () =>
+    Effect.gen(function*() {
+      const file = yield* fileIn
+      const info = { era: "legacy", protocolVersion: "2025-11-25", capabilities: { tools: {} } }
+      const lines = [
+        { recording: "mcp-sessions", version: 1 },
+        { event: "connect", connection: 1, server: "peer", kind: "stdio" },
+        { event: "call", connection: 1, id: 1, method: "initialize" },
+        { event: "result", connection: 1, id: 1, result: info },
+        { event: "call", connection: 1, id: 2, method: "tools/call", params: { name: "hang", arguments: {} } },
+        { event: "cancelled", connection: 1, id: 2 }
+      ]
+      writeFileSync(file, lines.map((line) => JSON.stringify(line)).join("\n"))
+      const scope = yield* Scope.make()
+      const services = yield* Layer.buildWithScope(sessionsOver(Recorded.replay(file), legacy), scope)
+      const session = yield* Effect.provide(
+        Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("peer")),
+        services
+      )
+      const call = yield* Effect.forkChild(Effect.exit(session.callTool("hang")), { startImmediately: true })
+      yield* Effect.yieldNow
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(call)))
     }).pipe(Effect.scoped))
 })

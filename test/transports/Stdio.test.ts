@@ -317,6 +317,18 @@ describe("meeting", () => {
         assert.deepStrictEqual(pids(read).filter(isAlive), [])
       }).pipe(Effect.scoped))
   }
+
+  it.live("shows nothing of a secret in noise, however much of it is cut off", () =>
+    Effect.gen(function*() {
+      const token = `eyJ${"abcdefghij".repeat(30)}`
+      const { file } = yield* makeLedger
+      const config = { ...faulty("token", file), env: { TOKEN: token } }
+      yield* Effect.gen(function*() {
+        const { warnings } = yield* (yield* get).info
+        assert.include(warnings.join(), "token=<redacted>")
+        assert.notInclude(warnings.join(), token.slice(0, 20))
+      }).pipe(Effect.scoped, Effect.provide(layerOf(config)))
+    }).pipe(Effect.scoped))
 })
 
 describe.concurrent("ending", () => {

@@ -2,12 +2,13 @@
  * HTTP servers that forget, break off, send away and exaggerate. The ledger is the server's.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
+import { ClientHandlers, RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
-import { Effect, Fiber, Layer, Schedule } from "effect"
+import { Effect, Fiber, Layer, Queue, Schedule } from "effect"
 import { gzipSync } from "node:zlib"
 import { until } from "../fixtures/peer.ts"
+import { read } from "../fixtures/read.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import { makeV1, makeV2 } from "../fixtures/servers.ts"
 import { withServer, withSession } from "../fixtures/withSession.ts"
@@ -636,6 +637,49 @@ describe.concurrent("the modern era", () => {
       assert.deepStrictEqual(second, ["plain", undefined])
       for (const { headers } of server.ledger) assert.match(String(headers.host), /^127\.0\.0\.1:\d+$/)
     }).pipe(Effect.scoped))
+
+  for (const hasHandler of [false, true]) {
+    const title = hasHandler ? "there is a handler of logs" : "a log level was asked for"
+    it.live(`mirrors parameters in headers where ${title}, too`, () =>
+      Effect.gen(function*() {
+        const called: Array<unknown> = []
+        const properties = { region: { type: "string", "x-mcp-header": "Region" } }
+        const server = yield* Http.start(Http.modern(({ message, request, response }) => {
+          if (message.method === "server/discover") {
+            const supported = { supportedVersions: ["2026-07-28"], capabilities: { tools: {}, logging: {} } }
+            Http.json(
+              response,
+              Http.modernResult(message.id, { ...supported, serverInfo: { name: "modern", version: "1" } })
+            )
+          } else if (message.method === "tools/list") {
+            const tools = [{ name: "t", inputSchema: { type: "object", properties } }]
+            Http.json(response, Http.modernResult(message.id, { tools }))
+          } else if (message.method === "tools/call") {
+            called.push(request.headers["mcp-param-region"])
+            Http.json(response, Http.modernResult(message.id, { content: [] }))
+          } else return false
+          return true
+        }))
+        const handlers: ClientHandlers.Handlers = hasHandler
+          ? { logging: { level: "info", handle: () => Effect.void } }
+          : {}
+        const config = { transport: "streamable_http" as const, url: server.url }
+        yield* Effect.gen(function*() {
+          const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+          if (!hasHandler) yield* session.setLogLevel("info")
+          yield* session.listTools()
+          yield* session.callTool("t", { region: "eu" })
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            Sessions.layer({ servers: { s: config } }).pipe(
+              Layer.provide(Layer.merge(Transports.layer, Layer.succeed(ClientHandlers.ClientHandlers, handlers)))
+            )
+          )
+        )
+        assert.deepStrictEqual(called, ["eu"])
+      }).pipe(Effect.scoped))
+  }
 })
 
 describe.concurrent("the memory of the era", () => {
@@ -673,4 +717,45 @@ describe.concurrent("the memory of the era", () => {
         assert.strictEqual(yield* era, "modern")
       }).pipe(Effect.scoped, Effect.provide(layer))
     }))
+})
+
+describe.concurrent("the stream of a legacy server's own messages", () => {
+  it.live("is opened again after an outage, and those who listen are told of the gap", () => {
+    const gets: Array<Http.Arrival["response"]> = []
+    return withServer(({ request, response }) => {
+      if (request.method !== "GET") return false
+      const n = gets.push(response)
+      if (n === 1) Http.stream(response, ": here\n\n")
+      else if (n < 4) response.writeHead(503).end()
+      return true
+    }, (session) =>
+      Effect.gen(function*() {
+        const notifications = yield* read(session.notifications)
+        assert.deepStrictEqual(yield* Queue.take(notifications), { _tag: "Listening", generation: 1 })
+        gets[0]?.end()
+        yield* until(() => gets.length, (count) => count === 4)
+        // What they were told meanwhile does not count: not before now can they hear of anything.
+        yield* Queue.clear(notifications)
+        if (gets[3] !== undefined) Http.stream(gets[3], ": here again\n\n")
+        assert.deepStrictEqual(yield* Queue.take(notifications), { _tag: "Listening", generation: 1 })
+        assert.strictEqual(yield* session.generation, 1)
+      }).pipe(Effect.scoped))
+  }, 20_000)
+
+  it.live("is open before anyone is told that the server is listened to", () => {
+    let held: Http.Arrival["response"] | undefined
+    return withServer(({ request, response }) => {
+      if (request.method !== "GET") return false
+      held = response
+      return true
+    }, (session) =>
+      Effect.gen(function*() {
+        const notifications = yield* read(session.notifications)
+        yield* until(() => held, (held) => held !== undefined)
+        yield* session.callTool("x")
+        assert.strictEqual(yield* Queue.size(notifications), 0)
+        if (held !== undefined) Http.stream(held, ": here\n\n")
+        assert.deepStrictEqual(yield* Queue.take(notifications), { _tag: "Listening", generation: 1 })
+      }).pipe(Effect.scoped))
+  })
 })

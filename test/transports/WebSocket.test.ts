@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type ConfigError, RetryPolicy, type Session, type SessionError } from "@mcp-sessions/core"
-import { Effect } from "effect"
+import { Effect, Fiber, Queue } from "effect"
+import { TestClock } from "effect/testing"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { once } from "node:events"
 import { createServer } from "node:http"
+import type { Socket } from "node:net"
 import { type WebSocket, WebSocketServer } from "ws"
-import { net } from "../fixtures/peer.ts"
+import { net, until } from "../fixtures/peer.ts"
 import { withSession } from "../fixtures/withSession.ts"
 
 const withSocket = <A, E>(config: object, use: (session: Session.Session) => Effect.Effect<A, E>) =>
@@ -135,4 +138,88 @@ describe("WebSocket", () => {
       )
       assert.strictEqual(lostIn(error), "MessageTooLarge")
     }).pipe(Effect.scoped))
+})
+
+/** What a client hears, in bytes, on the connection that it makes to a port next. */
+const heardFrom = (port: number) =>
+  Effect.gen(function*() {
+    const wires: Array<Socket> = []
+    const listener = (message: unknown) => void wires.push((message as { readonly socket: Socket }).socket)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => subscribe("net.client.socket", listener)),
+      () => Effect.sync(() => unsubscribe("net.client.socket", listener))
+    )
+    return () => wires.find(({ remotePort }) => remotePort === port)?.bytesRead ?? 0
+  })
+
+/** The beginning of a text frame of so many bytes. */
+const frameOf = (length: number) => {
+  const head = Buffer.alloc(10)
+  head.writeUInt8(0x81, 0)
+  head.writeUInt8(127, 1)
+  head.writeBigUInt64BE(BigInt(length), 2)
+  return head
+}
+
+describe("a WebSocket that says nothing for long", () => {
+  /** A session with no questions from above, whose requests may take 15 seconds: a peer gets a second question and no third. */
+  const config = { protocol: "legacy", healthInterval: 0, requestTimeout: "15 seconds", totalTimeout: "1 hour" }
+  const quiet = TestClock.adjust("15 seconds")
+  const live = <A>(get: () => A, holds: (value: A) => boolean) => TestClock.withLive(until(get, holds))
+
+  it.effect("is kept while a large frame comes in, however slowly", () =>
+    Effect.gen(function*() {
+      const called = yield* Queue.unbounded<readonly [WebSocket, number]>()
+      const server = yield* start((...call) => Queue.offerUnsafe(called, call))
+      const heard = yield* heardFrom(Number(new URL(server.url).port))
+      yield* withSocket({ url: server.url, ...config }, (session) =>
+        Effect.gen(function*() {
+          const call = yield* Effect.forkChild(session.callTool("large", {}, { timeout: "10 minutes" }), {
+            startImmediately: true
+          })
+          const [socket, id] = yield* Queue.take(called)
+          const wire = (socket as unknown as { readonly _socket: Socket })._socket
+          const body = Buffer.from(
+            JSON.stringify({ jsonrpc: "2.0", id, result: { content: [{ type: "text", text: "x".repeat(1000) }] } })
+          )
+          wire.write(frameOf(body.length))
+          for (let at = 0; at < body.length; at += 100) {
+            const before = heard()
+            wire.write(body.subarray(at, at + 100))
+            yield* live(heard, (bytes) => bytes > before)
+            yield* quiet
+          }
+          assert.strictEqual((yield* Fiber.join(call)).content.length, 1)
+          assert.strictEqual(yield* session.generation, 1)
+        }))
+    }).pipe(Effect.scoped))
+
+  for (const who of ["the server", "the client"]) {
+    it.effect(`is kept while ${who} is busy for no longer than a request may take`, () =>
+      Effect.gen(function*() {
+        const called = yield* Queue.unbounded<readonly [WebSocket, number]>()
+        const server = yield* start((...call) => Queue.offerUnsafe(called, call))
+        yield* withSocket({ url: server.url, ...config, requestTimeout: "1 minute" }, (session) =>
+          Effect.gen(function*() {
+            const call = yield* Effect.forkChild(session.callTool("slow", {}, { timeout: "10 minutes" }), {
+              startImmediately: true
+            })
+            const [socket, id] = yield* Queue.take(called)
+            if (who === "the server") {
+              // It hears nothing, so it does not say that it is there.
+              socket.pause()
+              for (let n = 0; n < 4; n++) {
+                yield* quiet
+              }
+              socket.resume()
+            } else {
+              // All the time at once: nothing that comes meanwhile is heard.
+              yield* TestClock.adjust("1 minute")
+            }
+            socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: { content: [] } }))
+            yield* Fiber.join(call)
+            assert.strictEqual(yield* session.generation, 1)
+          }))
+      }).pipe(Effect.scoped))
+  }
 })

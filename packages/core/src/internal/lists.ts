@@ -143,6 +143,7 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const watch = <K extends ListKind>(kind: K) =>
     Stream.unwrap(Effect.suspend(() => {
+      if (Deferred.isDoneUnsafe(closed)) return Deferred.await(closed)
       const known = watchers.get(kind)
       if (known !== undefined) return Effect.succeed(known as Stream.Stream<ReadonlyArray<Items[K]>, SessionError>)
       const changed = Stream.unwrap(Effect.gen(function*() {

@@ -29,11 +29,13 @@ const isFinal = (status: number): boolean => status >= 400 && status < 500 && st
 export class OwnStream {
   readonly #options: OwnStreamOptions
   readonly #backoff = new Backoff()
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Set<(gaps: number) => void>()
   readonly #listeners = new Set<() => void>()
   #lastEventId: string | undefined
   #leave: (() => void) | undefined
   #isSettled = false
+  /** Whether it could have been open before. */
+  #isLate = false
   #isClosed = false
   #gaps = 0
 
@@ -46,9 +48,9 @@ export class OwnStream {
     return this.#gaps
   }
 
-  /** Calls back once the stream is open, or there is none. Gives what leaves off waiting for that. */
-  whenOpen(then: () => void): () => void {
-    if (this.#isSettled) then()
+  /** Calls back with the gaps up to then once the stream is open, or there is none. Gives what leaves off waiting for that. */
+  whenOpen(then: (gaps: number) => void): () => void {
+    if (this.#isSettled) then(this.#gaps)
     else this.#waiting.add(then)
     return () => this.#waiting.delete(then)
   }
@@ -110,20 +112,28 @@ export class OwnStream {
   }
 
   #openLater(wish: number | undefined): void {
+    if (!this.#isSettled) this.#isLate = true
     const timer = setTimeout(() => this.open(), this.#backoff.next(performance.now(), wish))
     this.#leave = () => clearTimeout(timer)
   }
 
   #settle(): void {
     this.#isSettled = true
-    for (const then of this.#waiting) then()
+    // Those who have left off waiting have missed what was said until now.
+    if (this.#isLate) this.#tell()
+    this.#isLate = false
+    for (const then of this.#waiting) then(this.#gaps)
     this.#waiting.clear()
   }
 
   /** What is said until it is open again is missed, so it counts as open no longer. */
   #miss(): void {
-    this.#gaps++
     this.#isSettled = false
+    this.#tell()
+  }
+
+  #tell(): void {
+    this.#gaps++
     for (const then of this.#listeners) then()
     this.#listeners.clear()
   }

@@ -297,9 +297,13 @@ const opening = "2 seconds"
 const hear = (ownStream: Channel["ownStream"]): Effect.Effect<Listening> =>
   Effect.gen(function*() {
     if (ownStream === undefined) return { resources: [], ended: Effect.never }
-    const { gaps } = ownStream
-    const isOpen = Effect.callback<void>((resume) => Effect.sync(ownStream.whenOpen(() => resume(Effect.void))))
-    yield* Effect.timeoutOption(isOpen, opening)
+    const open = Effect.callback<number>((resume) =>
+      Effect.sync(ownStream.whenOpen((gaps) => resume(Effect.succeed(gaps))))
+    )
+    const gaps = yield* Effect.timeoutOrElse(open, {
+      duration: opening,
+      orElse: () => Effect.sync(() => ownStream.gaps)
+    })
     const ended = Effect.callback<void>((resume) => Effect.sync(ownStream.whenMissed(gaps, () => resume(Effect.void))))
     return { resources: [], ended }
   })
