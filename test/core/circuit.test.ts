@@ -110,4 +110,34 @@ describe("a circuit", () => {
       assert.strictEqual(yield* outcome, "ServerDown")
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect("of a server that is well half of the time opens once in each bad spell, and asks with one call at a time [F42]", () => {
+    let calls = 0
+    let probes = 0
+    let isDown = false
+    const { layer, script } = setting(() =>
+      Effect.suspend(() => isDown ? Effect.fail(down) : Effect.succeed({ content: [] }))
+    )
+    return Effect.gen(function*() {
+      for (let spell = 0; spell < 20; spell++) {
+        isDown = spell % 2 === 1
+        const before = script.requests.length
+        for (let second = 0; second < 30; second++) {
+          yield* TestClock.adjust("1 second")
+          const sent = script.requests.length
+          const all = yield* Effect.all([outcome, outcome, outcome], { concurrency: "unbounded" })
+          calls += all.length
+          // Either it is closed and all three get through, or one at most does.
+          if (all.includes("ServerDown") && script.requests.length > sent) {
+            probes++
+            assert.strictEqual(script.requests.length, sent + 1)
+          }
+        }
+        // Four to open it, which come three at a time, and then at 5, 10 and 20 seconds, or more seldom.
+        if (isDown) assert.isAtMost(script.requests.length - before, 6 + 4)
+      }
+      assert.isAbove(probes, 10)
+      assert.isBelow(script.requests.length, calls * 0.6)
+    }).pipe(Effect.provide(layer))
+  })
 })

@@ -157,6 +157,33 @@ describe("a list that the server says holds for a while", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
+  it.effect("is asked for anew when it changes during a call, which goes on [F46]", () => {
+    const finish = Deferred.makeUnsafe<void>()
+    const script = Scripted.make({
+      info: modern,
+      answer: ({ method }) =>
+        method === "tools/call"
+          ? Effect.as(Deferred.await(finish), { content: [] })
+          : Effect.succeed({ ...listed, ttlMs: 60_000 })
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const watched = yield* read(session.watchTools)
+      yield* Queue.take(watched)
+      yield* session.listTools()
+      assert.strictEqual(lists(script), 1)
+      const call = yield* Effect.forkChild(session.callTool("t"), { startImmediately: true })
+      script.notify("notifications/tools/list_changed")
+      yield* Queue.take(watched)
+      yield* session.listTools()
+      assert.strictEqual(lists(script), 2)
+      assert.isUndefined(call.pollUnsafe())
+      yield* Deferred.succeed(finish, undefined)
+      assert.deepStrictEqual((yield* Fiber.join(call)).content, [])
+      assert.strictEqual(yield* session.generation, 1)
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
+  })
+
   it.effect("is not remembered where it changed while it was under way", () => {
     const script = Scripted.make({
       info: modern,

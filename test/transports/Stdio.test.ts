@@ -332,6 +332,8 @@ describe("meeting", () => {
 })
 
 describe.concurrent("ending", () => {
+  const pidsOf = (read: (word: string) => ReadonlyArray<string>) => read("process").filter(isAlive)
+
   const closes = (mode: string) =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
@@ -373,10 +375,25 @@ describe.concurrent("ending", () => {
   it.live("kills the servers of a program that exits without a word", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
-      const program = spawn(process.execPath, [fixture("abruptExit.ts"), fixture("faultyStdio.mjs"), file])
+      const program = spawn(process.execPath, [fixture("abruptExit.ts"), fixture("faultyStdio.mjs"), file, "stubborn"])
       yield* Effect.promise(() => once(program, "exit"))
       assert.strictEqual(program.exitCode, 3)
       assert.strictEqual(read("process").length, 1)
       yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
+    }).pipe(Effect.scoped))
+
+  // One that ignores the end of its input is left: nobody is there any more to tell it, or to kill it.
+  it.live("of a program that is killed leaves the servers to the end of their input, and they end [F33]", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const words = [fixture("abruptExit.ts"), fixture("faultyStdio.mjs"), file, "plain", "wait"]
+      const program = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] })
+      yield* Effect.promise(() => once(program.stdout, "data"))
+      assert.strictEqual(pidsOf(read).length, 1)
+      program.kill("SIGKILL")
+      yield* Effect.promise(() => once(program, "exit"))
+      const began = performance.now()
+      yield* until(() => pidsOf(read), (alive) => alive.length === 0)
+      assert.isBelow(performance.now() - began, 5000)
     }).pipe(Effect.scoped))
 })

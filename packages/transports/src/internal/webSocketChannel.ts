@@ -64,8 +64,7 @@ export const openWebSocket = Effect.fnUntraced(function*(
       const socket = new WebSocket(config.url, ["mcp"], {
         headers: Record.map(config.headers, Redacted.value),
         ...dialOptions(config),
-        maxPayload: config.maxMessageBytes,
-        handshakeTimeout: Duration.toMillis(config.connectTimeout)
+        maxPayload: config.maxMessageBytes
       })
       socket.on("upgrade", (response) => {
         wire = response.socket
@@ -92,7 +91,10 @@ export const openWebSocket = Effect.fnUntraced(function*(
       : new TransportFailed({ description: "the connection failed", delivery, cause })
   }
 
-  const wrapped = yield* Socket.fromWebSocket(Effect.succeed(socket as unknown as Socket.WebSocketLike))
+  const wrapped = yield* Socket.fromWebSocket(Effect.succeed(socket as unknown as Socket.WebSocketLike), {
+    // The deadline of whoever connects is the only one.
+    openTimeout: Duration.infinity
+  })
   const reader = yield* Effect.mapError(wrapped.reader, (error): Reason => {
     if (refusal !== undefined) {
       return reasonOfStatus({ status: refusal, hasSession: false, retryAfter: undefined, isConnecting: true })

@@ -1,0 +1,116 @@
+/**
+ * Connections that break off after any byte of an answer.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Circuit, RetryPolicy, type ServerConfig, type Session, Sessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect, Layer } from "effect"
+import { net } from "../fixtures/peer.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
+import { tcpProxy } from "../fixtures/tcpProxy.ts"
+
+/** A session through a proxy. Nothing is tried again, and no circuit is in the way. */
+const through = <A, E>(
+  config: ServerConfig.ServerConfigInput,
+  port: number,
+  use: (session: Session.Session) => Effect.Effect<A, E>
+) => {
+  if (config.transport === "stdio") return assert.fail("there is no network to a process")
+  const url = new URL(config.url)
+  url.port = String(port)
+  return Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
+    Effect.flatMap(use),
+    Effect.scoped,
+    Effect.provide(
+      Layer.fresh(Sessions.layer({
+        servers: { s: { ...config, protocol: "legacy", url: String(url) } as ServerConfig.ServerConfigInput },
+        retry: RetryPolicy.never,
+        circuit: Circuit.never
+      })).pipe(Layer.provide(Transports.layer))
+    )
+  )
+}
+
+type Proxy = Effect.Success<ReturnType<typeof tcpProxy>>
+
+const call = (session: Session.Session, id: string) =>
+  Effect.map(session.callTool("echo", { message: "hello", id }), ({ content }) => JSON.stringify(content))
+
+/** How many bytes the answer to a call takes: the second one, since with the first comes what belongs to the beginning. */
+const measure = Effect.fnUntraced(function*(session: Session.Session, proxy: Proxy) {
+  yield* call(session, "first")
+  const before = proxy.passed()
+  yield* call(session, "second")
+  return proxy.passed() - before
+})
+
+/** A call whose answer breaks off: it ends in time, with an error that says all there is to know or with the answer. */
+const cut = Effect.fnUntraced(function*(session: Session.Session, proxy: Proxy, bytes: number) {
+  proxy.cutAfter(bytes)
+  const began = performance.now()
+  const end = yield* Effect.result(call(session, String(bytes)))
+  const millis = performance.now() - began
+  proxy.heal()
+  assert.isBelow(millis, 1000, `after ${bytes} bytes`)
+  if (end._tag === "Success") assert.include(end.success, "hello")
+  else assert.strictEqual(end.failure.reason._tag, "OutcomeUnknown", `after ${bytes} bytes: ${end.failure.message}`)
+  return end._tag
+})
+
+describe.concurrent("an answer that breaks off", () => {
+  for (const kind of ["json", "sse"] as const) {
+    it.live(`after any byte, over HTTP as ${kind}, ends its call typed and at once, which runs once [F10]`, () =>
+      Effect.gen(function*() {
+        const ran: Array<unknown> = []
+        const server = yield* Http.start(({ message, response }) => {
+          if (message.method !== "tools/call") return false
+          ran.push((message.params?.arguments as Record<string, unknown> | undefined)?.id)
+          const answer = Http.toolResult(message.id, "hello")
+          if (kind === "json") Http.json(response, answer)
+          else {
+            Http.stream(response, Http.event(answer))
+            response.end()
+          }
+          return true
+        })
+        const proxy = yield* tcpProxy(Number(new URL(server.url).port))
+        yield* through(
+          { transport: "streamable_http", url: server.url },
+          proxy.port,
+          (session) =>
+            Effect.gen(function*() {
+              const size = yield* measure(session, proxy)
+              const cuts = Array.from({ length: size }, (_, bytes) => bytes)
+              const ends = yield* Effect.forEach(cuts, (bytes) => cut(session, proxy, bytes))
+              // Where the answer was there, what was missing was no more than the end of its framing.
+              assert.isAbove(ends.filter((end) => end === "Failure").length, size - 20)
+              assert.deepStrictEqual(ran, ["first", "second", ...cuts.map(String)])
+              yield* call(session, "after")
+              assert.strictEqual(yield* session.generation, 1)
+            })
+        )
+      }).pipe(Effect.scoped))
+  }
+
+  for (const [kind, step] of [["websocket", 1], ["sse", 7]] as const) {
+    it.live(`after any byte, over ${kind}, ends its call typed and at once, and the next has a new connection [F10]`, () =>
+      Effect.gen(function*() {
+        const { config } = yield* net(kind, "v1").start
+        if (config.transport === "stdio") return
+        const proxy = yield* tcpProxy(Number(new URL(config.url).port))
+        const size = yield* through(config, proxy.port, (session) => measure(session, proxy))
+        assert.isAbove(size, 50)
+        for (let bytes = 0; bytes < size; bytes += step) {
+          const end = yield* through(config, proxy.port, (session) =>
+            Effect.gen(function*() {
+              const end = yield* cut(session, proxy, bytes)
+              // What is lost may be found out by the first who uses it.
+              assert.include(yield* Effect.retry(call(session, "after"), { times: 1 }), "hello")
+              assert.isAtMost(yield* session.generation, 2)
+              return end
+            }))
+          if (kind === "websocket") assert.strictEqual(end, "Failure")
+        }
+      }).pipe(Effect.scoped))
+  }
+})
