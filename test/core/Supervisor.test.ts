@@ -129,6 +129,28 @@ describe("phases", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
+  it.effect("count the tries that are made for those who only listen", () => {
+    const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.void : Effect.fail(Scripted.refused) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* Queue.take(yield* read(session.notifications))
+      const phases = yield* read(session.phases)
+      yield* Queue.take(phases)
+      yield* script.lose(gone)
+      for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
+      const seen = yield* Queue.takeN(phases, 7)
+      assert.deepStrictEqual(seen.map((phase) => `${phase._tag} ${"attempt" in phase ? phase.attempt : ""}`), [
+        "Idle ",
+        "Connecting 1",
+        "Backoff 1",
+        "Connecting 2",
+        "Backoff 2",
+        "Connecting 3",
+        "Backoff 3"
+      ])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
   it.effect("end with Closed, when all is", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {

@@ -324,7 +324,10 @@ export const make = Effect.fnUntraced(function*(
     )
   )
 
-  const start = (tries: Effect.Effect<Live, SessionError>, made: Deferred.Deferred<Live, SessionError>) =>
+  const start = (
+    tries: Effect.Effect<Live, SessionError>,
+    { isPatient, made }: NonNullable<typeof connecting>
+  ) =>
     tries.pipe(
       Effect.onExit((exit) =>
         Effect.suspend(() => {
@@ -334,7 +337,8 @@ export const make = Effect.fnUntraced(function*(
             live = exit.value
             return watch(exit.value)
           }
-          return on({ _tag: "GaveUp" })
+          // Whoever tries once will do so again.
+          return isPatient ? on({ _tag: "GaveUp" }) : Effect.void
         })
       ),
       Deferred.into(made),
@@ -360,9 +364,9 @@ export const make = Effect.fnUntraced(function*(
             : Effect.catchIf(joined, () => !closed, (error) => restore(acquireBy(true, error)))
         }
         const made = Deferred.makeUnsafe<Live, SessionError>()
-        connecting = { made, isPatient }
+        const next = connecting = { made, isPatient }
         const tries = isPatient ? Effect.retry(after({ first, effect: attempt }), options.retry) : attempt
-        return Effect.andThen(start(tries, made), restore(Deferred.await(made)))
+        return Effect.andThen(start(tries, next), restore(Deferred.await(made)))
       })
     )
 
