@@ -191,10 +191,10 @@ export const make = Effect.fnUntraced(function*(
       // At once: whoever looks between sees either the connection or the loss of it.
       live = undefined
       lost.isRetired = true
-      const published = on({ _tag: "Lost", generation: lost.generation })
-      Deferred.doneUnsafe(lost.retired, Effect.void)
-      const freed = lost.inFlight === 0 ? release(lost) : Effect.void
-      return Effect.andThen(published, freed)
+      return on({ _tag: "Lost", generation: lost.generation }).pipe(
+        Effect.andThen(Deferred.succeed(lost.retired, undefined)),
+        Effect.andThen(lost.inFlight === 0 ? release(lost) : Effect.void)
+      )
     }).pipe(Effect.uninterruptible)
 
   const leave = (left: Live) => {
