@@ -9,12 +9,11 @@ const root = join(import.meta.dirname, "..")
 /** Where the page is. */
 export const file = join(root, "docs/threats.md")
 
-const introduction =
-  `Which test shows what: faults (F), threats (T), acceptance scenarios (A) and what the tests of others assert (P), by
-number, written by \`npx -y pnpm@12 rows\` from the titles of the tests.`
+const introduction = `Which test shows what: faults (F), threats (T), acceptance scenarios (A), what others fail at (E)
+and what the tests of others assert (P), by number, written by \`npx -y pnpm@12 rows\` from the titles of the tests.`
 
 const literal = /(describe(?:\.concurrent)?\(\s*)?("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)/g
-const tagged = /^(.*?)((?: \[[FTAP]\d+(?: [ivx]+)?\])+)$/s
+const tagged = /^(.*?)((?: \[[FTAEP]\d+b?(?: [ivx]+)?\])+)$/s
 const comment = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
 
 interface Shown {
@@ -44,7 +43,7 @@ const rowsIn = (test: string): ReadonlyArray<Shown> => {
 }
 
 const placeOf = ({ row }: Shown): readonly [kind: number, number: number] => [
-  "FTAP".indexOf(row.charAt(0)),
+  "FTAEP".indexOf(row.charAt(0)),
   Number.parseInt(row.slice(1))
 ]
 
