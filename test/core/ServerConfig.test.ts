@@ -30,6 +30,7 @@ describe("decoding", () => {
         totalTimeout: Duration.minutes(5),
         probeTimeout: Duration.seconds(3),
         healthInterval: Duration.seconds(60),
+        maxLifetime: Duration.zero,
         idleTimeToLive: Duration.minutes(10),
         maxMessageBytes: 16_777_216,
         protocol: "auto",

@@ -359,3 +359,45 @@ describe("health, as a stream", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 })
+
+describe("connections with a lifetime", () => {
+  const config = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0, maxLifetime: "30 minutes" }
+
+  it.effect("that were made together do not end together [F40]", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const owners = Array.from({ length: 1000 }, (_, n) => `owner ${n}`)
+      yield* Effect.forEach(owners, (owner) => sessions.get("s", { owner }), { discard: true })
+      yield* TestClock.adjust("29 minutes")
+      assert.strictEqual(script.open, 1000)
+      let most = 0
+      while (script.open > 0) {
+        const before = script.open
+        yield* TestClock.adjust("1 second")
+        most = Math.max(most, before - script.open)
+      }
+      // 45 seconds for a thousand, 22 in each on average.
+      assert.isBelow(most, 60)
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script, { servers: { s: config } })))
+  })
+
+  it.effect("end their calls first, and are replaced at the next use [F40]", () => {
+    const done = Deferred.makeUnsafe<void>()
+    const script = Scripted.make({
+      answer: ({ params }) => Effect.as(params?.name === "long" ? Deferred.await(done) : Effect.void, { content: [] })
+    })
+    const servers = { s: { ...config, requestTimeout: "2 hours", totalTimeout: "2 hours" } }
+    return Effect.gen(function*() {
+      const session = yield* get
+      const long = yield* Effect.forkChild(session.callTool("long"), { startImmediately: true })
+      yield* TestClock.adjust("31 minutes")
+      yield* session.callTool("t")
+      assert.strictEqual(yield* session.generation, 2)
+      assert.strictEqual(script.open, 2)
+      yield* Deferred.succeed(done, undefined)
+      yield* Fiber.join(long)
+      while (script.open > 1) yield* Effect.yieldNow
+    }).pipe(Effect.provide(Scripted.sessions(script, { servers })))
+  })
+})

@@ -146,6 +146,7 @@ const keys: Record<string, Key> = {
   requestTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 24 hours" },
   totalTimeout: { problem: ConfigError.InvalidDuration, expected: "between 1 millis and 24 hours" },
   probeTimeout: { problem: ConfigError.InvalidDuration, expected: "between 10 millis and 1 minute" },
+  maxLifetime: { problem: ConfigError.InvalidDuration, expected: "between 0 and 30 days" },
   healthInterval: { problem: ConfigError.InvalidDuration, expected: "between 0 and 24 hours" },
   idleTimeToLive: { problem: ConfigError.InvalidDuration, expected: "between 0 and 24 hours" },
   maxMessageBytes: { problem: ConfigError.InvalidValue, expected: "a whole number from 1024 to 1073741824" },
@@ -159,6 +160,7 @@ const keys: Record<string, Key> = {
 const requestTimeout = duration({ minimum: 1, maximum: "24 hours" })
 
 const common = {
+  maxLifetime: duration({ minimum: 0, maximum: "30 days" }).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   healthInterval: duration({ minimum: 0, maximum: "24 hours" }).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("60 seconds"))
   ),

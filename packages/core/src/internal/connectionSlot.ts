@@ -49,6 +49,9 @@ const isSilence = (reason: Reason): boolean => reason._tag === "TransportFailed"
 /** How long a server may take for a sign of life. */
 const patience = Duration.seconds(10)
 
+/** The share of its lifetime that a connection may fall short of it. */
+const lifetimeSpread = 0.025
+
 /** What is known of a server, shared by all slots that lead to it. */
 export interface ServerMemory {
   health: Health.Health
@@ -137,7 +140,7 @@ export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ConnectionSlot, never, Scope.Scope> {
   const { definition, memory, transport } = options
-  const { connectTimeout, healthInterval } = definition.config
+  const { connectTimeout, healthInterval, maxLifetime } = definition.config
   const healthMillis = Duration.toMillis(healthInterval)
   const scope = yield* Effect.scope
   yield* Effect.addFinalizer(() => on({ _tag: "Closed" }))
@@ -250,11 +253,20 @@ export const make = Effect.fnUntraced(function*(
       }
     })
 
+  /** Lets go of a connection that has got old. Those that were made together do not go together. */
+  const retire = (live: Live) =>
+    Effect.gen(function*() {
+      const age = Duration.toMillis(maxLifetime) * (1 - lifetimeSpread * (yield* Random.next))
+      yield* Effect.sleep(Duration.millis(age))
+      yield* drop(live)
+    })
+
   const watch = (live: Live) =>
     live.connection.closed.pipe(
       Effect.andThen((reason) => live.info === undefined ? drop(live) : lose(live, fail(reason))),
       Effect.forkIn(live.scope, { startImmediately: true }),
       Effect.andThen(healthMillis === 0 ? Effect.void : Effect.forkIn(probe(live), live.scope)),
+      Effect.andThen(Duration.isZero(maxLifetime) ? Effect.void : Effect.forkIn(retire(live), live.scope)),
       Effect.asVoid
     )
 
