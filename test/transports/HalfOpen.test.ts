@@ -6,7 +6,7 @@ import { RetryPolicy, type Session, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Effect, Fiber, Layer, Queue } from "effect"
 import { TestClock } from "effect/testing"
-import { http, net, type Peer, stdio, until } from "../fixtures/peer.ts"
+import { http, isAlive, net, type Peer, stdio, until } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
 import { tcpProxy } from "../fixtures/tcpProxy.ts"
 
@@ -108,7 +108,9 @@ describe.concurrent("a server that is slow", () => {
   it.effect("keeps its connection as long as it gives a sign of life", () =>
     Effect.gen(function*() {
       const { config, ledger } = yield* stdio("v2").start
-      const layer = Sessions.layer({ servers: { s: config } }).pipe(Layer.provide(Transports.layer))
+      const layer = Sessions.layer({ servers: { s: { ...config, healthInterval: 0 } } }).pipe(
+        Layer.provide(Transports.layer)
+      )
       const services = yield* Layer.build(layer)
       const session = yield* Effect.provide(
         Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")),
@@ -132,7 +134,9 @@ describe.concurrent("a server that is slow", () => {
   it.effect("loses it if it is stopped, and a new process answers", () =>
     Effect.gen(function*() {
       const { config, ledger } = yield* stdio("v1").start
-      const layer = Sessions.layer({ servers: { s: config } }).pipe(Layer.provide(Transports.layer))
+      const layer = Sessions.layer({ servers: { s: { ...config, healthInterval: 0 } } }).pipe(
+        Layer.provide(Transports.layer)
+      )
       const services = yield* Layer.build(layer)
       const session = yield* Effect.provide(
         Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")),
@@ -144,5 +148,7 @@ describe.concurrent("a server that is slow", () => {
       const { content } = yield* session.callTool("echo", { message: "back" })
       assert.deepStrictEqual(content, [{ type: "text", text: "back" }])
       assert.deepStrictEqual(ledger("hang"), [])
+      // The one that was stopped is being killed, by the clock of the machine.
+      yield* live(() => ledger("process").filter(isAlive), (alive) => alive.length === 1)
     }).pipe(Effect.scoped))
 })
