@@ -41,7 +41,11 @@ describe("McpSessions", () => {
       assert.strictEqual((await good.info()).era, "modern")
       await good.ping()
       assert.isTrue((await sessions.health("good")).isHealthy)
+      assert.deepStrictEqual(await sessions.circuit("good"), { state: "closed" })
       assert.strictEqual(read("process").length, 1)
+      await sessions.restart("good")
+      await good.ping()
+      assert.strictEqual(await good.generation(), 2)
     }))
 
   it("iterates over what the server says, until the loop is left or the signal aborted", () =>

@@ -44,6 +44,20 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("can be looked at", () => {
+    const { layer } = setting((number) => number <= 4 ? Effect.fail(down) : Effect.succeed({ content: [] }))
+    return Effect.gen(function*() {
+      const { circuit } = yield* Sessions.Sessions
+      assert.deepStrictEqual(yield* circuit("s"), { state: "closed" })
+      for (let n = 0; n < 4; n++) yield* outcome
+      assert.deepStrictEqual(yield* circuit("s"), { state: "open", retryAt: 5000 })
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* circuit("s"), { state: "open", retryAt: 5000 })
+      assert.strictEqual(yield* outcome, "ok")
+      assert.deepStrictEqual(yield* circuit("s"), { state: "closed" })
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("closes with the probe that is answered", () => {
     const { layer } = setting((number) => number <= 4 ? Effect.fail(down) : Effect.succeed({ content: [] }))
     return Effect.gen(function*() {

@@ -41,6 +41,18 @@ export const circuitDefault: CircuitPolicy = {
 }
 
 /**
+ * The state of a circuit: `closed` lets everything through, `open` nothing until `retryAt` (milliseconds since the epoch),
+ * when the next operation is a probe; `half-open` is the time of the probe.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CircuitState =
+  | { readonly state: "closed" }
+  | { readonly state: "open"; readonly retryAt: number }
+  | { readonly state: "half-open" }
+
+/**
  * A circuit that never opens.
  *
  * @category constructors

@@ -29,7 +29,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CircuitPolicy } from "./Circuit.ts"
+import type { CircuitPolicy, CircuitState } from "./Circuit.ts"
 import { ConfigError } from "./ConfigError.ts"
 import type { HealthReport } from "./Health.ts"
 import type {
@@ -145,6 +145,10 @@ export interface McpSessions extends AsyncDisposable {
     options?: Session.CallToolOptions & Sessions.OwnerOptions & SignalOptions
   ) => Promise<CallToolResult>
   readonly health: (server: string) => Promise<HealthReport>
+  /** Whether a server is left alone after failures in a row, and until when. */
+  readonly circuit: (server: string) => Promise<CircuitState>
+  /** Lets go of the connections to a server; the next use makes others. */
+  readonly restart: (server: string) => Promise<void>
 }
 
 /** Rejects with the reason of the signal once that is aborted. */
@@ -251,6 +255,10 @@ export const make = (options: {
       ),
     health: (server) =>
       run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.health(server)), server, undefined),
+    circuit: (server) =>
+      run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.circuit(server)), server, undefined),
+    restart: (server) =>
+      run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.restart(server)), server, undefined),
     [Symbol.asyncDispose]: () => {
       disposed = true
       return runtime.dispose()

@@ -52,7 +52,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { circuitDefault, type CircuitPolicy } from "./Circuit.ts"
+import { circuitDefault, type CircuitPolicy, type CircuitState } from "./Circuit.ts"
 import type { CleanupReport } from "./Cleanup.ts"
 import { ConfigError, DisabledServer, UnknownServer } from "./ConfigError.ts"
 import * as Health from "./Health.ts"
@@ -129,6 +129,8 @@ export class Sessions extends Context.Service<Sessions, {
   readonly health: (server: string) => Effect.Effect<Health.HealthReport, ConfigError>
   /** The same as it is, and again when `isHealthy` or `errorCount` change. */
   readonly healthChanges: (server: string) => Stream.Stream<Health.HealthReport, ConfigError>
+  /** Whether a server is left alone after failures in a row, and until when. */
+  readonly circuit: (server: string) => Effect.Effect<CircuitState, ConfigError>
 }>()("@mcp-sessions/core/Sessions") {}
 
 /**
@@ -419,6 +421,7 @@ const make = Effect.fnUntraced(function*(options: {
         ({ opened }) => Effect.forEach(opened, ({ slot }) => slot.restart, { discard: true })
       ),
     healthChanges,
+    circuit: (server) => Effect.flatMap(find(server), ({ memory }) => memory.circuit.state),
     callTool: (server, tool, args, options) =>
       use(server, (session) => session.callTool(tool, args, options), { owner: options?.owner }),
     health: readHealth

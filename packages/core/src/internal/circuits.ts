@@ -9,13 +9,15 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import type * as Scope from "effect/Scope"
-import type { CircuitPolicy } from "../Circuit.ts"
+import type { CircuitPolicy, CircuitState } from "../Circuit.ts"
 import { ServerDown, SessionError } from "../SessionError.ts"
 
 /** The circuit of one server. */
 export interface Circuit {
   /** Whether calls have to go through `guard`: looked at before each, so it takes no effect. */
   readonly isOpen: () => boolean
+  /** In which state it is. */
+  readonly state: Effect.Effect<CircuitState>
   /** Lets an operation through to the server, or fails with `ServerDown`. How it ends counts. */
   readonly guard: <A>(operation: Effect.Effect<A, SessionError>) => Effect.Effect<A, SessionError>
   /**
@@ -28,7 +30,12 @@ export interface Circuit {
 /** How long to wait for a probe that another caller makes, in milliseconds. */
 const probing = 1000
 
-const inert: Circuit = { isOpen: () => false, guard: (operation) => operation, note: () => Effect.void }
+const inert: Circuit = {
+  isOpen: () => false,
+  state: Effect.succeed({ state: "closed" }),
+  guard: (operation) => operation,
+  note: () => Effect.void
+}
 
 const classify = (exit: Exit.Exit<unknown, SessionError>): CircuitBreaker.Outcome => {
   if (Exit.isSuccess(exit)) return CircuitBreaker.success
@@ -101,6 +108,21 @@ export const make = Effect.fnUntraced(function*(
 
     return {
       isOpen: () => isOpen,
+      state: Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        breaker.state(server).pipe(
+          Effect.map((state): CircuitState => {
+            switch (state._tag) {
+              case "Closed":
+                return { state: "closed" }
+              case "Open":
+                return { state: "open", retryAt: now + Duration.toMillis(state.retryAfter) }
+              case "HalfOpen":
+                return { state: "half-open" }
+            }
+          }),
+          // A store that cannot be read lets everything through.
+          Effect.orElseSucceed((): CircuitState => ({ state: "closed" }))
+        )),
       guard: execute,
       note: ({ error, sentAt }) => {
         const isFailure = error?.reason.health === "failed"
