@@ -2,7 +2,18 @@
  * Compares ways to do the same thing in one run: short rounds in turn, medians of the rounds, ratios of the medians. A
  * machine that is slow for a while is slow for all.
  */
+import type { ConnectionInfo } from "@mcp-sessions/core/Connection"
 import * as Effect from "effect/Effect"
+
+/** What the server of a connection that costs nothing says of itself. */
+export const info: ConnectionInfo = {
+  era: "legacy",
+  protocolVersion: "2025-11-25",
+  implementation: undefined,
+  capabilities: { tools: {} },
+  instructions: undefined,
+  pid: undefined
+}
 
 /** One way to make a call, and how to make many of them one after another or some at a time. */
 export interface Contender {

@@ -5,6 +5,7 @@ import * as Sessions from "@mcp-sessions/core/Sessions"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { info } from "./harness.ts"
 
 const calls = 200_000
 const rounds = 7
@@ -19,14 +20,7 @@ const instant = Layer.succeed(Transports, {
     Layer.succeed(Transport, {
       connect: Effect.succeed({
         kind: "memory" as const,
-        initialize: Effect.succeed({
-          era: "legacy" as const,
-          protocolVersion: "2025-11-25",
-          implementation: undefined,
-          capabilities: { tools: {} },
-          instructions: undefined,
-          pid: undefined
-        }),
+        initialize: Effect.succeed(info),
         request: () => request,
         onNotification: () => {},
         listen: () => Effect.never,

@@ -16,6 +16,7 @@ import { once } from "node:events"
 import { readdirSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { info } from "./harness.ts"
 
 const definition = { transport: "stdio", command: "none", args: [], healthInterval: 0 } as const
 
@@ -40,14 +41,7 @@ const scripted = () => {
           const closed = lost = Deferred.makeUnsafe<Reason>()
           return {
             kind: "memory" as const,
-            initialize: Effect.succeed({
-              era: "legacy" as const,
-              protocolVersion: "2025-11-25",
-              implementation: undefined,
-              capabilities: { tools: {} },
-              instructions: undefined,
-              pid: undefined
-            }),
+            initialize: Effect.succeed(info),
             request: () =>
               isFailing
                 ? Effect.fail(new TransportFailed({ description: "reset", delivery: "Unknown" }))

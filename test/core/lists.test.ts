@@ -2,23 +2,14 @@
  * The lists of servers: watched, and remembered for as long as they hold.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type Connection, SessionError, Sessions } from "@mcp-sessions/core"
+import { SessionError, Sessions } from "@mcp-sessions/core"
 import { Context, Deferred, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { legacy, listed, modern } from "../fixtures/capable.ts"
 import { read } from "../fixtures/read.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
-
-const listed = { tools: [{ name: "t", inputSchema: { type: "object" as const } }] }
-
-const legacy = { tools: { listChanged: true }, resources: { subscribe: true, listChanged: true }, logging: {} }
-
-const modern: Partial<Connection.ConnectionInfo> = {
-  era: "modern",
-  protocolVersion: "2026-07-28",
-  capabilities: { tools: { listChanged: true }, resources: { subscribe: true } }
-}
 
 const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
 

@@ -5,11 +5,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, SessionError, Sessions } from "@mcp-sessions/core"
 import { Effect, Layer, Queue } from "effect"
 import { TestClock } from "effect/testing"
+import { legacy } from "../fixtures/capable.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
-
-const legacy = { tools: { listChanged: true }, resources: { subscribe: true, listChanged: true }, logging: {} }
 
 const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
 

@@ -5,14 +5,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
 import { Clock, Deferred, Effect, Exit, Fiber, Layer, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { legacy, listed } from "../fixtures/capable.ts"
 import { read } from "../fixtures/read.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
-
-const listed = { tools: [{ name: "t", inputSchema: { type: "object" as const } }] }
-
-const legacy = { tools: { listChanged: true }, resources: { subscribe: true, listChanged: true }, logging: {} }
 
 const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
 

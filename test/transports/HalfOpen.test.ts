@@ -4,13 +4,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, type Session, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import { Effect, Fiber, Layer, Queue } from "effect"
+import { Context, Effect, Fiber, Layer, Queue } from "effect"
 import { TestClock } from "effect/testing"
 import { http, isAlive, net, type Peer, stdio, until } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
 import { tcpProxy } from "../fixtures/tcpProxy.ts"
 
 const live = <A>(get: () => A, holds: (value: A) => boolean) => TestClock.withLive(until(get, holds))
+
+const sessionOf = (options: Parameters<typeof Sessions.layer>[0]) =>
+  Effect.map(Layer.build(Sessions.layer(options).pipe(Layer.provide(Transports.layer))), Context.get(Sessions.Sessions))
+    .pipe(Effect.flatMap((sessions) => sessions.get("s")))
 
 /** A session through a proxy. */
 const through = Effect.fnUntraced(function*(peer: Peer) {
@@ -19,15 +23,17 @@ const through = Effect.fnUntraced(function*(peer: Peer) {
   const url = new URL(config.url)
   const proxy = yield* tcpProxy(Number(url.port))
   url.port = String(proxy.port)
-  const layer = Sessions.layer({
+  const session = yield* sessionOf({
     servers: { s: { ...config, url: String(url), healthInterval: 0 } },
     retry: RetryPolicy.never
-  }).pipe(
-    Layer.provide(Transports.layer)
-  )
-  const sessions = yield* Layer.build(layer)
-  const session = yield* Effect.provide(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")), sessions)
+  })
   return { session, proxy, ledger }
+})
+
+/** A session with a process of its own. */
+const withProcess = Effect.fnUntraced(function*(sdk: "v1" | "v2") {
+  const { config, ledger } = yield* stdio(sdk).start
+  return { session: yield* sessionOf({ servers: { s: { ...config, healthInterval: 0 } } }), ledger }
 })
 
 /** A call that times out, and the time in which the server could have said that it is there. */
@@ -107,15 +113,7 @@ describe.concurrent("a connection that is gone without a word", () => {
 describe.concurrent("a server that is slow", () => {
   it.effect("keeps its connection as long as it gives a sign of life", () =>
     Effect.gen(function*() {
-      const { config, ledger } = yield* stdio("v2").start
-      const layer = Sessions.layer({ servers: { s: { ...config, healthInterval: 0 } } }).pipe(
-        Layer.provide(Transports.layer)
-      )
-      const services = yield* Layer.build(layer)
-      const session = yield* Effect.provide(
-        Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")),
-        services
-      )
+      const { ledger, session } = yield* withProcess("v2")
       const started = live(() => ledger("hang"), (started) => started.length === 1)
       const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), {
         startImmediately: true
@@ -133,15 +131,7 @@ describe.concurrent("a server that is slow", () => {
 
   it.effect("loses it if it is stopped, and a new process answers", () =>
     Effect.gen(function*() {
-      const { config, ledger } = yield* stdio("v1").start
-      const layer = Sessions.layer({ servers: { s: { ...config, healthInterval: 0 } } }).pipe(
-        Layer.provide(Transports.layer)
-      )
-      const services = yield* Layer.build(layer)
-      const session = yield* Effect.provide(
-        Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")),
-        services
-      )
+      const { ledger, session } = yield* withProcess("v1")
       const { pid = 0 } = yield* session.info
       process.kill(pid, "SIGSTOP")
       yield* silence(session)

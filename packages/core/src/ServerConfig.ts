@@ -19,7 +19,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
@@ -585,12 +584,3 @@ export const decodeServers = Effect.fnUntraced(function*(options: {
   }
   return problems.length === 0 ? definitions : yield* failWith(problems)
 })
-
-/**
- * The secret values that a definition holds, for whoever has to keep them out of text.
- *
- * @category getters
- * @since 0.1.0
- */
-export const secretsOf = (config: ServerConfig): ReadonlyArray<string> =>
-  Object.values(config.transport === "stdio" ? config.env : config.headers).map(Redacted.value)

@@ -173,17 +173,20 @@ export const make = Effect.fnUntraced(function*(
     return phase === before.phase ? Effect.void : SubscriptionRef.set(phases, phase)
   }
 
+  const heard = (live: Live): void => {
+    live.heardAt = clock.currentTimeMillisUnsafe()
+  }
+
   const observe = (error: SessionError | undefined, live?: Live) =>
-    Clock.clockWith((clock) => {
+    Effect.sync(() => {
       const now = clock.currentTimeMillisUnsafe()
       const { health } = memory
-      if (live !== undefined && (error === undefined || error.reason.health === "alive")) live.heardAt = now
+      if (live !== undefined && (error === undefined || error.reason.health === "alive")) heard(live)
       memory.health = error === undefined
         ? Health.answered({ health, now })
         : Health.failed({ health, error, now })
       const isNews = memory.health.errorCount !== health.errorCount || health.lastChecked === undefined
-      if (isNews) { for (const watcher of memory.watchers) watcher() }
-      return Effect.void
+      if (isNews) memory.watchers.forEach((watcher) => watcher())
     })
 
   const { release, settle } = makeReleases({ server: definition.name, onCleanup: options.onCleanup })
@@ -282,10 +285,6 @@ export const make = Effect.fnUntraced(function*(
           (reason) => Effect.logDebug("the server did not accept the log level", reason)
         )
     )
-
-  const heard = (live: Live): void => {
-    live.heardAt = clock.currentTimeMillisUnsafe()
-  }
 
   /** Notes that something came on a connection, of whatever kind. */
   const heardOn = (connection: Connection): void => {

@@ -3,9 +3,10 @@
  *
  * **Details**
  *
- * A modern server says for how long a list holds (`ttlMs`); until then it is not asked again, unless it says that the list has
- * changed, which it does while someone listens. What it said on one connection does not outlive that. Lists are remembered for one owner, whether or not
- * the server would have them shared. Legacy servers say nothing of the kind, so they are always asked.
+ * A modern server says for how long a list holds (`ttlMs`); until then it is not asked again, unless it says that the
+ * list has changed, which it does while someone listens. What it said on one connection does not outlive that. Lists are
+ * remembered for one owner, whether or not the server would have them shared. Legacy servers say nothing of the kind, so
+ * they are always asked.
  *
  * All who watch a list share one watcher. While it asks for the list, however many changes come to one more asking.
  *
