@@ -86,6 +86,8 @@ const statusOfReason = (reason: Reason): number => {
     case "ConnectTimeout":
     case "HttpFailed":
     case "ServerDown":
+    case "QueueFull":
+    case "RateLimited":
       return 4
     case "BlockedAddress":
       return 10
@@ -95,6 +97,7 @@ const statusOfReason = (reason: Reason): number => {
     case "ResponseLost":
       return statusOfDelivery(reason.delivery)
     case "AuthRequired":
+    case "CredentialsFailed":
       return 3
     case "RequestTimeout":
       return 11

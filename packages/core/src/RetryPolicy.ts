@@ -40,8 +40,13 @@ export const maxRetryAfter: Duration.Duration = Duration.minutes(1)
 /** The date of HTTP. What parses dates takes much else for one, `-7` among it. */
 const httpDate = /^[A-Z][a-z]+, .+ GMT$/
 
-/** How long a server asks to be left alone at `now`: it may say so in seconds, or name a date. */
-const retryAfterOf = ({ reason }: SessionError, now: number): Duration.Duration => {
+/**
+ * How long a server asks to be left alone at `now`: it may say so in seconds, or name a date.
+ *
+ * @internal
+ */
+export const retryAfterOf = (options: { readonly error: SessionError; readonly now: number }): Duration.Duration => {
+  const { error: { reason }, now } = options
   const text = reason._tag === "HttpFailed" ? reason.retryAfter?.trim() : undefined
   if (text === undefined) return Duration.zero
   const millis = /^\d+$/.test(text)
@@ -63,7 +68,7 @@ const retryAfterOf = ({ reason }: SessionError, now: number): Duration.Duration 
 export const withRetryAfter = (policy: RetryPolicy): RetryPolicy =>
   Schedule.modifyDelay(
     policy,
-    ({ duration, input, now }) => Effect.succeed(Duration.max(duration, retryAfterOf(input, now)))
+    ({ duration, input, now }) => Effect.succeed(Duration.max(duration, retryAfterOf({ error: input, now })))
   )
 
 /**

@@ -148,6 +148,13 @@ const keys: Record<string, Key> = {
   maxLifetime: { problem: ConfigError.InvalidDuration, expected: "between 0 and 30 days" },
   healthInterval: { problem: ConfigError.InvalidDuration, expected: "between 0 and 24 hours" },
   idleTimeToLive: { problem: ConfigError.InvalidDuration, expected: "between 0 and 24 hours" },
+  maxInFlight: { problem: ConfigError.InvalidValue, expected: "a whole number from 1 to 100000" },
+  maxInFlightTotal: { problem: ConfigError.InvalidValue, expected: "a whole number from 1 to 100000" },
+  maxQueued: { problem: ConfigError.InvalidValue, expected: "a whole number from 0 to 1000000" },
+  rateLimit: {
+    problem: ConfigError.InvalidValue,
+    expected: "an object with limit (a whole number from 1 to 1000000) and window (between 1 millis and 24 hours)"
+  },
   maxMessageBytes: { problem: ConfigError.InvalidValue, expected: "a whole number from 1024 to 1073741824" },
   protocol: { problem: ConfigError.InvalidValue, expected: "one of auto, legacy, 2026-07-28" },
   clientInfo: { problem: ConfigError.InvalidValue, expected: "an object with name, version and optionally title" },
@@ -157,6 +164,8 @@ const keys: Record<string, Key> = {
 }
 
 const requestTimeout = duration({ minimum: 1, maximum: "24 hours" })
+
+const inFlight = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100_000 }))
 
 const common = {
   maxLifetime: duration({ minimum: 0, maximum: "30 days" }).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
@@ -168,6 +177,15 @@ const common = {
   probeTimeout: duration({ minimum: 10, maximum: "1 minute" }).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("3 seconds"))
   ),
+  maxInFlight: inFlight.pipe(Schema.withDecodingDefaultKey(Effect.succeed(64))),
+  maxInFlightTotal: inFlight.pipe(Schema.withDecodingDefaultKey(Effect.succeed(256))),
+  maxQueued: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(1000))
+  ),
+  rateLimit: Schema.optionalKey(Schema.Struct({
+    limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })),
+    window: duration({ minimum: 1, maximum: "24 hours" })
+  })),
   maxMessageBytes: Schema.Int.check(Schema.isBetween({ minimum: 1024, maximum: 1024 ** 3 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(16 * 1024 ** 2))
   ),

@@ -30,6 +30,7 @@ import { handled } from "./internal/reports.ts"
 import type { Shared } from "./internal/shared.ts"
 import { signOfLife } from "./internal/signOfLife.ts"
 import { callAsTask } from "./internal/tasks.ts"
+import { type Trace, traced, withTrace } from "./internal/trace.ts"
 import type {
   CallToolResult,
   Completion,
@@ -166,6 +167,8 @@ export interface Session {
   readonly info: Effect.Effect<SessionInfo, SessionError>
   /** The number of the latest connection, 0 before the first. */
   readonly generation: Effect.Effect<number>
+  /** The phase that the connection is in. */
+  readonly phase: Effect.Effect<Phase>
   /** The phase that the connection is in, and each other one that it comes into. Ends when it is closed for good. */
   readonly phases: Stream.Stream<Phase>
   /**
@@ -263,8 +266,24 @@ const isCompleteResult = (result: unknown): result is { readonly completion: Com
   "values" in result.completion && Array.isArray(result.completion.values) &&
   result.completion.values.every(Predicate.isString)
 
+/** What each handle is on. */
+const handles = new WeakMap<Session, { readonly shared: Shared; readonly retry: RetryPolicy }>()
+
 /**
- * Makes a handle on what its users share, valid until `ended` completes.
+ * Makes another handle on what a session is on, valid until `ended` completes. A session that did not come from here is given back as
+ * it is.
+ *
+ * @internal
+ */
+export const fork = (options: { readonly session: Session; readonly ended: Deferred.Deferred<void> }): Session => {
+  const { ended, session } = options
+  const handle = handles.get(session)
+  return handle === undefined ? session : make({ ...handle, ended })
+}
+
+/**
+ * Makes a handle on what its users share, valid until `ended` completes. With a `trace`, it makes one try to connect, and notes what is done
+ * on it.
  *
  * @internal
  */
@@ -272,11 +291,15 @@ export const make = (options: {
   readonly shared: Shared
   readonly retry: RetryPolicy
   readonly ended: Deferred.Deferred<void>
+  readonly trace?: Trace | undefined
 }): Session => {
-  const { ended, retry, shared: { lists, slot, subscriptions } } = options
+  const { ended, retry, shared, trace } = options
+  const { lists, slot, subscriptions } = shared
   const { name: server, config } = slot.definition
   const isOpen = () => !Deferred.isDoneUnsafe(ended)
-  const perform = delivery.make({ slot, retry, isOpen })
+  const perform = trace === undefined
+    ? delivery.make({ slot, retry, isOpen })
+    : traced({ perform: delivery.make({ slot, retry, isOpen, acquire: slot.acquireOnce }), trace })
 
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
@@ -306,7 +329,9 @@ export const make = (options: {
   const isSafeTool = (tool: string): Effect.Effect<boolean> => {
     if (!config.trusted) return Effect.succeed(false)
     const known = () => slot.safeTools?.generation === slot.generation() ? slot.safeTools.names : undefined
-    return Effect.suspend(() => known() === undefined ? Effect.ignore(list("tools")({ refresh: true })) : Effect.void)
+    // Whether the call may be made again is asked after it has ended, and its handle with it perhaps.
+    const learn = Effect.ignore(lists.list("tools", { refresh: true, perform: shared.perform }))
+    return Effect.suspend(() => known() === undefined ? learn : Effect.void)
       .pipe(Effect.map(() => known()?.has(tool) ?? false))
   }
 
@@ -346,10 +371,17 @@ export const make = (options: {
 
   const watch = <K extends ListKind>(kind: K) => whileOpen(lists.watch(kind))
 
-  return {
+  const session: Session = {
     server,
-    info: open(Effect.flatMap(slot.acquire, infoOf)),
+    info: open(
+      trace === undefined
+        ? Effect.flatMap(slot.acquire, infoOf)
+        : withTrace({ effect: Effect.flatMap(slot.acquireOnce, infoOf), trace })
+    ),
     generation: Effect.sync(slot.generation),
+    get phase() {
+      return SubscriptionRef.get(slot.phases)
+    },
     // Made when they are asked for: most sessions never are, and there may be thousands.
     get phases() {
       return Stream.takeUntil(SubscriptionRef.changes(slot.phases), ({ _tag }) => _tag === "Closed")
@@ -467,4 +499,6 @@ export const make = (options: {
       run: signOfLife
     })
   }
+  handles.set(session, { shared, retry })
+  return session
 }

@@ -567,6 +567,67 @@ export class ServerDown extends Schema.TaggedError<ServerDown>("@mcp-sessions/co
   }
 }
 
+/**
+ * As many requests as may wait for their turn at the server do so already. `limit` is how many that are (`maxQueued` of the
+ * server), `inFlight` how many requests are under way on the session. Whoever sees this sends more than the server answers.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class QueueFull extends Schema.TaggedError<QueueFull>("@mcp-sessions/core/QueueFull")("QueueFull", {
+  limit: Schema.Finite,
+  inFlight: Schema.Finite
+}) implements Traits {
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return `${this.inFlight} requests are under way, and ${this.limit} wait for their turn already`
+  }
+}
+
+/**
+ * The rate at which the server may be asked leaves this request no time before `retryAt` (milliseconds since the epoch), which
+ * is later than it may wait. The rate is that of the definition (`rateLimit`), or what the server asked for with HTTP 429.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class RateLimited extends Schema.TaggedError<RateLimited>("@mcp-sessions/core/RateLimited")("RateLimited", {
+  retryAt: Schema.Finite
+}) implements Traits {
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return `the server may not be asked again before ${DateTime.formatIso(DateTime.makeUnsafe(this.retryAt))}`
+  }
+}
+
+/**
+ * The credentials of an owner could not be had. `cause` is why, as far as their provider says; it should hold no secret.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class CredentialsFailed
+  extends Schema.TaggedError<CredentialsFailed>("@mcp-sessions/core/CredentialsFailed")("CredentialsFailed", {
+    owner: Schema.String,
+    cause
+  })
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return `there are no credentials of ${JSON.stringify(this.owner)}`
+  }
+}
+
 const lostReasons = [
   ServerExited,
   TransportFailed,
@@ -634,6 +695,9 @@ const reasons = [
   AlreadyInitialized,
   SessionClosed,
   ServerDown,
+  QueueFull,
+  RateLimited,
+  CredentialsFailed,
   OutcomeUnknown
 ] as const
 

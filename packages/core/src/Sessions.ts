@@ -39,10 +39,11 @@
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import type { ExecutionPlan } from "effect/ExecutionPlan"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -55,11 +56,25 @@ import * as Stream from "effect/Stream"
 import { circuitDefault, type CircuitPolicy, type CircuitState } from "./Circuit.ts"
 import type { CleanupReport } from "./Cleanup.ts"
 import { ConfigError, DisabledServer, UnknownServer } from "./ConfigError.ts"
+import type { CredentialsProvider } from "./Credentials.ts"
+import {
+  type AllServersFailed,
+  type CurrentSession,
+  fallbackDefault,
+  type FallbackOptions,
+  type FallbackPolicy
+} from "./Fallback.ts"
 import * as Health from "./Health.ts"
 import * as circuits from "./internal/circuits.ts"
 import type { ServerMemory } from "./internal/connectionSlot.ts"
+import * as fallback from "./internal/fallback.ts"
+import * as identities from "./internal/identities.ts"
+import * as pace from "./internal/pace.ts"
+import { Permits } from "./internal/permits.ts"
 import { RetryBudget } from "./internal/retryBudget.ts"
 import * as shared from "./internal/shared.ts"
+import * as standing from "./internal/standing.ts"
+import type { Trace } from "./internal/trace.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
@@ -78,13 +93,14 @@ export interface OwnerOptions {
 }
 
 /**
- * How a session is taken. `initialize: false` gives a connected session whose handshake is up to the caller; it is never
- * shared. Default: `true`.
+ * How a session is taken. `shared: false` gives one with a connection of its own, which ends with the scope; default: `true`.
+ * `initialize: false` gives a connected session whose handshake is up to the caller; it is never shared; default: `true`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface GetOptions extends OwnerOptions {
+  readonly shared?: boolean | undefined
   readonly initialize?: boolean | undefined
 }
 
@@ -118,6 +134,28 @@ export class Sessions extends Context.Service<Sessions, {
     args?: Record<string, unknown>,
     options?: Session.CallToolOptions & OwnerOptions
   ) => Effect.Effect<CallToolResult, SessionError | ConfigError>
+  /**
+   * Runs an operation on a session of the first of several servers that is fit for it, and where the delivery rule allows that, on
+   * one of the next.
+   */
+  readonly withFallback: <A, E, R>(
+    options: FallbackOptions,
+    operation: (session: Session.Session) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | SessionError | ConfigError | AllServersFailed, R>
+  /** The same as a plan, for programs on `Fallback.CurrentSession`: in the order of the servers, without hedging. */
+  readonly fallbackPlan: (options: Pick<FallbackOptions, "owner" | "retry" | "servers">) => Effect.Effect<
+    ExecutionPlan<{
+      provides: CurrentSession
+      input: unknown
+      error: SessionError | ConfigError
+      requirements: never
+    }>,
+    ConfigError
+  >
+  /**
+   * Who an owner is at a server: equal (`Equal.equals`) for as long as its credentials are the same. Shows no secret.
+   */
+  readonly identity: (server: string, options?: OwnerOptions) => Effect.Effect<Identity, SessionError | ConfigError>
   /**
    * Opens all servers that are not disabled, for as long as the scope, and tells of each as soon as it is usable or has failed;
    * the stream ends after the last. None waits for another.
@@ -168,8 +206,13 @@ export class OpenFailed extends Schema.TaggedError<OpenFailed>("@mcp-sessions/co
   }
 }
 
-/** Identity of a shared slot. */
-class Key extends Data.Class<{ readonly owner: string; readonly server: string }> {}
+/**
+ * Who a session is opened as. Two are equal if owner, server and credentials are the same.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Identity = identities.Identity
 
 /**
  * Layer that provides {@link Sessions} for a set of servers. Building it validates the whole configuration and connects
@@ -177,7 +220,8 @@ class Key extends Data.Class<{ readonly owner: string; readonly server: string }
  *
  * `retry` paces connects and requests that may safely be sent again; default: 3 tries, 1 second apart. `reconnect` paces
  * connections that are to be there although nobody calls (for those who listen, and after `openAll`); default:
- * `RetryPolicy.reconnectDefault`. `circuit` is when a failing server is left alone; default: `Circuit.circuitDefault`.
+ * `RetryPolicy.reconnectDefault`. `circuit` is when a failing server is left alone; default: `Circuit.circuitDefault`. `fallback` is when
+ * one that was passed over is used again; default: `Fallback.fallbackDefault`. `credentials` gives each owner its own; default: those of the definitions.
  * `onCleanup` gets a report of each connection that was closed; default: what did not close well is logged. `allowCommand` decides which programs definitions may start, for applications that take definitions from others; default: any.
  *
  * @category layers
@@ -188,6 +232,8 @@ export const layer = (options: {
   readonly retry?: RetryPolicy.RetryPolicy | undefined
   readonly reconnect?: RetryPolicy.RetryPolicy | undefined
   readonly circuit?: CircuitPolicy | undefined
+  readonly fallback?: FallbackPolicy | undefined
+  readonly credentials?: CredentialsProvider | undefined
   readonly onCleanup?: ((report: CleanupReport) => Effect.Effect<void>) | undefined
   readonly allowCommand?: ServerConfig.AllowCommand | undefined
 }): Layer.Layer<Sessions, ConfigError, Transports> =>
@@ -199,9 +245,23 @@ export const layer = (options: {
         retry: options.retry ?? RetryPolicy.retryDefault,
         reconnect: options.reconnect ?? RetryPolicy.reconnectDefault,
         circuit: options.circuit ?? circuitDefault,
+        fallback: options.fallback ?? fallbackDefault,
+        credentials: options.credentials,
         onCleanup: options.onCleanup ?? logFailure
       }))
   )
+
+/** What sessions of one identity share. */
+class Slot extends identities.Identified {
+  readonly identity: Identity
+
+  constructor(identity: Identity, definition: ServerConfig.ServerDefinition) {
+    super(identity, definition)
+    this.identity = identity
+  }
+}
+
+const placeOf = ({ owner, server }: Identity): string => JSON.stringify([owner, server])
 
 /** What goes wrong when a connection is closed is not kept from those who do not ask for it. */
 const logFailure = ({ cause, outcome, server }: CleanupReport): Effect.Effect<void> =>
@@ -218,27 +278,36 @@ const make = Effect.fnUntraced(function*(options: {
   readonly retry: RetryPolicy.RetryPolicy
   readonly reconnect: RetryPolicy.RetryPolicy
   readonly circuit: CircuitPolicy
+  readonly fallback: FallbackPolicy
+  readonly credentials: CredentialsProvider | undefined
   readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
 }): Effect.fn.Return<Sessions["Service"], never, Transports | Scope.Scope> {
-  const { onCleanup, reconnect, retry } = options
+  const { credentials, onCleanup, reconnect, retry } = options
   const circuitOf = yield* circuits.make(options.circuit)
+  const paceOf = yield* pace.make
   const transports = yield* Transports
   const context = yield* Effect.context<never>()
+  const scope = yield* Effect.scope
   const names = options.definitions.map(({ name }) => name)
-  const servers = new Map(options.definitions.map((definition) => [
-    definition.name,
-    {
+  const servers = new Map(options.definitions.map((definition) => {
+    const { config, name } = definition
+    const memory: ServerMemory = {
+      health: Health.unknown,
+      budget: new RetryBudget(),
+      circuit: circuitOf(name),
+      places: new Permits(config.maxInFlightTotal),
+      pace: paceOf(definition),
+      watchers: new Set()
+    }
+    return [name, {
+      server: name,
       definition,
-      memory: {
-        health: Health.unknown,
-        budget: new RetryBudget(),
-        circuit: circuitOf(definition.name),
-        watchers: new Set()
-      } as ServerMemory,
+      memory,
+      standing: standing.make({ policy: options.fallback, reconnect, scope, context }),
       /** All that lead to it, whoever owns them. */
       opened: new Set<shared.Shared>()
-    }
-  ]))
+    }]
+  }))
 
   const find = (server: string) =>
     Effect.suspend(() => {
@@ -255,24 +324,45 @@ const make = Effect.fnUntraced(function*(options: {
       () => new ConfigError({ problems: [new DisabledServer({ server, path: [] })] })
     )
 
-  // One for each server, whoever owns the sessions: what it keeps (a pool of sockets, what was learnt of the era) is of the server.
+  const identify = (server: string, owner: string) =>
+    Effect.flatMap(
+      findEnabled(server),
+      ({ definition }) => identities.identify({ owner, definition, provider: credentials })
+    )
+
+  // One for each definition as it holds for someone: what it keeps (a pool of sockets, what was learnt of the era) is of the server,
+  // and without credentials of owners that is the same for all.
   const built = yield* RcMap.make({
-    lookup: (server: string) =>
-      Effect.flatMap(
-        findEnabled(server),
-        ({ definition }) =>
-          Effect.map(Layer.build(Layer.fresh(transports.transport(definition))), (services) =>
-            Context.get(services, Transport))
+    lookup: ({ definition }: identities.Identified) =>
+      Effect.map(
+        Layer.build(Layer.fresh(transports.transport(definition))),
+        (services) => Context.get(services, Transport)
       )
   })
 
   /** A slot in a scope, in the context of this layer and of no caller. */
-  const open = Effect.fnUntraced(function*(server: string, initialize: boolean, scope: Scope.Scope) {
-    const { definition, memory, opened } = yield* findEnabled(server)
-    return yield* RcMap.get(built, server).pipe(
-      Effect.tapError(() => RcMap.invalidate(built, server)),
+  const open = Effect.fnUntraced(function*(
+    identity: Identity,
+    definition: ServerConfig.ServerDefinition,
+    initialize: boolean,
+    scope: Scope.Scope
+  ) {
+    const { credentials, owner, server } = identity
+    const { memory, opened } = yield* findEnabled(server)
+    const endpoint = new identities.Identified({ server, credentials }, definition)
+    return yield* RcMap.get(built, endpoint).pipe(
+      Effect.tapError(() => RcMap.invalidate(built, endpoint)),
       Effect.flatMap((transport) =>
-        shared.make({ definition, transport, memory, retry, reconnect, onCleanup, initialize })
+        shared.make({
+          definition,
+          owner,
+          transport,
+          memory,
+          retry,
+          reconnect,
+          onCleanup,
+          initialize
+        })
       ),
       Effect.tap((made) =>
         Effect.acquireRelease(
@@ -288,32 +378,51 @@ const make = Effect.fnUntraced(function*(options: {
   // The entries of an RcMap are closed one after another, but many servers should not take longer to leave than the
   // slowest does. So each slot lives in a scope of its own below one that closes its children in parallel.
   const slots = yield* RcMap.make({
-    lookup: (key: Key) =>
+    lookup: (key: Slot) =>
       Effect.gen(function*() {
         const scope = Scope.forkUnsafe(all)
         yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
-        return yield* open(key.server, true, scope)
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            if (latest.get(placeOf(key.identity)) === key) latest.delete(placeOf(key.identity))
+          })
+        )
+        return yield* open(key.identity, key.definition, true, scope)
       }),
-    idleTimeToLive: ({ server }) => servers.get(server)?.definition.config.idleTimeToLive ?? 0
+    idleTimeToLive: ({ identity: { server } }) => servers.get(server)?.definition.config.idleTimeToLive ?? 0
   })
   const all = yield* Scope.make("parallel")
   yield* Effect.addFinalizer((exit) => Scope.close(all, exit))
 
-  const sharedBy = (server: string, owner: string) => {
-    const key = new Key({ owner, server })
-    return RcMap.get(slots, key).pipe(
-      // A failed lookup would otherwise be remembered for as long as an idle slot.
-      Effect.tapError(() => RcMap.invalidate(slots, key))
-    )
-  }
+  /** Where owners have credentials of their own: who each of them was the last time. */
+  const latest = new Map<string, Slot>()
+
+  const slotOf = (server: string, owner: string): Effect.Effect<Slot, SessionError | ConfigError> =>
+    Effect.flatMap(identify(server, owner), ({ definition, identity }) => {
+      const key = new Slot(identity, definition)
+      if (credentials === undefined) return Effect.succeed(key)
+      const before = latest.get(placeOf(identity))
+      if (before !== undefined && Equal.equals(before, key)) return Effect.succeed(before)
+      latest.set(placeOf(identity), key)
+      // Who uses it goes on with what it has. Nobody else comes to it, and it ends with the last of them.
+      return before === undefined ? Effect.succeed(key) : Effect.as(RcMap.invalidate(slots, before), key)
+    })
+
+  const sharedBy = (server: string, owner: string) =>
+    Effect.flatMap(slotOf(server, owner), (key) =>
+      RcMap.get(slots, key).pipe(
+        // A failed lookup would otherwise be remembered for as long as an idle slot.
+        Effect.tapError(() => RcMap.invalidate(slots, key))
+      ))
 
   /** A handle that is valid for as long as the scope. */
   const handle = Effect.fnUntraced(function*(
-    handled: shared.Shared
+    handled: shared.Shared,
+    options?: { readonly retry: RetryPolicy.RetryPolicy; readonly trace: Trace }
   ): Effect.fn.Return<Session.Session, never, Scope.Scope> {
     const ended = Deferred.makeUnsafe<void>()
     yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
-    return Session.make({ shared: handled, retry, ended })
+    return Session.make({ shared: handled, retry, ...options, ended })
   })
 
   const get = Effect.fn("Sessions.get")(function*(
@@ -321,18 +430,30 @@ const make = Effect.fnUntraced(function*(options: {
     options?: GetOptions
   ): Effect.fn.Return<Session.Session, SessionError | ConfigError, Scope.Scope> {
     yield* Effect.annotateCurrentSpan({ "mcp.server": server })
-    const initialize = options?.initialize ?? true
-    const handled = initialize
-      ? yield* sharedBy(server, options?.owner ?? "default")
+    const { initialize = true, owner = "default", shared = true } = options ?? {}
+    const handled = shared && initialize
+      ? yield* sharedBy(server, owner)
       : yield* Effect.scope.pipe(
         Effect.flatMap((scope) => Scope.fork(scope)),
-        Effect.flatMap((scope) => open(server, false, scope))
+        Effect.flatMap((scope) =>
+          Effect.flatMap(
+            identify(server, owner),
+            ({ definition, identity }) => open(identity, definition, initialize, scope)
+          )
+        )
       )
     yield* handled.slot.acquire
     return yield* handle(handled)
   })
 
   const use: Sessions["Service"]["use"] = (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f))
+
+  const { plan, withFallback } = fallback.make({
+    panicWindow: options.fallback.panicWindow,
+    find: findEnabled,
+    take: ({ owner, retry, server, trace }) =>
+      Effect.flatMap(sharedBy(server, owner), (made) => handle(made, { retry, trace }))
+  })
 
   const openAll = Effect.fnUntraced(function*(
     { mode = "best-effort", owner = "default" }: OpenAllOptions = {}
@@ -370,9 +491,10 @@ const make = Effect.fnUntraced(function*(options: {
       Effect.flatMap((outcomes) => {
         const errors = outcomes.flat()
         if (mode === "best-effort" || errors.length === 0) return Queue.end(found)
-        const keys = enabled.map(({ name }) => new Key({ owner, server: name }))
+        const forget = ({ name }: ServerConfig.ServerDefinition) =>
+          Effect.ignore(Effect.flatMap(slotOf(name, owner), (key) => RcMap.invalidate(slots, key)))
         return Scope.close(scope, Exit.void).pipe(
-          Effect.andThen(Effect.forEach(keys, (key) => RcMap.invalidate(slots, key), { concurrency: "unbounded" })),
+          Effect.andThen(Effect.forEach(enabled, forget, { concurrency: "unbounded" })),
           Effect.andThen(Queue.fail(found, new OpenFailed({ errors })))
         )
       }),
@@ -414,6 +536,10 @@ const make = Effect.fnUntraced(function*(options: {
     names,
     get,
     use,
+    withFallback,
+    fallbackPlan: plan,
+    identity: (server, options) =>
+      Effect.map(identify(server, options?.owner ?? "default"), ({ identity }) => identity),
     openAll,
     restart: (server) =>
       Effect.flatMap(

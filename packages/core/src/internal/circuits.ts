@@ -25,6 +25,8 @@ export interface Circuit {
    * tell of the same.
    */
   readonly note: (end: { readonly error: SessionError | undefined; readonly sentAt: number }) => Effect.Effect<void>
+  /** Lets the next operation through, even if it is open. If that is answered so are those after it, until one fails. */
+  readonly pardon: () => void
 }
 
 /** How long to wait for a probe that another caller makes, in milliseconds. */
@@ -34,7 +36,8 @@ const inert: Circuit = {
   isOpen: () => false,
   state: Effect.succeed({ state: "closed" }),
   guard: (operation) => operation,
-  note: () => Effect.void
+  note: () => Effect.void,
+  pardon: () => {}
 }
 
 const classify = (exit: Exit.Exit<unknown, SessionError>): CircuitBreaker.Outcome => {
@@ -87,10 +90,13 @@ export const make = Effect.fnUntraced(function*(
     let isOpen = false
     let hasFailed = false
     let failedAt = Number.NEGATIVE_INFINITY
+    /** The breaker of Effect cannot be closed before its time, so a pardon goes past it. */
+    let pardon: "none" | "next" | "granted" = "none"
 
     const look = breaker.state(server).pipe(
       Effect.map(({ _tag }) => {
         isOpen = _tag !== "Closed"
+        if (!isOpen) pardon = "none"
       }),
       // A store that cannot be read lets everything through, as it does calls.
       Effect.ignore
@@ -106,8 +112,19 @@ export const make = Effect.fnUntraced(function*(
         Effect.ensuring(look)
       )
 
+    /** Past the breaker. An answer keeps the way open, a failure ends that. */
+    const executePardoned = <A>(operation: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> =>
+      Effect.onExit(operation, (exit) => {
+        const { _tag } = classify(exit)
+        if (_tag !== "Ignored") pardon = _tag === "Success" ? "granted" : "none"
+        return Effect.void
+      })
+
     return {
-      isOpen: () => isOpen,
+      isOpen: () => isOpen && pardon !== "granted",
+      pardon: () => {
+        if (isOpen && pardon === "none") pardon = "next"
+      },
       state: Effect.flatMap(Clock.currentTimeMillis, (now) =>
         breaker.state(server).pipe(
           Effect.map((state): CircuitState => {
@@ -123,11 +140,19 @@ export const make = Effect.fnUntraced(function*(
           // A store that cannot be read lets everything through.
           Effect.orElseSucceed((): CircuitState => ({ state: "closed" }))
         )),
-      guard: execute,
+      guard: (operation) =>
+        Effect.suspend(() => {
+          if (!isOpen || pardon === "none") return execute(operation)
+          // One goes through. It says what becomes of the others.
+          if (pardon === "next") pardon = "none"
+          return executePardoned(operation)
+        }),
       note: ({ error, sentAt }) => {
         const isFailure = error?.reason.health === "failed"
-        if (isFailure ? sentAt < failedAt : !hasFailed) return Effect.void
+        // Pardoned, an answer closes the circuit as soon as the breaker lets it.
+        if (isFailure ? sentAt < failedAt : !hasFailed && pardon === "none") return Effect.void
         hasFailed = isFailure
+        if (isFailure) pardon = "none"
         return Effect.flatMap(Clock.currentTimeMillis, (now) => {
           if (isFailure) failedAt = now
           return Effect.ignore(execute(error === undefined ? Effect.void : Effect.fail(error)))

@@ -37,9 +37,12 @@ import { type Deadlines, make as makeDeadlines } from "./deadlines.ts"
 import { after, make as makeHealing } from "./healing.ts"
 import * as hub from "./hub.ts"
 import { openConnection } from "./openConnection.ts"
+import type { Pace } from "./pace.ts"
+import { Permits } from "./permits.ts"
 import { make as makeReleases } from "./releases.ts"
 import type { RetryBudget } from "./retryBudget.ts"
 import { signOfLife } from "./signOfLife.ts"
+import { make as makeTurns, type Turns } from "./turns.ts"
 
 /** The code of the failure that no sign of life is. */
 const silence = "SILENT"
@@ -57,6 +60,9 @@ export interface ServerMemory {
   health: Health.Health
   readonly budget: RetryBudget
   readonly circuit: Circuit
+  /** The places for requests at it. */
+  readonly places: Permits
+  readonly pace: Pace
   /** Called when its health may read differently. */
   readonly watchers: Set<() => void>
 }
@@ -93,6 +99,8 @@ export interface ConnectionSlot {
   safeTools: { readonly generation: number; readonly names: ReadonlySet<string> } | undefined
   /** The time limits of its calls. */
   readonly deadlines: Deadlines
+  /** Whose turn it is. */
+  readonly turns: Turns
   /** The connection if there is one, without waiting. The way in for calls. */
   readonly peek: () => Live | undefined
   /** The connection, made by the retry policy if there is none. */
@@ -126,6 +134,7 @@ export interface ConnectionSlot {
 /** What a slot is made for. */
 export interface Options {
   readonly definition: ServerDefinition
+  readonly owner: string
   readonly transport: Transport["Service"]
   readonly memory: ServerMemory
   readonly retry: RetryPolicy
@@ -457,6 +466,13 @@ export const make = Effect.fnUntraced(function*(
     logLevel: options.logLevel,
     safeTools: undefined,
     deadlines,
+    turns: makeTurns({
+      config: definition.config,
+      owner: options.owner,
+      session: new Permits(definition.config.maxInFlight),
+      server: memory.places,
+      pace: memory.pace
+    }),
     peek: () => live,
     acquire,
     acquireOnce,

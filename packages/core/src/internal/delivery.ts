@@ -9,7 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Progress } from "../Mcp.ts"
-import type { RetryPolicy } from "../RetryPolicy.ts"
+import { retryAfterOf, type RetryPolicy } from "../RetryPolicy.ts"
 import {
   type LostReason,
   NotInitialized,
@@ -17,9 +17,11 @@ import {
   type Reason,
   RequestTimeout,
   SessionClosed,
-  SessionError
+  SessionError,
+  TransportClosed
 } from "../SessionError.ts"
 import type { ConnectionSlot, Live } from "./connectionSlot.ts"
+import type { Turn } from "./turns.ts"
 
 /** One request as the delivery rule sees it. */
 interface Operation<A> {
@@ -39,6 +41,12 @@ interface Operation<A> {
   ) => Effect.Effect<A, Reason>
 }
 
+/** What becomes known of one sending while it is under way. */
+interface Sending {
+  sentAt: number
+  requestId: string | number | undefined
+}
+
 export type Perform = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
 
 const isLost = (reason: Reason): reason is LostReason =>
@@ -52,16 +60,19 @@ const mayResend = (error: SessionError): boolean =>
 const isReplaceable = ({ delivery, reason }: SessionError): boolean =>
   reason.losesConnection && (delivery === "NotSent" || delivery === "Rejected")
 
-/** Makes the way to the server of a slot, for as long as `isOpen` says. */
+/** Makes the way to the server of a slot, for as long as `isOpen` says. `acquire` is how a connection is had where there is none. */
 export const make = (options: {
   readonly slot: ConnectionSlot
   readonly retry: RetryPolicy
   readonly isOpen: () => boolean
+  readonly acquire?: Effect.Effect<Live, SessionError> | undefined
 }): Perform => {
   const { isOpen, slot } = options
+  const { acquire = slot.acquire } = options
   const { name: server, config } = slot.definition
   const totalMillis = Duration.toMillis(config.totalTimeout)
-  const { budget, circuit } = slot.memory
+  const { turns } = slot
+  const { budget, circuit, pace } = slot.memory
 
   const noteOf = (error: SessionError | undefined, sentAt: number) =>
     circuit.isOpen() ? Effect.void : circuit.note({ error, sentAt })
@@ -71,50 +82,90 @@ export const make = (options: {
 
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
-  /** One sending, on one connection. */
-  const send = <A>(
-    operation: Operation<A>,
-    live: Live,
-    sentAt: number,
-    sent: (id: string | number) => void
-  ): Effect.Effect<A, SessionError> => {
+  /** Reports that the server wants to be asked less often. */
+  const slowDown = (error: SessionError, turn: Turn): Effect.Effect<void> =>
+    error.reason._tag === "HttpFailed" && error.reason.status === 429
+      ? Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => pace.refused({ epoch: turn.epoch, retryAfter: retryAfterOf({ error, now }) })
+      )
+      : Effect.void
+
+  /** One sending, on one connection, when it is its turn. */
+  const send = <A>(operation: Operation<A>, live: Live, sending: Sending): Effect.Effect<A, SessionError> => {
     if (live.info === undefined) return Effect.fail(fail(new NotInitialized()))
     const own = Duration.toMillis(Duration.fromInputUnsafe(operation.timeout ?? config.requestTimeout))
     const { method, report } = operation
+    const latest = sending.sentAt + totalMillis
     let isUnderWay = false
-    return slot.deadlines.within({
-      operation: (restart) =>
-        Effect.suspend(() => {
-          isUnderWay = true
-          live.inFlight++
-          return operation.run(
-            live,
-            report === undefined ? undefined : (progress) => {
-              restart()
-              slot.heard(live)
-              report(progress)
-            },
-            sent
-          )
-        }),
-      millis: own,
-      latest: sentAt + totalMillis,
-      onTimeout: (isLatest) =>
-        new RequestTimeout({ method, timeout: isLatest ? totalMillis : own, delivery: "Unknown" })
-    }).pipe(
+    let turn: Turn | undefined
+    const sent = Effect.suspend(() =>
+      slot.deadlines.within({
+        operation: (restart) =>
+          Effect.suspend(() => {
+            isUnderWay = true
+            live.inFlight++
+            return operation.run(
+              live,
+              report === undefined ? undefined : (progress) => {
+                restart()
+                slot.heard(live)
+                report(progress)
+              },
+              (id) => {
+                sending.requestId = id
+              }
+            )
+          }),
+        millis: own,
+        latest,
+        onTimeout: (isLatest) =>
+          new RequestTimeout({ method, timeout: isLatest ? totalMillis : own, delivery: "Unknown" })
+      })
+    ).pipe(
       Effect.matchEffect({
         onFailure: (reason) => {
           const error = fail(reason)
           const noted = reason.losesConnection ? slot.lose(live, error) : slot.observe(error, live)
           const asked = reason._tag === "RequestTimeout" ? Effect.andThen(noted, slot.suspect(live)) : noted
-          return Effect.andThen(Effect.andThen(asked, noteOf(error, sentAt)), error)
+          const slowed = turn === undefined ? asked : Effect.andThen(asked, slowDown(error, turn))
+          return Effect.andThen(Effect.andThen(slowed, noteOf(error, sending.sentAt)), error)
         },
         onSuccess: (value) => {
           budget.earn()
-          return Effect.as(Effect.andThen(slot.observe(undefined, live), noteOf(undefined, sentAt)), value)
+          return Effect.as(
+            Effect.andThen(slot.observe(undefined, live), noteOf(undefined, sending.sentAt)),
+            value
+          )
         }
-      }),
-      Effect.onExit(() => isUnderWay ? slot.leave(live) : Effect.void)
+      })
+    )
+    const waited = Effect.flatMap(
+      Effect.mapError(
+        turns.wait({
+          method,
+          latest,
+          onTaken: (taken) => {
+            turn = taken
+          }
+        }),
+        fail
+      ),
+      () =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          sending.sentAt = now
+          // It was lost while the request waited for its turn.
+          return live.isRetired ? Effect.fail(fail(new TransportClosed({ delivery: "NotSent" }))) : sent
+        })
+    )
+    return Effect.suspend(() => {
+      turn = turns.tryTake()
+      return turn === undefined ? waited : sent
+    }).pipe(
+      Effect.onExit(() => {
+        if (turn === undefined) return Effect.void
+        return isUnderWay ? Effect.andThen(turns.release, slot.leave(live)) : turns.release
+      })
     )
   }
 
@@ -135,14 +186,12 @@ export const make = (options: {
     )
   }
 
-  const attempt = <A>(operation: Operation<A>, live: Live, sentAt: number): Effect.Effect<A, SessionError> => {
-    let requestId: string | number | undefined
-    const sending = send(operation, live, sentAt, (id) => {
-      requestId = id
-    })
+  const attempt = <A>(operation: Operation<A>, live: Live, now: number): Effect.Effect<A, SessionError> => {
+    const sending: Sending = { sentAt: now, requestId: undefined }
+    const sent = send(operation, live, sending)
     return Effect.catch(
-      circuit.isOpen() ? circuit.guard(sending) : sending,
-      (error) => settle(operation, sentAt, requestId, error)
+      circuit.isOpen() ? circuit.guard(sent) : sent,
+      (error) => settle(operation, sending.sentAt, sending.requestId, error)
     )
   }
 
@@ -163,7 +212,7 @@ export const make = (options: {
     const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
       const before = ended
       ended = undefined
-      return before !== undefined ? Effect.fail(before) : Effect.matchEffect(slot.acquire, {
+      return before !== undefined ? Effect.fail(before) : Effect.matchEffect(acquire, {
         onFailure: (error) => Effect.succeed(Effect.fail(error)),
         onSuccess: (live) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {

@@ -15,6 +15,8 @@ export interface Shared {
   readonly slot: connectionSlot.ConnectionSlot
   readonly subscriptions: subscriptions.Subscriptions
   readonly lists: lists.Lists
+  /** The way to the server for what no handle asks for. */
+  readonly perform: delivery.Perform
 }
 
 /** How many log messages wait for a handler that falls behind: the latest. */
@@ -28,11 +30,8 @@ export const make = Effect.fnUntraced(function*(
   const { reconnect, retry } = options
   const slot = yield* connectionSlot.make({ ...options, logLevel: logging?.level })
   const subscribed = yield* subscriptions.make({ slot, retry, reconnect })
-  const listed = yield* lists.make({
-    slot,
-    subscriptions: subscribed,
-    perform: delivery.make({ slot, retry, isOpen: () => true })
-  })
+  const perform = delivery.make({ slot, retry, isOpen: () => true })
+  const listed = yield* lists.make({ slot, subscriptions: subscribed, perform })
   if (logging !== undefined) {
     const messages = yield* slot.hub.subscribe({
       capacity: waitingMessages,
@@ -50,5 +49,5 @@ export const make = Effect.fnUntraced(function*(
       Effect.forkScoped
     )
   }
-  return { slot, subscriptions: subscribed, lists: listed }
+  return { slot, subscriptions: subscribed, lists: listed, perform }
 })

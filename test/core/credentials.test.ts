@@ -1,0 +1,126 @@
+/**
+ * Owners with credentials of their own: nothing is shared between two that differ in them, nor between old ones and new ones.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigError, type Credentials, type ServerConfig, SessionError, Sessions, Transport } from "@mcp-sessions/core"
+import { Effect, Equal, Layer, Redacted } from "effect"
+import * as Scripted from "../fixtures/scripted.ts"
+
+const servers = {
+  http: { transport: "streamable_http" as const, url: "http://localhost/", headers: { Authorization: "own", a: "b" } },
+  stdio: { transport: "stdio" as const, command: "s", args: [], healthInterval: 0 }
+}
+
+const setting = (credentials: Credentials.CredentialsProvider) => {
+  const script = Scripted.make({})
+  const definitions: Array<ServerConfig.ServerDefinition> = []
+  const layer = Sessions.layer({ servers, credentials }).pipe(
+    Layer.provide(Layer.succeed(Transport.Transports, {
+      transport: (definition) => {
+        definitions.push(definition)
+        return script.transport
+      }
+    }))
+  )
+  return { script, definitions, layer }
+}
+
+const secretsOf = (record: Readonly<Record<string, Redacted.Redacted<string>>>) =>
+  Object.fromEntries(Object.entries(record).map(([name, secret]) => [name, Redacted.value(secret)]))
+
+const bearer = (token: string) => ({ headers: { authorization: Redacted.make(token) } })
+
+describe("credentials of owners", () => {
+  it.effect("stand in for those of the definition, and make a connection of their own for each owner [T27]", () => {
+    const { definitions, layer, script } = setting(({ owner }) => Effect.succeed(bearer(`token of ${owner}`)))
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      for (const owner of ["a", "b", "a", "b"]) yield* callTool("http", "t", {}, { owner })
+      assert.strictEqual(script.connects.length, 2)
+      assert.deepStrictEqual(
+        definitions.map(({ config }) => "headers" in config ? secretsOf(config.headers) : {}),
+        [{ a: "b", authorization: "token of a" }, { a: "b", authorization: "token of b" }]
+      )
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that change make another connection, and the old one ends with the last who uses it [T28]", () => {
+    let token = "old"
+    const { layer, script } = setting(() => Effect.sync(() => bearer(token)))
+    return Effect.gen(function*() {
+      const { callTool, get, identity } = yield* Sessions.Sessions
+      const before = yield* identity("http")
+      yield* Effect.scoped(Effect.gen(function*() {
+        const held = yield* get("http")
+        token = "new"
+        yield* callTool("http", "t")
+        assert.strictEqual(script.open, 2)
+        yield* held.callTool("t")
+        assert.strictEqual(script.connects.length, 2)
+      }))
+      // The old one has no idle time to wait for.
+      assert.strictEqual(script.open, 1)
+      const after = yield* identity("http")
+      assert.isFalse(Equal.equals(before, after))
+      assert.isTrue(Equal.equals(after, yield* identity("http")))
+      assert.notInclude(`${JSON.stringify(after)} ${String(after)}`, "new")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("pass the checks that definitions do, before anything is connected", () => {
+    const bad = [
+      ["http", { headers: { Host: Redacted.make("x") } }, "ReservedHeader $.credentials.http.headers.Host"],
+      ["http", { headers: { a: Redacted.make("x\r\ny: z") } }, "InvalidValue $.credentials.http.headers.a"],
+      ["http", { env: { A: Redacted.make("b") } }, "MisplacedKey $.credentials.http.env"],
+      ["stdio", { headers: { a: Redacted.make("b") } }, "MisplacedKey $.credentials.stdio.headers"],
+      ["stdio", { env: { NODE_OPTIONS: Redacted.make("b") } }, "UnsafeVariable $.credentials.stdio.env.NODE_OPTIONS"]
+    ] as const
+    let given: Credentials.Credentials = {}
+    const { layer, script } = setting(() => Effect.sync(() => given))
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      for (const [server, credentials, problem] of bad) {
+        given = credentials
+        const error = yield* Effect.flip(callTool(server, "t"))
+        assert(error._tag === "ConfigError")
+        assert.deepStrictEqual(
+          error.problems.map(({ _tag, path }) => `${_tag} ${ConfigError.jsonPath(path)}`),
+          [problem]
+        )
+        assert.notInclude(error.message, "x\r\ny")
+      }
+      assert.deepStrictEqual(script.connects, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that cannot be had are a failure of those who need them, and of nobody else", () => {
+    const { layer } = setting(({ owner }) =>
+      owner === "locked out"
+        ? Effect.fail(new SessionError.CredentialsFailed({ owner }))
+        : Effect.succeed(bearer("x"))
+    )
+    return Effect.gen(function*() {
+      const { callTool, health } = yield* Sessions.Sessions
+      yield* callTool("http", "t")
+      const error = yield* Effect.flip(callTool("http", "t", {}, { owner: "locked out" }))
+      assert(error._tag === "SessionError")
+      assert.deepInclude(error.reason, { _tag: "CredentialsFailed", delivery: "NotSent", owner: "locked out" })
+      assert.strictEqual((yield* health("http")).errorCount, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("are used for sessions of one's own, too", () => {
+    const { definitions, layer, script } = setting(({ owner }) => Effect.succeed(bearer(owner)))
+    return Effect.gen(function*() {
+      const { get } = yield* Sessions.Sessions
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* get("http", { owner: "a", shared: false })
+        yield* get("http", { owner: "a", shared: false })
+        assert.strictEqual(script.open, 2)
+        // What is of the server is of one and the same transport.
+        assert.strictEqual(definitions.length, 1)
+      }))
+      assert.strictEqual(script.open, 0)
+    }).pipe(Effect.provide(layer))
+  })
+})
