@@ -1,0 +1,567 @@
+/**
+ * Sessions that are lent out: to whom, how many, for how long, and what becomes of them.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigError, SessionError, SessionPool } from "@mcp-sessions/core"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as Scripted from "../fixtures/scripted.ts"
+
+const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
+
+const poolOf = (options: Partial<SessionPool.SessionPoolOptions> = {}) => SessionPool.make({ server: "s", ...options })
+
+/** Borrows a session into a scope of its own. */
+const borrow = Effect.fnUntraced(function*(pool: SessionPool.SessionPool, owner?: string) {
+  const scope = yield* Scope.make()
+  const session = yield* Scope.provide(pool.get({ owner }), scope)
+  return { session, giveBack: Scope.close(scope, Exit.void) }
+})
+
+const lost = new SessionError.TransportClosed({ delivery: "Unknown" })
+
+/** Which connection answered a call: the first part of what arrived. */
+const connectionOf = (script: Scripted.Script) => Number(script.requests.at(-1)?.split(":")[0])
+
+const scripted = (
+  behaviour: Parameters<typeof Scripted.make>[0] = {},
+  options?: Parameters<typeof Scripted.sessions>[1]
+) => {
+  const script = Scripted.make(behaviour)
+  return { script, layer: Scripted.sessions(script, options) }
+}
+
+describe("a pool", () => {
+  it.effect("opens nothing before it is asked, lends each session to one borrower, and lends again what comes back", () => {
+    const { layer, script } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 2 })
+      assert.strictEqual(script.open, 0)
+      const one = yield* borrow(pool)
+      const two = yield* borrow(pool)
+      yield* one.session.callTool("t")
+      assert.strictEqual(connectionOf(script), 1)
+      yield* two.session.callTool("t")
+      assert.strictEqual(connectionOf(script), 2)
+      assert.deepStrictEqual(yield* pool.stats, { total: 2, active: 2, idle: 0, waiting: 0, max: 2 })
+      yield* one.giveBack
+      yield* pool.callTool("t")
+      assert.strictEqual(connectionOf(script), 1)
+      assert.strictEqual(script.connects.length, 2)
+      assert.deepStrictEqual(yield* pool.stats, { total: 2, active: 1, idle: 1, waiting: 0, max: 2 })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("lends the session that was used last, so that the others may get idle", () => {
+    const { layer, script } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf()
+      const one = yield* borrow(pool)
+      const two = yield* borrow(pool)
+      yield* one.giveBack
+      yield* TestClock.adjust("1 second")
+      yield* two.giveBack
+      for (let n = 0; n < 5; n++) {
+        yield* TestClock.adjust("1 second")
+        yield* pool.callTool("t")
+        assert.strictEqual(connectionOf(script), 2)
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("lets borrowers wait in the order in which they came, and fails those that wait too long with how it is filled [F37]", () => {
+    const { layer } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 1, acquireTimeout: "3 seconds" })
+      const first = yield* borrow(pool)
+      const got: Array<number> = []
+      const wait = (n: number) =>
+        start(
+          Effect.result(pool.use(() => Effect.andThen(Effect.sync(() => got.push(n)), Effect.sleep("1500 millis"))))
+        )
+      const waiting = yield* Effect.forEach([1, 2, 3], wait)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* pool.stats, { total: 1, active: 1, idle: 0, waiting: 3, max: 1 })
+      yield* first.giveBack
+      assert.deepStrictEqual(got, [1])
+      yield* TestClock.adjust("1999 millis")
+      assert.deepStrictEqual(got, [1, 2])
+      assert.isUndefined(waiting[2]?.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      const result = yield* Fiber.join(waiting[2] ?? assert.fail())
+      assert(result._tag === "Failure" && result.failure._tag === "AcquireTimeout")
+      assert.deepInclude(result.failure, {
+        server: "s",
+        timeout: 3000,
+        total: 1,
+        active: 1,
+        idle: 0
+      })
+      assert.include(result.failure.message, "no session within 3000 ms (total 1, active 1, idle 0, waiting 0)")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tells those who waited too long what the latest failure was", () => {
+    let isDown = false
+    const { layer, script } = scripted({
+      connect: () =>
+        Effect.suspend(() => isDown ? Effect.andThen(Effect.sleep("1 second"), Scripted.refused) : Effect.void)
+    })
+    return Effect.gen(function*() {
+      const pool = yield* poolOf()
+      isDown = true
+      const fiber = yield* start(Effect.flip(pool.callTool("t")))
+      yield* TestClock.adjust("5 seconds")
+      const error = yield* Fiber.join(fiber)
+      // Three tries of a second each, with a second between: the third fails when the time is over.
+      if (error._tag === "AcquireTimeout") assert.strictEqual(error.lastError?.reason._tag, "ConnectionRefused")
+      else assert(error._tag === "SessionError" && error.reason._tag === "ConnectionRefused")
+      assert.strictEqual(script.open, 0)
+      assert.deepInclude(yield* pool.stats, { total: 0, waiting: 0 })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("fails a borrower with what its session could not be opened for, and opens another for the next", () => {
+    let isDown = true
+    const reason = new SessionError.SpawnFailed({ command: "s", code: "ENOENT" })
+    const { layer } = scripted({ connect: () => Effect.suspend(() => isDown ? Effect.fail(reason) : Effect.void) })
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 1 })
+      const both = yield* Effect.forEach([1, 2], () => start(Effect.flip(pool.callTool("t"))))
+      for (const fiber of both) {
+        const error = yield* Fiber.join(fiber)
+        assert(error._tag === "SessionError")
+        assert.strictEqual(error.reason._tag, "SpawnFailed")
+      }
+      isDown = false
+      yield* pool.callTool("t")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("goes on opening a session whose borrower has left, for the next one", () => {
+    const { layer, script } = scripted({ connect: () => Effect.sleep("20 seconds") })
+    return Effect.gen(function*() {
+      const pool = yield* poolOf()
+      const impatient = yield* start(Effect.flip(pool.callTool("t")))
+      const leaving = yield* start(pool.callTool("t"))
+      yield* Fiber.interrupt(leaving)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(impatient))._tag, "AcquireTimeout")
+      yield* TestClock.adjust("15 seconds")
+      yield* pool.callTool("t")
+      assert.strictEqual(script.connects.length, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("gets back what a borrower had that was interrupted, whose calls were cancelled [F36]", () => {
+    let cancelled = 0
+    const { layer, script } = scripted({
+      answer: ({ params }) =>
+        params?.name === "slow"
+          ? Effect.onInterrupt(Effect.never, () => Effect.sync(() => void cancelled++))
+          : Effect.succeed({ content: [] })
+    })
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 1 })
+      const slow = yield* start(pool.callTool("slow"))
+      const waiting = yield* start(pool.callTool("waits"))
+      const other = yield* start(pool.callTool("other"))
+      yield* Fiber.interrupt(waiting)
+      yield* Fiber.interrupt(slow)
+      yield* Fiber.join(other)
+      assert.strictEqual(cancelled, 1)
+      assert.deepStrictEqual(script.requests, ["1:tools/call:slow", "1:tools/call:other"])
+      assert.deepStrictEqual(yield* pool.stats, { total: 1, active: 0, idle: 1, waiting: 0, max: 1 })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("does not lend again what lost its connection while it was lent, nor what did while it was idle", () => {
+    const { layer, script } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 1 })
+      const one = yield* borrow(pool)
+      yield* script.lose(lost)
+      yield* one.session.callTool("t")
+      assert.strictEqual(connectionOf(script), 2)
+      // It is on another connection now: what the server kept for the first is gone.
+      yield* one.giveBack
+      assert.strictEqual(script.open, 0)
+      yield* pool.callTool("t")
+      assert.strictEqual(connectionOf(script), 3)
+      yield* script.lose(lost)
+      yield* pool.callTool("t")
+      assert.strictEqual(connectionOf(script), 4)
+      assert.strictEqual(script.open, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("asks a session for a sign of life that has been idle for long, and lends another if it gives none", () => {
+    let isMute = false
+    const { layer, script } = scripted({
+      answer: ({ connection, method }) =>
+        isMute && connection === 1 && method === "ping" ? Effect.never : Effect.succeed({ content: [] })
+    })
+    return Effect.gen(function*() {
+      const pool = yield* poolOf()
+      const pings = () => script.requests.filter((request) => request.endsWith("ping")).length
+      yield* pool.callTool("t")
+      yield* TestClock.adjust("30 seconds")
+      yield* pool.callTool("t")
+      assert.strictEqual(pings(), 0)
+      yield* TestClock.adjust("30001 millis")
+      yield* pool.callTool("t")
+      assert.strictEqual(pings(), 1)
+      yield* TestClock.adjust("31 seconds")
+      isMute = true
+      const call = yield* start(pool.callTool("t"))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(call)
+      assert.strictEqual(connectionOf(script), 2)
+      assert.strictEqual(script.open, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("closes what is idle for long, but for as many as it is to keep", () => {
+    const { layer, script } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ min: 1, idleTimeToLive: "1 minute" })
+      assert.strictEqual(script.open, 1)
+      const three = yield* Effect.forEach([1, 2, 3], () => borrow(pool))
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(script.open, 3)
+      yield* Effect.forEach(three, ({ giveBack }) => giveBack)
+      yield* TestClock.adjust("59999 millis")
+      assert.strictEqual(script.open, 3)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(script.open, 1)
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(script.open, 1)
+      assert.strictEqual(script.connects.length, 3)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("has as many as it is to keep again after one was lost, at the pace of reconnects", () => {
+    let isDown = false
+    const { layer, script } = scripted({
+      connect: () => Effect.suspend(() => isDown ? Effect.fail(Scripted.refused) : Effect.void)
+    })
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ min: 2 })
+      assert.strictEqual(script.open, 2)
+      const one = yield* borrow(pool)
+      yield* script.lose(lost)
+      isDown = true
+      yield* Effect.ignore(one.session.callTool("t", {}, { idempotent: true })).pipe(
+        Effect.timeoutOption("1 second"),
+        start,
+        Effect.tap(() => TestClock.adjust("1 second"))
+      )
+      const before = script.connects.length
+      yield* one.giveBack
+      yield* TestClock.adjust("10 minutes")
+      assert.isAtMost(script.connects.length - before, 60)
+      isDown = false
+      yield* TestClock.adjust("3 minutes")
+      assert.deepInclude(yield* pool.stats, { total: 2, idle: 2 })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("closes what has got old, none of it while it is lent, and not all at once [F40]", () => {
+    const { layer, script } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 100, maxLifetime: "40 minutes", idleTimeToLive: "40 minutes", leakAfter: 0 })
+      const lent = yield* Effect.forEach(Array.from({ length: 100 }), () => borrow(pool))
+      const [held, ...others] = lent
+      yield* Effect.forEach(others, ({ giveBack }) => giveBack)
+      yield* TestClock.adjust("39 minutes")
+      const closed: Array<number> = []
+      for (let left = script.open; script.open > 1; left = script.open) {
+        yield* TestClock.adjust("1 second")
+        closed.push(left - script.open)
+      }
+      assert.isAtMost(closed.length, 60)
+      assert.isAtMost(Math.max(...closed), 10)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(script.open, 1)
+      yield* held?.giveBack ?? assert.fail()
+      assert.strictEqual(script.open, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("reports a loan that lasts too long, once, with the span in which it was taken [F39]", () => {
+    const { layer } = scripted()
+    const reports: Array<SessionPool.LeakReport> = []
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ onLeak: (report) => Effect.sync(() => reports.push(report)) })
+      const short = yield* borrow(pool)
+      yield* Effect.withSpan(borrow(pool, "tenant"), "forgetful")
+      yield* short.giveBack
+      yield* TestClock.adjust("59 minutes")
+      assert.deepStrictEqual(reports, [])
+      yield* TestClock.adjust("1 day")
+      assert.deepStrictEqual(
+        reports.map(({ heldFor, owner, server, span }) => ({ heldFor, owner, server, span: span?.name })),
+        [{ heldFor: 3_600_000, owner: "tenant", server: "s", span: "forgetful" }]
+      )
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("with concurrency lends a session to as many, before it opens another", () => {
+    const { layer, script } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 2, concurrency: 3 })
+      yield* Effect.forEach(Array.from({ length: 3 }), () => borrow(pool))
+      assert.strictEqual(script.open, 1)
+      yield* Effect.forEach(Array.from({ length: 3 }), () => borrow(pool))
+      assert.strictEqual(script.open, 2)
+      const waiting = yield* start(Effect.flip(pool.get()))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(waiting))._tag, "AcquireTimeout")
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  it.effect("ends handles with the loan", () => {
+    const { layer } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf()
+      const { giveBack, session } = yield* borrow(pool)
+      yield* giveBack
+      const error = yield* Effect.flip(session.callTool("t"))
+      assert.strictEqual(error.reason._tag, "SessionClosed")
+      yield* pool.callTool("t")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("closes all sessions when it ends, those that are being opened too, and tells those who wait", () => {
+    const gate = Deferred.makeUnsafe<void>()
+    const { layer, script } = scripted({ connect: (n) => n < 3 ? Effect.void : Deferred.await(gate) })
+    return Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(poolOf({ max: 3 }), scope)
+      const held = yield* borrow(pool)
+      yield* Effect.andThen(borrow(pool), ({ giveBack }) => giveBack)
+      yield* borrow(pool)
+      const waiting = yield* start(Effect.flip(pool.callTool("t")))
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(script.open, 0)
+      const error = yield* Fiber.join(waiting)
+      assert(error._tag === "SessionError")
+      assert.strictEqual(error.reason._tag, "SessionClosed")
+      assert.strictEqual((yield* Effect.flip(pool.callTool("t")))._tag, "SessionError")
+      assert.strictEqual((yield* Effect.flip(held.session.callTool("t"))).reason._tag, "SessionClosed")
+      yield* held.giveBack
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("drains: what there is by now is lent no more, and closes as it comes back", () => {
+    const { layer, script } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf()
+      const one = yield* borrow(pool)
+      yield* Effect.andThen(borrow(pool), ({ giveBack }) => giveBack)
+      assert.strictEqual(script.open, 2)
+      yield* pool.drain
+      assert.strictEqual(script.open, 1)
+      yield* one.session.callTool("t")
+      assert.strictEqual(connectionOf(script), 1)
+      yield* pool.callTool("t")
+      assert.strictEqual(connectionOf(script), 3)
+      yield* one.giveBack
+      assert.strictEqual(script.open, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("refuses options that make no sense, all of them at once [T39]", () =>
+    Effect.gen(function*() {
+      const problems = (options: Partial<SessionPool.SessionPoolOptions>) =>
+        Effect.map(Effect.flip(Effect.scoped(poolOf(options))), ({ problems }) =>
+          problems.map(({ _tag, path }) => `${_tag} ${ConfigError.jsonPath(path)}`))
+      assert.deepStrictEqual(
+        yield* problems({
+          server: "nobody",
+          max: 0,
+          min: -1,
+          concurrency: 1.5,
+          acquireTimeout: Number.NaN,
+          idleTimeToLive: "1 year" as "1 day",
+          maxLifetime: -1,
+          validateAfter: Number.POSITIVE_INFINITY,
+          leakAfter: "31 days"
+        }),
+        [
+          "InvalidValue $.pool.max",
+          "InvalidValue $.pool.min",
+          "InvalidValue $.pool.concurrency",
+          "InvalidDuration $.pool.acquireTimeout",
+          "InvalidDuration $.pool.idleTimeToLive",
+          "InvalidDuration $.pool.maxLifetime",
+          "InvalidDuration $.pool.validateAfter",
+          "InvalidDuration $.pool.leakAfter",
+          "UnknownServer $"
+        ]
+      )
+      assert.deepStrictEqual(yield* problems({ min: 5, max: 4 }), ["InvalidValue $.pool.min"])
+      assert.deepStrictEqual(yield* problems({ idleTimeToLive: "1 hour", maxLifetime: "10 minutes" }), [
+        "InvalidDuration $.pool.idleTimeToLive"
+      ])
+    }).pipe(Effect.provide(scripted().layer)))
+})
+
+describe("a pool of many owners", () => {
+  it.effect("lends a session to the owner only that it was opened for, and gives the place of an idle one to another", () => {
+    const { layer, script } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 2 })
+      yield* pool.callTool("t", {}, { owner: "a" })
+      yield* TestClock.adjust("1 second")
+      yield* pool.callTool("t", {}, { owner: "b" })
+      yield* pool.callTool("t", {}, { owner: "a" })
+      assert.strictEqual(script.connects.length, 2)
+      yield* TestClock.adjust("1 second")
+      yield* pool.callTool("t", {}, { owner: "b" })
+      yield* pool.callTool("t", {}, { owner: "c" })
+      // The one that lay idle for longest had to go.
+      assert.strictEqual(script.open, 2)
+      yield* pool.callTool("t", {}, { owner: "b" })
+      assert.strictEqual(connectionOf(script), 2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("lets nobody overtake, though what came back would suit one who came later", () => {
+    const { layer } = scripted()
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 1 })
+      const first = yield* borrow(pool, "b")
+      const got: Array<string> = []
+      const wait = (owner: string) => start(pool.use(() => Effect.sync(() => got.push(owner)), { owner }))
+      const all = yield* Effect.forEach(["a", "b"], wait)
+      yield* first.giveBack
+      yield* Fiber.joinAll(all)
+      assert.deepStrictEqual(got, ["a", "b"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("never has more sessions than it may, those that close among them", () => {
+    let open = 0
+    let most = 0
+    const script = Scripted.make({
+      connect: () =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            most = Math.max(most, ++open)
+          }),
+          () =>
+            Effect.andThen(
+              Effect.sleep("100 millis"),
+              Effect.sync(() => {
+                open--
+              })
+            )
+        )
+    })
+    const used = Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 3, acquireTimeout: "1 hour" })
+      const calls = Array.from({ length: 200 }, (_, n) => pool.callTool("t", {}, { owner: `owner ${n % 7}` }))
+      yield* Effect.all(calls, { concurrency: 20 })
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
+    return Effect.gen(function*() {
+      const all = yield* start(used)
+      while (all.pollUnsafe() === undefined) yield* TestClock.adjust("100 millis")
+      yield* Fiber.join(all)
+      assert.strictEqual(most, 3)
+      assert.strictEqual(open, 0)
+      assert.strictEqual(script.requests.length, 200)
+    })
+  })
+
+  it.effect("drains the sessions of an owner whose credentials have changed [T28]", () => {
+    let token = "old"
+    const { layer, script } = scripted({}, {
+      credentials: ({ owner }) =>
+        Effect.sync(() => ({ env: { TOKEN: Redacted.make(owner === "a" ? token : "other") } }))
+    })
+    return Effect.gen(function*() {
+      const pool = yield* poolOf()
+      const held = yield* borrow(pool, "a")
+      yield* Effect.andThen(borrow(pool, "a"), ({ giveBack }) => giveBack)
+      yield* pool.callTool("t", {}, { owner: "b" })
+      assert.strictEqual(script.open, 3)
+      token = "new"
+      yield* pool.callTool("t", {}, { owner: "a" })
+      assert.strictEqual(connectionOf(script), 4)
+      assert.strictEqual(script.open, 3)
+      yield* held.session.callTool("t")
+      yield* held.giveBack
+      assert.strictEqual(script.open, 2)
+      assert.strictEqual(script.connects.length, 4)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("opens a session for nobody but who asked, when that fails for one of them", () => {
+    const { layer } = scripted({}, {
+      credentials: ({ owner }) =>
+        owner === "locked out" ? Effect.fail(new SessionError.CredentialsFailed({ owner })) : Effect.succeed({})
+    })
+    return Effect.gen(function*() {
+      const pool = yield* poolOf({ max: 1 })
+      const exit = yield* Effect.exit(pool.callTool("t", {}, { owner: "locked out" }))
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasFails(exit.cause))
+      yield* pool.callTool("t", {}, { owner: "a" })
+    }).pipe(Effect.provide(layer))
+  })
+})
+
+describe("arbitrary use of a pool", () => {
+  it.effect("leaves it with no more than it may have, nobody waiting and nothing open at its end", () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 60; seed++) {
+        let state = seed
+        const random = (below: number) => {
+          state = (state * 1103515245 + 12345) % 2 ** 31
+          return Math.floor(state / 2 ** 31 * below)
+        }
+        const script = Scripted.make({
+          connect: () => {
+            const kind = random(6)
+            return kind === 0 ? Effect.fail(Scripted.refused) : kind === 1 ? Effect.sleep(random(3000)) : Effect.void
+          },
+          answer: () => {
+            const kind = random(8)
+            return kind === 0 ? Effect.fail(lost) : Effect.delay(Effect.succeed({ content: [] }), random(500))
+          }
+        })
+        const max = 1 + random(4)
+        yield* Effect.gen(function*() {
+          const pool = yield* poolOf({
+            max,
+            min: random(2),
+            concurrency: 1 + random(3),
+            idleTimeToLive: 1000,
+            maxLifetime: 5000,
+            validateAfter: random(2000),
+            onLeak: () => Effect.void
+          })
+          const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+          for (let step = 0; step < 80; step++) {
+            const kind = random(10)
+            if (kind < 6) {
+              const owner = ["default", "a", "b"][random(3)]
+              fibers.push(yield* start(Effect.exit(pool.callTool("t", {}, { owner, idempotent: true }))))
+            } else if (kind === 6) yield* Effect.forEach(fibers.splice(random(fibers.length + 1), 1), Fiber.interrupt)
+            else if (kind === 7) yield* script.lose(lost)
+            else yield* TestClock.adjust(random(700))
+            const { active, idle, total } = yield* pool.stats
+            assert.isAtMost(total, max, `seed ${seed}`)
+            assert.isAtMost(active + idle, total)
+            assert.isAtMost(script.open, max)
+          }
+          for (let n = 0; n < 400 && fibers.some((fiber) => fiber.pollUnsafe() === undefined); n++) {
+            yield* TestClock.adjust("1 second")
+          }
+          assert.isTrue(fibers.every((fiber) => fiber.pollUnsafe() !== undefined), `seed ${seed}`)
+          assert.deepInclude(yield* pool.stats, { active: 0, waiting: 0 })
+        }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Scripted.sessions(script))))
+        assert.strictEqual(script.open, 0, `seed ${seed}`)
+      }
+    }))
+})
