@@ -25,7 +25,7 @@ export interface PeerSession {
 }
 
 /** Sessions with several servers, which one client holds. */
-export interface PeerSessions {
+interface PeerSessions {
   readonly call: (server: string, tool: string, args: Record<string, unknown>) => Promise<unknown>
   readonly close: () => Promise<void>
 }
