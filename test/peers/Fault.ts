@@ -156,10 +156,12 @@ const leftIn = ({ directory, ledger }: Place): string => {
 const closing = async (session: PeerSession, place: Place): Promise<Cell> => {
   const closed = await outcomeOf(session.close, 2 * patience)
   await new Promise((resolve) => setTimeout(resolve, place.settle))
+  const left = leftIn(place)
+  const started = place.ledger.read("server").length
   return {
-    verdict: leftIn(place) || "nothing",
+    verdict: left || "nothing",
     measured: closed._tag === "Pending" ? "pending" : duration(closed.millis),
-    detail: closed._tag === "Failed" ? identityOf(closed.error) : undefined
+    detail: started > 1 ? `server started ${started} times` : undefined
   }
 }
 
@@ -227,7 +229,7 @@ const aborted: Fault = {
   name: "aborted",
   does:
     "The signal of a call to a server on stdio is aborted when the server has begun with it. The server writes down " +
-    "whether `notifications/cancelled` comes within a second. Then another tool is called.",
+    "whether `notifications/cancelled` comes. Then another tool is called on the same session.",
   rows: [
     { title: "call aborted: the server is told", good: "yes" },
     { title: "… the next call", good: "ok" }
@@ -239,7 +241,7 @@ const aborted: Fault = {
     await holdsWithin(patience, () => ledger.read("call").includes("slow"))
     controller.abort()
     const ended = await slow
-    const isTold = await holdsWithin(1000, () => ledger.read("cancelled").includes("slow"))
+    const isTold = await holdsWithin(patience, () => ledger.read("cancelled").includes("slow"))
     const next = await nextCall(session)
     await outcomeOf(session.close)
     return [{ verdict: isTold ? "yes" : "no", detail: `the caller: ${failureOf(ended)}` }, next]
@@ -304,7 +306,7 @@ const reset: Fault = {
   name: "reset",
   does:
     "A server over HTTP runs a tool that nothing says may be repeated, and resets the connection instead of answering. " +
-    "Then another tool is called.",
+    "Then another tool is called on the same session.",
   rows: [
     { title: "connection reset under a tool: times it ran", good: "1×" },
     { title: "… the caller gets", good: "OutcomeUnknown" },
@@ -344,9 +346,9 @@ const closed: Fault = {
   name: "closed",
   does:
     "A server over HTTP accepts the request for the stream of its own messages and ends the stream at once, each time. " +
-    "How many such requests come within five seconds of the first, and how long after the one before the last of them; " +
-    "`none` for clients that ask for no such stream.",
-  rows: [{ title: "stream of server messages closed at once: GETs in 5 s", good: "4" }],
+    "How many such requests come within five seconds of the first, and whether the last of them came after more than one " +
+    "and a half times the pause before the second.",
+  rows: [{ title: "stream of server messages closed at once, for 5 s", good: "backs off" }],
   run: async (peer, { ledger }) => {
     const { server } = await httpServer(ledger, "closing")
     const session = await peer.connect(server)
@@ -354,14 +356,17 @@ const closed: Fault = {
     const at = () => ledger.read("stream").map(Number)
     await holdsWithin(watch, () => at().length > 0)
     const [first] = at()
-    if (first === undefined) return [{ verdict: "none" }]
+    if (first === undefined) return [{ verdict: "does not ask" }]
     await new Promise((resolve) => setTimeout(resolve, watch))
     await outcomeOf(session.close)
     const within = at().filter((time) => time <= first + watch)
-    const last = (within.at(-1) ?? 0) - (within.at(-2) ?? 0)
+    const pauses = within.slice(1).map((time, index) => time - (within[index] ?? 0))
+    const [pause] = pauses
+    if (pause === undefined) return [{ verdict: "gives up", measured: "1 GET" }]
     return [{
-      verdict: String(within.length),
-      measured: within.length > 1 ? `last after ${duration(last)}` : undefined
+      verdict: (pauses.at(-1) ?? 0) > 1.5 * pause ? "backs off" : "keeps on",
+      measured: `${within.length} GETs`,
+      detail: `after ${pauses.map(duration).join(", ")}`
     }]
   }
 }

@@ -64,7 +64,7 @@ export const write = (columns: ReadonlyArray<Column>): void => {
   const versions = others.map(versionOf).join(", ")
   writeFileSync(readme, `${before}${begin}\n\n${summary}\n${versions}.\n\n${end}${after}`)
   const sections = faults.map((fault) =>
-    `## ${fault.name}\n\n${fault.does}\n\n${
+    `## ${fault.name}\n\n${wrap(fault.does)}\n\n${
       tableOf(
         ["client", ...fault.rows.map(({ title }) => title)],
         columns.map((column) => [column.peer.name, ...fault.rows.map((_, row) => full(cellIn(column, fault, row)))])
@@ -77,6 +77,9 @@ export const write = (columns: ReadonlyArray<Column>): void => {
   )
   writeFileSync(page, `${introduction}\n${packages}\n${sections.join("\n")}`)
 }
+
+/** The lines of a paragraph, as long as those of the other pages. */
+const wrap = (text: string): string => text.replace(/(.{1,130})(?: |$)/g, "$1\n").trimEnd()
 
 const cellsOf = (text: string): ReadonlyArray<string> => text.split("|").slice(1, -1).map((cell) => cell.trim())
 
@@ -107,7 +110,7 @@ export const read = (): Written => {
     versions,
     sections: (details ?? "").split("\n## ").slice(1).map((section) => {
       const [name = "", does = "", table = ""] = section.split("\n\n")
-      return [name, does, cellsOf(table.split("\n")[0] ?? "").slice(1)]
+      return [name, does.replaceAll("\n", " "), cellsOf(table.split("\n")[0] ?? "").slice(1)]
     })
   }
 }
