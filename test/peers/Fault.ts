@@ -158,10 +158,14 @@ const closing = async (session: PeerSession, place: Place): Promise<Cell> => {
   await new Promise((resolve) => setTimeout(resolve, place.settle))
   const left = leftIn(place)
   const started = place.ledger.read("server").length
+  const remarks = [
+    ...(closed._tag === "Failed" ? [identityOf(closed.error)] : []),
+    ...(started > 1 ? [`server started ${started} times`] : [])
+  ]
   return {
     verdict: left || "nothing",
     measured: closed._tag === "Pending" ? "pending" : duration(closed.millis),
-    detail: started > 1 ? `server started ${started} times` : undefined
+    detail: remarks.length === 0 ? undefined : remarks.join("; ")
   }
 }
 
@@ -255,7 +259,7 @@ const forgotten: Fault = {
   does:
     "A server over HTTP forgets its session: 404 to all that name it. Then there are 20 calls at once, of a tool that " +
     "nothing says may be repeated. How many are answered, how many sessions are begun, and how often each call ran; then " +
-    "another tool is called.",
+    "another tool is called on the same session.",
   rows: [
     { title: "HTTP session forgotten, 20 calls: answered", good: "20" },
     { title: "… new sessions", good: "1" },
@@ -411,7 +415,7 @@ export const faults: ReadonlyArray<Fault> = [
 ]
 
 /** Tries a fault on a client. */
-export const tryOn = async (options: {
+export const tryOn = (options: {
   readonly fault: Fault
   readonly peer: Peer
   readonly directory: string

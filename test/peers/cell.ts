@@ -13,5 +13,10 @@ process.on("uncaughtException", (error) => strays.push(error.constructor.name))
 const fault = faults.find((fault) => fault.name === name)
 const load = peers[client]
 if (fault === undefined || load === undefined) throw new Error(`there is no fault ${name} or no client ${client}`)
-const cells = await tryOn({ fault, peer: await load(), directory, settle: Number(settle) })
-process.send?.({ cells, strays }, () => process.exit(0))
+try {
+  const cells = await tryOn({ fault, peer: await load(), directory, settle: Number(settle) })
+  process.send?.({ cells, strays }, () => process.exit(0))
+} catch (error) {
+  console.error(error)
+  process.exit(1)
+}

@@ -39,8 +39,8 @@ const introduction = `# Faults
 
 What becomes of clients when servers fail. \`npx -y pnpm@12 faults\` does these things and writes this page and the table in the
 [README](../README.md#what-happens-when-things-break). Each fault meets each client in a process of its own, on servers that are
-processes and sockets of this machine. How often a tool ran is counted by the server alone. Failures are named by what a program can
-tell them by: their tag or their class, with the code if there is one. \`pending\` is no end within ${
+processes, over pipes or loopback. How often a tool ran is counted by the server alone. Failures are named by what a program can tell
+them by: their tag or their class, with the code if there is one. \`pending\` is no end within ${
   patience / 1000
 } seconds.
 
