@@ -36,8 +36,8 @@
  *
  * const program = Effect.gen(function*() {
  *   const pool = yield* SessionPool.make({ server: "everything", max: 2 })
- *   const sum = (n: number) => pool.use((session) => session.callTool("get-sum", { a: n, b: n }))
- *   yield* Effect.forEach([1, 2, 3, 4], sum, { concurrency: "unbounded" })
+ *   yield* Effect.forEach([1, 2, 3, 4], (n) =>
+ *     pool.use((session) => session.callTool("get-sum", { a: n, b: n })), { concurrency: "unbounded" })
  *   return yield* pool.stats
  * }).pipe(Effect.scoped)
  * await Effect.runPromise(Effect.provide(program, live)) // => { total: 2, active: 0, idle: 2, waiting: 0, max: 2 }
