@@ -1,0 +1,161 @@
+/**
+ * A8, tenants in a pool: many identities on few sessions of a server that knows each of them by its token. What it saw is in its own
+ * ledger.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { SessionPool, Sessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Deferred, Effect, Fiber, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import { until } from "../fixtures/peer.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
+
+interface Known {
+  /** The tokens that came with its requests, that of its `initialize` first. */
+  readonly tokens: Set<string | undefined>
+  isOpen: boolean
+}
+
+/** A server with sessions, which notes who used each of them, and how many there were at most. */
+const strict = (handle: (arrival: Http.Arrival) => boolean = () => false) => {
+  const sessions = new Map<string, Known>()
+  const ran: Array<string> = []
+  let most = 0
+  const open = () => [...sessions.values()].filter(({ isOpen }) => isOpen).length
+  const answer = (arrival: Http.Arrival): boolean => {
+    const { message, request, response } = arrival
+    const token = request.headers.authorization
+    if (message.method === "initialize") {
+      const id = `session-${sessions.size + 1}`
+      sessions.set(id, { tokens: new Set([token]), isOpen: true })
+      most = Math.max(most, open())
+      const serverInfo = { name: "strict", version: "1" }
+      const result = { protocolVersion: "2025-11-25", capabilities: { tools: {} }, serverInfo }
+      Http.json(response, Http.result(message.id, result), { "mcp-session-id": id })
+      return true
+    }
+    const known = sessions.get(String(request.headers["mcp-session-id"]))
+    known?.tokens.add(token)
+    if (known?.isOpen !== true) {
+      response.writeHead(404).end()
+      return true
+    }
+    if (request.method === "DELETE") known.isOpen = false
+    if (handle(arrival)) return true
+    if (message.method === "tools/call") ran.push(JSON.stringify(message.params?.arguments))
+    return false
+  }
+  return {
+    answer,
+    sessions,
+    ran,
+    open,
+    most: () => most,
+    forget: () => {
+      for (const known of sessions.values()) known.isOpen = false
+    }
+  }
+}
+
+const live = (url: string) =>
+  Sessions.layer({
+    servers: { crm: { transport: "streamable_http", url, protocol: "legacy", healthInterval: 0 } },
+    credentials: ({ owner }) => Effect.succeed({ headers: { authorization: Redacted.make(`Bearer ${owner}`) } })
+  }).pipe(Layer.provide(Transports.layer))
+
+const sessionOf = (entry: Http.Entry | undefined) => entry?.headers["mcp-session-id"]
+
+describe("A8: tenants in a pool", () => {
+  it.effect("fifty of them make twenty calls each on ten sessions, no two of them on the same one, and idle ones are given back", () =>
+    Effect.gen(function*() {
+      const server = strict()
+      const { count, ledger, url } = yield* Http.start(server.answer)
+      yield* Effect.gen(function*() {
+        const pool = yield* SessionPool.make({ server: "crm", max: 10, idleTimeToLive: "1 minute" })
+        const calls = Array.from({ length: 1000 }, (_, n) => ({ tenant: `tenant ${n % 50}`, n }))
+        yield* Effect.forEach(
+          calls,
+          ({ n, tenant }) => pool.callTool("charge", { n, tenant }, { owner: tenant }),
+          { concurrency: "unbounded", discard: true }
+        )
+        assert.isAtMost(server.most(), 10)
+        for (const [id, { tokens }] of server.sessions) assert.strictEqual(tokens.size, 1, id)
+        assert.strictEqual(server.ran.length, 1000)
+        assert.strictEqual(new Set(server.ran).size, 1000)
+        for (const { headers, what } of ledger) {
+          if (what === "POST initialize") assert.match(String(headers.authorization), /^Bearer tenant \d+$/)
+        }
+        const { idle } = yield* pool.stats
+        assert.strictEqual(server.open(), idle)
+        yield* TestClock.adjust("1 minute")
+        yield* TestClock.withLive(until(server.open, (open) => open === 0))
+        assert.strictEqual(count("DELETE"), server.sessions.size)
+        assert.deepInclude(yield* pool.stats, { active: 0, idle: 0, waiting: 0 })
+      }).pipe(Effect.scoped, Effect.provide(live(url)))
+    }))
+
+  it.effect("those that wait are served in their order, and one that leaves is passed over", () =>
+    Effect.gen(function*() {
+      const server = strict()
+      const { url } = yield* Http.start(server.answer)
+      yield* Effect.gen(function*() {
+        const pool = yield* SessionPool.make({ server: "crm", max: 1 })
+        const gate = Deferred.makeUnsafe<void>()
+        const isLent = Deferred.makeUnsafe<void>()
+        const held = yield* Effect.forkChild(
+          pool.use(() => Effect.andThen(Deferred.succeed(isLent, undefined), Deferred.await(gate)), { owner: "first" })
+        )
+        yield* Deferred.await(isLent)
+        const waiting = yield* Effect.forEach(
+          ["a", "b", "c", "a"],
+          (owner, n) => Effect.forkChild(pool.callTool("charge", { n }, { owner }), { startImmediately: true })
+        )
+        yield* Fiber.interrupt(waiting[1] ?? assert.fail())
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(held)
+        yield* Effect.forEach([0, 2, 3], (n) => Fiber.join(waiting[n] ?? assert.fail()))
+        assert.deepStrictEqual(server.ran, [`{"n":0}`, `{"n":2}`, `{"n":3}`])
+        assert.strictEqual(server.most(), 1)
+      }).pipe(Effect.scoped, Effect.provide(live(url)))
+    }))
+
+  it.effect("one that is interrupted tells the server so, and its session is lent to the next [F36]", () =>
+    Effect.gen(function*() {
+      const server = strict(({ message }) => message.method === "tools/call" && message.params?.name === "slow")
+      const { count, ledger, url } = yield* Http.start(server.answer)
+      yield* Effect.gen(function*() {
+        const pool = yield* SessionPool.make({ server: "crm", max: 1 })
+        const slow = yield* Effect.forkChild(pool.callTool("slow", {}, { owner: "a" }))
+        yield* TestClock.withLive(until(() => count("POST tools/call slow"), (calls) => calls === 1))
+        yield* Fiber.interrupt(slow)
+        yield* TestClock.withLive(until(() => count("POST notifications/cancelled"), (told) => told === 1))
+        yield* pool.callTool("charge", {}, { owner: "a" })
+        const used = ledger.filter(({ what }) => what.startsWith("POST tools/call")).map(sessionOf)
+        assert.deepStrictEqual(used, ["session-1", "session-1"])
+      }).pipe(Effect.scoped, Effect.provide(live(url)))
+    }))
+
+  it.effect("a session that the server forgot while it was lent is not lent again", () =>
+    Effect.gen(function*() {
+      const server = strict()
+      const { ledger, url } = yield* Http.start(server.answer)
+      yield* Effect.gen(function*() {
+        const pool = yield* SessionPool.make({ server: "crm", max: 1 })
+        const callTwice = pool.use((session) =>
+          Effect.andThen(
+            session.callTool("charge", { n: 1 }),
+            Effect.suspend(() => {
+              server.forget()
+              return session.callTool("charge", { n: 2 })
+            })
+          ), { owner: "a" })
+        yield* callTwice
+        yield* pool.callTool("charge", { n: 3 }, { owner: "a" })
+        assert.deepStrictEqual(server.ran, [`{"n":1}`, `{"n":2}`, `{"n":3}`])
+        const used = ledger.filter(({ what }) => what === "POST tools/call charge").map(sessionOf)
+        // The second call met the dead one first.
+        assert.deepStrictEqual(used, ["session-1", "session-1", "session-2", "session-3"])
+        assert.strictEqual(server.open(), 1)
+      }).pipe(Effect.scoped, Effect.provide(live(url)))
+    }))
+})
