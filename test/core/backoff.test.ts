@@ -173,3 +173,74 @@ describe("the judge", () => {
     }
   })
 })
+
+describe("the herd after a restart of the server", () => {
+  const owners = Array.from({ length: 200 }, (_, n) => `owner ${n}`)
+
+  /** The most that came within a time. */
+  const peak = (connects: ReadonlyArray<number>, millis: number) =>
+    Math.max(...connects.map((at) => connects.filter((other) => other >= at && other < at + millis).length))
+
+  it.effect("spreads over a second, and over more and more while the server is still away", () => {
+    let isAway = false
+    const script = Scripted.make({
+      connect: () => Effect.suspend(() => isAway ? Effect.fail(Scripted.refused) : Effect.void)
+    })
+    return Effect.gen(function*() {
+      const { openAll } = yield* Sessions.Sessions
+      yield* Effect.forEach(owners, (owner) => Effect.flatMap(openAll({ owner }), Stream.runDrain), {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual(script.open, 200)
+      isAway = true
+      yield* script.loseAll(gone)
+      const lostAt = script.connects.length
+      yield* TestClock.adjust("30 seconds")
+      isAway = false
+      const tried = script.connects.slice(lostAt)
+      // The first tries of all, in the second after the loss.
+      assert.isAtMost(peak(tried, 100), 60)
+      // 200 clients that never waited would have come 30 times each by now.
+      assert.isAtMost(tried.length, 200 * 12)
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(script.open, 200)
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
+  it.effect("is one connection for all callers of a session, and does not come at all while the circuit is open", () => {
+    let isAway = false
+    const script = Scripted.make({
+      connect: () => Effect.suspend(() => isAway ? Effect.fail(Scripted.refused) : Effect.sleep("100 millis")),
+      answer: () => Effect.delay(Effect.succeed({ content: [] }), "1 second")
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const call = (n: number) => Effect.result(callTool("s", `${n}`, {}, { idempotent: true }))
+      const calls = Effect.forkChild(
+        Effect.forEach(owners, (_, n) => call(n), { concurrency: "unbounded", discard: true }),
+        { startImmediately: true }
+      )
+      const before = yield* calls
+      yield* TestClock.adjust("500 millis")
+      assert.strictEqual(script.connects.length, 1)
+      yield* script.lose(gone)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(before)
+      const after = yield* calls
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(after)
+      assert.strictEqual(script.connects.length, 2)
+      isAway = true
+      yield* script.lose(gone)
+      for (let second = 0; second < 60; second++) {
+        const fiber = yield* calls
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(fiber)
+      }
+      // 12,000 calls in a minute come to four tries, and then to one after 5, 10 and 20 seconds.
+      assert.isAtMost(script.connects.length - 2, 8)
+    }).pipe(
+      Effect.provide(Scripted.sessions(script, { circuit: Circuit.circuitDefault, retry: RetryPolicy.never }))
+    )
+  })
+})

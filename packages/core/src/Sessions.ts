@@ -74,6 +74,7 @@ import { Permits } from "./internal/permits.ts"
 import { RetryBudget } from "./internal/retryBudget.ts"
 import * as shared from "./internal/shared.ts"
 import * as standing from "./internal/standing.ts"
+import * as telemetry from "./internal/telemetry.ts"
 import type { Trace } from "./internal/trace.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -297,6 +298,7 @@ const make = Effect.fnUntraced(function*(options: {
       circuit: circuitOf(name),
       places: new Permits(config.maxInFlightTotal),
       pace: paceOf(definition),
+      counts: telemetry.noCounts(),
       watchers: new Set()
     }
     return [name, {
@@ -308,6 +310,12 @@ const make = Effect.fnUntraced(function*(options: {
       opened: new Set<shared.Shared>()
     }]
   }))
+
+  yield* Effect.forEach(
+    servers.values(),
+    ({ memory: { counts, places }, server }) => telemetry.register({ server, counts, inFlight: () => places.used }),
+    { discard: true }
+  )
 
   const find = (server: string) =>
     Effect.suspend(() => {

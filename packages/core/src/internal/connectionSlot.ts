@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { AnySpan } from "effect/Tracer"
 import type { CleanupReport } from "../Cleanup.ts"
 import type { Connection, ConnectionInfo } from "../Connection.ts"
 import * as Health from "../Health.ts"
@@ -42,6 +43,7 @@ import { Permits } from "./permits.ts"
 import { make as makeReleases } from "./releases.ts"
 import type { RetryBudget } from "./retryBudget.ts"
 import { signOfLife } from "./signOfLife.ts"
+import { type Counts, isTraced, withSpan } from "./telemetry.ts"
 import { make as makeTurns, type Turns } from "./turns.ts"
 
 /** The code of the failure that no sign of life is. */
@@ -63,6 +65,7 @@ export interface ServerMemory {
   /** The places for requests at it. */
   readonly places: Permits
   readonly pace: Pace
+  readonly counts: Counts
   /** Called when its health may read differently. */
   readonly watchers: Set<() => void>
 }
@@ -72,6 +75,8 @@ export interface Live {
   readonly generation: number
   readonly connection: Connection
   readonly scope: Scope.Closeable
+  /** In which it was made, if that is traced. */
+  readonly span: AnySpan | undefined
   info: ConnectionInfo | undefined
   /** Requests under way. They are not cut off when the connection is let go of. */
   inFlight: number
@@ -300,8 +305,9 @@ export const make = Effect.fnUntraced(function*(
     if (live?.connection === connection) heard(live)
   }
 
-  const open = Effect.suspend(() =>
-    openConnection({
+  const open = Effect.suspend(() => {
+    memory.counts.connects++
+    return openConnection({
       transport,
       timeout: connectTimeout,
       parent: work,
@@ -313,10 +319,26 @@ export const make = Effect.fnUntraced(function*(
       greet: handshake ? greet : undefined,
       release
     })
-  ).pipe(Effect.mapError(fail))
+  }).pipe(Effect.mapError(fail))
+
+  const traced = yield* Effect.withFiber((fiber) => Effect.succeed(isTraced(fiber)))
+
+  const inSpan = (effect: Effect.Effect<Live, SessionError>) =>
+    Effect.suspend(() =>
+      withSpan({
+        effect,
+        name: "connect",
+        kind: "client",
+        attributes: {
+          "mcp.server": definition.name,
+          "mcp.transport": definition.config.transport,
+          "mcp.attempt": state.phase._tag === "Backoff" ? state.phase.attempt + 1 : 1
+        }
+      })
+    )
 
   /** An attempt, where one may be made. What comes of it is known to all who look at the health of the server. */
-  const attempt: Effect.Effect<Live, SessionError> = Effect.gen(function*() {
+  const attempted: Effect.Effect<Live, SessionError> = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     const retryAt = Supervisor.startableAt({ state, now })
     if (retryAt > now) return yield* fail(new ServerDown({ retryAt }))
@@ -330,6 +352,7 @@ export const make = Effect.fnUntraced(function*(
       connection,
       info,
       scope,
+      span: traced ? Option.getOrUndefined(yield* Effect.option(Effect.currentParentSpan)) : undefined,
       inFlight: 0,
       isLost: false,
       heardAt,
@@ -343,6 +366,7 @@ export const make = Effect.fnUntraced(function*(
         : on({ _tag: "Failed", error })
     )
   )
+  const attempt = traced ? inSpan(attempted) : attempted
 
   const start = (
     tries: Effect.Effect<Live, SessionError>,

@@ -21,6 +21,7 @@ import {
   TransportClosed
 } from "../SessionError.ts"
 import type { ConnectionSlot, Live } from "./connectionSlot.ts"
+import { isTraced, withSpan } from "./telemetry.ts"
 import type { Turn } from "./turns.ts"
 
 /** One request as the delivery rule sees it. */
@@ -39,6 +40,14 @@ interface Operation<A> {
     report: ((progress: Progress) => void) | undefined,
     onSent: (id: string | number) => void
   ) => Effect.Effect<A, Reason>
+}
+
+/** What is known of an operation as it goes on. */
+interface Course {
+  readonly startedAt: number
+  readonly isTraced: boolean
+  /** How often it was sent. */
+  attempts: number
 }
 
 /** What becomes known of one sending while it is under way. */
@@ -72,7 +81,7 @@ export const make = (options: {
   const { name: server, config } = slot.definition
   const totalMillis = Duration.toMillis(config.totalTimeout)
   const { turns } = slot
-  const { budget, circuit, pace } = slot.memory
+  const { budget, circuit, counts, pace } = slot.memory
 
   const noteOf = (error: SessionError | undefined, sentAt: number) =>
     circuit.isOpen() ? Effect.void : circuit.note({ error, sentAt })
@@ -105,6 +114,7 @@ export const make = (options: {
           Effect.suspend(() => {
             isUnderWay = true
             live.inFlight++
+            counts.requests++
             return operation.run(
               live,
               report === undefined ? undefined : (progress) => {
@@ -186,13 +196,31 @@ export const make = (options: {
     )
   }
 
-  const attempt = <A>(operation: Operation<A>, live: Live, now: number): Effect.Effect<A, SessionError> => {
+  const attempt = <A>(
+    operation: Operation<A>,
+    live: Live,
+    now: number,
+    course: Course
+  ): Effect.Effect<A, SessionError> => {
     const sending: Sending = { sentAt: now, requestId: undefined }
+    const attempts = ++course.attempts
     const sent = send(operation, live, sending)
-    return Effect.catch(
+    const settled = Effect.catch(
       circuit.isOpen() ? circuit.guard(sent) : sent,
       (error) => settle(operation, sending.sentAt, sending.requestId, error)
     )
+    return course.isTraced
+      ? withSpan({
+        effect: settled,
+        name: "attempt",
+        attributes: {
+          "mcp.attempt": attempts,
+          "mcp.generation": live.generation,
+          "mcp.protocol.version": live.info?.protocolVersion
+        },
+        link: live.span
+      })
+      : settled
   }
 
   /**
@@ -201,9 +229,11 @@ export const make = (options: {
    */
   const persist = <A>(
     operation: Operation<A>,
-    startedAt: number,
+    course: Course,
     first: SessionError | undefined
   ): Effect.Effect<A, SessionError> => {
+    const { startedAt } = course
+    const connected = course.isTraced ? withSpan({ effect: acquire, name: "connection", attributes: {} }) : acquire
     let ended = first
     let replaced = false
     let sentAt = first === undefined ? undefined : startedAt
@@ -212,12 +242,12 @@ export const make = (options: {
     const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
       const before = ended
       ended = undefined
-      return before !== undefined ? Effect.fail(before) : Effect.matchEffect(acquire, {
+      return before !== undefined ? Effect.fail(before) : Effect.matchEffect(connected, {
         onFailure: (error) => Effect.succeed(Effect.fail(error)),
         onSuccess: (live) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {
             sentAt = now
-            return Effect.map(attempt(operation, live, now), Effect.succeed)
+            return Effect.map(attempt(operation, live, now, course), Effect.succeed)
           })
       })
     }).pipe(
@@ -252,16 +282,38 @@ export const make = (options: {
       ))
   }
 
+  const done = <A>(operation: Operation<A>, course: Course): Effect.Effect<A, SessionError> => {
+    const live = slot.peek()
+    return live === undefined
+      ? persist(operation, course, undefined)
+      : Effect.catchIf(
+        attempt(operation, live, course.startedAt, course),
+        mayResend,
+        (error) => persist(operation, course, error)
+      )
+  }
+
   return (operation) =>
-    Effect.flatMap(Clock.currentTimeMillis, (startedAt) => {
+    Effect.withFiber((fiber) => {
       if (!isOpen()) return Effect.fail(fail(new SessionClosed()))
-      const live = slot.peek()
-      return live === undefined
-        ? persist(operation, startedAt, undefined)
-        : Effect.catchIf(
-          attempt(operation, live, startedAt),
-          mayResend,
-          (error) => persist(operation, startedAt, error)
-        )
+      counts.operations++
+      const course: Course = {
+        startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
+        isTraced: isTraced(fiber),
+        attempts: 0
+      }
+      if (!course.isTraced) return done(operation, course)
+      const { method, tool } = operation
+      return withSpan({
+        effect: Effect.suspend(() => done(operation, course)),
+        name: tool === undefined ? method : `${method} ${tool}`,
+        kind: "client",
+        attributes: {
+          "mcp.server": server,
+          "mcp.transport": config.transport,
+          "mcp.method.name": method,
+          ...(tool === undefined ? {} : { "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool })
+        }
+      })
     })
 }

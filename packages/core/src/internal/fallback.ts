@@ -209,6 +209,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
           const moveOn = (ended: Done): Effect.Effect<Done, never, R> => {
             if (ended.isFinal) return Effect.succeed(ended)
             errors.set(member, ended.error)
+            member.memory.counts.fallbacks++
             return run(rest)
           }
           return hedge === undefined || next(rest) === undefined
@@ -233,6 +234,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
             const ended = yield* Fiber.join(first)
             if (ended.isFinal) return ended
             errors.set(member, ended.error)
+            member.memory.counts.fallbacks++
             return yield* run(rest)
           }
           const [rival, last] = other
