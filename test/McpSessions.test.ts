@@ -161,4 +161,57 @@ describe("McpSessions", () => {
       assert.strictEqual((error as { readonly reason: { readonly _tag: string } }).reason._tag, "SessionClosed")
     }
   })
+
+  it("falls back to another server, with an operation in promises", () =>
+    withLedger(async (sessions, read) => {
+      const servers = ["absent", "good"] as const
+      const result = await sessions.withFallback({ servers }, (session) => session.callTool("count", { id: "1" }))
+      assert.isArray(result.content)
+      assert.deepStrictEqual(read("count"), ["1"])
+      const mine = new Error("mine")
+      assert.strictEqual(await rejection(sessions.withFallback({ servers }, () => Promise.reject(mine))), mine)
+      const none = await rejection(sessions.withFallback({ servers: ["absent"] }, (session) => session.ping()))
+      assert.deepInclude(none, { _tag: "AllServersFailed" })
+      const reason = new Error("enough")
+      const aborted = sessions.withFallback({ servers, signal: AbortSignal.abort(reason) }, (session) => session.ping())
+      assert.strictEqual(await rejection(aborted), reason)
+    }))
+
+  it("lends sessions from a pool, which ends with everything if nobody disposes of it", () =>
+    withLedger(async (sessions) => {
+      {
+        await using pool = await sessions.pool({ server: "good", max: 2, acquireTimeout: "20 seconds" })
+        const pids = new Set<number | undefined>()
+        let resolve = () => {}
+        const both = new Promise<void>((resolved) => {
+          resolve = resolved
+        })
+        await Promise.all([1, 2].map(() =>
+          pool.use(async (session) => {
+            pids.add((await session.info()).pid)
+            if (pids.size === 2) resolve()
+            // Neither gives its session back before the other has one.
+            await both
+          })
+        ))
+        assert.deepInclude(await pool.stats(), { total: 2, max: 2 })
+        await pool.drain()
+      }
+      const kept = await sessions.pool({ server: "good", acquireTimeout: "20 seconds" })
+      await kept.callTool("count", { id: "2" })
+      assert.deepInclude(await rejection(sessions.pool({ server: "nobody" })), { _tag: "ConfigError" })
+    }))
+
+  it("takes the credentials of owners from a promise", async () => {
+    await using sessions = McpSessions.make({
+      transports: Transports.layer,
+      servers: { everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] } },
+      credentials: ({ owner }) =>
+        owner === "nobody" ? Promise.reject(new Error("no token")) : Promise.resolve({ env: { TOKEN: `of ${owner}` } })
+    })
+    const { content } = await sessions.callTool("everything", "get-env", {}, { owner: "me" })
+    assert.include(JSON.stringify(content), "of me")
+    const error = await rejection(sessions.callTool("everything", "get-env", {}, { owner: "nobody" }))
+    assert.strictEqual((error as { readonly reason: { readonly _tag: string } }).reason._tag, "CredentialsFailed")
+  })
 })

@@ -1,8 +1,8 @@
 /**
  * The same sessions for plain TypeScript: promises, `await using`, `AbortSignal`.
  *
- * Rejections carry the typed errors of the Effect API: `ConfigError`, and `SessionError` with its `reason`. An aborted
- * signal cancels the request on the server too, and rejects with the signal's reason.
+ * Rejections carry the typed errors of the Effect API: `ConfigError`, `SessionError` with its `reason`, and what fallback and
+ * pools add to them. An aborted signal cancels the request on the server too, and rejects with the signal's reason.
  *
  * **Example** (Calling a tool)
  *
@@ -26,11 +26,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CircuitPolicy, CircuitState } from "./Circuit.ts"
 import { ConfigError } from "./ConfigError.ts"
+import { AllServersFailed, type FallbackOptions, type FallbackPolicy } from "./Fallback.ts"
 import type { HealthReport } from "./Health.ts"
 import type {
   CallToolResult,
@@ -47,7 +50,8 @@ import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notif
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import type { AllowCommand, ServerConfigInput } from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
-import { SessionClosed, SessionError } from "./SessionError.ts"
+import { CredentialsFailed, SessionClosed, SessionError } from "./SessionError.ts"
+import * as SessionPool from "./SessionPool.ts"
 import * as Sessions from "./Sessions.ts"
 import type { Phase } from "./Supervisor.ts"
 import type { Transports } from "./Transport.ts"
@@ -144,12 +148,58 @@ export interface McpSessions extends AsyncDisposable {
     args?: Record<string, unknown>,
     options?: Session.CallToolOptions & Sessions.OwnerOptions & SignalOptions
   ) => Promise<CallToolResult>
+  /**
+   * Runs an operation on a session of the first of several servers that is fit for it, and where that is safe, on one of the next.
+   * The session is of use until the operation ends.
+   */
+  readonly withFallback: <A>(
+    options: FallbackOptions & SignalOptions,
+    operation: (session: McpSession) => Promise<A>
+  ) => Promise<A>
+  /** Makes a pool of sessions, until it is disposed of. */
+  readonly pool: (options: Omit<SessionPool.SessionPoolOptions, "onLeak">) => Promise<McpPool>
   readonly health: (server: string) => Promise<HealthReport>
   /** Whether a server is left alone after failures in a row, and until when. */
   readonly circuit: (server: string) => Promise<CircuitState>
   /** Lets go of the connections to a server; the next use makes others. */
   readonly restart: (server: string) => Promise<void>
 }
+
+/**
+ * A {@link SessionPool.SessionPool} in promises. Disposing of it closes its sessions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface McpPool extends AsyncDisposable {
+  /** Borrows a session for as long as `f` runs. */
+  readonly use: <A>(
+    f: (session: McpSession) => Promise<A>,
+    options?: Sessions.OwnerOptions & SignalOptions
+  ) => Promise<A>
+  /** Borrows a session for one tool call. */
+  readonly callTool: (
+    tool: string,
+    args?: Record<string, unknown>,
+    options?: Session.CallToolOptions & Sessions.OwnerOptions & SignalOptions
+  ) => Promise<CallToolResult>
+  readonly stats: () => Promise<SessionPool.SessionPoolStats>
+  /** Lends no session again that there is by now. */
+  readonly drain: () => Promise<void>
+}
+
+/**
+ * The credentials of an owner at a server, as plain text: `headers` for servers behind a URL, `env` for those that are started.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PlainCredentials {
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly env?: Readonly<Record<string, string>> | undefined
+}
+
+type Failure = SessionError | ConfigError | AllServersFailed | SessionPool.AcquireTimeout
 
 /** Rejects with the reason of the signal once that is aborted. */
 const aborted = (signal: Signal): Effect.Effect<never> =>
@@ -165,7 +215,18 @@ const iterate = <A>(stream: Stream.Stream<A, SessionError>, options: SignalOptio
     options?.signal === undefined ? stream : Stream.interruptWhen(stream, aborted(options.signal))
   )
 
-const isTyped = Schema.is(Schema.Union([SessionError, ConfigError]))
+const isTyped = Schema.is(Schema.Union([SessionError, ConfigError, AllServersFailed, SessionPool.AcquireTimeout]))
+
+/** What it rejects with that is not one of ours is none of our business. */
+const fromPromise = <A>(run: () => Promise<A>): Effect.Effect<A, Failure> =>
+  Effect.callback((resume) => {
+    const failed = (error: unknown) => resume(isTyped(error) ? Effect.fail(error) : Effect.die(error))
+    // It may throw before there is a promise.
+    Promise.resolve().then(run).then((value) => resume(Effect.succeed(value)), failed)
+  })
+
+const redact = (secrets: Readonly<Record<string, string>> | undefined) =>
+  secrets === undefined ? undefined : Record.map(secrets, (secret) => Redacted.make(secret))
 
 /**
  * Makes sessions of named servers. Nothing is connected, nor the configuration looked at, before the first use.
@@ -179,19 +240,35 @@ export const make = (options: {
   readonly retry?: RetryPolicy | undefined
   readonly reconnect?: RetryPolicy | undefined
   readonly circuit?: CircuitPolicy | undefined
+  readonly fallback?: FallbackPolicy | undefined
+  readonly credentials?:
+    | ((request: { readonly owner: string; readonly server: string }) => Promise<PlainCredentials>)
+    | undefined
   readonly allowCommand?: AllowCommand | undefined
 }): McpSessions => {
-  const runtime = ManagedRuntime.make(Sessions.layer(options).pipe(Layer.provide(options.transports)))
+  const { credentials, ...rest } = options
+  const layer = Sessions.layer({
+    ...rest,
+    credentials: credentials === undefined ? undefined : (request) =>
+      Effect.map(
+        Effect.tryPromise({
+          try: () => credentials(request),
+          catch: (cause) => new CredentialsFailed({ owner: request.owner, cause })
+        }),
+        ({ env, headers }) => ({ headers: redact(headers), env: redact(env) })
+      )
+  })
+  const runtime = ManagedRuntime.make(layer.pipe(Layer.provide(options.transports)))
   let disposed = false
 
   const run = <A>(
-    effect: Effect.Effect<A, SessionError | ConfigError, Sessions.Sessions>,
+    effect: Effect.Effect<A, Failure, Sessions.Sessions>,
     server: string,
     options: SignalOptions | undefined
   ): Promise<A> => {
     const signal = options?.signal
     const closed = new SessionError({ server, reason: new SessionClosed() })
-    const started: Effect.Effect<A, SessionError | ConfigError, Sessions.Sessions> = Effect.suspend(() =>
+    const started: Effect.Effect<A, Failure, Sessions.Sessions> = Effect.suspend(() =>
       // A fiber looks at the signal only after it has begun.
       signal?.aborted === true ? Effect.interrupt : effect
     )
@@ -202,6 +279,9 @@ export const make = (options: {
       throw disposed && !isTyped(error) ? closed : error
     })
   }
+
+  /** A session that somebody else gives back. */
+  const lent = (session: Session.Session): McpSession => facade(session, Scope.makeUnsafe())
 
   const facade = (session: Session.Session, scope: Scope.Closeable): McpSession => {
     const { server } = session
@@ -231,6 +311,24 @@ export const make = (options: {
     }
   }
 
+  /** Pools that are not disposed of yet. They end with everything. */
+  const pools = new Set<Scope.Closeable>()
+
+  const poolFacade = (pool: SessionPool.SessionPool, scope: Scope.Closeable): McpPool => {
+    const { server } = pool
+    pools.add(scope)
+    return {
+      use: (f, options) => run(pool.use((session) => fromPromise(() => f(lent(session))), options), server, options),
+      callTool: (tool, args, options) => run(pool.callTool(tool, args, options), server, options),
+      stats: () => run(pool.stats, server, undefined),
+      drain: () => run(pool.drain, server, undefined),
+      [Symbol.asyncDispose]: () => {
+        pools.delete(scope)
+        return Effect.runPromise(Scope.close(scope, Exit.void))
+      }
+    }
+  }
+
   return {
     names: Object.keys(options.servers),
     get: (server, options) =>
@@ -253,6 +351,26 @@ export const make = (options: {
         server,
         options
       ),
+    withFallback: (options, operation) =>
+      run(
+        Effect.flatMap(Sessions.Sessions, ({ withFallback }) =>
+          withFallback(options, (session) => fromPromise(() => operation(lent(session))))),
+        options.servers[0],
+        options
+      ),
+    pool: (options) =>
+      run(
+        Effect.gen(function*() {
+          const scope = yield* Scope.make()
+          const pool = yield* SessionPool.make(options).pipe(
+            Scope.provide(scope),
+            Effect.onError(() => Scope.close(scope, Exit.void))
+          )
+          return poolFacade(pool, scope)
+        }),
+        options.server,
+        undefined
+      ),
     health: (server) =>
       run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.health(server)), server, undefined),
     circuit: (server) =>
@@ -261,7 +379,8 @@ export const make = (options: {
       run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.restart(server)), server, undefined),
     [Symbol.asyncDispose]: () => {
       disposed = true
-      return runtime.dispose()
+      const closed = Effect.forEach(pools, (scope) => Scope.close(scope, Exit.void), { concurrency: "unbounded" })
+      return Effect.runPromise(Effect.ensuring(closed, runtime.disposeEffect)).then(() => undefined)
     }
   }
 }

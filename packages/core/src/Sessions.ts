@@ -433,6 +433,16 @@ const make = Effect.fnUntraced(function*(options: {
     return Session.make({ shared: handled, retry, ...options, ended })
   })
 
+  /** A slot of one's own. It ends with the scope, and with all others at the latest. */
+  const own = Effect.fnUntraced(function*(server: string, owner: string, initialize: boolean) {
+    const { definition, identity } = yield* identify(server, owner)
+    const scope = yield* Effect.acquireRelease(
+      Effect.sync(() => Scope.forkUnsafe(all)),
+      (scope, exit) => Scope.close(scope, exit)
+    )
+    return yield* open(identity, definition, initialize, scope)
+  })
+
   const get = Effect.fn("Sessions.get")(function*(
     server: string,
     options?: GetOptions
@@ -441,15 +451,7 @@ const make = Effect.fnUntraced(function*(options: {
     const { initialize = true, owner = "default", shared = true } = options ?? {}
     const handled = shared && initialize
       ? yield* sharedBy(server, owner)
-      : yield* Effect.scope.pipe(
-        Effect.flatMap((scope) => Scope.fork(scope)),
-        Effect.flatMap((scope) =>
-          Effect.flatMap(
-            identify(server, owner),
-            ({ definition, identity }) => open(identity, definition, initialize, scope)
-          )
-        )
-      )
+      : yield* own(server, owner, initialize)
     yield* handled.slot.acquire
     return yield* handle(handled)
   })
