@@ -68,6 +68,7 @@ import * as Health from "./Health.ts"
 import * as circuits from "./internal/circuits.ts"
 import type { ServerMemory } from "./internal/connectionSlot.ts"
 import * as fallback from "./internal/fallback.ts"
+import { Handle } from "./internal/handle.ts"
 import * as identities from "./internal/identities.ts"
 import * as pace from "./internal/pace.ts"
 import { Permits } from "./internal/permits.ts"
@@ -79,7 +80,7 @@ import type { Trace } from "./internal/trace.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
-import * as Session from "./Session.ts"
+import type * as Session from "./Session.ts"
 import { SessionError } from "./SessionError.ts"
 import { Transport, Transports } from "./Transport.ts"
 
@@ -252,16 +253,6 @@ export const layer = (options: {
       }))
   )
 
-/** What sessions of one identity share. */
-class Slot extends identities.Identified {
-  readonly identity: Identity
-
-  constructor(identity: Identity, definition: ServerConfig.ServerDefinition) {
-    super(identity, definition)
-    this.identity = identity
-  }
-}
-
 const placeOf = ({ owner, server }: Identity): string => JSON.stringify([owner, server])
 
 /** What goes wrong when a connection is closed is not kept from those who do not ask for it. */
@@ -350,14 +341,13 @@ const make = Effect.fnUntraced(function*(options: {
 
   /** A slot in a scope, in the context of this layer and of no caller. */
   const open = Effect.fnUntraced(function*(
-    identity: Identity,
-    definition: ServerConfig.ServerDefinition,
+    { definition, identity }: identities.Identified,
     initialize: boolean,
     scope: Scope.Scope
   ) {
-    const { credentials, owner, server } = identity
+    const { owner, server } = identity
     const { memory, opened } = yield* findEnabled(server)
-    const endpoint = new identities.Identified({ server, credentials }, definition)
+    const endpoint = new identities.Identified(identity.endpoint, definition)
     return yield* RcMap.get(built, endpoint).pipe(
       Effect.tapError(() => RcMap.invalidate(built, endpoint)),
       Effect.flatMap((transport) =>
@@ -386,7 +376,7 @@ const make = Effect.fnUntraced(function*(options: {
   // The entries of an RcMap are closed one after another, but many servers should not take longer to leave than the
   // slowest does. So each slot lives in a scope of its own below one that closes its children in parallel.
   const slots = yield* RcMap.make({
-    lookup: (key: Slot) =>
+    lookup: (key: identities.Identified) =>
       Effect.gen(function*() {
         const scope = Scope.forkUnsafe(all)
         yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
@@ -395,7 +385,7 @@ const make = Effect.fnUntraced(function*(options: {
             if (latest.get(placeOf(key.identity)) === key) latest.delete(placeOf(key.identity))
           })
         )
-        return yield* open(key.identity, key.definition, true, scope)
+        return yield* open(key, true, scope)
       }),
     idleTimeToLive: ({ identity: { server } }) => servers.get(server)?.definition.config.idleTimeToLive ?? 0
   })
@@ -403,15 +393,14 @@ const make = Effect.fnUntraced(function*(options: {
   yield* Effect.addFinalizer((exit) => Scope.close(all, exit))
 
   /** Where owners have credentials of their own: who each of them was the last time. */
-  const latest = new Map<string, Slot>()
+  const latest = new Map<string, identities.Identified>()
 
-  const slotOf = (server: string, owner: string): Effect.Effect<Slot, SessionError | ConfigError> =>
-    Effect.flatMap(identify(server, owner), ({ definition, identity }) => {
-      const key = new Slot(identity, definition)
-      if (credentials === undefined) return Effect.succeed(key)
-      const before = latest.get(placeOf(identity))
+  const slotOf = (server: string, owner: string): Effect.Effect<identities.Identified, SessionError | ConfigError> =>
+    credentials === undefined ? identify(server, owner) : Effect.flatMap(identify(server, owner), (key) => {
+      const place = placeOf(key.identity)
+      const before = latest.get(place)
       if (before !== undefined && Equal.equals(before, key)) return Effect.succeed(before)
-      latest.set(placeOf(identity), key)
+      latest.set(place, key)
       // Who uses it goes on with what it has. Nobody else comes to it, and it ends with the last of them.
       return before === undefined ? Effect.succeed(key) : Effect.as(RcMap.invalidate(slots, before), key)
     })
@@ -430,31 +419,37 @@ const make = Effect.fnUntraced(function*(options: {
   ): Effect.fn.Return<Session.Session, never, Scope.Scope> {
     const ended = Deferred.makeUnsafe<void>()
     yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
-    return Session.make({ shared: handled, retry, ...options, ended })
+    return new Handle({ shared: handled, retry, ...options, ended })
   })
 
   /** A slot of one's own. It ends with the scope, and with all others at the latest. */
   const own = Effect.fnUntraced(function*(server: string, owner: string, initialize: boolean) {
-    const { definition, identity } = yield* identify(server, owner)
+    const identified = yield* identify(server, owner)
     const scope = yield* Effect.acquireRelease(
       Effect.sync(() => Scope.forkUnsafe(all)),
       (scope, exit) => Scope.close(scope, exit)
     )
-    return yield* open(identity, definition, initialize, scope)
+    return yield* open(identified, initialize, scope)
   })
 
-  const get = Effect.fn("Sessions.get")(function*(
+  const taken = Effect.fnUntraced(function*(
     server: string,
-    options?: GetOptions
+    { initialize = true, owner = "default", shared = true }: GetOptions
   ): Effect.fn.Return<Session.Session, SessionError | ConfigError, Scope.Scope> {
-    yield* Effect.annotateCurrentSpan({ "mcp.server": server })
-    const { initialize = true, owner = "default", shared = true } = options ?? {}
-    const handled = shared && initialize
+    const made = shared && initialize
       ? yield* sharedBy(server, owner)
       : yield* own(server, owner, initialize)
-    yield* handled.slot.acquire
-    return yield* handle(handled)
+    yield* made.slot.acquire
+    return yield* handle(made)
   })
+
+  // Programs take a session for each call, so this is no span unless someone looks at it.
+  const get: Sessions["Service"]["get"] = (server, options = {}) =>
+    Effect.withFiber((fiber) => {
+      const session = taken(server, options)
+      if (!telemetry.isTraced(fiber)) return session
+      return Effect.withSpan(session, "Sessions.get", { attributes: { "mcp.server": server } })
+    })
 
   const use: Sessions["Service"]["use"] = (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f))
 

@@ -5,6 +5,7 @@
  * Deadlines: one for each sending, and one over all of them.
  */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -44,6 +45,7 @@ interface Operation<A> {
 
 /** What is known of an operation as it goes on. */
 interface Course {
+  readonly via: Via
   readonly startedAt: number
   readonly isTraced: boolean
   /** How often it was sent. */
@@ -58,6 +60,18 @@ interface Sending {
 
 export type Perform = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
 
+/** By whom an operation is asked for. */
+export interface Via {
+  /** When it is tried again, where it does not say so itself. */
+  readonly retry: RetryPolicy
+  /** Completes when nothing goes this way any more; `undefined` if that is never. */
+  readonly ended: Deferred.Deferred<void> | undefined
+  /** Whether one try to connect is to be enough. */
+  readonly isOnce: boolean
+}
+
+export type Deliver = <A>(operation: Operation<A>, via: Via) => Effect.Effect<A, SessionError>
+
 const isLost = (reason: Reason): reason is LostReason =>
   reason.delivery === "Unknown" && reason._tag !== "OutcomeUnknown"
 
@@ -69,15 +83,8 @@ const mayResend = (error: SessionError): boolean =>
 const isReplaceable = ({ delivery, reason }: SessionError): boolean =>
   reason.losesConnection && (delivery === "NotSent" || delivery === "Rejected")
 
-/** Makes the way to the server of a slot, for as long as `isOpen` says. `acquire` is how a connection is had where there is none. */
-export const make = (options: {
-  readonly slot: ConnectionSlot
-  readonly retry: RetryPolicy
-  readonly isOpen: () => boolean
-  readonly acquire?: Effect.Effect<Live, SessionError> | undefined
-}): Perform => {
-  const { isOpen, slot } = options
-  const { acquire = slot.acquire } = options
+/** Makes the way to the server of a slot. */
+export const make = (slot: ConnectionSlot): Deliver => {
   const { name: server, config } = slot.definition
   const totalMillis = Duration.toMillis(config.totalTimeout)
   const { turns } = slot
@@ -232,7 +239,8 @@ export const make = (options: {
     course: Course,
     first: SessionError | undefined
   ): Effect.Effect<A, SessionError> => {
-    const { startedAt } = course
+    const { startedAt, via } = course
+    const acquire = via.isOnce ? slot.acquireOnce : slot.acquire
     const connected = course.isTraced ? withSpan({ effect: acquire, name: "connection", attributes: {} }) : acquire
     let ended = first
     let replaced = false
@@ -275,7 +283,7 @@ export const make = (options: {
     }
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       once.pipe(
-        Effect.retry({ schedule: affordable(operation.retry ?? options.retry), while: mayResend }),
+        Effect.retry({ schedule: affordable(operation.retry ?? via.retry), while: mayResend }),
         Effect.flatten,
         Effect.mapError(remember),
         Effect.timeoutOrElse({ duration: Math.max(0, totalMillis - (now - startedAt)), orElse: () => expire })
@@ -293,11 +301,12 @@ export const make = (options: {
       )
   }
 
-  return (operation) =>
+  return (operation, via) =>
     Effect.withFiber((fiber) => {
-      if (!isOpen()) return Effect.fail(fail(new SessionClosed()))
+      if (via.ended !== undefined && Deferred.isDoneUnsafe(via.ended)) return Effect.fail(fail(new SessionClosed()))
       counts.operations++
       const course: Course = {
+        via,
         startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
         isTraced: isTraced(fiber),
         attempts: 0

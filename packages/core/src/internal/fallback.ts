@@ -12,7 +12,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { ConfigError } from "../ConfigError.ts"
-import { AllServersFailed, type Candidate, CurrentSession, type FallbackOptions, inOrder } from "../Fallback.ts"
+import {
+  AllServersFailed,
+  type Candidate,
+  CurrentSession,
+  type FallbackOptions,
+  inOrder,
+  type Order
+} from "../Fallback.ts"
 import * as Health from "../Health.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import type { Session } from "../Session.ts"
@@ -90,6 +97,7 @@ export interface Fallbacks {
 
 /** Makes fallback over named servers. */
 export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
+  const staleMillis = Duration.toMillis(Health.staleAfter)
   const panicMillis = Duration.toMillis(Duration.fromInputUnsafe(panicWindow))
 
   const isFit = ({ memory, standing }: Member) =>
@@ -113,14 +121,13 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
 
   /** A session of a server that is fit. One that was not heard of for long has to give a sign of life first. */
   const proven = (member: Member, owner: string, retry: RetryPolicy.RetryPolicy, trace: Trace) =>
-    Effect.gen(function*() {
-      const session = yield* sessionOf(member, owner, retry, trace)
-      const { lastChecked } = member.memory.health
-      const now = yield* Clock.currentTimeMillis
-      const isStale = lastChecked !== undefined && now - lastChecked > Duration.toMillis(Health.staleAfter)
-      if (isStale) yield* session.ping
-      return session
-    })
+    Effect.flatMap(sessionOf(member, owner, retry, trace), (session) =>
+      Effect.withFiber((fiber) => {
+        const { lastChecked } = member.memory.health
+        const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+        const isStale = lastChecked !== undefined && now - lastChecked > staleMillis
+        return isStale ? Effect.as(session.ping, session) : Effect.succeed(session)
+      }))
 
   /** The one that is tried though none is fit, if it is time for that. */
   const leastBad = (members: ReadonlyArray<Member>, now: number): Member | undefined => {
@@ -137,6 +144,16 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
   })
 
   const findAll = (servers: ReadonlyArray<string>) => Effect.forEach(servers, find)
+
+  /** In the order in which they are to be tried. */
+  const arrange = (members: ReadonlyArray<Member>, order: Order, now: number): ReadonlyArray<Member> => {
+    if (order === inOrder) return members
+    const byName = new Map(members.map((member) => [member.server, member]))
+    return order(members.map((member) => candidateOf(member, now))).flatMap(({ server }) => {
+      const member = byName.get(server)
+      return member === undefined ? [] : [member]
+    })
+  }
 
   const withFallback: Fallbacks["withFallback"] = <A, E, R>(
     { hedge, order = inOrder, owner = "default", retry = RetryPolicy.never, servers }: FallbackOptions,
@@ -161,120 +178,116 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
 
     /** What came of an operation on a server is seen by all that come after it. */
     const tried = (member: Member, commit: Effect.Effect<void> | undefined) =>
-      Effect.tap(attempt(member, commit), (ended) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.tap(attempt(member, commit), (ended) => {
+        if (ended.isFinal && isFit(member)) return Effect.void
+        return Effect.flatMap(Clock.currentTimeMillis, (now) => {
           const fails = !ended.isFinal && member.standing.hasFailed(now)
           return fails || !isFit(member) ? passOver(member, owner) : Effect.void
+        })
+      })
+
+    return Effect.flatMap(findAll(servers), (members) =>
+      Effect.withFiber((fiber) => {
+        const clock = fiber.getRef(Clock.Clock)
+        const ordered = arrange(members, order, clock.currentTimeMillisUnsafe())
+        const errors = new Map<Member, SessionError>()
+        const allFailed = Effect.map(Clock.currentTimeMillis, (now): Done => ({
+          isFinal: true,
+          exit: Exit.fail(
+            new AllServersFailed({ errors: ordered.map((member) => errors.get(member) ?? reasonOf(member, now)) })
+          )
         }))
 
-    return Effect.gen(function*() {
-      const members = yield* findAll(servers)
-      const now = yield* Clock.currentTimeMillis
-      const byName = new Map(members.map((member) => [member.server, member]))
-      const ordered = order(members.map((member) => candidateOf(member, now))).flatMap(({ server }) => {
-        const member = byName.get(server)
-        return member === undefined ? [] : [member]
-      })
-      const errors = new Map<Member, SessionError>()
-      const allFailed = Effect.map(Clock.currentTimeMillis, (now): Done => ({
-        isFinal: true,
-        exit: Exit.fail(
-          new AllServersFailed({ errors: ordered.map((member) => errors.get(member) ?? reasonOf(member, now)) })
-        )
+        /** The next that is fit, and those after it. */
+        const next = (left: ReadonlyArray<Member>): readonly [Member, ReadonlyArray<Member>] | undefined => {
+          const index = left.findIndex(isFit)
+          const member = left[index]
+          return member === undefined ? undefined : [member, left.slice(index + 1)]
+        }
+
+        const panic: Effect.Effect<Done, never, R> = Effect.suspend(() => {
+          const member = leastBad(ordered.filter((member) => !errors.has(member)), clock.currentTimeMillisUnsafe())
+          if (member === undefined) return allFailed
+          member.memory.circuit.pardon()
+          return Effect.flatMap(attempt(member, undefined), (ended) => {
+            if (ended.isFinal) return Effect.as(member.standing.enter, ended)
+            errors.set(member, ended.error)
+            return allFailed
+          })
+        })
+
+        const run = (left: ReadonlyArray<Member>): Effect.Effect<Done, never, R> =>
+          Effect.suspend(() => {
+            const found = next(left)
+            if (found === undefined) return panic
+            const [member, rest] = found
+            const moveOn = (ended: Done): Effect.Effect<Done, never, R> => {
+              if (ended.isFinal) return Effect.succeed(ended)
+              errors.set(member, ended.error)
+              member.memory.counts.fallbacks++
+              return run(rest)
+            }
+            return hedge === undefined || next(rest) === undefined
+              ? Effect.flatMap(tried(member, undefined), moveOn)
+              : hedged(member, rest, hedge)
+          })
+
+        const hedged = (
+          member: Member,
+          rest: ReadonlyArray<Member>,
+          hedge: Duration.Input
+        ): Effect.Effect<Done, never, R> =>
+          Effect.gen(function*() {
+            const race = new Race()
+            const first = yield* Effect.forkChild(tried(member, race.commit(member)), { startImmediately: true })
+            race.enter(first)
+            const early = yield* Effect.timeoutOption(Fiber.await(first), hedge)
+            const other = next(rest)
+            const mayHedge = Option.isNone(early) && !race.isDecided && other !== undefined &&
+              other[0].memory.budget.spend()
+            if (!mayHedge) {
+              const ended = yield* Fiber.join(first)
+              if (ended.isFinal) return ended
+              errors.set(member, ended.error)
+              member.memory.counts.fallbacks++
+              return yield* run(rest)
+            }
+            const [rival, last] = other
+            const second = yield* Effect.forkChild(tried(rival, race.commit(rival)), { startImmediately: true })
+            race.enter(second)
+            // How the one ended that was first to, and how the other does if that did not settle it.
+            const settled = yield* Effect.raceFirst(
+              Effect.map(Fiber.await(first), (exit) => ({ exit, member, rest: second, restMember: rival })),
+              Effect.map(Fiber.await(second), (exit) => ({ exit, member: rival, rest: first, restMember: member }))
+            )
+            return yield* settle(settled, last)
+          })
+
+        const settle = (
+          settled: {
+            readonly exit: Exit.Exit<Done>
+            readonly member: Member
+            readonly rest: Fiber.Fiber<Done>
+            readonly restMember: Member
+          },
+          last: ReadonlyArray<Member>
+        ): Effect.Effect<Done, never, R> =>
+          Effect.gen(function*() {
+            const { exit, member, rest, restMember } = settled
+            const ended = Exit.isSuccess(exit) ? exit.value : undefined
+            if (ended?.isFinal === true) return yield* Effect.as(Fiber.interrupt(rest), ended)
+            // Whoever was made to give way has failed at nothing.
+            if (ended !== undefined) errors.set(member, ended.error)
+            const other = yield* Fiber.await(rest)
+            const otherEnded = Exit.isSuccess(other) ? other.value : undefined
+            if (otherEnded?.isFinal === true) return otherEnded
+            if (otherEnded !== undefined) errors.set(restMember, otherEnded.error)
+            const untried = [member, restMember].filter((one) => !errors.has(one))
+            return yield* run([...untried, ...last])
+          })
+
+        return Effect.flatMap(run(ordered), (ended) => (ended as Extract<Done, { isFinal: true }>).exit)
       }))
-
-      /** The next that is fit, and those after it. */
-      const next = (left: ReadonlyArray<Member>): readonly [Member, ReadonlyArray<Member>] | undefined => {
-        const index = left.findIndex(isFit)
-        const member = left[index]
-        return member === undefined ? undefined : [member, left.slice(index + 1)]
-      }
-
-      const panic: Effect.Effect<Done, never, R> = Effect.suspend(() => {
-        const member = leastBad(ordered.filter((member) => !errors.has(member)), clock.currentTimeMillisUnsafe())
-        if (member === undefined) return allFailed
-        member.memory.circuit.pardon()
-        return Effect.flatMap(attempt(member, undefined), (ended) => {
-          if (ended.isFinal) return Effect.as(member.standing.enter, ended)
-          errors.set(member, ended.error)
-          return allFailed
-        })
-      })
-
-      const run = (left: ReadonlyArray<Member>): Effect.Effect<Done, never, R> =>
-        Effect.suspend(() => {
-          const found = next(left)
-          if (found === undefined) return panic
-          const [member, rest] = found
-          const moveOn = (ended: Done): Effect.Effect<Done, never, R> => {
-            if (ended.isFinal) return Effect.succeed(ended)
-            errors.set(member, ended.error)
-            member.memory.counts.fallbacks++
-            return run(rest)
-          }
-          return hedge === undefined || next(rest) === undefined
-            ? Effect.flatMap(tried(member, undefined), moveOn)
-            : hedged(member, rest, hedge)
-        })
-
-      const hedged = (
-        member: Member,
-        rest: ReadonlyArray<Member>,
-        hedge: Duration.Input
-      ): Effect.Effect<Done, never, R> =>
-        Effect.gen(function*() {
-          const race = new Race()
-          const first = yield* Effect.forkChild(tried(member, race.commit(member)), { startImmediately: true })
-          race.enter(first)
-          const early = yield* Effect.timeoutOption(Fiber.await(first), hedge)
-          const other = next(rest)
-          const mayHedge = Option.isNone(early) && !race.isDecided && other !== undefined &&
-            other[0].memory.budget.spend()
-          if (!mayHedge) {
-            const ended = yield* Fiber.join(first)
-            if (ended.isFinal) return ended
-            errors.set(member, ended.error)
-            member.memory.counts.fallbacks++
-            return yield* run(rest)
-          }
-          const [rival, last] = other
-          const second = yield* Effect.forkChild(tried(rival, race.commit(rival)), { startImmediately: true })
-          race.enter(second)
-          // How the one ended that was first to, and how the other does if that did not settle it.
-          const settled = yield* Effect.raceFirst(
-            Effect.map(Fiber.await(first), (exit) => ({ exit, member, rest: second, restMember: rival })),
-            Effect.map(Fiber.await(second), (exit) => ({ exit, member: rival, rest: first, restMember: member }))
-          )
-          return yield* settle(settled, last)
-        })
-
-      const settle = (
-        settled: {
-          readonly exit: Exit.Exit<Done>
-          readonly member: Member
-          readonly rest: Fiber.Fiber<Done>
-          readonly restMember: Member
-        },
-        last: ReadonlyArray<Member>
-      ): Effect.Effect<Done, never, R> =>
-        Effect.gen(function*() {
-          const { exit, member, rest, restMember } = settled
-          const ended = Exit.isSuccess(exit) ? exit.value : undefined
-          if (ended?.isFinal === true) return yield* Effect.as(Fiber.interrupt(rest), ended)
-          // Whoever was made to give way has failed at nothing.
-          if (ended !== undefined) errors.set(member, ended.error)
-          const other = yield* Fiber.await(rest)
-          const otherEnded = Exit.isSuccess(other) ? other.value : undefined
-          if (otherEnded?.isFinal === true) return otherEnded
-          if (otherEnded !== undefined) errors.set(restMember, otherEnded.error)
-          const untried = [member, restMember].filter((one) => !errors.has(one))
-          return yield* run([...untried, ...last])
-        })
-
-      const clock = yield* Clock.Clock
-      const { exit } = (yield* run(ordered)) as Extract<Done, { isFinal: true }>
-      return yield* exit
-    })
   }
 
   const plan: Fallbacks["plan"] = ({ owner = "default", retry = RetryPolicy.never, servers }) =>

@@ -4,7 +4,6 @@
  * Two sessions are of one identity if owner, server and credentials are the same. What an owner's credentials change to is
  * another identity, and shares nothing with the one before.
  */
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
@@ -15,29 +14,50 @@ import * as ServerConfig from "../ServerConfig.ts"
 import { SessionError } from "../SessionError.ts"
 
 /** Compares by value, and shows no secret. */
-export class Identity extends Data.Class<{
+export class Identity implements Equal.Equal {
   readonly owner: string
   readonly server: string
-  /** Headers and variables in the order of their names; `undefined` where there is no provider. */
-  readonly credentials: Redacted.Redacted<string> | undefined
-}> {}
+  /** In the order of their names. */
+  readonly #credentials: string
+  readonly #key: string
 
-/** A definition as it holds for someone. Those of the same key are the same, whatever else is in them. */
+  constructor(owner: string, server: string, credentials: string) {
+    this.owner = owner
+    this.server = server
+    this.#credentials = credentials
+    this.#key = JSON.stringify([owner, server, credentials])
+  }
+
+  /** What all have in common who show the same credentials to the server. */
+  get endpoint(): Identity {
+    return new Identity("", this.server, this.#credentials)
+  }
+
+  [Equal.symbol](that: unknown): boolean {
+    return that instanceof Identity && this.#key === that.#key
+  }
+
+  [Hash.symbol](): number {
+    return Hash.string(this.#key)
+  }
+}
+
+/** A definition as it holds for someone. Those of the same identity are the same, whatever else is in them. */
 export class Identified implements Equal.Equal {
-  readonly key: object
+  readonly identity: Identity
   readonly definition: ServerConfig.ServerDefinition
 
-  constructor(key: object, definition: ServerConfig.ServerDefinition) {
-    this.key = key
+  constructor(identity: Identity, definition: ServerConfig.ServerDefinition) {
+    this.identity = identity
     this.definition = definition
   }
 
   [Equal.symbol](that: unknown): boolean {
-    return that instanceof Identified && Equal.equals(this.key, that.key)
+    return that instanceof Identified && Equal.equals(this.identity, that.identity)
   }
 
   [Hash.symbol](): number {
-    return Hash.hash(this.key)
+    return Hash.hash(this.identity)
   }
 }
 
@@ -74,24 +94,16 @@ export const identify = (options: {
   readonly owner: string
   readonly definition: ServerConfig.ServerDefinition
   readonly provider: CredentialsProvider | undefined
-}): Effect.Effect<
-  { readonly identity: Identity; readonly definition: ServerConfig.ServerDefinition },
-  SessionError | ConfigError
-> => {
+}): Effect.Effect<Identified, SessionError | ConfigError> => {
   const { definition, owner, provider } = options
   const { name: server } = definition
-  if (provider === undefined) {
-    return Effect.succeed({ identity: new Identity({ owner, server, credentials: undefined }), definition })
-  }
+  if (provider === undefined) return Effect.succeed(new Identified(new Identity(owner, server, ""), definition))
   return provider({ owner, server }).pipe(
     Effect.mapError((reason) => new SessionError({ server, reason })),
     Effect.flatMap((credentials) => {
-      const identity = new Identity({
-        owner,
-        server,
-        credentials: Redacted.make(JSON.stringify([plain(credentials.headers), plain(credentials.env)]))
-      })
-      return Effect.map(apply(definition, credentials), (definition) => ({ identity, definition }))
+      const shown = JSON.stringify([plain(credentials.headers), plain(credentials.env)])
+      const identity = new Identity(owner, server, shown)
+      return Effect.map(apply(definition, credentials), (definition) => new Identified(identity, definition))
     })
   )
 }

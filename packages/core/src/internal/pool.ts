@@ -19,10 +19,11 @@ import * as Scope from "effect/Scope"
 import type { Span } from "effect/Tracer"
 import type { ConfigError } from "../ConfigError.ts"
 import { reconnectDefault } from "../RetryPolicy.ts"
-import * as Session from "../Session.ts"
+import type { Session } from "../Session.ts"
 import { SessionClosed, SessionError } from "../SessionError.ts"
 import type { AcquireTimeout, SessionPoolStats } from "../SessionPool.ts"
 import type { Identity, Sessions } from "../Sessions.ts"
+import { Handle } from "./handle.ts"
 import type { PoolOptions } from "./poolOptions.ts"
 
 type Failure = SessionError | ConfigError
@@ -30,7 +31,7 @@ type Failure = SessionError | ConfigError
 /** A session of the pool. */
 interface Entry {
   readonly identity: Identity
-  readonly session: Session.Session
+  readonly session: Session
   readonly scope: Scope.Closeable
   /** The connection that it was found to be on when it was lent. */
   readonly generation: number
@@ -65,7 +66,7 @@ const patience = Duration.seconds(2)
 const closed = (server: string) => new SessionError({ server, reason: new SessionClosed() })
 
 export interface Pool {
-  readonly borrow: (owner: string) => Effect.Effect<Session.Session, Failure | AcquireTimeout, Scope.Scope>
+  readonly borrow: (owner: string) => Effect.Effect<Session, Failure | AcquireTimeout, Scope.Scope>
   readonly stats: Effect.Effect<SessionPoolStats>
   readonly drain: Effect.Effect<void>
 }
@@ -370,7 +371,7 @@ export const make = Effect.fnUntraced(function*(
           leases.delete(lease)
           return Effect.andThen(Deferred.succeed(ended, undefined), giveBack(entry, true))
         })
-        return Session.fork({ session: entry.session, ended })
+        return Handle.fork({ session: entry.session, ended })
       })
     )
 

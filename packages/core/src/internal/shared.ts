@@ -15,7 +15,9 @@ export interface Shared {
   readonly slot: connectionSlot.ConnectionSlot
   readonly subscriptions: subscriptions.Subscriptions
   readonly lists: lists.Lists
-  /** The way to the server for what no handle asks for. */
+  /** The way to the server. */
+  readonly deliver: delivery.Deliver
+  /** The same for what no handle asks for. */
   readonly perform: delivery.Perform
 }
 
@@ -30,7 +32,9 @@ export const make = Effect.fnUntraced(function*(
   const { reconnect, retry } = options
   const slot = yield* connectionSlot.make({ ...options, logLevel: logging?.level })
   const subscribed = yield* subscriptions.make({ slot, retry, reconnect })
-  const perform = delivery.make({ slot, retry, isOpen: () => true })
+  const deliver = delivery.make(slot)
+  const via: delivery.Via = { retry, ended: undefined, isOnce: false }
+  const perform: delivery.Perform = (operation) => deliver(operation, via)
   const listed = yield* lists.make({ slot, subscriptions: subscribed, perform })
   if (logging !== undefined) {
     const messages = yield* slot.hub.subscribe({
@@ -49,5 +53,5 @@ export const make = Effect.fnUntraced(function*(
       Effect.forkScoped
     )
   }
-  return { slot, subscriptions: subscribed, lists: listed, perform }
+  return { slot, subscriptions: subscribed, lists: listed, deliver, perform }
 })
