@@ -193,7 +193,11 @@ const latencies = <E>(callers: ReadonlyArray<Effect.Effect<unknown, E>>, calls: 
     (all) => all.flat()
   )
 
-const report = (title: string, alone: ReadonlyArray<ReadonlyArray<number>>, beside: ReadonlyArray<ReadonlyArray<number>>) => {
+const report = (
+  title: string,
+  alone: ReadonlyArray<ReadonlyArray<number>>,
+  beside: ReadonlyArray<ReadonlyArray<number>>
+) => {
   const ratio = (share: number) =>
     median(beside.map((values, round) => quantile(values, share) / quantile(alone[round] ?? [], share)))
   const of = (runs: ReadonlyArray<ReadonlyArray<number>>, share: number) =>
