@@ -189,6 +189,29 @@ describe("what moves on to the next server", () => {
     })
   }
 
+  for (const way of ["withFallback", "fallbackPlan"] as const) {
+    it.effect(`is not an operation that ran a tool on a session of its own making (${way})`, () => {
+      const members = { ...two(), other: named("other") }
+      members.primary.trouble.answer = failing(lost)
+      return Effect.gen(function*() {
+        const { callTool, fallbackPlan } = yield* Sessions.Sessions
+        const operation = (session: Session.Session) =>
+          Effect.andThen(callTool("other", "charge"), session.readResource("test:"))
+        const error = yield* Effect.flip(
+          way === "withFallback"
+            ? run(operation)
+            : Effect.withExecutionPlan(
+              Effect.flatMap(Fallback.CurrentSession, operation),
+              yield* fallbackPlan({ servers })
+            )
+        )
+        assert.strictEqual(reasonOf(error), "TransportFailed")
+        assert.deepStrictEqual(members.other.calls(), ["charge"])
+        assert.deepStrictEqual(members.secondary.script.connects, [])
+      }).pipe(Effect.provide(fleet(members)))
+    })
+  }
+
   it.effect("is not an operation that gave up waiting for a tool, and failed at something else then", () => {
     const members = two()
     members.primary.trouble.answer = (method) => method === "tools/call" ? Effect.never : Effect.fail(lost)

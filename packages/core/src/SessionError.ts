@@ -671,6 +671,26 @@ export class OutcomeUnknown
   }
 }
 
+/**
+ * A reason as others may know it than those whose process it was: without what that has written.
+ *
+ * @internal
+ */
+export const withoutOutput = (reason: Reason): Reason => {
+  switch (reason._tag) {
+    case "ServerExited": {
+      const { delivery, exitCode, signal } = reason
+      return new ServerExited({ delivery, exitCode, signal })
+    }
+    case "ConnectTimeout":
+      return new ConnectTimeout({ timeout: reason.timeout })
+    case "HandshakeFailed":
+      return new HandshakeFailed({ description: reason.description })
+    default:
+      return reason
+  }
+}
+
 const reasons = [
   SpawnFailed,
   ServerExited,

@@ -54,6 +54,7 @@ import type { Span } from "effect/Tracer"
 import type { ConfigError } from "./ConfigError.ts"
 import * as pool from "./internal/pool.ts"
 import { checkPoolOptions } from "./internal/poolOptions.ts"
+import { using } from "./internal/using.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import type { CallToolOptions, Session } from "./Session.ts"
 import { SessionError } from "./SessionError.ts"
@@ -195,7 +196,7 @@ export const make = Effect.fnUntraced(function*(
     timedOut: (fields) => new AcquireTimeout(fields)
   })
   const get: SessionPool["get"] = (options) => borrow(options?.owner ?? checked.owner)
-  const use: SessionPool["use"] = (f, options) => Effect.scoped(Effect.flatMap(get(options), f))
+  const use: SessionPool["use"] = (f, options) => using({ acquire: get(options), use: f })
   return {
     server: options.server,
     get,

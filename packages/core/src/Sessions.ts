@@ -36,7 +36,7 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -65,6 +65,7 @@ import {
   type FallbackPolicy
 } from "./Fallback.ts"
 import * as Health from "./Health.ts"
+import { checkPolicies } from "./internal/checkPolicies.ts"
 import * as circuits from "./internal/circuits.ts"
 import type { ServerMemory } from "./internal/connectionSlot.ts"
 import * as fallback from "./internal/fallback.ts"
@@ -77,11 +78,12 @@ import * as shared from "./internal/shared.ts"
 import * as standing from "./internal/standing.ts"
 import * as telemetry from "./internal/telemetry.ts"
 import type { Trace } from "./internal/trace.ts"
+import { using } from "./internal/using.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
-import { SessionError } from "./SessionError.ts"
+import { CredentialsFailed, SessionError } from "./SessionError.ts"
 import { Transport, Transports } from "./Transport.ts"
 
 /**
@@ -241,7 +243,7 @@ export const layer = (options: {
 }): Layer.Layer<Sessions, ConfigError, Transports> =>
   Layer.effect(
     Sessions,
-    Effect.flatMap(ServerConfig.decodeServers(options), (definitions) =>
+    Effect.flatMap(Effect.andThen(checkPolicies(options), ServerConfig.decodeServers(options)), (definitions) =>
       make({
         definitions,
         retry: options.retry ?? RetryPolicy.retryDefault,
@@ -253,7 +255,12 @@ export const layer = (options: {
       }))
   )
 
-const placeOf = ({ owner, server }: Identity): string => JSON.stringify([owner, server])
+/** A failed lookup would otherwise be remembered for as long as what it was to find. Whoever leaves early has not failed. */
+const forgetFailure = <A, E, R>(lookup: Effect.Effect<A, E, R>, forget: Effect.Effect<void>) =>
+  Effect.tapCause(lookup, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : forget)
+
+const placeOf = ({ owner, server }: { readonly owner: string; readonly server: string }): string =>
+  JSON.stringify([owner, server])
 
 /** What goes wrong when a connection is closed is not kept from those who do not ask for it. */
 const logFailure = ({ cause, outcome, server }: CleanupReport): Effect.Effect<void> =>
@@ -326,7 +333,13 @@ const make = Effect.fnUntraced(function*(options: {
   const identify = (server: string, owner: string) =>
     Effect.flatMap(
       findEnabled(server),
-      ({ definition }) => identities.identify({ owner, definition, provider: credentials })
+      ({ definition }) =>
+        identities.identify({
+          owner,
+          definition,
+          provider: credentials,
+          known: credentials === undefined ? undefined : latest.get(placeOf({ owner, server }))
+        })
     )
 
   // One for each definition as it holds for someone: what it keeps (a pool of sockets, what was learnt of the era) is of the server,
@@ -339,22 +352,42 @@ const make = Effect.fnUntraced(function*(options: {
       )
   })
 
+  const transportOf = ({ definition, identity }: identities.Identified) => {
+    const endpoint = new identities.Identified(identity.endpoint, definition)
+    return forgetFailure(RcMap.get(built, endpoint), RcMap.invalidate(built, endpoint))
+  }
+
+  /** Connects as whom the owner is by then: a connection may be wanted long after the session was taken. */
+  const connectAs = (identified: identities.Identified, transport: Transport["Service"]): Transport["Service"] => {
+    const { owner, server } = identified.identity
+    if (credentials === undefined) return transport
+    const unidentified = (error: SessionError | ConfigError) =>
+      error._tag === "SessionError" ? error.reason : new CredentialsFailed({ owner, cause: error })
+    return {
+      connect: Effect.flatMap(
+        Effect.mapError(identify(server, owner), unidentified),
+        (now) =>
+          Equal.equals(now, identified)
+            ? transport.connect
+            : Effect.flatMap(Effect.mapError(transportOf(now), unidentified), ({ connect }) => connect)
+      )
+    }
+  }
+
   /** A slot in a scope, in the context of this layer and of no caller. */
   const open = Effect.fnUntraced(function*(
-    { definition, identity }: identities.Identified,
+    identified: identities.Identified,
     initialize: boolean,
     scope: Scope.Scope
   ) {
-    const { owner, server } = identity
-    const { memory, opened } = yield* findEnabled(server)
-    const endpoint = new identities.Identified(identity.endpoint, definition)
-    return yield* RcMap.get(built, endpoint).pipe(
-      Effect.tapError(() => RcMap.invalidate(built, endpoint)),
+    const { definition, identity } = identified
+    const { memory, opened } = yield* findEnabled(identity.server)
+    return yield* transportOf(identified).pipe(
       Effect.flatMap((transport) =>
         shared.make({
           definition,
-          owner,
-          transport,
+          identity,
+          transport: connectAs(identified, transport),
           memory,
           retry,
           reconnect,
@@ -402,15 +435,13 @@ const make = Effect.fnUntraced(function*(options: {
       if (before !== undefined && Equal.equals(before, key)) return Effect.succeed(before)
       latest.set(place, key)
       // Who uses it goes on with what it has. Nobody else comes to it, and it ends with the last of them.
-      return before === undefined ? Effect.succeed(key) : Effect.as(RcMap.invalidate(slots, before), key)
+      return before === undefined
+        ? Effect.succeed(key)
+        : Effect.as(Effect.forkIn(RcMap.invalidate(slots, before), scope, { startImmediately: true }), key)
     })
 
   const sharedBy = (server: string, owner: string) =>
-    Effect.flatMap(slotOf(server, owner), (key) =>
-      RcMap.get(slots, key).pipe(
-        // A failed lookup would otherwise be remembered for as long as an idle slot.
-        Effect.tapError(() => RcMap.invalidate(slots, key))
-      ))
+    Effect.flatMap(slotOf(server, owner), (key) => forgetFailure(RcMap.get(slots, key), RcMap.invalidate(slots, key)))
 
   /** A handle that is valid for as long as the scope. */
   const handle = Effect.fnUntraced(function*(
@@ -451,7 +482,7 @@ const make = Effect.fnUntraced(function*(options: {
       return Effect.withSpan(session, "Sessions.get", { attributes: { "mcp.server": server } })
     })
 
-  const use: Sessions["Service"]["use"] = (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f))
+  const use: Sessions["Service"]["use"] = (server, f, options) => using({ acquire: get(server, options), use: f })
 
   const { plan, withFallback } = fallback.make({
     panicWindow: options.fallback.panicWindow,

@@ -27,6 +27,8 @@ export interface Circuit {
   readonly note: (end: { readonly error: SessionError | undefined; readonly sentAt: number }) => Effect.Effect<void>
   /** Lets the next operation through, even if it is open. If that is answered so are those after it, until one fails. */
   readonly pardon: () => void
+  /** Takes back a pardon that was of no use to anyone. */
+  readonly unpardon: () => void
 }
 
 /** How long to wait for a probe that another caller makes, in milliseconds. */
@@ -37,7 +39,8 @@ const inert: Circuit = {
   state: Effect.succeed({ state: "closed" }),
   guard: (operation) => operation,
   note: () => Effect.void,
-  pardon: () => {}
+  pardon: () => {},
+  unpardon: () => {}
 }
 
 const classify = (exit: Exit.Exit<unknown, SessionError>): CircuitBreaker.Outcome => {
@@ -124,6 +127,9 @@ export const make = Effect.fnUntraced(function*(
       isOpen: () => isOpen && pardon !== "granted",
       pardon: () => {
         if (isOpen && pardon === "none") pardon = "next"
+      },
+      unpardon: () => {
+        if (pardon === "next") pardon = "none"
       },
       state: Effect.flatMap(Clock.currentTimeMillis, (now) =>
         breaker.state(server).pipe(

@@ -23,11 +23,14 @@ import {
 } from "../SessionError.ts"
 import type { ConnectionSlot, Live } from "./connectionSlot.ts"
 import { isTraced, withSpan } from "./telemetry.ts"
+import { CurrentTraces, note } from "./trace.ts"
 import type { Turn } from "./turns.ts"
 
 /** One request as the delivery rule sees it. */
 interface Operation<A> {
   readonly method: string
+  /** What is no operation of its own in the eyes of a program: a part of one, or a sign of life. */
+  readonly role?: "part" | "probe" | undefined
   readonly tool: string | undefined
   /** Whether running it twice is harmless. Asked only after a failure, and may ask the server in turn. */
   readonly isSafe: Effect.Effect<boolean>
@@ -72,7 +75,7 @@ export interface Via {
 
 export type Deliver = <A>(operation: Operation<A>, via: Via) => Effect.Effect<A, SessionError>
 
-const isLost = (reason: Reason): reason is LostReason =>
+export const isLost = (reason: Reason): reason is LostReason =>
   reason.delivery === "Unknown" && reason._tag !== "OutcomeUnknown"
 
 /** Whether it may be sent again, now that what is unsafe has been turned into `OutcomeUnknown`. */
@@ -121,7 +124,7 @@ export const make = (slot: ConnectionSlot): Deliver => {
           Effect.suspend(() => {
             isUnderWay = true
             live.inFlight++
-            counts.requests++
+            if (operation.role !== "probe") counts.requests++
             return operation.run(
               live,
               report === undefined ? undefined : (progress) => {
@@ -304,17 +307,21 @@ export const make = (slot: ConnectionSlot): Deliver => {
   return (operation, via) =>
     Effect.withFiber((fiber) => {
       if (via.ended !== undefined && Deferred.isDoneUnsafe(via.ended)) return Effect.fail(fail(new SessionClosed()))
-      counts.operations++
+      if (operation.role === undefined) counts.operations++
       const course: Course = {
         via,
         startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
         isTraced: isTraced(fiber),
         attempts: 0
       }
-      if (!course.isTraced) return done(operation, course)
-      const { method, tool } = operation
+      const { isSafe, method, tool } = operation
+      const traces = tool === undefined ? [] : fiber.getRef(CurrentTraces)
+      const all = traces.length === 0
+        ? done(operation, course)
+        : note({ effect: done(operation, course), isSafe, traces })
+      if (!course.isTraced) return all
       return withSpan({
-        effect: Effect.suspend(() => done(operation, course)),
+        effect: all,
         name: tool === undefined ? method : `${method} ${tool}`,
         kind: "client",
         attributes: {

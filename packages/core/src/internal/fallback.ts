@@ -3,6 +3,7 @@
  */
 import type { NonEmptyArray } from "effect/Array"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionPlan from "effect/ExecutionPlan"
@@ -23,10 +24,12 @@ import {
 import * as Health from "../Health.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import type { Session } from "../Session.ts"
-import { ServerDown, SessionError } from "../SessionError.ts"
+import { CredentialsFailed, RequestTimeout, ServerDown, SessionError, withoutOutput } from "../SessionError.ts"
 import type { ServerMemory } from "./connectionSlot.ts"
-import type { Standing } from "./standing.ts"
-import { mayMove, type Trace, withTrace } from "./trace.ts"
+import { Handle } from "./handle.ts"
+import { patience, type Standing } from "./standing.ts"
+import { begin, CurrentTraces, isOf, mayMove, noting, type Trace, traceError, withTrace } from "./trace.ts"
+import { using } from "./using.ts"
 
 /** A server as fallback sees it. */
 interface Member {
@@ -50,6 +53,14 @@ export interface Servers {
 
 type Failure = SessionError | ConfigError
 
+/** After how long without a word a caller who gives up is a reason to look after the server, in milliseconds. */
+const silence = 1000
+
+/** Of what was not tried. Its errors move on and count for nothing. */
+const passedOver = begin()
+
+const isPassedOver = (error: unknown) => isOf({ error, trace: passedOver })
+
 /** How an operation ended at one server: for good, or so that the next may try. */
 type Ended<A, E> = { readonly isFinal: true; readonly exit: Exit.Exit<A, E | Failure | AllServersFailed> } | {
   readonly isFinal: false
@@ -58,24 +69,36 @@ type Ended<A, E> = { readonly isFinal: true; readonly exit: Exit.Exit<A, E | Fai
 
 /** Those of a hedged operation that are under way. The first that comes to a tool which must run once goes on alone. */
 class Race {
-  readonly #rivals = new Set<Fiber.Fiber<unknown, unknown>>()
-  #winner: object | undefined
+  readonly #rivals = new Map<Member, Fiber.Fiber<unknown, unknown>>()
+  #winner: Member | undefined
 
-  get isDecided(): boolean {
-    return this.#winner !== undefined
+  /** Who goes on alone, if anyone does. */
+  get winner(): Member | undefined {
+    return this.#winner
   }
 
-  enter(rival: Fiber.Fiber<unknown, unknown>): void {
-    this.#rivals.add(rival)
+  enter(member: Member, rival: Fiber.Fiber<unknown, unknown>): void {
+    this.#rivals.set(member, rival)
   }
 
-  /** Ends all others, or never comes back. */
-  commit(one: object): Effect.Effect<void> {
-    return Effect.withFiber((fiber) => {
+  /** Ends all others, or the one that came too late. It has nothing to wait for: none of them can come this far any more. */
+  commit(one: Member): Effect.Effect<void> {
+    return Effect.suspend(() => {
       this.#winner ??= one
-      if (this.#winner !== one) return Effect.never
-      return Effect.asVoid(Fiber.interruptAll([...this.#rivals].filter((rival) => rival !== fiber)))
+      if (this.#winner !== one) return Effect.interrupt
+      for (const [member, rival] of this.#rivals) if (member !== one) rival.interruptUnsafe()
+      return Effect.void
     })
+  }
+
+  /** Whether what came of a member is of no account, for it had to give way. */
+  hasGivenWay(member: Member): boolean {
+    return this.#winner !== undefined && this.#winner !== member
+  }
+
+  /** Ends all, and waits for that. */
+  get end(): Effect.Effect<void> {
+    return Effect.suspend(() => Fiber.interruptAll(this.#rivals.values()))
   }
 }
 
@@ -103,21 +126,44 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
   const isFit = ({ memory, standing }: Member) =>
     !standing.isOut() && memory.health.errorCount <= Health.maxErrors && !memory.circuit.isOpen()
 
+  /** A session that may fail like what is done on it: then nothing was. */
   const sessionOf = (member: Member, owner: string, retry: RetryPolicy.RetryPolicy, trace: Trace) =>
-    take({ server: member.server, owner, retry, trace })
-
-  /** Passes a server over that is not fit, until it has shown that it is. */
-  const passOver = (member: Member, owner: string) =>
-    member.standing.leave(
-      Effect.scoped(Effect.flatMap(sessionOf(member, owner, RetryPolicy.never, { ran: [] }), ({ ping }) => ping)).pipe(
-        // The server is known, or it would not be here.
-        Effect.catchTag("ConfigError", Effect.die)
-      )
+    Effect.mapError(
+      take({ server: member.server, owner, retry, trace }),
+      (error) => error._tag === "SessionError" ? traceError({ error, trace }) : error
     )
 
+  /** Asks for a sign of life. Whatever a server answers is one. */
+  const probe = ({ server }: Member, owner: string) =>
+    Effect.scoped(
+      Effect.flatMap(take({ server, owner, retry: RetryPolicy.never, trace: begin() }), Handle.probe)
+    ).pipe(
+      // Credentials that are not in order may be so the next time.
+      Effect.catchTag("ConfigError", (cause) =>
+        Effect.fail(new SessionError({ server, reason: new CredentialsFailed({ owner, cause }) }))),
+      Effect.catchIf(({ reason }) =>
+        reason.health === "alive", () => Effect.void)
+    )
+
+  /** Passes a server over that is not fit, until it has shown that it is. */
+  const passOver = (member: Member, owner: string) => member.standing.leave(probe(member, owner))
+
+  /** Those that are found to be not fit, whoever has found out first. */
+  const passOverUnfit = (members: ReadonlyArray<Member>, owner: string): Effect.Effect<void> => {
+    const unfit = members.filter((member) => !isFit(member) && !member.standing.isOut())
+    return unfit.length === 0
+      ? Effect.void
+      : Effect.forEach(unfit, (member) => passOver(member, owner), { discard: true })
+  }
+
   /** Why a server is not tried, as an error of it. */
-  const reasonOf = ({ memory, server }: Member, now: number): SessionError =>
-    memory.health.lastError ?? new SessionError({ server, reason: new ServerDown({ retryAt: now }) })
+  const reasonOf = ({ memory, server, standing }: Member, owner: string, now: number): SessionError => {
+    const last = standing.last()
+    if (last?.owner === owner) return last.error
+    const known = last?.error ?? memory.health.lastError
+    const reason = known === undefined ? new ServerDown({ retryAt: now }) : withoutOutput(known.reason)
+    return new SessionError({ server, reason })
+  }
 
   /** A session of a server that is fit. One that was not heard of for long has to give a sign of life first. */
   const proven = (member: Member, owner: string, retry: RetryPolicy.RetryPolicy, trace: Trace) =>
@@ -126,15 +172,18 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
         const { lastChecked } = member.memory.health
         const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
         const isStale = lastChecked !== undefined && now - lastChecked > staleMillis
-        return isStale ? Effect.as(session.ping, session) : Effect.succeed(session)
+        return isStale ? Effect.as(Handle.probe(session), session) : Effect.succeed(session)
       }))
 
-  /** The one that is tried though none is fit, if it is time for that. */
-  const leastBad = (members: ReadonlyArray<Member>, now: number): Member | undefined => {
-    if (members.some(({ standing }) => now - standing.panickedAt < panicMillis)) return undefined
-    const [least] = members.toSorted((one, other) => one.memory.health.errorCount - other.memory.health.errorCount)
-    if (least !== undefined) least.standing.panickedAt = now
-    return least
+  /** The one that is tried where none is fit. */
+  const leastBad = (members: ReadonlyArray<Member>): Member | undefined =>
+    members.toSorted((one, other) => one.memory.health.errorCount - other.memory.health.errorCount)[0]
+
+  /** Whether it is time to try one though none is fit. If so, it is the one for this time. */
+  const mayPanic = (members: ReadonlyArray<Member>, now: number): boolean => {
+    if (members.some(({ standing }) => now - standing.panickedAt < panicMillis)) return false
+    for (const { standing } of members) standing.panickedAt = now
+    return true
   }
 
   const candidateOf = (member: Member, now: number): Candidate => ({
@@ -143,7 +192,8 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
     health: Health.report({ health: member.memory.health, now })
   })
 
-  const findAll = (servers: ReadonlyArray<string>) => Effect.forEach(servers, find)
+  /** Each once, however often it is named. */
+  const findAll = (servers: ReadonlyArray<string>) => Effect.forEach(new Set(servers), find)
 
   /** In the order in which they are to be tried. */
   const arrange = (members: ReadonlyArray<Member>, order: Order, now: number): ReadonlyArray<Member> => {
@@ -162,8 +212,9 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
     type Done = Ended<A, E>
 
     const attempt = (member: Member, commit: Effect.Effect<void> | undefined): Effect.Effect<Done, never, R> => {
-      const trace: Trace = { ran: [], commit }
-      return Effect.scoped(Effect.flatMap(proven(member, owner, retry, trace), operation)).pipe(
+      const trace = begin(commit)
+      const operate = (session: Session) => noting({ effect: operation(session), trace })
+      return using({ acquire: proven(member, owner, retry, trace), use: operate }).pipe(
         Effect.exit,
         Effect.flatMap((exit): Effect.Effect<Done> => {
           const error = Option.getOrUndefined(Exit.findErrorOption(exit))
@@ -176,12 +227,34 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
       )
     }
 
+    /** Who gave up waiting may have had good reason. */
+    const givenUp = (member: Member, startedAt: number) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const { memory, server, standing } = member
+        const isSilent = now - startedAt >= silence && (memory.health.lastChecked ?? 0) <= startedAt
+        if (!isSilent) return Effect.void
+        const reason = new RequestTimeout({ method: "ping", timeout: patience, delivery: "Unknown" })
+        return standing.doubt({
+          owner,
+          probe: probe(member, owner),
+          silent: new SessionError({ server, reason })
+        })
+      })
+
     /** What came of an operation on a server is seen by all that come after it. */
     const tried = (member: Member, commit: Effect.Effect<void> | undefined) =>
+      Effect.withFiber((fiber) => {
+        // Of two that race, one is ended because the other was faster.
+        if (commit !== undefined) return noted(member, commit)
+        const startedAt = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+        return Effect.onInterrupt(noted(member, commit), () => givenUp(member, startedAt))
+      })
+
+    const noted = (member: Member, commit: Effect.Effect<void> | undefined) =>
       Effect.tap(attempt(member, commit), (ended) => {
         if (ended.isFinal && isFit(member)) return Effect.void
         return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          const fails = !ended.isFinal && member.standing.hasFailed(now)
+          const fails = !ended.isFinal && member.standing.hasFailed({ error: ended.error, owner, now })
           return fails || !isFit(member) ? passOver(member, owner) : Effect.void
         })
       })
@@ -194,7 +267,9 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
         const allFailed = Effect.map(Clock.currentTimeMillis, (now): Done => ({
           isFinal: true,
           exit: Exit.fail(
-            new AllServersFailed({ errors: ordered.map((member) => errors.get(member) ?? reasonOf(member, now)) })
+            new AllServersFailed({
+              errors: ordered.map((member) => errors.get(member) ?? reasonOf(member, owner, now))
+            })
           )
         }))
 
@@ -206,30 +281,40 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
         }
 
         const panic: Effect.Effect<Done, never, R> = Effect.suspend(() => {
-          const member = leastBad(ordered.filter((member) => !errors.has(member)), clock.currentTimeMillisUnsafe())
-          if (member === undefined) return allFailed
-          member.memory.circuit.pardon()
-          return Effect.flatMap(attempt(member, undefined), (ended) => {
-            if (ended.isFinal) return Effect.as(member.standing.enter, ended)
-            errors.set(member, ended.error)
-            return allFailed
-          })
+          const left = ordered.filter((member) => !errors.has(member))
+          const member = leastBad(left)
+          if (member === undefined || !mayPanic(left, clock.currentTimeMillisUnsafe())) return allFailed
+          const { circuit } = member.memory
+          circuit.pardon()
+          return attempt(member, undefined).pipe(
+            Effect.ensuring(Effect.sync(circuit.unpardon)),
+            Effect.flatMap((ended) => {
+              if (ended.isFinal) return Effect.as(member.standing.enter, ended)
+              errors.set(member, ended.error)
+              return allFailed
+            })
+          )
         })
+
+        const moveOn = (member: Member, error: SessionError, rest: ReadonlyArray<Member>): void => {
+          errors.set(member, error)
+          if (rest.length > 0) member.memory.counts.fallbacks++
+        }
 
         const run = (left: ReadonlyArray<Member>): Effect.Effect<Done, never, R> =>
           Effect.suspend(() => {
             const found = next(left)
-            if (found === undefined) return panic
+            const passed = passOverUnfit(left, owner)
+            if (found === undefined) return Effect.andThen(passed, panic)
             const [member, rest] = found
-            const moveOn = (ended: Done): Effect.Effect<Done, never, R> => {
-              if (ended.isFinal) return Effect.succeed(ended)
-              errors.set(member, ended.error)
-              member.memory.counts.fallbacks++
-              return run(rest)
-            }
-            return hedge === undefined || next(rest) === undefined
-              ? Effect.flatMap(tried(member, undefined), moveOn)
+            const ended = hedge === undefined || next(rest) === undefined
+              ? Effect.flatMap(tried(member, undefined), (ended): Effect.Effect<Done, never, R> => {
+                if (ended.isFinal) return Effect.succeed(ended)
+                moveOn(member, ended.error, rest)
+                return run(rest)
+              })
               : hedged(member, rest, hedge)
+            return passed === Effect.void ? ended : Effect.andThen(passed, ended)
           })
 
         const hedged = (
@@ -237,53 +322,41 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
           rest: ReadonlyArray<Member>,
           hedge: Duration.Input
         ): Effect.Effect<Done, never, R> =>
-          Effect.gen(function*() {
+          Effect.suspend(() => {
             const race = new Race()
-            const first = yield* Effect.forkChild(tried(member, race.commit(member)), { startImmediately: true })
-            race.enter(first)
-            const early = yield* Effect.timeoutOption(Fiber.await(first), hedge)
-            const other = next(rest)
-            const mayHedge = Option.isNone(early) && !race.isDecided && other !== undefined &&
-              other[0].memory.budget.spend()
-            if (!mayHedge) {
-              const ended = yield* Fiber.join(first)
-              if (ended.isFinal) return ended
-              errors.set(member, ended.error)
-              member.memory.counts.fallbacks++
-              return yield* run(rest)
-            }
-            const [rival, last] = other
-            const second = yield* Effect.forkChild(tried(rival, race.commit(rival)), { startImmediately: true })
-            race.enter(second)
-            // How the one ended that was first to, and how the other does if that did not settle it.
-            const settled = yield* Effect.raceFirst(
-              Effect.map(Fiber.await(first), (exit) => ({ exit, member, rest: second, restMember: rival })),
-              Effect.map(Fiber.await(second), (exit) => ({ exit, member: rival, rest: first, restMember: member }))
-            )
-            return yield* settle(settled, last)
-          })
-
-        const settle = (
-          settled: {
-            readonly exit: Exit.Exit<Done>
-            readonly member: Member
-            readonly rest: Fiber.Fiber<Done>
-            readonly restMember: Member
-          },
-          last: ReadonlyArray<Member>
-        ): Effect.Effect<Done, never, R> =>
-          Effect.gen(function*() {
-            const { exit, member, rest, restMember } = settled
-            const ended = Exit.isSuccess(exit) ? exit.value : undefined
-            if (ended?.isFinal === true) return yield* Effect.as(Fiber.interrupt(rest), ended)
-            // Whoever was made to give way has failed at nothing.
-            if (ended !== undefined) errors.set(member, ended.error)
-            const other = yield* Fiber.await(rest)
-            const otherEnded = Exit.isSuccess(other) ? other.value : undefined
-            if (otherEnded?.isFinal === true) return otherEnded
-            if (otherEnded !== undefined) errors.set(restMember, otherEnded.error)
-            const untried = [member, restMember].filter((one) => !errors.has(one))
-            return yield* run([...untried, ...last])
+            const enter = (member: Member) =>
+              Effect.tap(
+                Effect.forkChild(tried(member, race.commit(member)), { startImmediately: true }),
+                (fiber) => Effect.sync(() => race.enter(member, fiber))
+              )
+            const raced = Effect.gen(function*() {
+              const first = yield* enter(member)
+              const early = yield* Effect.timeoutOption(Fiber.await(first), hedge)
+              const other = next(rest)
+              const mayHedge = Option.isNone(early) && race.winner === undefined && other !== undefined &&
+                other[0].memory.budget.spend()
+              if (!mayHedge) return { ends: [[member, yield* Fiber.join(first)] as const], left: rest }
+              const [rival, last] = other
+              const second = yield* enter(rival)
+              const endOf = (member: Member, fiber: Fiber.Fiber<Done>) =>
+                Effect.map(Fiber.await(fiber), (exit) =>
+                  // Whoever was made to give way has failed at nothing.
+                  [member, Exit.isSuccess(exit) && !race.hasGivenWay(member) ? exit.value : undefined] as const)
+              const won = yield* Effect.raceFirst(endOf(member, first), endOf(rival, second))
+              if (won[1]?.isFinal === true) return { ends: [won], left: last }
+              const late = yield* won[0] === member ? endOf(rival, second) : endOf(member, first)
+              return { ends: [won, late], left: last }
+            })
+            // Nothing of it goes on beside what comes next.
+            return Effect.flatMap(Effect.ensuring(raced, race.end), ({ ends, left }) => {
+              const again: Array<Member> = []
+              for (const [member, ended] of ends) {
+                if (ended?.isFinal === true) return Effect.succeed(ended)
+                if (ended === undefined) again.push(member)
+                else moveOn(member, ended.error, left)
+              }
+              return run([...again, ...left])
+            })
           })
 
         return Effect.flatMap(run(ordered), (ended) => (ended as Extract<Done, { isFinal: true }>).exit)
@@ -292,21 +365,38 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
 
   const plan: Fallbacks["plan"] = ({ owner = "default", retry = RetryPolicy.never, servers }) =>
     Effect.map(findAll(servers), (members) => {
-      const steps = members.map((member) => {
+      const steps = members.map((member, index) => {
+        const { memory: { circuit }, standing } = member
         const session = Effect.gen(function*() {
-          const trace: Trace = { ran: [] }
           const now = yield* Clock.currentTimeMillis
-          const unfit = members.filter((member) => !isFit(member))
-          yield* Effect.forEach(unfit, (member) => passOver(member, owner), { discard: true })
-          if (unfit.includes(member)) {
-            if (unfit.length < members.length || leastBad(members, now) !== member) {
-              return yield* withTrace({ effect: Effect.fail(reasonOf(member, now)), trace })
+          yield* passOverUnfit(members, owner)
+          if (!isFit(member)) {
+            const isLast = members.every((member) => !isFit(member)) && leastBad(members) === member
+            if (!isLast || !mayPanic(members, now)) {
+              return yield* withTrace({ effect: Effect.fail(reasonOf(member, owner, now)), trace: passedOver })
             }
-            member.memory.circuit.pardon()
+            yield* Effect.acquireRelease(Effect.sync(circuit.pardon), () => Effect.sync(circuit.unpardon))
+            // If it has answered, there is none that is better.
+            yield* Effect.addFinalizer(() => member.memory.health.errorCount === 0 ? standing.enter : Effect.void)
           }
-          return yield* proven(member, owner, retry, trace)
+          const trace = begin()
+          const outer = yield* CurrentTraces
+          const services = Context.make(CurrentSession, yield* proven(member, owner, retry, trace))
+          return Context.add(services, CurrentTraces, [...outer, trace])
         })
-        return { provide: Layer.fresh(Layer.effect(CurrentSession, session)), while: mayMove }
+        const previous = members[index - 1]
+        return {
+          provide: Layer.fresh(Layer.effectContext(session)),
+          while: (error: unknown) =>
+            Effect.tap(mayMove(error), (moves) =>
+              Effect.gen(function*() {
+                if (!moves || previous === undefined || isPassedOver(error)) return
+                previous.memory.counts.fallbacks++
+                const now = yield* Clock.currentTimeMillis
+                const failed = { error: error as SessionError, owner, now }
+                if (previous.standing.hasFailed(failed)) yield* passOver(previous, owner)
+              }))
+        }
       })
       return ExecutionPlan.make(...steps as NonEmptyArray<(typeof steps)[number]>)
     })

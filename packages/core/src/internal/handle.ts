@@ -25,12 +25,13 @@ import {
 } from "../SessionError.ts"
 import type { Live } from "./connectionSlot.ts"
 import type { Perform, Via } from "./delivery.ts"
+import type { Identity } from "./identities.ts"
 import type { ListKind } from "./lists.ts"
 import { handled } from "./reports.ts"
 import type { Shared } from "./shared.ts"
 import { signOfLife } from "./signOfLife.ts"
 import { callAsTask } from "./tasks.ts"
-import { type Trace, traced, withTrace } from "./trace.ts"
+import { type Trace, traced, traceError, withTrace } from "./trace.ts"
 
 const read = Effect.succeed(true)
 const unsafe = Effect.succeed(false)
@@ -85,6 +86,21 @@ export class Handle implements Session {
     if (!(#parts in session)) return session
     const { retry, shared } = session.#parts
     return new Handle({ shared, retry, ended })
+  }
+
+  /** As whom a session was opened; `undefined` of one that is none of these. */
+  static identityOf(session: Session): Identity | undefined {
+    return #parts in session ? session.#parts.shared.identity : undefined
+  }
+
+  /** How many requests are under way on the connection of a session. */
+  static inFlightOf(session: Session): number {
+    return #parts in session ? session.#slot.peek()?.inFlight ?? 0 : 0
+  }
+
+  /** A ping that is no operation of a program. */
+  static probe(session: Session): Effect.Effect<void, SessionError> {
+    return #parts in session ? session.#ping("probe") : session.ping
   }
 
   get server(): string {
@@ -217,13 +233,7 @@ export class Handle implements Session {
   }
 
   get ping() {
-    return this.#perform({
-      method: "ping",
-      tool: undefined,
-      isSafe: read,
-      timeout: undefined,
-      run: signOfLife
-    })
+    return this.#ping(undefined)
   }
 
   get #slot() {
@@ -232,6 +242,10 @@ export class Handle implements Session {
 
   #fail(reason: Reason): SessionError {
     return new SessionError({ server: this.server, reason })
+  }
+
+  #ping(role: "probe" | undefined): Effect.Effect<void, SessionError> {
+    return this.#perform({ method: "ping", role, tool: undefined, isSafe: read, timeout: undefined, run: signOfLife })
   }
 
   #whileOpen<A>(effect: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> {
@@ -335,9 +349,11 @@ export class Handle implements Session {
 
   /** Ends a stream with the session that it was taken from. */
   #streamWhileOpen<A>(stream: Stream.Stream<A, SessionError>): Stream.Stream<A, SessionError> {
+    const { ended, trace } = this.#parts
+    const told = trace === undefined ? stream : Stream.mapError(stream, (error) => traceError({ error, trace }))
     return Stream.interruptWhen(
-      stream,
-      Effect.flatMap(Deferred.await(this.#parts.ended), () => Effect.fail(this.#fail(new SessionClosed())))
+      told,
+      Effect.flatMap(Deferred.await(ended), () => Effect.fail(this.#fail(new SessionClosed())))
     )
   }
 

@@ -94,8 +94,10 @@ export const identify = (options: {
   readonly owner: string
   readonly definition: ServerConfig.ServerDefinition
   readonly provider: CredentialsProvider | undefined
+  /** Who the owner was the last time: decoding takes longer than a call. */
+  readonly known: Identified | undefined
 }): Effect.Effect<Identified, SessionError | ConfigError> => {
-  const { definition, owner, provider } = options
+  const { definition, known, owner, provider } = options
   const { name: server } = definition
   if (provider === undefined) return Effect.succeed(new Identified(new Identity(owner, server, ""), definition))
   return provider({ owner, server }).pipe(
@@ -103,7 +105,9 @@ export const identify = (options: {
     Effect.flatMap((credentials) => {
       const shown = JSON.stringify([plain(credentials.headers), plain(credentials.env)])
       const identity = new Identity(owner, server, shown)
-      return Effect.map(apply(definition, credentials), (definition) => new Identified(identity, definition))
+      return known !== undefined && Equal.equals(known.identity, identity)
+        ? Effect.succeed(known)
+        : Effect.map(apply(definition, credentials), (definition) => new Identified(identity, definition))
     })
   )
 }

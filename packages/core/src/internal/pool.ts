@@ -6,6 +6,7 @@
  * background and for nobody in particular, so that a borrower who leaves wastes nothing, and one who waits less long than a start
  * takes is followed by one who finds it ready.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -16,11 +17,12 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { Span } from "effect/Tracer"
 import type { ConfigError } from "../ConfigError.ts"
 import { reconnectDefault } from "../RetryPolicy.ts"
 import type { Session } from "../Session.ts"
-import { SessionClosed, SessionError } from "../SessionError.ts"
+import { CredentialsFailed, SessionClosed, SessionError, withoutOutput } from "../SessionError.ts"
 import type { AcquireTimeout, SessionPoolStats } from "../SessionPool.ts"
 import type { Identity, Sessions } from "../Sessions.ts"
 import { Handle } from "./handle.ts"
@@ -44,7 +46,7 @@ interface Entry {
 
 /** A borrower who waits. */
 interface Waiter {
-  readonly identity: Identity
+  identity: Identity
   /** What it got. */
   entry: Entry | undefined
   readonly resume: (found: Effect.Effect<void, Failure>) => void
@@ -90,7 +92,7 @@ export const make = Effect.fnUntraced(function*(
   /** Sessions that are being opened, as whom. */
   const opening: Array<Identity> = []
   let closing = 0
-  let lastError: SessionError | undefined
+  let last: { readonly error: SessionError; readonly owner: string } | undefined
   let isClosed = false
 
   const now = () => clock.currentTimeMillisUnsafe()
@@ -115,9 +117,10 @@ export const make = Effect.fnUntraced(function*(
     const scope = Scope.forkUnsafe(all)
     return yield* Effect.gen(function*() {
       const session = yield* sessions.get(server, { owner: identity.owner, shared: false })
+      const actual = Handle.identityOf(session) ?? identity
       const age = Math.round(lifeMillis * (1 - lifetimeSpread * (yield* Random.next)))
       const entry: Entry = {
-        identity,
+        identity: actual,
         session,
         scope,
         generation: yield* session.generation,
@@ -132,28 +135,39 @@ export const make = Effect.fnUntraced(function*(
 
   const open = (identity: Identity): void => {
     opening.push(identity)
-    const done = () => opening.splice(opening.indexOf(identity), 1)
-    start(Effect.matchEffect(opened(identity), {
-      onSuccess: (entry) =>
-        Effect.sync(() => {
-          done()
-          entries.add(entry)
-          serve()
-          arm()
-        }),
-      onFailure: (error) =>
-        Effect.sync(() => {
-          done()
-          if (error._tag === "SessionError") lastError = error
-          // It was opened for whoever came first of those who could use it.
-          const first = [...waiters].find((waiter) => Equal.equals(waiter.identity, identity))
-          if (first !== undefined) {
-            waiters.delete(first)
-            first.resume(Effect.fail(error))
-          }
-          serve()
-        })
+    start(Effect.map(Effect.exit(opened(identity)), (exit) => {
+      opening.splice(opening.indexOf(identity), 1)
+      if (Exit.isSuccess(exit)) add(exit.value, identity)
+      else refuse(identity, exit.cause)
+      serve()
+      arm()
     }))
+  }
+
+  const add = (entry: Entry, wanted: Identity): void => {
+    entries.add(entry)
+    if (!Equal.equals(entry.identity, wanted)) {
+      // The credentials have changed since they were asked for. Whoever waits with the old ones wants the new ones.
+      for (const waiter of waiters) if (Equal.equals(waiter.identity, wanted)) waiter.identity = entry.identity
+    }
+    // What a session had with its server ends with its connection, also when nobody has it.
+    const watched = Stream.runForEach(entry.session.phases, ({ _tag }) =>
+      Effect.sync(() => {
+        if (_tag === "Ready" || _tag === "Suspect" || entry.leases > 0) return
+        retire(entry)
+        serve()
+      }))
+    Fiber.runIn(fork(watched), entry.scope)
+  }
+
+  /** It was opened for whoever came first of those who could use it. */
+  const refuse = (identity: Identity, cause: Cause.Cause<Failure>): void => {
+    const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+    if (error?._tag === "SessionError") last = { error, owner: identity.owner }
+    const first = [...waiters].find((waiter) => Equal.equals(waiter.identity, identity))
+    if (first === undefined) return
+    waiters.delete(first)
+    first.resume(Effect.failCause(cause))
   }
 
   const close = (entry: Entry): void => {
@@ -230,7 +244,8 @@ export const make = Effect.fnUntraced(function*(
       // Something has come of it already, which is theirs who came first.
       if (isDue) return
       const { identity } = waiter
-      const entry = best(identity)
+      // Nobody joins those who use a session while somebody waits for its place.
+      const entry = promised === 0 ? best(identity) : undefined
       if (entry !== undefined) {
         entry.leases++
         waiter.entry = entry
@@ -270,7 +285,11 @@ export const make = Effect.fnUntraced(function*(
   const timedOut = (owner: string) =>
     Effect.flatMap(sessions.health(server), (health) => {
       const { max: _, ...filled } = stats()
-      const latest = lastError ?? health.lastError
+      const known = last?.error ?? health.lastError
+      // What the process of another owner has written is none of this one's business.
+      const latest = known === undefined || last?.owner === owner
+        ? known
+        : new SessionError({ server, reason: withoutOutput(known.reason) })
       return Effect.fail(
         options.timedOut({
           server,
@@ -295,19 +314,25 @@ export const make = Effect.fnUntraced(function*(
       Effect.sync(() => {
         entry.leases--
         if (wasUsed) entry.idleSince = now()
-        if (!intact || entry.isRetired || entry.expiresAt <= now()) retire(entry)
+        // A call that goes on after the loan would meddle with the next one.
+        const isIdle = entry.leases > 0 || concurrency > 1 || Handle.inFlightOf(entry.session) === 0
+        if (!intact || !isIdle || entry.isRetired || entry.expiresAt <= now()) retire(entry)
         serve()
         arm()
       }))
 
   /** Whether it can be used. After some time that is not to be taken for granted. */
   const isWell = (entry: Entry) =>
-    Effect.flatMap(isIntact(entry), (intact) => {
-      const isFresh = entry.leases > 1 || now() - entry.idleSince <= options.validateMillis
+    Effect.flatMap(Effect.all([isIntact(entry), entry.session.phase]), ([intact, phase]) => {
+      // One that owes a sign of life has just left a call without an answer.
+      const isFresh = phase._tag === "Ready" &&
+        (entry.leases > 1 || now() - entry.idleSince <= options.validateMillis)
       if (!intact || isFresh) return Effect.succeed(intact)
-      return Effect.map(
-        Effect.timeoutOption(Effect.exit(entry.session.ping), patience),
-        (exit) => Option.isSome(exit) && Exit.isSuccess(exit.value)
+      return Effect.timeoutOption(Effect.exit(Handle.probe(entry.session)), patience).pipe(
+        // To give one it may have come to be on another connection.
+        Effect.flatMap((exit) =>
+          Option.isSome(exit) && Exit.isSuccess(exit.value) ? isIntact(entry) : Effect.succeed(false)
+        )
       )
     })
 
@@ -357,7 +382,9 @@ export const make = Effect.fnUntraced(function*(
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {
         const latest = now() + acquireMillis
-        const identity = yield* restore(identityOf(owner))
+        const identity = yield* restore(
+          Effect.timeoutOrElse(identityOf(owner), { duration: acquireMillis, orElse: () => timedOut(owner) })
+        )
         const entry = yield* take(identity, latest, restore)
         const ended = Deferred.makeUnsafe<void>()
         const lease: Lease = {
@@ -384,37 +411,38 @@ export const make = Effect.fnUntraced(function*(
   const isShort = (): boolean =>
     !isRefilling && size() < max && own() + opening.filter(({ owner }) => owner === options.owner).length < min
 
-  /** One more session of the owner of the pool, however long that takes. */
+  /** One more session of the owner of the pool, however long that takes and whatever keeps it from that. */
   const refill = (): void => {
     isRefilling = true
+    const failed = (cause: Cause.Cause<Failure>) => {
+      const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+      const described = error?._tag === "SessionError"
+        ? error
+        : new SessionError({ server, reason: new CredentialsFailed({ owner: options.owner, cause: error }) })
+      last = { error: described, owner: options.owner }
+      return Effect.fail(described)
+    }
     const one = Effect.flatMap(sessions.identity(server, { owner: options.owner }), (identity) => {
       // Others may have taken the place meanwhile.
-      if (size() >= max) return Effect.succeed(true)
+      if (size() >= max) return Effect.void
       opening.push(identity)
       return Effect.map(
         Effect.ensuring(opened(identity), Effect.sync(() => opening.splice(opening.indexOf(identity), 1))),
-        (entry) => {
-          entries.add(entry)
-          return true
-        }
+        (entry) => add(entry, identity)
       )
     })
-    const untilThere = one.pipe(
-      // What is wrong stays so. Whoever borrows is told.
-      Effect.catchTag("ConfigError", () => Effect.succeed(false)),
-      Effect.tapError((error) =>
-        Effect.sync(() => {
-          lastError = error
+    start(
+      one.pipe(
+        Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : failed(cause)),
+        Effect.retry(reconnectDefault),
+        Effect.exit,
+        Effect.map(() => {
+          isRefilling = false
+          serve()
+          arm()
         })
-      ),
-      Effect.retry(reconnectDefault),
-      Effect.orElseSucceed(() => false)
+      )
     )
-    start(Effect.map(untilThere, (mayGoOn) => {
-      isRefilling = !mayGoOn
-      serve()
-      arm()
-    }))
   }
 
   let wakesAt = Number.POSITIVE_INFINITY
@@ -434,20 +462,20 @@ export const make = Effect.fnUntraced(function*(
     return leakMillis === 0 || oldest === undefined ? due : Math.min(due, oldest.since + leakMillis)
   }
 
-  const sweep = Effect.suspend(() => {
+  const sweep = Effect.sync(() => {
     for (const entry of entries) {
       if (entry.leases > 0) continue
       const isSpare = own() > min || entry.identity.owner !== options.owner
       if ((isSpare && entry.idleSince + idleMillis <= now()) || entry.expiresAt <= now()) close(entry)
     }
-    const reports: Array<Effect.Effect<void>> = []
     for (const lease of leakMillis === 0 ? [] : leases) {
       if (lease.since + leakMillis > now()) break
       leases.delete(lease)
-      reports.push(onLeak({ server, owner: lease.owner, heldFor: now() - lease.since, span: lease.span }))
+      const report = onLeak({ server, owner: lease.owner, heldFor: now() - lease.since, span: lease.span })
+      // By itself: the pool goes on, whatever becomes of it.
+      start(Effect.catchCause(report, (cause) => Effect.logError("the report of a leak failed", cause)))
     }
     serve()
-    return Effect.all(reports, { discard: true })
   })
 
   const sleep: Effect.Effect<void> = Effect.suspend(() => {

@@ -8,10 +8,13 @@ import { ClientHandlers } from "../ClientHandlers.ts"
 import type { LogMessage } from "../Notification.ts"
 import * as connectionSlot from "./connectionSlot.ts"
 import * as delivery from "./delivery.ts"
+import type { Identity } from "./identities.ts"
 import * as lists from "./lists.ts"
 import * as subscriptions from "./subscriptions.ts"
 
 export interface Shared {
+  /** As whom it was opened. */
+  readonly identity: Identity
   readonly slot: connectionSlot.ConnectionSlot
   readonly subscriptions: subscriptions.Subscriptions
   readonly lists: lists.Lists
@@ -26,11 +29,11 @@ const waitingMessages = 256
 
 /** Makes what is shared, which ends with the scope. */
 export const make = Effect.fnUntraced(function*(
-  options: Omit<connectionSlot.Options, "logLevel">
+  options: Omit<connectionSlot.Options, "logLevel" | "owner"> & { readonly identity: Identity }
 ): Effect.fn.Return<Shared, never, Scope.Scope> {
   const { logging } = yield* ClientHandlers
-  const { reconnect, retry } = options
-  const slot = yield* connectionSlot.make({ ...options, logLevel: logging?.level })
+  const { identity, reconnect, retry } = options
+  const slot = yield* connectionSlot.make({ ...options, owner: identity.owner, logLevel: logging?.level })
   const subscribed = yield* subscriptions.make({ slot, retry, reconnect })
   const deliver = delivery.make(slot)
   const via: delivery.Via = { retry, ended: undefined, isOnce: false }
@@ -53,5 +56,5 @@ export const make = Effect.fnUntraced(function*(
       Effect.forkScoped
     )
   }
-  return { slot, subscriptions: subscribed, lists: listed, deliver, perform }
+  return { identity, slot, subscriptions: subscribed, lists: listed, deliver, perform }
 })

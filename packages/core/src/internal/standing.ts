@@ -4,8 +4,9 @@
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Result from "effect/Result"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { FallbackPolicy } from "../Fallback.ts"
 import { maxErrors } from "../Health.ts"
@@ -13,10 +14,27 @@ import type { RetryPolicy } from "../RetryPolicy.ts"
 import type { SessionError } from "../SessionError.ts"
 import { after } from "./healing.ts"
 
+/** A failure that was moved on from, of an operation for an owner. */
+interface Failed {
+  readonly error: SessionError
+  readonly owner: string
+}
+
 export interface Standing {
   readonly isOut: () => boolean
   /** Notes a failure that was moved on from, and says whether there were so many of late that it should be passed over. */
-  readonly hasFailed: (now: number) => boolean
+  readonly hasFailed: (failure: Failed & { readonly now: number }) => boolean
+  /** The latest of these. */
+  readonly last: () => Failed | undefined
+  /**
+   * Looks after it where a caller has given up waiting: that it gives no sign of life is a failure like others. Nothing is closed
+   * for it, as it may be at work.
+   */
+  readonly doubt: (options: {
+    readonly probe: Effect.Effect<void, SessionError>
+    readonly owner: string
+    readonly silent: SessionError
+  }) => Effect.Effect<void>
   /** Passes it over from now on. `probe` asks it for a sign of life. */
   readonly leave: (probe: Effect.Effect<void, SessionError>) => Effect.Effect<void>
   /** Puts it back into its place. */
@@ -30,6 +48,9 @@ const failureWindow = 60_000
 
 /** Who is passed over again so soon after its return has to show more, in milliseconds. */
 const relapseWindow = 300_000
+
+/** How long it may take for a sign of life when it is doubted, in milliseconds. */
+export const patience = 2000
 
 /** How often what it has to show is doubled. */
 const maxRelapses = 4
@@ -46,20 +67,22 @@ export const make = (options: {
   let failures: ReadonlyArray<number> = []
   let enteredAt = Number.NEGATIVE_INFINITY
   let relapses = 0
+  let isDoubted = false
+  let last: Failed | undefined
 
   const recover = (probe: Effect.Effect<void, SessionError>) =>
     Effect.gen(function*() {
       const wanted = goodProbes * 2 ** relapses
       for (let good = 0; good < wanted;) {
         yield* Effect.sleep(probeInterval)
-        const probed = yield* Effect.result(probe)
-        if (Result.isSuccess(probed)) {
+        const probed = yield* Effect.exit(probe)
+        if (Exit.isSuccess(probed)) {
           good++
           continue
         }
-        const again = after({ first: probed.failure, effect: probe })
-        // A policy that gives up does not give the server up.
-        good = Result.isSuccess(yield* Effect.result(Effect.retry(again, reconnect))) ? 1 : 0
+        const again = after({ first: Option.getOrUndefined(Exit.findErrorOption(probed)), effect: probe })
+        // A policy that gives up does not give the server up, nor does a defect.
+        good = Exit.isSuccess(yield* Effect.exit(Effect.retry(again, reconnect))) ? 1 : 0
       }
     })
 
@@ -72,10 +95,32 @@ export const make = (options: {
   const standing: Standing = {
     panickedAt: Number.NEGATIVE_INFINITY,
     isOut: () => prober !== undefined,
-    hasFailed: (now) => {
+    last: () => last,
+    hasFailed: ({ error, now, owner }) => {
+      last = { error, owner }
+      // What keeps one owner out, or has one session wait, says nothing of the server.
+      if (error.reason.health !== "failed" && error.reason._tag !== "ServerDown") return false
       failures = [...failures.filter((at) => now - at < failureWindow), now]
       return failures.length > maxErrors
     },
+    doubt: ({ owner, probe, silent }) =>
+      Effect.suspend(() => {
+        if (isDoubted || prober !== undefined) return Effect.void
+        isDoubted = true
+        return Effect.gen(function*() {
+          const exit = yield* Effect.exit(
+            Effect.timeoutOrElse(probe, { duration: patience, orElse: () => Effect.fail(silent) })
+          )
+          isDoubted = false
+          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+          const now = yield* Clock.currentTimeMillis
+          if (error !== undefined && standing.hasFailed({ error, owner, now })) yield* standing.leave(probe)
+        }).pipe(
+          Effect.updateContext((_: Context.Context<never>) => context),
+          Effect.forkIn(scope),
+          Effect.asVoid
+        )
+      }),
     leave: (probe) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         if (prober !== undefined) return Effect.void

@@ -4,6 +4,7 @@
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,8 +12,8 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { Task } from "../Mcp.ts"
 import type { RetryPolicy } from "../RetryPolicy.ts"
-import { InvalidResult, SessionError, Unsupported } from "../SessionError.ts"
-import type { Perform } from "./delivery.ts"
+import { InvalidResult, OutcomeUnknown, SessionError, TransportFailed, Unsupported } from "../SessionError.ts"
+import { isLost, type Perform } from "./delivery.ts"
 
 /** How often a server is asked, in milliseconds: as it wishes, within bounds. */
 const pause = { usual: 1000, shortest: 100, longest: 60_000 }
@@ -75,6 +76,7 @@ export const callAsTask = (options: {
       isSafe: safe,
       timeout,
       retry,
+      role: "part",
       run: ({ connection }) => connection.request({ method, params: { taskId } })
     })
 
@@ -116,7 +118,21 @@ export const callAsTask = (options: {
     }
   })
 
-  return Effect.acquireUseRelease(Effect.interruptible(create), follow, (task, exit) =>
+  /** The server has accepted the call, so whatever keeps us from its end says nothing of whether it ran. */
+  const accepted = (error: SessionError, sentAt: number): SessionError => {
+    const { reason } = error
+    if (error.delivery === "Answered" || reason._tag === "OutcomeUnknown") return error
+    const lost = isLost(reason) ? reason : new TransportFailed({ description: reason.message, delivery: "Unknown" })
+    return new SessionError({ server, reason: new OutcomeUnknown({ method: "tools/call", tool, sentAt, lost }) })
+  }
+
+  const followAccepted = (task: Task) =>
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (sentAt) => Effect.mapError(follow(task), (error) => accepted(error, sentAt))
+    )
+
+  return Effect.acquireUseRelease(Effect.interruptible(create), followAccepted, (task, exit) =>
     Exit.hasInterrupts(exit)
       // It may have ended at that moment; then there is nothing to cancel.
       ? Effect.ignore(Effect.timeout(ask("tasks/cancel", task.taskId), farewell))

@@ -1,6 +1,7 @@
 /**
  * Counts and spans, at no cost to those who do not look at them.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
@@ -19,33 +20,58 @@ export interface Counts {
 
 export const noCounts = (): Counts => ({ operations: 0, requests: 0, connects: 0, fallbacks: 0 })
 
-/** Shows the counts of a server among the metrics, for as long as the scope. */
-export const register = (options: {
-  readonly server: string
+/** What is shown of one server: the sum over all sets of sessions that know one by that name. */
+interface Shown {
   readonly counts: Counts
   readonly inFlight: () => number
-}): Effect.Effect<void, never, Scope.Scope> =>
+}
+
+interface Server {
+  readonly all: Set<Shown>
+  readonly registrations: ReadonlyArray<Metric.Registration>
+}
+
+const shown = new WeakMap<object, Map<string, Server>>()
+
+const registerAll = (server: string, context: Context.Context<never>): Server => {
+  const all = new Set<Shown>()
+  const ignored = { update: () => {}, modify: () => {} }
+  const sum = (of: (one: Shown) => number) => Array.from(all, of).reduce((total, one) => total + one, 0)
+  const counter = (name: keyof Counts) =>
+    Metric.registerUnsafe(Metric.withAttributes(metrics[name], { server }), context, {
+      get: () => ({ count: sum(({ counts }) => counts[name]), incremental: true }),
+      ...ignored
+    })
+  const names = Object.keys(noCounts()) as ReadonlyArray<keyof Counts>
+  const inFlight = Metric.registerUnsafe(Metric.withAttributes(metrics.inFlight, { server }), context, {
+    get: () => ({ value: sum(({ inFlight }) => inFlight()) }),
+    ...ignored
+  })
+  return { all, registrations: [...names.map(counter), inFlight] }
+}
+
+/** Shows the counts of a server among the metrics, for as long as the scope. */
+export const register = (options: Shown & { readonly server: string }): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const { counts, inFlight, server } = options
+    const { server } = options
     const context = yield* Effect.context<never>()
-    const ignored = { update: () => {}, modify: () => {} }
-    const counter = (name: keyof Counts) =>
-      Metric.registerUnsafe(Metric.withAttributes(metrics[name], { server }), context, {
-        get: () => ({ count: counts[name], incremental: true }),
-        ...ignored
-      })
+    const registry = Context.get(context, Metric.MetricRegistry)
+    const servers = shown.get(registry) ?? new Map<string, Server>()
+    shown.set(registry, servers)
     yield* Effect.acquireRelease(
-      Effect.sync(() => [
-        counter("operations"),
-        counter("requests"),
-        counter("connects"),
-        counter("fallbacks"),
-        Metric.registerUnsafe(Metric.withAttributes(metrics.inFlight, { server }), context, {
-          get: () => ({ value: inFlight() }),
-          ...ignored
+      Effect.sync(() => {
+        const known = servers.get(server) ?? registerAll(server, context)
+        servers.set(server, known)
+        known.all.add(options)
+        return known
+      }),
+      ({ all, registrations }) =>
+        Effect.sync(() => {
+          all.delete(options)
+          if (all.size > 0) return
+          servers.delete(server)
+          for (const registration of registrations) registration.remove()
         })
-      ]),
-      (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
     )
   })
 

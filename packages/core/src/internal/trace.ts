@@ -4,6 +4,7 @@
  * A tool that has run here must not run there, unless that does no harm. That holds for the whole operation: a failure of its
  * second call says nothing of its first.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -12,22 +13,70 @@ import { SessionError } from "../SessionError.ts"
 import type { Perform } from "./delivery.ts"
 
 export interface Trace {
-  /** Asks, of each tool that has run or may have, whether running it twice is harmless. */
-  readonly ran: Array<Effect.Effect<boolean>>
+  /** Asks, of each tool that has run, runs or may have, whether running it twice is harmless. */
+  readonly ran: Set<{ readonly isSafe: Effect.Effect<boolean> }>
   /** Has to succeed before a tool goes out for which it is not. */
   readonly commit?: Effect.Effect<void> | undefined
 }
 
+/** Begins with nothing. */
+export const begin = (commit?: Effect.Effect<void>): Trace => ({ ran: new Set(), commit })
+
+/** Of the operations that the current one is part of: a tool on any session counts, for all of it would be done again. */
+export const CurrentTraces = Context.Reference<ReadonlyArray<Trace>>(
+  "@mcp-sessions/core/internal/trace/CurrentTraces",
+  {
+    defaultValue: () => []
+  }
+)
+
+/** Has what an effect does noted, on whatever session it is done. */
+export const noting = <A, E, R>(options: {
+  readonly effect: Effect.Effect<A, E, R>
+  readonly trace: Trace
+}): Effect.Effect<A, E, R> => Effect.updateService(options.effect, CurrentTraces, (outer) => [...outer, options.trace])
+
+/** Notes a tool call, from now on: whoever forks it may not wait for its end. */
+export const note = <A>(options: {
+  readonly effect: Effect.Effect<A, SessionError>
+  readonly isSafe: Effect.Effect<boolean>
+  readonly traces: ReadonlyArray<Trace>
+}): Effect.Effect<A, SessionError> =>
+  Effect.suspend(() => {
+    const { effect, isSafe, traces } = options
+    const call = { isSafe }
+    for (const { ran } of traces) ran.add(call)
+    return Effect.onExit(effect, (exit) => {
+      const delivery = Option.getOrUndefined(Exit.findErrorOption(exit))?.delivery
+      if (delivery === "NotSent" || delivery === "Rejected") { for (const { ran } of traces) ran.delete(call) }
+      return Effect.void
+    })
+  })
+
 const traces = new WeakMap<SessionError, Trace>()
 
 const isSessionError = Schema.is(SessionError)
+
+/** An error as one of a trace. All who wait for one connection are told with one error, so each gets its own. */
+export const traceError = ({ error: { reason, server }, trace }: {
+  readonly error: SessionError
+  readonly trace: Trace
+}): SessionError => {
+  const own = new SessionError({ server, reason })
+  traces.set(own, trace)
+  return own
+}
 
 /** Makes the errors of an effect known as those of a trace. */
 export const withTrace = <A>(options: {
   readonly effect: Effect.Effect<A, SessionError>
   readonly trace: Trace
 }): Effect.Effect<A, SessionError> =>
-  Effect.tapError(options.effect, (error) => Effect.sync(() => traces.set(error, options.trace)))
+  Effect.mapError(options.effect, (error) => traceError({ error, trace: options.trace }))
+
+/** Whether an error is one of a trace. */
+export const isOf = ({ error, trace }: { readonly error: unknown; readonly trace: Trace }): boolean =>
+  isSessionError(error) && traces.get(error) === trace
 
 /** Notes what goes through. */
 export const traced = (options: { readonly perform: Perform; readonly trace: Trace }): Perform => (operation) => {
@@ -38,11 +87,7 @@ export const traced = (options: { readonly perform: Perform; readonly trace: Tra
   const performed = commit === undefined
     ? perform(operation)
     : Effect.flatMap(isSafe, (safe) => safe ? perform(operation) : Effect.andThen(commit, perform(operation)))
-  return Effect.onExit(withTrace({ effect: performed, trace }), (exit) => {
-    const delivery = Option.getOrUndefined(Exit.findErrorOption(exit))?.delivery
-    if (delivery !== "NotSent" && delivery !== "Rejected") trace.ran.push(isSafe)
-    return Effect.void
-  })
+  return withTrace({ effect: note({ effect: performed, isSafe, traces: [trace] }), trace })
 }
 
 /** Failures of whoever uses a session, and not of its server. */
@@ -53,8 +98,7 @@ export const mayMove = (error: unknown): Effect.Effect<boolean> => {
   if (!isSessionError(error)) return Effect.succeed(false)
   const trace = traces.get(error)
   const { delivery, reason } = error
-  if (trace === undefined || delivery === "Answered" || reason._tag === "OutcomeUnknown" || misuse.has(reason._tag)) {
-    return Effect.succeed(false)
-  }
-  return Effect.map(Effect.all(trace.ran), (safe) => !safe.includes(false))
+  if (trace === undefined || delivery === "Answered" || misuse.has(reason._tag)) return Effect.succeed(false)
+  // A call that may have run is one of these.
+  return Effect.map(Effect.forEach(trace.ran, ({ isSafe }) => isSafe), (safe) => !safe.includes(false))
 }

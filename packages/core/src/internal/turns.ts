@@ -56,17 +56,20 @@ export const make = (options: {
         if (queued >= maxQueued) return Effect.fail(new QueueFull({ limit: maxQueued, inFlight: session.used }))
         queued++
         let holdsSession = false
+        let holdsServer = false
         let hasTurn = false
         const turn = Effect.gen(function*() {
-          const paced = Effect.mapError(pace.pass({ owner, latest }), (retryAt) => new RateLimited({ retryAt }))
-          const epoch = pace.isLimited() ? yield* paced : 0
           yield* session.wait(owner, () => {
             holdsSession = true
           })
           yield* server.wait(owner, () => {
-            hasTurn = true
-            onTaken({ epoch })
+            holdsServer = true
           })
+          // Last, for the rate is of what goes out, and a pause may have begun meanwhile.
+          const paced = Effect.mapError(pace.pass({ owner, latest }), (retryAt) => new RateLimited({ retryAt }))
+          const epoch = pace.isLimited() ? yield* paced : 0
+          hasTurn = true
+          onTaken({ epoch })
         })
         return Effect.flatMap(Clock.currentTimeMillis, (now) =>
           Effect.timeoutOrElse(turn, {
@@ -78,7 +81,11 @@ export const make = (options: {
           })).pipe(
             Effect.onExit(() => {
               queued--
-              return holdsSession && !hasTurn ? session.release() : Effect.void
+              if (hasTurn) return Effect.void
+              return Effect.andThen(
+                holdsServer ? server.release() : Effect.void,
+                holdsSession ? session.release() : Effect.void
+              )
             })
           )
       }),
