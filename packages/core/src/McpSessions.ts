@@ -267,16 +267,21 @@ export const make = (options: {
     options: SignalOptions | undefined
   ): Promise<A> => {
     const signal = options?.signal
-    const closed = new SessionError({ server, reason: new SessionClosed() })
+    const closed = () => new SessionError({ server, reason: new SessionClosed() })
     const started: Effect.Effect<A, Failure, Sessions.Sessions> = Effect.suspend(() =>
       // A fiber looks at the signal only after it has begun.
       signal?.aborted === true ? Effect.interrupt : effect
     )
-    if (disposed) return Effect.runPromise(Effect.fail(closed))
-    return runtime.runPromise(started, { signal }).catch((error: unknown) => {
+    if (disposed) return Effect.runPromise(Effect.fail(closed()))
+    // The runtime would keep each fiber until its end, to interrupt it. What is closed with the sessions needs no more than that.
+    const { cachedContext } = runtime
+    const ended = cachedContext === undefined
+      ? runtime.runPromise(started, { signal })
+      : Effect.runPromiseWith(cachedContext)(started, { signal })
+    return ended.catch((error: unknown) => {
       if (signal?.aborted === true) throw signal.reason
       // What the end of all sessions interrupts is told so, and typed.
-      throw disposed && !isTyped(error) ? closed : error
+      throw disposed && !isTyped(error) ? closed() : error
     })
   }
 

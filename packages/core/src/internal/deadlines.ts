@@ -10,8 +10,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import { Bag, type InBag } from "./bag.ts"
 
-interface Entry {
+interface Entry extends InBag {
   expiresAt: number
   readonly expire: () => void
 }
@@ -36,18 +37,18 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
   const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const entries = new Set<Entry>()
+  const entries = new Bag<Entry>()
   let wakesAt = Number.POSITIVE_INFINITY
   let sleeper: Fiber.Fiber<void> | undefined
 
   const sleepUntilNone: Effect.Effect<void> = Effect.suspend(() => {
     wakesAt = Number.POSITIVE_INFINITY
-    for (const { expiresAt } of entries) wakesAt = Math.min(wakesAt, expiresAt)
+    for (const { expiresAt } of entries.all()) wakesAt = Math.min(wakesAt, expiresAt)
     if (wakesAt === Number.POSITIVE_INFINITY) return Effect.void
     return clock.sleep(Duration.millis(Math.max(0, wakesAt - clock.currentTimeMillisUnsafe()))).pipe(
       Effect.andThen(Effect.sync(() => {
         const now = clock.currentTimeMillisUnsafe()
-        for (const entry of entries) {
+        for (const entry of entries.all()) {
           if (entry.expiresAt <= now) entry.expire()
         }
       })),
@@ -72,9 +73,10 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
             entry.expiresAt = expiry()
           }
           const entry: Entry = {
+            place: -1,
             expiresAt: expiry(),
             expire: () => {
-              entries.delete(entry)
+              entries.remove(entry)
               resume(Effect.fail(onTimeout(entry.expiresAt === latest)))
               fiber.interruptUnsafe()
             }
@@ -82,7 +84,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
           const fiber = Effect.runForkWith(parent.context)(operation(restart))
           add(entry)
           fiber.addObserver((exit) => {
-            entries.delete(entry)
+            entries.remove(entry)
             resume(exit)
           })
           return Effect.suspend(() => Fiber.interrupt(fiber))

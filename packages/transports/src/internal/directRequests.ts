@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { PendingTable } from "./pendingTable.ts"
 import { sent } from "./wire.ts"
 
 /** The client counts its own few requests from 0. Small enough for servers that keep ids in 32 bits. */
@@ -56,7 +57,7 @@ const exitOf = (answer: object, method: string): Exit.Exit<unknown, Reason> => {
 export class DirectRequests {
   readonly #transport: Transport
   readonly #reasonOf: (error: unknown, method: string) => Reason
-  readonly #pending = new Map<number, Pending>()
+  readonly #pending = new PendingTable<Pending>()
   /** What the server asked of our user while requests were under way, and those: one of them waits for the answer. */
   readonly #asked = new Map<RequestId, Set<number>>()
   readonly #toClient: Transport["onmessage"]
@@ -95,7 +96,7 @@ export class DirectRequests {
 
   /** Fails all that is under way. */
   fail(reasonOf: () => Reason): void {
-    const pending = [...this.#pending.values()]
+    const pending = this.#pending.entries().map(([, waiting]) => waiting)
     this.#pending.clear()
     for (const { resume } of pending) resume(Exit.fail(reasonOf()))
   }
@@ -126,7 +127,7 @@ export class DirectRequests {
     if ("method" in message) {
       if (!("id" in message)) return this.#takeProgress(message)
       if (ofUser.has(message.method)) {
-        const waiting = [...this.#pending].filter(([, { method }]) => asking.has(method)).map(([id]) => id)
+        const waiting = this.#pending.entries().filter(([, { method }]) => asking.has(method)).map(([id]) => id)
         if (waiting.length > 0) this.#asked.set(message.id, new Set(waiting))
       }
       return false
