@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import type { Writable } from "node:stream"
+import { setTimeout } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 
 /** What a server tells of itself. */
@@ -29,19 +30,13 @@ export class Program {
     return this.#child?.pid
   }
 
-  /** Starts it, on the port that it had before if there was one. */
+  /** Starts it, on the port that it had before if there was one: again where somebody else has that just now. */
   async start(): Promise<void> {
-    const args = this.port === 0 ? this.#args : [...this.#args, String(this.port)]
-    const child = this.#child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] })
-    // An order to one that was killed gets no answer.
-    child.stdin.on("error", () => {})
-    const lines = createInterface(child.stdout)
-    const [port] = await once(lines, "line")
-    this.port = Number(port)
-    lines.on("line", (line) => this.#waiting.shift()?.(JSON.parse(line)))
-    child.once("exit", () => {
-      for (const answer of this.#waiting.splice(0)) answer({})
-    })
+    for (let tries = 1; tries < 50; tries++) {
+      if (await this.#startOnce()) return
+      await setTimeout(200)
+    }
+    throw new Error(`${this.#args.join(" ")} does not start`)
   }
 
   /** Gives an order and waits until it has been carried out. One that is not there does nothing. */
@@ -71,6 +66,22 @@ export class Program {
 
   get #isGone(): boolean {
     return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  async #startOnce(): Promise<boolean> {
+    const args = this.port === 0 ? this.#args : [...this.#args, String(this.port)]
+    const child = this.#child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] })
+    // An order to one that was killed gets no answer.
+    child.stdin.on("error", () => {})
+    child.once("exit", () => {
+      for (const answer of this.#waiting.splice(0)) answer({})
+    })
+    const lines = createInterface(child.stdout)
+    const port = await Promise.race([once(lines, "line").then(([line]) => Number(line)), once(child, "exit")])
+    if (typeof port !== "number") return false
+    this.port = port
+    lines.on("line", (line) => this.#waiting.shift()?.(JSON.parse(line)))
+    return true
   }
 
   async #end(how: () => void): Promise<void> {

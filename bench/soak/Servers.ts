@@ -28,7 +28,7 @@ export interface Servers {
 const patience = {
   protocol: "legacy",
   requestTimeout: "2 seconds",
-  connectTimeout: "4 seconds",
+  connectTimeout: "8 seconds",
   totalTimeout: "10 seconds",
   healthInterval: "10 seconds"
 } as const
