@@ -42,6 +42,10 @@ export class Tally {
   begun = 0
   ended = 0
   failed = 0
+  /** How often those who watch were told of a list. */
+  told = 0
+  /** How what nobody waits for has failed, where that was not declared. */
+  readonly strays: Array<string> = []
   readonly #faults: FaultLog
   readonly #startedAt: Float64Array
   readonly #took: Float32Array

@@ -29,7 +29,7 @@ const untyped = (what: string): Ending => ({ what, delivery: "Untyped", wasAsked
 
 /** `wasAsked`: whether the operation got as far as a session. */
 export const of = (options: {
-  readonly exit: Exit.Exit<string, unknown>
+  readonly exit: Exit.Exit<unknown, unknown>
   readonly expected: string
   readonly wasAsked: boolean
 }): Ending => {

@@ -7,9 +7,12 @@ import type { Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as SessionPool from "@mcp-sessions/core/SessionPool"
 import { Sessions } from "@mcp-sessions/core/Sessions"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as ending from "./ending.ts"
 import { pick, type Random } from "./random.ts"
 import { type Kind, kinds, type Tally, type Target, targets } from "./Tally.ts"
@@ -40,6 +43,18 @@ const operationOf = (kind: Kind, id: number) => (session: Session): Effect.Effec
 
 const expectedOf = (kind: Kind, id: number): string => kind === "read" ? `call://${id}` : String(id)
 
+/** Hears of changes, whatever happens to the connection, for what has to be asked for anew with each is the likeliest to leak. */
+const watch = (session: Session, tally: Tally): Effect.Effect<void> =>
+  Stream.runForEach(session.watchTools, () => Effect.sync(() => tally.told++)).pipe(
+    Effect.onExit((exit) => {
+      if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return Effect.void
+      const { delivery, what } = ending.of({ exit, expected: "", wasAsked: true })
+      return Effect.sync(() => delivery === "Untyped" ? void tally.strays.push(what) : undefined)
+    }),
+    Effect.catch(() => Effect.sleep("1 second")),
+    Effect.forever
+  )
+
 /** Connects to everything, and gives what calls for ever. When the scope closes, it waits for no call. */
 export const make = Effect.fnUntraced(function*(options: {
   readonly tally: Tally
@@ -57,6 +72,7 @@ export const make = Effect.fnUntraced(function*(options: {
     http: yield* sessions.get("http"),
     websocket: yield* sessions.get("websocket")
   }
+  for (const session of Object.values(held)) yield* Effect.forkScoped(watch(session, tally))
   const pool = yield* SessionPool.make({ server: "pool", max: 6, acquireTimeout: "2 seconds" })
   const calls = yield* FiberSet.make()
 

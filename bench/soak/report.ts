@@ -95,6 +95,7 @@ export const report = ({ findings, verdict }: {
       ["answered", `${answered} (${percent(answered, calls.length)})`],
       ["by delivery", delivered.map(([delivery, count]) => `${delivery} ${count}`).join(", ")],
       ["faults", faults.count],
+      ["lists of tools given to those who watch", tally.told],
       [
         "calls that must run once: ran, failed as unknown",
         `${findings.charges.size} of ${charges.length}, ${

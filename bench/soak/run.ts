@@ -14,7 +14,7 @@ import * as load from "./load.ts"
 import type { Options } from "./options.ts"
 import * as random from "./random.ts"
 import * as Servers from "./Servers.ts"
-import { Tally } from "./Tally.ts"
+import { Tally, targets } from "./Tally.ts"
 import * as Vitals from "./Vitals.ts"
 
 /** All that was found out, to be judged and told. */
@@ -152,12 +152,14 @@ export const run = (options: Options, progress: (line: string) => void): Effect.
       progress("everything fails")
       const before = servers.journal.reached()
       tally.phase = "outage"
+      const end = log.begin({ name: "everything failed", targets })
       yield* faults.failAll(servers)
       yield* Effect.sleep(phases.outage * 1000)
       tally.phase = "after"
       reached = servers.journal.reached() - before
       progress("everything is well again")
       yield* faults.healAll(servers)
+      end()
       yield* Effect.sleep(phases.after * 1000)
       yield* Fiber.interrupt(offering)
       yield* settled

@@ -71,7 +71,7 @@ export const judge = (findings: Findings): Verdict => {
   const settled = samples.slice(Math.ceil(samples.length * warmUp))
   const heap = Vitals.slope({ samples: settled, of: "heap" })
   const descriptors = Vitals.slope({ samples: settled, of: "descriptors" })
-  const untypedLines = [...[...untyped].map(([what, count]) => `${count}×: ${what}`), ...unhandled]
+  const untypedLines = [...[...untyped].map(([what, count]) => `${count}×: ${what}`), ...tally.strays, ...unhandled]
   const isJudged = options.seconds >= judgedFrom
   return {
     duplicates,
