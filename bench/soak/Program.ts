@@ -30,6 +30,10 @@ export class Program {
     return this.#child?.pid
   }
 
+  get isGone(): boolean {
+    return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
   /** Starts it, on the port that it had before if there was one: again where somebody else has that just now. */
   async start(): Promise<void> {
     for (let tries = 1; tries < 50; tries++) {
@@ -42,7 +46,7 @@ export class Program {
   /** Gives an order and waits until it has been carried out. One that is not there does nothing. */
   tell(order: string): Promise<Answer> {
     const input: Writable | null | undefined = this.#child?.stdin
-    if (this.#isGone || input === null || input === undefined) return Promise.resolve({})
+    if (this.isGone || input === null || input === undefined) return Promise.resolve({})
     return new Promise((resolve) => {
       this.#waiting.push(resolve)
       input.write(`${order}\n`)
@@ -64,10 +68,6 @@ export class Program {
     })
   }
 
-  get #isGone(): boolean {
-    return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null
-  }
-
   async #startOnce(): Promise<boolean> {
     const args = this.port === 0 ? this.#args : [...this.#args, String(this.port)]
     const child = this.#child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] })
@@ -85,7 +85,7 @@ export class Program {
   }
 
   async #end(how: () => void): Promise<void> {
-    if (this.#isGone || this.#child === undefined) return
+    if (this.isGone || this.#child === undefined) return
     const exited = once(this.#child, "exit")
     how()
     await exited

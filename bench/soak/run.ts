@@ -83,6 +83,8 @@ const lookAround = ({ journal, programs }: Servers.Servers) =>
       return {
         leftovers: [
           ...alive,
+          // One that fell over by itself would hide all that it was to tell.
+          ...programs.flatMap(([name, { isGone }]) => isGone ? [`${name} is gone`] : []),
           ...(children > 0 ? [`${children} child processes`] : []),
           ...(sockets > 0 ? [`${sockets} sockets of the client`] : []),
           ...counts.flatMap(({ count, name }) =>
