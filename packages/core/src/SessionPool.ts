@@ -38,9 +38,10 @@
  *   const pool = yield* SessionPool.make({ server: "everything", max: 2 })
  *   yield* Effect.forEach([1, 2, 3, 4], (n) =>
  *     pool.use((session) => session.callTool("get-sum", { a: n, b: n })), { concurrency: "unbounded" })
- *   return yield* pool.stats
+ *   const { active, max, waiting } = yield* pool.stats
+ *   return { active, max, waiting }
  * }).pipe(Effect.scoped)
- * await Effect.runPromise(Effect.provide(program, live)) // => { total: 2, active: 0, idle: 2, waiting: 0, max: 2 }
+ * await Effect.runPromise(Effect.provide(program, live)) // => { active: 0, max: 2, waiting: 0 }
  * ```
  *
  * @since 0.1.0
