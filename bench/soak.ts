@@ -3,6 +3,8 @@
  * nobody declared. Run with `pnpm soak`; docs/soak.md says what is done.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { randomInt } from "node:crypto"
 import { read, usage } from "./soak/options.ts"
 import { report } from "./soak/report.ts"
@@ -26,7 +28,16 @@ switch (asked._tag) {
     progress(
       `seed ${options.seed}, ${options.seconds} seconds, ${options.rate} calls/s, a fault every ${options.faultEvery} s`
     )
-    const findings = await Effect.runPromise(run(options, progress))
+    const running = Effect.runFork(run(options, progress))
+    // Servers that are frozen at that moment would stay so for ever.
+    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => running.interruptUnsafe())
+    const ended = await Effect.runPromise(Fiber.await(running))
+    if (Exit.hasInterrupts(ended)) {
+      progress("interrupted")
+      process.exitCode = 130
+      break
+    }
+    const findings = await Effect.runPromise(ended)
     const verdict = judge(findings)
     process.stdout.write(report({ findings, verdict }))
     for (const violation of verdict.violations) progress(`VIOLATED: ${violation}`)
