@@ -12,10 +12,15 @@ export interface Sample {
   readonly descriptors: number
   readonly children: number
   readonly timers: number
+  /** Calls that had not ended. */
+  readonly underWay: number
 }
 
 const count = (resource: string): number =>
   process.getActiveResourcesInfo().filter((active) => active === resource).length
+
+/** The child processes of this process that have not ended. */
+export const children = (): number => count("ProcessWrap")
 
 const isOfCode = (space: string): boolean => space.includes("code") || space.includes("trusted")
 
@@ -24,15 +29,16 @@ const heap = (): number =>
     .filter(({ space_name }) => !isOfCode(space_name))
     .reduce((sum, { space_used_size }) => sum + space_used_size, 0)
 
-export const take = (since: number): Sample => {
+export const take = ({ since, underWay }: { readonly since: number; readonly underWay: number }): Sample => {
   globalThis.gc?.()
   globalThis.gc?.()
   return {
     at: performance.now() - since,
     heap: heap(),
     descriptors: readdirSync("/proc/self/fd").length,
-    children: count("ProcessWrap"),
-    timers: count("Timeout")
+    children: children(),
+    timers: count("Timeout"),
+    underWay
   }
 }
 

@@ -78,7 +78,7 @@ const lookAround = ({ journal, programs }: Servers.Servers) =>
       )
       const sum = (what: string) => counts.reduce((sum, { count }) => sum + (count[what] ?? 0), 0)
       const alive = journal.pids("stdio").filter(isAlive).map((pid) => `process ${pid} of stdio is alive`)
-      const children = Vitals.take(0).children - programs.length
+      const children = Vitals.children() - programs.length
       const sockets = Vitals.sockets()
       return {
         leftovers: [
@@ -127,9 +127,9 @@ export const run = (options: Options, progress: (line: string) => void): Effect.
       const every = clamp(phases.faults * 1000 / 20, 400, 5000)
       while (true) {
         yield* Effect.sleep(every)
-        const sample = Vitals.take(since)
-        samples.push(sample)
         const { begun, ended, failed } = tally
+        const sample = Vitals.take({ since, underWay: begun - ended })
+        samples.push(sample)
         progress(
           `${(sample.at / 1000).toFixed(0)} s: ${begun} calls, ${
             begun - ended

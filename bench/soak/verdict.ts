@@ -10,7 +10,7 @@ export const maxAmplification = 1.2
 
 /**
  * What may be had more after ten minutes: heap in bytes, descriptors by number. Slopes are judged by their lower bound, two standard
- * errors below, for what is under way comes and goes with each fault; and in runs of five minutes or more, for before that a warming
+ * errors below, and by the samples at which few calls were under way, for those come and go with each fault; and in runs of five minutes or more, for before that a warming
  * engine looks like a leak.
  */
 const maxGrowth = { heap: 1024 ** 2, descriptors: 5 }
@@ -18,6 +18,9 @@ const judgedFrom = 300
 
 /** The share of the samples that belongs to the warm-up. */
 const warmUp = 0.2
+
+/** As many calls as come in within so many seconds are few. */
+const fewSeconds = 0.2
 
 /** A way in which the servers' account and the client's do not agree. */
 interface Disagreement {
@@ -68,7 +71,9 @@ export const judge = (findings: Findings): Verdict => {
   const disagreements = [...found].map(([problem, { count, example }]) => ({ problem, count, example }))
   const duplicates = found.get("ran more than once")?.count ?? 0
   const amplification = outage === 0 ? 0 : reached / outage
-  const settled = samples.slice(Math.ceil(samples.length * warmUp))
+  const settled = samples
+    .slice(Math.ceil(samples.length * warmUp))
+    .filter(({ underWay }) => underWay <= options.rate * fewSeconds)
   const heap = Vitals.slope({ samples: settled, of: "heap" })
   const descriptors = Vitals.slope({ samples: settled, of: "descriptors" })
   const untypedLines = [...[...untyped].map(([what, count]) => `${count}×: ${what}`), ...tally.strays, ...unhandled]
