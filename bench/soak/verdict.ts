@@ -9,9 +9,9 @@ import * as Vitals from "./Vitals.ts"
 export const maxAmplification = 1.2
 
 /**
- * What may be had more after ten minutes: heap in bytes, descriptors by number. Slopes are judged by their lower bound, two standard
- * errors below, and by the samples at which few calls were under way, for those come and go with each fault; and in runs of five minutes or more, for before that a warming
- * engine looks like a leak.
+ * What may be had more at the end of the samples, and in long runs after ten minutes: heap in bytes, descriptors by number. Slopes are
+ * judged by their lower bound, two standard errors below, and by the samples at which few calls were under way, for those come and
+ * go with each fault; and in runs of five minutes or more, for before that a warming engine looks like a leak.
  */
 const maxGrowth = { heap: 1024 ** 2, descriptors: 5 }
 const judgedFrom = 300
@@ -49,6 +49,10 @@ export interface Verdict {
   readonly violations: ReadonlyArray<string>
 }
 
+/** How many times in ten minutes what is allowed may be had, by the time between the first sample and the last. */
+const oftenIn = (samples: ReadonlyArray<Vitals.Sample>): number =>
+  Math.max(1, 600_000 / ((samples.at(-1)?.at ?? 0) - (samples[0]?.at ?? 0)))
+
 const isTooSteep = (slope: Vitals.Slope | undefined, bound: number): boolean =>
   slope !== undefined && slope.perTenMinutes - 2 * slope.error > bound
 
@@ -78,6 +82,7 @@ export const judge = (findings: Findings): Verdict => {
   const descriptors = Vitals.slope({ samples: settled, of: "descriptors" })
   const untypedLines = [...[...untyped].map(([what, count]) => `${count}×: ${what}`), ...tally.strays, ...unhandled]
   const isJudged = options.seconds >= judgedFrom
+  const often = oftenIn(settled)
   return {
     duplicates,
     disagreements,
@@ -93,8 +98,8 @@ export const judge = (findings: Findings): Verdict => {
       ...(amplification > maxAmplification
         ? [`${amplification.toFixed(2)} requests for each call while everything failed, at most ${maxAmplification}`]
         : []),
-      ...(isJudged && isTooSteep(heap, maxGrowth.heap) ? ["the heap grows"] : []),
-      ...(isJudged && isTooSteep(descriptors, maxGrowth.descriptors) ? ["descriptors grow"] : [])
+      ...(isJudged && isTooSteep(heap, maxGrowth.heap * often) ? ["the heap grows"] : []),
+      ...(isJudged && isTooSteep(descriptors, maxGrowth.descriptors * often) ? ["descriptors grow"] : [])
     ]
   }
 }
