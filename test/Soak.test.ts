@@ -1,0 +1,55 @@
+/**
+ * The soak for a few seconds: that it works, and that what must not be is not.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { join } from "node:path"
+
+const soak = (args: ReadonlyArray<string>) =>
+  new Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>((resolve) => {
+    const child = execFile(
+      process.execPath,
+      ["--expose-gc", join(import.meta.dirname, "../bench/soak.ts"), ...args],
+      (_, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr })
+    )
+  })
+
+describe.concurrent("the soak", () => {
+  it("finds nothing that runs twice, is untyped or is left over, whatever happens to the servers", async () => {
+    const { code, stderr, stdout } = await soak(["--seconds", "12", "--seed", "11", "--fault-every", "0.7"])
+    assert.strictEqual(code, 0, stdout + stderr)
+    for (
+      const nothing of [
+        "duplicates: calls that must run once and ran more often",
+        "disagreements of client and server about what ran",
+        "untyped failures",
+        "left over after the scope closed"
+      ]
+    ) assert.match(stdout, new RegExp(`^\\| ${nothing} +\\| 0 \\|$`, "m"))
+    const count = (what: string) => Number(new RegExp(`^\\| ${what} \\| (\\d+)`, "m").exec(stdout)?.[1])
+    assert.isAbove(count("calls"), 100)
+    assert.isAbove(count("answered"), 0)
+    assert.isAbove(count("faults"), 0)
+    assert.match(stderr, /^seed 11, .*\n\d+ s: \d+ calls, /m)
+  }, 180_000)
+
+  it("says what it may be told, and what is wrong with what it was told", async () => {
+    const help = await soak(["--help"])
+    assert.strictEqual(help.code, 0)
+    assert.include(help.stdout, "--fault-every N")
+    for (
+      const [args, problem] of [
+        [["--seconds", "soon"], `--seconds is a number from 10 to 604800, not "soon"`],
+        [["--rate", "0"], `--rate is a number from 1 to 1000, not "0"`],
+        [["--seed", "1.5"], `--seed is a whole number from 0 to 4294967295, not "1.5"`],
+        [["--minutes", "1"], "Unknown option '--minutes'"],
+        [["600"], "Unexpected argument '600'"]
+      ] as const
+    ) {
+      const { code, stderr, stdout } = await soak(args)
+      assert.strictEqual(code, 2, stderr)
+      assert.include(stderr, problem)
+      assert.strictEqual(stdout, "")
+    }
+  })
+})
