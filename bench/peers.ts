@@ -12,7 +12,7 @@ import { compare } from "./harness.ts"
 import { fixture, listen, open } from "./processes.ts"
 import { type Comparison, table, targets, write } from "./tables.ts"
 
-const settings = { rounds: 15, millis: 100, inFlight: 64 }
+const settings = { rounds: 9, millis: 120, inFlight: 64 }
 
 const [http, webSocket] = await Promise.all([listen("rawHttp.mjs"), listen("rawWebSocket.mjs")])
 
