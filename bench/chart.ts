@@ -16,7 +16,7 @@ const style = `
   .transport, .ours text { font-weight: 600 }
   rect { fill: #c4ccd4 }
   .ours rect { fill: #0969da }
-  line { stroke: #59636e; stroke-dasharray: 2 3 }
+  line { stroke: #59636e; stroke-opacity: 0.5 }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc }
     .note { fill: #9198a1 }
@@ -59,7 +59,8 @@ export const chart = (comparisons: ReadonlyArray<Comparison>, peers: ReadonlyArr
       y += rowHeight
       return row
     })
-    return [heading, ...rows, `<line x1="${one}" y1="${from}" x2="${one}" y2="${y}"/>`]
+    // Under the bars and their labels.
+    return [heading, `<line x1="${one}" y1="${from}" x2="${one}" y2="${y}"/>`, ...rows]
   })
   const others = peers.filter(({ name }) => name !== ours).map(({ name, version }) => `${name} ${version}`)
   const title = "Calls per second, 64 in flight, relative to the official SDK"
