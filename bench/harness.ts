@@ -15,102 +15,83 @@ export const info: ConnectionInfo = {
   pid: undefined
 }
 
-/** One way to make a call, and how to make many of them one after another or some at a time. */
-export interface Contender {
-  readonly name: string
-  readonly sequential: (calls: number) => Promise<void>
-  readonly concurrent: (calls: number, inFlight: number) => Promise<void>
-}
-
-export const ofPromise = (name: string, call: () => Promise<unknown>): Contender => ({
-  name,
-  sequential: async (calls) => {
-    for (let i = 0; i < calls; i++) await call()
-  },
-  concurrent: async (calls, inFlight) => {
-    let left = calls
-    const worker = async () => {
-      while (left-- > 0) await call()
-    }
-    await Promise.all(Array.from({ length: inFlight }, worker))
-  }
-})
-
-export const ofEffect = <E>(name: string, call: Effect.Effect<unknown, E>): Contender => ({
-  name,
-  sequential: (calls) =>
-    Effect.runPromise(Effect.gen(function*() {
-      for (let i = 0; i < calls; i++) yield* call
-    })),
-  concurrent: (calls, inFlight) =>
-    Effect.runPromise(Effect.suspend(() => {
-      let left = calls
-      const worker = Effect.whileLoop({ while: () => left-- > 0, body: () => call, step: () => {} })
-      return Effect.forEach(Array.from({ length: inFlight }), () => worker, {
-        concurrency: "unbounded",
-        discard: true
-      })
-    }))
-})
-
-const median = (values: ReadonlyArray<number>): number =>
+export const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-const timed = async (run: () => Promise<void>): Promise<number> => {
-  const start = performance.now()
-  await run()
-  return performance.now() - start
+/** How long to make calls, in milliseconds, and how many of them at a time. */
+export interface Spell {
+  readonly millis: number
+  readonly inFlight: number
 }
+
+/** Makes calls as long as it is told to; resolves with how many it made in a second. */
+export type Run = (spell: Spell) => Promise<number>
+
+const counted = async ({ millis }: Spell, all: (next: () => boolean) => Promise<unknown>): Promise<number> => {
+  let calls = 0
+  const start = performance.now()
+  await all(() => {
+    if (performance.now() - start > millis) return false
+    calls++
+    return true
+  })
+  return calls / (performance.now() - start) * 1000
+}
+
+export const ofPromise = (call: () => Promise<unknown>): Run => (spell) =>
+  counted(spell, (next) => {
+    const worker = async () => {
+      while (next()) await call()
+    }
+    return Promise.all(Array.from({ length: spell.inFlight }, worker))
+  })
+
+export const ofEffect = <E>(call: Effect.Effect<unknown, E>): Run => (spell) =>
+  counted(spell, (next) => {
+    const worker = Effect.whileLoop({ while: next, body: () => call, step: () => {} })
+    return Effect.runPromise(
+      Effect.forEach(Array.from({ length: spell.inFlight }), () => worker, { concurrency: "unbounded", discard: true })
+    )
+  })
 
 export interface Row {
   readonly name: string
-  readonly microsPerCall: number
-  readonly callsPerSecond: number
+  /** Of a call when they are made one after another. */
+  readonly micros: number
+  /** When many are under way. */
+  readonly perSecond: number
 }
 
 /** Medians over the rounds of each contender. */
 export const compare = async (options: {
-  readonly contenders: ReadonlyArray<Contender>
+  readonly contenders: ReadonlyArray<{ readonly name: string; readonly run: Run }>
   readonly rounds: number
-  readonly calls: number
+  readonly millis: number
   readonly inFlight: number
+  readonly onRound: () => void
 }): Promise<ReadonlyArray<Row>> => {
-  const { calls, contenders, inFlight, rounds } = options
-  const times = contenders.map((contender) => ({
-    contender,
-    sequential: [] as Array<number>,
-    concurrent: [] as Array<number>
+  const { contenders, inFlight, millis, onRound, rounds } = options
+  const rates = contenders.map(({ name, run }) => ({
+    name,
+    run,
+    alone: [] as Array<number>,
+    together: [] as Array<number>
   }))
-  for (const { contender } of times) await contender.sequential(calls / 2)
-  for (let round = 0; round < rounds; round++) {
-    for (const { contender, sequential } of times) sequential.push(await timed(() => contender.sequential(calls)))
-    for (const { concurrent, contender } of times) {
-      concurrent.push(await timed(() => contender.concurrent(calls * 2, inFlight)))
-    }
+  // What is compiled on the way is not what a warm call costs.
+  for (const { run } of rates) {
+    await run({ millis: millis * 3, inFlight: 1 })
+    await run({ millis: millis * 8, inFlight })
   }
-  return times.map(({ concurrent, contender, sequential }) => ({
-    name: contender.name,
-    microsPerCall: median(sequential) / calls * 1000,
-    callsPerSecond: calls * 2 / median(concurrent) * 1000
+  for (let round = 0; round < rounds; round++) {
+    // Nobody is always the first, who finds the machine at rest.
+    const turns = [...rates.slice(round % rates.length), ...rates.slice(0, round % rates.length)]
+    for (const { alone, run } of turns) alone.push(await run({ millis, inFlight: 1 }))
+    for (const { run, together } of turns) together.push(await run({ millis, inFlight }))
+    onRound()
+  }
+  return rates.map(({ alone, name, together }) => ({
+    name,
+    micros: 1_000_000 / median(alone),
+    perSecond: median(together)
   }))
-}
-
-/** Prints rows as Markdown, with ratios to the raw client and to the SDK. */
-export const table = (title: string, rows: ReadonlyArray<Row>): string => {
-  const find = (name: string) => rows.find((row) => row.name === name)
-  const raw = find("raw")
-  const sdk = find("sdk")
-  const ratio = (value: number, base: number | undefined) => base === undefined ? "" : `${(value / base).toFixed(2)}×`
-  return [
-    `### ${title}`,
-    "",
-    "| client | µs per call | to raw | calls/s, 64 in flight | to SDK |",
-    "| --- | ---: | ---: | ---: | ---: |",
-    ...rows.map(({ callsPerSecond, microsPerCall, name }) =>
-      `| ${name} | ${microsPerCall.toFixed(1)} | ${ratio(microsPerCall, raw?.microsPerCall)} | ${
-        Math.round(callsPerSecond)
-      } | ${ratio(callsPerSecond, sdk?.callsPerSecond)} |`
-    ),
-    ""
-  ].join("\n")
 }

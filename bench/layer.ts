@@ -5,7 +5,7 @@ import * as Sessions from "@mcp-sessions/core/Sessions"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { info } from "./harness.ts"
+import { info, median } from "./harness.ts"
 
 const calls = 200_000
 const rounds = 7
@@ -47,8 +47,9 @@ const measured = Effect.gen(function*() {
     const bare = yield* micros(request)
     costs.push((yield* micros(call)) - bare)
   }
-  const median = costs.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN
-  console.log(`session layer: ${median.toFixed(1)} µs per call over its connection (median of ${rounds} rounds)\n`)
+  console.log(
+    `session layer: ${median(costs).toFixed(1)} µs per call over its connection (median of ${rounds} rounds)\n`
+  )
 })
 
 const live = Sessions.layer({ servers: { s: { transport: "stdio", command: "none", args: [] } } }).pipe(

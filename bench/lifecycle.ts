@@ -11,17 +11,11 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { readdirSync } from "node:fs"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
-import { info } from "./harness.ts"
+import { info, median } from "./harness.ts"
+import { listen } from "./processes.ts"
 
 const definition = { transport: "stdio", command: "none", args: [], healthInterval: 0 } as const
-
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
@@ -120,11 +114,8 @@ const inMemory = Effect.gen(function*() {
   console.log(`first call after a lost connection: ${median(times).toFixed(2)} ms (median of 200, server aside)`)
 })
 
-const http = spawn(process.execPath, [fileURLToPath(new URL("fixtures/rawHttp.mjs", import.meta.url))], {
-  stdio: ["pipe", "pipe", "inherit"]
-})
-const [port] = await once(createInterface(http.stdout), "line")
-const url = `http://127.0.0.1:${port}/json`
+const http = await listen("rawHttp.mjs")
+const url = `http://127.0.0.1:${http.port}/json`
 
 const heap = (): number => {
   globalThis.gc?.()
@@ -198,4 +189,4 @@ const churn = Effect.gen(function*() {
 }).pipe(Effect.provide(sessionsOf(0)))
 
 await Effect.runPromise(Effect.andThen(inMemory, Effect.andThen(thousand, churn)))
-http.stdin.end()
+http.close()

@@ -3,7 +3,7 @@ import { McpSessions, type ServerConfig } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { type Peer, type ServerOf, versionOf } from "../Peer.ts"
 
-const definitionOf = (server: ServerOf): ServerConfig.ServerConfigInput => {
+export const definitionOf = (server: ServerOf): ServerConfig.ServerConfigInput => {
   switch (server.kind) {
     case "stdio":
       return { transport: "stdio", command: server.command, args: server.args }
