@@ -263,6 +263,31 @@ describe("the rate of a server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
+  it.effect("is learnt from what the server took, and not from a burst that it refused as a whole", () => {
+    let limited = true
+    const script = Scripted.make({
+      answer: () =>
+        Effect.suspend((): Effect.Effect<unknown, SessionError.Reason> =>
+          limited
+            ? Effect.fail(new SessionError.HttpFailed({ status: 429, retryAfter: "1", delivery: "Rejected" }))
+            : Effect.succeed(ok)
+        )
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const calls = (count: number) => Effect.forEach(times(count, (n) => n), (n) => start(callTool("s", `${n}`)))
+      // All are refused, wait for a second, come together and are refused once more. Then the server is well.
+      const refused = yield* calls(3)
+      yield* TestClock.adjust("1500 millis")
+      limited = false
+      yield* TestClock.adjust("6 seconds")
+      yield* Fiber.joinAll(refused)
+      const others = yield* calls(20)
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.joinAll(others)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
   it.effect("is learnt from a server that goes on answering 429, and then asked for no more than it takes", () => {
     // Five requests in ten seconds are what it takes.
     let taken: Array<number> = []

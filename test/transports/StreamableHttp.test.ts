@@ -111,6 +111,17 @@ describe.concurrent("sessions", () => {
         assert.isBelow(performance.now() - closing.since, status === undefined ? 3000 : 1000)
         assert.strictEqual(server.count("DELETE"), 1)
       }), { concurrency: "unbounded" }))
+
+  it.live("give the session back once more when the socket was cut on which they did", () =>
+    Effect.gen(function*() {
+      let deletes = 0
+      const { server } = yield* withServer(({ request, response }) => {
+        if (request.method !== "DELETE" || ++deletes > 1) return false
+        response.destroy()
+        return true
+      }, () => Effect.void)
+      assert.strictEqual(server.count("DELETE"), 2)
+    }))
 })
 
 describe.concurrent("a call", () => {

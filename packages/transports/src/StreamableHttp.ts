@@ -15,7 +15,7 @@
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import type { Reason } from "@mcp-sessions/core/SessionError"
 import { Transport } from "@mcp-sessions/core/Transport"
-import { StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
+import { SdkHttpError, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -42,6 +42,8 @@ const terminateTimeout = Duration.seconds(2)
 /** Gives the session back, then closes. In this order: closing aborts whatever is still under way, the DELETE too. */
 const release = (transport: HttpTransport): Effect.Effect<void> =>
   (transport.holdsSession ? Effect.tryPromise(() => transport.terminateSession()) : Effect.void).pipe(
+    // The server may have been closing the idle socket that this went out on. A status is an answer.
+    Effect.retry({ times: 1, while: ({ cause }) => !(cause instanceof SdkHttpError) }),
     Effect.timeout(terminateTimeout),
     Effect.catch((error) => Effect.logDebug("the session could not be given back to the server", error)),
     Effect.andThen(Effect.promise(() => transport.dispose()))

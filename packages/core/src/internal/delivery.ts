@@ -102,13 +102,17 @@ export const make = (slot: ConnectionSlot): Deliver => {
   const fail = (reason: Reason) => new SessionError({ server, reason })
 
   /** Reports that the server wants to be asked less often. */
-  const slowDown = (error: SessionError, turn: Turn): Effect.Effect<void> =>
-    error.reason._tag === "HttpFailed" && error.reason.status === 429
-      ? Effect.flatMap(
-        Clock.currentTimeMillis,
-        (now) => pace.refused({ epoch: turn.epoch, retryAfter: retryAfterOf({ error, now }) })
-      )
-      : Effect.void
+  const slowDown = (error: SessionError, { epoch }: Turn): Effect.Effect<void> => {
+    const { reason } = error
+    if (reason._tag !== "HttpFailed" || reason.status !== 429) {
+      if (reason.health === "alive") pace.accepted(epoch)
+      return Effect.void
+    }
+    return Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) => pace.refused({ epoch, retryAfter: retryAfterOf({ error, now }) })
+    )
+  }
 
   /** One sending, on one connection, when it is its turn. */
   const send = <A>(operation: Operation<A>, live: Live, sending: Sending): Effect.Effect<A, SessionError> => {
@@ -153,6 +157,7 @@ export const make = (slot: ConnectionSlot): Deliver => {
         },
         onSuccess: (value) => {
           budget.earn()
+          if (turn !== undefined && turn.epoch > 0) pace.accepted(turn.epoch)
           return Effect.as(
             Effect.andThen(slot.observe(undefined, live), noteOf(undefined, sending.sentAt)),
             value

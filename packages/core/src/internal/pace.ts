@@ -25,6 +25,8 @@ export interface Pace {
    * if that is later than `latest`.
    */
   readonly pass: (options: { readonly owner: string; readonly latest: number }) => Effect.Effect<number, number>
+  /** Reports that the server took a request. Matters only of those that have an `epoch`. */
+  readonly accepted: (epoch: number) => void
   /** Reports that the server refused a request for coming too soon. */
   readonly refused: (options: { readonly epoch: number; readonly retryAfter: Duration.Duration }) => Effect.Effect<void>
 }
@@ -46,6 +48,14 @@ export const make: Effect.Effect<(definition: ServerDefinition) => Pace, never, 
   return ({ config: { rateLimit }, name: key }) => {
     const line = PartitionedSemaphore.makeUnsafe<string>({ permits: 1 })
     let isAdaptive = false
+    /** What went out in the latest epoch, and what was taken of that. */
+    let sent = { epoch: 0, issued: 0, accepted: 0 }
+
+    const issue = (epoch: number): number => {
+      if (epoch !== sent.epoch) sent = { epoch, issued: 0, accepted: 0 }
+      sent.issued++
+      return epoch
+    }
 
     /** How long to wait for the rate of the definition. A store that cannot be reached limits nothing. */
     const ownDelay = rateLimit === undefined
@@ -93,13 +103,18 @@ export const make: Effect.Effect<(definition: ServerDefinition) => Pace, never, 
       pass: ({ latest, owner }) =>
         line.withPermit(owner)(Effect.andThen(
           passOwn(latest),
-          Effect.suspend(() => isAdaptive ? passAdaptive(latest) : Effect.succeed(0))
+          Effect.suspend(() => isAdaptive ? Effect.map(passAdaptive(latest), issue) : Effect.succeed(0))
         )),
+      accepted: (epoch) => {
+        if (epoch === sent.epoch) sent.accepted++
+      },
       refused: ({ epoch, retryAfter }) => {
         isAdaptive = true
         const asked = Duration.isZero(retryAfter) ? pause : retryAfter
+        // The limiter takes what it is not told of for accepted. Of a burst, all but the first refusal would be that.
+        const tokens = epoch === sent.epoch ? Math.max(1, sent.issued - sent.accepted) : 1
         return Effect.ignore(
-          limiter.adaptiveFeedback({ key, epoch, tokens: 1, status: 429, retryAfter: asked })
+          limiter.adaptiveFeedback({ key, epoch, tokens, status: 429, retryAfter: asked })
         )
       }
     }
