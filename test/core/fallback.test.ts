@@ -2,73 +2,17 @@
  * Operations on whichever of several servers can do them: what moves on, what does not, who is passed over and when it is back.
  */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Circuit,
-  ConfigError,
-  Fallback,
-  type Mcp,
-  RetryPolicy,
-  type Session,
-  SessionError,
-  Sessions
-} from "@mcp-sessions/core"
+import { Circuit, ConfigError, Fallback, RetryPolicy, type Session, SessionError, Sessions } from "@mcp-sessions/core"
 import { Deferred, Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
+import { call, fleet, lost, named, refused, run, servers, textOf, two } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
 const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
-/** A server that answers with its name, as long as it has no trouble. */
-const named = (name: string) => {
-  const trouble: {
-    connect?: SessionError.Reason | undefined
-    answer?: ((method: string, tool: unknown) => Effect.Effect<unknown, SessionError.Reason> | undefined) | undefined
-  } = {}
-  const script = Scripted.make({
-    connect: () => Effect.suspend(() => trouble.connect === undefined ? Effect.void : Effect.fail(trouble.connect)),
-    answer: ({ method, params }) =>
-      trouble.answer?.(method, params?.name) ??
-        Effect.succeed(
-          method === "tools/list"
-            ? { tools: [{ name: "safe", inputSchema: {}, annotations: { readOnlyHint: true } }] }
-            : { content: [{ type: "text", text: name }], contents: [{ uri: name, text: name }] }
-        )
-  })
-  const calls = () => script.requests.flatMap((request) => request.split(":")[2] ?? [])
-  const pings = () => script.requests.filter((request) => request.endsWith(":ping")).length
-  return { trouble, script, calls, pings }
-}
-
-type Named = ReturnType<typeof named>
-
-const fleet = (
-  members: Readonly<Record<string, Named>>,
-  options: Partial<Parameters<typeof Sessions.layer>[0]> = {}
-) =>
-  Scripted.fleet(Object.fromEntries(Object.entries(members).map(([name, { script }]) => [name, script])), {
-    reconnect: Schedule.spaced("10 seconds"),
-    ...options
-  })
-
-const two = () => ({ primary: named("primary"), secondary: named("secondary") })
-
-const servers = ["primary", "secondary"] as const
-
-const textOf = ({ content }: Mcp.CallToolResult) => (content[0] as { readonly text: string }).text
-
-const run = <A, E>(
-  operation: (session: Session.Session) => Effect.Effect<A, E>,
-  options: Partial<Fallback.FallbackOptions> = {}
-) => Effect.flatMap(Sessions.Sessions, ({ withFallback }) => withFallback({ servers, ...options }, operation))
-
-const call = (options?: Partial<Fallback.FallbackOptions>) =>
-  Effect.map(run((session) => session.callTool("charge"), options), textOf)
-
 const reasonOf = (error: unknown): string =>
   (error as { readonly reason?: { readonly _tag: string } }).reason?._tag ??
     (error as { readonly _tag: string })._tag
-
-const lost = new SessionError.TransportFailed({ description: "reset", code: "ECONNRESET", delivery: "Unknown" })
 
 const failing = (reason: SessionError.Reason) => () => Effect.fail(reason)
 
@@ -83,7 +27,7 @@ describe("what moves on to the next server", () => {
 
   it.effect("is what could not be sent, after one try to connect", () => {
     const members = two()
-    members.primary.trouble.connect = Scripted.refused
+    members.primary.trouble.connect = refused
     return Effect.gen(function*() {
       assert.strictEqual(yield* call(), "secondary")
       assert.deepStrictEqual(members.primary.script.connects, [0])
@@ -161,7 +105,7 @@ describe("what moves on to the next server", () => {
 
   it.effect("is not what the operation itself fails with, nor an error of another session", () => {
     const members = { ...two(), other: named("other") }
-    members.other.trouble.connect = Scripted.refused
+    members.other.trouble.connect = refused
     return Effect.gen(function*() {
       assert.strictEqual(yield* Effect.flip(run(() => Effect.fail("mine"))), "mine")
       const { callTool } = yield* Sessions.Sessions
@@ -238,7 +182,9 @@ describe("when no server does it", () => {
       new SessionError.AuthRequired({ status: 401 }),
       new SessionError.SpawnFailed({ command: "t", code: "ENOENT" })
     ]
-    Object.values(members).forEach(({ trouble }, index) => trouble.connect = reasons[index])
+    Object.values(members).forEach(({ trouble }, index) =>
+      trouble.connect = Effect.fail(reasons[index] ?? Scripted.refused)
+    )
     return Effect.gen(function*() {
       const failed = yield* Effect.flip(call({ servers: ["primary", "secondary", "tertiary"] }))
       assert(failed._tag === "AllServersFailed")
@@ -252,7 +198,7 @@ describe("when no server does it", () => {
 
   it.effect("and none is fit, the least bad one is tried once per window and is back when it answers [F43]", () => {
     const members = { ...two(), tertiary: named("tertiary") }
-    for (const { trouble } of Object.values(members)) trouble.connect = Scripted.refused
+    for (const { trouble } of Object.values(members)) trouble.connect = refused
     const all = ["primary", "secondary", "tertiary"] as const
     const connects = () => Object.values(members).map(({ script }) => script.connects.length)
     return Effect.gen(function*() {
@@ -300,7 +246,7 @@ describe("when no server does it", () => {
 describe("a server that is not well", () => {
   it.effect("is passed over after more than three failures, and is back after three signs of life in a row [F44]", () => {
     const members = two()
-    members.primary.trouble.connect = Scripted.refused
+    members.primary.trouble.connect = refused
     return Effect.gen(function*() {
       const tries: Array<string> = []
       for (let n = 0; n < 6; n++) tries.push(yield* call())
@@ -333,7 +279,7 @@ describe("a server that is not well", () => {
       const seen: Array<string> = []
       for (let second = 0; second < until + 600; second++) {
         const isDown = second % (2 * period) >= period && second < until
-        trouble.connect = isDown ? Scripted.refused : undefined
+        trouble.connect = isDown ? refused : undefined
         if (isDown) yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
         seen.push(yield* call())
         yield* TestClock.adjust("1 second")
@@ -423,12 +369,12 @@ describe("as a plan", () => {
 
   it.effect("it passes over who is not well, and tries the least bad of all who are not once per window", () => {
     const members = two()
-    members.primary.trouble.connect = Scripted.refused
+    members.primary.trouble.connect = refused
     return Effect.gen(function*() {
       for (let n = 0; n < 8; n++) assert.strictEqual(yield* planned, "secondary")
       assert.strictEqual(members.primary.script.connects.length, 4)
       yield* members.secondary.script.lose(lost)
-      members.secondary.trouble.connect = Scripted.refused
+      members.secondary.trouble.connect = refused
       for (let n = 0; n < 20; n++) yield* Effect.flip(planned)
       assert.isAtMost(members.secondary.script.connects.length, 6)
       members.primary.trouble.connect = undefined
