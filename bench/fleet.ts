@@ -6,7 +6,6 @@ import * as Fallback from "@mcp-sessions/core/Fallback"
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
 import * as SessionPool from "@mcp-sessions/core/SessionPool"
 import * as Sessions from "@mcp-sessions/core/Sessions"
-import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as AllTransports from "@mcp-sessions/transports/Transports"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -16,15 +15,14 @@ import { once } from "node:events"
 import { createServer } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { info } from "./harness.ts"
+import { median } from "./harness.ts"
+import { instant } from "./instant.ts"
 
 const rounds = 7
 const args = { message: "hello" }
 
 const quantile = (values: ReadonlyArray<number>, share: number): number =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN
-
-const median = (values: ReadonlyArray<number>) => quantile(values, 0.5)
 
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
@@ -36,28 +34,6 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 // -----------------------------------------------------------------------------
 // What the layers cost, over a connection that answers in the same turn
 // -----------------------------------------------------------------------------
-
-const request = Effect.callback<unknown>((resume) => {
-  queueMicrotask(() => resume(Effect.succeed({ content: [] })))
-  return Effect.void
-})
-
-const instant = Layer.succeed(Transports, {
-  transport: () =>
-    Layer.succeed(Transport, {
-      connect: Effect.succeed({
-        kind: "memory" as const,
-        initialize: Effect.succeed(info),
-        request: () => request,
-        onNotification: () => {},
-        listen: () => Effect.never,
-        setLogLevel: () => Effect.void,
-        closed: Effect.never,
-        stderrTail: () => undefined,
-        warnings: () => []
-      })
-    })
-})
 
 const layers = Effect.gen(function*() {
   const calls = 20_000

@@ -2,35 +2,13 @@
  * What the session layer costs per call, over a connection that answers in the same turn of the event loop.
  */
 import * as Sessions from "@mcp-sessions/core/Sessions"
-import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { info, median } from "./harness.ts"
+import { median } from "./harness.ts"
+import { instant, request } from "./instant.ts"
 
 const calls = 200_000
 const rounds = 7
-
-const request = Effect.callback<unknown>((resume) => {
-  queueMicrotask(() => resume(Effect.succeed({ content: [] })))
-  return Effect.void
-})
-
-const instant = Layer.succeed(Transports, {
-  transport: () =>
-    Layer.succeed(Transport, {
-      connect: Effect.succeed({
-        kind: "memory" as const,
-        initialize: Effect.succeed(info),
-        request: () => request,
-        onNotification: () => {},
-        listen: () => Effect.never,
-        setLogLevel: () => Effect.void,
-        closed: Effect.never,
-        stderrTail: () => undefined,
-        warnings: () => []
-      })
-    })
-})
 
 const micros = <E>(call: Effect.Effect<unknown, E>) =>
   Effect.gen(function*() {
