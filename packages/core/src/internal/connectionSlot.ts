@@ -130,6 +130,8 @@ export interface ConnectionSlot {
   readonly leave: (live: Live) => Effect.Effect<void>
   /** Enters the result of an exchange into the health of the server. */
   readonly observe: (error: SessionError | undefined, live?: Live) => Effect.Effect<void>
+  /** The same of an answer, at once. */
+  readonly answered: (live: Live) => void
   /** Lets go of the connection, so that the next use makes another. */
   readonly restart: Effect.Effect<void>
   /** Sees to it that there is a connection whenever there can be one, for as long as the scope is open. */
@@ -191,17 +193,18 @@ export const make = Effect.fnUntraced(function*(
     live.heardAt = clock.currentTimeMillisUnsafe()
   }
 
-  const observe = (error: SessionError | undefined, live?: Live) =>
-    Effect.sync(() => {
-      const now = clock.currentTimeMillisUnsafe()
-      const { health } = memory
-      if (live !== undefined && (error === undefined || error.reason.health === "alive")) heard(live)
-      memory.health = error === undefined
-        ? Health.answered({ health, now })
-        : Health.failed({ health, error, now })
-      const isNews = memory.health.errorCount !== health.errorCount || health.lastChecked === undefined
-      if (isNews) memory.watchers.forEach((watcher) => watcher())
-    })
+  const enter = (error: SessionError | undefined, live: Live | undefined): void => {
+    const now = clock.currentTimeMillisUnsafe()
+    const { health } = memory
+    if (live !== undefined && (error === undefined || error.reason.health === "alive")) live.heardAt = now
+    memory.health = error === undefined
+      ? Health.answered({ health, now })
+      : Health.failed({ health, error, now })
+    const isNews = memory.health.errorCount !== health.errorCount || health.lastChecked === undefined
+    if (isNews) memory.watchers.forEach((watcher) => watcher())
+  }
+
+  const observe = (error: SessionError | undefined, live?: Live) => Effect.sync(() => enter(error, live))
 
   const { release, settle } = makeReleases({ server: definition.name, onCleanup: options.onCleanup })
 
@@ -506,6 +509,7 @@ export const make = Effect.fnUntraced(function*(
     heard,
     leave,
     observe,
+    answered: (live) => enter(undefined, live),
     restart,
     keepAlive
   }

@@ -158,34 +158,34 @@ export const make = (slot: ConnectionSlot): Deliver => {
         onSuccess: (value) => {
           budget.earn()
           if (turn !== undefined && turn.epoch > 0) pace.accepted(turn.epoch)
-          return Effect.as(
-            Effect.andThen(slot.observe(undefined, live), noteOf(undefined, sending.sentAt)),
-            value
-          )
+          slot.answered(live)
+          const noted = noteOf(undefined, sending.sentAt)
+          return noted === Effect.void ? Effect.succeed(value) : Effect.as(noted, value)
         }
       })
     )
-    const waited = Effect.flatMap(
-      Effect.mapError(
-        turns.wait({
-          method,
-          latest,
-          onTaken: (taken) => {
-            turn = taken
-          }
-        }),
-        fail
-      ),
-      () =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          sending.sentAt = now
-          // It was lost while the request waited for its turn.
-          return live.isRetired ? Effect.fail(fail(new TransportClosed({ delivery: "NotSent" }))) : sent
-        })
-    )
+    const waited = () =>
+      Effect.flatMap(
+        Effect.mapError(
+          turns.wait({
+            method,
+            latest,
+            onTaken: (taken) => {
+              turn = taken
+            }
+          }),
+          fail
+        ),
+        () =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            sending.sentAt = now
+            // It was lost while the request waited for its turn.
+            return live.isRetired ? Effect.fail(fail(new TransportClosed({ delivery: "NotSent" }))) : sent
+          })
+      )
     return Effect.suspend(() => {
       turn = turns.tryTake()
-      return turn === undefined ? waited : sent
+      return turn === undefined ? waited() : sent
     }).pipe(
       Effect.onExit(() => {
         if (turn === undefined) return Effect.void
