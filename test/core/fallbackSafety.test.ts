@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Fallback, type Mcp, type Session, SessionError, Sessions } from "@mcp-sessions/core"
 import { Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { begin, finish, note } from "../../packages/core/src/internal/trace.ts"
 import { fleet, lost, refused, run, servers, two } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
@@ -32,6 +33,18 @@ describe("fallback: a tool runs on one server only", () => {
       ))
       assert.deepStrictEqual([members.primary.calls(), members.secondary.calls()], [["charge"], []])
     }).pipe(Effect.provide(fleet(members)))
+  })
+
+  it.effect("and what goes on after the operation is not remembered", () => {
+    const trace = begin()
+    const call = note({ effect: Effect.void, isSafe: Effect.succeed(false), traces: [trace] })
+    return Effect.gen(function*() {
+      yield* call
+      assert.strictEqual(trace.ran.size, 1)
+      finish(trace)
+      yield* Effect.forEach(Array.from({ length: 1000 }), () => call)
+      assert.strictEqual(trace.ran.size, 0)
+    })
   })
 
   it.effect("even if another operation fails with the same connection at the same time", () => {

@@ -28,7 +28,7 @@ import { CredentialsFailed, RequestTimeout, ServerDown, SessionError, withoutOut
 import type { ServerMemory } from "./connectionSlot.ts"
 import { Handle } from "./handle.ts"
 import { patience, type Standing } from "./standing.ts"
-import { begin, CurrentTraces, isOf, mayMove, noting, type Trace, traceError, withTrace } from "./trace.ts"
+import { begin, CurrentTraces, finish, isOf, mayMove, noting, type Trace, traceError, withTrace } from "./trace.ts"
 import { using } from "./using.ts"
 
 /** A server as fallback sees it. */
@@ -223,7 +223,8 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
             mayMove(error),
             (moves): Done => moves ? { isFinal: false, error: error as SessionError } : { isFinal: true, exit }
           )
-        })
+        }),
+        Effect.ensuring(Effect.sync(() => finish(trace)))
       )
     }
 
@@ -380,6 +381,8 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
             yield* Effect.addFinalizer(() => member.memory.health.errorCount === 0 ? standing.enter : Effect.void)
           }
           const trace = begin()
+          // Where it has failed, the next step looks at what has run.
+          yield* Effect.addFinalizer((exit) => Effect.sync(() => Exit.isSuccess(exit) ? finish(trace) : undefined))
           const outer = yield* CurrentTraces
           const services = Context.make(CurrentSession, yield* proven(member, owner, retry, trace))
           return Context.add(services, CurrentTraces, [...outer, trace])

@@ -17,10 +17,18 @@ export interface Trace {
   readonly ran: Set<{ readonly isSafe: Effect.Effect<boolean> }>
   /** Has to succeed before a tool goes out for which it is not. */
   readonly commit?: Effect.Effect<void> | undefined
+  /** Whether the operation is over. What it has left running is of no account any more. */
+  isOver: boolean
 }
 
 /** Begins with nothing. */
-export const begin = (commit?: Effect.Effect<void>): Trace => ({ ran: new Set(), commit })
+export const begin = (commit?: Effect.Effect<void>): Trace => ({ ran: new Set(), commit, isOver: false })
+
+/** Notes nothing from now on: whoever goes on after the operation may do so for ever. */
+export const finish = (trace: Trace): void => {
+  trace.isOver = true
+  trace.ran.clear()
+}
 
 /** Of the operations that the current one is part of: a tool on any session counts, for all of it would be done again. */
 export const CurrentTraces = Context.Reference<ReadonlyArray<Trace>>(
@@ -43,8 +51,10 @@ export const note = <A>(options: {
   readonly traces: ReadonlyArray<Trace>
 }): Effect.Effect<A, SessionError> =>
   Effect.suspend(() => {
-    const { effect, isSafe, traces } = options
+    const { effect, isSafe } = options
     const call = { isSafe }
+    const traces = options.traces.filter(({ isOver }) => !isOver)
+    if (traces.length === 0) return effect
     for (const { ran } of traces) ran.add(call)
     return Effect.onExit(effect, (exit) => {
       const delivery = Option.getOrUndefined(Exit.findErrorOption(exit))?.delivery
