@@ -22,8 +22,11 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Record from "effect/Record"
@@ -35,6 +38,7 @@ import type { CircuitPolicy, CircuitState } from "./Circuit.ts"
 import { ConfigError } from "./ConfigError.ts"
 import { AllServersFailed, type FallbackOptions, type FallbackPolicy } from "./Fallback.ts"
 import type { HealthReport } from "./Health.ts"
+import { Bag, type InBag } from "./internal/bag.ts"
 import type {
   CallToolResult,
   Completion,
@@ -150,7 +154,8 @@ export interface McpSessions extends AsyncDisposable {
   ) => Promise<CallToolResult>
   /**
    * Runs an operation on a session of the first of several servers that is fit for it, and where that is safe, on one of the next.
-   * The session is of use until the operation ends.
+   * The session is of use until the operation ends. A tool that the operation calls in another way than on its session is none that
+   * is known of: where it has run and the operation moves on, it runs again.
    */
   readonly withFallback: <A>(
     options: FallbackOptions & SignalOptions,
@@ -261,6 +266,26 @@ export const make = (options: {
   const runtime = ManagedRuntime.make(layer.pipe(Layer.provide(options.transports)))
   let disposed = false
 
+  /** What is under way, and ends with everything. */
+  const running = new Bag<InBag & { readonly fiber: Fiber.Fiber<unknown, unknown> }>()
+
+  const runIn = <A>(
+    context: Context.Context<Sessions.Sessions>,
+    effect: Effect.Effect<A, Failure, Sessions.Sessions>,
+    signal: Signal | undefined
+  ): Promise<A> =>
+    // @effect-diagnostics-next-line newPromise:off - what the promise of a fiber hides is the fiber
+    new Promise((resolve, reject) => {
+      const fiber = Effect.runForkWith(context)(effect, { signal })
+      const entry = { place: -1, fiber }
+      running.add(entry)
+      fiber.addObserver((exit) => {
+        running.remove(entry)
+        if (Exit.isSuccess(exit)) resolve(exit.value)
+        else reject(Cause.squash(exit.cause))
+      })
+    })
+
   const run = <A>(
     effect: Effect.Effect<A, Failure, Sessions.Sessions>,
     server: string,
@@ -273,11 +298,11 @@ export const make = (options: {
       signal?.aborted === true ? Effect.interrupt : effect
     )
     if (disposed) return Effect.runPromise(Effect.fail(closed()))
-    // The runtime would keep each fiber until its end, to interrupt it. What is closed with the sessions needs no more than that.
+    // What the runtime does for each fiber costs as much as the rest of a call.
     const { cachedContext } = runtime
     const ended = cachedContext === undefined
       ? runtime.runPromise(started, { signal })
-      : Effect.runPromiseWith(cachedContext)(started, { signal })
+      : runIn(cachedContext, started, signal)
     return ended.catch((error: unknown) => {
       if (signal?.aborted === true) throw signal.reason
       // What the end of all sessions interrupts is told so, and typed.
@@ -385,7 +410,10 @@ export const make = (options: {
     [Symbol.asyncDispose]: () => {
       disposed = true
       const closed = Effect.forEach(pools, (scope) => Scope.close(scope, Exit.void), { concurrency: "unbounded" })
-      return Effect.runPromise(Effect.ensuring(closed, runtime.disposeEffect)).then(() => undefined)
+      const rest = Effect.suspend(() => Fiber.interruptAll(running.all().map(({ fiber }) => fiber)))
+      return Effect.runPromise(closed.pipe(Effect.ensuring(runtime.disposeEffect), Effect.ensuring(rest))).then(() =>
+        undefined
+      )
     }
   }
 }

@@ -672,12 +672,14 @@ export class OutcomeUnknown
 }
 
 /**
- * A reason as others may know it than those whose process it was: without what that has written.
+ * A reason as others may know it than those whom it befell: without what their process has written. `undefined` where it is all theirs.
  *
  * @internal
  */
-export const withoutOutput = (reason: Reason): Reason => {
+export const forOthers = (reason: Reason): Reason | undefined => {
   switch (reason._tag) {
+    case "CredentialsFailed":
+      return undefined
     case "ServerExited": {
       const { delivery, exitCode, signal } = reason
       return new ServerExited({ delivery, exitCode, signal })

@@ -268,6 +268,9 @@ const logFailure = ({ cause, outcome, server }: CleanupReport): Effect.Effect<vo
     ? Effect.void
     : Effect.logWarning(`the connection to ${server} was not closed well (${outcome})`, cause)
 
+/** How long a provider of credentials may take when a connection waits for them. */
+const credentialsPatience = Duration.seconds(10)
+
 /** How many processes are started at once, and for how long a start counts as one. */
 const startsAtOnce = 4
 const startTime = "1 second"
@@ -358,19 +361,34 @@ const make = Effect.fnUntraced(function*(options: {
   }
 
   /** Connects as whom the owner is by then: a connection may be wanted long after the session was taken. */
-  const connectAs = (identified: identities.Identified, transport: Transport["Service"]): Transport["Service"] => {
-    const { owner, server } = identified.identity
+  const connectAs = (options: {
+    readonly identified: identities.Identified
+    readonly transport: Transport["Service"]
+    readonly onIdentity: (identity: Identity) => void
+  }): Transport["Service"] => {
+    const { identified, onIdentity, transport } = options
+    const { definition: { config }, identity: { owner, server } } = identified
     if (credentials === undefined) return transport
     const unidentified = (error: SessionError | ConfigError) =>
       error._tag === "SessionError" ? error.reason : new CredentialsFailed({ owner, cause: error })
+    const identity = Effect.mapError(identify(server, owner), unidentified).pipe(
+      // It is not the server that takes its time.
+      Effect.timeoutOrElse({
+        duration: Duration.min(credentialsPatience, Duration.times(config.connectTimeout, 0.5)),
+        orElse: () => Effect.fail(new CredentialsFailed({ owner }))
+      })
+    )
     return {
-      connect: Effect.flatMap(
-        Effect.mapError(identify(server, owner), unidentified),
-        (now) =>
-          Equal.equals(now, identified)
-            ? transport.connect
-            : Effect.flatMap(Effect.mapError(transportOf(now), unidentified), ({ connect }) => connect)
-      )
+      connect: Effect.flatMap(identity, (now) => {
+        onIdentity(now.identity)
+        if (Equal.equals(now, identified)) return transport.connect
+        // Whoever comes as who the owner was gets another one.
+        const forgotten = Effect.forkIn(RcMap.invalidate(slots, identified), scope, { startImmediately: true })
+        return Effect.andThen(
+          forgotten,
+          Effect.flatMap(Effect.mapError(transportOf(now), unidentified), ({ connect }) => connect)
+        )
+      })
     }
   }
 
@@ -382,12 +400,17 @@ const make = Effect.fnUntraced(function*(options: {
   ) {
     const { definition, identity } = identified
     const { memory, opened } = yield* findEnabled(identity.server)
+    let current = identity
+    const onIdentity = (identity: Identity) => {
+      current = identity
+    }
     return yield* transportOf(identified).pipe(
       Effect.flatMap((transport) =>
         shared.make({
           definition,
-          identity,
-          transport: connectAs(identified, transport),
+          owner: identity.owner,
+          identity: () => current,
+          transport: connectAs({ identified, transport, onIdentity }),
           memory,
           retry,
           reconnect,

@@ -86,6 +86,8 @@ const mayResend = (error: SessionError): boolean =>
 const isReplaceable = ({ delivery, reason }: SessionError): boolean =>
   reason.losesConnection && (delivery === "NotSent" || delivery === "Rejected")
 
+const isOver = ({ ended }: Via): boolean => ended !== undefined && Deferred.isDoneUnsafe(ended)
+
 /** Makes the way to the server of a slot. */
 export const make = (slot: ConnectionSlot): Deliver => {
   const { name: server, config } = slot.definition
@@ -256,6 +258,8 @@ export const make = (slot: ConnectionSlot): Deliver => {
     let lost: LostReason | undefined
     // What succeeds here is final, and a failure to connect is final too: the slot has spent the policy on it already.
     const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
+      // While it waited for its next try, say.
+      if (isOver(via)) return Effect.succeed(Effect.fail(fail(new SessionClosed())))
       const before = ended
       ended = undefined
       return before !== undefined ? Effect.fail(before) : Effect.matchEffect(connected, {
@@ -311,7 +315,7 @@ export const make = (slot: ConnectionSlot): Deliver => {
 
   return (operation, via) =>
     Effect.withFiber((fiber) => {
-      if (via.ended !== undefined && Deferred.isDoneUnsafe(via.ended)) return Effect.fail(fail(new SessionClosed()))
+      if (isOver(via)) return Effect.fail(fail(new SessionClosed()))
       if (operation.role === undefined) counts.operations++
       const course: Course = {
         via,

@@ -24,7 +24,7 @@ import {
 import * as Health from "../Health.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import type { Session } from "../Session.ts"
-import { CredentialsFailed, RequestTimeout, ServerDown, SessionError, withoutOutput } from "../SessionError.ts"
+import { CredentialsFailed, forOthers, RequestTimeout, ServerDown, SessionError } from "../SessionError.ts"
 import type { ServerMemory } from "./connectionSlot.ts"
 import { Handle } from "./handle.ts"
 import { patience, type Standing } from "./standing.ts"
@@ -55,11 +55,6 @@ type Failure = SessionError | ConfigError
 
 /** After how long without a word a caller who gives up is a reason to look after the server, in milliseconds. */
 const silence = 1000
-
-/** Of what was not tried. Its errors move on and count for nothing. */
-const passedOver = begin()
-
-const isPassedOver = (error: unknown) => isOf({ error, trace: passedOver })
 
 /** How an operation ended at one server: for good, or so that the next may try. */
 type Ended<A, E> = { readonly isFinal: true; readonly exit: Exit.Exit<A, E | Failure | AllServersFailed> } | {
@@ -134,15 +129,29 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
     )
 
   /** Asks for a sign of life. Whatever a server answers is one. */
-  const probe = ({ server }: Member, owner: string) =>
-    Effect.scoped(
-      Effect.flatMap(take({ server, owner, retry: RetryPolicy.never, trace: begin() }), Handle.probe)
-    ).pipe(
+  const probe = (
+    { server }: Member,
+    owner: string,
+    ask: (session: Session) => Effect.Effect<void, SessionError> = Handle.probe
+  ) =>
+    Effect.scoped(Effect.flatMap(take({ server, owner, retry: RetryPolicy.never, trace: begin() }), ask)).pipe(
       // Credentials that are not in order may be so the next time.
       Effect.catchTag("ConfigError", (cause) =>
         Effect.fail(new SessionError({ server, reason: new CredentialsFailed({ owner, cause }) }))),
       Effect.catchIf(({ reason }) =>
         reason.health === "alive", () => Effect.void)
+    )
+
+  /** The same of a server that there is a connection to. One that takes its time to start has a time limit of its own. */
+  const probeConnected = (member: Member, owner: string) =>
+    probe(
+      member,
+      owner,
+      (session) =>
+        Effect.flatMap(
+          session.phase,
+          ({ _tag }) => _tag === "Ready" || _tag === "Suspect" ? Handle.probe(session) : Effect.void
+        )
     )
 
   /** Passes a server over that is not fit, until it has shown that it is. */
@@ -161,8 +170,8 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
     const last = standing.last()
     if (last?.owner === owner) return last.error
     const known = last?.error ?? memory.health.lastError
-    const reason = known === undefined ? new ServerDown({ retryAt: now }) : withoutOutput(known.reason)
-    return new SessionError({ server, reason })
+    const reason = known === undefined ? undefined : forOthers(known.reason)
+    return new SessionError({ server, reason: reason ?? new ServerDown({ retryAt: now }) })
   }
 
   /** A session of a server that is fit. One that was not heard of for long has to give a sign of life first. */
@@ -220,7 +229,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
           const error = Option.getOrUndefined(Exit.findErrorOption(exit))
           if (error === undefined) return Effect.succeed({ isFinal: true, exit })
           return Effect.map(
-            mayMove(error),
+            mayMove({ error, isOwn: (one) => one === trace }),
             (moves): Done => moves ? { isFinal: false, error: error as SessionError } : { isFinal: true, exit }
           )
         }),
@@ -237,6 +246,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
         const reason = new RequestTimeout({ method: "ping", timeout: patience, delivery: "Unknown" })
         return standing.doubt({
           owner,
+          ask: probeConnected(member, owner),
           probe: probe(member, owner),
           silent: new SessionError({ server, reason })
         })
@@ -290,7 +300,8 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
           return attempt(member, undefined).pipe(
             Effect.ensuring(Effect.sync(circuit.unpardon)),
             Effect.flatMap((ended) => {
-              if (ended.isFinal) return Effect.as(member.standing.enter, ended)
+              const hasAnswered = member.memory.health.errorCount === 0
+              if (ended.isFinal) return Effect.as(hasAnswered ? member.standing.enter : Effect.void, ended)
               errors.set(member, ended.error)
               return allFailed
             })
@@ -366,6 +377,9 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
 
   const plan: Fallbacks["plan"] = ({ owner = "default", retry = RetryPolicy.never, servers }) =>
     Effect.map(findAll(servers), (members) => {
+      /** Of what was not tried. Its errors move on and count for nothing. */
+      const passedOver = begin()
+      const own = new WeakSet([passedOver])
       const steps = members.map((member, index) => {
         const { memory: { circuit }, standing } = member
         const session = Effect.gen(function*() {
@@ -381,6 +395,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
             yield* Effect.addFinalizer(() => member.memory.health.errorCount === 0 ? standing.enter : Effect.void)
           }
           const trace = begin()
+          own.add(trace)
           // Where it has failed, the next step looks at what has run.
           yield* Effect.addFinalizer((exit) => Effect.sync(() => Exit.isSuccess(exit) ? finish(trace) : undefined))
           const outer = yield* CurrentTraces
@@ -391,9 +406,9 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
         return {
           provide: Layer.fresh(Layer.effectContext(session)),
           while: (error: unknown) =>
-            Effect.tap(mayMove(error), (moves) =>
+            Effect.tap(mayMove({ error, isOwn: (trace) => own.has(trace) }), (moves) =>
               Effect.gen(function*() {
-                if (!moves || previous === undefined || isPassedOver(error)) return
+                if (!moves || previous === undefined || isOf({ error, trace: passedOver })) return
                 previous.memory.counts.fallbacks++
                 const now = yield* Clock.currentTimeMillis
                 const failed = { error: error as SessionError, owner, now }

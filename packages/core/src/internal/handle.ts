@@ -33,6 +33,9 @@ import { signOfLife } from "./signOfLife.ts"
 import { callAsTask } from "./tasks.ts"
 import { type Trace, traced, traceError, withTrace } from "./trace.ts"
 
+/** How long a server may take to say what a tool does when that is asked for after its call has failed. */
+const hintPatience = "5 seconds"
+
 const read = Effect.succeed(true)
 const unsafe = Effect.succeed(false)
 
@@ -88,9 +91,9 @@ export class Handle implements Session {
     return new Handle({ shared, retry, ended })
   }
 
-  /** As whom a session was opened; `undefined` of one that is none of these. */
+  /** As whom a session is connected; `undefined` of one that is none of these. */
   static identityOf(session: Session): Identity | undefined {
-    return #parts in session ? session.#parts.shared.identity : undefined
+    return #parts in session ? session.#parts.shared.identity() : undefined
   }
 
   /** How many requests are under way on the connection of a session. */
@@ -288,11 +291,11 @@ export class Handle implements Session {
 
   /** What a trusted server says of a tool. Where it was not asked for its tools on this connection, it is now. */
   #isSafeTool(tool: string): Effect.Effect<boolean> {
-    const { shared: { lists, perform, slot } } = this.#parts
+    const { shared: { lists, performOnce, slot } } = this.#parts
     if (!slot.definition.config.trusted) return unsafe
     const known = () => slot.safeTools?.generation === slot.generation() ? slot.safeTools.names : undefined
     // Whether the call may be made again is asked after it has ended, and its handle with it perhaps.
-    const learn = Effect.ignore(lists.list("tools", { refresh: true, perform }))
+    const learn = Effect.ignore(lists.list("tools", { refresh: true, perform: performOnce, timeout: hintPatience }))
     return Effect.suspend(() => known() === undefined ? learn : Effect.void)
       .pipe(Effect.map(() => known()?.has(tool) ?? false))
   }

@@ -22,7 +22,7 @@ import type { Span } from "effect/Tracer"
 import type { ConfigError } from "../ConfigError.ts"
 import { reconnectDefault } from "../RetryPolicy.ts"
 import type { Session } from "../Session.ts"
-import { CredentialsFailed, SessionClosed, SessionError, withoutOutput } from "../SessionError.ts"
+import { CredentialsFailed, forOthers, SessionClosed, SessionError } from "../SessionError.ts"
 import type { AcquireTimeout, SessionPoolStats } from "../SessionPool.ts"
 import type { Identity, Sessions } from "../Sessions.ts"
 import { Handle } from "./handle.ts"
@@ -37,6 +37,7 @@ interface Entry {
   readonly scope: Scope.Closeable
   /** The connection that it was found to be on when it was lent. */
   readonly generation: number
+  readonly openedAt: number
   readonly expiresAt: number
   leases: number
   idleSince: number
@@ -61,6 +62,9 @@ interface Lease {
 
 /** The share of its lifetime that a session may fall short of it. */
 const lifetimeSpread = 0.025
+
+/** How long a session has to be there, in milliseconds, for its loss to be no reason to wait with the next one. */
+const lasting = 60_000
 
 /** How long a session may take for its sign of life. */
 const patience = Duration.seconds(2)
@@ -124,6 +128,7 @@ export const make = Effect.fnUntraced(function*(
         session,
         scope,
         generation: yield* session.generation,
+        openedAt: now(),
         expiresAt: lifeMillis === 0 ? Number.POSITIVE_INFINITY : now() + age,
         leases: 0,
         idleSince: now(),
@@ -153,7 +158,8 @@ export const make = Effect.fnUntraced(function*(
     // What a session had with its server ends with its connection, also when nobody has it.
     const watched = Stream.runForEach(entry.session.phases, ({ _tag }) =>
       Effect.sync(() => {
-        if (_tag === "Ready" || _tag === "Suspect" || entry.leases > 0) return
+        if (_tag === "Ready" || _tag === "Suspect" || entry.leases > 0 || entry.isRetired) return
+        lost(entry)
         retire(entry)
         serve()
       }))
@@ -245,7 +251,9 @@ export const make = Effect.fnUntraced(function*(
       if (isDue) return
       const { identity } = waiter
       // Nobody joins those who use a session while somebody waits for its place.
-      const entry = promised === 0 ? best(identity) : undefined
+      const own = promised <= closing ? best(identity) : undefined
+      // An idle one is of no use to those for whom others are closing.
+      const entry = promised === 0 || own?.leases === 0 ? own : undefined
       if (entry !== undefined) {
         entry.leases++
         waiter.entry = entry
@@ -287,9 +295,8 @@ export const make = Effect.fnUntraced(function*(
       const { max: _, ...filled } = stats()
       const known = last?.error ?? health.lastError
       // What the process of another owner has written is none of this one's business.
-      const latest = known === undefined || last?.owner === owner
-        ? known
-        : new SessionError({ server, reason: withoutOutput(known.reason) })
+      const reason = known === undefined || last?.owner === owner ? known?.reason : forOthers(known.reason)
+      const latest = reason === undefined ? undefined : new SessionError({ server, reason })
       return Effect.fail(
         options.timedOut({
           server,
@@ -315,6 +322,7 @@ export const make = Effect.fnUntraced(function*(
         entry.leases--
         if (wasUsed) entry.idleSince = now()
         // A call that goes on after the loan would meddle with the next one.
+        if (!intact) lost(entry)
         const isIdle = entry.leases > 0 || concurrency > 1 || Handle.inFlightOf(entry.session) === 0
         if (!intact || !isIdle || entry.isRetired || entry.expiresAt <= now()) retire(entry)
         serve()
@@ -407,6 +415,16 @@ export const make = Effect.fnUntraced(function*(
   // ---------------------------------------------------------------------------
 
   let isRefilling = false
+  /** How many sessions in a row have not lasted, of those that are to be kept. */
+  let shortLived = 0
+
+  /** Notes that a session was lost, and how long it had been there. */
+  const lost = ({ openedAt }: Entry): void => {
+    shortLived = now() - openedAt < lasting ? shortLived + 1 : 0
+  }
+
+  /** A server that takes connections only to end them is not to be asked for them all the time. */
+  const pause = () => shortLived === 0 ? 0 : Math.min(1000 * 1.6 ** (shortLived - 1), 120_000)
 
   const isShort = (): boolean =>
     !isRefilling && size() < max && own() + opening.filter(({ owner }) => owner === options.owner).length < min
@@ -433,8 +451,10 @@ export const make = Effect.fnUntraced(function*(
     })
     start(
       one.pipe(
-        Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : failed(cause)),
+        // Being interrupted from elsewhere is a failure like others.
+        Effect.catchCause((cause) => isClosed ? Effect.interrupt : failed(cause)),
         Effect.retry(reconnectDefault),
+        Effect.delay(pause()),
         Effect.exit,
         Effect.map(() => {
           isRefilling = false

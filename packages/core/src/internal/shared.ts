@@ -6,6 +6,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { ClientHandlers } from "../ClientHandlers.ts"
 import type { LogMessage } from "../Notification.ts"
+import * as RetryPolicy from "../RetryPolicy.ts"
 import * as connectionSlot from "./connectionSlot.ts"
 import * as delivery from "./delivery.ts"
 import type { Identity } from "./identities.ts"
@@ -13,15 +14,15 @@ import * as lists from "./lists.ts"
 import * as subscriptions from "./subscriptions.ts"
 
 export interface Shared {
-  /** As whom it was opened. */
-  readonly identity: Identity
+  /** As whom it is connected, or was the last time. */
+  readonly identity: () => Identity
   readonly slot: connectionSlot.ConnectionSlot
   readonly subscriptions: subscriptions.Subscriptions
   readonly lists: lists.Lists
   /** The way to the server. */
   readonly deliver: delivery.Deliver
-  /** The same for what no handle asks for. */
-  readonly perform: delivery.Perform
+  /** The same for what no handle asks for, in one try. */
+  readonly performOnce: delivery.Perform
 }
 
 /** How many log messages wait for a handler that falls behind: the latest. */
@@ -29,15 +30,17 @@ const waitingMessages = 256
 
 /** Makes what is shared, which ends with the scope. */
 export const make = Effect.fnUntraced(function*(
-  options: Omit<connectionSlot.Options, "logLevel" | "owner"> & { readonly identity: Identity }
+  options: Omit<connectionSlot.Options, "logLevel"> & { readonly identity: () => Identity }
 ): Effect.fn.Return<Shared, never, Scope.Scope> {
   const { logging } = yield* ClientHandlers
   const { identity, reconnect, retry } = options
-  const slot = yield* connectionSlot.make({ ...options, owner: identity.owner, logLevel: logging?.level })
+  const slot = yield* connectionSlot.make({ ...options, logLevel: logging?.level })
   const subscribed = yield* subscriptions.make({ slot, retry, reconnect })
   const deliver = delivery.make(slot)
   const via: delivery.Via = { retry, ended: undefined, isOnce: false }
+  const once: delivery.Via = { retry: RetryPolicy.never, ended: undefined, isOnce: true }
   const perform: delivery.Perform = (operation) => deliver(operation, via)
+  const performOnce: delivery.Perform = (operation) => deliver(operation, once)
   const listed = yield* lists.make({ slot, subscriptions: subscribed, perform })
   if (logging !== undefined) {
     const messages = yield* slot.hub.subscribe({
@@ -56,5 +59,5 @@ export const make = Effect.fnUntraced(function*(
       Effect.forkScoped
     )
   }
-  return { identity, slot, subscriptions: subscribed, lists: listed, deliver, perform }
+  return { identity, slot, subscriptions: subscribed, lists: listed, deliver, performOnce }
 })

@@ -31,6 +31,7 @@ export interface Standing {
    * for it, as it may be at work.
    */
   readonly doubt: (options: {
+    readonly ask: Effect.Effect<void, SessionError>
     readonly probe: Effect.Effect<void, SessionError>
     readonly owner: string
     readonly silent: SessionError
@@ -103,13 +104,13 @@ export const make = (options: {
       failures = [...failures.filter((at) => now - at < failureWindow), now]
       return failures.length > maxErrors
     },
-    doubt: ({ owner, probe, silent }) =>
+    doubt: ({ ask, owner, probe, silent }) =>
       Effect.suspend(() => {
         if (isDoubted || prober !== undefined) return Effect.void
         isDoubted = true
         return Effect.gen(function*() {
           const exit = yield* Effect.exit(
-            Effect.timeoutOrElse(probe, { duration: patience, orElse: () => Effect.fail(silent) })
+            Effect.timeoutOrElse(ask, { duration: patience, orElse: () => Effect.fail(silent) })
           )
           isDoubted = false
           const error = Option.getOrUndefined(Exit.findErrorOption(exit))

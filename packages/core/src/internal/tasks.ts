@@ -132,9 +132,15 @@ export const callAsTask = (options: {
       (sentAt) => Effect.mapError(follow(task), (error) => accepted(error, sentAt))
     )
 
-  return Effect.acquireUseRelease(Effect.interruptible(create), followAccepted, (task, exit) =>
-    Exit.hasInterrupts(exit)
-      // It may have ended at that moment; then there is nothing to cancel.
-      ? Effect.ignore(Effect.timeout(ask("tasks/cancel", task.taskId), farewell))
-      : Effect.void)
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      restore(create),
+      (task) =>
+        Effect.onExit(restore(followAccepted(task)), (exit) =>
+          Exit.hasInterrupts(exit)
+            // It may have ended at that moment; then there is nothing to cancel.
+            ? Effect.ignore(Effect.timeout(ask("tasks/cancel", task.taskId), farewell))
+            : Effect.void)
+    )
+  )
 }

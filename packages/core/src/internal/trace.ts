@@ -56,7 +56,11 @@ export const note = <A>(options: {
     const traces = options.traces.filter(({ isOver }) => !isOver)
     if (traces.length === 0) return effect
     for (const { ran } of traces) ran.add(call)
-    return Effect.onExit(effect, (exit) => {
+    const commits = traces.flatMap(({ commit }) => commit ?? [])
+    const committed = commits.length === 0
+      ? effect
+      : Effect.flatMap(isSafe, (safe) => safe ? effect : Effect.andThen(Effect.all(commits, { discard: true }), effect))
+    return Effect.onExit(committed, (exit) => {
       const delivery = Option.getOrUndefined(Exit.findErrorOption(exit))?.delivery
       if (delivery === "NotSent" || delivery === "Rejected") { for (const { ran } of traces) ran.delete(call) }
       return Effect.void
@@ -93,22 +97,26 @@ export const traced = (options: { readonly perform: Perform; readonly trace: Tra
   const { perform, trace } = options
   const { isSafe, tool } = operation
   if (tool === undefined) return withTrace({ effect: perform(operation), trace })
-  const { commit } = trace
-  const performed = commit === undefined
-    ? perform(operation)
-    : Effect.flatMap(isSafe, (safe) => safe ? perform(operation) : Effect.andThen(commit, perform(operation)))
-  return withTrace({ effect: note({ effect: performed, isSafe, traces: [trace] }), trace })
+  return withTrace({ effect: note({ effect: perform(operation), isSafe, traces: [trace] }), trace })
 }
 
 /** Failures of whoever uses a session, and not of its server. */
 const misuse: ReadonlySet<string> = new Set(["AlreadyInitialized", "NotInitialized", "SessionClosed"])
 
-/** Whether what failed so may be done on another session. */
-export const mayMove = (error: unknown): Effect.Effect<boolean> => {
+/**
+ * Whether an operation that failed so may be done on another session. `isOwn` tells the traces of the operation: an error of another
+ * one, within it or beside it, says nothing of what this one has done.
+ */
+export const mayMove = ({ error, isOwn }: {
+  readonly error: unknown
+  readonly isOwn: (trace: Trace) => boolean
+}): Effect.Effect<boolean> => {
   if (!isSessionError(error)) return Effect.succeed(false)
   const trace = traces.get(error)
   const { delivery, reason } = error
-  if (trace === undefined || delivery === "Answered" || misuse.has(reason._tag)) return Effect.succeed(false)
+  if (trace === undefined || !isOwn(trace) || delivery === "Answered" || misuse.has(reason._tag)) {
+    return Effect.succeed(false)
+  }
   // A call that may have run is one of these.
   return Effect.map(Effect.forEach(trace.ran, ({ isSafe }) => isSafe), (safe) => !safe.includes(false))
 }
