@@ -363,15 +363,18 @@ export const make = (options: {
     names: Object.keys(options.servers),
     get: (server, options) =>
       run(
-        Effect.gen(function*() {
-          const sessions = yield* Sessions.Sessions
-          const scope = yield* Scope.make()
-          const session = yield* sessions.get(server, options).pipe(
-            Scope.provide(scope),
-            Effect.onError(() => Scope.close(scope, Exit.void))
-          )
-          return facade(session, scope)
-        }),
+        // Whoever aborts gets it or leaves nothing.
+        Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function*() {
+            const sessions = yield* Sessions.Sessions
+            const scope = yield* Scope.make()
+            const session = yield* restore(sessions.get(server, options)).pipe(
+              Scope.provide(scope),
+              Effect.onError(() => Scope.close(scope, Exit.void))
+            )
+            return facade(session, scope)
+          })
+        ),
         server,
         options
       ),

@@ -50,9 +50,14 @@ export class Permits {
 
   /** Gives one back. */
   release(): Effect.Effect<void> {
-    if (this.#waiting > 0 && this.#line !== undefined) return Effect.asVoid(this.#line.release(1))
-    this.#used--
-    return Effect.void
+    if (this.#waiting === 0) {
+      this.#used--
+      return Effect.void
+    }
+    // Whoever waits now may have left by the time that this runs.
+    return Effect.suspend(() =>
+      this.#waiting > 0 && this.#line !== undefined ? Effect.asVoid(this.#line.release(1)) : this.release()
+    )
   }
 
   #drained(): PartitionedSemaphore.PartitionedSemaphore<string> {

@@ -91,7 +91,7 @@ export const make = (options: {
       }),
     release: Effect.suspend(() => {
       const given = session.release()
-      return given === Effect.void ? server.release() : Effect.andThen(given, server.release())
+      return given === Effect.void ? server.release() : Effect.andThen(given, Effect.suspend(() => server.release()))
     })
   }
 }
