@@ -259,7 +259,8 @@ describe("a pool", () => {
       const before = script.connects.length
       yield* one.giveBack
       yield* TestClock.adjust("10 minutes")
-      assert.isAtMost(script.connects.length - before, 60)
+      // Some twenty rounds of three tries, as the dice fall; without a pace it would be thousands.
+      assert.isAtMost(script.connects.length - before, 150)
       isDown = false
       yield* TestClock.adjust("3 minutes")
       assert.deepInclude(yield* pool.stats, { total: 2, idle: 2 })
