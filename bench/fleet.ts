@@ -10,13 +10,11 @@ import * as AllTransports from "@mcp-sessions/transports/Transports"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createServer } from "node:net"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import { median } from "./harness.ts"
 import { instant } from "./instant.ts"
+import { listen } from "./processes.ts"
 
 const rounds = 7
 const args = { message: "hello" }
@@ -89,17 +87,8 @@ const layers = Effect.gen(function*() {
 // -----------------------------------------------------------------------------
 
 const started = Effect.acquireRelease(
-  Effect.promise(async () => {
-    const file = fileURLToPath(new URL("fixtures/slowHttp.mjs", import.meta.url))
-    const child = spawn(process.execPath, [file], { stdio: ["pipe", "pipe", "inherit"] })
-    const [port] = await once(createInterface(child.stdout), "line")
-    return { child, origin: `http://127.0.0.1:${port}` }
-  }),
-  ({ child }) =>
-    Effect.promise(async () => {
-      child.stdin.end()
-      await once(child, "exit")
-    })
+  Effect.promise(() => listen("rawHttp.mjs")),
+  ({ close }) => Effect.sync(close)
 )
 
 /** A port of this machine at which nobody listens. */
@@ -118,7 +107,7 @@ const http = (url: string, more: object = {}) =>
 const failover = Effect.fnUntraced(function*(origin: string) {
   const port = yield* freePort
   const live = Sessions.layer({
-    servers: { primary: http(`http://127.0.0.1:${port}/`), secondary: http(origin) },
+    servers: { primary: http(`http://127.0.0.1:${port}/`), secondary: http(`${origin}/slow`) },
     // Nothing is to close the circuit while it is measured.
     circuit: { failures: 4, openFor: "1 hour" },
     retry: RetryPolicy.never
@@ -188,7 +177,7 @@ const blastRadius = Effect.fnUntraced(function*(origin: string) {
   const good = Array.from({ length: 19 }, (_, n) => `good ${n}`)
   const live = Sessions.layer({
     servers: Object.fromEntries([
-      ...good.map((name) => [name, http(origin)] as const),
+      ...good.map((name) => [name, http(`${origin}/slow`)] as const),
       ["hung", http(`${origin}/hang`)]
     ])
   }).pipe(Layer.provide(AllTransports.layer))
@@ -218,9 +207,10 @@ const noisyNeighbour = Effect.fnUntraced(function*(origin: string) {
   const quiet = Array.from({ length: 9 }, (_, n) => `quiet ${n}`)
   const alone: Array<ReadonlyArray<number>> = []
   const beside: Array<ReadonlyArray<number>> = []
-  const live = Sessions.layer({ servers: { s: http(origin, { maxInFlightTotal: 16, maxInFlight: 8 }) } }).pipe(
-    Layer.provide(AllTransports.layer)
-  )
+  const live = Sessions.layer({ servers: { s: http(`${origin}/slow`, { maxInFlightTotal: 16, maxInFlight: 8 }) } })
+    .pipe(
+      Layer.provide(AllTransports.layer)
+    )
   yield* Effect.gen(function*() {
     const { callTool } = yield* Sessions.Sessions
     const of = (owner: string) => callTool("s", "echo", args, { owner })
@@ -245,7 +235,8 @@ const noisyNeighbour = Effect.fnUntraced(function*(origin: string) {
 })
 
 const real = Effect.scoped(Effect.gen(function*() {
-  const { origin } = yield* started
+  const { port } = yield* started
+  const origin = `http://127.0.0.1:${port}`
   yield* failover(origin)
   yield* blastRadius(origin)
   yield* noisyNeighbour(origin)

@@ -8,13 +8,12 @@ import { Transports } from "@mcp-sessions/transports"
 import { Deferred, Effect, Fiber, Layer, Metric, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { legacy, listed } from "../fixtures/capable.ts"
+import { start } from "../fixtures/fibers.ts"
 import { until } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import * as Spans from "../fixtures/spans.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
 const lost = new SessionError.TransportFailed({ description: "reset", code: "ECONNRESET", delivery: "Unknown" })
 

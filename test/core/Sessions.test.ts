@@ -2,12 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Health, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
 import { Context, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { start } from "../fixtures/fibers.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
 const get = (name: string, options?: Sessions.GetOptions) =>
   Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get(name, options))
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
 const tagOf = (error: unknown): string =>
   Schema.is(SessionError.SessionError)(error) ? error.reason._tag : (error as { readonly _tag: string })._tag

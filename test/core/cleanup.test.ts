@@ -5,9 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Cleanup, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
 import { Cause, Clock, Effect, Exit, Fiber, Layer, Result, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { stdio } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const stdio = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0 }
 
 const names = Array.from({ length: 50 }, (_, n) => `s${n}`)
 

@@ -5,10 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Circuit, ConfigError, Fallback, RetryPolicy, type Session, SessionError, Sessions } from "@mcp-sessions/core"
 import { Deferred, Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
+import { start } from "../fixtures/fibers.ts"
 import { call, fleet, lost, named, refused, run, servers, textOf, two } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
 const reasonOf = (error: unknown): string =>
   (error as { readonly reason?: { readonly _tag: string } }).reason?._tag ??

@@ -6,19 +6,11 @@ import { Fallback, type Mcp, type Session, SessionError, Sessions } from "@mcp-s
 import { Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { begin, finish, note } from "../../packages/core/src/internal/trace.ts"
+import { settled, start } from "../fixtures/fibers.ts"
 import { fleet, lost, refused, run, servers, two } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
-
 const unavailable = new SessionError.HttpFailed({ status: 503, retryAfter: "0", delivery: "Rejected" })
-
-/** Waits in virtual time. */
-const settled = <A, E>(fiber: Fiber.Fiber<A, E>, steps = 60) =>
-  Effect.gen(function*() {
-    for (let n = 0; n < steps && fiber.pollUnsafe() === undefined; n++) yield* TestClock.adjust("1 second")
-    return fiber.pollUnsafe()
-  })
 
 describe("fallback: a tool runs on one server only", () => {
   it.effect("even if the operation goes on without waiting for it", () => {

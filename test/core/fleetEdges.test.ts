@@ -6,7 +6,6 @@ import {
   Circuit,
   Fallback,
   McpSessions,
-  type ServerConfig,
   type Session,
   SessionError,
   SessionPool,
@@ -15,21 +14,9 @@ import {
 } from "@mcp-sessions/core"
 import { Context, Effect, Fiber, Inspectable, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { fleet, lost, named, run, two } from "../fixtures/fleet.ts"
+import { settled, start } from "../fixtures/fibers.ts"
+import { fleet, lost, named, run, stdio, tokenOf, two } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
-
-const settled = <A, E>(fiber: Fiber.Fiber<A, E>, steps = 60) =>
-  Effect.gen(function*() {
-    for (let n = 0; n < steps && fiber.pollUnsafe() === undefined; n++) yield* TestClock.adjust("1 second")
-    return fiber.pollUnsafe()
-  })
-
-const stdio = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0 }
-
-const tokenOf = ({ config }: ServerConfig.ServerDefinition): string =>
-  "env" in config && config.env.TOKEN !== undefined ? Redacted.value(config.env.TOKEN) : ""
 
 const three = () => ({ ...two(), ledger: named("ledger") })
 
@@ -172,33 +159,6 @@ describe("a pool", () => {
       yield* TestClock.adjust("1 minute")
       assert.isBelow(script.connects.length, 100)
     }).pipe(Effect.provide(Scripted.sessions(script)))
-  })
-
-  it.effect("lends a session only as whom it is connected, though credentials change right before that", () => {
-    const scripts = { one: Scripted.make({}), two: Scripted.make({}) }
-    let asked = 0
-    let token: keyof typeof scripts = "one"
-    const layer = Sessions.layer({
-      servers: { s: stdio },
-      circuit: Circuit.never,
-      credentials: () =>
-        Effect.sync(() => {
-          const env = { TOKEN: Redacted.make(token as string) }
-          // Asked for by the pool, by the session, then by the connection.
-          if (++asked === 2) token = "two"
-          return { env }
-        })
-    }).pipe(Layer.provide(Layer.succeed(Transport.Transports, {
-      transport: (definition) => scripts[tokenOf(definition) as keyof typeof scripts].transport
-    })))
-    return Effect.gen(function*() {
-      const pool = yield* SessionPool.make({ server: "s" })
-      yield* pool.callTool("t")
-      const before = scripts.two.requests.length
-      token = "one"
-      yield* pool.callTool("t")
-      assert.strictEqual(scripts.two.requests.length, before)
-    }).pipe(Effect.provide(layer))
   })
 
   it.effect("paces what it keeps open, also where what gives credentials is interrupted", () => {

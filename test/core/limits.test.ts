@@ -6,11 +6,11 @@ import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
 import { Clock, Deferred, Effect, Fiber, Layer } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
+import { start } from "../fixtures/fibers.ts"
+import { stdio } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
 const ok = { content: [] }
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
 const times = <A>(count: number, make: (index: number) => A): ReadonlyArray<A> =>
   Array.from({ length: count }, (_, i) => make(i))
@@ -136,7 +136,6 @@ describe("requests that are under way", () => {
     const script = Scripted.make({
       answer: ({ params }) => params?.name === "hang" ? Effect.never : Effect.succeed(ok)
     })
-    const stdio = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0 }
     const layer = Scripted.sessions(script, { servers: { hung: stdio, good: stdio } })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -216,6 +215,22 @@ describe("the rate of a server", () => {
       yield* TestClock.adjust("1 minute")
       yield* callTool("s", "c")
       assert.deepStrictEqual(script.requests, ["1:tools/call:a", "1:tools/call:c"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("lets through what it has room for, also where nothing may wait", () => {
+    const script = Scripted.make({})
+    const rateLimit = { limit: 2, window: "2 seconds" as const }
+    const layer = Scripted.sessions(script, { servers: { s: { ...stdio, maxQueued: 0, rateLimit } } })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      yield* callTool("s", "a")
+      yield* callTool("s", "b")
+      const next = yield* start(callTool("s", "c"))
+      assert.strictEqual(reasonOf(yield* Effect.flip(callTool("s", "d")))._tag, "QueueFull")
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(next)
+      assert.strictEqual(script.requests.length, 3)
     }).pipe(Effect.provide(layer))
   })
 

@@ -2,41 +2,13 @@
  * What a pool does where things go wrong.
  */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Circuit,
-  type Credentials,
-  type ServerConfig,
-  SessionError,
-  SessionPool,
-  Sessions,
-  Transport
-} from "@mcp-sessions/core"
-import { Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { Circuit, type Credentials, SessionError, Sessions, Transport } from "@mcp-sessions/core"
+import { Effect, Exit, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { lost } from "../fixtures/fleet.ts"
+import { settled, start } from "../fixtures/fibers.ts"
+import { lost, stdio, tokenOf } from "../fixtures/fleet.ts"
+import { borrow, poolOf } from "../fixtures/pool.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
-
-const stdio = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0 }
-
-const tokenOf = ({ config }: ServerConfig.ServerDefinition): string =>
-  "env" in config && config.env.TOKEN !== undefined ? Redacted.value(config.env.TOKEN) : ""
-
-/** Waits in virtual time. */
-const settled = <A, E>(fiber: Fiber.Fiber<A, E>, steps = 60) =>
-  Effect.gen(function*() {
-    for (let n = 0; n < steps && fiber.pollUnsafe() === undefined; n++) yield* TestClock.adjust("1 second")
-    return fiber.pollUnsafe()
-  })
-
-const poolOf = (options: Partial<SessionPool.SessionPoolOptions> = {}) => SessionPool.make({ server: "s", ...options })
-
-const borrow = Effect.fnUntraced(function*(pool: SessionPool.SessionPool, owner?: string) {
-  const scope = yield* Scope.make()
-  const session = yield* Scope.provide(pool.get({ owner }), scope)
-  return { session, giveBack: Scope.close(scope, Exit.void) }
-})
 
 describe("a pool", () => {
   it.effect("loses no place to a session whose opening met a defect", () => {
@@ -66,33 +38,35 @@ describe("a pool", () => {
     })
   }
 
-  it.effect("lends a session only as whom it was opened, though credentials change while it is opened", () => {
-    const scripts = { one: Scripted.make({}), two: Scripted.make({}) }
-    let asked = 0
-    let token: keyof typeof scripts = "one"
-    const layer = Sessions.layer({
-      servers: { s: stdio },
-      circuit: Circuit.never,
-      credentials: () =>
-        Effect.sync(() => {
-          const env = { TOKEN: Redacted.make(token as string) }
-          // They change right after they were first asked for.
-          if (++asked === 1) token = "two"
-          return { env }
-        })
-    }).pipe(Layer.provide(Layer.succeed(Transport.Transports, {
-      transport: (definition) => scripts[tokenOf(definition) as keyof typeof scripts].transport
-    })))
-    return Effect.gen(function*() {
-      const pool = yield* poolOf()
-      yield* pool.callTool("t")
-      const before = scripts.two.requests.length
-      // Back to the first: what was opened with the second must not serve it.
-      token = "one"
-      yield* pool.callTool("t")
-      assert.strictEqual(scripts.two.requests.length, before)
-    }).pipe(Effect.provide(layer))
-  })
+  for (const [times, when] of [[1, "while it is opened"], [2, "right before it connects"]] as const) {
+    it.effect(`lends a session only as whom it is connected, though credentials change ${when}`, () => {
+      const scripts = { one: Scripted.make({}), two: Scripted.make({}) }
+      let asked = 0
+      let token: keyof typeof scripts = "one"
+      const layer = Sessions.layer({
+        servers: { s: stdio },
+        circuit: Circuit.never,
+        credentials: () =>
+          Effect.sync(() => {
+            const env = { TOKEN: Redacted.make(token as string) }
+            // Asked for by the pool, by the session, then by the connection.
+            if (++asked === times) token = "two"
+            return { env }
+          })
+      }).pipe(Layer.provide(Layer.succeed(Transport.Transports, {
+        transport: (definition) => scripts[tokenOf(definition) as keyof typeof scripts].transport
+      })))
+      return Effect.gen(function*() {
+        const pool = yield* poolOf()
+        yield* pool.callTool("t")
+        const before = scripts.two.requests.length
+        // Back to the first: what was opened with the second must not serve it.
+        token = "one"
+        yield* pool.callTool("t")
+        assert.strictEqual(scripts.two.requests.length, before)
+      }).pipe(Effect.provide(layer))
+    })
+  }
 
   it.effect("lends a session to one borrower at a time, also when the call of another goes on after its loan", () => {
     let under = 0

@@ -2,17 +2,12 @@
  * Credentials that change, and lookups that met a defect.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Circuit, type ServerConfig, Sessions, Transport } from "@mcp-sessions/core"
+import { Circuit, Sessions, Transport } from "@mcp-sessions/core"
 import { type Duration, Effect, Fiber, Layer, Redacted, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { start } from "../fixtures/fibers.ts"
+import { stdio, tokenOf } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
-
-const stdio = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0 }
-
-const tokenOf = ({ config }: ServerConfig.ServerDefinition): string =>
-  "env" in config && config.env.TOKEN !== undefined ? Redacted.value(config.env.TOKEN) : ""
 
 describe("credentials", () => {
   it.effect("that changed are those that a server kept there is reconnected with", () => {

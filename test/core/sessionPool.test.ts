@@ -2,21 +2,12 @@
  * Sessions that are lent out: to whom, how many, for how long, and what becomes of them.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigError, SessionError, SessionPool } from "@mcp-sessions/core"
+import { ConfigError, SessionError, type SessionPool } from "@mcp-sessions/core"
 import { Cause, Deferred, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { start } from "../fixtures/fibers.ts"
+import { borrow, poolOf } from "../fixtures/pool.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
-
-const poolOf = (options: Partial<SessionPool.SessionPoolOptions> = {}) => SessionPool.make({ server: "s", ...options })
-
-/** Borrows a session into a scope of its own. */
-const borrow = Effect.fnUntraced(function*(pool: SessionPool.SessionPool, owner?: string) {
-  const scope = yield* Scope.make()
-  const session = yield* Scope.provide(pool.get({ owner }), scope)
-  return { session, giveBack: Scope.close(scope, Exit.void) }
-})
 
 const lost = new SessionError.TransportClosed({ delivery: "Unknown" })
 

@@ -13,23 +13,13 @@ import {
 } from "@mcp-sessions/core"
 import { Cause, Effect, Exit, Fiber, Option, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { call, fleet, refused, run, servers, textOf, two } from "../fixtures/fleet.ts"
+import { settled, start } from "../fixtures/fibers.ts"
+import { call, fleet, refused, run, servers, stdio, textOf, two } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
 const unavailable = new SessionError.HttpFailed({ status: 503, retryAfter: "0", delivery: "Rejected" })
 
 const unauthorized = new SessionError.AuthRequired({ status: 401 })
-
-const stdio = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0 }
-
-/** Waits in virtual time. */
-const settled = <A, E>(fiber: Fiber.Fiber<A, E>, steps = 60) =>
-  Effect.gen(function*() {
-    for (let n = 0; n < steps && fiber.pollUnsafe() === undefined; n++) yield* TestClock.adjust("1 second")
-    return fiber.pollUnsafe()
-  })
 
 describe("fallback: what moves on", () => {
   it.effect("is an operation whose credentials cannot be had at the first server", () => {

@@ -2,22 +2,13 @@
  * What is counted.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Fallback, SessionPool, Sessions } from "@mcp-sessions/core"
+import { Fallback, Sessions } from "@mcp-sessions/core"
 import { Effect, Fiber, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
+import { settled, start } from "../fixtures/fibers.ts"
 import { fleet, lost, named, run, servers, two } from "../fixtures/fleet.ts"
+import { poolOf } from "../fixtures/pool.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
-
-/** Waits in virtual time. */
-const settled = <A, E>(fiber: Fiber.Fiber<A, E>, steps = 60) =>
-  Effect.gen(function*() {
-    for (let n = 0; n < steps && fiber.pollUnsafe() === undefined; n++) yield* TestClock.adjust("1 second")
-    return fiber.pollUnsafe()
-  })
-
-const poolOf = (options: Partial<SessionPool.SessionPoolOptions> = {}) => SessionPool.make({ server: "s", ...options })
 
 describe("telemetry", () => {
   const counts = Effect.map(Metric.snapshot, (all) =>

@@ -5,11 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
 import { Deferred, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { start } from "../fixtures/fibers.ts"
+import { stdio } from "../fixtures/fleet.ts"
 import * as Scripted from "../fixtures/scripted.ts"
-
-const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
-
-const stdio = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0 }
 
 describe("turns", () => {
   const held = (config: object) => {

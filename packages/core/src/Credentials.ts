@@ -4,7 +4,8 @@
  * All owners of a server share its one definition. Where each has credentials of its own, a {@link CredentialsProvider} gives them,
  * and no connection is shared between two that differ in them: not between owners, nor between an owner's old credentials and its
  * new ones. It is asked each time that a session is taken. When it gives others than before, the connection with the old ones is
- * let go of as soon as nobody uses it any more, and whoever takes a session from then on is on a new one.
+ * let go of as soon as nobody uses it any more, and whoever takes a session from then on is on a new one. It is asked once more for each
+ * connection, so that one that is made again long afterwards is not made with what has expired.
  *
  * **Example** (Acting for tenants)
  *

@@ -18,7 +18,7 @@
  * Spans are made if the `Tracer` of the program is another than Effect's own, which exports nothing; without one no call pays for
  * them. Each operation is a span of kind `client`, named by its method and its target (`tools/call get-sum`), with the attributes of
  * the OpenTelemetry conventions for MCP. Below it there is an `attempt` for each sending, and a `connection` for each time that it
- * waits for one. Connecting itself is shared by all who wait for it and belongs to none of them: each try is a span `connect` of its
+ * waits for one. Taking a session is a span `Sessions.get`. Connecting itself is shared by all who wait for it and belongs to none of them: each try is a span `connect` of its
  * own, below the span in which the layer was built, and attempts link to the one that made their connection.
  *
  * @see https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/

@@ -1,13 +1,13 @@
 /**
  * The options of a pool, checked: all that is wrong with them at once.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { Span } from "effect/Tracer"
-import { ConfigError, type ConfigProblem, InvalidDuration, InvalidValue } from "../ConfigError.ts"
+import { type ConfigError, InvalidDuration, InvalidValue } from "../ConfigError.ts"
 import type { LeakReport, SessionPoolOptions } from "../SessionPool.ts"
 import { Sessions } from "../Sessions.ts"
+import { Checks } from "./checks.ts"
 
 /** Options with their defaults, times in milliseconds. */
 export interface PoolOptions {
@@ -36,27 +36,19 @@ const logLeak = ({ heldFor, owner, server, span }: LeakReport): Effect.Effect<vo
 export const checkPoolOptions = (options: SessionPoolOptions): Effect.Effect<PoolOptions, ConfigError, Sessions> =>
   Effect.gen(function*() {
     const { server } = options
-    const problems: Array<ConfigProblem> = []
-    const at = (key: string) => ({ source: undefined, server, path: ["pool", key] })
+    const checks = new Checks(server)
 
     const whole = (key: "concurrency" | "max" | "min", fallback: number, [from, to]: readonly [number, number]) => {
       const value = options[key] ?? fallback
-      if (Number.isInteger(value) && value >= from && value <= to) return value
-      problems.push(new InvalidValue({ ...at(key), expected: `a whole number from ${from} to ${to}` }))
-      return fallback
+      checks.whole(value, { path: ["pool", key], from, to })
+      return value
     }
 
     const millis = (
       key: "acquireTimeout" | "idleTimeToLive" | "leakAfter" | "maxLifetime" | "validateAfter",
       fallback: Duration.Input,
       [from, to]: readonly [number, number]
-    ) => {
-      const value = Option.getOrUndefined(Option.map(Duration.fromInput(options[key] ?? fallback), Duration.toMillis))
-      if (value !== undefined && value >= from && value <= to) return value
-      const expected = `between ${Duration.format(Duration.millis(from))} and ${Duration.format(Duration.millis(to))}`
-      problems.push(new InvalidDuration({ ...at(key), expected }))
-      return from
-    }
+    ) => checks.millis(options[key] ?? fallback, { path: ["pool", key], from, to })
 
     const checked: PoolOptions = {
       server,
@@ -72,15 +64,14 @@ export const checkPoolOptions = (options: SessionPoolOptions): Effect.Effect<Poo
       onLeak: options.onLeak ?? logLeak
     }
     const { idleMillis, lifeMillis, max, min } = checked
-    if (problems.length === 0 && min > max) {
-      problems.push(new InvalidValue({ ...at("min"), expected: `at most max, which is ${max}` }))
+    if (checks.isGood && min > max) {
+      checks.add(new InvalidValue({ ...checks.at(["pool", "min"]), expected: `at most max, which is ${max}` }))
     }
-    if (problems.length === 0 && lifeMillis > 0 && idleMillis > lifeMillis) {
-      problems.push(new InvalidDuration({ ...at("idleTimeToLive"), expected: "at most maxLifetime" }))
+    if (checks.isGood && lifeMillis > 0 && idleMillis > lifeMillis) {
+      checks.add(new InvalidDuration({ ...checks.at(["pool", "idleTimeToLive"]), expected: "at most maxLifetime" }))
     }
     // Whether there is such a server. It connects nothing.
     const known = yield* Effect.result(Effect.flatMap(Sessions, ({ circuit }) => circuit(server)))
-    if (known._tag === "Failure") problems.push(...known.failure.problems)
-    const [first, ...rest] = problems
-    return first === undefined ? checked : yield* new ConfigError({ problems: [first, ...rest] })
+    if (known._tag === "Failure") known.failure.problems.forEach((problem) => checks.add(problem))
+    return yield* Effect.as(checks.done, checked)
   })

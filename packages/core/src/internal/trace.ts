@@ -1,5 +1,5 @@
 /**
- * What an operation did on a session, so that it can be told whether the same operation may be done on another one.
+ * Which tools an operation has run, so that it can be told whether the same operation may be done on another session.
  *
  * A tool that has run here must not run there, unless that does no harm. That holds for the whole operation: a failure of its
  * second call says nothing of its first.

@@ -53,7 +53,9 @@ export const make = (options: {
     },
     wait: ({ latest, method, onTaken }) =>
       Effect.suspend((): Effect.Effect<void, Reason> => {
-        if (queued >= maxQueued) return Effect.fail(new QueueFull({ limit: maxQueued, inFlight: session.used }))
+        // The first in the line of a rate may only be passing through it.
+        const room = pace.isLimited() ? maxQueued + 1 : maxQueued
+        if (queued >= room) return Effect.fail(new QueueFull({ limit: maxQueued, inFlight: session.used }))
         queued++
         let holdsSession = false
         let holdsServer = false
