@@ -86,7 +86,7 @@ describe("programs", () => {
 
   it("are started in one place, without a shell, from a definition alone [T10] [T11] [T12]", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
-    assert.deepStrictEqual(starters.map(({ file }) => file), ["packages/transports/src/internal/childProcess.ts"])
+    assert.deepStrictEqual(starters.map(({ file }) => file), ["packages/transports/src/internal/stdio/childProcess.ts"])
     const [{ source } = { source: "" }] = starters
     assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
     assert.notMatch(source, /\bshell\b/)

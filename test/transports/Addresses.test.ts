@@ -8,7 +8,7 @@ import dns from "node:dns"
 import { syncBuiltinESMExports } from "node:module"
 import { createServer } from "node:net"
 import { afterEach, vi } from "vitest"
-import { dialOptions, guard } from "../../packages/transports/src/internal/addressPolicy.ts"
+import { dialOptions, guard } from "../../packages/transports/src/internal/network/addressPolicy.ts"
 import { withServer, withSession } from "../fixtures/withSession.ts"
 
 // What modules have imported of the platform follows what is on it when it is told to.

@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createRequire } from "node:module"
-import { type End, exchange } from "../../packages/transports/src/internal/httpExchange.ts"
-import { SseTransport } from "../../packages/transports/src/internal/sseTransport.ts"
+import { type End, exchange } from "../../packages/transports/src/internal/http/httpExchange.ts"
+import { SseTransport } from "../../packages/transports/src/internal/sse/sseTransport.ts"
 
 const { Agent } = createRequire(new URL("../../packages/transports/package.json", import.meta.url))("undici")
 

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { OutputSchemas } from "../../packages/transports/src/internal/outputSchemas.ts"
+import { OutputSchemas } from "../../packages/transports/src/internal/sdk/outputSchemas.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 
 const objects = Array.from({ length: 50_000 }, (_, index) => ({ index }))

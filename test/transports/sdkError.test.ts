@@ -11,7 +11,7 @@ import {
   SdkHttpError,
   UnauthorizedError
 } from "@modelcontextprotocol/client"
-import { type Circumstances, classify } from "../../packages/transports/src/internal/sdkError.ts"
+import { type Circumstances, classify } from "../../packages/transports/src/internal/sdk/sdkError.ts"
 
 const at: Omit<Circumstances, "error"> = {
   method: "tools/call",

@@ -4,9 +4,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { Backoff } from "../../packages/transports/src/internal/backoff.ts"
-import { type Line, LineDecoder, type LineDecoderOptions } from "../../packages/transports/src/internal/lineDecoder.ts"
+import { type SseEvent, SseParser } from "../../packages/transports/src/internal/http/sseParser.ts"
 import * as Redactor from "../../packages/transports/src/internal/redactor.ts"
-import { type SseEvent, SseParser } from "../../packages/transports/src/internal/sseParser.ts"
+import {
+  type Line,
+  LineDecoder,
+  type LineDecoderOptions
+} from "../../packages/transports/src/internal/stdio/lineDecoder.ts"
 
 const utf8: LineDecoderOptions = { encoding: "utf-8", errors: "replace", maxBytes: 1024 }
 

@@ -36,9 +36,10 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CircuitPolicy, CircuitState } from "./Circuit.ts"
 import { ConfigError } from "./ConfigError.ts"
+import type { Phase } from "./ConnectionState.ts"
 import { AllServersFailed, type FallbackOptions, type FallbackPolicy } from "./Fallback.ts"
 import type { HealthReport } from "./Health.ts"
-import { Bag, type InBag } from "./internal/bag.ts"
+import { Bag, type InBag } from "./internal/request/bag.ts"
 import type {
   CallToolResult,
   Completion,
@@ -57,7 +58,6 @@ import type * as Session from "./Session.ts"
 import { CredentialsFailed, SessionClosed, SessionError } from "./SessionError.ts"
 import * as SessionPool from "./SessionPool.ts"
 import * as Sessions from "./Sessions.ts"
-import type { Phase } from "./Supervisor.ts"
 import type { Transports } from "./Transport.ts"
 
 /**

@@ -18,6 +18,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ConnectionInfo } from "./Connection.ts"
+import type { Phase } from "./ConnectionState.ts"
 import type {
   CallToolResult,
   Completion,
@@ -34,7 +35,6 @@ import type {
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import type { SessionError } from "./SessionError.ts"
-import type { Phase } from "./Supervisor.ts"
 
 /**
  * What is known of a session at one moment.

@@ -65,19 +65,19 @@ import {
   type FallbackPolicy
 } from "./Fallback.ts"
 import * as Health from "./Health.ts"
-import { checkPolicies } from "./internal/checkPolicies.ts"
-import * as circuits from "./internal/circuits.ts"
-import type { ServerMemory } from "./internal/connectionSlot.ts"
-import * as fallback from "./internal/fallback.ts"
-import { Handle } from "./internal/handle.ts"
-import * as identities from "./internal/identities.ts"
-import * as pace from "./internal/pace.ts"
-import { Permits } from "./internal/permits.ts"
-import { RetryBudget } from "./internal/retryBudget.ts"
-import * as shared from "./internal/shared.ts"
-import * as standing from "./internal/standing.ts"
+import { checkPolicies } from "./internal/config/checkPolicies.ts"
+import type { ServerState } from "./internal/connection/managedConnection.ts"
+import * as fallback from "./internal/fallback/failover.ts"
+import * as standing from "./internal/fallback/outlierDetection.ts"
+import * as identities from "./internal/registry/identity.ts"
+import type { Trace } from "./internal/request/toolLedger.ts"
+import { Permits } from "./internal/server/bulkhead.ts"
+import * as circuits from "./internal/server/circuitBreaker.ts"
+import * as pace from "./internal/server/rateLimit.ts"
+import { RetryBudget } from "./internal/server/retryBudget.ts"
+import { ClientSession } from "./internal/session/clientSession.ts"
+import * as sessionCore from "./internal/session/sessionCore.ts"
 import * as telemetry from "./internal/telemetry.ts"
-import type { Trace } from "./internal/trace.ts"
 import { using } from "./internal/using.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -293,7 +293,7 @@ const make = Effect.fnUntraced(function*(options: {
   const names = options.definitions.map(({ name }) => name)
   const servers = new Map(options.definitions.map((definition) => {
     const { config, name } = definition
-    const memory: ServerMemory = {
+    const memory: ServerState = {
       health: Health.unknown,
       budget: new RetryBudget(),
       circuit: circuitOf(name),
@@ -308,7 +308,7 @@ const make = Effect.fnUntraced(function*(options: {
       memory,
       standing: standing.make({ policy: options.fallback, reconnect, scope, context }),
       /** All that lead to it, whoever owns them. */
-      opened: new Set<shared.Shared>()
+      opened: new Set<sessionCore.SessionCore>()
     }]
   }))
 
@@ -383,7 +383,7 @@ const make = Effect.fnUntraced(function*(options: {
         onIdentity(now.identity)
         if (Equal.equals(now, identified)) return transport.connect
         // Whoever comes as who the owner was gets another one.
-        const forgotten = Effect.forkIn(RcMap.invalidate(slots, identified), scope, { startImmediately: true })
+        const forgotten = Effect.forkIn(RcMap.invalidate(managedByKey, identified), scope, { startImmediately: true })
         return Effect.andThen(
           forgotten,
           Effect.flatMap(Effect.mapError(transportOf(now), unidentified), ({ connect }) => connect)
@@ -392,7 +392,7 @@ const make = Effect.fnUntraced(function*(options: {
     }
   }
 
-  /** A slot in a scope, in the context of this layer and of no caller. */
+  /** A managed in a scope, in the context of this layer and of no caller. */
   const open = Effect.fnUntraced(function*(
     identified: identities.Identified,
     initialize: boolean,
@@ -406,7 +406,7 @@ const make = Effect.fnUntraced(function*(options: {
     }
     return yield* transportOf(identified).pipe(
       Effect.flatMap((transport) =>
-        shared.make({
+        sessionCore.make({
           definition,
           owner: identity.owner,
           identity: () => current,
@@ -430,8 +430,8 @@ const make = Effect.fnUntraced(function*(options: {
   })
 
   // The entries of an RcMap are closed one after another, but many servers should not take longer to leave than the
-  // slowest does. So each slot lives in a scope of its own below one that closes its children in parallel.
-  const slots = yield* RcMap.make({
+  // slowest does. So each managed lives in a scope of its own below one that closes its children in parallel.
+  const managedByKey = yield* RcMap.make({
     lookup: (key: identities.Identified) =>
       Effect.gen(function*() {
         const scope = Scope.forkUnsafe(all)
@@ -460,23 +460,26 @@ const make = Effect.fnUntraced(function*(options: {
       // Who uses it goes on with what it has. Nobody else comes to it, and it ends with the last of them.
       return before === undefined
         ? Effect.succeed(key)
-        : Effect.as(Effect.forkIn(RcMap.invalidate(slots, before), scope, { startImmediately: true }), key)
+        : Effect.as(Effect.forkIn(RcMap.invalidate(managedByKey, before), scope, { startImmediately: true }), key)
     })
 
   const sharedBy = (server: string, owner: string) =>
-    Effect.flatMap(slotOf(server, owner), (key) => forgetFailure(RcMap.get(slots, key), RcMap.invalidate(slots, key)))
+    Effect.flatMap(
+      slotOf(server, owner),
+      (key) => forgetFailure(RcMap.get(managedByKey, key), RcMap.invalidate(managedByKey, key))
+    )
 
   /** A handle that is valid for as long as the scope. */
   const handle = Effect.fnUntraced(function*(
-    handled: shared.Shared,
+    handled: sessionCore.SessionCore,
     options?: { readonly retry: RetryPolicy.RetryPolicy; readonly trace: Trace }
   ): Effect.fn.Return<Session.Session, never, Scope.Scope> {
     const ended = Deferred.makeUnsafe<void>()
     yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
-    return new Handle({ shared: handled, retry, ...options, ended })
+    return new ClientSession({ shared: handled, retry, ...options, ended })
   })
 
-  /** A slot of one's own. It ends with the scope, and with all others at the latest. */
+  /** A managed of one's own. It ends with the scope, and with all others at the latest. */
   const own = Effect.fnUntraced(function*(server: string, owner: string, initialize: boolean) {
     const identified = yield* identify(server, owner)
     const scope = yield* Effect.acquireRelease(
@@ -493,7 +496,7 @@ const make = Effect.fnUntraced(function*(options: {
     const made = shared && initialize
       ? yield* sharedBy(server, owner)
       : yield* own(server, owner, initialize)
-    yield* made.slot.acquire
+    yield* made.managed.acquire
     return yield* handle(made)
   })
 
@@ -524,7 +527,7 @@ const make = Effect.fnUntraced(function*(options: {
 
     const openOne = Effect.fnUntraced(function*({ config, name: server }: ServerConfig.ServerDefinition) {
       const made = yield* sharedBy(server, owner)
-      const { acquire, keepAlive } = made.slot
+      const { acquire, keepAlive } = made.managed
       const connecting = yield* Effect.forkScoped(acquire)
       // The start of a process is what costs; one that never gets ready must not keep others from theirs.
       const started = Effect.timeoutOption(Fiber.await(connecting), startTime)
@@ -551,7 +554,7 @@ const make = Effect.fnUntraced(function*(options: {
         const errors = outcomes.flat()
         if (mode === "best-effort" || errors.length === 0) return Queue.end(found)
         const forget = ({ name }: ServerConfig.ServerDefinition) =>
-          Effect.ignore(Effect.flatMap(slotOf(name, owner), (key) => RcMap.invalidate(slots, key)))
+          Effect.ignore(Effect.flatMap(slotOf(name, owner), (key) => RcMap.invalidate(managedByKey, key)))
         return Scope.close(scope, Exit.void).pipe(
           Effect.andThen(Effect.forEach(enabled, forget, { concurrency: "unbounded" })),
           Effect.andThen(Queue.fail(found, new OpenFailed({ errors })))
@@ -603,7 +606,7 @@ const make = Effect.fnUntraced(function*(options: {
     restart: (server) =>
       Effect.flatMap(
         find(server),
-        ({ opened }) => Effect.forEach(opened, ({ slot }) => slot.restart, { discard: true })
+        ({ opened }) => Effect.forEach(opened, ({ managed }) => managed.restart, { discard: true })
       ),
     healthChanges,
     circuit: (server) => Effect.flatMap(find(server), ({ memory }) => memory.circuit.state),

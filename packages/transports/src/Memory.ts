@@ -8,8 +8,8 @@ import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import type { Transport as SdkTransport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { openMemory } from "./internal/memoryChannel.ts"
-import * as sdkConnection from "./internal/sdkConnection.ts"
+import { openMemory } from "./internal/memory.ts"
+import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
 
 /**
  * Attaches a server to its end of a new pair of transports, such as `(peer) => server.connect(peer)` with the SDK's

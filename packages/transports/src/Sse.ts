@@ -13,9 +13,9 @@ import { HandshakeFailed } from "@mcp-sessions/core/SessionError"
 import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { acquireAgent } from "./internal/agent.ts"
-import * as sdkConnection from "./internal/sdkConnection.ts"
-import { openSse } from "./internal/sseChannel.ts"
+import { acquireAgent } from "./internal/network/agent.ts"
+import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import { openSse } from "./internal/sse/sseChannel.ts"
 
 /**
  * Layer that provides the transport of one SSE definition.

@@ -17,10 +17,10 @@ import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Channel } from "./internal/channel.ts"
-import { spawn } from "./internal/childProcess.ts"
-import * as sdkConnection from "./internal/sdkConnection.ts"
-import { StdioTransport } from "./internal/stdioTransport.ts"
+import type { Channel } from "./internal/jsonRpc/engineChannel.ts"
+import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import { spawn } from "./internal/stdio/childProcess.ts"
+import { StdioTransport } from "./internal/stdio/stdioTransport.ts"
 
 /**
  * Layer that provides the transport of one stdio definition.

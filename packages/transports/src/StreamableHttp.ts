@@ -21,20 +21,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
-import { guard } from "./internal/addressPolicy.ts"
-import { acquireAgent } from "./internal/agent.ts"
-import type { Channel } from "./internal/channel.ts"
-import * as endpointFetch from "./internal/endpointFetch.ts"
-import { HttpTransport, reconnectSlowly } from "./internal/httpTransport.ts"
-import * as sdkConnection from "./internal/sdkConnection.ts"
-import { openSse } from "./internal/sseChannel.ts"
+import * as endpointFetch from "./internal/http/endpointFetch.ts"
+import { HttpTransport, reconnectSlowly } from "./internal/http/httpTransport.ts"
+import type { Channel } from "./internal/jsonRpc/engineChannel.ts"
+import { guard } from "./internal/network/addressPolicy.ts"
+import { acquireAgent } from "./internal/network/agent.ts"
+import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import { openSse } from "./internal/sse/sseChannel.ts"
 
 /**
  * Whether a refusal is what a server of 2024-11-05 says, for whom the endpoint is there to be listened to only.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#backwards-compatibility
  */
-const isOfOlderServer = (reason: Reason): boolean =>
+const isLegacySseServer = (reason: Reason): boolean =>
   reason._tag === "HttpFailed" && [400, 404, 405, 406, 415].includes(reason.status)
 
 const terminateTimeout = Duration.seconds(2)
@@ -85,8 +85,8 @@ export const layer = (
             transport,
             gone: () => undefined,
             retryAfter: () => retryAfter,
-            warnings: () => transport.ownStream.warnings(),
-            ownStream: transport.ownStream
+            warnings: () => transport.serverStream.warnings(),
+            serverStream: transport.serverStream
           }
           return { channel, transport }
         }),
@@ -99,7 +99,7 @@ export const layer = (
         era: sdkConnection.unknownEra(),
         open: Effect.andThen(guard(config), open),
         older: config.sseFallback
-          ? { kind: "sse", open: openSse({ config, dispatcher }), isFor: isOfOlderServer }
+          ? { kind: "sse", open: openSse({ config, dispatcher }), isFor: isLegacySseServer }
           : undefined
       })
       return { connect }

@@ -6,8 +6,8 @@
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { Transport } from "@mcp-sessions/core/Transport"
 import * as Layer from "effect/Layer"
-import * as sdkConnection from "./internal/sdkConnection.ts"
-import { openWebSocket } from "./internal/webSocketChannel.ts"
+import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import { openWebSocket } from "./internal/webSocket/webSocketChannel.ts"
 
 /**
  * Layer that provides the transport of one WebSocket definition.

@@ -1,0 +1,113 @@
+/**
+ * Who a session is opened as: an owner, with the credentials that it has at the time.
+ *
+ * Two sessions are of one identity if owner, server and credentials are the same. What an owner's credentials change to is
+ * another identity, and shares nothing with the one before.
+ */
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Hash from "effect/Hash"
+import * as Redacted from "effect/Redacted"
+import type { ConfigError } from "../../ConfigError.ts"
+import type { Credentials, CredentialsProvider } from "../../Credentials.ts"
+import * as ServerConfig from "../../ServerConfig.ts"
+import { SessionError } from "../../SessionError.ts"
+
+/** Compares by value, and shows no secret. */
+export class Identity implements Equal.Equal {
+  readonly owner: string
+  readonly server: string
+  /** In the order of their names. */
+  readonly #credentials: string
+  readonly #key: string
+
+  constructor(owner: string, server: string, credentials: string) {
+    this.owner = owner
+    this.server = server
+    this.#credentials = credentials
+    this.#key = JSON.stringify([owner, server, credentials])
+  }
+
+  /** What all have in common who show the same credentials to the server. */
+  get endpoint(): Identity {
+    return new Identity("", this.server, this.#credentials)
+  }
+
+  [Equal.symbol](that: unknown): boolean {
+    return that instanceof Identity && this.#key === that.#key
+  }
+
+  [Hash.symbol](): number {
+    return Hash.string(this.#key)
+  }
+}
+
+/** A definition as it holds for someone. Those of the same identity are the same, whatever else is in them. */
+export class Identified implements Equal.Equal {
+  readonly identity: Identity
+  readonly definition: ServerConfig.ServerDefinition
+
+  constructor(identity: Identity, definition: ServerConfig.ServerDefinition) {
+    this.identity = identity
+    this.definition = definition
+  }
+
+  [Equal.symbol](that: unknown): boolean {
+    return that instanceof Identified && Equal.equals(this.identity, that.identity)
+  }
+
+  [Hash.symbol](): number {
+    return Hash.hash(this.identity)
+  }
+}
+
+type Secrets = Readonly<Record<string, Redacted.Redacted<string>>>
+
+const plain = (secrets: Secrets | undefined): ReadonlyArray<readonly [name: string, value: string]> =>
+  Object.entries(secrets ?? {}).map(([name, secret]) => [name, Redacted.value(secret)] as const)
+    .toSorted(([a], [b]) => a < b ? -1 : 1)
+
+/** The headers of an owner stand in for those of the definition that are the same but for the case. */
+const merge = (own: Secrets, given: Secrets | undefined): Secrets => {
+  const names = new Set(Object.keys(given ?? {}).map((name) => name.toLowerCase()))
+  return { ...Object.fromEntries(Object.entries(own).filter(([name]) => !names.has(name.toLowerCase()))), ...given }
+}
+
+const apply = (
+  { config, name }: ServerConfig.ServerDefinition,
+  { env, headers }: Credentials
+): Effect.Effect<ServerConfig.ServerDefinition, ConfigError> => {
+  const merged = {
+    ...config,
+    ...(headers === undefined ? {} : { headers: merge("headers" in config ? config.headers : {}, headers) }),
+    ...(env === undefined ? {} : { env: { ..."env" in config ? config.env : {}, ...env } })
+  }
+  return Effect.flatMap(
+    ServerConfig.decodeServers({ servers: { [name]: merged }, path: ["credentials"] }),
+    ([definition]) =>
+      definition === undefined ? Effect.die("one definition decodes to one") : Effect.succeed(definition)
+  )
+}
+
+/** Finds out who an owner is at a server. */
+export const identify = (options: {
+  readonly owner: string
+  readonly definition: ServerConfig.ServerDefinition
+  readonly provider: CredentialsProvider | undefined
+  /** Who the owner was the last time: decoding takes longer than a call. */
+  readonly known: Identified | undefined
+}): Effect.Effect<Identified, SessionError | ConfigError> => {
+  const { definition, known, owner, provider } = options
+  const { name: server } = definition
+  if (provider === undefined) return Effect.succeed(new Identified(new Identity(owner, server, ""), definition))
+  return provider({ owner, server }).pipe(
+    Effect.mapError((reason) => new SessionError({ server, reason })),
+    Effect.flatMap((credentials) => {
+      const shown = JSON.stringify([plain(credentials.headers), plain(credentials.env)])
+      const identity = new Identity(owner, server, shown)
+      return known !== undefined && Equal.equals(known.identity, identity)
+        ? Effect.succeed(known)
+        : Effect.map(apply(definition, credentials), (definition) => new Identified(identity, definition))
+    })
+  )
+}

@@ -1,0 +1,321 @@
+/**
+ * Plays a connection back from its recording.
+ *
+ * What the server did follows in the recorded order, each part only after the calls that came before it. A call is recognised
+ * by its method and parameters, so calls that were under way at the same time may come in another order. What comes of a call
+ * is there once the call is, without the time that it took.
+ */
+import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+import type { Connection, ConnectionInfo } from "@mcp-sessions/core/Connection"
+import type { Progress } from "@mcp-sessions/core/Mcp"
+import type { WireNotification } from "@mcp-sessions/core/Notification"
+import { type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import { setImmediate, setTimeout } from "node:timers/promises"
+import { mark } from "../redactor.ts"
+import { asJson, type Event, type HandlerName } from "./recording.ts"
+
+/** What a program did was not what is recorded. A defect, since it is the program or the recording that has to change. */
+export class ReplayMismatch extends Data.TaggedError("ReplayMismatch")<{
+  readonly server: string
+  readonly connection: number
+  /** What the program did. */
+  readonly actual: string
+  /** What it could have done instead, as recorded. */
+  readonly expected: ReadonlyArray<string>
+}> {
+  override get message(): string {
+    const expected = this.expected.length === 0
+      ? "nothing more is recorded there"
+      : `expected one of:\n${this.expected.map((call) => `  ${call}`).join("\n")}`
+    return `replay of connection ${this.connection} to ${this.server}: ${this.actual} is not in the recording; ${expected}`
+  }
+}
+
+/** How many of the calls that could have been made are named. */
+const mostExpected = 5
+
+/** How many turns of the event loop a program has for what it does upon a result, before anything unasked happens. */
+const turns = 5
+
+/** How long a call may be behind another that waits for its answer, in milliseconds of the real clock. */
+const patience = 500
+
+const matchesText = (recorded: string, actual: string): boolean => {
+  const [first = "", ...rest] = recorded.split(mark)
+  if (rest.length === 0) return recorded === actual
+  if (!actual.startsWith(first)) return false
+  let at = first.length
+  for (const part of rest.slice(0, -1)) {
+    const found = actual.indexOf(part, at)
+    if (found === -1) return false
+    at = found + part.length
+  }
+  const last = rest.at(-1) ?? ""
+  return actual.length >= at + last.length && actual.endsWith(last)
+}
+
+/** Whether a value is the recorded one. Where a secret was, anything may be. */
+const matches = (recorded: unknown, actual: unknown): boolean => {
+  if (typeof recorded === "string" && typeof actual === "string") return matchesText(recorded, actual)
+  if (Array.isArray(recorded)) {
+    return Array.isArray(actual) && actual.length === recorded.length &&
+      recorded.every((item, index) => matches(item, actual[index]))
+  }
+  if (!Predicate.isObject(recorded) || !Predicate.isObject(actual)) return recorded === actual
+  const theirs = Object.entries(recorded)
+  const ours = actual as Record<string, unknown>
+  return theirs.length === Object.keys(ours).length &&
+    theirs.every(([key, value]) => Object.hasOwn(ours, key) && matches(value, ours[key]))
+}
+
+const shown = (method: string, params: unknown): string =>
+  params === undefined ? method : `${method} ${JSON.stringify(params)}`
+
+/** A recorded call, and who made it now. */
+interface Call {
+  readonly method: string
+  readonly params: unknown
+  /** Where in the recording its result or failure is; -1 where there is none. */
+  readonly answeredAt: number
+  readonly outcome: Deferred.Deferred<unknown, Reason>
+  readonly ended: Deferred.Deferred<void>
+  isMade: boolean
+  onProgress: ((progress: Progress) => void) | undefined
+  /** What came of it in the recording before it was made now. */
+  readonly early: Array<Event>
+}
+
+class Playback {
+  readonly closed = Deferred.makeUnsafe<Reason>()
+  listener: ((notification: WireNotification) => void) | undefined
+  readonly #calls = new Map<number, Call>()
+  readonly #answers = new Map<number, unknown>()
+  readonly #asked = new Map<number, Fiber.Fiber<void>>()
+  /** Up to where in the recording no call is waited for. */
+  #skipped = -1
+  readonly #made: Queue.Queue<void>
+  readonly #events: ReadonlyArray<Event>
+  readonly #where: { readonly server: string; readonly connection: number }
+  readonly #handlers: Handlers
+
+  constructor(options: {
+    readonly events: ReadonlyArray<Event>
+    readonly where: { readonly server: string; readonly connection: number }
+    readonly handlers: Handlers
+    readonly made: Queue.Queue<void>
+  }) {
+    this.#events = options.events
+    this.#where = options.where
+    this.#handlers = options.handlers
+    this.#made = options.made
+    for (const event of options.events) {
+      if (event.event === "answer") this.#answers.set(event.id, event.answer)
+      if (event.event !== "call") continue
+      const { id, method, params } = event
+      const outcome = Deferred.makeUnsafe<unknown, Reason>()
+      const ended = Deferred.makeUnsafe<void>()
+      const answeredAt = options.events.findIndex((event) =>
+        (event.event === "result" || event.event === "failure") && event.id === id
+      )
+      this.#calls.set(id, {
+        method,
+        params,
+        answeredAt,
+        outcome,
+        ended,
+        isMade: false,
+        onProgress: undefined,
+        early: []
+      })
+    }
+  }
+
+  /** Makes a call, which has to be one of those recorded. */
+  call(method: string, given: unknown, onProgress?: (progress: Progress) => void): Effect.Effect<Call, Reason> {
+    return Effect.suspend(() => {
+      const params = given === undefined ? undefined : asJson(given)
+      const left = [...this.#calls.values()].filter(({ isMade }) => !isMade)
+      const call = left.find((call) => call.method === method && matches(call.params, params))
+      if (call === undefined) {
+        return Effect.die(
+          new ReplayMismatch({
+            ...this.#where,
+            actual: shown(method, params),
+            expected: left.slice(0, mostExpected).map(({ method, params }) => shown(method, params))
+          })
+        )
+      }
+      call.isMade = true
+      call.onProgress = onProgress
+      for (const event of call.early) this.#deliver(call, event)
+      Queue.offerUnsafe(this.#made, undefined)
+      return Effect.succeed(call)
+    })
+  }
+
+  /** Does what the server did. */
+  readonly play: Effect.Effect<void, never, Scope.Scope> = Effect.gen({ self: this }, function*() {
+    for (const [position, event] of this.#events.entries()) {
+      switch (event.event) {
+        case "call":
+          yield* this.#awaitCall(event.id, position)
+          break
+        case "notification":
+          yield* settle
+          this.listener?.({ method: event.method, params: event.params })
+          break
+        case "ask":
+          // A handler may take its time, and may call the server in turn.
+          this.#asked.set(event.id, yield* Effect.forkScoped(this.#ask(event), { startImmediately: true }))
+          break
+        case "answer": {
+          const asked = this.#asked.get(event.id)
+          if (asked !== undefined) yield* Fiber.join(asked)
+          break
+        }
+        case "closed":
+          yield* settle
+          Deferred.doneUnsafe(this.closed, Effect.succeed(event.reason))
+          break
+        case "progress":
+        case "result":
+        case "failure":
+        case "ended": {
+          if (event.event === "ended") yield* settle
+          const call = this.#calls.get(event.id)
+          if (call?.isMade === true) this.#deliver(call, event)
+          else call?.early.push(event)
+        }
+      }
+    }
+  }).pipe(
+    // What goes wrong while playing back goes wrong for whoever waits.
+    Effect.catchDefect((defect) =>
+      Effect.sync(() => {
+        for (const { outcome } of this.#calls.values()) Deferred.doneUnsafe(outcome, Effect.die(defect))
+      })
+    )
+  )
+
+  /**
+   * Waits for a recorded call to be made. The program may make its calls in another order now, or not make this one: where it
+   * waits for an answer that comes after this call in the recording, the recording goes on without it.
+   */
+  #awaitCall(id: number, position: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#calls.get(id)?.isMade === true || position < this.#skipped) return Effect.void
+      const awaited = [...this.#calls.values()].filter(({ answeredAt, isMade }) => isMade && answeredAt > position)
+      const next = Effect.as(Queue.take(this.#made), true)
+      return Effect.flatMap(
+        awaited.length > 0 ? Effect.raceFirst(next, Effect.as(outOfPatience, false)) : next,
+        (isAnother) => {
+          if (isAnother) return this.#awaitCall(id, position)
+          this.#skipped = Math.min(...awaited.map(({ answeredAt }) => answeredAt))
+          return Effect.void
+        }
+      )
+    })
+  }
+
+  /** The connection is over, whatever was to come. */
+  end(): void {
+    const gone = new TransportClosed({ delivery: "Unknown" })
+    for (const { outcome } of this.#calls.values()) Deferred.doneUnsafe(outcome, Effect.fail(gone))
+    Deferred.doneUnsafe(this.closed, Effect.succeed(gone))
+  }
+
+  #deliver(call: Call, event: Event): void {
+    if (event.event === "progress") call.onProgress?.(event.progress as Progress)
+    if (event.event === "result") Deferred.doneUnsafe(call.outcome, Effect.succeed(event.result))
+    if (event.event === "failure") Deferred.doneUnsafe(call.outcome, Effect.fail(event.reason))
+    if (event.event === "ended") Deferred.doneUnsafe(call.ended, Effect.void)
+  }
+
+  /** Asks a handler as the server did, and holds its answer against the recorded one. */
+  #ask({ handler, id, params }: Extract<Event, { readonly event: "ask" }>): Effect.Effect<void, never, Scope.Scope> {
+    const handle = handleWith(this.#handlers, handler, params)
+    // It was never answered then, so nobody waits for the answer now.
+    if (!this.#answers.has(id)) return Effect.asVoid(Effect.forkScoped(handle))
+    return Effect.flatMap(handle, (answer) => {
+      const recorded = this.#answers.get(id)
+      return matches(recorded, asJson(answer)) ? Effect.void : Effect.die(
+        new ReplayMismatch({
+          ...this.#where,
+          actual: `the answer of the handler, ${shown(handler, answer)},`,
+          expected: [shown(handler, recorded)]
+        })
+      )
+    })
+  }
+}
+
+/** A program that does its calls in the recorded order has made the next one long before. */
+const outOfPatience = Effect.promise(() => setTimeout(patience))
+
+const settle = Effect.promise(async () => {
+  for (let turn = 0; turn < turns; turn++) await setImmediate()
+})
+
+const handleWith = (
+  { elicitation, roots, sampling }: Handlers,
+  name: typeof HandlerName.Type,
+  params: unknown
+): Effect.Effect<unknown> => {
+  const handlers: Record<typeof name, Effect.Effect<unknown, RequestRefused> | undefined> = {
+    sampling: sampling?.(params as Parameters<typeof sampling>[0]),
+    form: elicitation?.form?.(params as Parameters<typeof elicitation.form>[0]),
+    url: elicitation?.url?.(params as Parameters<typeof elicitation.url>[0]),
+    roots
+  }
+  return (handlers[name] ?? Effect.succeed({ refused: "there is no such handler" })).pipe(
+    Effect.catch(({ description }) => Effect.succeed({ refused: description }))
+  )
+}
+
+type Told = Omit<ConnectionInfo, "instructions" | "implementation"> & Partial<ConnectionInfo>
+
+const untold = { instructions: undefined, implementation: undefined }
+
+/** Gives a recorded connection. */
+export const connect = Effect.fnUntraced(function*(options: {
+  readonly kind: Connection["kind"]
+  readonly server: string
+  readonly connection: number
+  readonly events: ReadonlyArray<Event>
+}): Effect.fn.Return<Connection, Reason, Scope.Scope> {
+  const { connection, events, kind, server } = options
+  const handlers = yield* ClientHandlers
+  const made = yield* Queue.sliding<void>(1)
+  const playback = new Playback({ events, where: { server, connection }, handlers, made })
+  yield* Effect.forkScoped(playback.play, { startImmediately: true })
+  yield* Effect.addFinalizer(() => Effect.sync(() => playback.end()))
+  const outcome = (call: Call) => Deferred.await(call.outcome)
+  return {
+    kind,
+    initialize: Effect.flatMap(playback.call("initialize", undefined), outcome).pipe(
+      // JSON has no words for what the server did not tell.
+      Effect.map((info) => ({ ...untold, ...(info as Told), pid: undefined }))
+    ),
+    request: ({ method, onProgress, params }) => Effect.flatMap(playback.call(method, params, onProgress), outcome),
+    onNotification: (listener) => {
+      playback.listener = listener
+    },
+    listen: (filter) =>
+      Effect.flatMap(playback.call("subscriptions/listen", filter), (call) =>
+        Effect.map(outcome(call), (result) => ({
+          ...(result as { readonly resources: ReadonlyArray<string> }),
+          ended: Deferred.await(call.ended)
+        }))),
+    setLogLevel: (level) => Effect.asVoid(Effect.flatMap(playback.call("logging/setLevel", { level }), outcome)),
+    closed: Deferred.await(playback.closed),
+    stderrTail: () => undefined,
+    warnings: () => []
+  }
+})

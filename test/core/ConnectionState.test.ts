@@ -1,0 +1,403 @@
+/**
+ * The phases of a connection: as a pure machine under any sequence of events, and as users see them.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Circuit, ConnectionState, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
+import { Deferred, Effect, Exit, Fiber, Queue, Schema, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { read } from "../fixtures/read.ts"
+import * as Scripted from "../fixtures/scripted.ts"
+
+const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+
+const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
+
+const error = new SessionError.SessionError({ server: "s", reason: gone })
+
+const Step = Schema.Struct({
+  tag: Schema.Literals([
+    "Attempted",
+    "Failed",
+    "GaveUp",
+    "Connected",
+    "Silent",
+    "Heard",
+    "Lost",
+    "Down",
+    "Closing",
+    "Closed"
+  ]),
+  generation: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4 })),
+  pause: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 90_000 }))
+})
+
+const eventOf = ({ generation, tag }: typeof Step.Type, now: number): ConnectionState.Event => {
+  switch (tag) {
+    case "Attempted":
+    case "Connected":
+      return { _tag: tag, now }
+    case "Failed":
+      return { _tag: tag, error }
+    case "Silent":
+    case "Heard":
+    case "Lost":
+      return { _tag: tag, generation }
+    case "Down":
+      return { _tag: tag, retryAt: now + 1000, error }
+    default:
+      return { _tag: tag }
+  }
+}
+
+const isLive = ({ phase }: ConnectionState.State) => phase._tag === "Ready" || phase._tag === "Suspect"
+
+describe("the machine", () => {
+  it.effect.prop(
+    "keeps its promises, whatever happens in whatever order",
+    [Schema.Array(Step)],
+    ([steps]) =>
+      Effect.sync(() => {
+        let state = ConnectionState.initial
+        let now = 0
+        for (const step of steps) {
+          now += step.pause
+          const before = state
+          const event = eventOf(step, now)
+          state = ConnectionState.transition({ state, event })
+          // Generations only grow, one at a time, and only by a connection.
+          assert.include([before.generation, before.generation + 1], state.generation)
+          if (state.generation > before.generation) assert.strictEqual(event._tag, "Connected")
+          // A connection that is there is the latest, and only its own news ends it.
+          if (isLive(state)) assert.strictEqual("generation" in state.phase && state.phase.generation, state.generation)
+          if (isLive(before) && !isLive(state) && event._tag === "Lost") {
+            assert.strictEqual(event.generation, before.generation)
+          }
+          if (isLive(before) && !isLive(state)) assert.include(["Lost", "Closing", "Closed"], event._tag)
+          // What is closed stays so.
+          if (before.phase._tag === "Closed") assert.strictEqual(state.phase._tag, "Closed")
+          if (before.phase._tag === "Draining") assert.include(["Draining", "Closed"], state.phase._tag)
+          // Never more starts than allowed are counted as possible now.
+          const startableAt = ConnectionState.startableAt({ state, now })
+          assert.isAtLeast(startableAt, now)
+          assert.isAtMost(startableAt, now + 60_000)
+        }
+      })
+  )
+
+  it("allows five starts in a minute, and the next when the first of them is a minute old", () => {
+    let state = ConnectionState.initial
+    for (const now of [0, 1000, 2000, 3000, 4000]) {
+      assert.strictEqual(ConnectionState.startableAt({ state, now }), now)
+      state = ConnectionState.transition({ state, event: { _tag: "Attempted", now } })
+      state = ConnectionState.transition({ state, event: { _tag: "Connected", now } })
+      state = ConnectionState.transition({ state, event: { _tag: "Lost", generation: state.generation } })
+    }
+    assert.strictEqual(ConnectionState.startableAt({ state, now: 5000 }), 60_000)
+    assert.strictEqual(ConnectionState.startableAt({ state, now: 60_000 }), 60_000)
+  })
+})
+
+const tags = (phases: ReadonlyArray<ConnectionState.Phase>) => phases.map(({ _tag }) => _tag)
+
+describe("phases", () => {
+  it.effect("tell of connects, retries, loss and close", () => {
+    let failures = 2
+    const script = Scripted.make({
+      connect: (attempt) => attempt > 1 && failures-- > 0 ? Effect.fail(Scripted.refused) : Effect.void
+    })
+    return Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const session = yield* Scope.provide(get, scope)
+      const phases = yield* read(session.phases)
+      assert.deepStrictEqual(yield* Queue.take(phases), { _tag: "Ready", generation: 1 })
+      yield* script.lose(gone)
+      const ping = yield* Effect.forkChild(session.ping, { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(ping)
+      const seen = yield* Queue.takeN(phases, 7)
+      assert.deepStrictEqual(tags(seen), [
+        "Idle",
+        "Connecting",
+        "Backoff",
+        "Connecting",
+        "Backoff",
+        "Connecting",
+        "Ready"
+      ])
+      assert.deepInclude(seen.at(-2), { attempt: 3 })
+      assert.deepInclude(seen.at(-1), { generation: 2 })
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("count the tries that are made for those who only listen", () => {
+    const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.void : Effect.fail(Scripted.refused) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* Queue.take(yield* read(session.notifications))
+      const phases = yield* read(session.phases)
+      yield* Queue.take(phases)
+      yield* script.lose(gone)
+      for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
+      const seen = yield* Queue.takeN(phases, 7)
+      assert.deepStrictEqual(seen.map((phase) => `${phase._tag} ${"attempt" in phase ? phase.attempt : ""}`), [
+        "Idle ",
+        "Connecting 1",
+        "Backoff 1",
+        "Connecting 2",
+        "Backoff 2",
+        "Connecting 3",
+        "Backoff 3"
+      ])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("end with Closed, when all is", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const scope = yield* Scope.make()
+      const session = yield* Scope.provide(sessions.get("s"), scope)
+      const phases = yield* Effect.forkChild(Stream.runCollect(session.phases), { startImmediately: true })
+      yield* Effect.yieldNow
+      yield* Scope.close(scope, Exit.void)
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(tags(yield* Fiber.join(phases)).slice(-2), ["Draining", "Closed"])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("tell of a server that is silent, and of its sign of life", () => {
+    const heard = Deferred.makeUnsafe<void>()
+    const script = Scripted.make({
+      answer: ({ method }) => method === "ping" ? Effect.as(Deferred.await(heard), {}) : Effect.never
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const phases = yield* read(session.phases)
+      yield* Queue.take(phases)
+      yield* Effect.forkChild(Effect.flip(session.callTool("slow")), { startImmediately: true })
+      yield* TestClock.adjust("60 seconds")
+      assert.deepStrictEqual(yield* Queue.take(phases), { _tag: "Suspect", generation: 1 })
+      yield* Deferred.succeed(heard, undefined)
+      assert.deepStrictEqual(yield* Queue.take(phases), { _tag: "Ready", generation: 1 })
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+})
+
+describe("a server that dies as often as it is started", () => {
+  it.effect("is left alone after five times in a minute, and tried again when that is over [F24]", () => {
+    const script: Scripted.Script = Scripted.make({
+      answer: () => Effect.andThen(script.lose(gone), Effect.fail(gone))
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const call = Effect.map(Effect.flip(session.callTool("t")), ({ reason }) => reason)
+      for (let n = 0; n < 5; n++) assert.strictEqual((yield* call)._tag, "OutcomeUnknown")
+      for (let n = 0; n < 20; n++) {
+        const reason = yield* call
+        assert.deepInclude(reason, { _tag: "ServerDown", retryAt: 60_000, delivery: "NotSent" })
+      }
+      assert.strictEqual(script.connects.length, 5)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* call)._tag, "OutcomeUnknown")
+      assert.strictEqual(script.connects.length, 6)
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+})
+
+describe("restart", () => {
+  it.effect("replaces the connection at the next use", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* (yield* Sessions.Sessions).restart("s")
+      yield* session.ping
+      assert.strictEqual(yield* session.generation, 2)
+      assert.strictEqual(script.open, 1)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+})
+
+describe("a probe", () => {
+  const options = (healthInterval: string | number) => ({
+    servers: { s: { transport: "stdio" as const, command: "s", args: [], healthInterval } },
+    circuit: Circuit.never
+  })
+
+  it.effect("asks a quiet server about once a minute, and not one that is talked to", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const session = yield* get
+      for (let n = 0; n < 180; n++) yield* TestClock.adjust("10 seconds")
+      const asked = script.requests.length
+      assert.isAtLeast(asked, 22)
+      assert.isAtMost(asked, 38)
+      for (let n = 0; n < 60; n++) {
+        yield* session.callTool("t")
+        yield* TestClock.adjust("10 seconds")
+      }
+      assert.strictEqual(script.requests.filter((request) => request.endsWith("ping")).length, asked)
+    }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
+  })
+
+  it.effect("finds a server that is gone without a word, which costs nobody a call [F6]", () => {
+    let isGone = false
+    const script = Scripted.make({
+      answer: () => Effect.suspend(() => isGone ? Effect.never : Effect.succeed({ content: [] }))
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      isGone = true
+      for (let n = 0; n < 10; n++) yield* TestClock.adjust("10 seconds")
+      isGone = false
+      yield* session.callTool("t")
+      assert.strictEqual(yield* session.generation, 2)
+      const { errorCount, lastError } = yield* (yield* Sessions.Sessions).health("s")
+      assert.strictEqual(errorCount, 0)
+      assert.strictEqual(lastError?.reason._tag, "TransportFailed")
+    }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
+  })
+
+  it.effect("is not made where the definition says so", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      yield* get
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(script.requests, [])
+    }).pipe(Effect.provide(Scripted.sessions(script, options(0))))
+  })
+
+  it.effect("is answered by an error, too: that is a sign of life", () => {
+    const script = Scripted.make({
+      answer: ({ method }) =>
+        Effect.fail(new SessionError.ProtocolFailed({ method, code: -32601, description: "no", data: undefined }))
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      for (let n = 0; n < 10; n++) yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* session.generation, 1)
+      assert.isTrue((yield* (yield* Sessions.Sessions).health("s")).isHealthy)
+    }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
+  })
+
+  for (const status of [429, 503]) {
+    it.effect(`is answered by ${status}, too: a server that has no time is there`, () => {
+      const script = Scripted.make({
+        answer: () => Effect.fail(new SessionError.HttpFailed({ status, delivery: "Rejected" }))
+      })
+      return Effect.gen(function*() {
+        const session = yield* get
+        for (let n = 0; n < 10; n++) yield* TestClock.adjust("1 minute")
+        assert.isAbove(script.requests.length, 5)
+        assert.strictEqual(yield* session.generation, 1)
+        assert.strictEqual(script.connects.length, 1)
+      }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
+    })
+  }
+
+  it.effect("is waited for while the server reports how far another call has come", () => {
+    const script = Scripted.make({
+      answer: ({ params, report }) =>
+        params?.name === "long"
+          ? Effect.sync(() => report({ progress: 1 })).pipe(
+            Effect.delay("1 second"),
+            Effect.repeat({ times: 99 }),
+            Effect.as({ content: [] })
+          )
+          : Effect.never
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const long = yield* Effect.forkChild(session.callTool("long", {}, { onProgress: () => {} }), {
+        startImmediately: true
+      })
+      const short = yield* Effect.forkChild(Effect.flip(session.callTool("short", {}, { timeout: "5 seconds" })), {
+        startImmediately: true
+      })
+      for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
+      // Makes a connection if there is none.
+      yield* session.info
+      for (let second = 0; second < 90; second++) yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(short)).reason._tag, "OutcomeUnknown")
+      assert.include(script.requests, "1:ping")
+      yield* Fiber.join(long)
+      assert.deepStrictEqual([yield* session.generation, script.connects.length], [1, 1])
+    }).pipe(Effect.provide(Scripted.sessions(script, options(0))))
+  })
+})
+
+describe("health, as a stream", () => {
+  it.effect("tells what it is and when it changes, aging included", () => {
+    let isDown = false
+    const script = Scripted.make({
+      answer: () =>
+        Effect.suspend(() =>
+          isDown
+            ? Effect.fail(new SessionError.HttpFailed({ status: 500, delivery: "Unknown" }))
+            : Effect.succeed({ content: [] })
+        )
+    })
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const changes = yield* read(sessions.healthChanges("s"))
+      const next = Effect.map(Queue.take(changes), ({ errorCount, isHealthy }) => [isHealthy, errorCount])
+      assert.deepStrictEqual(yield* next, [false, 0])
+      const session = yield* get
+      assert.deepStrictEqual(yield* next, [true, 0])
+      yield* session.callTool("t")
+      isDown = true
+      for (const count of [1, 2, 3]) {
+        yield* Effect.flip(session.callTool("t"))
+        assert.deepStrictEqual(yield* next, [true, count])
+      }
+      yield* Effect.flip(session.callTool("t"))
+      assert.deepStrictEqual(yield* next, [false, 4])
+      isDown = false
+      yield* session.callTool("t")
+      assert.deepStrictEqual(yield* next, [true, 0])
+      yield* TestClock.adjust("6 minutes")
+      assert.deepStrictEqual(yield* next, [false, 0])
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+})
+
+describe("connections with a lifetime", () => {
+  const config = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0, maxLifetime: "30 minutes" }
+
+  it.effect("that were made together do not end together [F40]", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const owners = Array.from({ length: 1000 }, (_, n) => `owner ${n}`)
+      yield* Effect.forEach(owners, (owner) => sessions.get("s", { owner }), { discard: true })
+      yield* TestClock.adjust("29 minutes")
+      assert.strictEqual(script.open, 1000)
+      let most = 0
+      while (script.open > 0) {
+        const before = script.open
+        yield* TestClock.adjust("1 second")
+        most = Math.max(most, before - script.open)
+      }
+      // 45 seconds for a thousand, 22 in each on average.
+      assert.isBelow(most, 60)
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script, { servers: { s: config } })))
+  })
+
+  it.effect("end their calls first, and are replaced at the next use [F40]", () => {
+    const done = Deferred.makeUnsafe<void>()
+    const script = Scripted.make({
+      answer: ({ params }) => Effect.as(params?.name === "long" ? Deferred.await(done) : Effect.void, { content: [] })
+    })
+    const servers = { s: { ...config, requestTimeout: "2 hours", totalTimeout: "2 hours" } }
+    return Effect.gen(function*() {
+      const session = yield* get
+      const long = yield* Effect.forkChild(session.callTool("long"), { startImmediately: true })
+      yield* TestClock.adjust("31 minutes")
+      yield* session.callTool("t")
+      assert.strictEqual(yield* session.generation, 2)
+      assert.strictEqual(script.open, 2)
+      yield* Deferred.succeed(done, undefined)
+      yield* Fiber.join(long)
+      while (script.open > 1) yield* Effect.yieldNow
+    }).pipe(Effect.provide(Scripted.sessions(script, { servers })))
+  })
+})

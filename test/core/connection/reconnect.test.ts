@@ -1,0 +1,246 @@
+/**
+ * How often a server is asked for that should be there and is not: nine minutes of it, on the clock of the test.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Circuit, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
+import { Effect, Fiber, Queue, Random, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { type Attempt, type Backoff, judge } from "../../fixtures/backoffJudge.ts"
+import { read } from "../../fixtures/read.ts"
+import * as Scripted from "../../fixtures/scripted.ts"
+
+const watched = 540_000
+
+/** The policy that is the default, where the dice fall as they like, and where they always fall the same way. */
+const policy: Backoff = { first: 1000, factor: 1.6, last: 120_000, jitter: [0, 1] }
+const exact: Backoff = { ...policy, jitter: [0.5, 0.5] }
+
+const even = { nextDoubleUnsafe: () => 0.5, nextIntUnsafe: () => 0 }
+
+const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
+
+/**
+ * Keeps a server there for nine minutes that takes each connection and ends it: before the handshake, or a second after that
+ * where it is good.
+ */
+const watch = Effect.fnUntraced(function*(options: {
+  readonly isGood?: (attempt: number) => boolean
+  readonly circuit?: Circuit.CircuitPolicy
+  readonly keep?: "openAll" | "notifications"
+}) {
+  const { circuit = Circuit.never, isGood = () => false, keep = "openAll" } = options
+  const script = Scripted.make({
+    initialize: (attempt) => isGood(attempt) ? Effect.void : Effect.fail(gone)
+  })
+  yield* Effect.gen(function*() {
+    const sessions = yield* Sessions.Sessions
+    if (keep === "openAll") {
+      const opened = yield* sessions.openAll()
+      yield* Effect.forkChild(Stream.runDrain(opened), { startImmediately: true })
+    } else {
+      const session = yield* sessions.get("s")
+      const notifications = yield* read(session.notifications)
+      assert.strictEqual((yield* Queue.take(notifications))._tag, "Listening")
+    }
+    for (let second = 0; second < watched / 1000; second++) {
+      yield* TestClock.adjust("1 second")
+      if (script.open > 0) yield* script.lose(gone)
+    }
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Scripted.sessions(script, { circuit, retry: RetryPolicy.never }))
+  )
+  return script.connects.map((at, index): Attempt => ({ at, isGood: isGood(index + 1) }))
+})
+
+/** The most that there are of them within a minute. */
+const mostInAMinute = (attempts: ReadonlyArray<Attempt>) =>
+  Math.max(...attempts.map(({ at }) => attempts.filter((other) => other.at >= at && other.at < at + 60_000).length))
+
+describe("a server that is to be there, and takes connections only to end them", () => {
+  it.effect("is asked at the pauses of the policy, to the millisecond where no dice are thrown [F3]", () =>
+    Effect.gen(function*() {
+      const attempts = yield* Effect.provideService(watch({}), Random.Random, even)
+      assert.deepStrictEqual(judge({ attempts, backoff: exact, until: watched }), [])
+      assert.strictEqual(attempts.length, 18)
+    }))
+
+  it.effect("is asked within the pauses of the policy where they are [F3]", () =>
+    Effect.gen(function*() {
+      const attempts = yield* watch({})
+      assert.deepStrictEqual(judge({ attempts, backoff: policy, until: watched }), [])
+      assert.isAbove(attempts.length, 10)
+    }))
+
+  it.effect("has the pauses start over after a good handshake, and after nothing else [F3]", () =>
+    Effect.gen(function*() {
+      const attempts = yield* Effect.provideService(
+        watch({ isGood: (attempt) => attempt % 8 === 0 }),
+        Random.Random,
+        even
+      )
+      assert.deepStrictEqual(judge({ attempts, backoff: exact, until: watched }), [])
+      assert.isAbove(attempts.filter(({ isGood }) => isGood).length, 5)
+    }))
+
+  it.effect("is asked no more than five times in a minute where each handshake is good [F3] [F24]", () =>
+    Effect.gen(function*() {
+      const attempts = yield* watch({ isGood: () => true })
+      assert.strictEqual(mostInAMinute(attempts), 5)
+      assert.isAtLeast(attempts.length, 20)
+    }))
+
+  it.effect("is left alone longer where a circuit is in the way, and for no longer than the longest pause and that [F3]", () =>
+    Effect.gen(function*() {
+      const attempts = yield* Effect.provideService(watch({ circuit: Circuit.circuitDefault }), Random.Random, even)
+      const wrong = judge({ attempts, backoff: { ...exact, jitter: [0.5, 3] }, until: watched })
+      assert.deepStrictEqual(wrong.filter((line) => line.includes("it came back")), [])
+      const gaps = attempts.slice(1).map(({ at }, index) => at - (attempts[index]?.at ?? 0))
+      assert.isAtMost(Math.max(...gaps), 180_000)
+    }))
+
+  it.effect("is asked at the same pauses by those who listen for its news [F3]", () =>
+    Effect.gen(function*() {
+      const attempts = yield* Effect.provideService(
+        watch({ keep: "notifications", isGood: (attempt) => attempt === 1 }),
+        Random.Random,
+        even
+      )
+      assert.deepStrictEqual(judge({ attempts, backoff: exact, until: watched }), [])
+      assert.isAbove(attempts.length, 10)
+    }))
+
+  it.effect("is tried a whole round for a caller who comes while it is tried once: the two share its first try", () => {
+    const script = Scripted.make({
+      initialize: () => Effect.delay(Effect.fail(gone), "100 millis")
+    })
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const opened = yield* sessions.openAll()
+      yield* Effect.forkChild(Stream.runDrain(opened), { startImmediately: true })
+      // The first round, of openAll, at 0, 1.1 and 2.2 seconds; then the one try half a second after that.
+      yield* TestClock.adjust("2300 millis")
+      yield* TestClock.adjust("500 millis")
+      assert.strictEqual(script.connects.length, 4)
+      const call = yield* Effect.forkChild(Effect.flip(sessions.callTool("s", "t")), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(call)
+      assert.deepStrictEqual(script.connects.slice(0, 6), [0, 1100, 2200, 2800, 3900, 5000])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Scripted.sessions(script, { circuit: Circuit.never })),
+      Effect.provideService(Random.Random, even)
+    )
+  })
+
+  it.effect("that wants credentials is not asked again before a restart, and by the policy after that", () => {
+    let wants = true
+    const script = Scripted.make({
+      initialize: () => Effect.suspend(() => Effect.fail(wants ? new SessionError.AuthRequired({ status: 401 }) : gone))
+    })
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      yield* Stream.runDrain(yield* sessions.openAll())
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(script.connects, [0])
+      wants = false
+      yield* sessions.restart("s")
+      yield* TestClock.adjust("1300 millis")
+      assert.deepStrictEqual(script.connects, [0, 3_600_000, 3_600_500, 3_601_300])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Scripted.sessions(script, { circuit: Circuit.never })),
+      Effect.provideService(Random.Random, even)
+    )
+  })
+})
+
+describe("the judge", () => {
+  const bad = (at: number): Attempt => ({ at, isGood: false })
+
+  it("finds a client that comes too early, too late, not at all, or starts over without reason", () => {
+    for (
+      const [attempts, count] of [
+        [[0, 1000, 2600, 5160, 9256], 0],
+        [[0, 1000, 2600, 4000, 9256], 2],
+        [[0, 1000, 2000, 3000, 4000], 4],
+        [[0, 1000, 2600, 9256, 13_352], 1],
+        [[0, 1000], 1]
+      ] as const
+    ) {
+      const wrong = judge({ attempts: attempts.map(bad), backoff: { ...policy, jitter: [1, 1] }, until: 13_352 })
+      assert.strictEqual(wrong.length, count, JSON.stringify(attempts))
+    }
+  })
+})
+
+describe("the herd after a restart of the server", () => {
+  const owners = Array.from({ length: 200 }, (_, n) => `owner ${n}`)
+
+  /** The most that came within a time. */
+  const peak = (connects: ReadonlyArray<number>, millis: number) =>
+    Math.max(...connects.map((at) => connects.filter((other) => other >= at && other < at + millis).length))
+
+  it.effect("spreads over a second, and over more and more while the server is still away", () => {
+    let isAway = false
+    const script = Scripted.make({
+      connect: () => Effect.suspend(() => isAway ? Effect.fail(Scripted.refused) : Effect.void)
+    })
+    return Effect.gen(function*() {
+      const { openAll } = yield* Sessions.Sessions
+      yield* Effect.forEach(owners, (owner) => Effect.flatMap(openAll({ owner }), Stream.runDrain), {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual(script.open, 200)
+      isAway = true
+      yield* script.loseAll(gone)
+      const lostAt = script.connects.length
+      yield* TestClock.adjust("30 seconds")
+      isAway = false
+      const tried = script.connects.slice(lostAt)
+      // The first tries of all, in the second after the loss.
+      assert.isAtMost(peak(tried, 100), 60)
+      // 200 clients that never waited would have come 30 times each by now.
+      assert.isAtMost(tried.length, 200 * 12)
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(script.open, 200)
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
+  it.effect("is one connection for all callers of a session, and does not come at all while the circuit is open", () => {
+    let isAway = false
+    const script = Scripted.make({
+      connect: () => Effect.suspend(() => isAway ? Effect.fail(Scripted.refused) : Effect.sleep("100 millis")),
+      answer: () => Effect.delay(Effect.succeed({ content: [] }), "1 second")
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const call = (n: number) => Effect.result(callTool("s", `${n}`, {}, { idempotent: true }))
+      const calls = Effect.forkChild(
+        Effect.forEach(owners, (_, n) => call(n), { concurrency: "unbounded", discard: true }),
+        { startImmediately: true }
+      )
+      const before = yield* calls
+      yield* TestClock.adjust("500 millis")
+      assert.strictEqual(script.connects.length, 1)
+      yield* script.lose(gone)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(before)
+      const after = yield* calls
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(after)
+      assert.strictEqual(script.connects.length, 2)
+      isAway = true
+      yield* script.lose(gone)
+      for (let second = 0; second < 60; second++) {
+        const fiber = yield* calls
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(fiber)
+      }
+      // 12,000 calls in a minute come to four tries, and then to one after 5, 10 and 20 seconds.
+      assert.isAtMost(script.connects.length - 2, 8)
+    }).pipe(
+      Effect.provide(Scripted.sessions(script, { circuit: Circuit.circuitDefault, retry: RetryPolicy.never }))
+    )
+  })
+})

@@ -1,0 +1,247 @@
+/**
+ * The lists of servers: watched, and remembered for as long as they hold.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { SessionError, Sessions } from "@mcp-sessions/core"
+import { Context, Deferred, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { legacy, listed, modern } from "../../fixtures/capable.ts"
+import { read } from "../../fixtures/read.ts"
+import * as Scripted from "../../fixtures/scripted.ts"
+
+const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+
+const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
+
+const lists = (script: Scripted.Script) => script.requests.filter((request) => request.endsWith("tools/list")).length
+
+describe("a watched list", () => {
+  const options = { info: { capabilities: legacy } }
+
+  it.effect("is emitted as it is and whenever it changes, to all who watch at the price of one", () => {
+    const script = Scripted.make({ ...options, answer: () => Effect.succeed(listed) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const watches = [yield* read(session.watchTools), yield* read(session.watchTools)]
+      for (const watch of watches) assert.deepStrictEqual(yield* Queue.take(watch), listed.tools)
+      assert.strictEqual(lists(script), 1)
+      script.notify("notifications/tools/list_changed")
+      for (const watch of watches) yield* Queue.take(watch)
+      assert.strictEqual(lists(script), 2)
+      script.notify("notifications/prompts/list_changed")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(lists(script), 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is fetched once more after a storm of changes, however many came", () => {
+    const asked = Deferred.makeUnsafe<void>()
+    const script = Scripted.make({
+      ...options,
+      answer: () =>
+        Effect.andThen(Deferred.succeed(asked, undefined), Effect.delay(Effect.succeed(listed), "100 millis"))
+    })
+    return Effect.gen(function*() {
+      yield* read((yield* get).watchTools)
+      yield* Deferred.await(asked)
+      for (let n = 0; n < 1000; n++) script.notify("notifications/tools/list_changed")
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(lists(script), 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is fetched again after a reconnect", () => {
+    const script = Scripted.make({ ...options, answer: () => Effect.succeed(listed) })
+    return Effect.gen(function*() {
+      const watch = yield* read((yield* get).watchTools)
+      yield* Queue.take(watch)
+      yield* script.lose(gone)
+      yield* TestClock.adjust("1 second")
+      yield* Queue.take(watch)
+      assert.deepStrictEqual(script.requests, ["1:tools/list", "2:tools/list"])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("that failed can be watched again", () => {
+    let isBroken = true
+    const script = Scripted.make({
+      ...options,
+      answer: ({ method }) =>
+        Effect.suspend(() =>
+          isBroken
+            ? Effect.fail(new SessionError.ProtocolFailed({ method, code: -1, description: "no", data: undefined }))
+            : Effect.succeed(listed)
+        )
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const { reason } = yield* Effect.flip(Stream.runDrain(session.watchTools))
+      assert.strictEqual(reason._tag, "ProtocolFailed")
+      isBroken = false
+      const watch = yield* read(session.watchTools)
+      assert.deepStrictEqual(yield* Queue.take(watch), listed.tools)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("outlasts a server that is restarted, for those who have seen it", () => {
+    let isDown = false
+    const script = Scripted.make({
+      ...options,
+      connect: () => Effect.suspend(() => isDown ? Effect.fail(Scripted.refused) : Effect.void),
+      answer: () => Effect.succeed(listed)
+    })
+    return Effect.gen(function*() {
+      const watch = yield* read((yield* get).watchTools)
+      yield* Queue.take(watch)
+      isDown = true
+      yield* script.lose(gone)
+      for (let second = 0; second < 5; second++) yield* TestClock.adjust("1 second")
+      isDown = false
+      for (let second = 0; second < 30; second++) yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Queue.take(watch), listed.tools)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is fetched in the context of the layer, not in that of whoever came first", () => {
+    const Who = Context.Reference<string>("Who", { defaultValue: () => "nobody" })
+    const seen = new Set<string>()
+    const script = Scripted.make({ ...options, answer: () => Effect.map(Who, (who) => (seen.add(who), listed)) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const scope = yield* Scope.make()
+      yield* Queue.take(yield* Scope.provide(read(Stream.provideService(session.watchTools, Who, "Alice")), scope))
+      const watch = yield* read(Stream.provideService(session.watchTools, Who, "Bob"))
+      yield* Queue.take(watch)
+      yield* Scope.close(scope, Exit.void)
+      script.notify("notifications/tools/list_changed")
+      yield* Queue.take(watch)
+      assert.deepStrictEqual([...seen], ["nobody"])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+})
+
+describe("a list that the server says holds for a while", () => {
+  const holding = (era: "legacy" | "modern") =>
+    Scripted.make({ info: { ...modern, era }, answer: () => Effect.succeed({ ...listed, ttlMs: 60_000 }) })
+
+  it.effect("is not asked for again until then, unless it changes, the caller insists, or the connection is another", () => {
+    const script = holding("modern")
+    return Effect.gen(function*() {
+      const session = yield* get
+      const list = session.listTools()
+      yield* list
+      yield* TestClock.adjust("59 seconds")
+      assert.deepStrictEqual((yield* list).map(({ name }) => name), ["t"])
+      assert.strictEqual(lists(script), 1)
+      yield* TestClock.adjust("1 second")
+      yield* list
+      assert.strictEqual(lists(script), 2)
+      script.notify("notifications/tools/list_changed")
+      yield* list
+      assert.strictEqual(lists(script), 3)
+      yield* session.listTools({ refresh: true })
+      assert.strictEqual(lists(script), 4)
+      yield* script.lose(gone)
+      yield* session.ping
+      yield* list
+      assert.strictEqual(lists(script), 5)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is asked for anew when it changes during a call, which goes on [F46]", () => {
+    const finish = Deferred.makeUnsafe<void>()
+    const script = Scripted.make({
+      info: modern,
+      answer: ({ method }) =>
+        method === "tools/call"
+          ? Effect.as(Deferred.await(finish), { content: [] })
+          : Effect.succeed({ ...listed, ttlMs: 60_000 })
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const watched = yield* read(session.watchTools)
+      yield* Queue.take(watched)
+      yield* session.listTools()
+      assert.strictEqual(lists(script), 1)
+      const call = yield* Effect.forkChild(session.callTool("t"), { startImmediately: true })
+      script.notify("notifications/tools/list_changed")
+      yield* Queue.take(watched)
+      yield* session.listTools()
+      assert.strictEqual(lists(script), 2)
+      assert.isUndefined(call.pollUnsafe())
+      yield* Deferred.succeed(finish, undefined)
+      assert.deepStrictEqual((yield* Fiber.join(call)).content, [])
+      assert.strictEqual(yield* session.generation, 1)
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is not remembered where it changed while it was under way", () => {
+    const script = Scripted.make({
+      info: modern,
+      answer: () => Effect.delay(Effect.succeed({ ...listed, ttlMs: 60_000 }), "1 second")
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const listing = yield* Effect.forkChild(session.listTools(), { startImmediately: true })
+      script.notify("notifications/tools/list_changed")
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(listing)
+      yield* Effect.forkChild(session.listTools(), { startImmediately: true })
+      assert.strictEqual(lists(script), 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is remembered for one owner and no other, even where the server would have it shared", () => {
+    const script = Scripted.make({
+      info: modern,
+      answer: () => Effect.succeed({ ...listed, ttlMs: 60_000, cacheScope: "public" })
+    })
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      for (const owner of ["a", "b", "a"]) {
+        const session = yield* sessions.get("s", { owner })
+        yield* session.listTools()
+      }
+      assert.strictEqual(lists(script), 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is asked for each time in the legacy era, which knows no such promise", () => {
+    const script = holding("legacy")
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* session.listTools()
+      yield* session.listTools()
+      assert.strictEqual(lists(script), 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("does not outlive its connection, be there another or not", () => {
+    const script = holding("modern")
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* session.listTools()
+      yield* script.lose(gone)
+      yield* session.listTools()
+      assert.strictEqual(lists(script), 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is forgotten for a newer one that does not hold", () => {
+    let version = 0
+    const script = Scripted.make({
+      info: modern,
+      answer: () =>
+        Effect.sync(() => ({
+          tools: [{ name: String(++version), inputSchema: { type: "object" } }],
+          ttlMs: version === 1 ? 60_000 : 0
+        }))
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const names = []
+      for (const refresh of [false, true, false]) names.push((yield* session.listTools({ refresh }))[0]?.name)
+      assert.deepStrictEqual(names, ["1", "2", "3"])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+})

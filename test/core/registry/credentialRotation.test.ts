@@ -1,0 +1,101 @@
+/**
+ * Credentials that change, and lookups that met a defect.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Circuit, Sessions, Transport } from "@mcp-sessions/core"
+import { type Duration, Effect, Fiber, Layer, Redacted, Schedule, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { start } from "../../fixtures/fibers.ts"
+import { stdio, tokenOf } from "../../fixtures/fleet.ts"
+import * as Scripted from "../../fixtures/scripted.ts"
+
+describe("credentials", () => {
+  it.effect("that changed are those that a server kept there is reconnected with", () => {
+    const scripts = { old: Scripted.make({}), new: Scripted.make({}) }
+    let token: keyof typeof scripts = "old"
+    const layer = Sessions.layer({
+      servers: { s: stdio },
+      circuit: Circuit.never,
+      reconnect: Schedule.spaced("1 second"),
+      credentials: () => Effect.sync(() => ({ env: { TOKEN: Redacted.make(token as string) } }))
+    }).pipe(Layer.provide(Layer.succeed(Transport.Transports, {
+      transport: (definition) => scripts[tokenOf(definition) as keyof typeof scripts].transport
+    })))
+    return Effect.gen(function*() {
+      const { callTool, openAll, restart } = yield* Sessions.Sessions
+      yield* Stream.runDrain(yield* openAll())
+      assert.strictEqual(scripts.old.connects.length, 1)
+      token = "new"
+      yield* callTool("s", "t")
+      yield* restart("s")
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(scripts.old.connects.length, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  const rotating = (closing: Duration.Input) => {
+    const scriptOf = () => Scripted.make({ connect: () => Effect.addFinalizer(() => Effect.sleep(closing)) })
+    const scripts = { a: scriptOf(), b: scriptOf(), c: scriptOf() }
+    const current: { token: keyof typeof scripts } = { token: "a" }
+    const layer = Sessions.layer({
+      servers: { s: stdio },
+      circuit: Circuit.never,
+      credentials: () => Effect.sync(() => ({ env: { TOKEN: Redacted.make(current.token as string) } }))
+    }).pipe(Layer.provide(Layer.succeed(Transport.Transports, {
+      transport: (definition) => scripts[tokenOf(definition) as keyof typeof scripts].transport
+    })))
+    return { scripts, current, layer }
+  }
+
+  it.effect("that are new need not wait for the connection with the old ones to be closed", () => {
+    const { current, layer } = rotating("2 seconds")
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      yield* callTool("s", "t")
+      current.token = "b"
+      const fiber = yield* start(callTool("s", "t"))
+      const isThere = fiber.pollUnsafe() !== undefined
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(fiber)
+      yield* start(Effect.forever(TestClock.adjust("1 second")))
+      assert.isTrue(isThere)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that changed twice in a row leave no connection with those in between", () => {
+    const { current, layer, scripts } = rotating("2 seconds")
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      yield* callTool("s", "t")
+      current.token = "b"
+      const first = yield* start(callTool("s", "t"))
+      current.token = "c"
+      const second = yield* start(callTool("s", "t"))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      yield* TestClock.adjust("1 minute")
+      const open = [scripts.a.open, scripts.b.open, scripts.c.open]
+      yield* start(Effect.forever(TestClock.adjust("1 second")))
+      assert.deepStrictEqual(open, [0, 0, 1])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("or transports that met a defect once are asked for again", () => {
+    const script = Scripted.make({})
+    let built = 0
+    const layer = Sessions.layer({ servers: { s: stdio }, circuit: Circuit.never }).pipe(
+      Layer.provide(Layer.succeed(Transport.Transports, {
+        transport: () =>
+          Layer.unwrap(Effect.suspend(() => built++ === 0 ? Effect.die("once") : Effect.succeed(script.transport)))
+      }))
+    )
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      yield* Effect.exit(callTool("s", "t"))
+      const before = built
+      yield* Effect.exit(callTool("s", "t"))
+      assert.isAbove(built, before)
+    }).pipe(Effect.provide(layer))
+  })
+})

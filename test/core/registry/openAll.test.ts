@@ -1,0 +1,168 @@
+/**
+ * Opening all servers at once: the good ones are there at once, the bad ones are reported, and heal.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { RetryPolicy, type ServerConfig, SessionError, Sessions } from "@mcp-sessions/core"
+import { Faulty, Memory, Transports } from "@mcp-sessions/transports"
+import { McpServer } from "@modelcontextprotocol/server"
+import { serveStdio } from "@modelcontextprotocol/server/stdio"
+import { Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { stdio } from "../../fixtures/peer.ts"
+import { read } from "../../fixtures/read.ts"
+import * as Scripted from "../../fixtures/scripted.ts"
+
+const missing = new SessionError.SpawnFailed({ command: "no-such-command", code: "ENOENT" })
+
+/** Servers in memory that count what is open, and the faults before them. */
+const fleet = (names: ReadonlyArray<string>, faults: ReadonlyArray<Faulty.Fault>) => {
+  const open = new Set<object>()
+  const serve = (name: string): Memory.Serve => (peer) => {
+    open.add(peer)
+    serveStdio(() => {
+      const server = new McpServer({ name, version: "1" }, { capabilities: { tools: {} } })
+      server.registerTool("hello", {}, () => ({ content: [{ type: "text", text: name }] }))
+      return server
+    }, { transport: peer })
+    const { onclose } = peer
+    peer.onclose = () => {
+      open.delete(peer)
+      onclose?.()
+    }
+  }
+  const servers = Object.fromEntries(
+    names.map((name) => [name, { transport: "stdio" as const, command: name, args: [], healthInterval: 0 }])
+  )
+  const layer = Sessions.layer({ servers, retry: RetryPolicy.never }).pipe(
+    Layer.provide(Faulty.layer({
+      transports: Memory.layerTransports(Object.fromEntries(names.map((name) => [name, serve(name)]))),
+      faults
+    }))
+  )
+  return { layer, open }
+}
+
+const three = ["dead", "mute", "good"]
+
+const faults: ReadonlyArray<Faulty.Fault> = [
+  { at: "connect", server: "dead", nth: [1, 2, 3], what: Faulty.fail(missing) },
+  { at: "initialize", server: "mute", nth: 1, what: Faulty.hang }
+]
+
+/** Turns the clock until something has happened. */
+const until = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.raceFirst(effect, Effect.forever(TestClock.adjust("1 second")))
+
+const reasonOf = (opened: Sessions.Opened) =>
+  opened._tag === "Failed" && opened.error._tag === "SessionError" ? opened.error.reason._tag : undefined
+
+describe("openAll", () => {
+  it.effect("gives the good server at once, reports the others in their time, and both join later [A4] [P14]", () => {
+    const { layer, open } = fleet(three, faults)
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const opened = yield* read(yield* sessions.openAll())
+      const found = [yield* Queue.take(opened), yield* Queue.take(opened)].toSorted((a, b) =>
+        a.server < b.server ? -1 : 1
+      )
+      const [dead, good] = found
+      assert.strictEqual(dead === undefined ? undefined : reasonOf(dead), "SpawnFailed")
+      assert.strictEqual(good?._tag, "Usable")
+      if (good?._tag !== "Usable") return
+      assert.deepStrictEqual((yield* good.session.callTool("hello")).content, [{ type: "text", text: "good" }])
+      const mute = yield* until(Queue.take(opened))
+      assert.strictEqual(mute.server, "mute")
+      assert.strictEqual(reasonOf(mute), "ConnectTimeout")
+      // Nobody asks for them, and they heal all the same.
+      while (open.size < 3) yield* TestClock.adjust("1 second")
+      for (const server of three) {
+        const { content } = yield* sessions.callTool(server, "hello")
+        assert.deepStrictEqual(content, [{ type: "text", text: server }])
+      }
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  it.live("gives the real servers that are there, be that none, and tells of the others by name [P5] [P14]", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const open = (servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>) =>
+        Effect.gen(function*() {
+          const sessions = yield* Sessions.Sessions
+          const opened = yield* Stream.runCollect(yield* sessions.openAll())
+          return Object.fromEntries(opened.map((one) => [one.server, reasonOf(one) ?? one._tag]))
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(Sessions.layer({ servers, retry: RetryPolicy.never }).pipe(Layer.provide(Transports.layer)))
+        )
+      const down = {
+        absent: { transport: "stdio", command: "no-such-command", args: [] },
+        refused: { transport: "streamable_http", url: "http://127.0.0.1:1/mcp" }
+      } as const
+      const failed = { absent: "SpawnFailed", refused: "ConnectionRefused" } as const
+      assert.deepStrictEqual(yield* open({ good: config, ...down }), { good: "Usable", ...failed })
+      assert.deepStrictEqual(yield* open(down), failed)
+      assert.deepStrictEqual(yield* open({}), {})
+    }).pipe(Effect.scoped))
+
+  it.effect("in strict mode fails with all that is wrong, and leaves nothing open [A4]", () => {
+    const { layer, open } = fleet(three, faults)
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const error = yield* until(Effect.flip(Stream.runDrain(yield* sessions.openAll({ mode: "strict" }))))
+      const tags = error.errors.map((error) =>
+        error._tag === "SessionError" ? `${error.server} ${error.reason._tag}` : ""
+      )
+      assert.deepStrictEqual(tags.toSorted(), ["dead SpawnFailed", "mute ConnectTimeout"])
+      while (open.size > 0) yield* Effect.yieldNow
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(open.size, 0)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  it.effect("in strict mode gives all where all are there", () => {
+    const { layer } = fleet(three, [])
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const opened = yield* Stream.runCollect(yield* sessions.openAll({ mode: "strict" }))
+      assert.deepStrictEqual(opened.map(({ server }) => server).toSorted(), three.toSorted())
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  it.effect("does not keep a good server waiting behind any number of mute ones", () => {
+    const names = [...Array.from({ length: 12 }, (_, n) => `mute${n}`), "good"]
+    const { layer } = fleet(
+      names,
+      names.slice(0, -1).map((server) => ({ at: "initialize", server, what: Faulty.hang }))
+    )
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const opened = yield* read(yield* sessions.openAll())
+      for (let second = 0; second < 4; second++) yield* TestClock.adjust("1 second")
+      const first = yield* Queue.take(opened)
+      assert.deepInclude(first, { _tag: "Usable", server: "good" })
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  it.effect("tells of a transport that breaks the rules, instead of keeping its reader waiting", () => {
+    const script = Scripted.make({ connect: () => Effect.die("broken") })
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const exit = yield* Effect.exit(Stream.runDrain(yield* sessions.openAll()))
+      assert.isTrue(Exit.hasDies(exit))
+    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("ends with its scope, healing included", () => {
+    const { layer, open } = fleet(three, [{ at: "connect", server: "dead", what: Faulty.fail(missing) }])
+    return Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const scope = yield* Scope.make()
+      const stream = yield* Scope.provide(sessions.openAll(), scope)
+      yield* Stream.runDrain(stream)
+      yield* Scope.close(scope, Exit.void)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(open.size, 0)
+      assert.deepInclude(yield* sessions.health("dead"), { isHealthy: false })
+    }).pipe(Effect.provide(layer))
+  })
+})

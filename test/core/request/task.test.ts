@@ -1,0 +1,159 @@
+/**
+ * Tool calls that a server runs as tasks.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { type Mcp, SessionError, Sessions } from "@mcp-sessions/core"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import * as Scripted from "../../fixtures/scripted.ts"
+
+const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
+
+const done = { content: [{ type: "text" as const, text: "done" }] }
+
+const info = { capabilities: { tools: {}, tasks: { requests: { tools: { call: {} } } } } }
+
+const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
+
+/** A server whose task is in these states, one for each time that it is asked, the last one for good. */
+const working = (states: ReadonlyArray<Partial<Mcp.Task>>, options: {
+  readonly result?: Effect.Effect<unknown, SessionError.Reason>
+  readonly onGet?: (asked: number) => Effect.Effect<void, SessionError.Reason>
+} = {}) => {
+  const asked: Array<readonly [string, unknown]> = []
+  let gets = 0
+  const script = Scripted.make({
+    info,
+    answer: ({ method, params }) =>
+      Effect.gen(function*() {
+        asked.push([method, params])
+        const task = { taskId: "t1", ttl: null, createdAt: "", lastUpdatedAt: "" }
+        if (method === "tools/call") return { task: { ...task, ...states[0] } }
+        if (method === "tasks/result") return yield* options.result ?? Effect.succeed(done)
+        if (method !== "tasks/get") return {}
+        gets++
+        yield* options.onGet?.(gets) ?? Effect.void
+        return { ...task, ...states[Math.min(gets, states.length - 1)] }
+      })
+  })
+  return { script, asked }
+}
+
+const states = (task: Mcp.Task) => `${task.status} ${task.statusMessage ?? ""}`.trim()
+
+describe("a task", () => {
+  it.effect("is asked for as often as the server wishes, and its result when it is there", () => {
+    const { asked, script } = working([
+      { status: "working", pollInterval: 60_000, statusMessage: "reading" },
+      { status: "working", pollInterval: 60_000, statusMessage: "reading" },
+      { status: "working", pollInterval: 60_000, statusMessage: "writing" },
+      { status: "completed" }
+    ])
+    const seen: Array<string> = []
+    return Effect.gen(function*() {
+      const session = yield* get
+      const task = { ttl: 1000, onTask: (task: Mcp.Task) => void seen.push(states(task)) }
+      const call = yield* Effect.forkChild(session.callTool("long", { n: 1 }, { task }), { startImmediately: true })
+      // Longer than a request may take.
+      yield* Effect.raceFirst(Fiber.await(call), Effect.forever(TestClock.adjust("1 minute")))
+      assert.deepStrictEqual(yield* Fiber.join(call), done)
+      assert.deepStrictEqual(seen, ["working reading", "working writing", "completed"])
+      assert.deepStrictEqual(asked, [
+        ["tools/call", { name: "long", arguments: { n: 1 }, task: { ttl: 1000 } }],
+        ["tasks/get", { taskId: "t1" }],
+        ["tasks/get", { taskId: "t1" }],
+        ["tasks/get", { taskId: "t1" }],
+        ["tasks/result", { taskId: "t1" }]
+      ])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is not asked for in a tight loop, whatever the server wishes for", () => {
+    const { asked, script } = working([{ status: "working", pollInterval: 0 }])
+    return Effect.gen(function*() {
+      const session = yield* get
+      yield* Effect.forkChild(session.callTool("long", {}, { task: {} }), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(asked.length, 11)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("outlives the connection, and is made once", () => {
+    const { asked, script } = working([{ status: "working" }, { status: "working" }, { status: "completed" }], {
+      onGet: (asked) =>
+        asked === 1 ? Effect.andThen(Effect.suspend(() => script.lose(gone)), Effect.fail(gone)) : Effect.void
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const call = yield* Effect.forkChild(session.callTool("long", {}, { task: {} }), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* Fiber.join(call), done)
+      assert.strictEqual(asked.filter(([method]) => method === "tools/call").length, 1)
+      assert.strictEqual(yield* session.generation, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("that needs something of us has its result waited for, and waited for again", () => {
+    let asked = 0
+    const { script } = working([{ status: "input_required" }], {
+      result: Effect.suspend(() => ++asked < 4 ? Effect.never : Effect.succeed(done))
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const call = yield* Effect.forkChild(session.callTool("long", {}, { task: {} }), { startImmediately: true })
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(yield* Fiber.join(call), done)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is cancelled on the server when the call is interrupted, and only then", () => {
+    const { asked, script } = working([{ status: "working" }])
+    return Effect.gen(function*() {
+      const session = yield* get
+      const call = yield* Effect.forkChild(session.callTool("long", {}, { task: {} }), { startImmediately: true })
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(call)
+      assert.deepStrictEqual(asked.at(-1), ["tasks/cancel", { taskId: "t1" }])
+      assert.strictEqual(asked.length, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("that failed fails as the server says", () => {
+    const failure = new SessionError.ProtocolFailed({
+      method: "tasks/result",
+      code: -32603,
+      description: "no",
+      data: undefined
+    })
+    const { asked, script } = working([{ status: "failed" }], { result: Effect.fail(failure) })
+    return Effect.gen(function*() {
+      const { reason } = yield* Effect.flip((yield* get).callTool("long", {}, { task: {} }))
+      assert.strictEqual(reason._tag, "ProtocolFailed")
+      assert.strictEqual(asked.length, 2)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is Unsupported by a server that runs no tools as tasks, which is not asked", () => {
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const { reason } = yield* Effect.flip((yield* get).callTool("long", {}, { task: {} }))
+      assert.strictEqual(reason._tag, "Unsupported")
+      assert.deepStrictEqual(script.requests, [])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  for (
+    const [what, answer] of [
+      ["no task", { content: [] }],
+      ["a task without a state", { task: { taskId: "t" } }]
+    ] as const
+  ) {
+    it.effect(`that is ${what} is an InvalidResult`, () => {
+      const script = Scripted.make({ info, answer: () => Effect.succeed(answer) })
+      return Effect.gen(function*() {
+        const { reason } = yield* Effect.flip((yield* get).callTool("long", {}, { task: {} }))
+        assert.strictEqual(reason._tag, "InvalidResult")
+      }).pipe(Effect.provide(Scripted.sessions(script)))
+    })
+  }
+})

@@ -1,0 +1,157 @@
+/**
+ * Circuits: what opens them, what an open one costs, and how they close.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Circuit, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import * as Scripted from "../../fixtures/scripted.ts"
+
+const down = new SessionError.HttpFailed({ status: 500, delivery: "Unknown" })
+
+const setting = (answer: (number: number) => Effect.Effect<unknown, SessionError.Reason>) => {
+  const script = Scripted.make({ answer: ({ number }) => answer(number) })
+  const layer = Scripted.sessions(script, { circuit: Circuit.circuitDefault, retry: RetryPolicy.never })
+  return { script, layer }
+}
+
+const call = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("s", "t"))
+
+const outcome = Effect.map(Effect.result(call), (result) => {
+  if (result._tag === "Success") return "ok"
+  const error = result.failure
+  return error._tag === "SessionError" ? error.reason._tag : error._tag
+})
+
+describe("a circuit", () => {
+  it.effect("opens at the fourth failure in a row, costs the server nothing while it is open, and lets one probe through [F42]", () => {
+    const { layer, script } = setting(() => Effect.fail(down))
+    return Effect.gen(function*() {
+      for (let n = 0; n < 4; n++) assert.strictEqual(yield* outcome, "OutcomeUnknown")
+      for (let n = 0; n < 50; n++) assert.strictEqual(yield* outcome, "ServerDown")
+      assert.strictEqual(script.requests.length, 4)
+      for (
+        const [pause, sent] of [["5 seconds", 5], ["10 seconds", 6], ["20 seconds", 7], ["40 seconds", 8], [
+          "60 seconds",
+          9
+        ], ["60 seconds", 10]] as const
+      ) {
+        yield* TestClock.adjust(pause)
+        const all = yield* Effect.all(Array.from({ length: 10 }, () => outcome), { concurrency: "unbounded" })
+        assert.deepStrictEqual(all.filter((tag) => tag === "OutcomeUnknown").length, 1)
+        assert.strictEqual(script.requests.length, sent)
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("can be looked at", () => {
+    const { layer } = setting((number) => number <= 4 ? Effect.fail(down) : Effect.succeed({ content: [] }))
+    return Effect.gen(function*() {
+      const { circuit } = yield* Sessions.Sessions
+      assert.deepStrictEqual(yield* circuit("s"), { state: "closed" })
+      for (let n = 0; n < 4; n++) yield* outcome
+      assert.deepStrictEqual(yield* circuit("s"), { state: "open", retryAt: 5000 })
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* circuit("s"), { state: "open", retryAt: 5000 })
+      assert.strictEqual(yield* outcome, "ok")
+      assert.deepStrictEqual(yield* circuit("s"), { state: "closed" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("closes with the probe that is answered", () => {
+    const { layer } = setting((number) => number <= 4 ? Effect.fail(down) : Effect.succeed({ content: [] }))
+    return Effect.gen(function*() {
+      for (let n = 0; n < 4; n++) yield* outcome
+      assert.strictEqual(yield* outcome, "ServerDown")
+      yield* TestClock.adjust("5 seconds")
+      for (let n = 0; n < 5; n++) assert.strictEqual(yield* outcome, "ok")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is not opened by what a server answers, however bad", () => {
+    const refusal = new SessionError.ProtocolFailed({ method: "t", code: -1, description: "no", data: undefined })
+    const { layer, script } = setting(() => Effect.fail(refusal))
+    return Effect.gen(function*() {
+      for (let n = 0; n < 20; n++) assert.strictEqual(yield* outcome, "ProtocolFailed")
+      assert.strictEqual(script.requests.length, 20)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("counts failures of calls that were under way together as one", () => {
+    const { layer } = setting((number) =>
+      number <= 20 ? Effect.delay(Effect.fail(down), "1 second") : Effect.succeed({ content: [] })
+    )
+    return Effect.gen(function*() {
+      const all = yield* Effect.forkChild(
+        Effect.all(Array.from({ length: 20 }, () => outcome), { concurrency: "unbounded" }),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(all)
+      assert.strictEqual(yield* outcome, "ok")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("of one server is none of another's", () => {
+    const script = Scripted.make({
+      answer: ({ params }) => params?.name === "bad" ? Effect.fail(down) : Effect.succeed({ content: [] })
+    })
+    const stdio = { transport: "stdio" as const, command: "s", args: [] }
+    const layer = Scripted.sessions(script, {
+      servers: { a: stdio, b: stdio },
+      circuit: Circuit.circuitDefault,
+      retry: RetryPolicy.never
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      for (let n = 0; n < 4; n++) yield* Effect.flip(callTool("a", "bad"))
+      assert.strictEqual((yield* Effect.flip(callTool("a", "good"))).message.includes("down"), true)
+      yield* callTool("b", "good")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("opens upon connects that fail, after one round of the default policy and the next try", () => {
+    const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
+    const layer = Scripted.sessions(script, { circuit: Circuit.circuitDefault })
+    return Effect.gen(function*() {
+      for (const [tag, tries] of [["ConnectionRefused", 3], ["ConnectionRefused", 4], ["ServerDown", 4]] as const) {
+        const fiber = yield* Effect.forkChild(outcome, { startImmediately: true })
+        yield* Effect.raceFirst(Fiber.await(fiber), Effect.forever(TestClock.adjust("1 second")))
+        const seen = yield* Fiber.join(fiber)
+        if (tries === 3) assert.strictEqual(seen, tag)
+        assert.isAtMost(script.connects.length, 5)
+      }
+      assert.strictEqual(yield* outcome, "ServerDown")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("of a server that is well half of the time opens once in each bad spell, and asks with one call at a time [F42]", () => {
+    let calls = 0
+    let probes = 0
+    let isDown = false
+    const { layer, script } = setting(() =>
+      Effect.suspend(() => isDown ? Effect.fail(down) : Effect.succeed({ content: [] }))
+    )
+    return Effect.gen(function*() {
+      for (let spell = 0; spell < 20; spell++) {
+        isDown = spell % 2 === 1
+        const before = script.requests.length
+        for (let second = 0; second < 30; second++) {
+          yield* TestClock.adjust("1 second")
+          const sent = script.requests.length
+          const all = yield* Effect.all([outcome, outcome, outcome], { concurrency: "unbounded" })
+          calls += all.length
+          // Either it is closed and all three get through, or one at most does.
+          if (all.includes("ServerDown") && script.requests.length > sent) {
+            probes++
+            assert.strictEqual(script.requests.length, sent + 1)
+          }
+        }
+        // Four to open it, which come three at a time, and then at 5, 10 and 20 seconds, or more seldom.
+        if (isDown) assert.isAtMost(script.requests.length - before, 6 + 4)
+      }
+      assert.isAbove(probes, 10)
+      assert.isBelow(script.requests.length, calls * 0.6)
+    }).pipe(Effect.provide(layer))
+  })
+})

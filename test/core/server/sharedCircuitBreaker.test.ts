@@ -1,0 +1,134 @@
+/**
+ * Circuits that are kept in a Redis, shared by the sessions of two runtimes. Skipped where there is no `redis-server` to start.
+ */
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
+import { assert, describe, it } from "@effect/vitest"
+import { type Circuit, RetryPolicy, Sessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Effect, Layer, Logger, ManagedRuntime } from "effect"
+import { CircuitBreaker } from "effect/persistence"
+import { until } from "../../fixtures/peer.ts"
+import * as Redis from "../../fixtures/redis.ts"
+import * as Http from "../../fixtures/scriptedHttp.ts"
+
+if (!Redis.isInstalled) console.warn("sharedCircuit.test.ts is skipped: there is no redis-server on this machine")
+
+const circuit: Circuit.CircuitPolicy = { failures: 4, openFor: "400 millis" }
+
+/** The sessions of one runtime, which has a connection to the Redis of its own. */
+const runtime = (url: string, port: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      ManagedRuntime.make(
+        Sessions.layer({
+          servers: { s: { transport: "streamable_http", url, protocol: "legacy", healthInterval: 0 } },
+          retry: RetryPolicy.never,
+          circuit
+        }).pipe(
+          Layer.provide(Transports.layer),
+          Layer.provide(CircuitBreaker.layerStoreRedis()),
+          Layer.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port } })),
+          // What a client says of a Redis that the test has ended.
+          Layer.provideMerge(Logger.layer([]))
+        )
+      )
+    ),
+    (runtime) => runtime.disposeEffect
+  )
+
+type Runtime = Effect.Success<ReturnType<typeof runtime>>
+
+/** How a call ends. */
+const outcome = (runtime: Runtime) =>
+  Effect.promise(() =>
+    runtime.runPromise(
+      Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("s", "t")).pipe(
+        Effect.match({
+          onSuccess: () => "ok",
+          onFailure: (error) => error._tag === "SessionError" ? error.reason._tag : error._tag
+        })
+      )
+    )
+  )
+
+/** The circuit is open no longer, by the clock of the Redis, which cannot be turned. */
+const openedLongAgo = Effect.suspend(() => {
+  const end = performance.now() + 500
+  return until(() => performance.now(), (now) => now > end)
+})
+
+/** A server that can be told to fail, and counts what reaches it. */
+const setting = Effect.gen(function*() {
+  const state = { isDown: false, calls: 0, connects: 0 }
+  const server = yield* Http.start(({ message, response }) => {
+    if (message.method === "initialize") state.connects++
+    if (message.method === "tools/call") state.calls++
+    if (!state.isDown || message.method === undefined) return false
+    response.writeHead(500).end()
+    return true
+  })
+  const redis = yield* Redis.start
+  return { state, redis, one: yield* runtime(server.url, redis.port), two: yield* runtime(server.url, redis.port) }
+})
+
+describe.skipIf(!Redis.isInstalled)("a circuit in a Redis", () => {
+  it.live("that one opens is open to the other, which has not even met the server; the probe of one closes it to both", () =>
+    Effect.gen(function*() {
+      const { one, state, two } = yield* setting
+      assert.strictEqual(yield* outcome(one), "ok")
+      state.isDown = true
+      for (let failure = 0; failure < 4; failure++) assert.strictEqual(yield* outcome(one), "OutcomeUnknown")
+      assert.strictEqual(yield* outcome(one), "ServerDown")
+      const { calls, connects } = state
+      assert.strictEqual(yield* outcome(two), "ServerDown")
+      assert.deepStrictEqual({ ...state }, { isDown: true, calls, connects })
+      state.isDown = false
+      yield* openedLongAgo
+      assert.strictEqual(yield* outcome(two), "ok")
+      assert.strictEqual(yield* outcome(one), "ok")
+    }).pipe(Effect.scoped))
+
+  it.live("counts the failures of both, and lets through one probe of both [F42]", () =>
+    Effect.gen(function*() {
+      const { one, state, two } = yield* setting
+      for (const each of [one, two]) assert.strictEqual(yield* outcome(each), "ok")
+      state.isDown = true
+      for (const each of [one, two, one, two]) assert.strictEqual(yield* outcome(each), "OutcomeUnknown")
+      // The one with a connection learns of it from the failure of the other by its own next one.
+      assert.strictEqual(yield* outcome(two), "ServerDown")
+      assert.strictEqual(yield* outcome(one), "OutcomeUnknown")
+      const both = Effect.all(Array.from({ length: 10 }, () => [outcome(one), outcome(two)]).flat(), {
+        concurrency: "unbounded"
+      })
+      const { calls } = state
+      assert.deepStrictEqual([...new Set(yield* both)], ["ServerDown"])
+      assert.strictEqual(state.calls, calls)
+      yield* openedLongAgo
+      const probes = yield* both
+      assert.deepStrictEqual(probes.filter((tag) => tag !== "ServerDown"), ["OutcomeUnknown"])
+      assert.strictEqual(state.calls, calls + 1)
+    }).pipe(Effect.scoped))
+
+  it.live("that is gone costs a call nothing, a failure a second or so, and is used again when it is back [F52]", () =>
+    Effect.gen(function*() {
+      const { one, redis, state } = yield* setting
+      assert.strictEqual(yield* outcome(one), "ok")
+      yield* Effect.promise(redis.stop)
+      const timed = (calls: number) =>
+        Effect.gen(function*() {
+          const began = performance.now()
+          const all = yield* Effect.forEach(Array.from({ length: calls }), () => outcome(one))
+          return { all: [...new Set(all)], millis: performance.now() - began }
+        })
+      const good = yield* timed(20)
+      assert.deepStrictEqual(good.all, ["ok"])
+      assert.isBelow(good.millis, 1000)
+      state.isDown = true
+      const bad = yield* timed(1)
+      assert.deepStrictEqual(bad.all, ["OutcomeUnknown"])
+      assert.isBelow(bad.millis, 2000)
+      yield* Effect.promise(redis.run)
+      const opened = yield* outcome(one).pipe(Effect.repeat({ until: (tag) => tag === "ServerDown", times: 20 }))
+      assert.strictEqual(opened, "ServerDown")
+    }).pipe(Effect.scoped))
+})
