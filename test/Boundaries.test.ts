@@ -84,7 +84,7 @@ describe("programs", () => {
     source: readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")
   }))
 
-  it("are started in one place, without a shell, from a definition alone [T10] [T11] [T12]", () => {
+  it("are started in one place, without a shell, from a definition alone", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
     assert.deepStrictEqual(starters.map(({ file }) => file), ["packages/transports/src/internal/stdio/childProcess.ts"])
     const [{ source } = { source: "" }] = starters
@@ -94,7 +94,7 @@ describe("programs", () => {
     assert.deepStrictEqual(callers.map(({ file }) => file), ["packages/transports/src/Stdio.ts"])
   })
 
-  it("are handed no URL to open [T10]", () => {
+  it("are handed no URL to open", () => {
     const openers = sources.filter(({ source }) =>
       /\b(?:xdg-open|rundll32|start \/|openExternal)\b|\b(?:spawn|exec\w*)\(\s*"open"/.test(source)
     )

@@ -37,7 +37,7 @@ for (const protocol of ["legacy", "auto"] as const) {
         assert.deepInclude(JSON.parse(text), { action: "accept", content: { name: "Ada, asked your name?" } })
       }))
 
-    it.live("that are not there are not asked [T35]", () =>
+    it.live("that are not there are not asked", () =>
       Effect.gen(function*() {
         const result = yield* Effect.result(ask(protocol, {}))
         const isRefused = result._tag === "Failure" || result.success.isError === true

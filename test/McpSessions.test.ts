@@ -86,7 +86,7 @@ describe("McpSessions", () => {
       assert.deepStrictEqual(messages, ["step 1", "step 2", "step 3"])
     }))
 
-  it("rejects with the typed errors themselves [P18]", () =>
+  it("rejects with the typed errors themselves", () =>
     withLedger(async (sessions) => {
       const spawn = await rejection(sessions.get("absent"))
       assert.deepInclude(spawn, { _tag: "SessionError", server: "absent" })
@@ -95,7 +95,7 @@ describe("McpSessions", () => {
       assert.deepInclude(await rejection(sessions.callTool("nobody", "x")), { _tag: "ConfigError" })
     }))
 
-  it("rejects a bad configuration at the first use, before anything is started [P9]", () =>
+  it("rejects a bad configuration at the first use, before anything is started", () =>
     withLedger(async (sessions, read) => {
       assert.deepInclude(await rejection(sessions.get("good")), { _tag: "ConfigError" })
       assert.deepStrictEqual(read("process"), [])
@@ -126,7 +126,7 @@ describe("McpSessions", () => {
     assert.deepInclude(await calls[0], { _tag: "SessionError" })
   })
 
-  it("gives an uninitialized session that is initialized once [P4]", () =>
+  it("gives an uninitialized session that is initialized once", () =>
     withLedger(async (sessions) => {
       await using good = await sessions.get("good", { initialize: false })
       assert.deepInclude(await rejection(good.callTool("echo")), { _tag: "SessionError" })

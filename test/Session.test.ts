@@ -77,7 +77,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         )
       ))
 
-    it.effect("returns the error of a tool as a result [P7]", () =>
+    it.effect("returns the error of a tool as a result", () =>
       withShared((session) => Effect.map(session.callTool("fail"), ({ isError }) => assert.isTrue(isError))))
 
     it.effect("fails with the JSON-RPC error of a server", () =>
@@ -155,7 +155,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         }).pipe(Effect.scoped)
       ))
 
-    it.effect("leaves the handshake to whoever wants it so, once [P4]", () =>
+    it.effect("leaves the handshake to whoever wants it so, once", () =>
       withShared((session, _, sessions) =>
         Effect.gen(function*() {
           const own = yield* sessions.get("peer", { initialize: false })
@@ -172,7 +172,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
 
     it.effect("answers a ping in the way of the era", () => withShared((session) => session.ping))
 
-    it.effect("cancels on the server what is interrupted here, and nothing else [F36] [E3]", () =>
+    it.effect("cancels on the server what is interrupted here, and nothing else", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
           const first = yield* Effect.forkChild(session.callTool("hang", { id: "first" }), { startImmediately: true })
@@ -192,7 +192,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    it.effect("tells the server when a call times out by the time that it says [P20]", () =>
+    it.effect("tells the server when a call times out by the time that it says", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
           const error = yield* Effect.flip(session.callTool("hang", { id: "late" }, { timeout: "200 millis" }))
@@ -249,7 +249,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
   })
 
   describe.concurrent(`${peer.name}, protocol ${protocol}, on its own`, () => {
-    it.live("does not repeat a call that a dying server may have run [P7]", () =>
+    it.live("does not repeat a call that a dying server may have run", () =>
       withPeer((session, running) =>
         Effect.gen(function*() {
           const reason = yield* reasonOf(session.callTool("die", { id: "once" }))
@@ -268,7 +268,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
       ))
 
     if (peer.hasProcess || peer.name.startsWith("memory")) {
-      it.live("is lost once when the server dies, with all calls, and works again on a new generation [P10] [P27]", () =>
+      it.live("is lost once when the server dies, with all calls, and works again on a new generation", () =>
         withPeer((session, running, sessions) =>
           Effect.gen(function*() {
             const hung = yield* Effect.forkChild(

@@ -100,7 +100,7 @@ const forgetful = (handle: (arrival: Http.Arrival) => boolean) => {
 }
 
 describe.concurrent("A1: an expiry storm", () => {
-  it.live("is one new session for all, in which each call runs once and all that was asked for holds on [F11] [E4]", () =>
+  it.live("is one new session for all, in which each call runs once and all that was asked for holds on", () =>
     Effect.gen(function*() {
       const held: Array<Http.Arrival> = []
       const { answer, forget, ran, tell } = forgetful((arrival) => {
@@ -184,7 +184,7 @@ describe.concurrent("A1: an expiry storm", () => {
       assert.deepStrictEqual(ran, [])
     }))
 
-  it.live("without end comes to be left alone: five sessions, and then none until a minute is over [F12]", () =>
+  it.live("without end comes to be left alone: five sessions, and then none until a minute is over", () =>
     Effect.gen(function*() {
       const { answer } = forgetful(({ message, response }) => {
         if (message.method !== "tools/call") return false
@@ -205,7 +205,7 @@ describe.concurrent("A1: an expiry storm", () => {
     }))
 
   for (const version of ["v1", "v2"] as const) {
-    it.live(`is the same on a server of the SDK that was told to forget: ${version} [E4]`, () =>
+    it.live(`is the same on a server of the SDK that was told to forget: ${version}`, () =>
       Effect.gen(function*() {
         const { config, ledger, transports } = yield* http(version).start
         if (config.transport !== "streamable_http") return

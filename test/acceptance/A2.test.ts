@@ -29,7 +29,7 @@ const setting = (trusted: boolean) =>
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
 describe.concurrent("A2: death in mid-call", () => {
-  it.live("leaves a charge unknown, with how and why, runs it once, and the handle goes on with a new process [F23] [E2]", () =>
+  it.live("leaves a charge unknown, with how and why, runs it once, and the handle goes on with a new process", () =>
     Effect.gen(function*() {
       const { layer, read } = yield* setting(false)
       yield* Effect.gen(function*() {
@@ -55,7 +55,7 @@ describe.concurrent("A2: death in mid-call", () => {
       assert.deepStrictEqual(read("process").filter(isAlive), [])
     }).pipe(Effect.scoped))
 
-  it.live("costs those who only read nothing but time, where the server is trusted to say who does [F23]", () =>
+  it.live("costs those who only read nothing but time, where the server is trusted to say who does", () =>
     Effect.gen(function*() {
       const { layer, read } = yield* setting(true)
       yield* Effect.gen(function*() {
@@ -89,7 +89,7 @@ describe.concurrent("A2: death in mid-call", () => {
       }).pipe(Effect.scoped, Effect.provide(layer))
     }).pipe(Effect.scoped))
 
-  it.live("again and again ends with the server being left alone: five processes, and no more until a minute is over [F24]", () =>
+  it.live("again and again ends with the server being left alone: five processes, and no more until a minute is over", () =>
     Effect.gen(function*() {
       const { layer, read } = yield* setting(false)
       yield* Effect.gen(function*() {

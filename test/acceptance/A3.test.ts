@@ -47,7 +47,7 @@ const ends = <A, E, R>(file: string, ending: Effect.Effect<A, E, R>) =>
 
 describe.concurrent("A3: nothing survives", () => {
   for (const [letter, title, mode] of [["a", "polite", "plain"], ["b", "stubborn", "stubborn"]] as const) {
-    it.live(`(${letter}) the end of a ${title} server [F27] [P27] [E1] [E1b]`, () =>
+    it.live(`(${letter}) the end of a ${title} server`, () =>
       Effect.gen(function*() {
         const { file } = yield* makeLedger
         const { close } = yield* open(wrapped(mode, file))

@@ -24,7 +24,7 @@ const pauses = (server: Http.ScriptedHttp, kind: string) => {
 
 describe.concurrent("A5: streams that lie", () => {
   for (const era of ["legacy", "modern"] as const) {
-    it.live(`(i) one that ends without the answer: the call fails at once, and is not repeated (${era}) [F16] [E5]`, () =>
+    it.live(`(i) one that ends without the answer: the call fails at once, and is not repeated (${era})`, () =>
       Effect.gen(function*() {
         const handle = (arrival: Http.Arrival) => {
           if (!isCall(arrival)) return false
@@ -85,7 +85,7 @@ describe.concurrent("A5: streams that lie", () => {
       assert.deepStrictEqual(server.ledger.flatMap(({ headers }) => headers["last-event-id"] ?? []), ["7"])
     }))
 
-  it.live("(iii) that of the server's own messages, too, is taken up after its event 7, and each is told once [P34]", () =>
+  it.live("(iii) that of the server's own messages, too, is taken up after its event 7, and each is told once", () =>
     Effect.gen(function*() {
       let first: Http.Arrival | undefined
       const log = (data: number) =>
@@ -120,7 +120,7 @@ describe.concurrent("A5: streams that lie", () => {
     }))
 
   // How the pauses grow to a minute is in streams.test.ts: 7 requests in the first minute, then one a minute.
-  it.live("(iv) one that is closed at once: it is not asked for in a loop, whatever the server wishes for, and users are told [F14] [F15]", () =>
+  it.live("(iv) one that is closed at once: it is not asked for in a loop, whatever the server wishes for, and users are told", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(
         ({ request, response }) => {
@@ -146,7 +146,7 @@ describe.concurrent("A5: streams that lie", () => {
 
   for (const status of [429, 503]) {
     for (const [what, kind] of [["call", "POST tools/call charge"], ["handshake", "POST initialize"]] as const) {
-      it.live(`(v) ${status} with Retry-After: the ${what} is sent again when that is over, and not before [F18]`, () =>
+      it.live(`(v) ${status} with Retry-After: the ${what} is sent again when that is over, and not before`, () =>
         Effect.gen(function*() {
           let turnedAway = 0
           let ran = 0

@@ -119,7 +119,7 @@ describe("A8: tenants in a pool", () => {
       }).pipe(Effect.scoped, Effect.provide(live(url)))
     }))
 
-  it.effect("one that is interrupted tells the server so, and its session is lent to the next [F36]", () =>
+  it.effect("one that is interrupted tells the server so, and its session is lent to the next", () =>
     Effect.gen(function*() {
       const server = strict(({ message }) => message.method === "tools/call" && message.params?.name === "slow")
       const { count, ledger, url } = yield* Http.start(server.answer)

@@ -63,7 +63,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("is used by one program, each by its name and with its tools, and none is asked twice for its era [P3]", () =>
+  it.live("is used by one program, each by its name and with its tools, and none is asked twice for its era", () =>
     Effect.gen(function*() {
       const { ledgers, revisions, servers } = yield* startFleet
       const retry = RetryPolicy.spaced({ tries: 3, delay: "10 millis" })

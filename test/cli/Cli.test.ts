@@ -83,7 +83,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with what a check found, one document, and 13 if it was not all good [P14]", () =>
+  it.live("with what a check found, one document, and 13 if it was not all good", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", {
@@ -125,7 +125,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with the tools of all servers that are there, of one, or those that match [P3] [P14]", () =>
+  it.live("with the tools of all servers that are there, of one, or those that match", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         const absent = { command: "no-such-command" }
@@ -195,7 +195,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with the rows of a check whole, however many fail at once [P14]", () =>
+  it.live("with the rows of a check whole, however many fail at once", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         const absent = { command: "no-such-command" }
@@ -205,7 +205,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("that there is nothing to do, where there is nothing [P5]", () =>
+  it.live("that there is nothing to do, where there is nothing", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: {} })
@@ -343,7 +343,7 @@ describe.concurrent("configurations", () => {
       ["MissingVariable", "InvalidValue", "MisplacedKey", "UnsupportedTransport", "MissingTransport", "UnknownKey"]
     ],
     [
-      "with variables that are not set, or within each other, wherever they stand [T4]",
+      "with variables that are not set, or within each other, wherever they stand",
       {
         servers: {
           a: { command: "x", args: ["--key=${NOPE}"], env: { KEY: "${NOPE}" } },
@@ -387,7 +387,7 @@ describe.concurrent("configurations", () => {
       })
     ))
 
-  it.live("get variables from the environment, defaults included, and never an empty one in place of an unset one [P1]", () =>
+  it.live("get variables from the environment, defaults included, and never an empty one in place of an unset one", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("custom.json", {
@@ -409,7 +409,7 @@ describe.concurrent("configurations", () => {
       })
     ))
 
-  it.live("get what a variable holds as it is: no variables of another server, and no secret on any screen [T4]", () =>
+  it.live("get what a variable holds as it is: no variables of another server, and no secret on any screen", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", {

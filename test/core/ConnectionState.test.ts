@@ -184,7 +184,7 @@ describe("phases", () => {
 })
 
 describe("a server that dies as often as it is started", () => {
-  it.effect("is left alone after five times in a minute, and tried again when that is over [F24]", () => {
+  it.effect("is left alone after five times in a minute, and tried again when that is over", () => {
     const script: Scripted.Script = Scripted.make({
       answer: () => Effect.andThen(script.lose(gone), Effect.fail(gone))
     })
@@ -239,7 +239,7 @@ describe("a probe", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
   })
 
-  it.effect("finds a server that is gone without a word, which costs nobody a call [F6]", () => {
+  it.effect("finds a server that is gone without a word, which costs nobody a call", () => {
     let isGone = false
     const script = Scripted.make({
       answer: () => Effect.suspend(() => isGone ? Effect.never : Effect.succeed({ content: [] }))
@@ -363,7 +363,7 @@ describe("health, as a stream", () => {
 describe("connections with a lifetime", () => {
   const config = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0, maxLifetime: "30 minutes" }
 
-  it.effect("that were made together do not end together [F40]", () => {
+  it.effect("that were made together do not end together", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -382,7 +382,7 @@ describe("connections with a lifetime", () => {
     }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script, { servers: { s: config } })))
   })
 
-  it.effect("end their calls first, and are replaced at the next use [F40]", () => {
+  it.effect("end their calls first, and are replaced at the next use", () => {
     const done = Deferred.makeUnsafe<void>()
     const script = Scripted.make({
       answer: ({ params }) => Effect.as(params?.name === "long" ? Deferred.await(done) : Effect.void, { content: [] })

@@ -31,7 +31,7 @@ const secretsOf = (record: Readonly<Record<string, Redacted.Redacted<string>>>) 
 const bearer = (token: string) => ({ headers: { authorization: Redacted.make(token) } })
 
 describe("credentials of owners", () => {
-  it.effect("stand in for those of the definition, and make a connection of their own for each owner [T27]", () => {
+  it.effect("stand in for those of the definition, and make a connection of their own for each owner", () => {
     const { definitions, layer, script } = setting(({ owner }) => Effect.succeed(bearer(`token of ${owner}`)))
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -44,7 +44,7 @@ describe("credentials of owners", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("that change make another connection, and the old one ends with the last who uses it [T28]", () => {
+  it.effect("that change make another connection, and the old one ends with the last who uses it", () => {
     let token = "old"
     const { layer, script } = setting(() => Effect.sync(() => bearer(token)))
     return Effect.gen(function*() {

@@ -124,9 +124,9 @@ describe("refusing", () => {
     ["missing args", { transport: "stdio", command: "x" }, ["MissingKey $"]],
     ["a missing url", { transport: "sse" }, ["MissingKey $"]],
     ["an empty command", { ...stdio, command: "" }, ["InvalidValue $.command"]],
-    ["a NUL in a command [T11]", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
-    ["a NUL in an argument [T11]", { ...stdio, args: ["a", "b\0c"] }, ["InvalidValue $.args[\"1\"]"]],
-    ["a shell, which there is no key for [T11]", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
+    ["a NUL in a command", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
+    ["a NUL in an argument", { ...stdio, args: ["a", "b\0c"] }, ["InvalidValue $.args[\"1\"]"]],
+    ["a shell, which there is no key for", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
     ["args that are no list", { ...stdio, args: "a b" }, ["InvalidValue $.args"]],
     ["args that are no texts, each", { ...stdio, args: ["a", 1, 2] }, [
       "InvalidValue $.args[\"1\"]",
@@ -135,15 +135,15 @@ describe("refusing", () => {
     ["a variable that is no text", { ...stdio, env: { A: 1 } }, ["InvalidValue $.env.A"]],
     ["a variable name with =", { ...stdio, env: { "A=B": "x" } }, ["InvalidValue $.env[\"A=B\"]"]],
     ["a URL that is none", { ...http, url: "example.com/mcp" }, ["InvalidUrl $.url"]],
-    ["a URL of another scheme [T5]", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
-    ["a script as URL [T5]", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
-    ["a script as URL, disguised [T5]", { ...http, url: "javascript://example.com/%0aalert(1)" }, ["InvalidUrl $.url"]],
-    ["a file as URL [T5]", { transport: "sse", url: "file:///etc/passwd" }, ["InvalidUrl $.url"]],
-    ["data as URL [T5]", { ...http, url: "data:text/plain,x" }, ["InvalidUrl $.url"]],
-    ["a WebSocket URL for HTTP [T5]", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
-    ["an HTTP URL for a WebSocket [T5]", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
-    ["a URL with credentials [T5]", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
-    ["a URL with a user alone [T5]", { ...http, url: "https://me@example.com" }, ["InvalidUrl $.url"]],
+    ["a URL of another scheme", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
+    ["a script as URL", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
+    ["a script as URL, disguised", { ...http, url: "javascript://example.com/%0aalert(1)" }, ["InvalidUrl $.url"]],
+    ["a file as URL", { transport: "sse", url: "file:///etc/passwd" }, ["InvalidUrl $.url"]],
+    ["data as URL", { ...http, url: "data:text/plain,x" }, ["InvalidUrl $.url"]],
+    ["a WebSocket URL for HTTP", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
+    ["an HTTP URL for a WebSocket", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
+    ["a URL with credentials", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
+    ["a URL with a user alone", { ...http, url: "https://me@example.com" }, ["InvalidUrl $.url"]],
     ["a URL under its other name", { type: "http", serverUrl: "nope" }, ["InvalidUrl $.serverUrl"]],
     ["an unknown key", { ...stdio, shelf: true }, ["UnknownKey $.shelf"]],
     ["a key named like a member of every object", { ...stdio, constructor: 1 }, ["UnknownKey $.constructor"]],
@@ -161,7 +161,7 @@ describe("refusing", () => {
     ["an encoding that does not exist", { ...stdio, encoding: "ebcdic" }, ["InvalidValue $.encoding"]],
     ["client info without a version", { ...stdio, clientInfo: { name: "n" } }, ["InvalidValue $.clientInfo.version"]],
     ["a header name with a space", { ...http, headers: { "a b": "x" } }, ["InvalidValue $.headers[\"a b\"]"]],
-    ["headers that the transport writes, each [T3]", {
+    ["headers that the transport writes, each", {
       ...http,
       headers: { "Mcp-Session-Id": "x", "MCP-PROTOCOL-VERSION": "x", host: "x", "Content-Length": "1", Fine: "x" }
     }, [
@@ -170,12 +170,12 @@ describe("refusing", () => {
       "ReservedHeader $.headers.host",
       "ReservedHeader $.headers[\"Content-Length\"]"
     ]],
-    ["a header that the handshake of a WebSocket is made of [T3]", {
+    ["a header that the handshake of a WebSocket is made of", {
       transport: "websocket",
       url: "wss://example.com",
       headers: { "Sec-WebSocket-Protocol": "other" }
     }, ["ReservedHeader $.headers[\"Sec-WebSocket-Protocol\"]"]],
-    ["variables that change what a program runs, each [T13]", {
+    ["variables that change what a program runs, each", {
       ...stdio,
       env: { NODE_OPTIONS: "x", LD_PRELOAD: "x", DYLD_INSERT_LIBRARIES: "x", PYTHONSTARTUP: "x", FINE: "x" }
     }, [
@@ -184,7 +184,7 @@ describe("refusing", () => {
       "UnsafeVariable $.env.DYLD_INSERT_LIBRARIES",
       "UnsafeVariable $.env.PYTHONSTARTUP"
     ]],
-    ["a variable that leaves out the checks of TLS, in any case [T13]", {
+    ["a variable that leaves out the checks of TLS, in any case", {
       ...stdio,
       allowUnsafeEnv: false,
       environment: { Node_Tls_Reject_Unauthorized: "0" }
@@ -210,7 +210,7 @@ describe("refusing", () => {
       ["what is not latin1", "s3cret→"]
     ] as const
   ) {
-    it.effect(`refuses ${title} in a header before any client of HTTP could quote it [T1]`, () =>
+    it.effect(`refuses ${title} in a header before any client of HTTP could quote it`, () =>
       Effect.gen(function*() {
         for (const remote of [http, { transport: "sse", url: http.url }, { transport: "websocket", url: "wss://h" }]) {
           const error = yield* Effect.flip(ServerConfig.decode({ ...remote, headers: { Authorization: value } }))
@@ -224,7 +224,7 @@ describe("refusing", () => {
   }
 
   it.effect.prop(
-    "lets no header through that a client of HTTP would refuse [T1]",
+    "lets no header through that a client of HTTP would refuse",
     [Schema.String],
     ([value]) =>
       Effect.map(Effect.result(ServerConfig.decode({ ...http, headers: { A: value } })), (decoded) => {
@@ -234,7 +234,7 @@ describe("refusing", () => {
       })
   )
 
-  it.effect("lets unsafe variables through where the definition says so [T13]", () =>
+  it.effect("lets unsafe variables through where the definition says so", () =>
     Effect.gen(function*() {
       const given = { ...stdio, env: { NODE_OPTIONS: "--max-old-space-size=64" }, allowUnsafeEnv: true }
       const config = yield* ServerConfig.decode(given)
@@ -259,7 +259,7 @@ describe("refusing", () => {
       )
     }))
 
-  it.effect("collects the problems of all servers with where they stand [P9]", () =>
+  it.effect("collects the problems of all servers with where they stand", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(ServerConfig.decodeServers({
         servers: { good: stdio, bad: { ...stdio, args: 1 }, worse: { transport: "sse" } },
@@ -298,7 +298,7 @@ describe("refusing", () => {
 })
 
 describe("programs", () => {
-  it.effect("are those that the application allows, before anything is started [T12]", () =>
+  it.effect("are those that the application allows, before anything is started", () =>
     Effect.gen(function*() {
       const servers = {
         good: { transport: "stdio", command: "node", args: ["server.js"] },

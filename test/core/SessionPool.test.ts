@@ -60,7 +60,7 @@ describe("a pool", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("lets borrowers wait in the order in which they came, and fails those that wait too long with how it is filled [F37]", () => {
+  it.effect("lets borrowers wait in the order in which they came, and fails those that wait too long with how it is filled", () => {
     const { layer } = scripted()
     return Effect.gen(function*() {
       const pool = yield* poolOf({ max: 1, acquireTimeout: "3 seconds" })
@@ -144,7 +144,7 @@ describe("a pool", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("gets back what a borrower had that was interrupted, whose calls were cancelled [F36]", () => {
+  it.effect("gets back what a borrower had that was interrupted, whose calls were cancelled", () => {
     let cancelled = 0
     const { layer, script } = scripted({
       answer: ({ params }) =>
@@ -258,7 +258,7 @@ describe("a pool", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("closes what has got old, none of it while it is lent, and not all at once [F40]", () => {
+  it.effect("closes what has got old, none of it while it is lent, and not all at once", () => {
     const { layer, script } = scripted()
     return Effect.gen(function*() {
       const pool = yield* poolOf({ max: 100, maxLifetime: "40 minutes", idleTimeToLive: "40 minutes", leakAfter: 0 })
@@ -280,7 +280,7 @@ describe("a pool", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("reports a loan that lasts too long, once, with the span in which it was taken [F39]", () => {
+  it.effect("reports a loan that lasts too long, once, with the span in which it was taken", () => {
     const { layer } = scripted()
     const reports: Array<SessionPool.LeakReport> = []
     return Effect.gen(function*() {
@@ -363,7 +363,7 @@ describe("a pool", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("refuses options that make no sense, all of them at once [T39]", () =>
+  it.effect("refuses options that make no sense, all of them at once", () =>
     Effect.gen(function*() {
       const problems = (options: Partial<SessionPool.SessionPoolOptions>) =>
         Effect.map(Effect.flip(Effect.scoped(poolOf(options))), ({ problems }) =>
@@ -466,7 +466,7 @@ describe("a pool of many owners", () => {
     })
   })
 
-  it.effect("drains the sessions of an owner whose credentials have changed [T28]", () => {
+  it.effect("drains the sessions of an owner whose credentials have changed", () => {
     let token = "old"
     const { layer, script } = scripted({}, {
       credentials: ({ owner }) =>

@@ -20,7 +20,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("tries 3 times, 1 second apart, and then fails with the last error [F1]", () => {
+  it.effect("tries 3 times, 1 second apart, and then fails with the last error", () => {
     const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
     return Effect.gen(function*() {
       const fiber = yield* start(Effect.flip(get("s")))
@@ -69,7 +69,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("connects again when it is asked to and not before, then after the delay of the policy [P10] [P12]", () => {
+  it.effect("connects again when it is asked to and not before, then after the delay of the policy", () => {
     const script = Scripted.make({ connect: (attempt) => attempt === 2 ? Effect.fail(Scripted.refused) : Effect.void })
     return Effect.gen(function*() {
       const session = yield* get("s")
@@ -85,7 +85,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("connects once for each time that it is asked to, where the policy is never to try again [P12]", () => {
+  it.effect("connects once for each time that it is asked to, where the policy is never to try again", () => {
     const script = Scripted.make({ connect: (attempt) => attempt > 1 ? Effect.fail(Scripted.refused) : Effect.void })
     return Effect.gen(function*() {
       const session = yield* get("s")
@@ -138,7 +138,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("keeps a server that fails from delaying another [P14]", () => {
+  it.effect("keeps a server that fails from delaying another", () => {
     const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.never : Effect.void })
     const server = { transport: "stdio", command: "s", args: [] } as const
     return Effect.gen(function*() {
@@ -148,7 +148,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { servers: { mute: server, good: server } })))
   })
 
-  it.effect("fails on unknown and on disabled servers with what would be valid [P5]", () => {
+  it.effect("fails on unknown and on disabled servers with what would be valid", () => {
     const server = { transport: "stdio", command: "s", args: [] } as const
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -305,7 +305,7 @@ describe("sharing and releasing", () => {
 })
 
 describe("initialize: false", () => {
-  it.effect("gives a connected session that is initialized by hand, once [P4]", () => {
+  it.effect("gives a connected session that is initialized by hand, once", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* get("s", { initialize: false })
@@ -406,7 +406,7 @@ describe("health", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("counts the loss of a connection once, however many calls it took along [P27]", () => {
+  it.effect("counts the loss of a connection once, however many calls it took along", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     return Effect.gen(function*() {
       const session = yield* get("s")

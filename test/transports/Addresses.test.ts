@@ -79,7 +79,7 @@ describe("addresses: public", () => {
       "printer.local"
     ]
   ) {
-    it.effect(`refuses ${host} before anything is resolved or dialled [T6]`, () =>
+    it.effect(`refuses ${host} before anything is resolved or dialled`, () =>
       Effect.gen(function*() {
         const asked = resolveTo(["93.184.216.34"])
         for (const [scheme, transport] of [["http", "streamable_http"], ["http", "sse"], ["ws", "websocket"]]) {
@@ -92,7 +92,7 @@ describe("addresses: public", () => {
   }
 
   for (const [scheme, transport] of [["http", "streamable_http"], ["http", "sse"], ["ws", "websocket"]]) {
-    it.live(`refuses a name by what it resolves to, any of it, over ${transport} [T7]`, () =>
+    it.live(`refuses a name by what it resolves to, any of it, over ${transport}`, () =>
       Effect.gen(function*() {
         let dialled = 0
         const server = createServer(() => {
@@ -125,7 +125,7 @@ describe("addresses: public", () => {
       }
     }))
 
-  it.live("looks again at each dial, so that a name cannot change its mind [T7]", () =>
+  it.live("looks again at each dial, so that a name cannot change its mind", () =>
     withServer(() => false, (_, server) =>
       Effect.gen(function*() {
         const { port } = new URL(server.url)

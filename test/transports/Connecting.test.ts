@@ -34,7 +34,7 @@ describe("a server that takes a connection and never answers", () => {
   for (
     const [transport, scheme] of [["streamable_http", "http"], ["sse", "http"], ["websocket", "ws"]] as const
   ) {
-    it.effect(`is given up at the deadline, to the millisecond, and its sockets with it, over ${transport} [F2]`, () =>
+    it.effect(`is given up at the deadline, to the millisecond, and its sockets with it, over ${transport}`, () =>
       Effect.gen(function*() {
         const { port, seen } = yield* silent
         const layer = Sessions.layer({
@@ -77,7 +77,7 @@ afterEach(() => {
 })
 
 describe("a name", () => {
-  it.live("of two addresses, the first of which is dead, leads to the second at once [F4]", () =>
+  it.live("of two addresses, the first of which is dead, leads to the second at once", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(() => false, (_, server) =>
         Effect.gen(function*() {
@@ -99,7 +99,7 @@ describe("a name", () => {
       ["ENOTFOUND", "websocket", "ws"]
     ] as const
   ) {
-    it.live(`that is not found (${code}, ${transport}) fails typed, and can be tried again [F4]`, () =>
+    it.live(`that is not found (${code}, ${transport}) fails typed, and can be tried again`, () =>
       Effect.gen(function*() {
         resolveTo((callback) => callback(Object.assign(new Error("no"), { code })))
         const error = yield* Effect.flip(

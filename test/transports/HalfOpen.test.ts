@@ -47,7 +47,7 @@ const silence = Effect.fnUntraced(function*(session: Session.Session) {
 
 describe.concurrent("a connection that is gone without a word", () => {
   for (const peer of [net("sse", "v1"), net("websocket", "v1")]) {
-    it.effect(`is found out by a call that gets no answer, and replaced: ${peer.name} [A5 ii] [F6]`, () =>
+    it.effect(`is found out by a call that gets no answer, and replaced: ${peer.name} [A5 ii]`, () =>
       Effect.gen(function*() {
         const { proxy, session } = yield* through(peer)
         yield* session.callTool("echo", { message: "x" })
@@ -60,7 +60,7 @@ describe.concurrent("a connection that is gone without a word", () => {
   }
 
   for (const version of ["v1", "v2"] as const) {
-    it.effect(`costs an HTTP server its answer, and no session: ${version} [A5 ii] [F6]`, () =>
+    it.effect(`costs an HTTP server its answer, and no session: ${version} [A5 ii]`, () =>
       Effect.gen(function*() {
         const { ledger, proxy, session } = yield* through(http(version))
         const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), {

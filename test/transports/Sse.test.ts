@@ -16,7 +16,7 @@ const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): str
 }
 
 describe("SSE", () => {
-  it.live("calls, with the headers of the definition on both ends [P19]", () =>
+  it.live("calls, with the headers of the definition on both ends", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(() => false)
       const config = { transport: "sse", url: server.url, headers: { "x-key": "value" } }
@@ -51,7 +51,7 @@ describe("SSE", () => {
 
   for (
     const [title, tag, refuse] of [
-      ["401 [P19]", "AuthRequired", (response: ServerResponse) => response.writeHead(401).end()],
+      ["401", "AuthRequired", (response: ServerResponse) => response.writeHead(401).end()],
       ["404", "HttpFailed", (response: ServerResponse) => response.writeHead(404).end()],
       [
         "a page",
@@ -77,7 +77,7 @@ describe("SSE", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("ends with its stream: what was under way is unknown, the next call has a new connection [P10] [P12]", () =>
+  it.live("ends with its stream: what was under way is unknown, the next call has a new connection", () =>
     Effect.gen(function*() {
       let isFirst = true
       const server = yield* Sse.start(({ message, response }, stream) => {
@@ -112,7 +112,7 @@ describe("SSE", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("refuses events that are too large [T16]", () =>
+  it.live("refuses events that are too large", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(({ message, response }, stream) => {
         if (message.method !== "tools/call") return false
@@ -136,7 +136,7 @@ describe("SSE", () => {
 
 describe("HTTP, whichever it is", () => {
   for (const protocol of ["auto", "legacy"]) {
-    it.live(`meets a server of 2024-11-05 over SSE (${protocol}) [P17]`, () =>
+    it.live(`meets a server of 2024-11-05 over SSE (${protocol})`, () =>
       Effect.gen(function*() {
         const { config: { url } } = (yield* net("sse", "v1").start) as { readonly config: { readonly url: string } }
         yield* withSession({ transport: "http", url, protocol }, (session) =>
@@ -175,7 +175,7 @@ describe("HTTP, whichever it is", () => {
       assert.strictEqual(server.count("GET"), 2)
     }).pipe(Effect.scoped))
 
-  it.live("is not met over SSE for want of credentials, which are refused once [P17] [P19]", () =>
+  it.live("is not met over SSE for want of credentials, which are refused once", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(({ response }) => {
         response.writeHead(401).end()
@@ -187,7 +187,7 @@ describe("HTTP, whichever it is", () => {
       assert.deepStrictEqual(server.ledger.map(({ what }) => what), ["POST server/discover"])
     }).pipe(Effect.scoped))
 
-  it.live("tells what the newer one was told where neither works [P17]", () =>
+  it.live("tells what the newer one was told where neither works", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(({ request, response }) => {
         response.writeHead(request.method === "GET" ? 500 : 404).end()

@@ -37,7 +37,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 describe("starting", () => {
-  it.live("fails on a command that does not exist, and says which server and command [P18]", () =>
+  it.live("fails on a command that does not exist, and says which server and command", () =>
     Effect.gen(function*() {
       const config = { transport: "stdio", command: "no-such-command", args: [] } as const
       const error = yield* Effect.flip(get).pipe(Effect.scoped, Effect.provide(layerOf(config)))
@@ -65,7 +65,7 @@ describe("starting", () => {
       "SIGKILL"
     ]] as const
   ) {
-    it.live(`tells how a server ended that exits at once: ${how} [F22] [P25]`, () =>
+    it.live(`tells how a server ended that exits at once: ${how}`, () =>
       Effect.gen(function*() {
         const { millis, value: reason } = yield* timed(failure(faulty("exit", "", how, "no key")))
         assert.deepInclude(reason, {
@@ -79,7 +79,7 @@ describe("starting", () => {
       }))
   }
 
-  it.live("hands every word of a command to the server as it is, for there is no shell to read it [T11]", () =>
+  it.live("hands every word of a command to the server as it is, for there is no shell to read it", () =>
     Effect.gen(function*() {
       const { directory, file, read } = yield* makeLedger
       const words = ["a && touch evil", "$(touch evil)", "; touch evil", "`touch evil`", "| x", "-e", "--", "*", ""]
@@ -92,13 +92,13 @@ describe("starting", () => {
       assert.deepStrictEqual(readdirSync(directory), ["ledger"])
     }).pipe(Effect.scoped))
 
-  it.live("keeps secrets of the definition out of the tail of stderr [F22]", () =>
+  it.live("keeps secrets of the definition out of the tail of stderr", () =>
     Effect.gen(function*() {
       const reason = yield* failure({ ...faulty("exit", "", "1", "bad key sk-12345!"), env: { KEY: "sk-12345" } })
       assert.strictEqual(reason._tag === "ServerExited" && reason.stderrTail, "starting\nbad key <redacted>!")
     }))
 
-  it.live("gives a server the short list of variables and its own, and nothing else of ours [T14] [P30]", () =>
+  it.live("gives a server the short list of variables and its own, and nothing else of ours", () =>
     Effect.gen(function*() {
       process.env.MCP_SESSIONS_TEST_LEAK = "leaked"
       const { file } = yield* makeLedger
@@ -123,7 +123,7 @@ describe("starting", () => {
 describe("meeting", () => {
   const pids = (read: (word: string) => ReadonlyArray<string>) => read("process")
 
-  it.live("starts a server again that exits upon the era probe, and remembers that it is old [P37]", () =>
+  it.live("starts a server again that exits upon the era probe, and remembers that it is old", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
@@ -146,7 +146,7 @@ describe("meeting", () => {
     }).pipe(Effect.scoped))
 
   for (const [mode, title] of [["silent", "silence"], ["plain", "a refusal"]] as const) {
-    it.live(`takes ${title} upon the probe for an old server, on the one process [P37]`, () =>
+    it.live(`takes ${title} upon the probe for an old server, on the one process`, () =>
       Effect.gen(function*() {
         const { file, read } = yield* makeLedger
         const config = { ...faulty(mode, file), probeTimeout: "300 millis" } as const
@@ -175,7 +175,7 @@ describe("meeting", () => {
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
-  it.live("overlooks what is no message, and says so [F32]", () =>
+  it.live("overlooks what is no message, and says so", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const config = { ...faulty("banner", file), encodingErrors: "replace" as const, env: { SECRET: "Welcome" } }
@@ -190,7 +190,7 @@ describe("meeting", () => {
       }).pipe(Effect.scoped, Effect.provide(layerOf(config)))
     }).pipe(Effect.scoped))
 
-  it.live("gives up a server that prints more noise than the definition allows, and shows some [F32]", () =>
+  it.live("gives up a server that prints more noise than the definition allows, and shows some", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const reason = yield* failure({ ...faulty("banner", file), encodingErrors: "replace", maxNoiseLines: 4 })
@@ -226,7 +226,7 @@ describe("meeting", () => {
       }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("plain", file))))
     }).pipe(Effect.scoped))
 
-  it.live("replaces a server that has left, quite content, while nobody asked it anything, but not before somebody does [F25] [P10] [P12]", () =>
+  it.live("replaces a server that has left, quite content, while nobody asked it anything, but not before somebody does", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
@@ -247,7 +247,7 @@ describe("meeting", () => {
       }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("plain", file))))
     }).pipe(Effect.scoped))
 
-  it.live("keeps a handler that never ends from holding up other calls, on this server or another [F30]", () =>
+  it.live("keeps a handler that never ends from holding up other calls, on this server or another", () =>
     Effect.gen(function*() {
       const ledgers = [yield* makeLedger, yield* makeLedger] as const
       const [slow, fast] = ledgers.map(({ file }) => faulty("chatty", file))
@@ -269,7 +269,7 @@ describe("meeting", () => {
       }).pipe(Effect.provide(layer.pipe(Layer.provide(Transports.layer))))
     }).pipe(Effect.scoped))
 
-  it.live("turns away what a server asks for that it was never offered, and goes on [T35]", () =>
+  it.live("turns away what a server asks for that it was never offered, and goes on", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const result = yield* Effect.flatMap(get, (session) => session.callTool("x")).pipe(
@@ -299,8 +299,8 @@ describe("meeting", () => {
 
   for (
     const [title, mode, tag] of [
-      ["a huge message [T16]", "huge", "MessageTooLarge"],
-      ["a garbled message [F32]", "garbled", "TransportFailed"]
+      ["a huge message", "huge", "MessageTooLarge"],
+      ["a garbled message", "garbled", "TransportFailed"]
     ] as const
   ) {
     it.live(`ends the connection typed, and the next call has a new one, upon ${title}`, () =>
@@ -353,7 +353,7 @@ describe.concurrent("ending", () => {
   it.live("asks a server that listens and is done at once", () =>
     Effect.map(closes("plain"), ({ millis }) => assert.isBelow(millis, 900)))
 
-  it.live("ends a server that ignores the end of its input and SIGTERM, one step after the other [F26] [P27]", () =>
+  it.live("ends a server that ignores the end of its input and SIGTERM, one step after the other", () =>
     Effect.map(closes("stubborn"), ({ deaf, millis }) => {
       assert.deepStrictEqual(deaf, ["SIGTERM"])
       assert.isAtLeast(millis, 1950)
@@ -383,7 +383,7 @@ describe.concurrent("ending", () => {
     }).pipe(Effect.scoped))
 
   // One that ignores the end of its input is left: nobody is there any more to tell it, or to kill it.
-  it.live("of a program that is killed leaves the servers to the end of their input, and they end [F33]", () =>
+  it.live("of a program that is killed leaves the servers to the end of their input, and they end", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const words = [fixture("abruptExit.ts"), fixture("faultyStdio.mjs"), file, "plain", "wait"]

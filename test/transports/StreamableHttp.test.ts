@@ -33,7 +33,7 @@ const cutOff = () => {
 }
 
 describe.concurrent("sessions", () => {
-  it.live("are given back, with what the definition sends along on every request [P19]", () =>
+  it.live("are given back, with what the definition sends along on every request", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(() => false, (session) => session.callTool("x"), {
         config: { headers: { "x-key": "s3cret" } }
@@ -51,7 +51,7 @@ describe.concurrent("sessions", () => {
       }
     }))
 
-  it.live("that a server forgets are replaced once for all, no call runs twice, and the dead id is never used again [F11] [E4]", () =>
+  it.live("that a server forgets are replaced once for all, no call runs twice, and the dead id is never used again", () =>
     Effect.gen(function*() {
       const held: Array<Http.Arrival["response"]> = []
       const executed = new Map<unknown, number>()
@@ -96,7 +96,7 @@ describe.concurrent("sessions", () => {
       assert.strictEqual(server.count("POST initialize"), 2)
     }))
 
-  it.live("close in time when the server does not answer the DELETE, or will not have it [P33] [A7]", () =>
+  it.live("close in time when the server does not answer the DELETE, or will not have it", () =>
     Effect.forEach([undefined, 405, 500], (status) =>
       Effect.gen(function*() {
         const closing = { since: 0 }
@@ -126,7 +126,7 @@ describe.concurrent("sessions", () => {
 
 describe.concurrent("a call", () => {
   for (const [title, after] of [["before the answer", undefined], ["within the answer", "{\"jsonrpc\":"]] as const) {
-    it.live(`whose connection is reset ${title} fails as unknown, and is not repeated [F5] [E6]`, () =>
+    it.live(`whose connection is reset ${title} fails as unknown, and is not repeated`, () =>
       Effect.gen(function*() {
         const { server, value } = yield* withServer((arrival) => {
           if (!isCall(arrival)) return false
@@ -142,7 +142,7 @@ describe.concurrent("a call", () => {
       }))
   }
 
-  it.live("that only reads is repeated after a reset [F5]", () =>
+  it.live("that only reads is repeated after a reset", () =>
     Effect.gen(function*() {
       let wasReset = false
       const { server } = yield* withServer((arrival) => {
@@ -159,7 +159,7 @@ describe.concurrent("a call", () => {
     }))
 
   for (const protocol of ["legacy", "2026-07-28"] as const) {
-    it.live(`that is refused for want of credentials fails at once, and tells no secret: ${protocol} [P19] [P36]`, () =>
+    it.live(`that is refused for want of credentials fails at once, and tells no secret: ${protocol}`, () =>
       Effect.gen(function*() {
         for (const status of [401, 403]) {
           const challenge = `Bearer error="${status === 401 ? "invalid_token" : "insufficient_scope"}", scope="all"`
@@ -232,7 +232,7 @@ describe.concurrent("a call", () => {
 })
 
 describe.concurrent("a stream that can be taken up", () => {
-  it.live("is, after the last event and the time that the server wishes for [P34]", () =>
+  it.live("is, after the last event and the time that the server wishes for", () =>
     Effect.gen(function*() {
       let id: number | undefined
       const { server, value } = yield* withServer(({ message, request, response }) => {
@@ -272,7 +272,7 @@ describe.concurrent("a stream that can be taken up", () => {
       assert.deepStrictEqual(places, ["1", "2", "3"])
     }))
 
-  it.live("is not once it has brought the answer, be that an error [P34]", () =>
+  it.live("is not once it has brought the answer, be that an error", () =>
     Effect.gen(function*() {
       let lost: number | undefined
       const { server } = yield* withServer(({ message: { id, method, params }, request, response }) => {
@@ -297,7 +297,7 @@ describe.concurrent("a stream that can be taken up", () => {
       assert.deepStrictEqual(server.ledger.flatMap(({ headers }) => headers["last-event-id"] ?? []), ["lost"])
     }))
 
-  it.live("is not once the session has ended, nor is that of the server's own messages [P34]", () =>
+  it.live("is not once the session has ended, nor is that of the server's own messages", () =>
     Effect.gen(function*() {
       const lost = new Map<unknown, number | undefined>()
       const server = yield* Http.start(({ message, request, response }) => {
@@ -324,8 +324,10 @@ describe.concurrent("a stream that can be taken up", () => {
       yield* withSession(config, (session) =>
         Effect.gen(function*() {
           yield* session.callTool("lost")
-          yield* until(() => of("session-2").map(({ headers }) => headers["last-event-id"]), (places) =>
-            places.includes("GET") && places.includes("POST"))
+          yield* until(
+            () => of("session-2").map(({ headers }) => headers["last-event-id"]),
+            (places) => places.includes("GET") && places.includes("POST")
+          )
         }))
       assert.strictEqual(of("session-1").length, before)
     }).pipe(Effect.scoped))
@@ -352,7 +354,7 @@ describe.concurrent("limits and borders", () => {
   const large = "x".repeat(60_000)
 
   for (const kind of ["json", "sse"] as const) {
-    it.live(`refuses an answer in ${kind} that is too large, and goes on [T16]`, () =>
+    it.live(`refuses an answer in ${kind} that is too large, and goes on`, () =>
       withServer((arrival) => {
         if (!isCall(arrival) || arrival.message.params?.name !== "large") return false
         const body = Http.toolResult(arrival.message.id, large)
@@ -369,7 +371,7 @@ describe.concurrent("limits and borders", () => {
         }), { config: { maxMessageBytes: 50_000 } }))
   }
 
-  it.live("follows a chain of redirects only so far, and sends nothing again that may have run [T8]", () =>
+  it.live("follows a chain of redirects only so far, and sends nothing again that may have run", () =>
     Effect.gen(function*() {
       for (const method of ["tools/call", "initialize"]) {
         const handle = ({ message, response }: Http.Arrival) => {
@@ -386,7 +388,7 @@ describe.concurrent("limits and borders", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("refuses headers that are too large, and does not inflate what it did not ask to be deflated [T16]", () =>
+  it.live("refuses headers that are too large, and does not inflate what it did not ask to be deflated", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer((arrival) => {
         if (!isCall(arrival)) return false
@@ -407,7 +409,7 @@ describe.concurrent("limits and borders", () => {
       for (const { headers } of server.ledger) assert.notProperty(headers, "accept-encoding")
     }))
 
-  it.live("does not take its headers to another origin [T8]", () =>
+  it.live("does not take its headers to another origin", () =>
     Effect.gen(function*() {
       const other = yield* Http.start(() => false)
       const { value } = yield* withServer((arrival) => {
@@ -421,7 +423,7 @@ describe.concurrent("limits and borders", () => {
     }).pipe(Effect.scoped))
 
   for (const [scheme, transport] of [["http", "streamable_http"], ["http", "sse"], ["ws", "websocket"]] as const) {
-    it.live(`fails over ${transport} where nobody listens, with server and address, after the tries of the policy [P18] [F1]`, () =>
+    it.live(`fails over ${transport} where nobody listens, with server and address, after the tries of the policy`, () =>
       Effect.gen(function*() {
         const address = `${scheme}://127.0.0.1:1`
         const start = performance.now()
@@ -440,7 +442,7 @@ describe.concurrent("limits and borders", () => {
 })
 
 describe.concurrent("servers that misbehave", () => {
-  it.live("behind a redirect are asked there from then on, and recover from a lost session [T8]", () =>
+  it.live("behind a redirect are asked there from then on, and recover from a lost session", () =>
     Effect.gen(function*() {
       let isForgotten = false
       const { server } = yield* withServer((arrival) => {
@@ -529,7 +531,7 @@ describe.concurrent("servers that misbehave", () => {
       }))
   })
 
-  it.live("that have no stream of their own messages are asked for it once, whatever they answer [F17] [P33]", () => {
+  it.live("that have no stream of their own messages are asked for it once, whatever they answer", () => {
     const asked = ([status, type]: readonly [status: number, type?: string]) =>
       Effect.gen(function*() {
         const { server } = yield* withServer(({ request, response }) => {
@@ -571,7 +573,7 @@ describe.concurrent("servers that misbehave", () => {
 
 describe.concurrent("the question for the era", () => {
   for (const protocol of ["auto", "legacy", "2026-07-28"]) {
-    it.live(`is not asked again, nor another, for want of credentials: ${protocol} [P19] [P36]`, () =>
+    it.live(`is not asked again, nor another, for want of credentials: ${protocol}`, () =>
       Effect.gen(function*() {
         for (const challenge of ["Bearer", "Bearer error=\"insufficient_scope\", scope=\"all\""]) {
           const server = yield* Http.start(({ response }) => {
@@ -586,7 +588,7 @@ describe.concurrent("the question for the era", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("that is not answered is an outage, for which nobody takes an old server [P37]", () =>
+  it.live("that is not answered is an outage, for which nobody takes an old server", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(() => true)
       const timeout = "100 millis"
@@ -597,7 +599,7 @@ describe.concurrent("the question for the era", () => {
       yield* until(server.sockets, (sockets) => sockets === 0)
     }).pipe(Effect.scoped))
 
-  it.live("that an old server refuses costs one request, on the socket that is used from then on [P37]", () =>
+  it.live("that an old server refuses costs one request, on the socket that is used from then on", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(
         () => false,
@@ -610,7 +612,7 @@ describe.concurrent("the question for the era", () => {
 })
 
 describe.concurrent("the modern era", () => {
-  it.live("does without tools that would have headers written as no client may, and keeps the others [T42]", () =>
+  it.live("does without tools that would have headers written as no client may, and keeps the others", () =>
     Effect.gen(function*() {
       const called: Array<unknown> = []
       const tool = (name: string, properties: object) => ({ name, inputSchema: { type: "object", properties } })

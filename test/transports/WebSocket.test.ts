@@ -64,7 +64,7 @@ const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): str
 }
 
 describe("WebSocket", () => {
-  it.live("sends the headers of the definition when it opens [P19]", () =>
+  it.live("sends the headers of the definition when it opens", () =>
     Effect.gen(function*() {
       const { config, ledger } = yield* net("websocket", "v1").start
       const { url } = config as { readonly url: string }
@@ -72,7 +72,7 @@ describe("WebSocket", () => {
       assert.deepStrictEqual(ledger("header"), ["value"])
     }).pipe(Effect.scoped))
 
-  it.live("fails typed where the upgrade is refused for want of credentials, and does not ask again [P19]", () =>
+  it.live("fails typed where the upgrade is refused for want of credentials, and does not ask again", () =>
     Effect.gen(function*() {
       const { upgrades, url } = yield* start(() => {}, false)
       const config = { transport: "websocket", url }
@@ -106,7 +106,7 @@ describe("WebSocket", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("takes silence upon the probe for an old server, on the one socket [P37]", () =>
+  it.live("takes silence upon the probe for an old server, on the one socket", () =>
     Effect.gen(function*() {
       const server = yield* start(() => {})
       yield* withSocket({ url: server.url, probeTimeout: "100 millis" }, (session) =>
@@ -124,7 +124,7 @@ describe("WebSocket", () => {
       assert.strictEqual(lostIn(error), "TransportClosed")
     }).pipe(Effect.scoped))
 
-  it.live("refuses frames that are too large, and noise [T16]", () =>
+  it.live("refuses frames that are too large, and noise", () =>
     Effect.gen(function*() {
       const server = yield* start((socket, id) => {
         socket.send("not json")

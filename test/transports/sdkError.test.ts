@@ -125,7 +125,7 @@ describe("during a request", () => {
     ]
   ]
   for (const [title, error, tag, delivery, circumstances] of table) {
-    it(`takes ${title} for ${tag}, ${delivery} [P25]`, () => {
+    it(`takes ${title} for ${tag}, ${delivery}`, () => {
       const reason = classify({ ...at, ...circumstances, error })
       assert.strictEqual(reason._tag, tag)
       assert.strictEqual(reason.delivery, delivery)
@@ -156,7 +156,7 @@ describe("during the handshake", () => {
     ]
   ]
   for (const [title, error, tag, circumstances] of table) {
-    it(`takes ${title} for ${tag}, and nothing for sent [P25]`, () => {
+    it(`takes ${title} for ${tag}, and nothing for sent`, () => {
       const reason = classify({ ...at, isConnecting: true, hasSession: false, ...circumstances, error })
       assert.strictEqual(reason._tag, tag)
       if (tag !== "AuthRequired" && tag !== "HttpFailed") assert.strictEqual(reason.delivery, "NotSent")

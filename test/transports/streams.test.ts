@@ -81,7 +81,7 @@ describe("lines", () => {
     assert.deepStrictEqual(decode(broken, { ...utf8, errors: "ignore" }), ["a\uFFFDb", "next"])
   })
 
-  it("are refused beyond the limit, complete or not, and not before it [T16]", () => {
+  it("are refused beyond the limit, complete or not, and not before it", () => {
     const limited = { ...utf8, maxBytes: 4 }
     assert.deepStrictEqual(decode(Buffer.from("1234\n"), limited), ["1234"])
     assert.deepStrictEqual(decode(Buffer.from("12345\n"), limited), ["TooLong"])
@@ -125,7 +125,7 @@ describe("server-sent events", () => {
     assert.isUndefined(parse("id: 1\ndata: x\n").parser.lastEventId)
   })
 
-  it("are refused beyond the limit, complete or not, and not before it [T16]", () => {
+  it("are refused beyond the limit, complete or not, and not before it", () => {
     const push = (text: string) => new SseParser({ maxSize: 10, onEvent: () => {} }).push(text)
     assert.isTrue(push("data:1234\n\ndata:1234\n\n"))
     assert.isFalse(push("data:12345678901\n\n"))
@@ -147,7 +147,7 @@ describe("server-sent events", () => {
     assert.deepStrictEqual(events, [2 ** 23])
   })
 
-  it("ignore ids with NUL and retries that are no numbers [F15]", () => {
+  it("ignore ids with NUL and retries that are no numbers", () => {
     const { parser } = parse("id: a\0b\nretry: 1e12\ndata: x\n\n")
     assert.isUndefined(parser.lastEventId)
     assert.isUndefined(parser.retry)
@@ -162,7 +162,7 @@ describe("the redactor", () => {
 })
 
 describe("the time before a stream is opened again", () => {
-  it("grows with each that did not last, to a minute, whatever the server wishes for [F14]", () => {
+  it("grows with each that did not last, to a minute, whatever the server wishes for", () => {
     const backoff = new Backoff()
     let now = 0
     const waits = Array.from({ length: 9 }, () => {
@@ -180,7 +180,7 @@ describe("the time before a stream is opened again", () => {
     assert.strictEqual(backoff.next(200_000, undefined), 500)
   })
 
-  it("follows the wish of the server within bounds [F15]", () => {
+  it("follows the wish of the server within bounds", () => {
     assert.strictEqual(new Backoff().next(0, 3000), 3000)
     assert.strictEqual(new Backoff().next(0, 1e12), 60_000)
     assert.strictEqual(new Backoff().next(0, Number.NaN), 500)

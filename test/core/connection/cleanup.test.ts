@@ -34,7 +34,7 @@ describe("closing fifty servers", () => {
       ["fails", Effect.die("stubborn"), "failed", 1000]
     ] as const
   ) {
-    it.effect(`of which one ${what} closes the others, and takes no longer than one may [F34]`, () => {
+    it.effect(`of which one ${what} closes the others, and takes no longer than one may`, () => {
       const script = Scripted.make({
         connect: (attempt) => closing(attempt === 7 ? finalizer : Effect.sleep("1 second"))
       })
@@ -92,7 +92,7 @@ describe("a report", () => {
 describe("opening", () => {
   // One more step each time, until the opening gets through.
   for (const step of Array.from({ length: 12 }, (_, n) => n)) {
-    it.effect(`that is interrupted after ${step} turns has released what it has acquired [F35]`, () => {
+    it.effect(`that is interrupted after ${step} turns has released what it has acquired`, () => {
       const script = Scripted.make({
         connect: () => Effect.andThen(Effect.yieldNow, closing(Effect.yieldNow)),
         initialize: () => Effect.andThen(Effect.yieldNow, Effect.yieldNow)

@@ -58,21 +58,21 @@ const mostInAMinute = (attempts: ReadonlyArray<Attempt>) =>
   Math.max(...attempts.map(({ at }) => attempts.filter((other) => other.at >= at && other.at < at + 60_000).length))
 
 describe("a server that is to be there, and takes connections only to end them", () => {
-  it.effect("is asked at the pauses of the policy, to the millisecond where no dice are thrown [F3]", () =>
+  it.effect("is asked at the pauses of the policy, to the millisecond where no dice are thrown", () =>
     Effect.gen(function*() {
       const attempts = yield* Effect.provideService(watch({}), Random.Random, even)
       assert.deepStrictEqual(judge({ attempts, backoff: exact, until: watched }), [])
       assert.strictEqual(attempts.length, 18)
     }))
 
-  it.effect("is asked within the pauses of the policy where they are [F3]", () =>
+  it.effect("is asked within the pauses of the policy where they are", () =>
     Effect.gen(function*() {
       const attempts = yield* watch({})
       assert.deepStrictEqual(judge({ attempts, backoff: policy, until: watched }), [])
       assert.isAbove(attempts.length, 10)
     }))
 
-  it.effect("has the pauses start over after a good handshake, and after nothing else [F3]", () =>
+  it.effect("has the pauses start over after a good handshake, and after nothing else", () =>
     Effect.gen(function*() {
       const attempts = yield* Effect.provideService(
         watch({ isGood: (attempt) => attempt % 8 === 0 }),
@@ -83,14 +83,14 @@ describe("a server that is to be there, and takes connections only to end them",
       assert.isAbove(attempts.filter(({ isGood }) => isGood).length, 5)
     }))
 
-  it.effect("is asked no more than five times in a minute where each handshake is good [F3] [F24]", () =>
+  it.effect("is asked no more than five times in a minute where each handshake is good", () =>
     Effect.gen(function*() {
       const attempts = yield* watch({ isGood: () => true })
       assert.strictEqual(mostInAMinute(attempts), 5)
       assert.isAtLeast(attempts.length, 20)
     }))
 
-  it.effect("is left alone longer where a circuit is in the way, and for no longer than the longest pause and that [F3]", () =>
+  it.effect("is left alone longer where a circuit is in the way, and for no longer than the longest pause and that", () =>
     Effect.gen(function*() {
       const attempts = yield* Effect.provideService(watch({ circuit: Circuit.circuitDefault }), Random.Random, even)
       const wrong = judge({ attempts, backoff: { ...exact, jitter: [0.5, 3] }, until: watched })
@@ -99,7 +99,7 @@ describe("a server that is to be there, and takes connections only to end them",
       assert.isAtMost(Math.max(...gaps), 180_000)
     }))
 
-  it.effect("is asked at the same pauses by those who listen for its news [F3]", () =>
+  it.effect("is asked at the same pauses by those who listen for its news", () =>
     Effect.gen(function*() {
       const attempts = yield* Effect.provideService(
         watch({ keep: "notifications", isGood: (attempt) => attempt === 1 }),

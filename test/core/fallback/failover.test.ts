@@ -174,7 +174,7 @@ describe("what moves on to the next server", () => {
 })
 
 describe("when no server does it", () => {
-  it.effect("the failure has the error of each, in their order [F43]", () => {
+  it.effect("the failure has the error of each, in their order", () => {
     const members = { ...two(), tertiary: named("tertiary") }
     const reasons = [
       Scripted.refused,
@@ -195,7 +195,7 @@ describe("when no server does it", () => {
     }).pipe(Effect.provide(fleet(members)))
   })
 
-  it.effect("and none is fit, the least bad one is tried once per window and is back when it answers [F43]", () => {
+  it.effect("and none is fit, the least bad one is tried once per window and is back when it answers", () => {
     const members = { ...two(), tertiary: named("tertiary") }
     for (const { trouble } of Object.values(members)) trouble.connect = refused
     const all = ["primary", "secondary", "tertiary"] as const
@@ -243,7 +243,7 @@ describe("when no server does it", () => {
 })
 
 describe("a server that is not well", () => {
-  it.effect("is passed over after more than three failures, and is back after three signs of life in a row [F44]", () => {
+  it.effect("is passed over after more than three failures, and is back after three signs of life in a row", () => {
     const members = two()
     members.primary.trouble.connect = refused
     return Effect.gen(function*() {
@@ -288,7 +288,7 @@ describe("a server that is not well", () => {
 
   const switchesOf = (seen: ReadonlyArray<string>) => seen.filter((server, n) => n > 0 && server !== seen[n - 1]).length
 
-  it.effect("and comes and goes by the second is passed over until it is well for good [F44]", () => {
+  it.effect("and comes and goes by the second is passed over until it is well for good", () => {
     const members = two()
     return Effect.gen(function*() {
       const seen = yield* served({ members, period: 1, until: 240 })
@@ -301,7 +301,7 @@ describe("a server that is not well", () => {
     )
   })
 
-  it.effect("and comes and goes by the minute takes the traffic with it less and less [F44]", () => {
+  it.effect("and comes and goes by the minute takes the traffic with it less and less", () => {
     const members = two()
     return Effect.gen(function*() {
       const seen = yield* served({ members, period: 30, until: 1800 })

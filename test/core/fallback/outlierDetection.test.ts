@@ -309,7 +309,7 @@ describe("circuits and policies", () => {
       ["a window that is none", { panicWindow: "soon" as "1 second" }]
     ] as const
   ) {
-    it.effect(`are refused as a ConfigError with ${what} [T39]`, () =>
+    it.effect(`are refused as a ConfigError with ${what}`, () =>
       Effect.gen(function*() {
         const layer = Scripted.sessions(Scripted.make({}), { fallback: { ...Fallback.fallbackDefault, ...policy } })
         const exit = yield* Effect.exit(Effect.provide(Effect.void, layer))

@@ -148,7 +148,7 @@ describe("a list that the server says holds for a while", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is asked for anew when it changes during a call, which goes on [F46]", () => {
+  it.effect("is asked for anew when it changes during a call, which goes on", () => {
     const finish = Deferred.makeUnsafe<void>()
     const script = Scripted.make({
       info: modern,

@@ -57,7 +57,7 @@ const reasonOf = (opened: Sessions.Opened) =>
   opened._tag === "Failed" && opened.error._tag === "SessionError" ? opened.error.reason._tag : undefined
 
 describe("openAll", () => {
-  it.effect("gives the good server at once, reports the others in their time, and both join later [A4] [P14]", () => {
+  it.effect("gives the good server at once, reports the others in their time, and both join later", () => {
     const { layer, open } = fleet(three, faults)
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -82,7 +82,7 @@ describe("openAll", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
-  it.live("gives the real servers that are there, be that none, and tells of the others by name [P5] [P14]", () =>
+  it.live("gives the real servers that are there, be that none, and tells of the others by name", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v1").start
       const open = (servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>) =>
@@ -104,7 +104,7 @@ describe("openAll", () => {
       assert.deepStrictEqual(yield* open({}), {})
     }).pipe(Effect.scoped))
 
-  it.effect("in strict mode fails with all that is wrong, and leaves nothing open [A4]", () => {
+  it.effect("in strict mode fails with all that is wrong, and leaves nothing open", () => {
     const { layer, open } = fleet(three, faults)
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions

@@ -92,7 +92,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("is not sent again because a server that nobody trusts says so [T25]", () => {
+  it.effect("is not sent again because a server that nobody trusts says so", () => {
     const { layer, script } = annotated(false)
     return Effect.gen(function*() {
       const session = yield* get
@@ -193,7 +193,7 @@ describe("a tool call", () => {
       ["soon", 1000]
     ] as const
   ) {
-    it.effect(`that was turned away with "Retry-After: ${retryAfter}" is sent again after ${millis} ms [F18]`, () => {
+    it.effect(`that was turned away with "Retry-After: ${retryAfter}" is sent again after ${millis} ms`, () => {
       const script = once(new SessionError.HttpFailed({ status: 429, retryAfter, delivery: "Rejected" }))
       return Effect.gen(function*() {
         const session = yield* get
@@ -242,7 +242,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("has the time that it says itself, be it more or less than its server gives [P20]", () => {
+  it.effect("has the time that it says itself, be it more or less than its server gives", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     const s = { transport: "stdio", command: "s", args: [], requestTimeout: "10 seconds" } as const
     return Effect.gen(function*() {
@@ -421,13 +421,13 @@ describe("a list", () => {
       (result) => assert.strictEqual(result._tag === "Success" && result.success.length, 2)
     ))
 
-  it.effect("is refused when a cursor comes back [T19]", () =>
+  it.effect("is refused when a cursor comes back", () =>
     Effect.map(
       reasonOf(pages((cursor) => cursor === "a" ? "b" : "a")),
       (tag) => assert.strictEqual(tag, "PaginationExceeded")
     ))
 
-  it.effect("is refused after 100 pages [T19]", () => {
+  it.effect("is refused after 100 pages", () => {
     let page = 0
     const script = pages(() => String(++page))
     return Effect.map(reasonOf(script), (tag) => {
@@ -436,7 +436,7 @@ describe("a list", () => {
     })
   })
 
-  it.effect("is refused beyond 10,000 items [T19]", () => {
+  it.effect("is refused beyond 10,000 items", () => {
     const tools = Array.from({ length: 5001 }, (_, index) => ({ name: `x${index}`, inputSchema: {} }))
     let page = 0
     const script = Scripted.make({ answer: () => Effect.succeed({ tools, nextCursor: String(++page) }) })

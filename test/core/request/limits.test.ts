@@ -101,7 +101,7 @@ describe("requests that are under way", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("give their place back when they are interrupted, before and after they are sent [F36]", () => {
+  it.effect("give their place back when they are interrupted, before and after they are sent", () => {
     const { answer, called, layer } = held({ maxInFlight: 1, maxInFlightTotal: 1 })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -121,7 +121,7 @@ describe("requests that are under way", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("at one server go round the owners that wait, however many one of them has waiting [F38]", () => {
+  it.effect("at one server go round the owners that wait, however many one of them has waiting", () => {
     const { answer, called, layer } = held({ maxInFlight: 64, maxInFlightTotal: 1 })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -254,7 +254,7 @@ describe("the rate of a server", () => {
     })
   })
 
-  it.effect("drops to nothing for all callers when the server answers 429, for as long as it says [F18]", () => {
+  it.effect("drops to nothing for all callers when the server answers 429, for as long as it says", () => {
     let limited = true
     const script = Scripted.make({
       answer: () =>

@@ -71,7 +71,7 @@ describe("the time of a call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("never exceeds the total, however much is reported [T36]", () =>
+  it.effect("never exceeds the total, however much is reported", () =>
     Effect.gen(function*() {
       const session = yield* get
       const call = yield* Effect.forkChild(Effect.flip(session.callTool("slow", {}, { onProgress: () => {} })), {
@@ -100,7 +100,7 @@ describe("a handler of progress", () => {
       assert.deepStrictEqual(seen, [1, 2, 3])
     }).pipe(Effect.provide(Scripted.sessions(bursting(3)))))
 
-  it.effect("gets the latest of a flood that it cannot keep up with [T36]", () =>
+  it.effect("gets the latest of a flood that it cannot keep up with", () =>
     Effect.gen(function*() {
       const session = yield* get
       const seen: Array<number> = []

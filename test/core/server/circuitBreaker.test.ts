@@ -24,7 +24,7 @@ const outcome = Effect.map(Effect.result(call), (result) => {
 })
 
 describe("a circuit", () => {
-  it.effect("opens at the fourth failure in a row, costs the server nothing while it is open, and lets one probe through [F42]", () => {
+  it.effect("opens at the fourth failure in a row, costs the server nothing while it is open, and lets one probe through", () => {
     const { layer, script } = setting(() => Effect.fail(down))
     return Effect.gen(function*() {
       for (let n = 0; n < 4; n++) assert.strictEqual(yield* outcome, "OutcomeUnknown")
@@ -125,7 +125,7 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("of a server that is well half of the time opens once in each bad spell, and asks with one call at a time [F42]", () => {
+  it.effect("of a server that is well half of the time opens once in each bad spell, and asks with one call at a time", () => {
     let calls = 0
     let probes = 0
     let isDown = false

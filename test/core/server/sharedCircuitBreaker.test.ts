@@ -88,7 +88,7 @@ describe.skipIf(!Redis.isInstalled)("a circuit in a Redis", () => {
       assert.strictEqual(yield* outcome(one), "ok")
     }).pipe(Effect.scoped))
 
-  it.live("counts the failures of both, and lets through one probe of both [F42]", () =>
+  it.live("counts the failures of both, and lets through one probe of both", () =>
     Effect.gen(function*() {
       const { one, state, two } = yield* setting
       for (const each of [one, two]) assert.strictEqual(yield* outcome(each), "ok")
@@ -109,7 +109,7 @@ describe.skipIf(!Redis.isInstalled)("a circuit in a Redis", () => {
       assert.strictEqual(state.calls, calls + 1)
     }).pipe(Effect.scoped))
 
-  it.live("that is gone costs a call nothing, a failure a second or so, and is used again when it is back [F52]", () =>
+  it.live("that is gone costs a call nothing, a failure a second or so, and is used again when it is back", () =>
     Effect.gen(function*() {
       const { one, redis, state } = yield* setting
       assert.strictEqual(yield* outcome(one), "ok")
