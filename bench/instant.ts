@@ -1,6 +1,7 @@
 /**
  * A transport whose connections answer in the same turn of the event loop, so that what is measured is what lies above them.
  */
+import { fromRequest } from "@mcp-sessions/core/Connection"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +16,7 @@ export const request = Effect.callback<unknown>((resume) => {
 export const instant = Layer.succeed(Transports, {
   transport: () =>
     Layer.succeed(Transport, {
-      connect: Effect.succeed({
+      connect: fromRequest({
         kind: "memory" as const,
         initialize: Effect.succeed(info),
         request: () => request,

@@ -3,6 +3,7 @@
  * Run with `pnpm bench`; memory needs `node --expose-gc`.
  */
 import * as Circuit from "@mcp-sessions/core/Circuit"
+import { fromRequest } from "@mcp-sessions/core/Connection"
 import { type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import * as Sessions from "@mcp-sessions/core/Sessions"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
@@ -31,9 +32,9 @@ const scripted = () => {
   const layer = Layer.succeed(Transports, {
     transport: () =>
       Layer.succeed(Transport, {
-        connect: Effect.sync(() => {
+        connect: Effect.suspend(() => {
           const closed = lost = Deferred.makeUnsafe<Reason>()
-          return {
+          return fromRequest({
             kind: "memory" as const,
             initialize: Effect.succeed(info),
             request: () =>
@@ -46,7 +47,7 @@ const scripted = () => {
             closed: Deferred.await(closed),
             stderrTail: () => undefined,
             warnings: () => []
-          }
+          })
         })
       })
   })

@@ -6,7 +6,9 @@
  *
  * @since 0.1.0
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Implementation, Progress, ServerCapabilities } from "./Mcp.ts"
 import type { LogLevel, WireNotification } from "./Notification.ts"
@@ -67,7 +69,30 @@ export interface Listening {
 }
 
 /**
- * One live MCP peer.
+ * A request on its way, as the caller and the connection see it. The caller makes one object for each request; the connection
+ * writes `id` and `isWritten`, and calls `settle`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OutgoingRequest {
+  readonly method: string
+  readonly params: Record<string, unknown> | undefined
+  /** Receives the progress notifications of this request. Present: the server is asked to report progress. */
+  readonly onProgress: ((progress: Progress) => void) | undefined
+  /** The JSON-RPC id. Set by the connection when it sends the request; `undefined` where the id is not known. */
+  id: string | number | undefined
+  /**
+   * Whether a byte of the request may have left this process. Set by the connection before the first byte is written, and never
+   * unset. A request that was written never ends as `NotSent`, whatever the reason of the failure says.
+   */
+  isWritten: boolean
+  /** Receives the outcome. Called at most once, and never after `cancel`. */
+  readonly settle: (outcome: Exit.Exit<unknown, Reason>) => void
+}
+
+/**
+ * One live MCP peer. Make one from effects with {@link fromRequest}.
  *
  * @category models
  * @since 0.1.0
@@ -75,40 +100,103 @@ export interface Listening {
 export interface Connection {
   readonly kind: TransportKind | "memory"
   /**
-   * The handshake, run once. It succeeds only after a round trip on this very connection. Interrupting it leaves the
-   * connection unusable.
+   * The handshake, run once. Succeeds after a round trip on this connection. Interrupting it leaves the connection unusable.
    */
   readonly initialize: Effect.Effect<ConnectionInfo, Reason>
   /**
-   * Sends a request and waits for its result. Interruption tells the server in the way of the era. With `onProgress`, the
-   * server is asked to report, and what it reports before its result is passed on before the result is. `onSent` gets the id of
-   * the request on the wire, where that is known.
+   * Sends a request without an effect. Calls `settle` once: with the result, or with the reason why there is none. May call it
+   * before it returns. Progress is passed on before the result that came after it.
    */
-  readonly request: (options: {
-    readonly method: string
-    readonly params: Record<string, unknown> | undefined
-    readonly onProgress?: ((progress: Progress) => void) | undefined
-    readonly onSent?: ((id: string | number) => void) | undefined
-  }) => Effect.Effect<unknown, Reason>
+  readonly send: (request: OutgoingRequest) => void
+  /** Gives up a request: tells the server in the way of the era, and never settles it. Does nothing after `settle`. */
+  readonly cancel: (request: OutgoingRequest) => void
+  /** Sends a request and waits for its result. Interruption cancels it. */
+  readonly request: (options: RequestOptions) => Effect.Effect<unknown, Reason>
   /**
-   * Names who is told of notifications, in their order and before the answers that came after them. Progress is no part of
-   * it. There is one listener; it may be named before the handshake.
+   * Sets the listener of notifications. It receives them in order, and before the responses that came after them; progress
+   * notifications go to their requests instead. There is one listener; it may be set before the handshake.
    */
   readonly onNotification: (listener: (notification: WireNotification) => void) => void
   /**
-   * Asks a server of the modern era to tell of changes, for as long as the scope is open. Succeeds once it has agreed. Servers
-   * of the legacy era tell of their lists unasked: there the filter is empty, and it succeeds once what they say can arrive.
+   * Asks a server of the modern era to notify of changes, for as long as the scope is open. Succeeds once the server has agreed.
+   * Servers of the legacy era notify of list changes unasked: for them the filter is empty, and this succeeds once their
+   * notifications can arrive.
    */
   readonly listen: (filter: ListenFilter) => Effect.Effect<Listening, Reason, Scope.Scope>
   /**
-   * Says which log messages are wanted: `level` and above. In the modern era nothing is sent for it: each request says so
-   * from then on.
+   * Sets the lowest level of log messages to receive. In the modern era nothing is sent for it: each later request names the level.
    */
   readonly setLogLevel: (level: LogLevel) => Effect.Effect<void, Reason>
-  /** Completes when the channel is gone, with the reason. Never, as long as it is there. */
+  /** Completes with the reason when the channel is gone. Never completes while it is open. */
   readonly closed: Effect.Effect<Reason>
-  /** The latest of what a stdio server wrote to stderr, secrets removed; `undefined` where there is no such thing. */
+  /** Sets the listener that is called once when the channel is gone; at once if it is gone already. There is one listener. */
+  readonly onClose: (listener: (reason: Reason) => void) => void
+  /** The latest lines that a stdio server wrote to stderr, secrets removed; `undefined` for other transports. */
   readonly stderrTail: () => string | undefined
-  /** What is not as it should be, though the server can be used; one sentence each. What servers said is quoted in them. */
+  /** Problems that do not keep the server from being used, one sentence each. Text of the server is quoted in them. */
   readonly warnings: () => ReadonlyArray<string>
 }
+
+/**
+ * A request, as an effect sends it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestOptions {
+  readonly method: string
+  readonly params: Record<string, unknown> | undefined
+  /** Receives progress. Present: the server is asked to report it. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  /** Receives the JSON-RPC id when the request is sent, where the id is known. */
+  readonly onSent?: ((id: string | number) => void) | undefined
+}
+
+/**
+ * Makes a connection whose requests are effects: for transports in tests, and for those that wrap another connection. Each request
+ * runs in a fiber of its own, in the context in which the connection was made.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromRequest = (
+  parts: Omit<Connection, "cancel" | "onClose" | "send">
+): Effect.Effect<Connection> =>
+  Effect.map(Effect.context<never>(), (context) => {
+    const fork = Effect.runForkWith(context)
+    const fibers = new Map<OutgoingRequest, Fiber.Fiber<unknown, Reason>>()
+    return {
+      get kind() {
+        return parts.kind
+      },
+      initialize: parts.initialize,
+      request: parts.request,
+      onNotification: parts.onNotification,
+      listen: parts.listen,
+      setLogLevel: parts.setLogLevel,
+      closed: parts.closed,
+      stderrTail: parts.stderrTail,
+      warnings: parts.warnings,
+      send: (request) => {
+        const { method, onProgress, params } = request
+        const onSent = (id: string | number) => {
+          request.id = id
+        }
+        const fiber = fork(parts.request({ method, params, onProgress, onSent }))
+        fibers.set(request, fiber)
+        fiber.addObserver((outcome) => {
+          if (fibers.delete(request)) request.settle(outcome)
+        })
+      },
+      cancel: (request) => {
+        const fiber = fibers.get(request)
+        fibers.delete(request)
+        fiber?.interruptUnsafe()
+      },
+      onClose: (listener) => {
+        fork(parts.closed).addObserver((exit) => {
+          if (Exit.isSuccess(exit)) listener(exit.value)
+        })
+      }
+    }
+  })

@@ -58,7 +58,7 @@
  *
  * @since 0.1.0
  */
-import type { Connection } from "@mcp-sessions/core/Connection"
+import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
 import { ConnectionRefused, type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Deferred from "effect/Deferred"
@@ -201,7 +201,7 @@ const suffer = <A>(options: {
   }
 }
 
-const faulty = (inner: Connection, server: string, faults: Faults): Connection => {
+const faulty = (inner: Connection, server: string, faults: Faults): Effect.Effect<Connection> => {
   const lost = Deferred.makeUnsafe<Reason>()
   const lose = (delivery: "NotSent" | "Unknown") => {
     const reason = new TransportClosed({ delivery })
@@ -222,7 +222,7 @@ const faulty = (inner: Connection, server: string, faults: Faults): Connection =
         after: false
       })
     )
-  return {
+  return fromRequest({
     get kind() {
       return inner.kind
     },
@@ -236,7 +236,7 @@ const faulty = (inner: Connection, server: string, faults: Faults): Connection =
     closed: Effect.raceFirst(inner.closed, Deferred.await(lost)),
     stderrTail: inner.stderrTail,
     warnings: inner.warnings
-  }
+  })
 }
 
 /**
@@ -259,7 +259,7 @@ export const layer = <E>(options: {
           const made = Effect.map(Transport, (transport) => ({
             connect: Effect.suspend(() => {
               const what = faults.strike({ at: "connect", server })
-              const connect = Effect.map(transport.connect, (connection) => faulty(connection, server, faults))
+              const connect = Effect.flatMap(transport.connect, (connection) => faulty(connection, server, faults))
               return what === undefined ? connect : Effect.andThen(
                 suffer({
                   what,

@@ -2,7 +2,7 @@
  * Writes down what happens on connections, and changes nothing about it.
  */
 import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
-import type { Connection } from "@mcp-sessions/core/Connection"
+import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
 import type { Reason } from "@mcp-sessions/core/SessionError"
 import type { Transport } from "@mcp-sessions/core/Transport"
 import * as Cause from "effect/Cause"
@@ -109,7 +109,7 @@ export const connect = Effect.fnUntraced(function*(options: {
     Effect.tap((reason) => Effect.sync(() => write({ event: "closed", connection: number, reason }))),
     Effect.forkScoped({ startImmediately: true })
   )
-  return {
+  return yield* fromRequest({
     get kind() {
       return inner.kind
     },
@@ -153,5 +153,5 @@ export const connect = Effect.fnUntraced(function*(options: {
     closed: inner.closed,
     stderrTail: inner.stderrTail,
     warnings: inner.warnings
-  }
+  })
 })

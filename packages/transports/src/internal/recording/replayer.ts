@@ -6,7 +6,7 @@
  * is there once the call is, without the time that it took.
  */
 import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
-import type { Connection, ConnectionInfo } from "@mcp-sessions/core/Connection"
+import { type Connection, type ConnectionInfo, fromRequest } from "@mcp-sessions/core/Connection"
 import type { Progress } from "@mcp-sessions/core/Mcp"
 import type { WireNotification } from "@mcp-sessions/core/Notification"
 import { type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
@@ -297,7 +297,7 @@ export const connect = Effect.fnUntraced(function*(options: {
   yield* Effect.forkScoped(playback.play, { startImmediately: true })
   yield* Effect.addFinalizer(() => Effect.sync(() => playback.end()))
   const outcome = (call: Call) => Deferred.await(call.outcome)
-  return {
+  return yield* fromRequest({
     kind,
     initialize: Effect.flatMap(playback.call("initialize", undefined), outcome).pipe(
       // JSON has no words for what the server did not tell.
@@ -317,5 +317,5 @@ export const connect = Effect.fnUntraced(function*(options: {
     closed: Deferred.await(playback.closed),
     stderrTail: () => undefined,
     warnings: () => []
-  }
+  })
 })

@@ -11,7 +11,13 @@
  * next connection of the same transport starts out right.
  */
 import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
-import type { Connection, ConnectionInfo, ListenFilter, Listening } from "@mcp-sessions/core/Connection"
+import {
+  type Connection,
+  type ConnectionInfo,
+  fromRequest,
+  type ListenFilter,
+  type Listening
+} from "@mcp-sessions/core/Connection"
 import type { LogLevel, WireNotification } from "@mcp-sessions/core/Notification"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import {
@@ -234,7 +240,7 @@ export const make = Effect.fnUntraced(function*(options: {
     return handshake
   })
 
-  return {
+  return yield* fromRequest({
     get kind() {
       return kind
     },
@@ -287,7 +293,7 @@ export const make = Effect.fnUntraced(function*(options: {
     closed: Deferred.await(closed),
     stderrTail: () => current.channel.stderrTail?.(),
     warnings: () => current.channel.warnings?.() ?? []
-  }
+  })
 })
 
 /** How long the stream of a server's own messages is waited for. Not all servers let it be seen before they say something. */
