@@ -1,8 +1,8 @@
 /**
- * Health of a server: a plain record, fed by connects and calls, read by a pure function of the record and the time.
+ * Health of a server: a plain record, fed by connects and requests, and read by a pure function of the record and the time.
  *
- * Only failures of the channel count (refused, timed out, lost). A server that answers with an error, be it a JSON-RPC
- * error or a tool that failed, is alive.
+ * Only failures of the channel count: refused, timed out, lost. A server that responds with an error, be it a JSON-RPC error or a tool
+ * error, is healthy.
  *
  * @since 0.1.0
  */
@@ -10,22 +10,24 @@ import * as Duration from "effect/Duration"
 import type { SessionError } from "./SessionError.ts"
 
 /**
- * What is known of a server. `lastChecked` is in milliseconds since the epoch, `undefined` before the first contact.
+ * The health record of a server.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Health {
-  /** Channel failures in a row; an answer of any kind sets it to 0. */
+  /** Channel failures in a row. A response of any kind resets it to 0. */
   readonly errorCount: number
-  /** When the server last answered or failed to. */
+  /** Time of the latest response or failure, in milliseconds since the epoch; `undefined` before the first contact. */
   readonly lastChecked: number | undefined
-  /** The latest channel failure. Kept after recovery, so that it can be looked at. */
+  /** The latest channel failure. Kept after recovery. */
   readonly lastError: SessionError | undefined
+  /** Whether the latest attempt to connect failed. A successful connect resets it. */
+  readonly isConnectFailing: boolean
 }
 
 /**
- * A reading of {@link Health} at one moment.
+ * A health record and what it means at one moment.
  *
  * @category models
  * @since 0.1.0
@@ -35,8 +37,7 @@ export interface HealthReport extends Health {
 }
 
 /**
- * Channel failures in a row that a healthy server may have: one more and it is unhealthy. Default and value: 3, so that a
- * single round of the default retry policy does not condemn a server.
+ * The number of channel failures in a row that a healthy server may have; one more makes it unhealthy. Value: 3.
  *
  * @category defaults
  * @since 0.1.0
@@ -44,7 +45,7 @@ export interface HealthReport extends Health {
 export const maxErrors = 3
 
 /**
- * How long a reading counts. Older means unknown, which is not healthy. Value: 5 minutes, the time after which proxies
+ * The age at which a record is stale; the server then counts as unhealthy until the next contact. Value: 5 minutes, after which proxies
  * commonly drop an idle connection.
  *
  * @category defaults
@@ -53,28 +54,44 @@ export const maxErrors = 3
 export const staleAfter: Duration.Duration = Duration.minutes(5)
 
 /**
- * Health of a server that was never contacted. Not healthy: nothing is known.
+ * Health of a server before the first contact. Not healthy: nothing is known.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const unknown: Health = { errorCount: 0, lastChecked: undefined, lastError: undefined }
+export const unknown: Health = {
+  errorCount: 0,
+  lastChecked: undefined,
+  lastError: undefined,
+  isConnectFailing: false
+}
 
 /**
- * Health after the server answered.
+ * Health after a response of the server.
  *
  * @category transitions
  * @since 0.1.0
  */
-export const answered = (options: { readonly health: Health; readonly now: number }): Health => ({
+export const succeeded = (options: { readonly health: Health; readonly now: number }): Health => ({
+  ...options.health,
   errorCount: 0,
-  lastChecked: options.now,
-  lastError: options.health.lastError
+  lastChecked: options.now
 })
 
 /**
- * Health after an error. Errors that the server itself gave leave it as after an answer, errors raised before anything
- * went near the server leave it as it was.
+ * Health after a completed handshake.
+ *
+ * @category transitions
+ * @since 0.1.0
+ */
+export const connected = (options: { readonly health: Health; readonly now: number }): Health => ({
+  ...succeeded(options),
+  isConnectFailing: false
+})
+
+/**
+ * Health after a failed request. An error that the server itself gave counts as a response; an error that was raised before anything was
+ * sent changes nothing.
  *
  * @category transitions
  * @since 0.1.0
@@ -87,24 +104,43 @@ export const failed = (options: {
   const { error, health, now } = options
   switch (error.reason.health) {
     case "alive":
-      return answered({ health, now })
+      return succeeded({ health, now })
     case "untouched":
       return health
     case "failed":
-      return { errorCount: health.errorCount + 1, lastChecked: now, lastError: error }
+      return { ...health, errorCount: health.errorCount + 1, lastChecked: now, lastError: error }
   }
 }
 
 /**
- * Whether a server counts as healthy at `now` (milliseconds since the epoch): contacted, not more than {@link maxErrors}
- * failures in a row, and not longer ago than {@link staleAfter}.
+ * Health after a failed attempt to connect. A server that refuses the handshake, such as for missing credentials, is alive but cannot be
+ * used: it is unhealthy at once, until a connect succeeds.
  *
- * **Example** (Aging of a reading)
+ * @category transitions
+ * @since 0.1.0
+ */
+export const connectFailed = (options: {
+  readonly health: Health
+  readonly error: SessionError
+  readonly now: number
+}): Health => {
+  const { error, now } = options
+  const health = failed(options)
+  return error.reason.health === "untouched"
+    ? health
+    : { ...health, lastChecked: now, lastError: error, isConnectFailing: true }
+}
+
+/**
+ * Whether a server is healthy at `now` (milliseconds since the epoch): contacted, connectable, at most {@link maxErrors} failures in a
+ * row, and contacted within {@link staleAfter}.
+ *
+ * **Example** (A record that becomes stale)
  *
  * ```ts import.meta.vitest
  * import { Health } from "@mcp-sessions/core"
  *
- * const health = Health.answered({ health: Health.unknown, now: 0 })
+ * const health = Health.succeeded({ health: Health.unknown, now: 0 })
  * Health.isHealthy({ health, now: 300_000 }) // => true
  * Health.isHealthy({ health, now: 300_001 }) // => false
  * Health.isHealthy({ health: Health.unknown, now: 0 }) // => false
@@ -113,10 +149,11 @@ export const failed = (options: {
  * @category guards
  * @since 0.1.0
  */
-export const isHealthy = (options: { readonly health: Health; readonly now: number }): boolean =>
-  options.health.lastChecked !== undefined &&
-  options.health.errorCount <= maxErrors &&
-  options.now - options.health.lastChecked <= Duration.toMillis(staleAfter)
+export const isHealthy = (options: { readonly health: Health; readonly now: number }): boolean => {
+  const { health: { errorCount, isConnectFailing, lastChecked }, now } = options
+  return lastChecked !== undefined && !isConnectFailing && errorCount <= maxErrors &&
+    now - lastChecked <= Duration.toMillis(staleAfter)
+}
 
 /**
  * Reads a record at `now`.

@@ -1,14 +1,14 @@
 /**
- * When to try again, as a value: a `Schedule` over {@link SessionError}.
+ * Retry policy: a `Schedule` over {@link SessionError}.
  *
- * The same policy paces connects and requests. It decides when, how often and upon which errors; whether a request may be
- * sent again at all is not its business. A request that may have run is sent again only if it is a read, if the caller
- * says that it is idempotent, or if a server marked `trusted` says so of the tool.
+ * A policy decides when, how often and after which errors connects and requests are retried. It does not decide whether a request may be sent
+ * again: the delivery rule does. A request that may have run is sent again only if it is a read, if the caller says that it is idempotent, or
+ * if a server marked `trusted` says so of the tool.
  *
  * **Gotchas**
  *
- * A lost session or connection that provably ran nothing is replaced, and the request sent, once without any delay; the
- * policy starts after that.
+ * When a connection is lost before the request ran, the request is sent once on a new connection, without delay. The policy starts after
+ * that.
  *
  * @since 0.1.0
  */
@@ -21,7 +21,7 @@ import * as Schedule from "effect/Schedule"
 import type { SessionError } from "./SessionError.ts"
 
 /**
- * A schedule that receives each error and decides when to try again, or to give up with that error.
+ * A schedule that receives each error, and decides when to retry or to fail with that error.
  *
  * @category models
  * @since 0.1.0
@@ -29,19 +29,19 @@ import type { SessionError } from "./SessionError.ts"
 export type RetryPolicy = Schedule.Schedule<unknown, SessionError>
 
 /**
- * The longest time that a server's `Retry-After` is waited for. Value: 1 minute, within the default `totalTimeout` of an
- * operation. A server that asks for more is asked again after this time.
+ * The longest `Retry-After` that is honored. Value: 1 minute, which is within the default `totalTimeout` of an operation. A longer one counts
+ * as this.
  *
  * @category defaults
  * @since 0.1.0
  */
 export const maxRetryAfter: Duration.Duration = Duration.minutes(1)
 
-/** The date of HTTP. What parses dates takes much else for one, `-7` among it. */
+/** The date format of HTTP. A general date parser also accepts other text, such as `-7`. */
 const httpDate = /^[A-Z][a-z]+, .+ GMT$/
 
 /**
- * How long a server asks to be left alone at `now`: it may say so in seconds, or name a date.
+ * How long to wait at `now` by the `Retry-After` of an error: a number of seconds, or a date.
  *
  * @internal
  */
@@ -72,35 +72,35 @@ export const withRetryAfter = (policy: RetryPolicy): RetryPolicy =>
   )
 
 /**
- * Makes a policy of a number of tries, the first included, a fixed time apart, upon errors whose `isRetryable` says so:
- * refused, timed out, or failed in transport. A server that asks for more time with `Retry-After` gets it.
+ * Makes a policy of a number of retries after the first attempt, a fixed time apart, for errors whose `isRetryable` is true: refused, timed
+ * out, or failed in transport. A server that asks for more time with `Retry-After` gets it.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const spaced = (options: {
-  readonly tries: number
+  readonly retries: number
   readonly delay: Duration.Input
 }): RetryPolicy =>
   Schedule.spaced(options.delay).pipe(
-    Schedule.upTo({ times: options.tries - 1 }),
+    Schedule.upTo({ times: options.retries }),
     Schedule.setInputType<SessionError>(),
     Schedule.while(({ input }) => input.isRetryable),
     withRetryAfter
   )
 
 /**
- * The default policy: 3 tries, 1 second apart.
+ * The default policy: 3 retries after the first attempt, 1 second apart.
  *
  * @category defaults
  * @since 0.1.0
  */
-export const retryDefault: RetryPolicy = spaced({ tries: 3, delay: "1 second" })
+export const retryDefault: RetryPolicy = spaced({ retries: 3, delay: "1 second" })
 
 /**
- * The default policy for connections that are to be there: 1 second after the first failure, then 1.6 times as long each time, up
- * to 2 minutes; each pause by chance anything down to none, so that clients of one server do not come all at once. It never gives
- * up. It begins anew with each connection that was made.
+ * The default policy of reconnects without a caller: 1 second after the first failure, then 1.6 times as long each time, up to 2 minutes, each
+ * with full jitter (a random share of the pause), so that the clients of one server do not reconnect at once. Never gives up. Starts over
+ * after each connection.
  *
  * @category defaults
  * @since 0.1.0
@@ -117,9 +117,9 @@ export const reconnectDefault: RetryPolicy = Schedule.min([
 )
 
 /**
- * A policy that never tries again.
+ * A policy that never retries.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const never: RetryPolicy = spaced({ tries: 1, delay: 0 })
+export const never: RetryPolicy = spaced({ retries: 0, delay: 0 })

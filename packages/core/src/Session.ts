@@ -1,16 +1,32 @@
 /**
- * The handle that users hold: the operations of one MCP server, on whatever connection is live at the moment of each call.
+ * Session: the operations of one MCP server. A session object stays valid when its connection is lost: it reconnects by itself.
  *
  * **Details**
  *
- * A call goes out on the live connection; where there is none, one is made first. A failed request is sent again only if
- * that cannot run anything twice: it never left, it was rejected before it ran, it is a read, or it is known to be
- * idempotent. Otherwise it fails as `OutcomeUnknown`.
+ * A call goes out on the live connection. If there is none, the call connects first. A failed request is sent again only if that cannot run
+ * anything twice: it was not sent, it was rejected before it ran, it is a read, or it is known to be idempotent. Otherwise it fails with
+ * `OutcomeUnknown`.
  *
  * **Gotchas**
  *
- * State that a server keeps for a session (subscriptions, a working directory, a transaction) ends with the connection.
- * `generation` counts connections: where it has changed, so has the server's memory.
+ * State that a server keeps for a session (subscriptions, a working directory, a transaction) ends with the connection. `generation` counts
+ * connections: when it has changed, that state is gone.
+ *
+ * **Example** (One server, without a registry)
+ *
+ * ```ts import.meta.vitest
+ * import { Session } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const session = yield* Session.make({ transport: "stdio", command: "mcp-server-everything", args: ["stdio"] })
+ *   return yield* session.callTool("get-sum", { a: 2, b: 3 })
+ * }).pipe(Effect.scoped, Effect.provide(Transports.layer))
+ *
+ * const { content } = await Effect.runPromise(program)
+ * content // => [{ type: "text", text: "The sum of 2 and 3 is 5." }]
+ * ```
  *
  * @since 0.1.0
  */
@@ -18,7 +34,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ConnectionInfo } from "./Connection.ts"
-import type { Phase } from "./ConnectionState.ts"
+import type { ConnectionState } from "./ConnectionState.ts"
 import type {
   CallToolResult,
   Completion,
@@ -37,52 +53,53 @@ import type { RetryPolicy } from "./RetryPolicy.ts"
 import type { SessionError } from "./SessionError.ts"
 
 /**
- * What is known of a session at one moment.
+ * The result of the handshake of a session's connection.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SessionInfo extends ConnectionInfo {
-  /** The name of the server definition. */
+  /** The name of the server. */
   readonly server: string
-  /** The number of the live connection: 1 for the first, one more after each reconnect. */
+  /** The number of the connection: 1 for the first, one more after each reconnect. */
   readonly generation: number
-  /** What is not as it should be, though the server can be used, such as a banner on the stdout of a stdio server. */
+  /** Problems that do not keep the server from being used, such as a banner on the stdout of a stdio server. */
   readonly warnings: ReadonlyArray<string>
 }
 
 /**
- * Options of one request. `timeout` is how long to wait for the answer each time that it is sent; default: `requestTimeout`
- * of the server (60 s). All tries together never take longer than its `totalTimeout`. `retry` is when to try again where that
- * is safe; default: the policy of the sessions. Each server has 10 retries in advance and earns another with every 10
- * successes; beyond that failures are final.
+ * Options of a request. Each server has a budget of 10 retries, and earns another with every 10 successes; when the budget is spent, failures
+ * are final.
  *
  * @category models
  * @since 0.1.0
  */
 export interface RequestOptions {
+  /**
+   * How long to wait for the response of each attempt; default: `requestTimeout` of the server (60 s). All attempts together take at most its
+   * `totalTimeout` (5 min).
+   */
   readonly timeout?: Duration.Input | undefined
+  /** When a failed attempt is repeated, where that is safe; default: the policy of the sessions. */
   readonly retry?: RetryPolicy | undefined
 }
 
 /**
- * Options of a list. A server of the modern era says for how long its lists hold; until then they are remembered for the
- * owner, unless the server says that they have changed, which it does while someone listens or watches. `refresh: true` asks all the same. Legacy servers are always asked.
+ * Options of a list. A server of the modern era says for how long its lists are valid. Until then they are cached for the owner, unless the
+ * server notifies of a change, which it does while there is a subscriber or watcher. Lists of legacy servers are always fetched.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ListOptions extends RequestOptions {
+  /** Fetches the list even if it is cached. Default: `false`. */
   readonly refresh?: boolean | undefined
 }
 
 /**
- * Options of one request that may take its time. With `onProgress`, the server is asked to report how far it has come; a
- * server may leave that out. Reports are handled one after the other, by an effect or a plain function, and the request
- * ends after the last; of those that wait for a slow handler, the latest 64 are kept. Each report starts `timeout` anew,
- * up to the server's `totalTimeout`. A request that is sent again reports from the beginning.
+ * Options of a request that may take long.
  *
- * **Example** (Showing how far a call has come)
+ * **Example** (Showing the progress of a call)
  *
  * ```ts import.meta.vitest
  * import { Sessions } from "@mcp-sessions/core"
@@ -108,72 +125,77 @@ export interface ListOptions extends RequestOptions {
  * @since 0.1.0
  */
 export interface ProgressOptions extends RequestOptions {
+  /**
+   * Handles progress, one report at a time; the request ends after the last. Present: the server is asked to report progress, and may ignore
+   * that. Each report restarts `timeout`, up to the server's `totalTimeout`. Of the reports that wait for a slow handler, the latest 64 are
+   * kept. A request that is sent again reports from the beginning.
+   */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void> | void) | undefined
 }
 
 /**
- * Options of one completion: `context` holds the arguments that are settled already.
+ * Options of a completion.
  *
  * @category models
  * @since 0.1.0
  */
 export interface CompleteOptions extends RequestOptions {
+  /** The values of other arguments. */
   readonly context?: Readonly<Record<string, string>> | undefined
 }
 
 /**
- * Options of one tool call. `task` has the server run it as a task (revision 2025-11-25, for tools whose
- * `execution.taskSupport` allows it): the call outlives all time limits, and the connection where the server keeps its tasks.
- * `ttl` is for how long the server is to keep it, in milliseconds; `onTask` gets how far it is, at first and when that changes.
- * Interrupting the call cancels the task. `idempotent: true` says that running the tool twice does no more than running it once, so
- * that the call may be sent again when its outcome is unknown; default: what the annotations say on a server marked
- * `trusted`, otherwise `false`.
+ * Options of a tool call.
  *
  * @category models
  * @since 0.1.0
  */
 export interface CallToolOptions extends ProgressOptions {
+  /**
+   * Runs the call as a task of the server (revision 2025-11-25, for tools whose `execution.taskSupport` allows it): the call outlives all
+   * timeouts, and the connection too where the server keeps its tasks. Interrupting the call cancels the task.
+   */
   readonly task?: {
+    /** How long the server keeps the task, in milliseconds. Default: as the server decides. */
     readonly ttl?: number | undefined
+    /** Handles the status of the task: the first one, and each later one that differs. */
     readonly onTask?: ((task: Task) => Effect.Effect<void> | void) | undefined
   } | undefined
+  /**
+   * Whether running the tool twice is harmless, so that the call is sent again when its outcome is unknown. Default: what the tool's
+   * annotations say on a server marked `trusted`, otherwise `false`.
+   */
   readonly idempotent?: boolean | undefined
 }
 
 /**
- * A handle to one MCP server. Valid until the scope closes in which it was obtained; after that everything fails with
- * `SessionClosed`.
+ * A session of one MCP server. Valid until the scope in which it was obtained closes; after that every operation fails with `SessionClosed`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Session {
-  /** The name of the server definition. */
+  /** The name of the server. */
   readonly server: string
-  /** What the handshake told. Connects if there is no connection. */
-  readonly info: Effect.Effect<SessionInfo, SessionError>
-  /** The number of the latest connection, 0 before the first. */
+  /** Connects if there is no connection, and gives the result of the handshake. */
+  readonly connect: Effect.Effect<SessionInfo, SessionError>
+  /** The number of the latest connection; 0 before the first. */
   readonly generation: Effect.Effect<number>
-  /** The phase that the connection is in. */
-  readonly phase: Effect.Effect<Phase>
-  /** The phase that the connection is in, and each other one that it comes into. Ends when it is closed for good. */
-  readonly phases: Stream.Stream<Phase>
-  /**
-   * The handshake of a session that was taken with `initialize: false`. Fails with `AlreadyInitialized` on any other, and
-   * the second time.
-   */
-  readonly initialize: Effect.Effect<SessionInfo, SessionError>
+  /** The state of the connection. */
+  readonly state: Effect.Effect<ConnectionState>
+  /** The state of the connection, and each later one. Ends after `Closed`. */
+  readonly stateChanges: Stream.Stream<ConnectionState>
   /** Lists all tools, over all pages: at most 100 pages and 10,000 tools. */
   readonly listTools: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Tool>, SessionError>
-  /** Calls a tool. A result with `isError` is a result. */
+  /** Calls a tool. A tool error (`isError: true`) is a result. */
   readonly callTool: (
     tool: string,
     args?: Record<string, unknown>,
     options?: CallToolOptions
   ) => Effect.Effect<CallToolResult, SessionError>
-  /** Lists all resources, over all pages. */
+  /** Lists all resources, over all pages: at most 100 pages and 10,000 resources. */
   readonly listResources: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Resource>, SessionError>
-  /** Lists all templates of resources, over all pages. */
+  /** Lists all resource templates, over all pages: at most 100 pages and 10,000 templates. */
   readonly listResourceTemplates: (
     options?: ListOptions
   ) => Effect.Effect<ReadonlyArray<ResourceTemplate>, SessionError>
@@ -182,7 +204,7 @@ export interface Session {
     uri: string,
     options?: ProgressOptions
   ) => Effect.Effect<ReadResourceResult, SessionError>
-  /** Lists all prompts, over all pages. */
+  /** Lists all prompts, over all pages: at most 100 pages and 10,000 prompts. */
   readonly listPrompts: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Prompt>, SessionError>
   /** Expands a prompt. */
   readonly getPrompt: (
@@ -190,40 +212,39 @@ export interface Session {
     args?: Record<string, string>,
     options?: ProgressOptions
   ) => Effect.Effect<GetPromptResult, SessionError>
-  /** Asks what the beginning of an argument may be completed to. */
+  /** Completes the beginning of an argument. */
   readonly complete: (
     reference: CompletionReference,
     argument: { readonly name: string; readonly value: string },
     options?: CompleteOptions
   ) => Effect.Effect<Completion, SessionError>
   /**
-   * What the server says of its own accord, on this connection and on those that replace it. Begins with `Listening`, once
-   * the server tells of changes in its lists. Of what waits for a slow reader, the latest 256 are kept. Fails when there is
-   * no connection any more and none can be made.
+   * The notifications of the server, on this connection and on those that replace it. Begins with `Listening`, once the server notifies of
+   * changes of its lists, and emits it again after each gap. Of the notifications that wait for a slow reader, the latest 256 are kept. Fails
+   * when the connection is lost and cannot be made again.
    */
   readonly notifications: Stream.Stream<Notification, SessionError>
   /**
-   * Tells when a resource may have changed: at the beginning, whenever the server says so, and after each reconnect. Each
-   * element is a reason to read it. The server is subscribed to for as long as anyone listens. Fails with `Unsupported` where
-   * the server does not offer that.
+   * Emits an element whenever a resource may have changed: first `Listening`, then each notification of the server, and `Listening` after each
+   * reconnect. The server is subscribed for as long as there is a subscriber. Fails with `Unsupported` if the server does not offer
+   * subscriptions.
    */
   readonly subscribe: (uri: string) => Stream.Stream<Listening | ResourceUpdated, SessionError>
   /**
-   * The tools as they are, and again each time that the server says they have changed, and after each reconnect. However many
-   * changes come while the list is being fetched, it is fetched once more.
+   * The list of tools, and again after each change and each reconnect. Changes that arrive while the list is fetched cause one more fetch.
    */
   readonly watchTools: Stream.Stream<ReadonlyArray<Tool>, SessionError>
-  /** The same of resources. */
+  /** The list of resources, and again after each change and each reconnect. */
   readonly watchResources: Stream.Stream<ReadonlyArray<Resource>, SessionError>
-  /** The same of templates of resources. */
+  /** The list of resource templates, and again after each change and each reconnect. */
   readonly watchResourceTemplates: Stream.Stream<ReadonlyArray<ResourceTemplate>, SessionError>
-  /** The same of prompts. */
+  /** The list of prompts, and again after each change and each reconnect. */
   readonly watchPrompts: Stream.Stream<ReadonlyArray<Prompt>, SessionError>
   /**
-   * Asks for the log messages of a level and above, for all who share the connection, and on those that replace it. Fails with
-   * `Unsupported` where the server does not log.
+   * Sets the lowest level of log messages to receive, for all users of the connection and on those that replace it. Fails with `Unsupported` if
+   * the server does not send log messages.
    */
   readonly setLogLevel: (level: LogLevel) => Effect.Effect<void, SessionError>
-  /** Makes one round trip: `ping`, or `server/discover` in the modern era. An error in answer is an answer. */
+  /** Makes one round trip: `ping`, or `server/discover` in the modern era. An error response counts as success. */
   readonly ping: Effect.Effect<void, SessionError>
 }

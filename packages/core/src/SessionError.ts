@@ -492,44 +492,6 @@ export class Unsupported extends Schema.TaggedError<Unsupported>("@mcp-sessions/
 }
 
 /**
- * A request on a session that was taken with `initialize: false` and not yet initialized.
- *
- * @category reasons
- * @since 0.1.0
- */
-export class NotInitialized
-  extends Schema.TaggedError<NotInitialized>("@mcp-sessions/core/NotInitialized")("NotInitialized", {})
-  implements Traits
-{
-  readonly delivery = "NotSent"
-  readonly isRetryable = false
-  readonly losesConnection = false
-  readonly health = "untouched"
-  override get message(): string {
-    return "the session is not initialized yet: run its initialize first"
-  }
-}
-
-/**
- * `initialize` on a session that is initialized.
- *
- * @category reasons
- * @since 0.1.0
- */
-export class AlreadyInitialized
-  extends Schema.TaggedError<AlreadyInitialized>("@mcp-sessions/core/AlreadyInitialized")("AlreadyInitialized", {})
-  implements Traits
-{
-  readonly delivery = "NotSent"
-  readonly isRetryable = false
-  readonly losesConnection = false
-  readonly health = "untouched"
-  override get message(): string {
-    return "the session is initialized already"
-  }
-}
-
-/**
  * An operation on a session whose scope has closed.
  *
  * @category reasons
@@ -713,8 +675,6 @@ const reasons = [
   MessageTooLarge,
   PaginationExceeded,
   Unsupported,
-  NotInitialized,
-  AlreadyInitialized,
   SessionClosed,
   ServerDown,
   QueueFull,

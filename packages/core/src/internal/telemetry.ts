@@ -1,5 +1,5 @@
 /**
- * Counts and spans, at no cost to those who do not look at them.
+ * Counters and spans, at no cost to those who do not look at them.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,18 +11,18 @@ import type { SessionError } from "../SessionError.ts"
 import { metrics } from "../Telemetry.ts"
 
 /** What is counted of a server. */
-export interface Counts {
+export interface Counters {
   operations: number
   requests: number
   connects: number
   fallbacks: number
 }
 
-export const noCounts = (): Counts => ({ operations: 0, requests: 0, connects: 0, fallbacks: 0 })
+export const noCounters = (): Counters => ({ operations: 0, requests: 0, connects: 0, fallbacks: 0 })
 
 /** What is shown of one server: the sum over all sets of sessions that know one by that name. */
 interface Shown {
-  readonly counts: Counts
+  readonly counters: Counters
   readonly inFlight: () => number
 }
 
@@ -37,12 +37,12 @@ const registerAll = (server: string, context: Context.Context<never>): Server =>
   const all = new Set<Shown>()
   const ignored = { update: () => {}, modify: () => {} }
   const sum = (of: (one: Shown) => number) => Array.from(all, of).reduce((total, one) => total + one, 0)
-  const counter = (name: keyof Counts) =>
+  const counter = (name: keyof Counters) =>
     Metric.registerUnsafe(Metric.withAttributes(metrics[name], { server }), context, {
-      get: () => ({ count: sum(({ counts }) => counts[name]), incremental: true }),
+      get: () => ({ count: sum(({ counters }) => counters[name]), incremental: true }),
       ...ignored
     })
-  const names = Object.keys(noCounts()) as ReadonlyArray<keyof Counts>
+  const names = Object.keys(noCounters()) as ReadonlyArray<keyof Counters>
   const inFlight = Metric.registerUnsafe(Metric.withAttributes(metrics.inFlight, { server }), context, {
     get: () => ({ value: sum(({ inFlight }) => inFlight()) }),
     ...ignored
@@ -50,7 +50,7 @@ const registerAll = (server: string, context: Context.Context<never>): Server =>
   return { all, registrations: [...names.map(counter), inFlight] }
 }
 
-/** Shows the counts of a server among the metrics, for as long as the scope. */
+/** Shows the counters of a server among the metrics, for as long as the scope. */
 export const register = (options: Shown & { readonly server: string }): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
     const { server } = options
@@ -78,6 +78,10 @@ export const register = (options: Shown & { readonly server: string }): Effect.E
 /** Whether anyone looks at spans. */
 export const isTraced = (fiber: { readonly getRef: Fiber.Fiber<unknown>["getRef"] }): boolean =>
   fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
+
+/** Whether spans of a context are exported. */
+export const isContextTraced = (context: Context.Context<never>): boolean =>
+  Context.get(context, Tracer.Tracer) !== Tracer.nativeTracer
 
 /** Makes an effect a span that says why it failed, if it did. */
 export const withSpan = <A, R>(options: {

@@ -1,7 +1,8 @@
 /**
- * Closes connections: each for itself, in bounded time, with a report.
+ * Closes connections: each on its own, in bounded time, with a report.
  *
- * Closing may take as long as a stubborn process does. Nobody but the scope of the managed has to wait for it, nor for ever.
+ * Closing may take as long as the slowest process does. Only the scope of the managed connection waits for it, for
+ * `Cleanup.closeTimeout` at most.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -11,59 +12,60 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { type CleanupReport, closeTimeout } from "../../Cleanup.ts"
 
-export interface Releases {
-  /** Closes the scope of a connection in the background. `generation` is 0 for one that did not come to be. */
-  readonly release: (connection: {
-    readonly scope: Scope.Closeable
-    readonly generation: number
-  }) => Effect.Effect<void>
-  /** Waits for all that are being closed, and those given besides. What failed is not kept from whoever waits. */
-  readonly settle: (
-    last: { readonly scope: Scope.Closeable; readonly generation: number } | undefined
-  ) => Effect.Effect<void>
+/** What has to be closed. `generation` is 0 for a connection whose attempt failed. */
+interface Closeable {
+  readonly scope: Scope.Closeable
+  readonly generation: number
 }
 
-/** Begins with none. */
-export const make = (options: {
-  readonly server: string
-  readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
-}): Releases => {
-  const { onCleanup, server } = options
-  const running = new Set<Fiber.Fiber<CleanupReport>>()
+export class Cleanup {
+  readonly #server: string
+  readonly #onCleanup: (report: CleanupReport) => Effect.Effect<void>
+  readonly #running = new Set<Fiber.Fiber<CleanupReport>>()
 
-  const start = ({ generation, scope }: { readonly scope: Scope.Closeable; readonly generation: number }) =>
-    Effect.gen(function*() {
-      const began = yield* Clock.currentTimeMillis
-      // In a fiber of its own: what hangs in there cannot be interrupted, but it can be left.
+  constructor(options: {
+    readonly server: string
+    readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
+  }) {
+    this.#server = options.server
+    this.#onCleanup = options.onCleanup
+  }
+
+  /** Closes a connection in the background. */
+  start(closeable: Closeable): Effect.Effect<Fiber.Fiber<CleanupReport>> {
+    return Effect.map(Effect.forkDetach(this.#close(closeable), { startImmediately: true }), (fiber) => {
+      this.#running.add(fiber)
+      fiber.addObserver(() => this.#running.delete(fiber))
+      return fiber
+    })
+  }
+
+  /** Waits for all connections that are being closed, and for `last`. Fails with the cause of the first that failed to close. */
+  finish(last: Closeable | undefined): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      if (last !== undefined) yield* this.start(last)
+      const reports = yield* Fiber.joinAll([...this.#running])
+      for (const { cause } of reports) {
+        if (cause !== undefined) return yield* Effect.failCause(cause)
+      }
+    })
+  }
+
+  #close({ generation, scope }: Closeable): Effect.Effect<CleanupReport> {
+    return Effect.gen({ self: this }, function*() {
+      const startedAt = yield* Clock.currentTimeMillis
+      // In a fiber of its own: a finalizer that hangs cannot be interrupted, but the wait for it can.
       const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
       const exit = Option.getOrUndefined(yield* Effect.timeoutOption(Fiber.await(closing), closeTimeout))
       const report: CleanupReport = {
-        server,
+        server: this.#server,
         generation,
         outcome: exit === undefined ? "timed-out" : Exit.isSuccess(exit) ? "closed" : "failed",
         cause: exit !== undefined && Exit.isFailure(exit) ? exit.cause : undefined,
-        millis: (yield* Clock.currentTimeMillis) - began
+        millis: (yield* Clock.currentTimeMillis) - startedAt
       }
-      yield* onCleanup(report)
+      yield* this.#onCleanup(report)
       return report
-    }).pipe(
-      Effect.forkDetach({ startImmediately: true }),
-      Effect.map((fiber) => {
-        running.add(fiber)
-        fiber.addObserver(() => running.delete(fiber))
-        return fiber
-      })
-    )
-
-  return {
-    release: (connection) => Effect.asVoid(start(connection)),
-    settle: (last) =>
-      Effect.gen(function*() {
-        const latest = last === undefined ? [] : [yield* start(last)]
-        const reports = yield* Fiber.joinAll(new Set([...running, ...latest]))
-        for (const { cause } of reports) {
-          if (cause !== undefined) return yield* Effect.failCause(cause)
-        }
-      })
+    })
   }
 }

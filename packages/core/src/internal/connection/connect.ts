@@ -1,5 +1,5 @@
 /**
- * One attempt to have a connection, in bounded time. It either leaves a connection or nothing.
+ * One attempt to connect, in bounded time. It leaves either a connection or nothing.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,39 +8,37 @@ import * as Scope from "effect/Scope"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import { ConnectTimeout, type Reason } from "../../SessionError.ts"
 import type { Transport } from "../../Transport.ts"
-import type { Releases } from "./cleanup.ts"
+import type { Cleanup } from "./cleanup.ts"
 
-/** A connection, and the scope that it lives in. `info` is there if there was a handshake. */
-export interface OpenConnection {
+/** A connection and the scope that it lives in. */
+export interface Connected {
   readonly connection: Connection
   readonly scope: Scope.Closeable
+  /** The result of the handshake, if there was one. */
   readonly info: ConnectionInfo | undefined
 }
 
-/** Connects within `timeout`, the handshake included if there is to be one. The connection lives in a scope below `parent`. */
-export const openConnection = (options: {
+/** Connects within `timeout`, the handshake included. The connection lives in a scope below `parent`. */
+export const connect = (options: {
   readonly transport: Transport["Service"]
   readonly timeout: Duration.Duration
   readonly parent: Scope.Scope
-  /** Called with the connection before anything is said on it. */
+  /** Called with the connection before anything is sent on it. */
   readonly onConnection: (connection: Connection) => void
-  readonly greet: ((connection: Connection) => Effect.Effect<ConnectionInfo, Reason>) | undefined
-  readonly release: Releases["release"]
-}): Effect.Effect<OpenConnection, Reason> =>
+  /** The handshake; `undefined` leaves it to the caller. */
+  readonly handshake: ((connection: Connection) => Effect.Effect<ConnectionInfo, Reason>) | undefined
+  readonly cleanup: Cleanup
+}): Effect.Effect<Connected, Reason> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
-      const { greet, onConnection, parent, release, timeout, transport } = options
+      const { cleanup, handshake, onConnection, parent, timeout, transport } = options
       const scope = Scope.forkUnsafe(parent)
       let opened: Connection | undefined
-      const connect = transport.connect.pipe(
-        Effect.tap((connection) =>
-          Effect.sync(() => {
-            opened = connection
-            onConnection(connection)
-          })
-        ),
-        Effect.bindTo("connection"),
-        Effect.bind("info", ({ connection }) => greet === undefined ? Effect.undefined : greet(connection)),
+      const attempt = Effect.gen(function*() {
+        const connection = opened = yield* transport.connect
+        onConnection(connection)
+        return { connection, scope, info: handshake === undefined ? undefined : yield* handshake(connection) }
+      }).pipe(
         Scope.provide(scope),
         Effect.timeoutOrElse({
           duration: timeout,
@@ -48,9 +46,9 @@ export const openConnection = (options: {
             Effect.fail(new ConnectTimeout({ timeout: Duration.toMillis(timeout), stderrTail: opened?.stderrTail() }))
         })
       )
-      return restore(connect).pipe(
-        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : release({ scope, generation: 0 })),
-        Effect.map((made) => ({ ...made, scope }))
+      return Effect.onExit(
+        restore(attempt),
+        (exit) => Exit.isSuccess(exit) ? Effect.void : cleanup.start({ scope, generation: 0 })
       )
     })
   )

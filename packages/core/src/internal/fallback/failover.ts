@@ -25,7 +25,7 @@ import * as Health from "../../Health.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
 import { CredentialsFailed, forOthers, RequestTimeout, ServerDown, SessionError } from "../../SessionError.ts"
-import type { ServerState } from "../connection/managedConnection.ts"
+import type { ServerState } from "../server/serverState.ts"
 import {
   begin,
   CurrentTraces,
@@ -44,8 +44,8 @@ import { patience, type Standing } from "./outlierDetection.ts"
 /** A server as fallback sees it. */
 interface Member {
   readonly server: string
-  readonly memory: ServerState
-  readonly standing: Standing
+  readonly state: ServerState
+  readonly outlierDetection: Standing
 }
 
 /** What fallback needs to know of the sessions. */
@@ -128,8 +128,8 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
   const staleMillis = Duration.toMillis(Health.staleAfter)
   const panicMillis = Duration.toMillis(Duration.fromInputUnsafe(panicWindow))
 
-  const isFit = ({ memory, standing }: Member) =>
-    !standing.isOut() && memory.health.errorCount <= Health.maxErrors && !memory.circuit.isOpen()
+  const isFit = ({ outlierDetection: standing, state }: Member) =>
+    !standing.isOut() && state.health.errorCount <= Health.maxErrors && !state.circuitBreaker.isOpen()
 
   /** A session that may fail like what is done on it: then nothing was. */
   const sessionOf = (member: Member, owner: string, retry: RetryPolicy.RetryPolicy, trace: Trace) =>
@@ -159,27 +159,27 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
       owner,
       (session) =>
         Effect.flatMap(
-          session.phase,
+          session.state,
           ({ _tag }) => _tag === "Ready" || _tag === "Suspect" ? ClientSession.probe(session) : Effect.void
         )
     )
 
   /** Passes a server over that is not fit, until it has shown that it is. */
-  const passOver = (member: Member, owner: string) => member.standing.leave(probe(member, owner))
+  const passOver = (member: Member, owner: string) => member.outlierDetection.leave(probe(member, owner))
 
   /** Those that are found to be not fit, whoever has found out first. */
   const passOverUnfit = (members: ReadonlyArray<Member>, owner: string): Effect.Effect<void> => {
-    const unfit = members.filter((member) => !isFit(member) && !member.standing.isOut())
+    const unfit = members.filter((member) => !isFit(member) && !member.outlierDetection.isOut())
     return unfit.length === 0
       ? Effect.void
       : Effect.forEach(unfit, (member) => passOver(member, owner), { discard: true })
   }
 
   /** Why a server is not tried, as an error of it. */
-  const reasonOf = ({ memory, server, standing }: Member, owner: string, now: number): SessionError => {
+  const reasonOf = ({ outlierDetection: standing, server, state }: Member, owner: string, now: number): SessionError => {
     const last = standing.last()
     if (last?.owner === owner) return last.error
-    const known = last?.error ?? memory.health.lastError
+    const known = last?.error ?? state.health.lastError
     const reason = known === undefined ? undefined : forOthers(known.reason)
     return new SessionError({ server, reason: reason ?? new ServerDown({ retryAt: now }) })
   }
@@ -188,7 +188,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
   const proven = (member: Member, owner: string, retry: RetryPolicy.RetryPolicy, trace: Trace) =>
     Effect.flatMap(sessionOf(member, owner, retry, trace), (session) =>
       Effect.withFiber((fiber) => {
-        const { lastChecked } = member.memory.health
+        const { lastChecked } = member.state.health
         const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
         const isStale = lastChecked !== undefined && now - lastChecked > staleMillis
         return isStale ? Effect.as(ClientSession.probe(session), session) : Effect.succeed(session)
@@ -196,19 +196,19 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
 
   /** The one that is tried where none is fit. */
   const leastBad = (members: ReadonlyArray<Member>): Member | undefined =>
-    members.toSorted((one, other) => one.memory.health.errorCount - other.memory.health.errorCount)[0]
+    members.toSorted((one, other) => one.state.health.errorCount - other.state.health.errorCount)[0]
 
   /** Whether it is time to try one though none is fit. If so, it is the one for this time. */
   const mayPanic = (members: ReadonlyArray<Member>, now: number): boolean => {
-    if (members.some(({ standing }) => now - standing.panickedAt < panicMillis)) return false
-    for (const { standing } of members) standing.panickedAt = now
+    if (members.some(({ outlierDetection: standing }) => now - standing.panickedAt < panicMillis)) return false
+    for (const { outlierDetection: standing } of members) standing.panickedAt = now
     return true
   }
 
   const candidateOf = (member: Member, now: number): Candidate => ({
     server: member.server,
-    inFlight: member.memory.places.used,
-    health: Health.report({ health: member.memory.health, now })
+    inFlight: member.state.bulkhead.used,
+    health: Health.report({ health: member.state.health, now })
   })
 
   /** Each once, however often it is named. */
@@ -250,8 +250,8 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
     /** Who gave up waiting may have had good reason. */
     const givenUp = (member: Member, startedAt: number) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const { memory, server, standing } = member
-        const isSilent = now - startedAt >= silence && (memory.health.lastChecked ?? 0) <= startedAt
+        const { outlierDetection: standing, server, state } = member
+        const isSilent = now - startedAt >= silence && (state.health.lastChecked ?? 0) <= startedAt
         if (!isSilent) return Effect.void
         const reason = new RequestTimeout({ method: "ping", timeout: patience, delivery: "Unknown" })
         return standing.doubt({
@@ -275,7 +275,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
       Effect.tap(attempt(member, commit), (ended) => {
         if (ended.isFinal && isFit(member)) return Effect.void
         return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          const fails = !ended.isFinal && member.standing.hasFailed({ error: ended.error, owner, now })
+          const fails = !ended.isFinal && member.outlierDetection.hasFailed({ error: ended.error, owner, now })
           return fails || !isFit(member) ? passOver(member, owner) : Effect.void
         })
       })
@@ -305,13 +305,13 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
           const left = ordered.filter((member) => !errors.has(member))
           const member = leastBad(left)
           if (member === undefined || !mayPanic(left, clock.currentTimeMillisUnsafe())) return allFailed
-          const { circuit } = member.memory
-          circuit.pardon()
+          const { circuitBreaker: circuit } = member.state
+          circuit.grantTrial()
           return attempt(member, undefined).pipe(
-            Effect.ensuring(Effect.sync(circuit.unpardon)),
+            Effect.ensuring(Effect.sync(circuit.revokeTrial)),
             Effect.flatMap((ended) => {
-              const hasAnswered = member.memory.health.errorCount === 0
-              if (ended.isFinal) return Effect.as(hasAnswered ? member.standing.enter : Effect.void, ended)
+              const hasAnswered = member.state.health.errorCount === 0
+              if (ended.isFinal) return Effect.as(hasAnswered ? member.outlierDetection.enter : Effect.void, ended)
               errors.set(member, ended.error)
               return allFailed
             })
@@ -320,7 +320,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
 
         const moveOn = (member: Member, error: SessionError, rest: ReadonlyArray<Member>): void => {
           errors.set(member, error)
-          if (rest.length > 0) member.memory.counts.fallbacks++
+          if (rest.length > 0) member.state.counters.fallbacks++
         }
 
         const run = (left: ReadonlyArray<Member>): Effect.Effect<Done, never, R> =>
@@ -356,7 +356,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
               const early = yield* Effect.timeoutOption(Fiber.await(first), hedge)
               const other = next(rest)
               const mayHedge = Option.isNone(early) && race.winner === undefined && other !== undefined &&
-                other[0].memory.budget.spend()
+                other[0].state.retryBudget.spend()
               if (!mayHedge) return { ends: [[member, yield* Fiber.join(first)] as const], left: rest }
               const [rival, last] = other
               const second = yield* enter(rival)
@@ -391,7 +391,7 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
       const passedOver = begin()
       const own = new WeakSet([passedOver])
       const steps = members.map((member, index) => {
-        const { memory: { circuit }, standing } = member
+        const { state: { circuitBreaker: circuit }, outlierDetection: standing } = member
         const session = Effect.gen(function*() {
           const now = yield* Clock.currentTimeMillis
           yield* passOverUnfit(members, owner)
@@ -400,9 +400,9 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
             if (!isLast || !mayPanic(members, now)) {
               return yield* withTrace({ effect: Effect.fail(reasonOf(member, owner, now)), trace: passedOver })
             }
-            yield* Effect.acquireRelease(Effect.sync(circuit.pardon), () => Effect.sync(circuit.unpardon))
+            yield* Effect.acquireRelease(Effect.sync(circuit.grantTrial), () => Effect.sync(circuit.revokeTrial))
             // If it has answered, there is none that is better.
-            yield* Effect.addFinalizer(() => member.memory.health.errorCount === 0 ? standing.enter : Effect.void)
+            yield* Effect.addFinalizer(() => member.state.health.errorCount === 0 ? standing.enter : Effect.void)
           }
           const trace = begin()
           own.add(trace)
@@ -419,10 +419,10 @@ export const make = ({ find, panicWindow, take }: Servers): Fallbacks => {
             Effect.tap(mayMove({ error, isOwn: (trace) => own.has(trace) }), (moves) =>
               Effect.gen(function*() {
                 if (!moves || previous === undefined || isOf({ error, trace: passedOver })) return
-                previous.memory.counts.fallbacks++
+                previous.state.counters.fallbacks++
                 const now = yield* Clock.currentTimeMillis
                 const failed = { error: error as SessionError, owner, now }
-                if (previous.standing.hasFailed(failed)) yield* passOver(previous, owner)
+                if (previous.outlierDetection.hasFailed(failed)) yield* passOver(previous, owner)
               }))
         }
       })

@@ -12,7 +12,7 @@ import type { FallbackPolicy } from "../../Fallback.ts"
 import { maxErrors } from "../../Health.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { SessionError } from "../../SessionError.ts"
-import { after } from "../connection/reconnect.ts"
+import { afterFailure } from "../connection/reconnect.ts"
 
 /** A failure that was moved on from, of an operation for an owner. */
 interface Failed {
@@ -81,7 +81,7 @@ export const make = (options: {
           good++
           continue
         }
-        const again = after({ first: Option.getOrUndefined(Exit.findErrorOption(probed)), effect: probe })
+        const again = afterFailure(Option.getOrUndefined(Exit.findErrorOption(probed)), probe)
         // A policy that gives up does not give the server up, nor does a defect.
         good = Exit.isSuccess(yield* Effect.exit(Effect.retry(again, reconnect))) ? 1 : 0
       }

@@ -1,14 +1,11 @@
 /**
- * The lists of a server: asked for, remembered for as long as the server says that they hold, and watched.
+ * List cache: fetches the lists of a server, keeps them for as long as the server says, and watches them.
  *
- * **Details**
+ * A modern server says for how long a list is valid (`ttlMs`). Until then it is not fetched again, unless the server notifies that it has
+ * changed, which it does while there is a subscriber. A list is valid on the connection that it was fetched on. It is cached for one owner,
+ * even where the server would allow sharing. Legacy servers say nothing about validity, so their lists are always fetched.
  *
- * A modern server says for how long a list holds (`ttlMs`); until then it is not asked again, unless it says that the
- * list has changed, which it does while someone listens. What it said on one connection does not outlive that. Lists are
- * remembered for one owner, whether or not the server would have them shared. Legacy servers say nothing of the kind, so
- * they are always asked.
- *
- * All who watch a list share one watcher. While it asks for the list, however many changes come to one more asking.
+ * All watchers of a list share one fetch. Changes that arrive during a fetch cause one more.
  *
  * @see https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/caching
  */
@@ -21,14 +18,17 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Prompt, Resource, ResourceTemplate, Tool } from "../../Mcp.ts"
 import type { Notification } from "../../Notification.ts"
+import type { RetryPolicy } from "../../RetryPolicy.ts"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
-import type { Perform } from "../request/execute.ts"
+import type { Execute } from "../request/execute.ts"
+import { read } from "../request/operation.ts"
 import { paginate } from "../request/pagination.ts"
-import type { Subscriptions } from "./subscriptionManager.ts"
+import type { NotificationHub } from "./notificationHub.ts"
+import type { SubscriptionManager } from "./subscriptionManager.ts"
 
-/** What a server has lists of. */
-export interface Items {
+/** The items of each kind of list. */
+interface Items {
   readonly tools: Tool
   readonly resources: Resource
   readonly resourceTemplates: ResourceTemplate
@@ -50,132 +50,152 @@ const kinds: {
   prompts: { method: "prompts/list", capability: "prompts", change: "PromptsChanged" }
 }
 
-/** A day. A server that means longer can be asked once a day. */
-const longest = 24 * 60 * 60 * 1000
+/** The longest time that a list is cached, in milliseconds: one day. */
+const maxAge = 24 * 60 * 60 * 1000
 
-interface Remembered {
+interface Cached {
   readonly items: ReadonlyArray<unknown>
   readonly generation: number
   readonly expiresAt: number
 }
 
-export interface Lists {
-  /** Lists all items over all pages. `perform` gets the requests to the server. */
-  readonly list: <K extends ListKind>(kind: K, options: {
-    readonly perform: Perform
-    readonly refresh?: boolean | undefined
-    readonly timeout?: Parameters<Perform>[0]["timeout"]
-    readonly retry?: Parameters<Perform>[0]["retry"]
-  }) => Effect.Effect<ReadonlyArray<Items[K]>, SessionError>
-  /** The list as it is, and again each time that it has changed. */
-  readonly watch: <K extends ListKind>(kind: K) => Stream.Stream<ReadonlyArray<Items[K]>, SessionError>
+interface ListOptions {
+  readonly execute: Execute
+  readonly refresh?: boolean | undefined
+  readonly timeout?: Parameters<Execute>[0]["timeout"]
+  readonly retry?: RetryPolicy | undefined
 }
 
-const safe = Effect.succeed(true)
+type Watch = Stream.Stream<ReadonlyArray<unknown>, SessionError>
 
-/** Makes the lists of a managed. */
-export const make = Effect.fnUntraced(function*(options: {
-  readonly managed: ManagedConnection
-  readonly subscriptions: Subscriptions
-  readonly perform: Perform
-}): Effect.fn.Return<Lists, never, Scope.Scope> {
-  const { managed, subscriptions } = options
-  // Below the finalizer, so that those who watch are told before what they watch is interrupted.
-  const scope = yield* Scope.fork(yield* Effect.scope)
-  const context = yield* Effect.context<never>()
-  const closed = Deferred.makeUnsafe<never, SessionError>()
-  yield* Effect.addFinalizer(() =>
-    Deferred.fail(closed, new SessionError({ server: managed.definition.name, reason: new SessionClosed() }))
-  )
-  const remembered = new Map<ListKind, Remembered>()
-  /** Counts changes, so that a list that was under way when it changed is not remembered. */
-  let changes = 0
+export class ListCache {
+  readonly #managed: ManagedConnection
+  readonly #hub: NotificationHub
+  readonly #subscriptions: SubscriptionManager
+  /** Executes what no session asks for. */
+  readonly #execute: Execute
+  readonly #context: Context.Context<never>
+  readonly #scope: Scope.Scope
+  readonly #closed = Deferred.makeUnsafe<never, SessionError>()
+  readonly #cached = new Map<ListKind, Cached>()
+  readonly #watches = new Map<ListKind, Watch>()
+  /** The tools that the server declares safe to repeat, on the connection of that generation. */
+  #idempotentTools: { readonly generation: number; readonly names: ReadonlySet<string> } | undefined
+  /** Counts change notifications: a list that changed while it was fetched is not cached. */
+  #changes = 0
 
-  managed.hub.listen(({ _tag }) => {
-    for (const kind of Object.keys(kinds) as ReadonlyArray<ListKind>) {
-      if (_tag !== kinds[kind].change) continue
-      remembered.delete(kind)
-      if (kind === "tools") managed.safeTools = undefined
-      changes++
-    }
-  })
-
-  const learn = (kind: ListKind, items: ReadonlyArray<unknown>, generation: number): void => {
-    if (kind !== "tools") return
-    const safe = (items as ReadonlyArray<Tool>).filter(({ annotations }) =>
-      annotations?.readOnlyHint === true || annotations?.idempotentHint === true
-    )
-    managed.safeTools = { generation, names: new Set(safe.map(({ name }) => name)) }
+  constructor(options: {
+    readonly managed: ManagedConnection
+    readonly hub: NotificationHub
+    readonly subscriptions: SubscriptionManager
+    readonly execute: Execute
+    readonly context: Context.Context<never>
+    readonly scope: Scope.Scope
+  }) {
+    this.#managed = options.managed
+    this.#hub = options.hub
+    this.#subscriptions = options.subscriptions
+    this.#execute = options.execute
+    this.#context = options.context
+    this.#scope = options.scope
+    options.hub.listen(({ _tag }) => this.#invalidate(_tag))
   }
 
-  const list: Lists["list"] = <K extends ListKind>(
+  /** The names of the tools that the server declares read-only or idempotent, if they were listed on the current connection. */
+  get idempotentTools(): ReadonlySet<string> | undefined {
+    const known = this.#idempotentTools
+    return known?.generation === this.#managed.generation ? known.names : undefined
+  }
+
+  /** Lists all items over all pages. */
+  list<K extends ListKind>(
     kind: K,
-    { perform, refresh, retry, timeout }: Parameters<Lists["list"]>[1]
-  ) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    { execute, refresh, retry, timeout }: ListOptions
+  ): Effect.Effect<ReadonlyArray<Items[K]>, SessionError> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const cached = this.#cached.get(kind)
+      const isValid = cached !== undefined && refresh !== true && cached.expiresAt > now &&
+        cached.generation === this.#managed.current?.generation
+      if (isValid) return Effect.succeed(cached.items as ReadonlyArray<Items[K]>)
+      this.#cached.delete(kind)
       const { capability, method } = kinds[kind]
-      const known = remembered.get(kind)
-      const isFresh = known !== undefined && refresh !== true && known.expiresAt > now &&
-        known.generation === managed.peek()?.generation
-      if (isFresh) return Effect.succeed(known.items as ReadonlyArray<Items[K]>)
-      remembered.delete(kind)
-      const before = changes
-      return perform({
+      const before = this.#changes
+      return execute<ReadonlyArray<Items[K]>>({
+        kind: read,
         method,
-        tool: undefined,
-        isSafe: safe,
         timeout,
         retry,
-        run: ({ connection, generation, info }) =>
-          // A server without the capability has none of these, and need not be asked.
-          info?.capabilities[capability] === undefined
+        run: ({ connection, generation }, { capabilities, era }) =>
+          // A server without the capability has no items and is not asked.
+          capabilities[capability] === undefined
             ? Effect.succeed([])
-            : Effect.map(paginate<Items[K]>({ connection, method, key: kind }), ({ holdsFor, items }) => {
-              if (info.era === "modern" && holdsFor > 0 && before === changes) {
-                remembered.set(kind, { items, generation, expiresAt: now + Math.min(holdsFor, longest) })
+            : Effect.map(paginate<Items[K]>({ connection, method, key: kind }), ({ items, validFor }) => {
+              if (before !== this.#changes) return items
+              if (era === "modern" && validFor > 0) {
+                this.#cached.set(kind, { items, generation, expiresAt: now + Math.min(validFor, maxAge) })
               }
-              if (before === changes) learn(kind, items, generation)
+              if (kind === "tools") this.#learnTools(items as ReadonlyArray<Tool>, generation)
               return items
             })
       })
     })
+  }
 
-  const watchers = new Map<ListKind, Stream.Stream<ReadonlyArray<unknown>, SessionError>>()
+  /** The current list, and each later one. */
+  watch<K extends ListKind>(kind: K): Stream.Stream<ReadonlyArray<Items[K]>, SessionError> {
+    return Stream.unwrap(Effect.suspend((): Effect.Effect<Watch, SessionError> => {
+      if (Deferred.isDoneUnsafe(this.#closed)) return Deferred.await(this.#closed)
+      const known = this.#watches.get(kind)
+      return known === undefined ? this.#startWatch(kind) : Effect.succeed(known)
+    })) as Stream.Stream<ReadonlyArray<Items[K]>, SessionError>
+  }
 
-  const watch = <K extends ListKind>(kind: K) =>
-    Stream.unwrap(Effect.suspend(() => {
-      if (Deferred.isDoneUnsafe(closed)) return Deferred.await(closed)
-      const known = watchers.get(kind)
-      if (known !== undefined) return Effect.succeed(known as Stream.Stream<ReadonlyArray<Items[K]>, SessionError>)
-      const changed = Stream.unwrap(Effect.gen(function*() {
-        // Nothing is lost with what does not fit: any number of changes is one reason to ask.
-        const queue = yield* managed.hub.subscribe({
-          capacity: 1,
-          isFor: ({ _tag }) => _tag === kinds[kind].change
-        })
-        const { failed } = yield* subscriptions.want({
-          uri: undefined,
-          onListening: (listening) => Queue.offerUnsafe(queue, listening)
-        })
-        return Stream.make(undefined).pipe(
-          Stream.concat(Stream.fromEffectRepeat(Queue.take(queue))),
-          Stream.interruptWhen(failed)
-        )
-      }))
-      return changed.pipe(
-        Stream.mapEffect(() =>
-          // What is shared belongs to none of those who share it, nor to the one who came first.
-          Effect.updateContext(
-            list(kind, { perform: options.perform, refresh: true }),
-            (_: Context.Context<never>) => context
-          )
-        ),
-        Stream.share({ capacity: 1, strategy: "sliding", replay: 1 }),
-        Scope.provide(scope),
-        Effect.map(Stream.interruptWhen(Deferred.await(closed))),
-        Effect.tap((stream) => Effect.sync(() => watchers.set(kind, stream)))
+  /** Ends all watches. */
+  get close(): Effect.Effect<void> {
+    const error = new SessionError({ server: this.#managed.definition.name, reason: new SessionClosed() })
+    return Effect.asVoid(Deferred.fail(this.#closed, error))
+  }
+
+  #startWatch(kind: ListKind): Effect.Effect<Watch> {
+    const fetch = Effect.suspend(() => this.list(kind, { execute: this.#execute, refresh: true }))
+    return this.#changesOf(kind).pipe(
+      // A shared fetch runs in the context of the layer, never in that of its first watcher.
+      Stream.mapEffect(() => Effect.updateContext(fetch, (_: Context.Context<never>) => this.#context)),
+      Stream.share({ capacity: 1, strategy: "sliding", replay: 1 }),
+      Scope.provide(this.#scope),
+      Effect.map(Stream.interruptWhen(Deferred.await(this.#closed))),
+      Effect.tap((stream) => Effect.sync(() => this.#watches.set(kind, stream)))
+    )
+  }
+
+  /** An element at once, and one after each change or gap. */
+  #changesOf(kind: ListKind): Stream.Stream<void, SessionError> {
+    return Stream.unwrap(Effect.gen({ self: this }, function*() {
+      // Any number of changes is one reason to fetch.
+      const queue = yield* this.#hub.subscribe({ capacity: 1, filter: ({ _tag }) => _tag === kinds[kind].change })
+      const { failed } = yield* this.#subscriptions.register({
+        uri: undefined,
+        onListening: (listening) => Queue.offerUnsafe(queue, listening)
+      })
+      return Stream.make(undefined).pipe(
+        Stream.concat(Stream.fromEffectRepeat(Effect.asVoid(Queue.take(queue)))),
+        Stream.interruptWhen(failed)
       )
     }))
+  }
 
-  return { list, watch }
-})
+  #invalidate(tag: Notification["_tag"]): void {
+    for (const kind of Object.keys(kinds) as ReadonlyArray<ListKind>) {
+      if (tag !== kinds[kind].change) continue
+      this.#cached.delete(kind)
+      if (kind === "tools") this.#idempotentTools = undefined
+      this.#changes++
+    }
+  }
+
+  #learnTools(tools: ReadonlyArray<Tool>, generation: number): void {
+    const isIdempotent = ({ annotations }: Tool) =>
+      annotations?.readOnlyHint === true || annotations?.idempotentHint === true
+    this.#idempotentTools = { generation, names: new Set(tools.filter(isIdempotent).map(({ name }) => name)) }
+  }
+}

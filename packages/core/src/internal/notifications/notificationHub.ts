@@ -1,5 +1,5 @@
 /**
- * Passes what a server says of its own accord on to all who listen at that moment.
+ * Notification hub: passes the notifications of a server to all current listeners, in order.
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -8,38 +8,37 @@ import type { Notification } from "../../Notification.ts"
 
 type Listener = (notification: Notification) => void
 
-export interface Hub {
-  readonly publish: Listener
-  /** Listens for good. */
-  readonly listen: (listener: Listener) => void
-  /**
-   * Listens for as long as the scope is open. A server may say more than its listeners can work on: the latest `capacity`
-   * of what they have not come to yet are kept.
-   */
-  readonly subscribe: (options: {
-    readonly capacity: number
-    readonly isFor?: ((notification: Notification) => boolean) | undefined
-  }) => Effect.Effect<Queue.Queue<Notification>, never, Scope.Scope>
-}
+export class NotificationHub {
+  #listeners: ReadonlyArray<Listener> = []
 
-export const make = (): Hub => {
-  const listeners = new Set<Listener>()
-  return {
-    publish: (notification) => {
-      for (const listener of listeners) listener(notification)
-    },
-    listen: (listener) => void listeners.add(listener),
-    subscribe: ({ capacity, isFor }) =>
-      Effect.gen(function*() {
-        const queue = yield* Queue.sliding<Notification>(capacity)
-        const listener: Listener = (notification) => {
-          if (isFor?.(notification) ?? true) Queue.offerUnsafe(queue, notification)
-        }
-        yield* Effect.acquireRelease(
-          Effect.sync(() => listeners.add(listener)),
-          () => Effect.sync(() => listeners.delete(listener))
-        )
-        return queue
-      })
+  readonly publish: Listener = (notification) => {
+    for (const listener of this.#listeners) listener(notification)
+  }
+
+  /** Adds a listener. Returns its removal. */
+  listen(listener: Listener): () => void {
+    this.#listeners = [...this.#listeners, listener]
+    return () => {
+      this.#listeners = this.#listeners.filter((other) => other !== listener)
+    }
+  }
+
+  /** Queues notifications for as long as the scope. Of those that a slow reader has not taken, the latest `capacity` are kept. */
+  subscribe({ capacity, filter }: {
+    readonly capacity: number
+    readonly filter?: ((notification: Notification) => boolean) | undefined
+  }): Effect.Effect<Queue.Queue<Notification>, never, Scope.Scope> {
+    return Effect.gen({ self: this }, function*() {
+      const queue = yield* Queue.sliding<Notification>(capacity)
+      yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          this.listen((notification) => {
+            if (filter?.(notification) ?? true) Queue.offerUnsafe(queue, notification)
+          })
+        ),
+        (remove) => Effect.sync(remove)
+      )
+      return queue
+    })
   }
 }

@@ -1,256 +1,251 @@
 /**
- * Keeps a server telling of changes for as long as someone wants to hear of them, across reconnects.
+ * Subscription manager: keeps a server notifying of changes for as long as there are subscribers, across reconnects.
  *
- * One keeper for each managed, there only while something is wanted, brings the live connection in line with that. When the
- * connection is lost it sees to the next one.
+ * One fiber for each managed connection, which runs only while there are interests, aligns the subscription on the live connection with them.
+ * When the connection is lost, it reconnects.
  */
-import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { ConnectionInfo } from "../../Connection.ts"
 import type { Listening } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
-import { NotInitialized, type Reason, RequestTimeout, SessionClosed, SessionError } from "../../SessionError.ts"
-import type { Live, ManagedConnection } from "../connection/managedConnection.ts"
-import { make as makeTeller, type Teller } from "./subscriber.ts"
+import { type Reason, RequestTimeout, SessionClosed, SessionError, TransportClosed } from "../../SessionError.ts"
+import { repeatUntilDone } from "../backoff.ts"
+import type { LiveConnection } from "../connection/liveConnection.ts"
+import type { ManagedConnection } from "../connection/managedConnection.ts"
+import { LegacySubscription } from "./subscriber/legacy.ts"
+import { ModernSubscription } from "./subscriber/modern.ts"
+import type { ServerSubscription } from "./subscriber/serverSubscription.ts"
 
-/** Someone who wants to hear of the changes of lists, or of one resource. */
-interface Wish {
+/** One subscriber's interest in the changes of lists, or of one resource. */
+interface Interest {
+  /** The URI of the resource; `undefined` for the lists. */
   readonly uri: string | undefined
-  /** Called when the server, having not told for a while, does so again. */
+  /** Called when the server notifies again after a gap. */
   readonly onListening: (listening: Listening) => void
-  /** Completes once the server tells of it. */
-  readonly standing: Deferred.Deferred<void, SessionError>
-  /** Fails when it does no longer and cannot be made to. */
+  /** Completes once the server notifies. */
+  readonly established: Deferred.Deferred<void, SessionError>
+  /** Fails when the server no longer notifies and cannot be made to. */
   readonly failed: Deferred.Deferred<never, SessionError>
 }
 
-/** A wish that is being met. `failed` fails when it no longer is and cannot be. */
-interface Standing {
-  readonly failed: Effect.Effect<never, SessionError>
-}
+export class SubscriptionManager {
+  readonly #managed: ManagedConnection
+  readonly #retry: RetryPolicy
+  readonly #reconnect: RetryPolicy
+  readonly #scope: Scope.Scope
+  /** Subscriptions are shared, so they run in the context of the layer and not in that of a subscriber. */
+  readonly #context: Context.Context<never>
+  readonly #interests = new Set<Interest>()
+  #changed: Queue.Queue<void> | undefined
+  #isRunning = false
+  #isClosed = false
 
-export interface Subscriptions {
+  constructor(options: {
+    readonly managed: ManagedConnection
+    readonly retry: RetryPolicy
+    readonly reconnect: RetryPolicy
+    readonly scope: Scope.Scope
+    readonly context: Context.Context<never>
+  }) {
+    this.#managed = options.managed
+    this.#retry = options.retry
+    this.#reconnect = options.reconnect
+    this.#scope = options.scope
+    this.#context = options.context
+  }
+
   /**
-   * Wants to hear of the changes of a resource, or of the lists where there is no `uri`, for as long as the scope is open.
-   * Returns once the server tells of them.
+   * Registers an interest for as long as the scope. Succeeds once the server notifies of the changes; `failed` fails when it no longer does
+   * and cannot be made to.
    */
-  readonly want: (wish: Pick<Wish, "uri" | "onListening">) => Effect.Effect<Standing, SessionError, Scope.Scope>
-}
+  register(
+    { onListening, uri }: Pick<Interest, "onListening" | "uri">
+  ): Effect.Effect<{ readonly failed: Effect.Effect<never, SessionError> }, SessionError, Scope.Scope> {
+    return Effect.gen({ self: this }, function*() {
+      if (this.#isClosed) return yield* this.#fail(new SessionClosed())
+      const changed = this.#changed ??= yield* Queue.sliding<void>(1)
+      const interest: Interest = {
+        uri,
+        onListening,
+        established: Deferred.makeUnsafe(),
+        failed: Deferred.makeUnsafe()
+      }
+      yield* Effect.acquireRelease(
+        Effect.suspend(() => {
+          this.#interests.add(interest)
+          Queue.offerUnsafe(changed, undefined)
+          if (this.#isRunning) return Effect.void
+          this.#isRunning = true
+          return this.#run(changed)
+        }),
+        () =>
+          Effect.sync(() => {
+            if (this.#interests.delete(interest)) Queue.offerUnsafe(changed, undefined)
+          })
+      )
+      yield* Deferred.await(interest.established)
+      return { failed: Deferred.await(interest.failed) }
+    })
+  }
 
-/** Pauses after what did not last, in milliseconds: longer each time, and by chance up to a half shorter. */
-const pauses = { first: 1000, factor: 1.6, last: 120_000 }
+  /** Ends all subscriptions. */
+  get close(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.#isClosed = true
+      this.#end(this.#interests, Effect.fail(this.#fail(new SessionClosed())))
+    })
+  }
 
-/** How long it has to last for the pauses to start over, in milliseconds. */
-const lasting = 60_000
+  #fail(reason: Reason): SessionError {
+    return new SessionError({ server: this.#managed.definition.name, reason })
+  }
 
-/** Runs an effect again and again until it says that it is done, with pauses that `early` may cut short. */
-const again = <E, R>(
-  effect: Effect.Effect<boolean, E, R>,
-  early: Effect.Effect<unknown>
-): Effect.Effect<void, E, R> =>
-  Effect.gen(function*() {
-    let failures = 0
-    while (true) {
-      const began = yield* Clock.currentTimeMillis
-      if (yield* effect) return
-      failures = (yield* Clock.currentTimeMillis) - began >= lasting ? 0 : failures + 1
-      const longest = Math.min(pauses.first * pauses.factor ** Math.max(0, failures - 1), pauses.last)
-      const pause = Effect.sleep(longest * (yield* Random.nextBetween(0.5, 1)))
-      yield* Effect.raceFirst(pause, early)
-    }
-  })
-
-/** Makes the subscriptions of a managed, which end with the scope. */
-export const make = Effect.fnUntraced(function*(options: {
-  readonly managed: ManagedConnection
-  readonly retry: RetryPolicy
-  readonly reconnect: RetryPolicy
-}): Effect.fn.Return<Subscriptions, never, Scope.Scope> {
-  const { managed } = options
-  const { config, name: server } = managed.definition
-  const scope = yield* Effect.scope
-  // Wishes come and go, but what keeps them belongs to none of those who have them.
-  const context = yield* Effect.context<never>()
-  const wishes = new Set<Wish>()
-  const changed = yield* Queue.sliding<void>(1)
-  let isKept = false
-  let isClosed = false
-
-  const fail = (reason: Reason) => new SessionError({ server, reason })
-
-  const refuse = (refused: Iterable<Wish>, why: Effect.Effect<never, SessionError>): void => {
-    for (const wish of refused) {
-      wishes.delete(wish)
-      Deferred.doneUnsafe(wish.standing, why)
-      Deferred.doneUnsafe(wish.failed, why)
+  #end(interests: Iterable<Interest>, outcome: Effect.Effect<never, SessionError>): void {
+    for (const interest of interests) {
+      this.#interests.delete(interest)
+      Deferred.doneUnsafe(interest.established, outcome)
+      Deferred.doneUnsafe(interest.failed, outcome)
     }
   }
 
-  /** One request within its time, and again by the policy: asking twice does no more than asking once. */
-  const inTime = <A>(method: string, request: Effect.Effect<A, Reason>): Effect.Effect<A, Reason> =>
-    Effect.timeoutOrElse(request, {
-      duration: config.requestTimeout,
+  #run(changed: Queue.Queue<void>): Effect.Effect<void> {
+    const connected = this.#managed.stateChanges.pipe(
+      Stream.filter(({ _tag }) => _tag === "Ready"),
+      Stream.runHead
+    )
+    const round = Effect.gen({ self: this }, function*() {
+      if (this.#interests.size > 0) {
+        const live = yield* this.#connect
+        if (live.info === undefined) return yield* this.#fail(new TransportClosed({ delivery: "NotSent" }))
+        yield* this.#serve(live, live.info, changed)
+      }
+      this.#isRunning = this.#interests.size > 0
+      return !this.#isRunning
+    })
+    return repeatUntilDone(round, Effect.raceFirst(connected, Queue.take(changed))).pipe(
+      // Defects too: subscribers would wait for ever.
+      Effect.catchCause((cause) =>
+        Effect.sync(() => {
+          this.#isRunning = false
+          this.#end(this.#interests, Effect.failCause(cause))
+        })
+      ),
+      Effect.updateContext((_: Context.Context<never>) => this.#context),
+      Effect.forkIn(this.#scope, { startImmediately: true }),
+      Effect.asVoid
+    )
+  }
+
+  /**
+   * A connection to subscribe on. A failure ends the interests that are not established yet; for the others, the reconnect policy decides about
+   * further attempts.
+   */
+  get #connect(): Effect.Effect<LiveConnection, SessionError> {
+    const pending = () => [...this.#interests].filter(({ established }) => !Deferred.isDoneUnsafe(established))
+    return Effect.suspend(() => pending().length > 0 ? this.#managed.acquire : this.#managed.acquireOnce).pipe(
+      Effect.tapError((error) => Effect.sync(() => this.#end(pending(), Effect.fail(error)))),
+      Effect.retry({
+        schedule: this.#reconnect,
+        while: ({ reason }) => reason._tag !== "SessionClosed" && this.#interests.size > 0
+      })
+    )
+  }
+
+  /** Keeps the subscription on one connection aligned, until the connection is lost or there are no interests. */
+  #serve(live: LiveConnection, info: ConnectionInfo, changed: Queue.Queue<void>): Effect.Effect<void, SessionError> {
+    const interrupted = Effect.raceFirst(Queue.take(changed), Deferred.await(live.retired))
+    return Effect.gen({ self: this }, function*() {
+      const scope = yield* Effect.scope
+      const options = {
+        connection: live.connection,
+        info,
+        scope,
+        request: <A>(method: string, request: Effect.Effect<A, Reason>) => this.#request(method, request)
+      }
+      const subscription = info.era === "modern" ? new ModernSubscription(options) : new LegacySubscription(options)
+      const round = this.#alignUntilEnded(live, subscription, interrupted)
+      yield* repeatUntilDone(round, interrupted)
+    }).pipe(
+      Effect.mapError((reason) => this.#fail(reason)),
+      Effect.scoped,
+      Effect.catchIf(
+        ({ reason }) => reason.losesConnection || live.isRetired,
+        (error) => this.#managed.lose(live, error)
+      )
+    )
+  }
+
+  /** Aligns after each change. Succeeds with whether the connection is done with: lost, or without interests. */
+  #alignUntilEnded(
+    live: LiveConnection,
+    subscription: ServerSubscription,
+    interrupted: Effect.Effect<void>
+  ): Effect.Effect<boolean, Reason> {
+    return Effect.gen({ self: this }, function*() {
+      let isFirst = true
+      while (true) {
+        const aligned = yield* Effect.raceFirst(
+          this.#align(live, subscription, isFirst),
+          Effect.as(Deferred.await(live.retired), 0)
+        )
+        if (live.isRetired) return true
+        isFirst = false
+        if (this.#interests.size === 0) {
+          if (aligned === 0) return true
+          // All subscribers left during the alignment, so the server has to be told.
+          continue
+        }
+        const hasEnded = yield* Effect.raceFirst(Effect.as(interrupted, false), Effect.as(subscription.ended, true))
+        if (live.isRetired) return true
+        if (hasEnded) return false
+      }
+    })
+  }
+
+  /** Asks for all interests and returns their number. With `isGap`, established subscribers are told that notifications were missed. */
+  #align(live: LiveConnection, subscription: ServerSubscription, isGap: boolean): Effect.Effect<number, Reason> {
+    return Effect.suspend(() => {
+      const interests = [...this.#interests]
+      const uris = [...new Set(interests.flatMap(({ uri }) => uri === undefined ? [] : [uri]))]
+      const lists = interests.some(({ uri }) => uri === undefined)
+      return Effect.map(subscription.align({ lists, uris }), ({ hadGap, refusals }) => {
+        for (const { reason, uri } of refusals) {
+          this.#end(interests.filter((interest) => interest.uri === uri), Effect.fail(this.#fail(reason)))
+        }
+        for (const interest of interests) {
+          if (!this.#interests.has(interest)) continue
+          const wasEstablished = !Deferred.doneUnsafe(interest.established, Effect.void)
+          if (wasEstablished && (isGap || hadGap)) {
+            interest.onListening({ _tag: "Listening", generation: live.generation })
+          }
+        }
+        return interests.length
+      })
+    })
+  }
+
+  /** Sends one request with a timeout, and again by the retry policy: repeating it is harmless. */
+  #request<A>(method: string, request: Effect.Effect<A, Reason>): Effect.Effect<A, Reason> {
+    const { requestTimeout } = this.#managed.definition.config
+    return Effect.timeoutOrElse(request, {
+      duration: requestTimeout,
       orElse: () => {
-        const timeout = Duration.toMillis(config.requestTimeout)
+        const timeout = Duration.toMillis(requestTimeout)
         return Effect.fail(new RequestTimeout({ method, timeout, delivery: "Unknown" }))
       }
     }).pipe(
-      Effect.mapError(fail),
+      Effect.mapError((reason) => this.#fail(reason)),
       Effect.retry({
-        schedule: options.retry,
+        schedule: this.#retry,
         while: ({ delivery, reason }) => delivery !== "Answered" && !reason.losesConnection
       }),
       Effect.mapError(({ reason }) => reason)
     )
-
-  /**
-   * Asks for all that is wanted, and gives by how many. With `isNews`, those for whom it stands already are told that it does
-   * again.
-   */
-  const align = (live: Live, asking: Teller, isNews: boolean): Effect.Effect<number, Reason> =>
-    Effect.suspend(() => {
-      const asked = [...wishes]
-      const uris = [...new Set(asked.flatMap(({ uri }) => uri === undefined ? [] : [uri]))]
-      return Effect.map(
-        asking.align({ lists: asked.some(({ uri }) => uri === undefined), uris }),
-        ({ hadGap, refusals }) => {
-          for (const { reason, uri } of refusals) {
-            refuse(asked.filter((wish) => wish.uri === uri), Effect.fail(fail(reason)))
-          }
-          for (const wish of asked) {
-            if (!wishes.has(wish)) continue
-            if (!Deferred.doneUnsafe(wish.standing, Effect.void) && (isNews || hadGap)) {
-              wish.onListening({ _tag: "Listening", generation: live.generation })
-            }
-          }
-          return asked.length
-        }
-      )
-    })
-
-  /** Has the server tell on one connection, until that is lost or nothing is wanted any more. */
-  const serve = (live: Live, info: ConnectionInfo): Effect.Effect<void, SessionError> =>
-    Effect.gen(function*() {
-      const asking = yield* makeTeller({ connection: live.connection, info, inTime })
-      let isNews = true
-      yield* again(
-        Effect.gen(function*() {
-          while (true) {
-            const asked = yield* Effect.raceFirst(
-              align(live, asking, isNews),
-              Effect.as(Deferred.await(live.retired), 0)
-            )
-            if (live.isRetired) return true
-            isNews = false
-            if (wishes.size === 0) {
-              if (asked === 0) return true
-              // All have left meanwhile, and the server does not know.
-              continue
-            }
-            const hasEnded = yield* Effect.raceFirst(
-              Effect.as(Effect.raceFirst(Queue.take(changed), Deferred.await(live.retired)), false),
-              Effect.as(asking.ended, true)
-            )
-            if (live.isRetired) return true
-            if (hasEnded) {
-              isNews = true
-              return false
-            }
-          }
-        }),
-        Effect.raceFirst(Queue.take(changed), Deferred.await(live.retired))
-      )
-    }).pipe(
-      Effect.mapError(fail),
-      Effect.scoped,
-      Effect.catchIf(
-        ({ reason }) => reason.losesConnection || live.isRetired,
-        (error) => managed.lose(live, error)
-      )
-    )
-
-  const isAwaited = () => [...wishes].some(({ standing }) => !Deferred.isDoneUnsafe(standing))
-
-  /**
-   * A connection to have the server tell on. Who waits to hear for the first time is told where there is none; for the others
-   * it is tried again, once at a time.
-   */
-  const connected = Effect.suspend(() => isAwaited() ? managed.acquire : managed.acquireOnce).pipe(
-    Effect.tapError((error) =>
-      Effect.sync(() =>
-        refuse([...wishes].filter(({ standing }) => !Deferred.isDoneUnsafe(standing)), Effect.fail(error))
-      )
-    ),
-    Effect.retry({
-      schedule: options.reconnect,
-      while: ({ reason }) => reason._tag !== "SessionClosed" && wishes.size > 0
-    })
-  )
-
-  /** A connection that someone else has made needs no waiting for. */
-  const ready = SubscriptionRef.changes(managed.phases).pipe(
-    Stream.filter(({ _tag }) => _tag === "Ready"),
-    Stream.runHead
-  )
-
-  const keep = again(
-    Effect.gen(function*() {
-      if (wishes.size > 0) {
-        const live = yield* connected
-        if (live.info === undefined) return yield* fail(new NotInitialized())
-        yield* serve(live, live.info)
-      }
-      isKept = wishes.size > 0
-      return !isKept
-    }),
-    Effect.raceFirst(ready, Queue.take(changed))
-  ).pipe(
-    // Defects too: those who wait would wait for ever.
-    Effect.catchCause((cause) =>
-      Effect.sync(() => {
-        isKept = false
-        refuse(wishes, Effect.failCause(cause))
-      })
-    ),
-    Effect.updateContext((_: Context.Context<never>) => context),
-    Effect.forkIn(scope, { startImmediately: true })
-  )
-
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      isClosed = true
-      refuse(wishes, Effect.fail(fail(new SessionClosed())))
-    })
-  )
-
-  return {
-    want: (wanted) =>
-      Effect.gen(function*() {
-        if (isClosed) return yield* fail(new SessionClosed())
-        const wish: Wish = { ...wanted, standing: Deferred.makeUnsafe(), failed: Deferred.makeUnsafe() }
-        yield* Effect.acquireRelease(
-          Effect.suspend(() => {
-            wishes.add(wish)
-            Queue.offerUnsafe(changed, undefined)
-            if (isKept) return Effect.void
-            isKept = true
-            return Effect.asVoid(keep)
-          }),
-          () =>
-            Effect.sync(() => {
-              if (wishes.delete(wish)) Queue.offerUnsafe(changed, undefined)
-            })
-        )
-        yield* Deferred.await(wish.standing)
-        return { failed: Deferred.await(wish.failed) }
-      })
   }
-})
+}

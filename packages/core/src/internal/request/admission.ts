@@ -1,99 +1,102 @@
 /**
- * Whose turn it is: how many requests may be under way at a time, on one session and at one server, and how fast they may follow
- * each other.
+ * Admission: limits the requests in flight of one session and of its server, and the rate at which they are sent.
  *
- * A session waits in a line of its own, so that it can fill that line and no other. The places at the server go round the owners
- * who wait. There is no limit over all servers: one that does not answer would hold the places of those that do.
+ * Each session waits in a queue of its own, so that it can fill only that. The permits of the server go to waiting owners in turn. There is no
+ * limit over all servers: one that does not respond would hold the permits of the others.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ServerConfig } from "../../ServerConfig.ts"
 import { QueueFull, RateLimited, type Reason, RequestTimeout } from "../../SessionError.ts"
-import type { Permits } from "../server/bulkhead.ts"
-import type { Pace } from "../server/rateLimit.ts"
+import { Bulkhead } from "../server/bulkhead.ts"
+import type { ServerState } from "../server/serverState.ts"
 
-/** What a request that has its turn holds. */
-export interface Turn {
-  /** What an answer of 429 is reported with. */
-  readonly epoch: number
-}
+export class Admission {
+  readonly #config: ServerConfig
+  readonly #owner: string
+  readonly #server: ServerState
+  readonly #session: Bulkhead
+  #queued = 0
 
-const unpaced: Turn = { epoch: 0 }
+  constructor(options: { readonly config: ServerConfig; readonly owner: string; readonly server: ServerState }) {
+    this.#config = options.config
+    this.#owner = options.owner
+    this.#server = options.server
+    this.#session = new Bulkhead(options.config.maxInFlight)
+  }
 
-export interface Turns {
-  /** A turn, if it is anyone's who asks. */
-  readonly tryTake: () => Turn | undefined
-  /** Waits for a turn, until `latest` at most. `onTaken` is called at the moment in which it is there. */
-  readonly wait: (options: {
+  /** Takes the permits if they are free and no rate limit applies. */
+  tryTake(): boolean {
+    const { bulkhead, rateLimit } = this.#server
+    if (rateLimit.isActive || !bulkhead.isFree || !this.#session.tryTake()) return false
+    bulkhead.tryTake()
+    return true
+  }
+
+  /**
+   * Waits for the permits until `latest` (milliseconds since the epoch). Calls `onTaken` in the moment in which the request may be sent, with
+   * the rate limit epoch to report its response with.
+   */
+  wait({ latest, method, onTaken }: {
     readonly method: string
     readonly latest: number
-    readonly onTaken: (turn: Turn) => void
-  }) => Effect.Effect<void, Reason>
-  /** Ends a turn. */
-  readonly release: Effect.Effect<void>
-}
-
-/** Makes the turns of one session. `session` are its places, `server` those at the server for all sessions. */
-export const make = (options: {
-  readonly config: ServerConfig
-  readonly owner: string
-  readonly session: Permits
-  readonly server: Permits
-  readonly pace: Pace
-}): Turns => {
-  const { config: { maxQueued, totalTimeout }, owner, pace, server, session } = options
-  let queued = 0
-
-  return {
-    tryTake: () => {
-      if (pace.isLimited() || !server.isFree || !session.tryTake()) return undefined
-      server.tryTake()
-      return unpaced
-    },
-    wait: ({ latest, method, onTaken }) =>
-      Effect.suspend((): Effect.Effect<void, Reason> => {
-        // The first in the line of a rate may only be passing through it.
-        const room = pace.isLimited() ? maxQueued + 1 : maxQueued
-        if (queued >= room) return Effect.fail(new QueueFull({ limit: maxQueued, inFlight: session.used }))
-        queued++
-        let holdsSession = false
-        let holdsServer = false
-        let hasTurn = false
-        const turn = Effect.gen(function*() {
-          yield* session.wait(owner, () => {
-            holdsSession = true
-          })
-          yield* server.wait(owner, () => {
-            holdsServer = true
-          })
-          // Last, for the rate is of what goes out, and a pause may have begun meanwhile.
-          const paced = Effect.mapError(pace.pass({ owner, latest }), (retryAt) => new RateLimited({ retryAt }))
-          const epoch = pace.isLimited() ? yield* paced : 0
-          hasTurn = true
-          onTaken({ epoch })
+    readonly onTaken: (epoch: number) => void
+  }): Effect.Effect<void, Reason> {
+    return Effect.suspend((): Effect.Effect<void, Reason> => {
+      const { maxQueued, totalTimeout } = this.#config
+      const { bulkhead, rateLimit } = this.#server
+      // The head of the queue of a rate limit may pass at once, so it takes no place.
+      const room = rateLimit.isActive ? maxQueued + 1 : maxQueued
+      if (this.#queued >= room) {
+        return Effect.fail(new QueueFull({ limit: maxQueued, inFlight: this.#session.used }))
+      }
+      this.#queued++
+      const held = { session: false, server: false, isAdmitted: false }
+      const admitted = Effect.gen({ self: this }, function*() {
+        yield* this.#session.wait(this.#owner, () => {
+          held.session = true
         })
-        return Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          Effect.timeoutOrElse(turn, {
-            duration: Math.max(0, latest - now),
-            orElse: () => {
-              const timeout = Duration.toMillis(totalTimeout)
-              return Effect.fail(new RequestTimeout({ method, timeout, delivery: "NotSent" }))
-            }
-          })).pipe(
-            Effect.onExit(() => {
-              queued--
-              if (hasTurn) return Effect.void
-              return Effect.andThen(
-                holdsServer ? server.release() : Effect.void,
-                holdsSession ? session.release() : Effect.void
-              )
-            })
-          )
-      }),
-    release: Effect.suspend(() => {
-      const given = session.release()
-      return given === Effect.void ? server.release() : Effect.andThen(given, Effect.suspend(() => server.release()))
+        yield* bulkhead.wait(this.#owner, () => {
+          held.server = true
+        })
+        // Last: the rate counts requests that are sent, and a pause may have begun meanwhile.
+        const epoch = rateLimit.isActive ? yield* this.#pass(latest) : 0
+        held.isAdmitted = true
+        onTaken(epoch)
+      })
+      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.timeoutOrElse(admitted, {
+          duration: Math.max(0, latest - now),
+          orElse: () => {
+            const timeout = Duration.toMillis(totalTimeout)
+            return Effect.fail(new RequestTimeout({ method, timeout, delivery: "NotSent" }))
+          }
+        })).pipe(
+          Effect.onExit(() => {
+            this.#queued--
+            if (held.isAdmitted) return Effect.void
+            return Effect.andThen(
+              (held.server ? bulkhead.release() : undefined) ?? Effect.void,
+              Effect.suspend(() => (held.session ? this.#session.release() : undefined) ?? Effect.void)
+            )
+          })
+        )
     })
+  }
+
+  /** Releases the permits. Returns the effect that hands them to waiting requests, if there are any. */
+  release(): Effect.Effect<void> | undefined {
+    const session = this.#session.release()
+    const server = this.#server.bulkhead.release()
+    if (session === undefined) return server
+    return server === undefined ? session : Effect.andThen(session, server)
+  }
+
+  #pass(latest: number): Effect.Effect<number, Reason> {
+    return Effect.mapError(
+      this.#server.rateLimit.pass({ owner: this.#owner, latest }),
+      (retryAt) => new RateLimited({ retryAt })
+    )
   }
 }

@@ -1,19 +1,20 @@
 /**
- * Gets operations to a server under the delivery rule: what provably did not run is sent again, what may have run only if
- * running it twice is harmless, and what was answered never.
+ * Executor: takes operations to the server of one session, under the delivery rule.
  *
- * Deadlines: one for each sending, and one over all of them.
+ * **Fast path.** If the operation is one request, nobody traces it, no tool ledger is open, there is a connection, the circuit is closed and
+ * permits are free, then the whole operation is one in-flight record: no fiber, no promise, one `Effect.callback`. A failure continues on the
+ * slow path.
+ *
+ * **Slow path.** Everything else: waiting for permits or a connection, spans, ledgers, and the retry loop.
  */
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
-import type { Progress } from "../../Mcp.ts"
-import { retryAfterOf, type RetryPolicy } from "../../RetryPolicy.ts"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { retryAfterOf } from "../../RetryPolicy.ts"
 import {
   type LostReason,
-  NotInitialized,
   OutcomeUnknown,
   type Reason,
   RequestTimeout,
@@ -21,212 +22,327 @@ import {
   SessionError,
   TransportClosed
 } from "../../SessionError.ts"
-import type { Live, ManagedConnection } from "../connection/managedConnection.ts"
+import type { LiveConnection } from "../connection/liveConnection.ts"
+import type { ManagedConnection } from "../connection/managedConnection.ts"
 import { isTraced, withSpan } from "../telemetry.ts"
-import type { Turn } from "./admission.ts"
+import type { Timers } from "../timers.ts"
+import { Admission } from "./admission.ts"
+import { isLost, verdictOf } from "./deliveryRule.ts"
+import { InFlight, type InFlightHost } from "./inFlight.ts"
+import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
+import { type CallerPolicy, retryLoop } from "./retryLoop.ts"
 import { CurrentTraces, note } from "./toolLedger.ts"
 
-/** One request as the delivery rule sees it. */
-interface Operation<A> {
-  readonly method: string
-  /** What is no operation of its own in the eyes of a program: a part of one, or a sign of life. */
-  readonly role?: "part" | "probe" | undefined
-  readonly tool: string | undefined
-  /** Whether running it twice is harmless. Asked only after a failure, and may ask the server in turn. */
-  readonly isSafe: Effect.Effect<boolean>
-  readonly timeout: Duration.Input | undefined
-  /** When it is tried again, where that is allowed; by default as all operations are. */
-  readonly retry?: RetryPolicy | undefined
-  /** Where to report to. Each report starts the time of its sending anew. */
-  readonly report?: ((progress: Progress) => void) | undefined
-  readonly run: (
-    live: Live,
-    report: ((progress: Progress) => void) | undefined,
-    onSent: (id: string | number) => void
-  ) => Effect.Effect<A, Reason>
-}
+export type Execute = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
 
-/** What is known of an operation as it goes on. */
-interface Course {
-  readonly via: Via
+/** The state of one operation. */
+interface RequestState {
+  readonly caller: CallerPolicy
   readonly startedAt: number
   readonly isTraced: boolean
-  /** How often it was sent. */
   attempts: number
 }
 
-/** What becomes known of one sending while it is under way. */
-interface Sending {
+/** The state of one attempt. */
+interface Attempt {
   sentAt: number
-  requestId: string | number | undefined
+  /** The epoch of the rate limit that the request was sent in. */
+  epoch: number
+  flight: InFlight | undefined
 }
 
-export type Perform = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
+export class Executor {
+  readonly #managed: ManagedConnection
+  readonly #admission: Admission
+  readonly #host: InFlightHost
+  readonly #requestTimeout: number
 
-/** By whom an operation is asked for. */
-export interface Via {
-  /** When it is tried again, where it does not say so itself. */
-  readonly retry: RetryPolicy
-  /** Completes when nothing goes this way any more; `undefined` if that is never. */
-  readonly ended: Deferred.Deferred<void> | undefined
-  /** Whether one try to connect is to be enough. */
-  readonly isOnce: boolean
-}
+  constructor(options: {
+    readonly managed: ManagedConnection
+    readonly owner: string
+    readonly timers: Timers
+  }) {
+    const { managed, owner, timers } = options
+    const { config } = managed.definition
+    this.#managed = managed
+    this.#admission = new Admission({ config, owner, server: managed.server })
+    this.#host = { timers, admission: this.#admission, totalTimeout: Duration.toMillis(config.totalTimeout) }
+    this.#requestTimeout = Duration.toMillis(config.requestTimeout)
+  }
 
-export type Deliver = <A>(operation: Operation<A>, via: Via) => Effect.Effect<A, SessionError>
+  /** Executes an operation for a caller. */
+  execute<A>(operation: Operation<A>, caller: CallerPolicy): Effect.Effect<A, SessionError> {
+    return Effect.callback((resume) => {
+      const flight = this.begin(operation, caller, Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>, resume)
+      if (flight !== undefined) return Effect.suspend(() => flight.cancel())
+    })
+  }
 
-export const isLost = (reason: Reason): reason is LostReason =>
-  reason.delivery === "Unknown" && reason._tag !== "OutcomeUnknown"
+  /**
+   * Begins an operation in a callback of a fiber. Calls `onEnd` once: with the outcome, or with the effect that leads to it. Returns the
+   * in-flight record if the fast path was taken.
+   */
+  begin<A>(
+    operation: Operation<A>,
+    caller: CallerPolicy,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    onEnd: (outcome: Effect.Effect<A, SessionError>) => void
+  ): InFlight | undefined {
+    const live = this.#admit(operation, caller, fiber)
+    if (live !== undefined) return this.#launch(operation as RequestOperation<A>, caller, live, onEnd)
+    onEnd(this.#slowPath(operation, caller, fiber))
+    return undefined
+  }
 
-/** Whether it may be sent again, now that what is unsafe has been turned into `OutcomeUnknown`. */
-const mayResend = (error: SessionError): boolean =>
-  error.reason._tag !== "OutcomeUnknown" && error.delivery !== "Answered"
+  /**
+   * Starts an operation without a fiber, if the fast path is open; else returns `undefined`. Calls `onEnd` once, as `begin` does.
+   */
+  start<A>(
+    operation: RequestOperation<A>,
+    caller: CallerPolicy,
+    onEnd: (outcome: Effect.Effect<A, SessionError>) => void
+  ): InFlight | undefined {
+    const live = this.#admit(operation, caller, undefined)
+    return live === undefined ? undefined : this.#launch(operation, caller, live, onEnd)
+  }
 
-/** The server forgot us, or the connection had died unnoticed. Nothing ran, and a new connection will do. */
-const isReplaceable = ({ delivery, reason }: SessionError): boolean =>
-  reason.losesConnection && (delivery === "NotSent" || delivery === "Rejected")
-
-const isOver = ({ ended }: Via): boolean => ended !== undefined && Deferred.isDoneUnsafe(ended)
-
-/** Makes the way to the server of a managed. */
-export const make = (managed: ManagedConnection): Deliver => {
-  const { name: server, config } = managed.definition
-  const totalMillis = Duration.toMillis(config.totalTimeout)
-  const { turns } = managed
-  const { budget, circuit, counts, pace } = managed.memory
-
-  const noteOf = (error: SessionError | undefined, sentAt: number) =>
-    circuit.isOpen() ? Effect.void : circuit.note({ error, sentAt })
-
-  /** As often as a policy wants, as long as the server has retries left. */
-  const affordable = (policy: RetryPolicy): RetryPolicy => Schedule.while(policy, () => budget.spend())
-
-  const fail = (reason: Reason) => new SessionError({ server, reason })
-
-  /** Reports that the server wants to be asked less often. */
-  const slowDown = (error: SessionError, { epoch }: Turn): Effect.Effect<void> => {
-    const { reason } = error
-    if (reason._tag !== "HttpFailed" || reason.status !== 429) {
-      if (reason.health === "alive") pace.accepted(epoch)
-      return Effect.void
+  /** The live connection, with the permits taken, if the fast path is open. */
+  #admit<A>(
+    operation: Operation<A>,
+    caller: CallerPolicy,
+    fiber: Fiber.Fiber<unknown, unknown> | undefined
+  ): LiveConnection | undefined {
+    const live = this.#managed.current
+    if (live?.info === undefined || isComposite(operation) || caller.isEnded()) return undefined
+    if (fiber !== undefined) {
+      if (isTraced(fiber)) return undefined
+      if (operation.kind._tag === "ToolCall" && fiber.getRef(CurrentTraces).length > 0) return undefined
     }
-    return Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now) => pace.refused({ epoch, retryAfter: retryAfterOf({ error, now }) })
-    )
+    if (this.#managed.server.circuitBreaker.isOpen() || operation.refuse?.(live.info) !== undefined) return undefined
+    return this.#admission.tryTake() ? live : undefined
   }
 
-  /** One sending, on one connection, when it is its turn. */
-  const send = <A>(operation: Operation<A>, live: Live, sending: Sending): Effect.Effect<A, SessionError> => {
-    if (live.info === undefined) return Effect.fail(fail(new NotInitialized()))
-    const own = Duration.toMillis(Duration.fromInputUnsafe(operation.timeout ?? config.requestTimeout))
-    const { method, report } = operation
-    const latest = sending.sentAt + totalMillis
-    let isUnderWay = false
-    let turn: Turn | undefined
-    const sent = Effect.suspend(() =>
-      managed.deadlines.within({
-        operation: (restart) =>
-          Effect.suspend(() => {
-            isUnderWay = true
-            live.inFlight++
-            if (operation.role !== "probe") counts.requests++
-            return operation.run(
-              live,
-              report === undefined ? undefined : (progress) => {
-                restart()
-                managed.heard(live)
-                report(progress)
-              },
-              (id) => {
-                sending.requestId = id
-              }
-            )
-          }),
-        millis: own,
-        latest,
-        onTimeout: (isLatest) =>
-          new RequestTimeout({ method, timeout: isLatest ? totalMillis : own, delivery: "Unknown" })
-      })
-    ).pipe(
-      Effect.matchEffect({
-        onFailure: (reason) => {
-          const error = fail(reason)
-          const noted = reason.losesConnection ? managed.lose(live, error) : managed.observe(error, live)
-          const asked = reason._tag === "RequestTimeout" ? Effect.andThen(noted, managed.suspect(live)) : noted
-          const slowed = turn === undefined ? asked : Effect.andThen(asked, slowDown(error, turn))
-          return Effect.andThen(Effect.andThen(slowed, noteOf(error, sending.sentAt)), error)
-        },
-        onSuccess: (value) => {
-          budget.earn()
-          if (turn !== undefined && turn.epoch > 0) pace.accepted(turn.epoch)
-          managed.answered(live)
-          const noted = noteOf(undefined, sending.sentAt)
-          return noted === Effect.void ? Effect.succeed(value) : Effect.as(noted, value)
-        }
-      })
-    )
-    const waited = () =>
-      Effect.flatMap(
-        Effect.mapError(
-          turns.wait({
-            method,
-            latest,
-            onTaken: (taken) => {
-              turn = taken
-            }
-          }),
-          fail
-        ),
-        () =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            sending.sentAt = now
-            // It was lost while the request waited for its turn.
-            return live.isRetired ? Effect.fail(fail(new TransportClosed({ delivery: "NotSent" }))) : sent
-          })
-      )
-    return Effect.suspend(() => {
-      turn = turns.tryTake()
-      return turn === undefined ? waited() : sent
-    }).pipe(
-      Effect.onExit(() => {
-        if (turn === undefined) return Effect.void
-        return isUnderWay ? Effect.andThen(turns.release, managed.leave(live)) : turns.release
-      })
-    )
+  #launch<A>(
+    operation: RequestOperation<A>,
+    caller: CallerPolicy,
+    live: LiveConnection,
+    onEnd: (outcome: Effect.Effect<A, SessionError>) => void
+  ): InFlight {
+    const now = this.#host.timers.now()
+    if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.counters.operations++
+    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
+    return this.#send(operation, live, attempt, now + this.#host.totalTimeout, (outcome, after) => {
+      const settled = Exit.isSuccess(outcome)
+        ? this.#succeeded(live, attempt, outcome)
+        : this.#continue(operation, { caller, startedAt: now, isTraced: false, attempts: 1 }, live, attempt, outcome)
+      onEnd(after === undefined ? settled : Effect.andThen(after, settled))
+    })
   }
 
-  /** Turns the end of a sending that may have run into the error that says so. */
-  const settle = <A>(
+  /** Sends one request. The permits were taken before. */
+  #send<A>(
+    operation: RequestOperation<A>,
+    live: LiveConnection,
+    attempt: Attempt,
+    latest: number,
+    onEnd: (outcome: Exit.Exit<A, Reason>, after: Effect.Effect<void> | undefined) => void
+  ): InFlight {
+    const { decode, method, onProgress, params, recover, timeout, wireMethod } = operation
+    if (operation.kind._tag !== "Probe") this.#managed.server.counters.requests++
+    const flight = new InFlight({
+      host: this.#host,
+      live,
+      method: wireMethod === undefined || live.info === undefined ? method : wireMethod(live.info),
+      params,
+      onProgress,
+      timeout: timeout === undefined ? this.#requestTimeout : Duration.toMillis(Duration.fromInputUnsafe(timeout)),
+      latest,
+      now: attempt.sentAt,
+      onEnd: (outcome, after) => {
+        if (Exit.isSuccess(outcome)) return onEnd(decode(outcome.value), after)
+        const reason = recover === undefined ? undefined : Exit.findErrorOption(outcome)
+        const recovered = reason?._tag === "Some" ? recover?.(reason.value) : undefined
+        onEnd(recovered ?? outcome, after)
+      }
+    })
+    attempt.flight = flight
+    flight.start()
+    return flight
+  }
+
+  /** Records a response. The result is the exit itself, unless there is something to do first. */
+  #succeeded<A>(live: LiveConnection, attempt: Attempt, exit: Exit.Exit<A>): Effect.Effect<A, SessionError> {
+    const { circuitBreaker, rateLimit, retryBudget } = this.#managed.server
+    retryBudget.earn()
+    rateLimit.accepted(attempt.epoch)
+    this.#managed.responded(live)
+    // A guard records the outcome itself.
+    const recorded = circuitBreaker.isOpen()
+      ? undefined
+      : circuitBreaker.record({ error: undefined, sentAt: attempt.sentAt })
+    return recorded === undefined ? exit : Effect.andThen(recorded, exit)
+  }
+
+  /** Records a failed attempt, and fails with the error that the delivery rule makes of it. */
+  #failed<A>(
     operation: Operation<A>,
-    sentAt: number,
-    requestId: string | number | undefined,
-    error: SessionError
-  ): Effect.Effect<never, SessionError> => {
+    live: LiveConnection,
+    attempt: Attempt,
+    reason: Reason
+  ): Effect.Effect<never, SessionError> {
+    const error = this.#fail(reason)
+    return Effect.andThen(this.#recordFailure(live, attempt, error), this.#toFinalError(operation, attempt, error))
+  }
+
+  #recordFailure(live: LiveConnection, attempt: Attempt, error: SessionError): Effect.Effect<void> {
+    const { circuitBreaker, rateLimit } = this.#managed.server
     const { reason } = error
-    if (!isLost(reason)) return Effect.fail(error)
-    const { method, tool } = operation
-    return Effect.flatMap(
-      operation.isSafe,
-      (isSafe) =>
-        Effect.fail(isSafe ? error : fail(new OutcomeUnknown({ method, tool, requestId, sentAt, lost: reason })))
+    return Effect.gen({ self: this }, function*() {
+      if (reason.losesConnection) yield* this.#managed.lose(live, error)
+      else this.#managed.failed(live, error)
+      if (reason._tag === "RequestTimeout") this.#managed.suspect(live)
+      if (reason._tag === "HttpFailed" && reason.status === 429) {
+        const now = yield* Clock.currentTimeMillis
+        yield* rateLimit.refused({ epoch: attempt.epoch, retryAfter: retryAfterOf({ error, now }) })
+      } else if (reason.health === "alive") rateLimit.accepted(attempt.epoch)
+      if (!circuitBreaker.isOpen()) yield* circuitBreaker.record({ error, sentAt: attempt.sentAt }) ?? Effect.void
+    })
+  }
+
+  /** Turns the failure of a tool call that may have run into `OutcomeUnknown`, unless the tool is idempotent. */
+  #toFinalError<A>(
+    operation: Operation<A>,
+    attempt: Pick<Attempt, "flight" | "sentAt">,
+    error: SessionError
+  ): Effect.Effect<never, SessionError> {
+    const { reason } = error
+    const { kind, method } = operation
+    if (kind._tag !== "ToolCall" || !isLost(reason)) return Effect.fail(error)
+    return Effect.flatMap(kind.isIdempotent, (isIdempotent) =>
+      Effect.fail(
+        isIdempotent ? error : this.#outcomeUnknown(method, kind.tool, attempt.flight?.id, attempt.sentAt, reason)
+      ))
+  }
+
+  #outcomeUnknown(
+    method: string,
+    tool: string,
+    requestId: string | number | undefined,
+    sentAt: number,
+    lost: LostReason
+  ): SessionError {
+    return this.#fail(new OutcomeUnknown({ method, tool, requestId, sentAt, lost }))
+  }
+
+  /** Continues after the first attempt has failed. */
+  #continue<A>(
+    operation: Operation<A>,
+    state: RequestState,
+    live: LiveConnection,
+    attempt: Attempt,
+    exit: Exit.Exit<A, Reason>
+  ): Effect.Effect<A, SessionError> {
+    const found = Exit.findErrorOption(exit)
+    // A defect of the transport.
+    if (found._tag === "None") return exit as Exit.Exit<A>
+    return this.#orRetry(operation, state, this.#failed(operation, live, attempt, found.value))
+  }
+
+  #orRetry<A>(
+    operation: Operation<A>,
+    state: RequestState,
+    first: Effect.Effect<A, SessionError>
+  ): Effect.Effect<A, SessionError> {
+    return Effect.catchIf(
+      first,
+      ({ reason }) => verdictOf(operation.kind, reason) !== "final",
+      (error) => this.#retry(operation, state, error)
     )
   }
 
-  const attempt = <A>(
+  #slowPath<A>(
     operation: Operation<A>,
-    live: Live,
+    caller: CallerPolicy,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Effect.Effect<A, SessionError> {
+    if (caller.isEnded()) return Effect.fail(this.#fail(new SessionClosed()))
+    const { definition: { config, name }, server } = this.#managed
+    const { kind, method } = operation
+    if (kind._tag !== "Probe" && operation.isPart !== true) server.counters.operations++
+    const state: RequestState = {
+      caller,
+      startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
+      isTraced: isTraced(fiber),
+      attempts: 0
+    }
+    const done = this.#attempts(operation, state)
+    const ledgers = kind._tag === "ToolCall" ? fiber.getRef(CurrentTraces) : []
+    const recorded = kind._tag !== "ToolCall" || ledgers.length === 0
+      ? done
+      : note({ effect: done, isSafe: kind.isIdempotent, traces: ledgers })
+    if (!state.isTraced) return recorded
+    return withSpan({
+      effect: recorded,
+      name: kind._tag === "ToolCall" ? `${method} ${kind.tool}` : method,
+      kind: "client",
+      attributes: {
+        "mcp.server": name,
+        "mcp.transport": config.transport,
+        "mcp.method.name": method,
+        ...(kind._tag === "ToolCall"
+          ? { "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": kind.tool }
+          : {})
+      }
+    })
+  }
+
+  #attempts<A>(operation: Operation<A>, state: RequestState): Effect.Effect<A, SessionError> {
+    const live = this.#managed.current
+    if (live === undefined) return this.#retry(operation, state, undefined)
+    return this.#orRetry(operation, state, this.#attempt(operation, live, state.startedAt, state))
+  }
+
+  #retry<A>(
+    operation: Operation<A>,
+    state: RequestState,
+    first: SessionError | undefined
+  ): Effect.Effect<A, SessionError> {
+    const { kind, method } = operation
+    const { caller, startedAt } = state
+    const acquire = caller.connectsOnce ? this.#managed.acquireOnce : this.#managed.acquire
+    return retryLoop<A>({
+      kind,
+      caller,
+      policy: operation.retry ?? caller.retry,
+      budget: this.#managed.server.retryBudget,
+      startedAt,
+      totalTimeout: this.#host.totalTimeout,
+      first,
+      acquire: state.isTraced ? withSpan({ effect: acquire, name: "connection", attributes: {} }) : acquire,
+      attempt: (live, now) => this.#attempt(operation, live, now, state),
+      closed: () => this.#fail(new SessionClosed()),
+      expired: (sentAt) => {
+        const delivery = sentAt === undefined ? "NotSent" : "Unknown"
+        const error = this.#fail(new RequestTimeout({ method, timeout: this.#host.totalTimeout, delivery }))
+        return this.#toFinalError(operation, { sentAt: sentAt ?? startedAt, flight: undefined }, error)
+      },
+      outcomeUnknown: (tool, lost) => this.#outcomeUnknown(method, tool, undefined, startedAt, lost)
+    })
+  }
+
+  /** One attempt on one connection. */
+  #attempt<A>(
+    operation: Operation<A>,
+    live: LiveConnection,
     now: number,
-    course: Course
-  ): Effect.Effect<A, SessionError> => {
-    const sending: Sending = { sentAt: now, requestId: undefined }
-    const attempts = ++course.attempts
-    const sent = send(operation, live, sending)
-    const settled = Effect.catch(
-      circuit.isOpen() ? circuit.guard(sent) : sent,
-      (error) => settle(operation, sending.sentAt, sending.requestId, error)
-    )
-    return course.isTraced
+    state: RequestState
+  ): Effect.Effect<A, SessionError> {
+    const attempts = ++state.attempts
+    const { circuitBreaker } = this.#managed.server
+    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
+    const sent = this.#attemptOnce(operation, live, attempt)
+    const settled = circuitBreaker.isOpen() ? circuitBreaker.guard(sent) : sent
+    return state.isTraced
       ? withSpan({
         effect: settled,
         name: "attempt",
@@ -240,105 +356,72 @@ export const make = (managed: ManagedConnection): Deliver => {
       : settled
   }
 
-  /**
-   * The tries of an operation that did not get through at once. `first` is how the one before ended, which counts as the
-   * first try; without it there was no connection yet.
-   */
-  const persist = <A>(
-    operation: Operation<A>,
-    course: Course,
-    first: SessionError | undefined
-  ): Effect.Effect<A, SessionError> => {
-    const { startedAt, via } = course
-    const acquire = via.isOnce ? managed.acquireOnce : managed.acquire
-    const connected = course.isTraced ? withSpan({ effect: acquire, name: "connection", attributes: {} }) : acquire
-    let ended = first
-    let replaced = false
-    let sentAt = first === undefined ? undefined : startedAt
-    let lost: LostReason | undefined
-    // What succeeds here is final, and a failure to connect is final too: the managed has spent the policy on it already.
-    const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
-      // While it waited for its next try, say.
-      if (isOver(via)) return Effect.succeed(Effect.fail(fail(new SessionClosed())))
-      const before = ended
-      ended = undefined
-      return before !== undefined ? Effect.fail(before) : Effect.matchEffect(connected, {
-        onFailure: (error) => Effect.succeed(Effect.fail(error)),
-        onSuccess: (live) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            sentAt = now
-            return Effect.map(attempt(operation, live, now, course), Effect.succeed)
-          })
+  #attemptOnce<A>(operation: Operation<A>, live: LiveConnection, attempt: Attempt): Effect.Effect<A, SessionError> {
+    const latest = attempt.sentAt + this.#host.totalTimeout
+    let isAdmitted = false
+    let isLaunched = false
+    const admitted = Effect.suspend(() => {
+      isAdmitted = this.#admission.tryTake()
+      return isAdmitted ? Effect.void : this.#wait(operation.method, live, latest, attempt, () => {
+        isAdmitted = true
       })
-    }).pipe(
-      Effect.tapError(({ reason }) =>
-        Effect.sync(() => {
-          if (isLost(reason)) lost = reason
-        })
-      ),
-      Effect.catchIf((error) => !replaced && isReplaceable(error), () => {
-        replaced = true
-        return once
+    })
+    const outcome = Effect.suspend((): Effect.Effect<A, Reason> => {
+      const { info } = live
+      if (info === undefined) return Effect.fail(new TransportClosed({ delivery: "NotSent" }))
+      if (isComposite(operation)) return this.#runComposite(operation.run(live, info), operation, live)
+      const refused = operation.refuse?.(info)
+      if (refused !== undefined) return Effect.fail(refused)
+      return Effect.callback((resume) => {
+        isLaunched = true
+        const flight = this.#send(operation, live, attempt, latest, (exit, after) =>
+          resume(after === undefined ? exit : Effect.andThen(after, exit)))
+        return Effect.suspend(() => flight.cancel())
+      })
+    })
+    return Effect.andThen(admitted, outcome).pipe(
+      Effect.onExit(() => isAdmitted && !isLaunched ? this.#admission.release() ?? Effect.void : Effect.void),
+      Effect.matchEffect({
+        onSuccess: (value) => this.#succeeded(live, attempt, Exit.succeed(value)),
+        onFailure: (reason) => this.#failed(operation, live, attempt, reason)
       })
     )
-    const expire = Effect.suspend(() => {
-      const delivery = sentAt === undefined ? "NotSent" : "Unknown"
-      const error = fail(new RequestTimeout({ method: operation.method, timeout: totalMillis, delivery }))
-      return settle(operation, sentAt ?? startedAt, undefined, error)
-    })
-    /** A tool that may have run earlier may have run, whatever became of the tries after that. */
-    const remember = (error: SessionError): SessionError => {
-      const { method, tool } = operation
-      return lost === undefined || tool === undefined || error.delivery === "Answered" || error.delivery === "Unknown"
-        ? error
-        : fail(new OutcomeUnknown({ method, tool, sentAt: startedAt, lost }))
+  }
+
+  #runComposite<A>(
+    run: Effect.Effect<A, Reason>,
+    { kind, method, timeout }: Operation<A>,
+    live: LiveConnection
+  ): Effect.Effect<A, Reason> {
+    if (kind._tag !== "Probe") this.#managed.server.counters.requests++
+    const duration = timeout === undefined
+      ? this.#requestTimeout
+      : Duration.toMillis(Duration.fromInputUnsafe(timeout))
+    return live.use(Effect.timeoutOrElse(run, {
+      duration,
+      orElse: () => Effect.fail(new RequestTimeout({ method, timeout: duration, delivery: "Unknown" }))
+    }))
+  }
+
+  #wait(
+    method: string,
+    live: LiveConnection,
+    latest: number,
+    attempt: Attempt,
+    onAdmitted: () => void
+  ): Effect.Effect<void, Reason> {
+    const onTaken = (epoch: number) => {
+      attempt.epoch = epoch
+      onAdmitted()
     }
-    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      once.pipe(
-        Effect.retry({ schedule: affordable(operation.retry ?? via.retry), while: mayResend }),
-        Effect.flatten,
-        Effect.mapError(remember),
-        Effect.timeoutOrElse({ duration: Math.max(0, totalMillis - (now - startedAt)), orElse: () => expire })
-      ))
-  }
-
-  const done = <A>(operation: Operation<A>, course: Course): Effect.Effect<A, SessionError> => {
-    const live = managed.peek()
-    return live === undefined
-      ? persist(operation, course, undefined)
-      : Effect.catchIf(
-        attempt(operation, live, course.startedAt, course),
-        mayResend,
-        (error) => persist(operation, course, error)
-      )
-  }
-
-  return (operation, via) =>
-    Effect.withFiber((fiber) => {
-      if (isOver(via)) return Effect.fail(fail(new SessionClosed()))
-      if (operation.role === undefined) counts.operations++
-      const course: Course = {
-        via,
-        startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
-        isTraced: isTraced(fiber),
-        attempts: 0
-      }
-      const { isSafe, method, tool } = operation
-      const traces = tool === undefined ? [] : fiber.getRef(CurrentTraces)
-      const all = traces.length === 0
-        ? done(operation, course)
-        : note({ effect: done(operation, course), isSafe, traces })
-      if (!course.isTraced) return all
-      return withSpan({
-        effect: all,
-        name: tool === undefined ? method : `${method} ${tool}`,
-        kind: "client",
-        attributes: {
-          "mcp.server": server,
-          "mcp.transport": config.transport,
-          "mcp.method.name": method,
-          ...(tool === undefined ? {} : { "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool })
-        }
-      })
+    return Effect.flatMap(this.#admission.wait({ method, latest, onTaken }), () => {
+      attempt.sentAt = this.#host.timers.now()
+      // The connection was lost while the request waited.
+      return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
     })
+  }
+
+  #fail(reason: Reason): SessionError {
+    return new SessionError({ server: this.#managed.definition.name, reason })
+  }
 }

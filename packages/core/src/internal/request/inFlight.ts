@@ -1,94 +1,112 @@
 /**
- * Time limits for many short operations at the price of one sleeping fiber.
+ * In-flight record: one object for each request, which holds its timeout and its permits, and which the connection settles.
  *
- * `Effect.timeout` races two fibers and sets a timer for each use, which costs more than the rest of a call does. Here an
- * operation enters its deadline in a set, and a single sleeper wakes at the earliest of them. It sleeps by the `Clock`, so
- * tests can turn it.
+ * It needs no fiber. The connection stores the record in its table and calls `settle`; the timers call `fire` when the timeout is over; the
+ * caller calls `cancel` when it is interrupted. The first of the three ends the request: it releases the permits and calls `onEnd`.
  */
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
-import { Bag, type InBag } from "./bag.ts"
+import * as Exit from "effect/Exit"
+import type { OutgoingRequest } from "../../Connection.ts"
+import type { Progress } from "../../Mcp.ts"
+import { type Reason, RequestTimeout } from "../../SessionError.ts"
+import type { LiveConnection } from "../connection/liveConnection.ts"
+import type { Timer, Timers } from "../timers.ts"
+import type { Admission } from "./admission.ts"
+import { deliveryOf, endOf } from "./deliveryRule.ts"
 
-interface Entry extends InBag {
-  expiresAt: number
-  readonly expire: () => void
+/** What all requests of one session have in common. */
+export interface InFlightHost {
+  readonly timers: Timers
+  readonly admission: Admission
+  /** How long all attempts of an operation may take together, in milliseconds. */
+  readonly totalTimeout: number
 }
 
-export interface Deadlines {
-  /**
-   * Runs an operation. If it takes longer than `millis`, interrupts it and fails with `onTimeout` instead. It may start its
-   * time anew with `restart`, up to the time `latest`.
-   */
-  readonly within: <A, E, E2>(options: Limited<A, E, E2>) => Effect.Effect<A, E | E2>
-}
-
-interface Limited<A, E, E2> {
-  readonly operation: (restart: () => void) => Effect.Effect<A, E>
-  readonly millis: number
+export interface InFlightOptions {
+  readonly host: InFlightHost
+  readonly live: LiveConnection
+  readonly method: string
+  readonly params: Record<string, unknown> | undefined
+  readonly onProgress: ((progress: Progress) => void) | undefined
+  /** How long the server may take, in milliseconds. */
+  readonly timeout: number
+  /** The time at which the whole operation times out, in milliseconds since the epoch. */
   readonly latest: number
-  readonly onTimeout: (isLatest: boolean) => E2
+  readonly now: number
+  /** Receives the outcome, and the effect that has to run after it, if there is one. */
+  readonly onEnd: (outcome: Exit.Exit<unknown, Reason>, after: Effect.Effect<void> | undefined) => void
 }
 
-/** Makes deadlines that end with the scope. */
-export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function*() {
-  const scope = yield* Effect.scope
-  const clock = yield* Clock.Clock
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const entries = new Bag<Entry>()
-  let wakesAt = Number.POSITIVE_INFINITY
-  let sleeper: Fiber.Fiber<void> | undefined
+export class InFlight implements OutgoingRequest, Timer {
+  readonly method: string
+  readonly params: Record<string, unknown> | undefined
+  readonly onProgress: ((progress: Progress) => void) | undefined
+  id: string | number | undefined = undefined
+  isWritten = false
+  timerIndex = -1
+  dueAt: number
+  readonly #options: InFlightOptions
+  #isEnded = false
 
-  const sleepUntilNone: Effect.Effect<void> = Effect.suspend(() => {
-    wakesAt = Number.POSITIVE_INFINITY
-    for (const { expiresAt } of entries.all()) wakesAt = Math.min(wakesAt, expiresAt)
-    if (wakesAt === Number.POSITIVE_INFINITY) return Effect.void
-    return clock.sleep(Duration.millis(Math.max(0, wakesAt - clock.currentTimeMillisUnsafe()))).pipe(
-      Effect.andThen(Effect.sync(() => {
-        const now = clock.currentTimeMillisUnsafe()
-        for (const entry of entries.all()) {
-          if (entry.expiresAt <= now) entry.expire()
-        }
-      })),
-      Effect.andThen(sleepUntilNone)
-    )
-  })
-
-  const add = (entry: Entry): void => {
-    entries.add(entry)
-    // The usual deadline is later than all before it, and the sleeper will find it when it wakes.
-    if (entry.expiresAt >= wakesAt) return
-    sleeper?.interruptUnsafe()
-    sleeper = Fiber.runIn(fork(sleepUntilNone), scope)
+  constructor(options: InFlightOptions) {
+    const { latest, live, method, now, onProgress, params, timeout } = options
+    this.#options = options
+    this.method = method
+    this.params = params
+    this.dueAt = Math.min(now + timeout, latest)
+    this.onProgress = onProgress === undefined ? undefined : (progress) => {
+      const { timers } = options.host
+      const now = timers.now()
+      live.heardAt = now
+      this.dueAt = Math.min(now + timeout, latest)
+      onProgress(progress)
+    }
   }
 
-  return {
-    within: <A, E, E2>({ latest, millis, onTimeout, operation }: Limited<A, E, E2>) =>
-      Effect.withFiber((parent) =>
-        Effect.callback<A, E | E2>((resume) => {
-          const expiry = () => Math.min(clock.currentTimeMillisUnsafe() + millis, latest)
-          const restart = () => {
-            entry.expiresAt = expiry()
-          }
-          const entry: Entry = {
-            place: -1,
-            expiresAt: expiry(),
-            expire: () => {
-              entries.remove(entry)
-              resume(Effect.fail(onTimeout(entry.expiresAt === latest)))
-              fiber.interruptUnsafe()
-            }
-          }
-          const fiber = Effect.runForkWith(parent.context)(operation(restart))
-          add(entry)
-          fiber.addObserver((exit) => {
-            entries.remove(entry)
-            resume(exit)
-          })
-          return Effect.suspend(() => Fiber.interrupt(fiber))
-        })
-      )
+  /** Sends the request. The permits were taken before. */
+  start(): void {
+    const { host, live } = this.#options
+    live.begin()
+    host.timers.set(this)
+    live.connection.send(this)
   }
-})
+
+  settle(outcome: Exit.Exit<unknown, Reason>): void {
+    if (this.#isEnded) return
+    const after = this.#end()
+    this.#options.onEnd(Exit.isSuccess(outcome) ? outcome : this.#honest(outcome), after)
+  }
+
+  /** Called by the timers. */
+  fire(): void {
+    if (this.#isEnded) return
+    const { host, latest, live, method, onEnd } = this.#options
+    const after = this.#end()
+    live.connection.cancel(this)
+    const timeout = this.dueAt === latest ? host.totalTimeout : this.#options.timeout
+    onEnd(Exit.fail(new RequestTimeout({ method, timeout, delivery: deliveryOf(this.isWritten) })), after)
+  }
+
+  /** Gives up the request, without an outcome. */
+  cancel(): Effect.Effect<void> {
+    if (this.#isEnded) return Effect.void
+    const after = this.#end()
+    this.#options.live.connection.cancel(this)
+    return after ?? Effect.void
+  }
+
+  #honest(outcome: Exit.Exit<unknown, Reason>): Exit.Exit<unknown, Reason> {
+    const { isWritten } = this
+    return isWritten ? Exit.mapError(outcome, (reason) => endOf(reason, isWritten)) : outcome
+  }
+
+  #end(): Effect.Effect<void> | undefined {
+    this.#isEnded = true
+    const { host, live } = this.#options
+    host.timers.clear(this)
+    const released = host.admission.release()
+    const closed = live.end()
+    if (released === undefined) return closed
+    return closed === undefined ? released : Effect.andThen(released, closed)
+  }
+}

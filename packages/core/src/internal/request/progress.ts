@@ -1,5 +1,5 @@
 /**
- * Lets a handler work on the reports of an operation while that is under way: one at a time, in their order.
+ * Progress handling: runs a handler on the progress of an operation, one report at a time, in order.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -8,26 +8,31 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Progress } from "../../Mcp.ts"
 
-/** A report tells where things stand, so for a handler that falls behind the latest ones are worth more. */
+/** How many reports are kept for a slow handler: the latest. */
 const capacity = 64
 
+/** A handler may be an effect or a plain function. */
+export type Handle<A> = (value: A) => Effect.Effect<void> | void
+
+/** Runs a handler as an effect. */
+export const handle = <A>(handler: Handle<A> | undefined, value: A): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const handling = handler?.(value)
+    return Effect.isEffect(handling) ? handling : Effect.void
+  })
+
 /**
- * Runs an operation that reports. It ends when the operation has ended and the handler is done with what was reported;
- * interruption ends both at once.
+ * Runs an operation that reports progress. Ends when the operation has ended and all its reports are handled; interruption ends both at
+ * once.
  */
-export const handled = <A, E>({ handle, operation }: {
-  readonly handle: ((progress: Progress) => Effect.Effect<void> | void) | undefined
-  readonly operation: (report: ((progress: Progress) => void) | undefined) => Effect.Effect<A, E>
-}): Effect.Effect<A, E> =>
-  handle === undefined ? operation(undefined) : Effect.gen(function*() {
+export const withProgress = <A, E>(
+  handler: Handle<Progress> | undefined,
+  operation: (onProgress: ((progress: Progress) => void) | undefined) => Effect.Effect<A, E>
+): Effect.Effect<A, E> =>
+  handler === undefined ? operation(undefined) : Effect.gen(function*() {
     const reports = yield* Queue.sliding<Progress, Cause.Done>(capacity)
     const handling = yield* Stream.fromQueue(reports).pipe(
-      Stream.runForEach((progress) =>
-        Effect.suspend(() => {
-          const handling = handle(progress)
-          return Effect.isEffect(handling) ? handling : Effect.void
-        })
-      ),
+      Stream.runForEach((progress) => handle(handler, progress)),
       Effect.forkChild
     )
     const exit = yield* Effect.exit(operation((progress) => {

@@ -1,6 +1,6 @@
 /**
- * Tool calls as tasks: the server accepts the call at once and works on it in its own time, while the client asks how far it
- * is. Such a call outlives every time limit of requests, and the connection too where the server keeps its tasks.
+ * Task calls: the server accepts a tool call at once and works on it in its own time, while the client polls it. Such a call outlives the
+ * timeouts of requests, and the connection too where the server keeps its tasks.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks
  */
@@ -12,135 +12,114 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { Task } from "../../Mcp.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
-import { InvalidResult, OutcomeUnknown, SessionError, TransportFailed, Unsupported } from "../../SessionError.ts"
-import { isLost, type Perform } from "./execute.ts"
+import { InvalidResult, OutcomeUnknown, type Reason, SessionError, TransportFailed, Unsupported } from "../../SessionError.ts"
+import { isLost } from "./deliveryRule.ts"
+import type { Execute } from "./execute.ts"
+import { type Kind, read } from "./operation.ts"
+import { type Handle, handle } from "./progress.ts"
 
-/** How often a server is asked, in milliseconds: as it wishes, within bounds. */
-const pause = { usual: 1000, shortest: 100, longest: 60_000 }
+/** Milliseconds between two polls: as the server asks, within bounds. */
+const pollInterval = { default: 1000, minimum: 100, maximum: 60_000 }
 
-/** How long telling the server that nobody waits may take. */
-const farewell = Duration.seconds(2)
+/** How long the cancellation of a task may take. */
+const cancelTimeout = Duration.seconds(2)
 
-const safe = Effect.succeed(true)
+export interface TaskOptions {
+  readonly execute: Execute
+  readonly server: string
+  readonly kind: Extract<Kind, { readonly _tag: "ToolCall" }>
+  readonly args: Record<string, unknown>
+  /** How long the server keeps the task, in milliseconds; `undefined` leaves it to the server. */
+  readonly ttl: number | undefined
+  readonly timeout: Duration.Input | undefined
+  readonly retry: RetryPolicy | undefined
+  readonly onTask: Handle<Task> | undefined
+}
 
 const isTask = (value: unknown): value is Task =>
   Predicate.isObject(value) && "taskId" in value && typeof value.taskId === "string" && "status" in value &&
   typeof value.status === "string"
 
-const pauseOf = ({ pollInterval }: Task): number =>
-  typeof pollInterval === "number" && Number.isFinite(pollInterval)
-    ? Math.min(Math.max(pollInterval, pause.shortest), pause.longest)
-    : pause.usual
+const intervalOf = ({ pollInterval: asked }: Task): number =>
+  typeof asked === "number" && Number.isFinite(asked)
+    ? Math.min(Math.max(asked, pollInterval.minimum), pollInterval.maximum)
+    : pollInterval.default
 
-/** Calls a tool as a task and gives what `tasks/result` answers. Interruption cancels the task. */
-export const callAsTask = (options: {
-  readonly perform: Perform
-  readonly server: string
-  readonly tool: string
-  readonly args: Record<string, unknown>
-  /** How long the server is to keep the task, in milliseconds; `undefined` leaves that to it. */
-  readonly ttl: number | undefined
-  readonly isSafe: Effect.Effect<boolean>
-  readonly timeout: Duration.Input | undefined
-  readonly retry: RetryPolicy | undefined
-  readonly onTask: ((task: Task) => Effect.Effect<void> | void) | undefined
-}): Effect.Effect<unknown, SessionError> => {
-  const { args, isSafe, onTask, perform, retry, server, timeout, tool, ttl } = options
+const hasSameStatus = (left: Task, right: Task) =>
+  left.status === right.status && left.statusMessage === right.statusMessage
 
-  const create = perform({
-    method: "tools/call",
-    tool,
-    isSafe,
+/** Calls a tool as a task. Succeeds with the result of `tasks/result`. Interruption cancels the task. */
+export const callAsTask = (options: TaskOptions): Effect.Effect<unknown, SessionError> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(create(options)), (task) =>
+      Effect.onExit(restore(followAccepted(options, task)), (exit) =>
+        Exit.hasInterrupts(exit)
+          // A task that has just ended cannot be cancelled, which is no failure.
+          ? Effect.ignore(Effect.timeout(ask(options, "tasks/cancel", task.taskId), cancelTimeout))
+          : Effect.void))
+  )
+
+const create = ({ args, execute, kind, retry, timeout, ttl }: TaskOptions): Effect.Effect<Task, SessionError> => {
+  const method = "tools/call"
+  const { tool } = kind
+  return execute<Task>({
+    kind,
+    method,
+    params: { name: tool, arguments: args, task: ttl === undefined ? {} : { ttl } },
     timeout,
     retry,
-    run: ({ connection, info }) => {
-      const method = "tools/call"
-      if (info?.capabilities.tasks?.requests?.tools?.call === undefined) {
-        return Effect.fail(new Unsupported({ method, description: "the server does not run tools as tasks" }))
-      }
-      const task = ttl === undefined ? {} : { ttl }
-      return Effect.flatMap(
-        connection.request({ method, params: { name: tool, arguments: args, task } }),
-        (result) =>
-          Predicate.isObject(result) && "task" in result && isTask(result.task)
-            ? Effect.succeed(result.task)
-            : Effect.fail(new InvalidResult({ method, description: `the result of ${tool} is no task` }))
-      )
-    }
+    refuse: ({ capabilities }) =>
+      capabilities.tasks?.requests?.tools?.call === undefined
+        ? new Unsupported({ method, description: "the server does not run tools as tasks" })
+        : undefined,
+    decode: (result): Exit.Exit<Task, Reason> =>
+      Predicate.isObject(result) && "task" in result && isTask(result.task)
+        ? Exit.succeed(result.task)
+        : Exit.fail(new InvalidResult({ method, description: `the result of ${tool} is not a task` }))
   })
-
-  const ask = (method: string, taskId: string) =>
-    perform({
-      method,
-      tool: undefined,
-      isSafe: safe,
-      timeout,
-      retry,
-      role: "part",
-      run: ({ connection }) => connection.request({ method, params: { taskId } })
-    })
-
-  const report = (task: Task): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const handling = onTask?.(task)
-      return Effect.isEffect(handling) ? handling : Effect.void
-    })
-
-  const isSame = (left: Task, right: Task) => left.status === right.status && left.statusMessage === right.statusMessage
-
-  /**
-   * Asks how far the task is until its result is there. Where it needs something of us, that comes while its result is waited
-   * for; when that takes longer than a request may, it is asked for again.
-   */
-  const follow = Effect.fnUntraced(function*(task: Task) {
-    let latest = task
-    yield* report(latest)
-    while (true) {
-      if (latest.status !== "working") {
-        const isWaiting = latest.status === "input_required"
-        const result = yield* ask("tasks/result", task.taskId).pipe(
-          Effect.asSome,
-          Effect.catchIf(
-            ({ reason }) => isWaiting && reason._tag === "RequestTimeout",
-            () => Effect.succeedNone
-          )
-        )
-        if (Option.isSome(result)) return result.value
-      }
-      yield* Effect.sleep(pauseOf(latest))
-      const next = yield* ask("tasks/get", task.taskId)
-      if (!isTask(next)) {
-        const reason = new InvalidResult({ method: "tasks/get", description: `the state of ${tool} is none of a task` })
-        return yield* new SessionError({ server, reason })
-      }
-      if (!isSame(latest, next)) yield* report(next)
-      latest = next
-    }
-  })
-
-  /** The server has accepted the call, so whatever keeps us from its end says nothing of whether it ran. */
-  const accepted = (error: SessionError, sentAt: number): SessionError => {
-    const { reason } = error
-    if (error.delivery === "Answered" || reason._tag === "OutcomeUnknown") return error
-    const lost = isLost(reason) ? reason : new TransportFailed({ description: reason.message, delivery: "Unknown" })
-    return new SessionError({ server, reason: new OutcomeUnknown({ method: "tools/call", tool, sentAt, lost }) })
-  }
-
-  const followAccepted = (task: Task) =>
-    Effect.flatMap(
-      Clock.currentTimeMillis,
-      (sentAt) => Effect.mapError(follow(task), (error) => accepted(error, sentAt))
-    )
-
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(
-      restore(create),
-      (task) =>
-        Effect.onExit(restore(followAccepted(task)), (exit) =>
-          Exit.hasInterrupts(exit)
-            // It may have ended at that moment; then there is nothing to cancel.
-            ? Effect.ignore(Effect.timeout(ask("tasks/cancel", task.taskId), farewell))
-            : Effect.void)
-    )
-  )
 }
+
+const ask = ({ execute, retry, timeout }: TaskOptions, method: string, taskId: string) =>
+  execute<unknown>({ kind: read, isPart: true, method, params: { taskId }, timeout, retry, decode: Exit.succeed })
+
+/**
+ * Polls the task until its result is there. If the task needs input, the server asks for it while `tasks/result` is in flight; where that takes
+ * longer than a request may, it is sent again.
+ */
+const follow = Effect.fnUntraced(function*(options: TaskOptions, task: Task) {
+  let latest = task
+  yield* handle(options.onTask, latest)
+  while (true) {
+    if (latest.status !== "working") {
+      const needsInput = latest.status === "input_required"
+      const result = yield* ask(options, "tasks/result", task.taskId).pipe(
+        Effect.asSome,
+        Effect.catchIf(
+          ({ reason }) => needsInput && reason._tag === "RequestTimeout",
+          () => Effect.succeedNone
+        )
+      )
+      if (Option.isSome(result)) return result.value
+    }
+    yield* Effect.sleep(intervalOf(latest))
+    const next = yield* ask(options, "tasks/get", task.taskId)
+    if (!isTask(next)) {
+      const description = `the status of the task of ${options.kind.tool} is not a task`
+      const reason = new InvalidResult({ method: "tasks/get", description })
+      return yield* new SessionError({ server: options.server, reason })
+    }
+    if (!hasSameStatus(latest, next)) yield* handle(options.onTask, next)
+    latest = next
+  }
+})
+
+/** The server accepted the call, so no later failure proves that the tool did not run. */
+const followAccepted = (options: TaskOptions, task: Task): Effect.Effect<unknown, SessionError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (sentAt) =>
+    Effect.mapError(follow(options, task), (error) => {
+      const { reason } = error
+      if (error.delivery === "Answered" || reason._tag === "OutcomeUnknown") return error
+      const lost = isLost(reason) ? reason : new TransportFailed({ description: reason.message, delivery: "Unknown" })
+      const { kind: { tool }, server } = options
+      return new SessionError({ server, reason: new OutcomeUnknown({ method: "tools/call", tool, sentAt, lost }) })
+    }))

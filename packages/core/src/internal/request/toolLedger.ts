@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { SessionError } from "../../SessionError.ts"
-import type { Perform } from "./execute.ts"
+import type { Execute } from "./execute.ts"
 
 export interface Trace {
   /** Asks, of each tool that has run, runs or may have, whether running it twice is harmless. */
@@ -92,16 +92,19 @@ export const withTrace = <A>(options: {
 export const isOf = ({ error, trace }: { readonly error: unknown; readonly trace: Trace }): boolean =>
   isSessionError(error) && traces.get(error) === trace
 
-/** Notes what goes through. */
-export const traced = (options: { readonly perform: Perform; readonly trace: Trace }): Perform => (operation) => {
-  const { perform, trace } = options
-  const { isSafe, tool } = operation
-  if (tool === undefined) return withTrace({ effect: perform(operation), trace })
-  return withTrace({ effect: note({ effect: perform(operation), isSafe, traces: [trace] }), trace })
+/** Records the tool calls that go through, and tags their errors. */
+export const traced = (options: { readonly execute: Execute; readonly trace: Trace }): Execute => (operation) => {
+  const { execute, trace } = options
+  const { kind } = operation
+  const done = execute(operation)
+  return withTrace({
+    effect: kind._tag === "ToolCall" ? note({ effect: done, isSafe: kind.isIdempotent, traces: [trace] }) : done,
+    trace
+  })
 }
 
 /** Failures of whoever uses a session, and not of its server. */
-const misuse: ReadonlySet<string> = new Set(["AlreadyInitialized", "NotInitialized", "SessionClosed"])
+const misuse: ReadonlySet<string> = new Set(["SessionClosed"])
 
 /**
  * Whether an operation that failed so may be done on another session. `isOwn` tells the traces of the operation: an error of another

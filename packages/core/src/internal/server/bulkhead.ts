@@ -1,23 +1,24 @@
 /**
- * A number of permits, at no cost to those who find one free. The others wait, and owners take turns among them.
+ * Bulkhead: a limited number of permits, for requests in flight. Taking a free permit costs a counter; waiters are served owner by owner
+ * in turn.
  *
- * A semaphore costs as much as the rest of a call does, so it holds no permits here: it is the line of those who wait, and each
- * permit that is given back while anyone does goes through it.
+ * A semaphore costs as much as the rest of a call, so it holds no permits here. It is the queue of waiters only: while there are waiters,
+ * each released permit goes through it.
  */
 import * as Effect from "effect/Effect"
 import * as PartitionedSemaphore from "effect/PartitionedSemaphore"
 
-export class Permits {
+export class Bulkhead {
   readonly #limit: number
   #used = 0
   #waiting = 0
-  #line: PartitionedSemaphore.PartitionedSemaphore<string> | undefined
+  #queue: PartitionedSemaphore.PartitionedSemaphore<string> | undefined
 
   constructor(limit: number) {
     this.#limit = limit
   }
 
-  /** How many are taken. */
+  /** The number of permits that are taken. */
   get used(): number {
     return this.#used
   }
@@ -26,21 +27,21 @@ export class Permits {
     return this.#used < this.#limit
   }
 
-  /** Takes one that is free. */
+  /** Takes a permit if one is free. */
   tryTake(): boolean {
     if (!this.isFree) return false
     this.#used++
     return true
   }
 
-  /** Waits for one. `onTaken` is called at the moment in which it is. */
+  /** Waits for a permit. Calls `onTaken` in the moment in which it is taken. */
   wait(owner: string, onTaken: () => void): Effect.Effect<void> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         if (this.tryTake()) return Effect.sync(onTaken)
-        const line = this.#line ??= this.#drained()
+        const queue = this.#queue ??= this.#emptyQueue()
         this.#waiting++
-        return restore(line.take(owner, 1)).pipe(
+        return restore(queue.take(owner, 1)).pipe(
           Effect.onExit(() => Effect.sync(() => void this.#waiting--)),
           Effect.andThen(Effect.sync(onTaken))
         )
@@ -48,21 +49,23 @@ export class Permits {
     )
   }
 
-  /** Gives one back. */
-  release(): Effect.Effect<void> {
+  /** Releases a permit. Returns the effect that hands it to a waiter, if there may be one. */
+  release(): Effect.Effect<void> | undefined {
     if (this.#waiting === 0) {
       this.#used--
-      return Effect.void
+      return undefined
     }
-    // Whoever waits now may have left by the time that this runs.
+    // A waiter may have left by the time that this runs.
     return Effect.suspend(() =>
-      this.#waiting > 0 && this.#line !== undefined ? Effect.asVoid(this.#line.release(1)) : this.release()
+      this.#waiting > 0 && this.#queue !== undefined
+        ? Effect.asVoid(this.#queue.release(1))
+        : this.release() ?? Effect.void
     )
   }
 
-  #drained(): PartitionedSemaphore.PartitionedSemaphore<string> {
-    const line = PartitionedSemaphore.makeUnsafe<string>({ permits: this.#limit })
-    Effect.runSync(line.take("", this.#limit))
-    return line
+  #emptyQueue(): PartitionedSemaphore.PartitionedSemaphore<string> {
+    const queue = PartitionedSemaphore.makeUnsafe<string>({ permits: this.#limit })
+    Effect.runSync(queue.take("", this.#limit))
+    return queue
   }
 }

@@ -1,5 +1,7 @@
 /**
- * The circuits of all servers, on the breaker of Effect.
+ * Circuit breaker of one server, built on the breaker of Effect.
+ *
+ * While it is closed, a call only reads a flag. Outcomes are recorded after the call.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -7,163 +9,193 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
+import * as Breaker from "effect/persistence/CircuitBreaker"
 import type * as Scope from "effect/Scope"
 import type { CircuitPolicy, CircuitState } from "../../Circuit.ts"
 import { ServerDown, SessionError } from "../../SessionError.ts"
 
-/** The circuit of one server. */
-export interface Circuit {
-  /** Whether calls have to go through `guard`: looked at before each, so it takes no effect. */
+export interface CircuitBreaker {
+  /** Whether operations have to go through `guard`. Read before each, so it is no effect. */
   readonly isOpen: () => boolean
-  /** In which state it is. */
   readonly state: Effect.Effect<CircuitState>
-  /** Lets an operation through to the server, or fails with `ServerDown`. How it ends counts. */
+  /** Runs an operation if the circuit lets it through, and records its outcome; else fails with `ServerDown`. */
   readonly guard: <A>(operation: Effect.Effect<A, SessionError>) => Effect.Effect<A, SessionError>
   /**
-   * Notes the end of an operation that was not guarded. Of those that were under way when one failed, that one counts: they
-   * tell of the same.
+   * Records the outcome of an operation that was not guarded. Of the operations that were in flight when one failed, only that one counts:
+   * they fail for the same reason. Returns `undefined` if there is nothing to record.
    */
-  readonly note: (end: { readonly error: SessionError | undefined; readonly sentAt: number }) => Effect.Effect<void>
-  /** Lets the next operation through, even if it is open. If that is answered so are those after it, until one fails. */
-  readonly pardon: () => void
-  /** Takes back a pardon that was of no use to anyone. */
-  readonly unpardon: () => void
+  readonly record: (outcome: {
+    readonly error: SessionError | undefined
+    readonly sentAt: number
+  }) => Effect.Effect<void> | undefined
+  /** Lets the next operation through an open circuit. If it succeeds, later ones pass too, until one fails. */
+  readonly grantTrial: () => void
+  /** Revokes a trial that no operation has used. */
+  readonly revokeTrial: () => void
 }
 
-/** How long to wait for a probe that another caller makes, in milliseconds. */
-const probing = 1000
+/** How long callers wait, in milliseconds, while another caller probes the server. */
+const probeWait = 1000
 
-const inert: Circuit = {
+/** How long a store outside this process may take. An unreachable store must cost calls little. */
+const storeTimeout = "500 millis"
+
+const alwaysClosed: CircuitBreaker = {
   isOpen: () => false,
   state: Effect.succeed({ state: "closed" }),
   guard: (operation) => operation,
-  note: () => Effect.void,
-  pardon: () => {},
-  unpardon: () => {}
+  record: () => undefined,
+  grantTrial: () => {},
+  revokeTrial: () => {}
 }
 
-const classify = (exit: Exit.Exit<unknown, SessionError>): CircuitBreaker.Outcome => {
-  if (Exit.isSuccess(exit)) return CircuitBreaker.success
+const classify = (exit: Exit.Exit<unknown, SessionError>): Breaker.Outcome => {
+  if (Exit.isSuccess(exit)) return Breaker.success
   const error = Exit.findErrorOption(exit)
-  return error._tag === "Some" && error.value.reason.health === "failed"
-    ? CircuitBreaker.failure()
-    : error._tag === "Some" && error.value.reason.health === "alive"
-    ? CircuitBreaker.success
-    : CircuitBreaker.ignored
+  if (error._tag === "None") return Breaker.ignored
+  switch (error.value.reason.health) {
+    case "failed":
+      return Breaker.failure()
+    case "alive":
+      return Breaker.success
+    case "untouched":
+      return Breaker.ignored
+  }
 }
 
-/** How long a store that is not in this process may take: one that is away is to cost calls little. */
-const storePatience = "500 millis"
+class BreakerOfServer implements CircuitBreaker {
+  readonly #server: string
+  readonly #breaker: Breaker.CircuitBreaker
+  readonly #onChange: () => void
+  #isOpen = false
+  #hasFailed = false
+  #failedAt = Number.NEGATIVE_INFINITY
+  /** The breaker of Effect cannot be closed early, so a trial bypasses it. */
+  #trial: "none" | "next" | "passed" = "none"
 
-const impatient = (
-  store: CircuitBreaker.CircuitBreakerStore["Service"]
-): CircuitBreaker.CircuitBreakerStore["Service"] => {
-  const inTime = Effect.timeoutOrElse({
-    duration: storePatience,
+  constructor(server: string, breaker: Breaker.CircuitBreaker, onChange: () => void) {
+    this.#server = server
+    this.#breaker = breaker
+    this.#onChange = onChange
+  }
+
+  readonly isOpen = (): boolean => this.#isOpen && this.#trial !== "passed"
+
+  get state(): Effect.Effect<CircuitState> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      this.#breaker.state(this.#server).pipe(
+        Effect.map((state): CircuitState => {
+          switch (state._tag) {
+            case "Closed":
+              return { state: "closed" }
+            case "Open":
+              return { state: "open", retryAt: now + Duration.toMillis(state.retryAfter) }
+            case "HalfOpen":
+              return { state: "half-open" }
+          }
+        }),
+        // A store that cannot be read lets everything through.
+        Effect.orElseSucceed((): CircuitState => ({ state: "closed" }))
+      ))
+  }
+
+  guard<A>(operation: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> {
+    return Effect.suspend(() => {
+      if (!this.#isOpen || this.#trial === "none") return this.#execute(operation)
+      // One operation passes. Its outcome decides about the next.
+      if (this.#trial === "next") this.#trial = "none"
+      return this.#try(operation)
+    })
+  }
+
+  record({ error, sentAt }: {
+    readonly error: SessionError | undefined
+    readonly sentAt: number
+  }): Effect.Effect<void> | undefined {
+    const isFailure = error?.reason.health === "failed"
+    // During a trial, a success closes the circuit as soon as the breaker allows it.
+    if (isFailure ? sentAt < this.#failedAt : !this.#hasFailed && this.#trial === "none") return undefined
+    this.#hasFailed = isFailure
+    if (isFailure) this.#trial = "none"
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (isFailure) this.#failedAt = now
+      return Effect.ignore(this.#execute(error === undefined ? Effect.void : Effect.fail(error)))
+    })
+  }
+
+  grantTrial(): void {
+    if (this.#isOpen && this.#trial === "none") this.#trial = "next"
+  }
+
+  revokeTrial(): void {
+    if (this.#trial === "next") this.#trial = "none"
+  }
+
+  #execute<A>(operation: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> {
+    const server = this.#server
+    return this.#breaker.execute(operation, { key: server, classify }).pipe(
+      Effect.catchTag("CircuitBreakerError", ({ reason }) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const wait = reason._tag === "CircuitOpen" ? Duration.toMillis(reason.retryAfter) : probeWait
+          return Effect.fail(new SessionError({ server, reason: new ServerDown({ retryAt: now + wait }) }))
+        })),
+      Effect.ensuring(this.#refresh)
+    )
+  }
+
+  #try<A>(operation: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> {
+    return Effect.onExit(operation, (exit) => {
+      const { _tag } = classify(exit)
+      if (_tag !== "Ignored") this.#trial = _tag === "Success" ? "passed" : "none"
+      return Effect.void
+    })
+  }
+
+  get #refresh(): Effect.Effect<void> {
+    return this.#breaker.state(this.#server).pipe(
+      Effect.map(({ _tag }) => {
+        const wasOpen = this.#isOpen
+        this.#isOpen = _tag !== "Closed"
+        if (!this.#isOpen) this.#trial = "none"
+        if (this.#isOpen !== wasOpen) this.#onChange()
+      }),
+      Effect.ignore
+    )
+  }
+}
+
+const withTimeout = (store: Breaker.CircuitBreakerStore["Service"]): Breaker.CircuitBreakerStore["Service"] => {
+  const bounded = Effect.timeoutOrElse({
+    duration: storeTimeout,
     orElse: () => {
-      const message = `the store of the circuits took longer than ${storePatience}`
-      const reason = new CircuitBreaker.CircuitBreakerStoreError({ message })
-      return Effect.fail(new CircuitBreaker.CircuitBreakerError({ reason }))
+      const message = `the circuit breaker store did not respond within ${storeTimeout}`
+      const reason = new Breaker.CircuitBreakerStoreError({ message })
+      return Effect.fail(new Breaker.CircuitBreakerError({ reason }))
     }
   })
   return {
     ...store,
-    admit: (key) => inTime(store.admit(key)),
-    record: (outcome) => inTime(store.record(outcome)),
-    state: (key) => inTime(store.state(key))
+    admit: (key) => bounded(store.admit(key)),
+    record: (outcome) => bounded(store.record(outcome)),
+    state: (key) => bounded(store.state(key))
   }
 }
 
-/** Makes circuits by a policy: one for each name. */
+/**
+ * Makes the constructor of circuit breakers, on the `CircuitBreakerStore` of the context or on one in memory. `onChange` is called when the
+ * circuit has opened or closed.
+ */
 export const make = Effect.fnUntraced(function*(
   policy: CircuitPolicy
-): Effect.fn.Return<(server: string) => Circuit, never, Scope.Scope> {
-  if (policy.failures === Number.POSITIVE_INFINITY) return () => inert
-  const given = yield* Effect.serviceOption(CircuitBreaker.CircuitBreakerStore)
-  const store = given._tag === "Some"
-    ? impatient(given.value)
-    : Context.get(yield* Layer.build(CircuitBreaker.layerStoreMemory()), CircuitBreaker.CircuitBreakerStore)
-  const breaker = yield* CircuitBreaker.make({
-    tripPolicy: CircuitBreaker.consecutive(policy.failures),
+): Effect.fn.Return<(server: string, onChange: () => void) => CircuitBreaker, never, Scope.Scope> {
+  if (policy.failures === Number.POSITIVE_INFINITY) return () => alwaysClosed
+  const provided = yield* Effect.serviceOption(Breaker.CircuitBreakerStore)
+  const store = provided._tag === "Some"
+    ? withTimeout(provided.value)
+    : Context.get(yield* Layer.build(Breaker.layerStoreMemory()), Breaker.CircuitBreakerStore)
+  const breaker = yield* Breaker.make({
+    tripPolicy: Breaker.consecutive(policy.failures),
     openDuration: policy.openFor
-  }).pipe(Effect.provideService(CircuitBreaker.CircuitBreakerStore, store))
-
-  return (server) => {
-    let isOpen = false
-    let hasFailed = false
-    let failedAt = Number.NEGATIVE_INFINITY
-    /** The breaker of Effect cannot be closed before its time, so a pardon goes past it. */
-    let pardon: "none" | "next" | "granted" = "none"
-
-    const look = breaker.state(server).pipe(
-      Effect.map(({ _tag }) => {
-        isOpen = _tag !== "Closed"
-        if (!isOpen) pardon = "none"
-      }),
-      // A store that cannot be read lets everything through, as it does calls.
-      Effect.ignore
-    )
-
-    const execute = <A>(operation: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> =>
-      breaker.execute(operation, { key: server, classify }).pipe(
-        Effect.catchTag("CircuitBreakerError", ({ reason }) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            const wait = reason._tag === "CircuitOpen" ? Duration.toMillis(reason.retryAfter) : probing
-            return Effect.fail(new SessionError({ server, reason: new ServerDown({ retryAt: now + wait }) }))
-          })),
-        Effect.ensuring(look)
-      )
-
-    /** Past the breaker. An answer keeps the way open, a failure ends that. */
-    const executePardoned = <A>(operation: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> =>
-      Effect.onExit(operation, (exit) => {
-        const { _tag } = classify(exit)
-        if (_tag !== "Ignored") pardon = _tag === "Success" ? "granted" : "none"
-        return Effect.void
-      })
-
-    return {
-      isOpen: () => isOpen && pardon !== "granted",
-      pardon: () => {
-        if (isOpen && pardon === "none") pardon = "next"
-      },
-      unpardon: () => {
-        if (pardon === "next") pardon = "none"
-      },
-      state: Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        breaker.state(server).pipe(
-          Effect.map((state): CircuitState => {
-            switch (state._tag) {
-              case "Closed":
-                return { state: "closed" }
-              case "Open":
-                return { state: "open", retryAt: now + Duration.toMillis(state.retryAfter) }
-              case "HalfOpen":
-                return { state: "half-open" }
-            }
-          }),
-          // A store that cannot be read lets everything through.
-          Effect.orElseSucceed((): CircuitState => ({ state: "closed" }))
-        )),
-      guard: (operation) =>
-        Effect.suspend(() => {
-          if (!isOpen || pardon === "none") return execute(operation)
-          // One goes through. It says what becomes of the others.
-          if (pardon === "next") pardon = "none"
-          return executePardoned(operation)
-        }),
-      note: ({ error, sentAt }) => {
-        const isFailure = error?.reason.health === "failed"
-        // Pardoned, an answer closes the circuit as soon as the breaker lets it.
-        if (isFailure ? sentAt < failedAt : !hasFailed && pardon === "none") return Effect.void
-        hasFailed = isFailure
-        if (isFailure) pardon = "none"
-        return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (isFailure) failedAt = now
-          return Effect.ignore(execute(error === undefined ? Effect.void : Effect.fail(error)))
-        })
-      }
-    }
-  }
+  }).pipe(Effect.provideService(Breaker.CircuitBreakerStore, store))
+  return (server, onChange) => new BreakerOfServer(server, breaker, onChange)
 })

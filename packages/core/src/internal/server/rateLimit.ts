@@ -1,10 +1,10 @@
 /**
- * How fast a server may be asked: the rate of its definition, and what it asked for itself by answering 429.
+ * Rate limit of one server: the rate of its definition, and the rate that its 429 responses ask for.
  *
- * On the limiter of Effect, so that processes which share a `RateLimiterStore` share the rate. After a 429 nothing goes to the
- * server for as long as `Retry-After` says; then the limiter learns how much it takes until the next one, and keeps to that.
- * Those who wait do so in one line, in which owners take turns; only the first of it asks the limiter, so that whoever leaves
- * has used up nothing.
+ * Built on the rate limiter of Effect, so that processes which share a `RateLimiterStore` share the rate. After a 429 nothing is sent to
+ * the server for as long as `Retry-After` says; then the limiter learns the rate that the server accepts until the next 429, and keeps to
+ * it. Requests wait in one queue in which owners take turns. Only the head of the queue asks the limiter, so a caller that leaves has
+ * used no token.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -16,107 +16,129 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { ServerDefinition } from "../../ServerConfig.ts"
 
-/** The pace of one server. */
-export interface Pace {
-  /** Whether requests have to go through `pass`: looked at before each, so it takes no effect. */
-  readonly isLimited: () => boolean
+/** The pause after a 429 without `Retry-After`. */
+const pauseDefault = Duration.seconds(1)
+
+/** The rate to learn from where the definition has no rate. It bounds how long the limiter remembers what it learned. */
+const learningRate = { limit: 60, window: Duration.minutes(1) }
+
+/** A time before `latest` at which a request may be sent, or the failure with the time at which it could be. */
+type Wait<A> = Effect.Effect<A, number>
+
+export class RateLimit {
+  readonly #limiter: RateLimiter.RateLimiter
+  readonly #key: string
+  readonly #rate: ServerDefinition["config"]["rateLimit"]
+  readonly #queue = PartitionedSemaphore.makeUnsafe<string>({ permits: 1 })
+  #isAdaptive = false
+  /** The requests that were sent in the latest epoch of the limiter, and those that the server accepted. */
+  #sent = { epoch: 0, issued: 0, accepted: 0 }
+
+  constructor(limiter: RateLimiter.RateLimiter, { config, name }: ServerDefinition) {
+    this.#limiter = limiter
+    this.#key = name
+    this.#rate = config.rateLimit
+  }
+
+  /** Whether requests have to `pass`. Read before each request, so it is no effect. */
+  get isActive(): boolean {
+    return this.#isAdaptive || this.#rate !== undefined
+  }
+
   /**
-   * Waits until a request may go out, and gives what its answer is to be reported with. Fails with the time at which it might,
-   * if that is later than `latest`.
+   * Waits until a request may be sent. Succeeds with the epoch to report the response with; fails with the time at which the request could
+   * be sent, if that is after `latest`. Times in milliseconds since the epoch.
    */
-  readonly pass: (options: { readonly owner: string; readonly latest: number }) => Effect.Effect<number, number>
-  /** Reports that the server took a request. Matters only of those that have an `epoch`. */
-  readonly accepted: (epoch: number) => void
-  /** Reports that the server refused a request for coming too soon. */
-  readonly refused: (options: { readonly epoch: number; readonly retryAfter: Duration.Duration }) => Effect.Effect<void>
-}
+  pass({ latest, owner }: { readonly owner: string; readonly latest: number }): Wait<number> {
+    const adaptive = Effect.suspend(() =>
+      this.#isAdaptive ? Effect.map(this.#passAdaptive(latest), (epoch) => this.#issue(epoch)) : Effect.succeed(0)
+    )
+    return this.#queue.withPermit(owner)(Effect.andThen(this.#passOwn(latest), adaptive))
+  }
 
-/** What a server asks for that refuses a request and does not say for how long. */
-const pause = Duration.seconds(1)
+  /** Records that the server accepted a request. */
+  accepted(epoch: number): void {
+    if (epoch > 0 && epoch === this.#sent.epoch) this.#sent.accepted++
+  }
 
-/** The rate to learn from, where the definition has none: it bounds how long the limiter remembers what it learnt. */
-const fallback = { limit: 60, window: Duration.minutes(1) }
+  /** Records that the server refused a request with 429. */
+  refused({ epoch, retryAfter }: {
+    readonly epoch: number
+    readonly retryAfter: Duration.Duration
+  }): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#isAdaptive = true
+      const { accepted, issued } = this.#sent
+      return Effect.ignore(this.#limiter.adaptiveFeedback({
+        key: this.#key,
+        epoch,
+        // The limiter counts requests without feedback as accepted. Of a burst, that would be all but the first refusal.
+        tokens: epoch === this.#sent.epoch ? Math.max(1, issued - accepted) : 1,
+        status: 429,
+        retryAfter: Duration.isZero(retryAfter) ? pauseDefault : retryAfter
+      }))
+    })
+  }
 
-/** Makes paces: one for each server. */
-export const make: Effect.Effect<(definition: ServerDefinition) => Pace, never, Scope.Scope> = Effect.gen(function*() {
-  const given = yield* Effect.serviceOption(RateLimiter.RateLimiterStore)
-  const store = given._tag === "Some"
-    ? given.value
-    : Context.get(yield* Layer.build(RateLimiter.layerStoreMemory), RateLimiter.RateLimiterStore)
-  const limiter = yield* Effect.provideService(RateLimiter.make, RateLimiter.RateLimiterStore, store)
+  #issue(epoch: number): number {
+    if (epoch !== this.#sent.epoch) this.#sent = { epoch, issued: 0, accepted: 0 }
+    this.#sent.issued++
+    return epoch
+  }
 
-  return ({ config: { rateLimit }, name: key }) => {
-    const line = PartitionedSemaphore.makeUnsafe<string>({ permits: 1 })
-    let isAdaptive = false
-    /** What went out in the latest epoch, and what was taken of that. */
-    let sent = { epoch: 0, issued: 0, accepted: 0 }
+  #passOwn(latest: number): Wait<void> {
+    if (this.#rate === undefined) return Effect.void
+    const delay = this.#limiter.consume({
+      ...this.#rate,
+      key: this.#key,
+      algorithm: "token-bucket",
+      onExceeded: "fail"
+    }).pipe(
+      Effect.as(Duration.zero),
+      // A store that cannot be reached limits nothing.
+      Effect.catchTag("RateLimiterError", ({ reason }) =>
+        Effect.succeed(reason._tag === "RateLimitExceeded" ? reason.retryAfter : Duration.zero))
+    )
+    return Effect.flatMap(
+      delay,
+      (delay) => Duration.isZero(delay) ? Effect.void : Effect.andThen(sleep(delay, latest), this.#passOwn(latest))
+    )
+  }
 
-    const issue = (epoch: number): number => {
-      if (epoch !== sent.epoch) sent = { epoch, issued: 0, accepted: 0 }
-      sent.issued++
-      return epoch
-    }
-
-    /** How long to wait for the rate of the definition. A store that cannot be reached limits nothing. */
-    const ownDelay = rateLimit === undefined
-      ? Effect.succeed(Duration.zero)
-      : limiter.consume({ ...rateLimit, key, algorithm: "token-bucket", onExceeded: "fail" }).pipe(
-        Effect.as(Duration.zero),
-        Effect.catchTag(
-          "RateLimiterError",
-          ({ reason }) => Effect.succeed(reason._tag === "RateLimitExceeded" ? reason.retryAfter : Duration.zero)
-        )
-      )
-
-    const adaptive = limiter.adaptiveConsume({
-      key,
+  #passAdaptive(latest: number): Wait<number> {
+    const { limit, window } = this.#rate ?? learningRate
+    const consumed = this.#limiter.adaptiveConsume({
+      key: this.#key,
       tokens: 1,
-      fallbackLimit: (rateLimit ?? fallback).limit,
-      fallbackWindow: (rateLimit ?? fallback).window
+      fallbackLimit: limit,
+      fallbackWindow: window
     }).pipe(
       Effect.orElseSucceed(() => ({ delay: Duration.zero, epoch: 0, phase: "inactive" as const }))
     )
-
-    /** Waits, or fails if that would take too long. */
-    const sleep = (delay: Duration.Duration, latest: number): Effect.Effect<void, number> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const until = now + Duration.toMillis(delay)
-        return until > latest ? Effect.fail(until) : Effect.sleep(delay)
-      })
-
-    const passAdaptive = (latest: number): Effect.Effect<number, number> =>
-      Effect.flatMap(adaptive, ({ delay, epoch, phase }) => {
-        if (phase === "inactive") isAdaptive = false
-        if (Duration.isZero(delay)) return Effect.succeed(epoch)
-        // What is learnt gives each its time; a pause is over for all at once.
-        return Effect.andThen(sleep(delay, latest), phase === "cooldown" ? passAdaptive(latest) : Effect.succeed(epoch))
-      })
-
-    const passOwn = (latest: number): Effect.Effect<void, number> =>
-      Effect.flatMap(
-        ownDelay,
-        (delay) => Duration.isZero(delay) ? Effect.void : Effect.andThen(sleep(delay, latest), passOwn(latest))
-      )
-
-    return {
-      isLimited: () => isAdaptive || rateLimit !== undefined,
-      pass: ({ latest, owner }) =>
-        line.withPermit(owner)(Effect.andThen(
-          passOwn(latest),
-          Effect.suspend(() => isAdaptive ? Effect.map(passAdaptive(latest), issue) : Effect.succeed(0))
-        )),
-      accepted: (epoch) => {
-        if (epoch === sent.epoch) sent.accepted++
-      },
-      refused: ({ epoch, retryAfter }) => {
-        isAdaptive = true
-        const asked = Duration.isZero(retryAfter) ? pause : retryAfter
-        // The limiter takes what it is not told of for accepted. Of a burst, all but the first refusal would be that.
-        const tokens = epoch === sent.epoch ? Math.max(1, sent.issued - sent.accepted) : 1
-        return Effect.ignore(
-          limiter.adaptiveFeedback({ key, epoch, tokens, status: 429, retryAfter: asked })
-        )
-      }
-    }
+    return Effect.flatMap(consumed, ({ delay, epoch, phase }) => {
+      if (phase === "inactive") this.#isAdaptive = false
+      if (Duration.isZero(delay)) return Effect.succeed(epoch)
+      // A learned rate gives each request its own time. A pause ends for all at once, so each asks again.
+      const next = phase === "cooldown" ? this.#passAdaptive(latest) : Effect.succeed(epoch)
+      return Effect.andThen(sleep(delay, latest), next)
+    })
   }
-})
+}
+
+const sleep = (delay: Duration.Duration, latest: number): Wait<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const until = now + Duration.toMillis(delay)
+    return until > latest ? Effect.fail(until) : Effect.sleep(delay)
+  })
+
+/** Makes the constructor of rate limits, on the `RateLimiterStore` of the context or on one in memory. */
+export const make: Effect.Effect<(definition: ServerDefinition) => RateLimit, never, Scope.Scope> = Effect.gen(
+  function*() {
+    const provided = yield* Effect.serviceOption(RateLimiter.RateLimiterStore)
+    const store = provided._tag === "Some"
+      ? provided.value
+      : Context.get(yield* Layer.build(RateLimiter.layerStoreMemory), RateLimiter.RateLimiterStore)
+    const limiter = yield* Effect.provideService(RateLimiter.make, RateLimiter.RateLimiterStore, store)
+    return (definition) => new RateLimit(limiter, definition)
+  }
+)

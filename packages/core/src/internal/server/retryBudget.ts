@@ -1,25 +1,24 @@
 /**
- * Keeps retries from making things worse: when much fails, little of it is tried again.
+ * Retry budget of one server: a token bucket that keeps retries from multiplying the load of a failing server.
  *
- * A bucket of tokens for each server. A retry takes one, a success puts a tenth back; where there is none left, failures are
- * final. At a failure rate of 100 % that adds 10 tries in all, however many calls there are.
+ * A retry takes one token, a success puts back a tenth. When the bucket is empty, failures are final. At a failure rate of 100 % that
+ * adds 10 retries in all, for any number of calls.
  */
 
-/** How many retries a server is given in advance. */
+/** The tokens of a full bucket. A new server has a full one. */
 const capacity = 10
 
-/** How much of a retry each success earns. */
-const earned = 0.1
+const earnedPerSuccess = 0.1
 
 export class RetryBudget {
   #tokens = capacity
 
-  /** Notes a success. */
+  /** Records a success. */
   earn(): void {
-    if (this.#tokens < capacity) this.#tokens = Math.min(capacity, this.#tokens + earned)
+    if (this.#tokens < capacity) this.#tokens = Math.min(capacity, this.#tokens + earnedPerSuccess)
   }
 
-  /** Takes what a retry costs, if that is there. */
+  /** Takes the token for a retry. Returns whether there was one. */
   spend(): boolean {
     if (this.#tokens < 1) return false
     this.#tokens -= 1

@@ -1,147 +1,120 @@
 /**
- * The handle that users hold on a session.
+ * Client session: the session object that users hold.
  *
- * Programs take one for each call, so making one has to cost next to nothing: all that handles have in common is made once, and what
- * is left is two fields. Its members are getters, so that they can be taken out of it: `const { callTool } = session`.
+ * Programs may take a session for each call, so making one costs an allocation: everything else is in the session core. Methods are made on
+ * first use, so that they can be taken out of the object: `const { callTool } = session`.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
+import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { CallToolResult, Completion } from "../../Mcp.ts"
-import type { Listening, Notification, ResourceUpdated } from "../../Notification.ts"
+import type { CallToolResult } from "../../Mcp.ts"
+import type { Listening, LogLevel, Notification, ResourceUpdated } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { CallToolOptions, ListOptions, ProgressOptions, Session, SessionInfo } from "../../Session.ts"
-import {
-  InvalidResult,
-  NotInitialized,
-  type Reason,
-  SessionClosed,
-  SessionError,
-  Unsupported
-} from "../../SessionError.ts"
-import { signOfLife } from "../connection/liveness.ts"
-import type { Live } from "../connection/managedConnection.ts"
+import { type Reason, SessionClosed, SessionError, Unsupported } from "../../SessionError.ts"
+import { pingMethod } from "../connection/liveness.ts"
+import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ListKind } from "../notifications/listCache.ts"
-import type { Identity } from "../registry/identity.ts"
-import type { Perform, Via } from "../request/execute.ts"
-import { handled } from "../request/progress.ts"
+import type { Execute } from "../request/execute.ts"
+import { probe, read, type RequestOperation } from "../request/operation.ts"
+import { withProgress } from "../request/progress.ts"
+import type { CallerPolicy } from "../request/retryLoop.ts"
 import { callAsTask } from "../request/task.ts"
 import { type Trace, traced, traceError, withTrace } from "../request/toolLedger.ts"
+import { decodeCompletion, decodePromptResult, decodeResourceResult, decodeToolResult } from "./results.ts"
 import type { SessionCore } from "./sessionCore.ts"
 
-/** How long a server may take to say what a tool does when that is asked for after its call has failed. */
-const hintPatience = "5 seconds"
+/** How many notifications are kept for a slow reader: the latest. */
+const notificationCapacity = 256
 
-const read = Effect.succeed(true)
-const unsafe = Effect.succeed(false)
+const yes = Effect.succeed(true)
+const no = Effect.succeed(false)
 
-/** How many notifications wait for a slow reader. */
-const waitingNotifications = 256
-
-/** Whether a change there is one of what was subscribed to: the resource itself, or one below it. */
+/** Whether a changed resource is the subscribed one, or below it. */
 const isAt = (changed: string, subscribed: string): boolean =>
   changed.startsWith(subscribed) &&
   (changed.length === subscribed.length || /[/?#]$/.test(subscribed) || /^[/?#]/.test(changed.slice(subscribed.length)))
 
-/** As far as a program relies on it without looking: a list of content blocks that say what they are. */
-const isToolResult = (result: unknown): result is CallToolResult =>
-  Predicate.isObject(result) && "content" in result && Array.isArray(result.content) &&
-  result.content.every((block: unknown) =>
-    Predicate.isObject(block) && "type" in block && typeof block.type === "string"
-  )
+const pingOperation: Omit<RequestOperation<void>, "kind"> = {
+  method: "ping",
+  params: undefined,
+  wireMethod: pingMethod,
+  decode: () => Exit.void,
+  // An error response is a response: some servers do not implement the method.
+  recover: ({ _tag }) => _tag === "ProtocolFailed" || _tag === "InvalidResult" ? Exit.void : undefined
+}
 
-const noToolResult = (method: string, tool: string) =>
-  new InvalidResult({ method, description: `the result of ${tool} is no tool result` })
-
-const isCompleteResult = (result: unknown): result is { readonly completion: Completion } =>
-  Predicate.isObject(result) && "completion" in result && Predicate.isObject(result.completion) &&
-  "values" in result.completion && Array.isArray(result.completion.values) &&
-  result.completion.values.every(Predicate.isString)
-
-/** What handles are made of. */
 interface Parts {
-  readonly shared: SessionCore
+  readonly core: SessionCore
   readonly retry: RetryPolicy
   readonly ended: Deferred.Deferred<void>
-  /** With it, the handle makes one try to connect, and notes what is done on it. */
+  /** With a ledger, the session connects with one attempt, and records the tools that are called on it. */
   readonly trace?: Trace | undefined
 }
 
-/** A handle, valid until `ended` completes. */
-export class ClientSession implements Session {
+/** A session object, valid until `ended` completes. */
+export class ClientSession implements Session, CallerPolicy {
   readonly #parts: Parts
-  readonly #perform: Perform
+  readonly retry: RetryPolicy
+  readonly connectsOnce: boolean
+  #callTool: Session["callTool"] | undefined
+  #readResource: Session["readResource"] | undefined
+  #getPrompt: Session["getPrompt"] | undefined
+  #complete: Session["complete"] | undefined
+  #ping: Session["ping"] | undefined
 
   constructor(parts: Parts) {
-    const { ended, retry, shared: { deliver }, trace } = parts
-    const via: Via = { retry, ended, isOnce: trace !== undefined }
-    const perform: Perform = (operation) => deliver(operation, via)
     this.#parts = parts
-    this.#perform = trace === undefined ? perform : traced({ perform, trace })
+    this.retry = parts.retry
+    this.connectsOnce = parts.trace !== undefined
   }
 
-  /** Another handle on what a session is on. A session that is none of these is given back as it is. */
+  /** Another session object on the core of a session; any other implementation is returned as it is. */
   static fork({ ended, session }: { readonly session: Session; readonly ended: Deferred.Deferred<void> }): Session {
     if (!(#parts in session)) return session
-    const { retry, shared } = session.#parts
-    return new ClientSession({ shared, retry, ended })
+    const { core, retry } = session.#parts
+    return new ClientSession({ core, retry, ended })
   }
 
-  /** As whom a session is connected; `undefined` of one that is none of these. */
-  static identityOf(session: Session): Identity | undefined {
-    return #parts in session ? session.#parts.shared.identity() : undefined
+  /** The core of a session; `undefined` for any other implementation. */
+  static coreOf(session: Session): SessionCore | undefined {
+    return #parts in session ? session.#parts.core : undefined
   }
 
-  /** How many requests are under way on the connection of a session. */
-  static inFlightOf(session: Session): number {
-    return #parts in session ? session.#managed.peek()?.inFlight ?? 0 : 0
-  }
-
-  /** A ping that is no operation of a program. */
+  /** A ping that does not count as an operation. */
   static probe(session: Session): Effect.Effect<void, SessionError> {
-    return #parts in session ? session.#ping("probe") : session.ping
+    return #parts in session ? session.#execute({ ...pingOperation, kind: probe }) : session.ping
   }
+
+  readonly isEnded = (): boolean => Deferred.isDoneUnsafe(this.#parts.ended)
 
   get server(): string {
     return this.#managed.definition.name
   }
 
-  get info() {
+  get connect() {
     const { trace } = this.#parts
-    const { acquire, acquireOnce } = this.#managed
-    return this.#whileOpen(
-      trace === undefined
-        ? Effect.flatMap(acquire, (live) => this.#infoOf(live))
-        : withTrace({ effect: Effect.flatMap(acquireOnce, (live) => this.#infoOf(live)), trace })
-    )
+    const acquire = this.connectsOnce ? this.#managed.acquireOnce : this.#managed.acquire
+    const connected = Effect.flatMap(acquire, (live) => this.#infoOf(live))
+    return this.#whileOpen(trace === undefined ? connected : withTrace({ effect: connected, trace }))
   }
 
   get generation() {
-    return Effect.sync(this.#managed.generation)
+    return Effect.sync(() => this.#managed.generation)
   }
 
-  get phase() {
-    return SubscriptionRef.get(this.#managed.phases)
+  get state() {
+    return Effect.sync(() => this.#managed.state)
   }
 
-  get phases() {
-    return Stream.takeUntil(SubscriptionRef.changes(this.#managed.phases), ({ _tag }) => _tag === "Closed")
-  }
-
-  get initialize() {
-    return this.#whileOpen(Effect.flatMap(this.#managed.initialize, (live) => this.#infoOf(live)))
+  get stateChanges() {
+    return this.#managed.stateChanges
   }
 
   get listTools() {
     return this.#list("tools")
-  }
-
-  get callTool(): Session["callTool"] {
-    return (tool, args = {}, options) => this.#callTool(tool, args, options)
   }
 
   get listResources() {
@@ -152,41 +125,51 @@ export class ClientSession implements Session {
     return this.#list("resourceTemplates")
   }
 
-  get readResource(): Session["readResource"] {
-    return (uri, options) => this.#request("resources/read", { uri }, options)
-  }
-
   get listPrompts() {
     return this.#list("prompts")
   }
 
+  get callTool(): Session["callTool"] {
+    return this.#callTool ??= (tool, args = {}, options) =>
+      options?.task === undefined
+        ? withProgress(options?.onProgress, (onProgress) =>
+          this.#execute(this.#toolCall(tool, args, options, onProgress)))
+        : this.#callAsTask(tool, args, options)
+  }
+
+  get readResource(): Session["readResource"] {
+    return this.#readResource ??= (uri, options) =>
+      this.#request("resources/read", { uri }, decodeResourceResult, options)
+  }
+
   get getPrompt(): Session["getPrompt"] {
-    return (prompt, args, options) =>
-      this.#request("prompts/get", args === undefined ? { name: prompt } : { name: prompt, arguments: args }, options)
+    return this.#getPrompt ??= (prompt, args, options) =>
+      this.#request(
+        "prompts/get",
+        args === undefined ? { name: prompt } : { name: prompt, arguments: args },
+        decodePromptResult,
+        options
+      )
   }
 
   get complete(): Session["complete"] {
-    return (reference, argument, options) =>
-      this.#perform({
+    return this.#complete ??= (reference, argument, options) =>
+      this.#execute({
+        kind: read,
         method: "completion/complete",
-        tool: undefined,
-        isSafe: read,
+        params: {
+          ref: reference,
+          argument,
+          ...(options?.context === undefined ? {} : { context: { arguments: options.context } })
+        },
         timeout: options?.timeout,
         retry: options?.retry,
-        run: ({ connection }) =>
-          Effect.filterMapOrFail(
-            connection.request({
-              method: "completion/complete",
-              params: {
-                ref: reference,
-                argument,
-                ...(options?.context === undefined ? {} : { context: { arguments: options.context } })
-              }
-            }),
-            (result) => isCompleteResult(result) ? Result.succeed(result.completion) : Result.failVoid,
-            () => new InvalidResult({ method: "completion/complete", description: "the result is no list of values" })
-          )
+        decode: decodeCompletion
       })
+  }
+
+  get ping(): Session["ping"] {
+    return this.#ping ??= this.#execute({ ...pingOperation, kind: read })
   }
 
   get notifications() {
@@ -219,15 +202,14 @@ export class ClientSession implements Session {
   }
 
   get setLogLevel(): Session["setLogLevel"] {
-    return (level) =>
-      this.#perform({
-        method: "logging/setLevel",
-        tool: undefined,
-        isSafe: read,
-        timeout: undefined,
-        run: ({ connection, info }) =>
-          info?.capabilities.logging === undefined
-            ? Effect.fail(new Unsupported({ method: "logging/setLevel", description: "the server does not log" }))
+    const method = "logging/setLevel"
+    return (level: LogLevel) =>
+      this.#execute({
+        kind: read,
+        method,
+        run: ({ connection }, { capabilities }): Effect.Effect<void, Reason> =>
+          capabilities.logging === undefined
+            ? Effect.fail(new Unsupported({ method, description: "the server does not send log messages" }))
             : Effect.tap(connection.setLogLevel(level), () =>
               Effect.sync(() => {
                 this.#managed.logLevel = level
@@ -235,141 +217,125 @@ export class ClientSession implements Session {
       })
   }
 
-  get ping() {
-    return this.#ping(undefined)
+  /** A tool call as an operation. */
+  static toolCall(
+    core: SessionCore,
+    tool: string,
+    args: Record<string, unknown>,
+    options: CallToolOptions | undefined,
+    onProgress?: RequestOperation<CallToolResult>["onProgress"]
+  ): RequestOperation<CallToolResult> {
+    const idempotent = options?.idempotent
+    return {
+      kind: {
+        _tag: "ToolCall",
+        tool,
+        isIdempotent: idempotent === undefined ? core.isIdempotent(tool) : idempotent ? yes : no
+      },
+      method: "tools/call",
+      params: { name: tool, arguments: args },
+      timeout: options?.timeout,
+      retry: options?.retry,
+      onProgress,
+      decode: decodeToolResult
+    }
+  }
+
+  #toolCall(
+    tool: string,
+    args: Record<string, unknown>,
+    options: CallToolOptions | undefined,
+    onProgress?: RequestOperation<CallToolResult>["onProgress"]
+  ): RequestOperation<CallToolResult> {
+    return ClientSession.toolCall(this.#parts.core, tool, args, options, onProgress)
   }
 
   get #managed() {
-    return this.#parts.shared.managed
+    return this.#parts.core.managed
+  }
+
+  get #execute(): Execute {
+    const { core: { executor }, trace } = this.#parts
+    const execute: Execute = (operation) => executor.execute(operation, this)
+    return trace === undefined ? execute : traced({ execute, trace })
   }
 
   #fail(reason: Reason): SessionError {
     return new SessionError({ server: this.server, reason })
   }
 
-  #ping(role: "probe" | undefined): Effect.Effect<void, SessionError> {
-    return this.#perform({ method: "ping", role, tool: undefined, isSafe: read, timeout: undefined, run: signOfLife })
-  }
-
   #whileOpen<A>(effect: Effect.Effect<A, SessionError>): Effect.Effect<A, SessionError> {
-    return Effect.suspend(() =>
-      Deferred.isDoneUnsafe(this.#parts.ended) ? Effect.fail(this.#fail(new SessionClosed())) : effect
-    )
+    return Effect.suspend(() => this.isEnded() ? Effect.fail(this.#fail(new SessionClosed())) : effect)
   }
 
-  #infoOf({ connection, generation, info }: Live): Effect.Effect<SessionInfo, SessionError> {
+  #infoOf({ connection, generation, info }: LiveConnection): Effect.Effect<SessionInfo, SessionError> {
     return info === undefined
-      ? Effect.fail(this.#fail(new NotInitialized()))
+      ? Effect.die("a session was given out before its handshake")
       : Effect.succeed({ ...info, server: this.server, generation, warnings: connection.warnings() })
   }
 
   #request<A>(
     method: string,
     params: Record<string, unknown>,
+    decode: RequestOperation<A>["decode"],
     options: ProgressOptions | undefined
   ): Effect.Effect<A, SessionError> {
-    return handled({
-      handle: options?.onProgress,
-      operation: (report) =>
-        this.#perform({
-          method,
-          tool: undefined,
-          isSafe: read,
-          timeout: options?.timeout,
-          retry: options?.retry,
-          report,
-          run: ({ connection }, onProgress) =>
-            connection.request({ method, params, onProgress }) as Effect.Effect<A, Reason>
-        })
-    })
+    return withProgress(options?.onProgress, (onProgress) =>
+      this.#execute({
+        kind: read,
+        method,
+        params,
+        timeout: options?.timeout,
+        retry: options?.retry,
+        onProgress,
+        decode
+      }))
   }
 
   #list<K extends ListKind>(kind: K) {
-    const { lists } = this.#parts.shared
-    return (options?: ListOptions) => lists.list(kind, { ...options, perform: this.#perform })
+    return (options?: ListOptions) => this.#parts.core.lists.list(kind, { ...options, execute: this.#execute })
   }
 
-  /** What a trusted server says of a tool. Where it was not asked for its tools on this connection, it is now. */
-  #isSafeTool(tool: string): Effect.Effect<boolean> {
-    const { shared: { lists, performOnce, managed } } = this.#parts
-    if (!managed.definition.config.trusted) return unsafe
-    const known = () => managed.safeTools?.generation === managed.generation() ? managed.safeTools.names : undefined
-    // Whether the call may be made again is asked after it has ended, and its handle with it perhaps.
-    const learn = Effect.ignore(lists.list("tools", { refresh: true, perform: performOnce, timeout: hintPatience }))
-    return Effect.suspend(() => known() === undefined ? learn : Effect.void)
-      .pipe(Effect.map(() => known()?.has(tool) ?? false))
-  }
-
-  #callTool(
+  #callAsTask(
     tool: string,
     args: Record<string, unknown>,
-    options: CallToolOptions | undefined
+    options: CallToolOptions
   ): Effect.Effect<CallToolResult, SessionError> {
-    const isSafe = options?.idempotent === undefined
-      ? this.#isSafeTool(tool)
-      : options.idempotent
-      ? read
-      : unsafe
-    const { retry, task, timeout } = options ?? {}
-    if (task !== undefined) {
-      const called = callAsTask({
-        perform: this.#perform,
-        server: this.server,
-        tool,
-        args,
-        isSafe,
-        timeout,
-        retry,
-        ttl: task.ttl,
-        onTask: task.onTask
-      })
-      return Effect.filterOrFail(called, isToolResult, () => this.#fail(noToolResult("tasks/result", tool)))
-    }
-    return handled({
-      handle: options?.onProgress,
-      operation: (report) =>
-        this.#perform({
-          method: "tools/call",
-          tool,
-          isSafe,
-          timeout,
-          retry,
-          report,
-          run: ({ connection }, onProgress, onSent) =>
-            Effect.filterOrFail(
-              connection.request({
-                method: "tools/call",
-                params: { name: tool, arguments: args },
-                onProgress,
-                onSent
-              }),
-              isToolResult,
-              () => noToolResult("tools/call", tool)
-            )
-        })
+    const { kind } = this.#toolCall(tool, args, options)
+    if (kind._tag !== "ToolCall") return Effect.die("a tool call is a tool call")
+    const called = callAsTask({
+      execute: this.#execute,
+      server: this.server,
+      kind,
+      args,
+      ttl: options.task?.ttl,
+      timeout: options.timeout,
+      retry: options.retry,
+      onTask: options.task?.onTask
     })
+    return Effect.flatMap(called, (result) => Exit.mapError(decodeToolResult(result), (reason) => this.#fail(reason)))
   }
 
   /** Ends a stream with the session that it was taken from. */
   #streamWhileOpen<A>(stream: Stream.Stream<A, SessionError>): Stream.Stream<A, SessionError> {
     const { ended, trace } = this.#parts
-    const told = trace === undefined ? stream : Stream.mapError(stream, (error) => traceError({ error, trace }))
+    const tagged = trace === undefined ? stream : Stream.mapError(stream, (error) => traceError({ error, trace }))
     return Stream.interruptWhen(
-      told,
+      tagged,
       Effect.flatMap(Deferred.await(ended), () => Effect.fail(this.#fail(new SessionClosed())))
     )
   }
 
   #listen(uri: string | undefined): Stream.Stream<Notification, SessionError> {
-    const { managed, subscriptions } = this.#parts.shared
+    const { hub, managed, subscriptions } = this.#parts.core
     return this.#streamWhileOpen(Stream.unwrap(Effect.gen(function*() {
-      const queue = yield* managed.hub.subscribe({ capacity: waitingNotifications })
-      const { failed } = yield* subscriptions.want({
+      const queue = yield* hub.subscribe({ capacity: notificationCapacity })
+      const { failed } = yield* subscriptions.register({
         uri,
         onListening: (listening) => Queue.offerUnsafe(queue, listening)
       })
-      const begun: Listening = { _tag: "Listening", generation: managed.generation() }
-      return Stream.make<[Notification]>(begun).pipe(
+      const first: Listening = { _tag: "Listening", generation: managed.generation }
+      return Stream.make<[Notification]>(first).pipe(
         Stream.concat(Stream.fromQueue(queue)),
         Stream.interruptWhen(failed)
       )
@@ -377,6 +343,6 @@ export class ClientSession implements Session {
   }
 
   #watch<K extends ListKind>(kind: K) {
-    return this.#streamWhileOpen(this.#parts.shared.lists.watch(kind))
+    return this.#streamWhileOpen(this.#parts.core.lists.watch(kind))
   }
 }

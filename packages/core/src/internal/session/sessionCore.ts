@@ -1,63 +1,111 @@
 /**
- * What all handles to one server share for one owner: its connection, what was asked of it for good, and its lists.
+ * Session core: what all session objects of one identity at one server share.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { ClientHandlers } from "../../ClientHandlers.ts"
-import type { LogMessage } from "../../Notification.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
+import { type ManagedConnection, type Options as ConnectionOptions } from "../connection/managedConnection.ts"
 import * as managedConnection from "../connection/managedConnection.ts"
-import * as lists from "../notifications/listCache.ts"
-import * as subscriptions from "../notifications/subscriptionManager.ts"
-import type { Identity } from "../registry/identity.ts"
-import * as delivery from "../request/execute.ts"
+import { ListCache } from "../notifications/listCache.ts"
+import * as logPump from "../notifications/logPump.ts"
+import { NotificationHub } from "../notifications/notificationHub.ts"
+import { SubscriptionManager } from "../notifications/subscriptionManager.ts"
+import { Executor } from "../request/execute.ts"
+import type { CallerPolicy } from "../request/retryLoop.ts"
+import type { Identity } from "./identity.ts"
 
-export interface SessionCore {
-  /** As whom it is connected, or was the last time. */
+export interface SessionCoreOptions
+  extends Omit<ConnectionOptions, "logLevel" | "onNotification">
+{
+  readonly owner: string
+  /** The identity that the connection is made with, or was the last time. */
   readonly identity: () => Identity
-  readonly managed: managedConnection.ManagedConnection
-  readonly subscriptions: subscriptions.Subscriptions
-  readonly lists: lists.Lists
-  /** The way to the server. */
-  readonly deliver: delivery.Deliver
-  /** The same for what no handle asks for, in one try. */
-  readonly performOnce: delivery.Perform
 }
 
-/** How many log messages wait for a handler that falls behind: the latest. */
-const waitingMessages = 256
+/** How long a server may take to list its tools after a call has failed, when that is needed to know whether the tool is idempotent. */
+const listToolsTimeout = "5 seconds"
 
-/** Makes what is shared, which ends with the scope. */
+const yes = Effect.succeed(true)
+const no = Effect.succeed(false)
+
+const neverEnds = (): boolean => false
+
+export class SessionCore {
+  readonly owner: string
+  readonly identity: () => Identity
+  readonly managed: ManagedConnection
+  readonly hub: NotificationHub
+  readonly subscriptions: SubscriptionManager
+  readonly lists: ListCache
+  readonly executor: Executor
+
+  constructor(options: {
+    readonly owner: string
+    readonly identity: () => Identity
+    readonly managed: ManagedConnection
+    readonly hub: NotificationHub
+    readonly timers: ConnectionOptions["timers"]
+    readonly retry: RetryPolicy.RetryPolicy
+    readonly reconnect: RetryPolicy.RetryPolicy
+    readonly scope: Scope.Scope
+    readonly context: Context.Context<never>
+  }) {
+    const { context, hub, identity, managed, owner, reconnect, retry, scope, timers } = options
+    const caller: CallerPolicy = { retry, isEnded: neverEnds, connectsOnce: false }
+    this.owner = owner
+    this.identity = identity
+    this.managed = managed
+    this.hub = hub
+    this.executor = new Executor({ managed, owner, timers })
+    this.subscriptions = new SubscriptionManager({ managed, retry, reconnect, scope, context })
+    this.lists = new ListCache({
+      managed,
+      hub,
+      subscriptions: this.subscriptions,
+      execute: (operation) => this.executor.execute(operation, caller),
+      context,
+      scope
+    })
+  }
+
+  /**
+   * Whether running a tool twice is harmless, as its annotations say on a server marked `trusted`. Lists the tools if they were not listed on
+   * the current connection.
+   */
+  isIdempotent(tool: string): Effect.Effect<boolean> {
+    if (!this.managed.definition.config.trusted) return no
+    return Effect.suspend(() => {
+      const known = this.lists.idempotentTools
+      if (known !== undefined) return known.has(tool) ? yes : no
+      // The call has ended by then, and with it perhaps the session object that it was made on.
+      const once: CallerPolicy = { retry: RetryPolicy.never, isEnded: neverEnds, connectsOnce: true }
+      const listed = this.lists.list("tools", {
+        refresh: true,
+        execute: (operation) => this.executor.execute(operation, once),
+        timeout: listToolsTimeout
+      })
+      return Effect.map(Effect.ignore(listed), () => this.lists.idempotentTools?.has(tool) ?? false)
+    })
+  }
+}
+
+/** Makes a session core that lives as long as the scope. */
 export const make = Effect.fnUntraced(function*(
-  options: Omit<managedConnection.Options, "logLevel"> & { readonly identity: () => Identity }
+  options: SessionCoreOptions
 ): Effect.fn.Return<SessionCore, never, Scope.Scope> {
   const { logging } = yield* ClientHandlers
-  const { identity, reconnect, retry } = options
-  const managed = yield* managedConnection.make({ ...options, logLevel: logging?.level })
-  const subscribed = yield* subscriptions.make({ managed, retry, reconnect })
-  const deliver = delivery.make(managed)
-  const via: delivery.Via = { retry, ended: undefined, isOnce: false }
-  const once: delivery.Via = { retry: RetryPolicy.never, ended: undefined, isOnce: true }
-  const perform: delivery.Perform = (operation) => deliver(operation, via)
-  const performOnce: delivery.Perform = (operation) => deliver(operation, once)
-  const listed = yield* lists.make({ managed, subscriptions: subscribed, perform })
+  const { definition: { name: server }, owner, reconnect, retry, timers } = options
+  const hub = new NotificationHub()
+  const context = yield* Effect.context<never>()
+  const managed = yield* managedConnection.make({ ...options, logLevel: logging?.level, onNotification: hub.publish })
+  // Closed before the connection: subscribers and watchers are told first.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const core = new SessionCore({ owner, identity: options.identity, managed, hub, timers, retry, reconnect, scope, context })
+  yield* Effect.addFinalizer(() => Effect.andThen(core.subscriptions.close, core.lists.close))
   if (logging !== undefined) {
-    const messages = yield* managed.hub.subscribe({
-      capacity: waitingMessages,
-      isFor: ({ _tag }) => _tag === "LogMessage"
-    })
-    yield* Queue.take(messages).pipe(
-      Effect.flatMap((message) =>
-        // One message that its handler chokes on is not to be the last.
-        Effect.catchCause(
-          logging.handle(message as LogMessage, { server: managed.definition.name }),
-          (cause) => Effect.logError("the handler of log messages failed", cause)
-        )
-      ),
-      Effect.forever,
-      Effect.forkScoped
-    )
+    yield* logPump.make({ hub, handle: (message) => logging.handle(message, { server }) })
   }
-  return { identity, managed, subscriptions: subscribed, lists: listed, deliver, performOnce }
+  return core
 })

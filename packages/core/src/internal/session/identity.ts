@@ -1,8 +1,8 @@
 /**
- * Who a session is opened as: an owner, with the credentials that it has at the time.
+ * Identity of a session: an owner at a server, with the credentials that the owner has at the time.
  *
- * Two sessions are of one identity if owner, server and credentials are the same. What an owner's credentials change to is
- * another identity, and shares nothing with the one before.
+ * Two sessions have the same identity if owner, server and credentials are equal. When the credentials of an owner change, the owner has
+ * another identity, which shares nothing with the one before.
  */
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -17,7 +17,7 @@ import { SessionError } from "../../SessionError.ts"
 export class Identity implements Equal.Equal {
   readonly owner: string
   readonly server: string
-  /** In the order of their names. */
+  /** Sorted by name. */
   readonly #credentials: string
   readonly #key: string
 
@@ -28,7 +28,12 @@ export class Identity implements Equal.Equal {
     this.#key = JSON.stringify([owner, server, credentials])
   }
 
-  /** What all have in common who show the same credentials to the server. */
+  /** A key of the identity. It holds secrets, so it must not leave this process or be shown. */
+  static keyOf(identity: Identity): string {
+    return identity.#key
+  }
+
+  /** The identity of all owners that use the same credentials at the server. */
   get endpoint(): Identity {
     return new Identity("", this.server, this.#credentials)
   }
@@ -42,7 +47,7 @@ export class Identity implements Equal.Equal {
   }
 }
 
-/** A definition as it holds for someone. Those of the same identity are the same, whatever else is in them. */
+/** A definition with the credentials of an identity. Equal if the identities are. */
 export class Identified implements Equal.Equal {
   readonly identity: Identity
   readonly definition: ServerConfig.ServerDefinition
@@ -67,9 +72,9 @@ const plain = (secrets: Secrets | undefined): ReadonlyArray<readonly [name: stri
   Object.entries(secrets ?? {}).map(([name, secret]) => [name, Redacted.value(secret)] as const)
     .toSorted(([a], [b]) => a < b ? -1 : 1)
 
-/** The headers of an owner stand in for those of the definition that are the same but for the case. */
-const merge = (own: Secrets, given: Secrets | undefined): Secrets => {
-  const names = new Set(Object.keys(given ?? {}).map((name) => name.toLowerCase()))
+/** Headers with those of the owner in place of headers of the definition with the same name, whatever the case. */
+const mergeHeaders = (own: Secrets, given: Secrets): Secrets => {
+  const names = new Set(Object.keys(given).map((name) => name.toLowerCase()))
   return { ...Object.fromEntries(Object.entries(own).filter(([name]) => !names.has(name.toLowerCase()))), ...given }
 }
 
@@ -79,7 +84,7 @@ const apply = (
 ): Effect.Effect<ServerConfig.ServerDefinition, ConfigError> => {
   const merged = {
     ...config,
-    ...(headers === undefined ? {} : { headers: merge("headers" in config ? config.headers : {}, headers) }),
+    ...(headers === undefined ? {} : { headers: mergeHeaders("headers" in config ? config.headers : {}, headers) }),
     ...(env === undefined ? {} : { env: { ..."env" in config ? config.env : {}, ...env } })
   }
   return Effect.flatMap(
@@ -89,12 +94,12 @@ const apply = (
   )
 }
 
-/** Finds out who an owner is at a server. */
+/** Determines the identity of an owner at a server. */
 export const identify = (options: {
   readonly owner: string
   readonly definition: ServerConfig.ServerDefinition
   readonly provider: CredentialsProvider | undefined
-  /** Who the owner was the last time: decoding takes longer than a call. */
+  /** The result of the last time: with unchanged credentials, nothing is decoded. */
   readonly known: Identified | undefined
 }): Effect.Effect<Identified, SessionError | ConfigError> => {
   const { definition, known, owner, provider } = options
@@ -103,8 +108,8 @@ export const identify = (options: {
   return provider({ owner, server }).pipe(
     Effect.mapError((reason) => new SessionError({ server, reason })),
     Effect.flatMap((credentials) => {
-      const shown = JSON.stringify([plain(credentials.headers), plain(credentials.env)])
-      const identity = new Identity(owner, server, shown)
+      const secrets = JSON.stringify([plain(credentials.headers), plain(credentials.env)])
+      const identity = new Identity(owner, server, secrets)
       return known !== undefined && Equal.equals(known.identity, identity)
         ? Effect.succeed(known)
         : Effect.map(apply(definition, credentials), (definition) => new Identified(identity, definition))

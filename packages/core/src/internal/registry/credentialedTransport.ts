@@ -1,0 +1,51 @@
+/**
+ * Credentialed transport: asks for the credentials of the owner before each connect. A connection may be made long after the session was
+ * taken, and must not be made with credentials that have expired meanwhile.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import type * as Scope from "effect/Scope"
+import type { ConfigError } from "../../ConfigError.ts"
+import { CredentialsFailed, type SessionError } from "../../SessionError.ts"
+import type { Transport } from "../../Transport.ts"
+import type { Identified } from "../session/identity.ts"
+
+/** The longest time that a provider of credentials may take when a connect waits for it. */
+const credentialsTimeout = Duration.seconds(10)
+
+export const make = (options: {
+  readonly identified: Identified
+  /** The transport with the credentials that the session was taken with. */
+  readonly transport: Transport["Service"]
+  /** Determines the current identity of the owner. */
+  readonly identify: Effect.Effect<Identified, SessionError | ConfigError>
+  /** The transport of another identity of the owner. */
+  readonly transportOf: (identified: Identified) => Effect.Effect<
+    Transport["Service"],
+    SessionError | ConfigError,
+    Scope.Scope
+  >
+  /** Called with the identity that each connect is made with. */
+  readonly onIdentity: (identified: Identified) => void
+}): Transport["Service"] => {
+  const { identified, identify, onIdentity, transport, transportOf } = options
+  const { definition: { config }, identity: { owner } } = identified
+  const toReason = (error: SessionError | ConfigError) =>
+    error._tag === "SessionError" ? error.reason : new CredentialsFailed({ owner, cause: error })
+  const current = Effect.mapError(identify, toReason).pipe(
+    // The time of the provider is not the time of the server.
+    Effect.timeoutOrElse({
+      duration: Duration.min(credentialsTimeout, Duration.times(config.connectTimeout, 0.5)),
+      orElse: () => Effect.fail(new CredentialsFailed({ owner }))
+    })
+  )
+  return {
+    connect: Effect.flatMap(current, (now) => {
+      onIdentity(now)
+      return Equal.equals(now, identified)
+        ? transport.connect
+        : Effect.flatMap(Effect.mapError(transportOf(now), toReason), ({ connect }) => connect)
+    })
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Operations: what a session asks of a server, as data.
+ */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { ConnectionInfo } from "../../Connection.ts"
+import type { Progress } from "../../Mcp.ts"
+import type { RetryPolicy } from "../../RetryPolicy.ts"
+import { InvalidResult, type Reason } from "../../SessionError.ts"
+import type { LiveConnection } from "../connection/liveConnection.ts"
+
+/**
+ * The kind of an operation decides what may happen after a failure. A read may be repeated. A tool call may be repeated only if it is
+ * idempotent: as the caller says, or where the caller does not, as `isIdempotent` finds out after a failure. A probe is a read that counts
+ * as no operation of the program.
+ */
+export type Kind =
+  | { readonly _tag: "Read" }
+  | { readonly _tag: "ToolCall"; readonly tool: string; readonly isIdempotent: Effect.Effect<boolean> }
+  | { readonly _tag: "Probe" }
+
+export const read: Kind = { _tag: "Read" }
+export const probe: Kind = { _tag: "Probe" }
+
+/** What operations of both forms have in common. */
+interface Base {
+  readonly kind: Kind
+  /** The method in errors and spans. */
+  readonly method: string
+  /** Whether the operation is a part of another, which alone is counted. */
+  readonly isPart?: boolean | undefined
+  /** How long each attempt may take; by default `requestTimeout` of the server. */
+  readonly timeout?: Duration.Input | undefined
+  /** When a failed attempt is repeated, where that is safe; by default the policy of the session. */
+  readonly retry?: RetryPolicy | undefined
+}
+
+/** An operation that is one request. */
+export interface RequestOperation<A> extends Base {
+  readonly params: Record<string, unknown> | undefined
+  /** The method on the wire, where it depends on the connection. */
+  readonly wireMethod?: ((info: ConnectionInfo) => string) | undefined
+  /** Receives progress. Each report restarts the timeout of the attempt. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  /** The reason why the server cannot be asked, if it cannot. */
+  readonly refuse?: ((info: ConnectionInfo) => Reason | undefined) | undefined
+  /** Checks the outer shape of a result. */
+  readonly decode: (result: unknown) => Exit.Exit<A, Reason>
+  /** Turns failures into results. */
+  readonly recover?: ((reason: Reason) => Exit.Exit<A, Reason> | undefined) | undefined
+}
+
+/** An operation of several requests on one connection, such as the pages of a list. */
+export interface CompositeOperation<A> extends Base {
+  readonly run: (live: LiveConnection, info: ConnectionInfo) => Effect.Effect<A, Reason>
+}
+
+export type Operation<A> = RequestOperation<A> | CompositeOperation<A>
+
+export const isComposite = <A>(operation: Operation<A>): operation is CompositeOperation<A> => "run" in operation
+
+/** Makes the `decode` of results for which a guard suffices. */
+export const decodeWith = <A>(
+  isValid: (result: unknown) => result is A,
+  describe: () => { readonly method: string; readonly description: string }
+) => {
+  return (result: unknown): Exit.Exit<A, Reason> =>
+    isValid(result) ? Exit.succeed(result) : Exit.fail(new InvalidResult(describe()))
+}

@@ -1,0 +1,98 @@
+/**
+ * Retry loop: repeats an operation whose first attempt failed, as the delivery rule, the retry policy, the retry budget and the total timeout
+ * allow.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { RetryPolicy } from "../../RetryPolicy.ts"
+import type { LostReason, SessionError } from "../../SessionError.ts"
+import type { LiveConnection } from "../connection/liveConnection.ts"
+import type { RetryBudget } from "../server/retryBudget.ts"
+import { isLost, isReplaceable, verdictOf } from "./deliveryRule.ts"
+import type { Kind } from "./operation.ts"
+
+/** How the caller of an operation wants it retried, and until when. */
+export interface CallerPolicy {
+  /** The policy where the operation has none. */
+  readonly retry: RetryPolicy
+  /** Whether the session that the caller holds has ended. */
+  readonly isEnded: () => boolean
+  /** Whether one attempt to connect is enough, instead of the retry policy. */
+  readonly connectsOnce: boolean
+}
+
+export interface RetryLoopOptions<A> {
+  readonly kind: Kind
+  readonly caller: CallerPolicy
+  readonly policy: RetryPolicy
+  readonly budget: RetryBudget
+  /** When the operation started, in milliseconds since the epoch. */
+  readonly startedAt: number
+  /** How long all attempts may take together, in milliseconds. */
+  readonly totalTimeout: number
+  /** The failure of the first attempt; `undefined` if there was no connection to make it on. */
+  readonly first: SessionError | undefined
+  readonly acquire: Effect.Effect<LiveConnection, SessionError>
+  readonly attempt: (live: LiveConnection, now: number) => Effect.Effect<A, SessionError>
+  readonly closed: () => SessionError
+  /** The failure after the total timeout. `sentAt` is `undefined` if no attempt was made. */
+  readonly expired: (sentAt: number | undefined) => Effect.Effect<never, SessionError>
+  readonly outcomeUnknown: (tool: string, lost: LostReason) => SessionError
+}
+
+export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, SessionError> => {
+  const { acquire, attempt, budget, caller, kind, policy, startedAt, totalTimeout } = options
+  let pending = options.first
+  let hasReplaced = false
+  let sentAt = options.first === undefined ? undefined : startedAt
+  let lost: LostReason | undefined
+
+  // A success of this effect ends the loop. A failed connect is a success that fails: its policy was spent already.
+  const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
+    // The session may have ended during the pause before this attempt.
+    if (caller.isEnded()) return Effect.succeed(Effect.fail(options.closed()))
+    const error = pending
+    pending = undefined
+    if (error !== undefined) return Effect.fail(error)
+    return Effect.matchEffect(acquire, {
+      onFailure: (error) => Effect.succeed(Effect.fail(error)),
+      onSuccess: (live) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          sentAt = now
+          return Effect.map(attempt(live, now), Effect.succeed)
+        })
+    })
+  }).pipe(
+    Effect.tapError(({ reason }) =>
+      Effect.sync(() => {
+        if (isLost(reason)) lost = reason
+      })
+    ),
+    // The connection was lost before the request ran. Replace it at once, one time.
+    Effect.catchIf(({ reason }) => !hasReplaced && isReplaceable(reason), () => {
+      hasReplaced = true
+      return once
+    })
+  )
+
+  /** A tool that may have run in an earlier attempt may have run, whatever the later attempts ended with. */
+  const withEarlierLoss = (error: SessionError): SessionError =>
+    lost === undefined || kind._tag !== "ToolCall" || error.delivery === "Answered" || error.delivery === "Unknown"
+      ? error
+      : options.outcomeUnknown(kind.tool, lost)
+
+  return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    once.pipe(
+      Effect.retry({
+        schedule: Schedule.while(policy, () => budget.spend()),
+        while: ({ reason }) => verdictOf(kind, reason) !== "final"
+      }),
+      Effect.flatten,
+      Effect.mapError(withEarlierLoss),
+      Effect.timeoutOrElse({
+        duration: Math.max(0, totalTimeout - (now - startedAt)),
+        orElse: () => Effect.suspend(() => options.expired(sentAt))
+      })
+    ))
+}
