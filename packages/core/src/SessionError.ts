@@ -732,6 +732,54 @@ const reasons = [
 export type Reason = InstanceType<(typeof reasons)[number]>
 
 /**
+ * Ends a connection that was open, before or after its handshake. Its delivery follows from the request that it ends: `NotSent` if
+ * nothing of the request was written, otherwise `Unknown`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CloseReason = ServerExited | TransportFailed | TransportClosed | MessageTooLarge
+
+/**
+ * Everything that a connect fails with, the handshake included.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConnectReason =
+  | CloseReason
+  | SpawnFailed
+  | ConnectionRefused
+  | BlockedAddress
+  | ConnectTimeout
+  | HttpFailed
+  | AuthRequired
+  | HandshakeFailed
+  | ProtocolMismatch
+  | CredentialsFailed
+
+/**
+ * Everything that a request on an initialized connection fails with. A request over HTTP may dial, so {@link ConnectionRefused} and
+ * {@link BlockedAddress} are among them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestReason =
+  | CloseReason
+  | ConnectionRefused
+  | BlockedAddress
+  | ResponseLost
+  | HttpFailed
+  | SessionExpired
+  | AuthRequired
+  | RequestTimeout
+  | ProtocolFailed
+  | InvalidResult
+  | PaginationExceeded
+  | Unsupported
+
+/**
  * Schema of {@link Reason}.
  *
  * @category schemas

@@ -13,7 +13,7 @@ import type * as Scope from "effect/Scope"
 import type { ConfigError } from "./ConfigError.ts"
 import type { Connection } from "./Connection.ts"
 import type { ServerDefinition } from "./ServerConfig.ts"
-import type { Reason } from "./SessionError.ts"
+import type { ConnectReason } from "./SessionError.ts"
 
 /**
  * Service that opens connections of one kind to one server.
@@ -25,7 +25,7 @@ import type { Reason } from "./SessionError.ts"
  * @since 0.1.0
  */
 export class Transport extends Context.Service<Transport, {
-  readonly connect: Effect.Effect<Connection, Reason, Scope.Scope>
+  readonly connect: Effect.Effect<Connection, ConnectReason, Scope.Scope>
 }>()("@mcp-sessions/core/Transport") {}
 
 /**
