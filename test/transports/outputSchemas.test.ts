@@ -53,9 +53,10 @@ const call = (schema: object, value: unknown) =>
   Effect.gen(function*() {
     const schemas = new OutputSchemas()
     const tools = [{ name: "t", outputSchema: { type: "object", ...schema } }]
-    yield* schemas.around({ method: "tools/list", params: undefined }, Effect.succeed({ tools }))
-    const answer = Effect.succeed({ content: [], structuredContent: { value } })
-    return yield* schemas.around({ method: "tools/call", params: { name: "t" } }, answer)
+    assert.isUndefined(schemas.after({ method: "tools/list", params: undefined }, { tools }))
+    const request = { method: "tools/call", params: { name: "t" } }
+    const fault = schemas.before(request) ?? schemas.after(request, { content: [], structuredContent: { value } })
+    return yield* fault === undefined ? Effect.void : Effect.fail(fault)
   })
 
 describe("an output schema", () => {

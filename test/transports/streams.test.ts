@@ -6,25 +6,24 @@ import { Effect, Schema } from "effect"
 import { Backoff } from "../../packages/transports/src/internal/backoff.ts"
 import { type SseEvent, SseParser } from "../../packages/transports/src/internal/http/sseParser.ts"
 import * as Redactor from "../../packages/transports/src/internal/redactor.ts"
-import {
-  type Line,
-  LineDecoder,
-  type LineDecoderOptions
-} from "../../packages/transports/src/internal/stdio/lineDecoder.ts"
+import { LineDecoder, type LineDecoderOptions } from "../../packages/transports/src/internal/stdio/lineDecoder.ts"
 
 const utf8: LineDecoderOptions = { encoding: "utf-8", errors: "replace", maxBytes: 1024 }
 
 const decode = (bytes: Buffer, options: LineDecoderOptions, cuts: ReadonlyArray<number> = []) => {
-  const decoder = new LineDecoder(options)
-  const lines: Array<Line> = []
+  const lines: Array<string> = []
+  const decoder = new LineDecoder(options, {
+    onLine: (line) => lines.push(line),
+    onFault: (fault) => lines.push(fault)
+  })
   let start = 0
   for (
     const cut of [...cuts.map((cut) => Math.abs(cut) % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length]
   ) {
-    decoder.push(bytes.subarray(start, cut), (line) => lines.push(line))
+    decoder.push(bytes.subarray(start, cut))
     start = cut
   }
-  return lines.map((line) => line._tag === "Line" ? line.text : line._tag)
+  return lines
 }
 
 describe("lines", () => {

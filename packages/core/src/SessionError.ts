@@ -731,6 +731,8 @@ const reasons = [
  */
 export type Reason = InstanceType<(typeof reasons)[number]>
 
+const closeReasons = [ServerExited, TransportFailed, TransportClosed, MessageTooLarge] as const
+
 /**
  * Ends a connection that was open, before or after its handshake. Its delivery follows from the request that it ends: `NotSent` if
  * nothing of the request was written, otherwise `Unknown`.
@@ -738,7 +740,28 @@ export type Reason = InstanceType<(typeof reasons)[number]>
  * @category models
  * @since 0.1.0
  */
-export type CloseReason = ServerExited | TransportFailed | TransportClosed | MessageTooLarge
+export type CloseReason = InstanceType<(typeof closeReasons)[number]>
+
+/**
+ * Schema of {@link CloseReason}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const CloseReason = Schema.Union(closeReasons)
+
+const connectReasons = [
+  ...closeReasons,
+  SpawnFailed,
+  ConnectionRefused,
+  BlockedAddress,
+  ConnectTimeout,
+  HttpFailed,
+  AuthRequired,
+  HandshakeFailed,
+  ProtocolMismatch,
+  CredentialsFailed
+] as const
 
 /**
  * Everything that a connect fails with, the handshake included.
@@ -746,17 +769,30 @@ export type CloseReason = ServerExited | TransportFailed | TransportClosed | Mes
  * @category models
  * @since 0.1.0
  */
-export type ConnectReason =
-  | CloseReason
-  | SpawnFailed
-  | ConnectionRefused
-  | BlockedAddress
-  | ConnectTimeout
-  | HttpFailed
-  | AuthRequired
-  | HandshakeFailed
-  | ProtocolMismatch
-  | CredentialsFailed
+export type ConnectReason = InstanceType<(typeof connectReasons)[number]>
+
+/**
+ * Schema of {@link ConnectReason}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ConnectReason = Schema.Union(connectReasons)
+
+const requestReasons = [
+  ...closeReasons,
+  ConnectionRefused,
+  BlockedAddress,
+  ResponseLost,
+  HttpFailed,
+  SessionExpired,
+  AuthRequired,
+  RequestTimeout,
+  ProtocolFailed,
+  InvalidResult,
+  PaginationExceeded,
+  Unsupported
+] as const
 
 /**
  * Everything that a request on an initialized connection fails with. A request over HTTP may dial, so {@link ConnectionRefused} and
@@ -765,19 +801,15 @@ export type ConnectReason =
  * @category models
  * @since 0.1.0
  */
-export type RequestReason =
-  | CloseReason
-  | ConnectionRefused
-  | BlockedAddress
-  | ResponseLost
-  | HttpFailed
-  | SessionExpired
-  | AuthRequired
-  | RequestTimeout
-  | ProtocolFailed
-  | InvalidResult
-  | PaginationExceeded
-  | Unsupported
+export type RequestReason = InstanceType<(typeof requestReasons)[number]>
+
+/**
+ * Schema of {@link RequestReason}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const RequestReason = Schema.Union(requestReasons)
 
 /**
  * Schema of {@link Reason}.

@@ -370,7 +370,9 @@ const make = Effect.fnUntraced(function*(options: {
     const { definition: { config }, identity: { owner, server } } = identified
     if (credentials === undefined) return transport
     const unidentified = (error: SessionError | ConfigError) =>
-      error._tag === "SessionError" ? error.reason : new CredentialsFailed({ owner, cause: error })
+      error._tag === "SessionError" && error.reason._tag === "CredentialsFailed"
+        ? error.reason
+        : new CredentialsFailed({ owner, cause: error })
     const identity = Effect.mapError(identify(server, owner), unidentified).pipe(
       // It is not the server that takes its time.
       Effect.timeoutOrElse({

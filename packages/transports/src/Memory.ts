@@ -9,7 +9,7 @@ import type { Transport as SdkTransport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { openMemory } from "./internal/memory.ts"
-import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import * as connection from "./internal/sdk/connection.ts"
 
 /**
  * Attaches a server to its end of a new pair of transports, such as `(peer) => server.connect(peer)` with the SDK's
@@ -31,11 +31,11 @@ export const layer = (options: {
   readonly config: ServerDefinition["config"]
 }): Layer.Layer<Transport> =>
   Layer.sync(Transport, () => ({
-    connect: sdkConnection.make({
+    connect: connection.make({
       kind: "memory",
       config: options.config,
       address: "memory",
-      era: sdkConnection.unknownEra(),
+      era: connection.unknownEra(),
       open: openMemory(options.serve)
     })
   }))

@@ -49,7 +49,7 @@
  * @since 0.1.0
  */
 import type { Connection } from "@mcp-sessions/core/Connection"
-import type { Reason } from "@mcp-sessions/core/SessionError"
+import type { ConnectReason } from "@mcp-sessions/core/SessionError"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -145,7 +145,7 @@ export const record = (file: string): Layer.Layer<Transports, RecordingError> =>
 
 /** A connect of the recording: it failed, or it made a connection on which these things happened. */
 type Connect =
-  | { readonly connection: number; readonly failure: Reason }
+  | { readonly connection: number; readonly failure: ConnectReason }
   | { readonly connection: number; readonly kind: Connection["kind"]; readonly events: ReadonlyArray<Event> }
 
 const readEvents = Effect.fnUntraced(function*(file: string): Effect.fn.Return<ReadonlyArray<Event>, RecordingError> {

@@ -13,7 +13,7 @@
  * @since 0.1.0
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import type { Reason } from "@mcp-sessions/core/SessionError"
+import type { ConnectReason } from "@mcp-sessions/core/SessionError"
 import { Transport } from "@mcp-sessions/core/Transport"
 import { SdkHttpError, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import * as Duration from "effect/Duration"
@@ -23,10 +23,10 @@ import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import * as endpointFetch from "./internal/http/endpointFetch.ts"
 import { HttpTransport, reconnectSlowly } from "./internal/http/httpTransport.ts"
-import type { Channel } from "./internal/jsonRpc/engineChannel.ts"
+import type { EngineChannel } from "./internal/jsonRpc/engineChannel.ts"
 import { guard } from "./internal/network/addressPolicy.ts"
 import { acquireAgent } from "./internal/network/agent.ts"
-import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import * as connection from "./internal/sdk/connection.ts"
 import { openSse } from "./internal/sse/sseChannel.ts"
 
 /**
@@ -34,7 +34,7 @@ import { openSse } from "./internal/sse/sseChannel.ts"
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#backwards-compatibility
  */
-const isLegacySseServer = (reason: Reason): boolean =>
+const isLegacySseServer = (reason: ConnectReason): boolean =>
   reason._tag === "HttpFailed" && [400, 404, 405, 406, 415].includes(reason.status)
 
 const terminateTimeout = Duration.seconds(2)
@@ -81,9 +81,9 @@ export const layer = (
             reconnectionScheduler: reconnectSlowly()
           })
           const transport = new HttpTransport({ inner, dispatcher, url, headers, maxBytes: config.maxMessageBytes })
-          const channel: Channel = {
+          const channel: EngineChannel = {
             transport,
-            gone: () => undefined,
+            ended: () => undefined,
             retryAfter: () => retryAfter,
             warnings: () => transport.serverStream.warnings(),
             serverStream: transport.serverStream
@@ -92,13 +92,13 @@ export const layer = (
         }),
         ({ transport }) => release(transport)
       ).pipe(Effect.map(({ channel }) => channel))
-      const connect = sdkConnection.make({
+      const connect = connection.make({
         kind: "streamable_http",
         config,
         address: url.origin,
-        era: sdkConnection.unknownEra(),
+        era: connection.unknownEra(),
         open: Effect.andThen(guard(config), open),
-        older: config.sseFallback
+        fallback: config.sseFallback
           ? { kind: "sse", open: openSse({ config, dispatcher }), isFor: isLegacySseServer }
           : undefined
       })

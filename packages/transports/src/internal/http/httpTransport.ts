@@ -13,7 +13,7 @@
 import {
   InvalidResult,
   MessageTooLarge,
-  type Reason,
+  type RequestReason,
   ResponseLost,
   SessionExpired
 } from "@mcp-sessions/core/SessionError"
@@ -28,9 +28,12 @@ import * as Schema from "effect/Schema"
 import { clearTimeout, setTimeout } from "node:timers"
 import type { Dispatcher } from "undici"
 import { Backoff } from "../backoff.ts"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import type { Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import { classifyNetwork, reasonOfStatus } from "../sdk/sdkError.ts"
+import { classifyNetwork } from "../network/networkFailure.ts"
+import { connectReasonOfStatus, requestReasonOfStatus } from "./status.ts"
 import { type End, exchange } from "./httpExchange.ts"
 import { ServerStream } from "./serverStream.ts"
 
@@ -87,20 +90,19 @@ export interface HttpTransportOptions {
   readonly maxBytes: number
 }
 
-export class HttpTransport implements Transport {
+export class HttpTransport implements Transport, RequestSink {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
+  receiver: Receiver | undefined
   readonly hasPerRequestStream = true
+  readonly #requests = new Map<string | number, OutgoingRequest>()
 
   /** What the server of a legacy session says of its own accord. */
   readonly serverStream: ServerStream
 
   readonly #options: HttpTransportOptions
-  readonly #inbox = new OrderedInbox({
-    deliver: (message) => this.onmessage?.(message),
-    onError: (error) => this.onerror?.(error)
-  })
+  readonly #inbox = new OrderedInbox(this)
   /** Requests without an answer, and how to leave off waiting for it. */
   readonly #pending = new Map<string | number, () => void>()
   /** Exchanges that have brought their answer and have not ended yet. */
@@ -158,6 +160,12 @@ export class HttpTransport implements Transport {
     return sent
   }
 
+  sendRequest(request: OutgoingRequest, _: string, message: Request): void {
+    request.isWritten = true
+    this.#requests.set(message.id, request)
+    this.send(message).catch((error: unknown) => this.receiver?.fail(request, error as RequestReason))
+  }
+
   /** Ends the connection. The session stays with the server, and this transport able to give it back: see `dispose`. */
   close(): Promise<void> {
     if (!this.#isClosed) {
@@ -186,6 +194,7 @@ export class HttpTransport implements Transport {
   #receive(message: JSONRPCMessage): void {
     if ("id" in message && !("method" in message) && message.id !== undefined) {
       const leave = this.#pending.get(message.id)
+      this.#requests.delete(message.id)
       this.#pending.delete(message.id)
       if (leave !== undefined) this.#linger(leave)
     }
@@ -203,8 +212,13 @@ export class HttpTransport implements Transport {
     }, lingering)
   }
 
-  #fail({ id }: Request, reason: Reason): void {
+  #fail({ id }: Request, reason: RequestReason): void {
     if (!this.#pending.delete(id)) return
+    const request = this.#requests.get(id)
+    if (request !== undefined) {
+      this.#requests.delete(id)
+      return this.receiver?.fail(request, reason)
+    }
     this.#inbox.push({ jsonrpc: "2.0", id, error: { code: -32000, message: reason.message, data: reason } })
   }
 
@@ -223,9 +237,9 @@ export class HttpTransport implements Transport {
             if (end._tag === "Refused") {
               if (this.#follows(end, redirects)) return post(redirects + 1)
               const { retryAfter, status } = end
-              return reject(reasonOfStatus({ status, retryAfter, hasSession: false, isConnecting: true }))
+              return reject(connectReasonOfStatus({ status, retryAfter }))
             }
-            if (end._tag === "Broken") return reject(classifyNetwork({ error: end.error, address: this.#url.origin }))
+            if (end._tag === "Broken") return reject(classifyNetwork({ error: end.error, address: this.#url.origin, delivery: "Unknown" }))
             this.serverStream.open()
             resolve()
           }
@@ -327,7 +341,7 @@ export class HttpTransport implements Transport {
           message,
           end._tag === "Complete"
             ? new ResponseLost({ method })
-            : classifyNetwork({ error: end.error, address: this.#url.origin })
+            : classifyNetwork({ error: end.error, address: this.#url.origin, delivery: "Unknown" })
         )
     }
   }
@@ -342,7 +356,7 @@ export class HttpTransport implements Transport {
       message,
       isExpired
         ? new SessionExpired({ status })
-        : reasonOfStatus({ status, hasSession, retryAfter, isConnecting: false })
+        : requestReasonOfStatus({ status, hasSession, retryAfter })
     )
   }
 

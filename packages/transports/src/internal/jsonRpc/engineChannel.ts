@@ -15,8 +15,8 @@ export type EndReason = (delivery: "NotSent" | "Unknown") => CloseReason
 
 /** Receives what arrives on a channel once the handshake is over: the engine. */
 export interface Receiver {
-  /** Takes a message, synchronously. `false`: the message is for the SDK's client. */
-  readonly take: (message: JSONRPCMessage) => boolean
+  /** Takes a message, and the request on whose response stream it arrived, if known. `false`: the message is for the SDK's client. */
+  readonly take: (message: JSONRPCMessage, call?: OutgoingRequest) => boolean
   /** Ends one request with the reason of its own, such as an HTTP status. Does nothing if the request is not in flight. */
   readonly fail: (request: OutgoingRequest, reason: RequestReason) => void
 }

@@ -36,10 +36,12 @@ const unreachableOnConnect = new Set([
 ])
 
 /** Returns the chain of causes, with the members of aggregates, outermost first. */
-export const causesOf = (error: unknown, depth = 0): ReadonlyArray<unknown> => {
+export const causesOf = (error: unknown): ReadonlyArray<unknown> => chain(error, 0)
+
+const chain = (error: unknown, depth: number): ReadonlyArray<unknown> => {
   if (!(error instanceof Error) || depth > 8) return [error]
   const members: ReadonlyArray<unknown> = error instanceof AggregateError ? error.errors : []
-  return [error, ...[error.cause, ...members].flatMap((inner) => inner === undefined ? [] : causesOf(inner, depth + 1))]
+  return [error, ...[error.cause, ...members].flatMap((inner) => inner === undefined ? [] : chain(inner, depth + 1))]
 }
 
 /** The code of a failure of the network. */

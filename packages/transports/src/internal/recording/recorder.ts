@@ -3,7 +3,7 @@
  */
 import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
-import type { Reason } from "@mcp-sessions/core/SessionError"
+import type { ConnectReason, RequestReason } from "@mcp-sessions/core/SessionError"
 import type { Transport } from "@mcp-sessions/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -31,11 +31,11 @@ class Take {
   }
 
   /** Notes a call and what comes of it. `show` gives what of its result is worth noting. */
-  call<A, R>(
+  call<A, E extends ConnectReason | RequestReason, R>(
     { method, params }: { readonly method: string; readonly params?: Record<string, unknown> | undefined },
-    call: (id: number) => Effect.Effect<A, Reason, R>,
+    call: (id: number) => Effect.Effect<A, E, R>,
     show: (result: A) => unknown
-  ): Effect.Effect<A, Reason, R> {
+  ): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
       const at = { connection: this.#connection, id: ++this.#ids }
       this.#write({ event: "call", ...at, method, ...jsonParams(params) })
@@ -94,7 +94,7 @@ export const connect = Effect.fnUntraced(function*(options: {
   /** The number of the connection. */
   readonly connection: number
   readonly write: Write
-}): Effect.fn.Return<Connection, Reason, Scope.Scope> {
+}): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const { connection: number, server, transport, write } = options
   const take = new Take(number, write)
   const handlers = take.handlers(yield* ClientHandlers)

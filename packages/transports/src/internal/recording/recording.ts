@@ -4,7 +4,7 @@
  * `call` is what the client does (a handshake, a request, `subscriptions/listen`); what comes of it has the same `id`. `ask`
  * is what the server asks of a handler of the client.
  */
-import { Reason } from "@mcp-sessions/core/SessionError"
+import { CloseReason, ConnectReason, RequestReason } from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
 
 const params = Schema.optional(Schema.Record(Schema.String, Schema.Unknown))
@@ -18,18 +18,18 @@ export const HandlerName = Schema.Literals(["sampling", "form", "url", "roots"])
 
 export const Event = Schema.Union([
   Schema.Struct({ event: Schema.Literal("connect"), ...on, server: Schema.String, kind: Schema.String }),
-  Schema.Struct({ event: Schema.Literal("connect-failure"), ...on, server: Schema.String, reason: Reason }),
+  Schema.Struct({ event: Schema.Literal("connect-failure"), ...on, server: Schema.String, reason: ConnectReason }),
   Schema.Struct({ event: Schema.Literal("call"), ...ofCall, method: Schema.String, params }),
   Schema.Struct({ event: Schema.Literal("progress"), ...ofCall, progress: Schema.Unknown }),
   Schema.Struct({ event: Schema.Literal("result"), ...ofCall, result: Schema.Unknown }),
-  Schema.Struct({ event: Schema.Literal("failure"), ...ofCall, reason: Reason }),
+  Schema.Struct({ event: Schema.Literal("failure"), ...ofCall, reason: Schema.Union([RequestReason, ConnectReason]) }),
   Schema.Struct({ event: Schema.Literal("cancelled"), ...ofCall }),
   /** The server has stopped to tell of what `subscriptions/listen` asked for. */
   Schema.Struct({ event: Schema.Literal("ended"), ...ofCall }),
   Schema.Struct({ event: Schema.Literal("notification"), ...on, method: Schema.String, params }),
   Schema.Struct({ event: Schema.Literal("ask"), ...ofCall, handler: HandlerName, params: Schema.Unknown }),
   Schema.Struct({ event: Schema.Literal("answer"), ...ofCall, answer: Schema.Unknown }),
-  Schema.Struct({ event: Schema.Literal("closed"), ...on, reason: Reason })
+  Schema.Struct({ event: Schema.Literal("closed"), ...on, reason: CloseReason })
 ])
 export type Event = typeof Event.Type
 

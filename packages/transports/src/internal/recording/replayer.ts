@@ -9,7 +9,7 @@ import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-session
 import { type Connection, type ConnectionInfo, fromRequest } from "@mcp-sessions/core/Connection"
 import type { Progress } from "@mcp-sessions/core/Mcp"
 import type { WireNotification } from "@mcp-sessions/core/Notification"
-import { type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import { type CloseReason, type ConnectReason, type RequestReason, TransportClosed } from "@mcp-sessions/core/SessionError"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -18,6 +18,7 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { setImmediate, setTimeout } from "node:timers/promises"
+import { asConnectReason, asRequestReason } from "../reasons.ts"
 import { mark } from "../redactor.ts"
 import { asJson, type Event, type HandlerName } from "./recording.ts"
 
@@ -84,7 +85,7 @@ interface Call {
   readonly params: unknown
   /** Where in the recording its result or failure is; -1 where there is none. */
   readonly answeredAt: number
-  readonly outcome: Deferred.Deferred<unknown, Reason>
+  readonly outcome: Deferred.Deferred<unknown, ConnectReason | RequestReason>
   readonly ended: Deferred.Deferred<void>
   isMade: boolean
   onProgress: ((progress: Progress) => void) | undefined
@@ -93,7 +94,7 @@ interface Call {
 }
 
 class Playback {
-  readonly closed = Deferred.makeUnsafe<Reason>()
+  readonly closed = Deferred.makeUnsafe<CloseReason>()
   listener: ((notification: WireNotification) => void) | undefined
   readonly #calls = new Map<number, Call>()
   readonly #answers = new Map<number, unknown>()
@@ -119,7 +120,7 @@ class Playback {
       if (event.event === "answer") this.#answers.set(event.id, event.answer)
       if (event.event !== "call") continue
       const { id, method, params } = event
-      const outcome = Deferred.makeUnsafe<unknown, Reason>()
+      const outcome = Deferred.makeUnsafe<unknown, ConnectReason | RequestReason>()
       const ended = Deferred.makeUnsafe<void>()
       const answeredAt = options.events.findIndex((event) =>
         (event.event === "result" || event.event === "failure") && event.id === id
@@ -138,7 +139,7 @@ class Playback {
   }
 
   /** Makes a call, which has to be one of those recorded. */
-  call(method: string, given: unknown, onProgress?: (progress: Progress) => void): Effect.Effect<Call, Reason> {
+  call(method: string, given: unknown, onProgress?: (progress: Progress) => void): Effect.Effect<Call> {
     return Effect.suspend(() => {
       const params = given === undefined ? undefined : asJson(given)
       const left = [...this.#calls.values()].filter(({ isMade }) => !isMade)
@@ -289,17 +290,19 @@ export const connect = Effect.fnUntraced(function*(options: {
   readonly server: string
   readonly connection: number
   readonly events: ReadonlyArray<Event>
-}): Effect.fn.Return<Connection, Reason, Scope.Scope> {
+}): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const { connection, events, kind, server } = options
   const handlers = yield* ClientHandlers
   const made = yield* Queue.sliding<void>(1)
   const playback = new Playback({ events, where: { server, connection }, handlers, made })
   yield* Effect.forkScoped(playback.play, { startImmediately: true })
   yield* Effect.addFinalizer(() => Effect.sync(() => playback.end()))
-  const outcome = (call: Call) => Deferred.await(call.outcome)
+  const outcome = (call: Call) =>
+    Effect.mapError(Deferred.await(call.outcome), (reason) => asRequestReason({ reason, method: call.method }))
   return yield* fromRequest({
     kind,
-    initialize: Effect.flatMap(playback.call("initialize", undefined), outcome).pipe(
+    initialize: Effect.flatMap(playback.call("initialize", undefined), (call) => Deferred.await(call.outcome)).pipe(
+      Effect.mapError(asConnectReason),
       // JSON has no words for what the server did not tell.
       Effect.map((info) => ({ ...untold, ...(info as Told), pid: undefined }))
     ),

@@ -2,13 +2,13 @@
  * The two endpoints of 2024-11-05 as a channel.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import type { Reason } from "@mcp-sessions/core/SessionError"
+import type { ConnectReason } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Dispatcher } from "undici"
-import type { Channel } from "../jsonRpc/engineChannel.ts"
+import type { EngineChannel } from "../jsonRpc/engineChannel.ts"
 import { guard } from "../network/addressPolicy.ts"
 import { SseTransport } from "./sseTransport.ts"
 
@@ -21,7 +21,7 @@ type Config = Pick<
 export const openSse = (options: {
   readonly config: Config
   readonly dispatcher: Dispatcher
-}): Effect.Effect<Channel, Reason, Scope.Scope> => {
+}): Effect.Effect<EngineChannel, ConnectReason, Scope.Scope> => {
   const { config, dispatcher } = options
   const open = Effect.acquireRelease(
     Effect.sync(() =>
@@ -33,9 +33,9 @@ export const openSse = (options: {
       })
     ),
     (transport) => Effect.promise(() => transport.close())
-  ).pipe(Effect.map((transport): Channel => ({
+  ).pipe(Effect.map((transport): EngineChannel => ({
     transport,
-    gone: (delivery) => transport.gone(delivery)
+    ended: () => transport.ended()
   })))
   return Effect.andThen(guard(config), open)
 }

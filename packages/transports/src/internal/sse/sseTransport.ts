@@ -8,19 +8,23 @@
  * @see https://modelcontextprotocol.io/specification/2024-11-05/basic/transports#http-with-sse
  */
 import {
+  type ConnectReason,
   HandshakeFailed,
   MessageTooLarge,
-  type Reason,
+  type RequestReason,
   SessionExpired,
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import type { Dispatcher } from "undici"
 import { type End, exchange } from "../http/httpExchange.ts"
 import { encode } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import { classifyNetwork, reasonOfStatus } from "../sdk/sdkError.ts"
+import { connectReasonOfStatus, requestReasonOfStatus } from "../http/status.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
+import { classifyNetwork } from "../network/networkFailure.ts"
 
 export interface SseTransportOptions {
   readonly dispatcher: Dispatcher
@@ -34,29 +38,33 @@ const isTooLarge = Schema.is(MessageTooLarge)
 /** What servers answer that do not know the session which the place to post to belongs to. */
 const forgotten = new Set([400, 404, 410])
 
-export class SseTransport implements Transport {
+export class SseTransport implements Transport, RequestSink {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
 
+  receiver: Receiver | undefined
+
   readonly #options: SseTransportOptions
-  readonly #inbox = new OrderedInbox({
-    deliver: (message) => this.onmessage?.(message),
-    onError: (error) => this.onerror?.(error)
-  })
+  readonly #inbox = new OrderedInbox(this)
   readonly #posts = new Set<() => void>()
   #listening: (() => void) | undefined
-  #refuse: ((reason: Reason) => void) | undefined
+  #refuse: ((reason: ConnectReason) => void) | undefined
   #endpoint: URL | undefined
   #isClosed = false
-  #failure: ((delivery: "NotSent" | "Unknown") => Reason) | undefined
+  #failure: EndReason | undefined
 
   constructor(options: SseTransportOptions) {
     this.#options = options
   }
 
-  gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
-    return this.#failure?.(delivery)
+  ended(): EndReason | undefined {
+    return this.#failure
+  }
+
+  sendRequest(request: OutgoingRequest, _: string, message: JSONRPCMessage): void {
+    request.isWritten = true
+    this.send(message).catch((error: unknown) => this.receiver?.fail(request, error as RequestReason))
   }
 
   /** Listens, and waits for the place to post to. Whoever gives up waiting closes the transport. */
@@ -74,12 +82,12 @@ export class SseTransport implements Transport {
           const endpoint = URL.canParse(data, url.href) ? new URL(data, url) : undefined
           if (endpoint?.origin !== url.origin) {
             const description = "the server names no place of its own to post to"
-            return this.#fail(() => new HandshakeFailed({ description }))
+            return this.#fail(new HandshakeFailed({ description }))
           }
           this.#endpoint = endpoint
           resolve()
         },
-        onEnd: (end) => this.#fail((delivery) => this.#reasonOf(end, delivery))
+        onEnd: (end) => this.#fail(this.#reasonOf(end))
       }).abort
       this.#refuse = reject
     })
@@ -105,10 +113,10 @@ export class SseTransport implements Transport {
             reject(
               forgotten.has(status)
                 ? new SessionExpired({ status })
-                : reasonOfStatus({ status, retryAfter, hasSession: true, isConnecting: false })
+                : requestReasonOfStatus({ status, retryAfter, hasSession: true })
             )
           } else if (end._tag === "Broken") {
-            reject(classifyNetwork({ error: end.error, address: endpoint.origin }))
+            reject(classifyNetwork({ error: end.error, address: endpoint.origin, delivery: "Unknown" }))
           } else resolve()
         }
       })
@@ -121,28 +129,31 @@ export class SseTransport implements Transport {
     return Promise.resolve()
   }
 
-  #reasonOf(end: End, delivery: "NotSent" | "Unknown"): Reason {
+  #reasonOf(end: End): ConnectReason {
     const isConnecting = this.#endpoint === undefined
     switch (end._tag) {
       case "Refused":
-        return reasonOfStatus({ ...end, hasSession: false, isConnecting })
+        return connectReasonOfStatus(end)
       case "Unreadable":
         return new HandshakeFailed({ description: "the server does not answer with an event stream", cause: end.cause })
       case "Broken":
         if (isTooLarge(end.error)) return end.error
         return isConnecting
-          ? classifyNetwork({ error: end.error, address: this.#options.url.origin })
-          : new TransportClosed({ delivery })
+          ? classifyNetwork({ error: end.error, address: this.#options.url.origin, delivery: "NotSent" })
+          : new TransportClosed({ delivery: "NotSent" })
       case "Complete":
         return isConnecting
           ? new HandshakeFailed({ description: "the event stream ended without naming a place to post to" })
-          : new TransportClosed({ delivery })
+          : new TransportClosed({ delivery: "NotSent" })
     }
   }
 
-  #fail(failure: (delivery: "NotSent" | "Unknown") => Reason): void {
-    this.#failure ??= failure
-    this.#refuse?.(failure("NotSent"))
+  #fail(reason: ConnectReason): void {
+    this.#failure ??= (delivery) =>
+      reason._tag === "MessageTooLarge"
+        ? new MessageTooLarge({ limit: reason.limit, delivery })
+        : new TransportClosed({ delivery })
+    this.#refuse?.(reason)
     this.#end()
   }
 
