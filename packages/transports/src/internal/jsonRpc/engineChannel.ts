@@ -6,6 +6,7 @@ import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { CloseReason, RequestReason } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
 import type { ServerStream } from "../http/serverStream.ts"
+import type { ToolHeaders } from "../modern/toolHeaders.ts"
 
 /**
  * States why a channel ended, for a request that was written (`Unknown`) or was not (`NotSent`). It is the only form in which a channel
@@ -49,6 +50,8 @@ export interface EngineChannel {
   readonly warnings?: (() => ReadonlyArray<string>) | undefined
   /** The stream of the server's own messages, where these arrive on a stream of their own. */
   readonly serverStream?: ServerStream | undefined
+  /** The arguments that are mirrored in headers, where the transport has headers for each request. */
+  readonly toolHeaders?: ToolHeaders | undefined
   /** `Retry-After` of the last HTTP response, verbatim. */
   readonly retryAfter?: (() => string | undefined) | undefined
   /** The process of a stdio server. */

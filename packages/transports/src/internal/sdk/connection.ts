@@ -26,15 +26,18 @@ import {
 } from "@mcp-sessions/core/SessionError"
 import type { Client } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { DirectRequests } from "../jsonRpc/directRequests.ts"
 import type { EndReason, EngineChannel } from "../jsonRpc/engineChannel.ts"
 import { legacyCodec } from "../jsonRpc/eraCodec.ts"
+import { ModernCodec } from "../modern/modernCodec.ts"
+import { capabilitiesOf } from "./clientHandlers.ts"
+import { makeFulfilInput } from "./inputRounds.ts"
 import { type Connecting, type ConnectOptions, negotiate, openChannel } from "./negotiate.ts"
 import { OutputSchemas } from "./outputSchemas.ts"
-import { refuse, SdkRequests } from "./sdkRequests.ts"
 import { classifyRequest } from "./sdkError.ts"
 import { listenLegacy, listenModern } from "./subscriptions.ts"
 
@@ -74,7 +77,7 @@ class ChannelConnection implements Connection {
   #direct: DirectRequests | undefined
   /** In the modern era. */
   #client: Client | undefined
-  #sdk: SdkRequests | undefined
+  #codec: ModernCodec | undefined
   #closeReason: CloseReason | undefined
   #onClose: ((reason: CloseReason) => void) | undefined
   #closedListeners: Set<(reason: CloseReason) => void> | undefined
@@ -104,13 +107,11 @@ class ChannelConnection implements Connection {
 
   send(request: OutgoingRequest): void {
     if (this.#direct !== undefined) this.#direct.send(request)
-    else if (this.#sdk !== undefined) this.#sdk.send(request)
-    else refuse(request)
+    else request.settle(Exit.fail(new TransportClosed({ delivery: "NotSent" })))
   }
 
   cancel(request: OutgoingRequest): void {
     this.#direct?.cancel(request)
-    this.#sdk?.cancel(request)
   }
 
   request({ method, onProgress, onSent, params }: RequestOptions): Effect.Effect<unknown, RequestReason> {
@@ -132,11 +133,10 @@ class ChannelConnection implements Connection {
   }
 
   setLogLevel(level: LogLevel): Effect.Effect<void, RequestReason> {
-    return this.#sdk === undefined
+    const codec = this.#codec
+    return codec === undefined
       ? Effect.asVoid(this.request({ method: "logging/setLevel", params: { level } }))
-      : Effect.sync(() => {
-        if (this.#sdk !== undefined) this.#sdk.logLevel = level
-      })
+      : Effect.sync(() => codec.setLogLevel(level))
   }
 
   get closed(): Effect.Effect<CloseReason> {
@@ -184,7 +184,7 @@ class ChannelConnection implements Connection {
     }
     this.#connecting.options.era.isLegacy = info.era === "legacy"
     if (info.era === "legacy") this.#beginLegacy(client)
-    else this.#beginModern(client)
+    else this.#beginModern(client, info.protocolVersion)
     if (channel.ended() !== undefined) this.#end()
     return info.era === "legacy" ? Effect.as(announceRoots(this.#connecting), info) : Effect.succeed(info)
   }
@@ -211,14 +211,27 @@ class ChannelConnection implements Connection {
     transport.onclose = () => this.#end()
   }
 
-  #beginModern(client: Client): void {
-    this.#client = client
-    this.#sdk = new SdkRequests({
-      client,
-      kind: this.kind,
-      checks: this.#schemas,
-      reasonOf: (error, method) => this.#reasonOf(error, method)
+  #beginModern(client: Client, protocolVersion: string): void {
+    const { handlers, options } = this.#connecting
+    const { toolHeaders, transport } = this.#channel
+    const toClient = transport.onmessage
+    const codec = this.#codec = new ModernCodec({
+      protocolVersion,
+      clientInfo: options.config.clientInfo,
+      clientCapabilities: capabilitiesOf(handlers),
+      toolHeaders,
+      engine: () => direct,
+      fulfilInput: makeFulfilInput({ client, transport, reasonOf: (error, method) => this.#reasonOf(error, method) })
     })
+    const direct = this.#direct = new DirectRequests({
+      transport,
+      codec,
+      checks: this.#schemas,
+      onNotification: undefined,
+      client: (message) => toClient?.(message)
+    })
+    transport.receiver = direct
+    this.#client = client
     client.onclose = () => this.#end()
   }
 
@@ -226,9 +239,8 @@ class ChannelConnection implements Connection {
   #end(): void {
     if (this.#closeReason !== undefined) return
     const end = this.#channel.ended() ?? closedChannel
-    const requests = this.#direct ?? this.#sdk
-    if (requests === undefined) return
-    const reason = this.#closeReason = requests.failAll(end)
+    if (this.#direct === undefined) return
+    const reason = this.#closeReason = this.#direct.failAll(end)
     this.#onClose?.(reason)
     for (const listener of this.#closedListeners ?? []) listener(reason)
   }
