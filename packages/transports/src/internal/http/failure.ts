@@ -49,8 +49,11 @@ const isOfHttp = (status: number): boolean => status === 401 || status === 403 |
  *
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http
  */
-export const errorResponseOf = (refusal: Refusal, id: string | number): JSONRPCMessage | undefined => {
-  const { body, status } = refusal
+export const errorResponseOf = (options: {
+  readonly refusal: Refusal
+  readonly id: string | number
+}): JSONRPCMessage | undefined => {
+  const { id, refusal: { body, status } } = options
   if (status < 400 || status >= 500 || isOfHttp(status)) return undefined
   const value = parsed(body)
   return isMessage(value) && "error" in value && value.id === id ? value : undefined

@@ -167,7 +167,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
     const { message, request } = exchange
     const { id, method } = message
     if (failure._tag === "Refused" && revisionOf(message) !== undefined) {
-      const response = errorResponseOf(failure, id)
+      const response = errorResponseOf({ refusal: failure, id })
       if (response !== undefined) {
         this.#settleWaiter(exchange)?.resolve()
         return this.#inbox.push(response, request)

@@ -22,7 +22,7 @@ const isTooLarge = Schema.is(MessageTooLarge)
 export interface RequestOwner {
   readonly wire: Wire
   readonly endpoint: HttpEndpoint
-  readonly headersOf: (message: JSONRPCRequest) => Array<string>
+  headersOf(message: JSONRPCRequest): Array<string>
   /** Receives the status of the first response that is no redirect. */
   readonly onHead: (exchange: RequestExchange, headerOf: (name: string) => string | undefined) => void
   readonly onMessage: (exchange: RequestExchange, message: JSONRPCMessage) => void
@@ -58,8 +58,8 @@ export class RequestExchange implements ExchangeListener {
 
   /** Sends the request. */
   post(): void {
-    const { endpoint, headersOf, wire } = this.#owner
-    const headers = headersOf(this.message)
+    const { endpoint, wire } = this.#owner
+    const headers = this.#owner.headersOf(this.message)
     const exchange = this.#exchange = new Exchange(wire, this)
     exchange.start({ target: endpoint.target, method: "POST", headers, body: this.#text })
   }

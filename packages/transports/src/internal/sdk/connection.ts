@@ -215,7 +215,7 @@ class ChannelConnection implements Connection {
     const { handlers, options } = this.#connecting
     const { toolHeaders, transport } = this.#channel
     const toClient = transport.onmessage
-    const codec = this.#codec = new ModernCodec({
+    const codec: ModernCodec = this.#codec = new ModernCodec({
       protocolVersion,
       clientInfo: options.config.clientInfo,
       clientCapabilities: capabilitiesOf(handlers),
@@ -223,7 +223,7 @@ class ChannelConnection implements Connection {
       engine: () => direct,
       fulfilInput: makeFulfilInput({ client, transport, reasonOf: (error, method) => this.#reasonOf(error, method) })
     })
-    const direct = this.#direct = new DirectRequests({
+    const direct: DirectRequests = this.#direct = new DirectRequests({
       transport,
       codec,
       checks: this.#schemas,
