@@ -183,7 +183,7 @@ describe("meeting", () => {
         const session = yield* get
         const { warnings } = yield* session.info
         assert.deepStrictEqual(warnings, [
-          "it printed 5 lines to stdout that are no messages, first \"<redacted> to the server\""
+          "printed 5 non-JSON-RPC lines to stdout, first: \"<redacted> to the server\""
         ])
         const result = yield* session.callTool("x")
         assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
@@ -195,7 +195,7 @@ describe("meeting", () => {
       const { file, read } = yield* makeLedger
       const reason = yield* failure({ ...faulty("banner", file), encodingErrors: "replace", maxNoiseLines: 4 })
       assert.strictEqual(reason._tag, "TransportFailed")
-      assert.include(reason.message, "more than 4 lines")
+      assert.include(reason.message, "more than 4 non-JSON-RPC lines")
       assert.include(reason.message, "Welcome to the server")
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))

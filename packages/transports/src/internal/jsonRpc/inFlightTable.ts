@@ -10,7 +10,7 @@
  * The table alone turns the end of a channel into reasons, each with the delivery of the request that it ends.
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
-import type { CloseReason } from "@mcp-sessions/core/SessionError"
+import { type CloseReason, TransportClosed } from "@mcp-sessions/core/SessionError"
 import * as Exit from "effect/Exit"
 import type { EndReason } from "./engineChannel.ts"
 
@@ -27,7 +27,7 @@ export class InFlightTable {
   #size = 0
   readonly #firstId: number
   #nextId: number
-  #end: EndReason | undefined
+  #hasEnded = false
 
   constructor(firstId: number = firstIdDefault) {
     this.#firstId = this.#nextId = firstId
@@ -42,10 +42,10 @@ export class InFlightTable {
     return typeof id === "number" && id >= this.#firstId
   }
 
-  /** Gives a request its id. `undefined`: the channel has ended, and the request was settled. */
+  /** Gives a request its id. `undefined`: the channel ended earlier, and the request was settled. */
   add(request: OutgoingRequest): number | undefined {
-    if (this.#end !== undefined) {
-      this.#settle(request, this.#end)
+    if (this.#hasEnded) {
+      request.settle(Exit.fail(new TransportClosed({ delivery: "NotSent" })))
       return undefined
     }
     let id = this.#nextId
@@ -85,16 +85,12 @@ export class InFlightTable {
   /** Ends all requests in flight and all that are added from then on. Returns why the channel ended. */
   failAll(end: EndReason): CloseReason {
     const ended = this.all()
-    this.#end ??= end
+    this.#hasEnded = true
     this.#ring = emptyRing(firstCapacity)
     this.#mask = firstCapacity - 1
     this.#size = 0
-    for (const request of ended) this.#settle(request, end)
+    for (const request of ended) request.settle(Exit.fail(end(request.isWritten ? "Unknown" : "NotSent")))
     return end("Unknown")
-  }
-
-  #settle(request: OutgoingRequest, end: EndReason): void {
-    request.settle(Exit.fail(end(request.isWritten ? "Unknown" : "NotSent")))
   }
 
   #after(id: number): number {

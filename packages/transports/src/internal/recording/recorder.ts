@@ -151,7 +151,7 @@ export const connect = Effect.fnUntraced(function*(options: {
     setLogLevel: (level) =>
       take.call({ method: "logging/setLevel", params: { level } }, () => inner.setLogLevel(level), () => null),
     closed: inner.closed,
-    stderrTail: inner.stderrTail,
-    warnings: inner.warnings
+    stderrTail: () => inner.stderrTail(),
+    warnings: () => inner.warnings()
   })
 })
