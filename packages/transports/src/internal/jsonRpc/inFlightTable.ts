@@ -37,6 +37,10 @@ export class InFlightTable {
     return this.#size
   }
 
+  get capacity(): number {
+    return this.#ring.length
+  }
+
   /** Whether an id may be one of this table. */
   owns(id: unknown): id is number {
     return typeof id === "number" && id >= this.#firstId
