@@ -32,9 +32,9 @@ const failureOf = ({ outcomes: [outcome] }: Sent): SessionError.Reason | undefin
 const closed = (delivery: "NotSent" | "Unknown") => new SessionError.TransportClosed({ delivery })
 
 const Step = Schema.Union([
-  Schema.Struct({ _tag: Schema.Literal("Add") }),
-  Schema.Struct({ _tag: Schema.Literal("Remove"), index: Schema.Int }),
-  Schema.Struct({ _tag: Schema.Literal("RemoveAgain"), index: Schema.Int })
+  Schema.TaggedStruct("Add", {}),
+  Schema.TaggedStruct("Remove", { index: Schema.Int }),
+  Schema.TaggedStruct("RemoveAgain", { index: Schema.Int })
 ])
 
 describe("the in-flight table", () => {

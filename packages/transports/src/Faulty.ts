@@ -59,7 +59,12 @@
  * @since 0.1.0
  */
 import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
-import { type ConnectReason, ConnectionRefused, type RequestReason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import {
+  ConnectionRefused,
+  type ConnectReason,
+  type RequestReason,
+  TransportClosed
+} from "@mcp-sessions/core/SessionError"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -161,7 +166,9 @@ interface Place {
 
 /** Counts the matches of each fault. */
 class Faults<E extends ConnectReason | RequestReason> {
-  readonly #faults: ReadonlyArray<{ readonly fault: Target & Pick<Place, "at"> & { readonly what: What<E> }; seen: number }>
+  readonly #faults: ReadonlyArray<
+    { readonly fault: Target & Pick<Place, "at"> & { readonly what: What<E> }; seen: number }
+  >
 
   constructor(faults: ReadonlyArray<Target & Pick<Place, "at"> & { readonly what: What<E> }>) {
     this.#faults = faults.map((fault) => ({ fault, seen: 0 }))

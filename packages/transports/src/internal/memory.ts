@@ -3,7 +3,12 @@
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import { TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
-import { InMemoryTransport, type JSONRPCMessage, type JSONRPCRequest, type Transport } from "@modelcontextprotocol/client"
+import {
+  InMemoryTransport,
+  type JSONRPCMessage,
+  type JSONRPCRequest,
+  type Transport
+} from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { EndReason, EngineChannel, Receiver, RequestSink } from "./jsonRpc/engineChannel.ts"

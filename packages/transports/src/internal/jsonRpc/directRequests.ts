@@ -14,7 +14,13 @@ import {
   TransportFailed,
   Unsupported
 } from "@mcp-sessions/core/SessionError"
-import type { JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, RequestId, Transport } from "@modelcontextprotocol/client"
+import type {
+  JSONRPCMessage,
+  JSONRPCNotification,
+  JSONRPCRequest,
+  RequestId,
+  Transport
+} from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import { tryEncode } from "./codec.ts"
 import type { EndReason, Receiver, RequestSink } from "./engineChannel.ts"
@@ -129,7 +135,7 @@ export class DirectRequests implements Receiver {
   /** Ends all requests, each with the delivery that `isWritten` of it says. Returns why the channel ended. */
   failAll(end: EndReason): CloseReason {
     const { release } = this.#options.codec
-    if (release !== undefined) for (const request of this.#table.all()) release(request)
+    if (release !== undefined) { for (const request of this.#table.all()) release(request) }
     this.#asked = undefined
     return this.#table.failAll(end)
   }

@@ -112,4 +112,5 @@ export class InFlightTable {
   }
 }
 
-const emptyRing = (capacity: number): Array<OutgoingRequest | undefined> => new Array(capacity).fill(undefined)
+const emptyRing = (capacity: number): Array<OutgoingRequest | undefined> =>
+  Array.from({ length: capacity }, () => undefined)

@@ -3,12 +3,7 @@
  *
  * Errors are told apart by class, code and system call, never by their text.
  */
-import {
-  BlockedAddress,
-  ConnectionRefused,
-  MessageTooLarge,
-  TransportFailed
-} from "@mcp-sessions/core/SessionError"
+import { BlockedAddress, ConnectionRefused, MessageTooLarge, TransportFailed } from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
 
 /** Codes of failures that come before a byte of the request has left. */

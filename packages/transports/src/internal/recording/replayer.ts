@@ -9,7 +9,12 @@ import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-session
 import { type Connection, type ConnectionInfo, fromRequest } from "@mcp-sessions/core/Connection"
 import type { Progress } from "@mcp-sessions/core/Mcp"
 import type { WireNotification } from "@mcp-sessions/core/Notification"
-import { type CloseReason, type ConnectReason, type RequestReason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import {
+  type CloseReason,
+  type ConnectReason,
+  type RequestReason,
+  TransportClosed
+} from "@mcp-sessions/core/SessionError"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

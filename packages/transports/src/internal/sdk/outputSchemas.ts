@@ -175,6 +175,8 @@ const holdAgainst = (tool: string, check: Check, result: unknown): InvalidResult
     ? check(result.structuredContent)
     : "there is none"
   if (fault === undefined) return undefined
-  const description = `the structured content of ${tool} does not match its output schema: ${fault.slice(0, longestFault)}`
+  const description = `the structured content of ${tool} does not match its output schema: ${
+    fault.slice(0, longestFault)
+  }`
   return new InvalidResult({ method: "tools/call", description })
 }

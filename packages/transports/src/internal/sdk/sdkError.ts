@@ -5,8 +5,8 @@
  */
 import {
   AuthRequired,
-  type ConnectReason,
   ConnectionRefused,
+  type ConnectReason,
   ConnectTimeout,
   HandshakeFailed,
   InvalidResult,
@@ -30,8 +30,8 @@ import {
 import * as Schema from "effect/Schema"
 import { connectReasonOfStatus, requestReasonOfStatus } from "../http/status.ts"
 import type { EndReason } from "../jsonRpc/engineChannel.ts"
-import { asConnectReason, asRequestReason } from "../reasons.ts"
 import { causesOf, networkCodeOf } from "../network/networkFailure.ts"
+import { asConnectReason, asRequestReason } from "../reasons.ts"
 
 /** An error, and the state of the channel that it happened on. */
 export interface Circumstances {
@@ -142,7 +142,11 @@ export const classifyRequest = (at: RequestCircumstances): RequestReason => {
   if (!isAttached) return new TransportClosed({ delivery: "NotSent" })
   // The platform's error for a body that is not JSON, and the schema's for JSON that is not a message.
   if (error instanceof SyntaxError || (error instanceof Error && error.name === "ZodError")) {
-    return new InvalidResult({ method, description: `the response to ${method} is not a JSON-RPC message`, cause: error })
+    return new InvalidResult({
+      method,
+      description: `the response to ${method} is not a JSON-RPC message`,
+      cause: error
+    })
   }
   return new TransportFailed({ description: "the connection failed", code, delivery: "Unknown", cause: error })
 }

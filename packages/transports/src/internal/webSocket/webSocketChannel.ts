@@ -5,12 +5,7 @@
  * both. Its limit on the size of a message applies after decompression.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import {
-  type ConnectReason,
-  MessageTooLarge,
-  TransportClosed,
-  TransportFailed
-} from "@mcp-sessions/core/SessionError"
+import { type ConnectReason, MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
