@@ -39,7 +39,6 @@ import { makeFulfilInput } from "./inputRounds.ts"
 import { type Connecting, type ConnectOptions, negotiate, openChannel } from "./negotiate.ts"
 import { OutputSchemas } from "./outputSchemas.ts"
 import { classifyRequest } from "./sdkError.ts"
-import { refuse, SdkRequests } from "./sdkRequests.ts"
 import { listenLegacy, listenModern } from "./subscriptions.ts"
 
 export { type ConnectOptions, type EraMemory, type Fallback, unknownEra } from "./negotiate.ts"
