@@ -112,6 +112,22 @@ describe("SSE", () => {
       }).pipe(Effect.scoped))
   }
 
+  it.live("skips events without a JSON-RPC message, and the tool runs once", () =>
+    Effect.gen(function*() {
+      const server = yield* Sse.start(({ message }, stream) => {
+        if (message.method === "tools/call") {
+          stream()?.write("data: {\"type\":\"heartbeat\"}\n\ndata: ping\n\ndata: [null]\n\n")
+        }
+        return false
+      })
+      yield* withSession({ transport: "sse", url: server.url }, (session) =>
+        Effect.gen(function*() {
+          yield* session.callTool("pay")
+          assert.strictEqual(yield* session.generation, 1)
+        }))
+      assert.strictEqual(server.count("POST tools/call pay"), 1)
+    }).pipe(Effect.scoped))
+
   it.live("refuses events that are too large", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(({ message, response }, stream) => {

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
-import { Effect, Fiber, Layer, Queue, Schedule } from "effect"
+import { Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
 import { gzipSync } from "node:zlib"
 import { until } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
@@ -693,6 +693,138 @@ describe.concurrent("the modern era", () => {
         assert.deepStrictEqual(called, ["eu"])
       }).pipe(Effect.scoped))
   }
+})
+
+describe.concurrent("a modern server that checks headers", () => {
+  const refuse = ({ message, response }: Http.Arrival, status: number, code: number) =>
+    response.writeHead(status, { "content-type": "application/json" }).end(
+      JSON.stringify({ jsonrpc: "2.0", id: message.id, error: { code, message: "no" } })
+    )
+  const properties = { region: { type: "string", "x-mcp-header": "Region" } }
+  const definition = { protocol: "2026-07-28" as const }
+
+  it.live("gets a call again, once, with the headers that its tools declare on any page", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer(
+        Http.modern((arrival) => {
+          const { message, request, response } = arrival
+          if (message.method === "tools/list") {
+            const isLast = message.params?.cursor === "2"
+            const tools = [{ name: isLast ? "t" : "other", inputSchema: { type: "object", properties } }]
+            const page = isLast ? { tools } : { tools, nextCursor: "2" }
+            Http.json(response, Http.modernResult(message.id, page))
+          } else if (message.method !== "tools/call") return false
+          else if (request.headers["mcp-param-region"] === undefined) refuse(arrival, 400, -32_020)
+          else Http.json(response, Http.modernResult(message.id, { content: [{ type: "text", text: "ran" }] }))
+          return true
+        }),
+        (session) => session.callTool("t", { region: "eu" }),
+        { config: definition }
+      )
+      assert.deepStrictEqual(value.content, [{ type: "text", text: "ran" }])
+      assert.strictEqual(server.count("POST tools/call t"), 2)
+      assert.strictEqual(server.count("POST tools/list"), 2)
+    }))
+
+  it.live("fails a call that it refuses twice", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer(
+        Http.modern((arrival) => {
+          const { message, response } = arrival
+          if (message.method === "tools/list") Http.json(response, Http.modernResult(message.id, { tools: [] }))
+          else if (message.method === "tools/call") refuse(arrival, 400, -32_020)
+          else return false
+          return true
+        }),
+        (session) => reasonOf(session.callTool("t")),
+        { config: definition }
+      )
+      assert.deepInclude(value, { _tag: "ProtocolFailed", code: -32_020 })
+      assert.strictEqual(server.count("POST tools/call t"), 2)
+      assert.strictEqual(server.count("POST tools/list"), 1)
+    }))
+
+  for (const status of [400, 404, 422]) {
+    it.live(`fails a call with the JSON-RPC error that its refusal with HTTP ${status} carries`, () =>
+      Effect.gen(function*() {
+        const { value } = yield* withServer(
+          Http.modern((arrival) => {
+            if (isCall(arrival)) refuse(arrival, status, -32_602)
+            return isCall(arrival)
+          }),
+          (session) => reasonOf(session.callTool("t")),
+          { config: definition }
+        )
+        assert.deepInclude(value, { _tag: "ProtocolFailed", code: -32_602, description: "no" })
+      }))
+  }
+
+  for (const status of [401, 403, 429, 503]) {
+    it.live(`fails a call with HTTP ${status}, whatever the body says`, () =>
+      Effect.gen(function*() {
+        const { value } = yield* withServer(
+          Http.modern((arrival) => {
+            if (isCall(arrival)) refuse(arrival, status, -32_602)
+            return isCall(arrival)
+          }),
+          (session) => reasonOf(session.callTool("t", {}, { idempotent: true })),
+          { config: definition, retry: RetryPolicy.never }
+        )
+        assert.deepInclude(value, { status })
+      }))
+  }
+})
+
+describe.concurrent("an event without a JSON-RPC message", () => {
+  const noise = "data: {\"type\":\"heartbeat\"}\n\ndata: ping\n\ndata: [null]\n\n"
+
+  it.live("is skipped on a response stream, and counted in a warning", () =>
+    withServer((arrival) => {
+      if (!isCall(arrival)) return false
+      const answer = Http.event(Http.toolResult(arrival.message.id, "paid"))
+      Http.stream(arrival.response, noise, answer)
+      arrival.response.end()
+      return true
+    }, (session) =>
+      Effect.gen(function*() {
+        const { content } = yield* session.callTool("pay")
+        assert.deepStrictEqual(content, [{ type: "text", text: "paid" }])
+      })))
+
+  it.live("leaves a request without a response in doubt, and does not send it again", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        Http.stream(arrival.response, noise)
+        arrival.response.end()
+        return true
+      }, (session) => reasonOf(session.callTool("pay")))
+      assert.strictEqual(value._tag, "OutcomeUnknown")
+      assert.strictEqual(server.count("POST tools/call pay"), 1)
+    }))
+
+  it.live("does not end the stream of the server's own messages", () =>
+    Effect.gen(function*() {
+      let stream: Http.Arrival["response"] | undefined
+      const { server } = yield* withServer(({ request, response }) => {
+        if (request.method !== "GET") return false
+        stream = response
+        Http.stream(response, noise)
+        return true
+      }, (session) =>
+        Effect.gen(function*() {
+          const heard = yield* Queue.unbounded<unknown>()
+          yield* Effect.forkChild(
+            Stream.runForEach(session.notifications, (notification) => Queue.offer(heard, notification)),
+            { startImmediately: true }
+          )
+          yield* session.callTool("x")
+          yield* until(() => stream, (stream) => stream !== undefined)
+          stream?.write(`${noise}${Http.event({ jsonrpc: "2.0", method: "notifications/custom", params: {} })}`)
+          yield* Queue.take(heard)
+        }))
+      assert.strictEqual(server.count("GET"), 1)
+    }))
 })
 
 describe.concurrent("the memory of the era", () => {
