@@ -2,7 +2,14 @@
  * Requests of 2026-07-28 over every transport: metadata, input, result types, progress, cancellation.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { ClientHandlers, RetryPolicy, type ServerConfig, type Session, Sessions, type Transport } from "@mcp-sessions/core"
+import {
+  ClientHandlers,
+  RetryPolicy,
+  type ServerConfig,
+  type Session,
+  Sessions,
+  type Transport
+} from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { Effect, Fiber, Layer, type Scope } from "effect"
 import { once } from "node:events"
@@ -71,9 +78,10 @@ const webSocket = Effect.acquireRelease(
     const peer = makeModernPeer()
     const server = new WebSocketServer({ port: 0, host: "127.0.0.1" })
     server.on("connection", (socket) => {
-      socket.on("message", (data) =>
-        peer.handle(JSON.parse(String(data)), (message) =>
-          socket.send(JSON.stringify(message))))
+      socket.on(
+        "message",
+        (data) => peer.handle(JSON.parse(String(data)), (message) => socket.send(JSON.stringify(message)))
+      )
     })
     await once(server, "listening")
     return server
@@ -209,4 +217,3 @@ for (const kind of kinds) {
         })))
   })
 }
-

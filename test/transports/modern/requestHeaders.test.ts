@@ -82,7 +82,11 @@ describe("the headers that a tool declares", () => {
     ] as const
   ) {
     it(`carry ${what} as ${header}`, () => {
-      const headers = headersOf("tools/call", { name: "t", arguments: args, _meta: meta }, toolsOf(object({ a: mirrored("A") })))
+      const headers = headersOf(
+        "tools/call",
+        { name: "t", arguments: args, _meta: meta },
+        toolsOf(object({ a: mirrored("A") }))
+      )
       assert.strictEqual(headers["mcp-param-a"], header)
     })
   }
@@ -94,7 +98,11 @@ describe("the headers that a tool declares", () => {
   })
 
   it("are not sent for a tool that was not listed", () => {
-    const headers = headersOf("tools/call", { name: "other", arguments: { a: "x" }, _meta: meta }, toolsOf(object({ a: mirrored("A") })))
+    const headers = headersOf(
+      "tools/call",
+      { name: "other", arguments: { a: "x" }, _meta: meta },
+      toolsOf(object({ a: mirrored("A") }))
+    )
     assert.notProperty(headers, "mcp-param-a")
   })
 

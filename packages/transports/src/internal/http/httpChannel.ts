@@ -43,15 +43,5 @@ export const openHttp = (options: {
     redact,
     refusalError
   }
-  const open = Effect.acquireRelease(Effect.sync(() => new HttpTransport(shared)), release).pipe(
-    Effect.map((transport): EngineChannel => ({
-      transport,
-      ended: () => undefined,
-      retryAfter: () => transport.retryAfter,
-      warnings: () => transport.warnings(),
-      serverStream: transport.serverStream,
-      toolHeaders: transport.tools
-    }))
-  )
-  return Effect.andThen(guard(config), open)
+  return Effect.andThen(guard(config), Effect.acquireRelease(Effect.sync(() => new HttpTransport(shared)), release))
 }

@@ -13,7 +13,7 @@ import type { JSONRPCMessage, JSONRPCRequest, Transport, TransportSendOptions } 
 import * as Schema from "effect/Schema"
 import { clearTimeout, setTimeout } from "node:timers"
 import { encode, sent } from "../jsonRpc/codec.ts"
-import type { Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
+import type { EndReason, EngineChannel, Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 import { revisionOf } from "../modern/requestHeaders.ts"
 import { ToolHeaders } from "../modern/toolHeaders.ts"
@@ -51,7 +51,7 @@ interface Waiter {
   readonly onStreamEnd: (() => void) | undefined
 }
 
-export class HttpTransport implements Transport, RequestSink, RequestOwner {
+export class HttpTransport implements Transport, RequestSink, EngineChannel, RequestOwner {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
@@ -60,12 +60,9 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
 
   readonly wire: HttpTransportOptions
   readonly endpoint: HttpEndpoint
-  readonly tools = new ToolHeaders()
+  readonly toolHeaders = new ToolHeaders()
   /** The stream of a legacy server's own messages. */
   readonly serverStream: ServerStream
-  /** `Retry-After` of the last refusal of a request of the SDK's client, verbatim. */
-  retryAfter: string | undefined
-
   readonly #inbox = new OrderedInbox(this)
   /** Requests without a response, by id. */
   #requests: Map<string | number, RequestExchange> | undefined
@@ -74,6 +71,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
   #notifications: Set<NotificationExchange> | undefined
   #lingering: LingeringExchanges | undefined
   #skipped: SkippedEvents | undefined
+  #retryAfter: string | undefined
   #isClosed = false
   #isForgotten = false
 
@@ -83,8 +81,23 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
     this.serverStream = new ServerStream(this)
   }
 
+  /** Itself: an object less for each of many idle sessions. */
+  get transport(): this {
+    return this
+  }
+
   get sessionId(): string | undefined {
     return this.endpoint.sessionId
+  }
+
+  /** `Retry-After` of the last refusal of a request of the SDK's client, verbatim. */
+  retryAfter(): string | undefined {
+    return this.#retryAfter
+  }
+
+  /** The channel has no end of its own: each request finds out by itself that the server is gone. */
+  ended(): EndReason | undefined {
+    return undefined
   }
 
   /** Whether the server still holds a session that has to be given back. */
@@ -101,7 +114,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
   }
 
   warnings(): ReadonlyArray<string> {
-    return [...this.serverStream.warnings(), ...(this.#skipped?.warnings() ?? []), ...this.tools.warnings()]
+    return [...this.serverStream.warnings(), ...(this.#skipped?.warnings() ?? []), ...this.toolHeaders.warnings()]
   }
 
   sendRequest(request: OutgoingRequest, text: string, message: JSONRPCRequest): void {
@@ -138,7 +151,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
   }
 
   headersOf(message: JSONRPCRequest): Array<string> {
-    return this.endpoint.headersOf(message, this.tools)
+    return this.endpoint.headersOf(message, this.toolHeaders)
   }
 
   onHead({ message, request }: RequestExchange, headerOf: (name: string) => string | undefined): void {
@@ -147,7 +160,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
 
   onMessage(exchange: RequestExchange, message: JSONRPCMessage): void {
     if (exchange.isAnswered && this.#requests?.delete(exchange.message.id) === true) {
-      (this.#lingering ??= new LingeringExchanges()).add(exchange)
+      ;(this.#lingering ??= new LingeringExchanges()).add(exchange)
       this.#settleWaiter(exchange)?.resolve()
     }
     this.#inbox.push(message, exchange.request)
@@ -158,7 +171,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
   }
 
   onSkipped(text: string): void {
-    (this.#skipped ??= new SkippedEvents()).add(this.wire.redact(text))
+    ;(this.#skipped ??= new SkippedEvents()).add(this.wire.redact(text))
   }
 
   onEnd(exchange: RequestExchange, failure: Failure | undefined): void {
@@ -184,7 +197,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
   }
 
   #post(exchange: RequestExchange): void {
-    (this.#requests ??= new Map()).set(exchange.message.id, exchange)
+    ;(this.#requests ??= new Map()).set(exchange.message.id, exchange)
     exchange.post()
   }
 
@@ -218,7 +231,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
     const { id, method } = exchange.message
     const waiter = this.#settleWaiter(exchange)
     if (failure._tag === "Refused") {
-      this.retryAfter = failure.retryAfter
+      this.#retryAfter = failure.retryAfter
       return waiter?.reject(this.wire.refusalError(failure))
     }
     if (failure._tag === "Lost" && method === "server/discover") {
@@ -247,7 +260,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
       const exchange = postNotification({
         wire,
         endpoint: this.endpoint,
-        headers: this.endpoint.headersOf(undefined, this.tools),
+        headers: this.endpoint.headersOf(undefined, this.toolHeaders),
         text: encode(message),
         onMessage: (message) => this.#inbox.push(message),
         onEnd: (failure) => end(failure === undefined ? undefined : this.#notificationError(failure))
@@ -265,7 +278,7 @@ export class HttpTransport implements Transport, RequestSink, RequestOwner {
   #notificationError(failure: Refusal | { readonly _tag: "Broken"; readonly error: unknown }): Error {
     const isHandshake = this.receiver === undefined
     if (failure._tag === "Refused") {
-      if (isHandshake) this.retryAfter = failure.retryAfter
+      if (isHandshake) this.#retryAfter = failure.retryAfter
       return this.wire.refusalError(failure)
     }
     const origin = this.endpoint.target.origin

@@ -46,7 +46,9 @@ export const releaseSession = (options: {
     Effect.retry({ times: 1 }),
     Effect.timeout(releaseTimeout),
     Effect.flatMap((status) =>
-      status < 300 || status === 405 ? Effect.void : Effect.logDebug(`the server did not end the session (HTTP ${status})`)
+      status < 300 || status === 405
+        ? Effect.void
+        : Effect.logDebug(`the server did not end the session (HTTP ${status})`)
     ),
     Effect.catch((error) => Effect.logDebug("the session could not be ended", error))
   )

@@ -17,6 +17,10 @@ export class SkippedEvents {
   warnings(): ReadonlyArray<string> {
     return this.#count === 0
       ? []
-      : [`sent ${this.#count} ${this.#count === 1 ? "event" : "events"} without a JSON-RPC message, first: ${this.#first}`]
+      : [
+        `sent ${this.#count} ${
+          this.#count === 1 ? "event" : "events"
+        } without a JSON-RPC message, first: ${this.#first}`
+      ]
   }
 }

@@ -113,7 +113,7 @@ export class ModernCodec implements EraCodec {
   }
 
   #hold(request: OutgoingRequest, cancel: () => void): void {
-    (this.#held ??= new Map()).set(request, cancel)
+    ;(this.#held ??= new Map()).set(request, cancel)
   }
 
   #end(request: OutgoingRequest, outcome: Outcome): void {

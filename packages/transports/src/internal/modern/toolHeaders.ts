@@ -30,7 +30,11 @@ export class ToolHeaders {
     const [first] = this.#excluded ?? []
     return first === undefined
       ? []
-      : [`${this.#excluded?.size} tools were left out for headers that they may not declare, first ${JSON.stringify(first[0])}: ${first[1]}`]
+      : [
+        `${this.#excluded?.size} tools were left out for headers that they may not declare, first ${
+          JSON.stringify(first[0])
+        }: ${first[1]}`
+      ]
   }
 
   #take(tool: unknown): boolean {

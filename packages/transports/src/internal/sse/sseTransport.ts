@@ -119,7 +119,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   }
 
   onSkipped(text: string): void {
-    (this.#skipped ??= new SkippedEvents()).add(this.#options.redact(text))
+    ;(this.#skipped ??= new SkippedEvents()).add(this.#options.redact(text))
   }
 
   onEvent({ data, event }: SseEvent): void {
