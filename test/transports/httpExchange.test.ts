@@ -22,7 +22,7 @@ const request = { target, method: "POST", headers: [], body: "{}" } as const
 const maxBytes = 1024
 
 describe("an exchange that cannot begin", () => {
-  it.live("ends after its starter knows of it", () =>
+  it.live("ends after start has returned", () =>
     Effect.gen(function*() {
       const dispatcher = yield* destroyed
       const end = yield* Effect.callback<End>((resume) => {
@@ -37,7 +37,7 @@ describe("an exchange that cannot begin", () => {
       assert.strictEqual(end._tag, "Broken")
     }))
 
-  it.live("says nothing once it was aborted", () =>
+  it.live("reports nothing once it is aborted", () =>
     Effect.gen(function*() {
       const ends: Array<End> = []
       const onEnd = (end: End) => void ends.push(end)
@@ -47,7 +47,7 @@ describe("an exchange that cannot begin", () => {
       assert.deepStrictEqual(ends, [])
     }))
 
-  it.live("fails the connection that it was for", () =>
+  it.live("fails the connection that it belongs to", () =>
     Effect.gen(function*() {
       const transport = new SseTransport({
         dispatcher: yield* destroyed,

@@ -11,7 +11,6 @@ import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import { SessionExpired, TransportClosed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest, Transport, TransportSendOptions } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
-import { clearTimeout, setTimeout } from "node:timers"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import type { EndReason, EngineChannel, Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
@@ -22,7 +21,7 @@ import { errorResponseOf, type Failure, handshakeErrorOf, requestReasonOf } from
 import { HttpEndpoint } from "./httpEndpoint.ts"
 import type { Refusal, Target, Wire } from "./httpExchange.ts"
 import { LingeringExchanges } from "./lingeringExchanges.ts"
-import { type NotificationExchange, postNotification } from "./notificationExchange.ts"
+import { type NotificationExchange, type NotificationFailure, postNotification } from "./notificationExchange.ts"
 import { RequestExchange, type RequestOwner } from "./requestExchange.ts"
 import { ServerStream } from "./serverStream.ts"
 import { SkippedEvents } from "./skippedEvents.ts"
@@ -247,35 +246,26 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     return new Promise((resolve, reject) => {
       const method = "method" in message ? message.method : undefined
       const isCancellation = method === "notifications/cancelled"
-      let timer: NodeJS.Timeout | undefined
-      const end = (error: Error | undefined): void => {
-        clearTimeout(timer)
-        this.#notifications?.delete(exchange)
-        if (isCancellation) this.#abortCancelled(message)
-        if (error !== undefined) return reject(error)
-        if (method === "notifications/initialized") this.#begin()
-        resolve()
-      }
-      const { wire } = this
       const exchange = postNotification({
-        wire,
+        wire: this.wire,
         endpoint: this.endpoint,
         headers: this.endpoint.headersOf(undefined, this.toolHeaders),
         text: encode(message),
+        timeout: isCancellation ? cancelTimeout : undefined,
         onMessage: (message) => this.#inbox.push(message),
-        onEnd: (failure) => end(failure === undefined ? undefined : this.#notificationError(failure))
+        onEnd: (failure) => {
+          this.#notifications?.delete(exchange)
+          if (isCancellation) this.#abortCancelled(message)
+          if (failure !== undefined) return reject(this.#notificationError(failure))
+          if (method === "notifications/initialized") this.#begin()
+          resolve()
+        }
       })
       ;(this.#notifications ??= new Set()).add(exchange)
-      if (isCancellation) {
-        timer = setTimeout(() => {
-          exchange.abort()
-          end(undefined)
-        }, cancelTimeout)
-      }
     })
   }
 
-  #notificationError(failure: Refusal | { readonly _tag: "Broken"; readonly error: unknown }): Error {
+  #notificationError(failure: NotificationFailure): Error {
     const isHandshake = this.receiver === undefined
     if (failure._tag === "Refused") {
       if (isHandshake) this.#retryAfter = failure.retryAfter
