@@ -1,5 +1,5 @@
 /**
- * Transport for servers that run in the same process: for tests, and for programs that bring their server along.
+ * Transport for servers that run in the same process: for tests, and for programs that embed their server.
  *
  * @since 0.1.0
  */
@@ -41,8 +41,8 @@ export const layer = (options: {
   }))
 
 /**
- * Layer that provides the factory of a test: whatever transport a definition names, the server of its name in `servers`
- * answers. The definitions keep their timeouts, protocol and all else.
+ * Layer that provides a factory for tests: the server in `servers` with the name of a definition answers, whatever transport the
+ * definition has. The other options of the definition apply, such as timeouts and protocol.
  *
  * @category layers
  * @since 0.1.0

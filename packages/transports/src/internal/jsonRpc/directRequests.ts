@@ -134,8 +134,8 @@ export class DirectRequests implements Receiver {
 
   /** Ends all requests, each with the delivery that `isWritten` of it says. Returns why the channel ended. */
   failAll(end: EndReason): CloseReason {
-    const { release } = this.#options.codec
-    if (release !== undefined) { for (const request of this.#table.all()) release(request) }
+    const { codec } = this.#options
+    for (const request of this.#table.all()) codec.release?.(request)
     this.#asked = undefined
     return this.#table.failAll(end)
   }

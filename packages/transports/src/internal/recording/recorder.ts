@@ -1,5 +1,5 @@
 /**
- * Writes down what happens on connections, and changes nothing about it.
+ * Records the events of connections, without changing them.
  */
 import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
@@ -19,8 +19,8 @@ const jsonParams = (params: Record<string, unknown> | undefined) => {
   return json === null ? {} : { params: json }
 }
 
-/** A connection under record. */
-class Take {
+/** Writes the events of one connection. */
+class ConnectionRecorder {
   readonly #connection: number
   readonly #write: Write
   #ids = 0
@@ -30,7 +30,7 @@ class Take {
     this.#write = write
   }
 
-  /** Notes a call and what comes of it. `show` gives what of its result is worth noting. */
+  /** Records a call and its outcome. `show` returns the part of the result to record. */
   call<A, E extends ConnectReason | RequestReason, R>(
     { method, params }: { readonly method: string; readonly params?: Record<string, unknown> | undefined },
     call: (id: number) => Effect.Effect<A, E, R>,
@@ -52,7 +52,7 @@ class Take {
     })
   }
 
-  /** Notes what the server asks of a handler, and what that answers. */
+  /** Records a request of the server to a handler, and the response of the handler. */
   #asked<A>(handler: typeof HandlerName.Type, params: unknown, handle: Effect.Effect<A, RequestRefused>) {
     return Effect.suspend(() => {
       const at = { connection: this.#connection, id: ++this.#ids }
@@ -87,7 +87,7 @@ class Take {
   }
 }
 
-/** Connects, and writes down all that happens on the connection. */
+/** Connects, and records the events of the connection. */
 export const connect = Effect.fnUntraced(function*(options: {
   readonly transport: Transport["Service"]
   readonly server: string
@@ -96,8 +96,8 @@ export const connect = Effect.fnUntraced(function*(options: {
   readonly write: Write
 }): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const { connection: number, server, transport, write } = options
-  const take = new Take(number, write)
-  const handlers = take.handlers(yield* ClientHandlers)
+  const recorder = new ConnectionRecorder(number, write)
+  const handlers = recorder.handlers(yield* ClientHandlers)
   const inner = yield* transport.connect.pipe(
     Effect.provideService(ClientHandlers, handlers),
     Effect.tapError((reason) =>
@@ -113,10 +113,14 @@ export const connect = Effect.fnUntraced(function*(options: {
     get kind() {
       return inner.kind
     },
-    // The id of a process means nothing to anyone later.
-    initialize: take.call({ method: "initialize" }, () => inner.initialize, (info) => ({ ...info, pid: undefined })),
+    // The id of a process has no meaning after the recording.
+    initialize: recorder.call(
+      { method: "initialize" },
+      () => inner.initialize,
+      (info) => ({ ...info, pid: undefined })
+    ),
     request: (request) =>
-      take.call(
+      recorder.call(
         request,
         (id) => {
           const { onProgress } = request
@@ -134,11 +138,11 @@ export const connect = Effect.fnUntraced(function*(options: {
       ),
     onNotification: (listener) =>
       inner.onNotification((notification) => {
-        take.notification(notification)
+        recorder.notification(notification)
         listener(notification)
       }),
     listen: (filter) =>
-      take.call(
+      recorder.call(
         { method: "subscriptions/listen", params: { ...filter } },
         (id) =>
           Effect.tap(inner.listen(filter), ({ ended }) =>
@@ -149,7 +153,7 @@ export const connect = Effect.fnUntraced(function*(options: {
         ({ resources }) => ({ resources })
       ),
     setLogLevel: (level) =>
-      take.call({ method: "logging/setLevel", params: { level } }, () => inner.setLogLevel(level), () => null),
+      recorder.call({ method: "logging/setLevel", params: { level } }, () => inner.setLogLevel(level), () => null),
     closed: inner.closed,
     stderrTail: () => inner.stderrTail(),
     warnings: () => inner.warnings()

@@ -1,9 +1,8 @@
 /**
- * Plays a connection back from its recording.
+ * Replays a connection from its recording.
  *
- * What the server did follows in the recorded order, each part only after the calls that came before it. A call is recognised
- * by its method and parameters, so calls that were under way at the same time may come in another order. What comes of a call
- * is there once the call is, without the time that it took.
+ * The events of the server follow in the recorded order, each after the calls that preceded it. A call is recognized by its method and
+ * params, so concurrent calls may arrive in another order. The outcome of a call follows at once, without the recorded delay.
  */
 import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import { type Connection, type ConnectionInfo, fromRequest } from "@mcp-sessions/core/Connection"
@@ -27,13 +26,13 @@ import { asConnectReason, asRequestReason } from "../reasons.ts"
 import { mark } from "../redactor.ts"
 import { asJson, type Event, type HandlerName } from "./recording.ts"
 
-/** What a program did was not what is recorded. A defect, since it is the program or the recording that has to change. */
+/** The program deviated from the recording. A defect, since the program or the recording has to change. */
 export class ReplayMismatch extends Data.TaggedError("ReplayMismatch")<{
   readonly server: string
   readonly connection: number
-  /** What the program did. */
+  /** The deviation of the program. */
   readonly actual: string
-  /** What it could have done instead, as recorded. */
+  /** The recorded calls that were possible instead. */
   readonly expected: ReadonlyArray<string>
 }> {
   override get message(): string {
@@ -44,14 +43,14 @@ export class ReplayMismatch extends Data.TaggedError("ReplayMismatch")<{
   }
 }
 
-/** How many of the calls that could have been made are named. */
+/** How many of the possible calls are named. */
 const mostExpected = 5
 
-/** How many turns of the event loop a program has for what it does upon a result, before anything unasked happens. */
+/** How many turns of the event loop a program has to react to a result before the next unsolicited event. */
 const turns = 5
 
-/** How long a call may be behind another that waits for its answer, in milliseconds of the real clock. */
-const patience = 500
+/** How long a recorded call is awaited while another waits for its response, in milliseconds of the real clock. */
+const callTimeout = 500
 
 const matchesText = (recorded: string, actual: string): boolean => {
   const [first = "", ...rest] = recorded.split(mark)
@@ -67,7 +66,7 @@ const matchesText = (recorded: string, actual: string): boolean => {
   return actual.length >= at + last.length && actual.endsWith(last)
 }
 
-/** Whether a value is the recorded one. Where a secret was, anything may be. */
+/** Whether a value equals the recorded one. A redacted secret equals any text. */
 const matches = (recorded: unknown, actual: unknown): boolean => {
   if (typeof recorded === "string" && typeof actual === "string") return matchesText(recorded, actual)
   if (Array.isArray(recorded)) {
@@ -84,17 +83,17 @@ const matches = (recorded: unknown, actual: unknown): boolean => {
 const shown = (method: string, params: unknown): string =>
   params === undefined ? method : `${method} ${JSON.stringify(params)}`
 
-/** A recorded call, and who made it now. */
+/** A recorded call, and its replay. */
 interface Call {
   readonly method: string
   readonly params: unknown
-  /** Where in the recording its result or failure is; -1 where there is none. */
+  /** The position of its result or failure in the recording; -1 if there is neither. */
   readonly answeredAt: number
   readonly outcome: Deferred.Deferred<unknown, ConnectReason | RequestReason>
   readonly ended: Deferred.Deferred<void>
   isMade: boolean
   onProgress: ((progress: Progress) => void) | undefined
-  /** What came of it in the recording before it was made now. */
+  /** Recorded events of its outcome that precede its replay. */
   readonly early: Array<Event>
 }
 
@@ -104,7 +103,7 @@ class Playback {
   readonly #calls = new Map<number, Call>()
   readonly #answers = new Map<number, unknown>()
   readonly #asked = new Map<number, Fiber.Fiber<void>>()
-  /** Up to where in the recording no call is waited for. */
+  /** Calls before this position of the recording are not awaited. */
   #skipped = -1
   readonly #made: Queue.Queue<void>
   readonly #events: ReadonlyArray<Event>
@@ -143,7 +142,7 @@ class Playback {
     }
   }
 
-  /** Makes a call, which has to be one of those recorded. */
+  /** Replays a call, which has to be recorded. */
   call(method: string, given: unknown, onProgress?: (progress: Progress) => void): Effect.Effect<Call> {
     return Effect.suspend(() => {
       const params = given === undefined ? undefined : asJson(given)
@@ -166,7 +165,7 @@ class Playback {
     })
   }
 
-  /** Does what the server did. */
+  /** Replays the events of the server. */
   readonly play: Effect.Effect<void, never, Scope.Scope> = Effect.gen({ self: this }, function*() {
     for (const [position, event] of this.#events.entries()) {
       switch (event.event) {
@@ -202,7 +201,7 @@ class Playback {
       }
     }
   }).pipe(
-    // What goes wrong while playing back goes wrong for whoever waits.
+    // A defect of the replay ends every call.
     Effect.catchDefect((defect) =>
       Effect.sync(() => {
         for (const { outcome } of this.#calls.values()) Deferred.doneUnsafe(outcome, Effect.die(defect))
@@ -211,8 +210,8 @@ class Playback {
   )
 
   /**
-   * Waits for a recorded call to be made. The program may make its calls in another order now, or not make this one: where it
-   * waits for an answer that comes after this call in the recording, the recording goes on without it.
+   * Waits for a recorded call. The program may order its calls differently, or omit this one: if it waits for a response that follows
+   * this call in the recording, the replay continues without this call.
    */
   #awaitCall(id: number, position: number): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -220,7 +219,7 @@ class Playback {
       const awaited = [...this.#calls.values()].filter(({ answeredAt, isMade }) => isMade && answeredAt > position)
       const next = Effect.as(Queue.take(this.#made), true)
       return Effect.flatMap(
-        awaited.length > 0 ? Effect.raceFirst(next, Effect.as(outOfPatience, false)) : next,
+        awaited.length > 0 ? Effect.raceFirst(next, Effect.as(callTimedOut, false)) : next,
         (isAnother) => {
           if (isAnother) return this.#awaitCall(id, position)
           this.#skipped = Math.min(...awaited.map(({ answeredAt }) => answeredAt))
@@ -230,7 +229,7 @@ class Playback {
     })
   }
 
-  /** The connection is over, whatever was to come. */
+  /** Ends the connection, whatever is left of the recording. */
   end(): void {
     const gone = new TransportClosed({ delivery: "Unknown" })
     for (const { outcome } of this.#calls.values()) Deferred.doneUnsafe(outcome, Effect.fail(gone))
@@ -244,10 +243,10 @@ class Playback {
     if (event.event === "ended") Deferred.doneUnsafe(call.ended, Effect.void)
   }
 
-  /** Asks a handler as the server did, and holds its answer against the recorded one. */
+  /** Repeats a request to a handler, and compares its response with the recorded one. */
   #ask({ handler, id, params }: Extract<Event, { readonly event: "ask" }>): Effect.Effect<void, never, Scope.Scope> {
     const handle = handleWith(this.#handlers, handler, params)
-    // It was never answered then, so nobody waits for the answer now.
+    // The recording has no response to compare with.
     if (!this.#answers.has(id)) return Effect.asVoid(Effect.forkScoped(handle))
     return Effect.flatMap(handle, (answer) => {
       const recorded = this.#answers.get(id)
@@ -262,8 +261,8 @@ class Playback {
   }
 }
 
-/** A program that does its calls in the recorded order has made the next one long before. */
-const outOfPatience = Effect.promise(() => setTimeout(patience))
+/** Succeeds after the time within which a program that follows the recording has made its next call. */
+const callTimedOut = Effect.promise(() => setTimeout(callTimeout))
 
 const settle = Effect.promise(async () => {
   for (let turn = 0; turn < turns; turn++) await setImmediate()
@@ -289,7 +288,7 @@ type Told = Omit<ConnectionInfo, "instructions" | "implementation"> & Partial<Co
 
 const untold = { instructions: undefined, implementation: undefined }
 
-/** Gives a recorded connection. */
+/** Replays a recorded connection. */
 export const connect = Effect.fnUntraced(function*(options: {
   readonly kind: Connection["kind"]
   readonly server: string
@@ -308,7 +307,7 @@ export const connect = Effect.fnUntraced(function*(options: {
     kind,
     initialize: Effect.flatMap(playback.call("initialize", undefined), (call) => Deferred.await(call.outcome)).pipe(
       Effect.mapError(asConnectReason),
-      // JSON has no words for what the server did not tell.
+      // JSON omits fields that are undefined.
       Effect.map((info) => ({ ...untold, ...(info as Told), pid: undefined }))
     ),
     request: ({ method, onProgress, params }) => Effect.flatMap(playback.call(method, params, onProgress), outcome),

@@ -17,22 +17,22 @@ import type { ResultChecks } from "../jsonRpc/directRequests.ts"
 
 type Check = (value: unknown) => string | undefined
 
-/** What a hostile server has written can take years to check. An honest check is far below this; unit: milliseconds. */
-const longestCheck = 250
+/** How long a check may take, in milliseconds. The schema of a hostile server can take years. */
+const checkTimeout = 250
 
-/** The same for making a check of a schema, which is done once. */
-const longestCompile = 1000
+/** How long the compilation of a schema may take, in milliseconds. */
+const compileTimeout = 1000
 
-/** What may take more time than the schema and the value are long: backtracking, all pairs, recursion. */
+/** Keywords that may take more than linear time: backtracking, all pairs, recursion. */
 const unbounded = /"(?:pattern|patternProperties|uniqueItems|\$ref|\$dynamicRef|\$recursiveRef)":/
 
 const sandbox = vm.createContext(Object.create(null))
 const script = new vm.Script("check()")
 
-/** Up to these sizes every item of a value may meet every word of a schema, and it is still a matter of milliseconds. */
-const little = { characters: 10_000, items: 1000 }
+/** Up to these sizes a check takes milliseconds, even if it compares every item of a value with every word of a schema. */
+const small = { characters: 10_000, items: 1000 }
 
-const isLittle = (value: unknown): boolean => {
+const isSmall = (value: unknown): boolean => {
   const rest = [value]
   let items = 1
   while (rest.length > 0) {
@@ -40,14 +40,14 @@ const isLittle = (value: unknown): boolean => {
     if (typeof next !== "object" || next === null) continue
     const below: ReadonlyArray<unknown> = Array.isArray(next) ? next : Object.values(next)
     items += below.length
-    if (items > little.items) return false
+    if (items > small.items) return false
     rest.push(...below)
   }
   return true
 }
 
-/** Runs a function on a clock of its own, which ends it even within a regular expression. */
-const inTime = <A>(run: () => A, timeout: number): A => {
+/** Runs a function with a time limit that ends it even within a regular expression. */
+const withTimeLimit = <A>(run: () => A, timeout: number): A => {
   sandbox.check = run
   try {
     return script.runInContext(sandbox, { timeout })
@@ -56,32 +56,32 @@ const inTime = <A>(run: () => A, timeout: number): A => {
   }
 }
 
-/** How much of the list of what is wrong with a value an error quotes, in characters. */
-const longestFault = 1000
+/** How much of a validation error is quoted, in characters. */
+const quotedFault = 1000
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 const compile = (schema: JsonSchemaType): Check => {
-  // One of its own for each schema: two tools may use the same `$id`.
-  const validate: JsonSchemaValidator<unknown> = inTime(
+  // A validator for each schema: two tools may use the same `$id`.
+  const validate: JsonSchemaValidator<unknown> = withTimeLimit(
     () => new AjvJsonSchemaValidator().getValidator(schema),
-    longestCompile
+    compileTimeout
   )
-  // The clock costs more than most checks do.
+  // The time limit costs more than most checks do.
   const text = JSON.stringify(schema)
-  const needsClock = text.length > little.characters || unbounded.test(text)
+  const needsTimeLimit = text.length > small.characters || unbounded.test(text)
   return (value) => {
     const check = () => validate(value).errorMessage
     try {
-      return needsClock || !isLittle(value) ? inTime(check, longestCheck) : check()
+      return needsTimeLimit || !isSmall(value) ? withTimeLimit(check, checkTimeout) : check()
     } catch (error) {
       return `it cannot be checked (${messageOf(error)})`
     }
   }
 }
 
-/** How many tasks are known by their tool; results of older ones are not checked. */
-const mostTasks = 1000
+/** How many tasks are remembered; results of older tasks are not checked. */
+const taskLimit = 1000
 
 const isNamed = (tool: unknown): tool is { readonly name: string; readonly outputSchema?: unknown } =>
   Predicate.isObject(tool) && "name" in tool && typeof tool.name === "string"
@@ -121,7 +121,7 @@ export class OutputSchemas implements ResultChecks {
       this.#remember(result, call.tool)
       return undefined
     }
-    return holdAgainst(call.tool, call.check, result)
+    return checkResult(call.tool, call.check, result)
   }
 
   /** Returns the tool whose result answers a request. */
@@ -139,7 +139,7 @@ export class OutputSchemas implements ResultChecks {
     const tasks = this.#tasks ??= new Map()
     tasks.set(task.taskId, tool)
     const [oldest] = tasks.keys()
-    if (tasks.size > mostTasks && oldest !== undefined) tasks.delete(oldest)
+    if (tasks.size > taskLimit && oldest !== undefined) tasks.delete(oldest)
   }
 
   #learn(result: unknown, isFirstPage: boolean): void {
@@ -169,14 +169,14 @@ export class OutputSchemas implements ResultChecks {
   }
 }
 
-const holdAgainst = (tool: string, check: Check, result: unknown): InvalidResult | undefined => {
+const checkResult = (tool: string, check: Check, result: unknown): InvalidResult | undefined => {
   if (!Predicate.isObject(result) || ("isError" in result && result.isError === true)) return undefined
   const fault = "structuredContent" in result && result.structuredContent !== undefined
     ? check(result.structuredContent)
-    : "there is none"
+    : "it is missing"
   if (fault === undefined) return undefined
   const description = `the structured content of ${tool} does not match its output schema: ${
-    fault.slice(0, longestFault)
+    fault.slice(0, quotedFault)
   }`
   return new InvalidResult({ method: "tools/call", description })
 }

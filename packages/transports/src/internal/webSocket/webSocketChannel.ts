@@ -38,6 +38,7 @@ interface Dialled {
   wire: Net.Socket | undefined
   /** The status with which the server refused the upgrade. */
   refusal: number | undefined
+  error: Error | undefined
 }
 
 /** Starts to open a socket, for as long as the scope. */
@@ -49,7 +50,7 @@ const dial = (config: Config): Effect.Effect<Dialled, never, Scope.Scope> =>
         ...dialOptions(config),
         maxPayload: config.maxMessageBytes
       })
-      const dialled: Dialled = { socket, wire: undefined, refusal: undefined }
+      const dialled: Dialled = { socket, wire: undefined, refusal: undefined, error: undefined }
       socket.on("upgrade", (response) => {
         dialled.wire = response.socket
       })
@@ -58,8 +59,9 @@ const dial = (config: Config): Effect.Effect<Dialled, never, Scope.Scope> =>
         request.destroy()
         socket.terminate()
       })
-      // Without a listener an error would end this process. The listeners that classify it come and go.
-      socket.on("error", () => {})
+      socket.on("error", (error) => {
+        dialled.error ??= error
+      })
       return dialled
     }),
     ({ socket }) => closeSocket(socket)
@@ -82,16 +84,20 @@ const opened = (dialled: Dialled, address: string): Effect.Effect<void, ConnectR
   Effect.callback((resume) => {
     const { socket } = dialled
     const onOpen = () => resume(Effect.void)
-    const onError = (error: Error) =>
-      resume(Effect.fail(
-        dialled.refusal === undefined
-          ? classifyNetwork({ error, address, delivery: "NotSent" })
-          : connectReasonOfStatus({ status: dialled.refusal, retryAfter: undefined })
-      ))
-    const onClose = () => resume(Effect.fail(new TransportClosed({ delivery: "NotSent" })))
-    socket.once("open", onOpen).once("error", onError).once("close", onClose)
-    return Effect.sync(() => socket.off("open", onOpen).off("error", onError).off("close", onClose))
+    const onClose = () => resume(Effect.fail(refusalOf(dialled, address)))
+    if (socket.readyState === WebSocket.OPEN) return onOpen()
+    if (socket.readyState !== WebSocket.CONNECTING) return onClose()
+    socket.once("open", onOpen).once("error", onClose).once("close", onClose)
+    return Effect.sync(() => socket.off("open", onOpen).off("error", onClose).off("close", onClose))
   })
+
+/** Says why a socket did not open. */
+const refusalOf = ({ error, refusal }: Dialled, address: string): ConnectReason => {
+  if (refusal !== undefined) return connectReasonOfStatus({ status: refusal, retryAfter: undefined })
+  return error === undefined
+    ? new TransportClosed({ delivery: "NotSent" })
+    : classifyNetwork({ error, address, delivery: "NotSent" })
+}
 
 /** Passes on what the socket receives, and why it ended. */
 const listen = (dialled: Dialled, limit: number): WebSocketTransport => {
@@ -139,10 +145,9 @@ export const openWebSocket = Effect.fnUntraced(function*(
 ): Effect.fn.Return<EngineChannel, ConnectReason, Scope.Scope> {
   yield* guard(config)
   const dialled = yield* dial(config)
-  const waiting = opened(dialled, new URL(config.url).origin)
   // Before the socket is open: frames may arrive with the upgrade.
   const transport = listen(dialled, config.maxMessageBytes)
-  yield* waiting
+  yield* opened(dialled, new URL(config.url).origin)
   yield* Effect.forkScoped(heartbeat(dialled, config), { startImmediately: true })
   // Before the socket is closed: requests in flight end at once.
   yield* Effect.addFinalizer(() => Effect.promise(() => transport.close()))
