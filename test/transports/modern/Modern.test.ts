@@ -15,7 +15,7 @@ import { Effect, Fiber, Layer, type Scope } from "effect"
 import { once } from "node:events"
 import { createServer, type ServerResponse } from "node:http"
 import { WebSocketServer } from "ws"
-import { makeModernPeer } from "../../fixtures/modernPeer.mjs"
+import { makeModernPeer } from "../../fixtures/modernPeer.ts"
 import { fixture } from "../../fixtures/peer.ts"
 
 interface Running {
@@ -69,7 +69,7 @@ const http = (isStreaming: boolean) =>
   })))
 
 const stdio = Effect.succeed<Running>({
-  config: { transport: "stdio", command: process.execPath, args: [fixture("modernPeer.mjs")] },
+  config: { transport: "stdio", command: process.execPath, args: [fixture("modernPeer.ts")] },
   transports: Transports.layer
 })
 
@@ -99,7 +99,8 @@ const memory = Effect.sync((): Running => {
     config: { transport: "stdio", command: "s", args: [] },
     transports: Memory.layerTransports({
       s: (peer) => {
-        peer.onmessage = (message) => handle(message, (answer) => void peer.send(answer as typeof message))
+        peer.onmessage = (message) =>
+          handle(message as Parameters<typeof handle>[0], (answer) => void peer.send(answer as typeof message))
         return peer.start()
       }
     })

@@ -15,13 +15,13 @@ import { decodeResult } from "./result.ts"
 import type { ToolHeaders } from "./toolHeaders.ts"
 
 /** JSON-RPC error of a server that misses headers, or finds others than the body calls for. */
-export const headerMismatch = -32_020
+const headerMismatch = -32_020
 
 /** How many pages of tools are listed before a call is sent again. */
 const pageLimit = 100
 
 /** The engine, as far as a codec uses it. */
-export interface Engine {
+interface Engine {
   readonly send: (request: OutgoingRequest) => void
   readonly cancel: (request: OutgoingRequest) => void
   readonly settle: (request: OutgoingRequest, outcome: Outcome) => void
