@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import { ConnectTimeout, type Reason } from "../../SessionError.ts"
-import type { Transport } from "../../Transport.ts"
+import { Peer, type Transport } from "../../Transport.ts"
 import type { Releases } from "./cleanup.ts"
 
 /** A connection, and the scope that it lives in. `info` is there if there was a handshake. */
@@ -20,6 +20,8 @@ export interface OpenConnection {
 /** Connects within `timeout`, the handshake included if there is to be one. The connection lives in a scope below `parent`. */
 export const openConnection = (options: {
   readonly transport: Transport["Service"]
+  /** Provided to `connect`. */
+  readonly peer: typeof Peer.Service
   readonly timeout: Duration.Duration
   readonly parent: Scope.Scope
   /** Called with the connection before anything is said on it. */
@@ -29,10 +31,11 @@ export const openConnection = (options: {
 }): Effect.Effect<OpenConnection, Reason> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
-      const { greet, onConnection, parent, release, timeout, transport } = options
+      const { greet, onConnection, parent, peer, release, timeout, transport } = options
       const scope = Scope.forkUnsafe(parent)
       let opened: Connection | undefined
       const connect = transport.connect.pipe(
+        Effect.provideService(Peer, peer),
         Effect.tap((connection) =>
           Effect.sync(() => {
             opened = connection

@@ -32,7 +32,7 @@ import {
   SessionError,
   TransportFailed
 } from "../../SessionError.ts"
-import type { Transport } from "../../Transport.ts"
+import type { Peer, Transport } from "../../Transport.ts"
 import * as hub from "../notifications/notificationHub.ts"
 import { make as makeTurns, type Turns } from "../request/admission.ts"
 import { type Deadlines, make as makeDeadlines } from "../request/inFlight.ts"
@@ -143,6 +143,7 @@ export interface Options {
   readonly definition: ServerDefinition
   readonly owner: string
   readonly transport: Transport["Service"]
+  readonly peer: typeof Peer.Service
   readonly memory: ServerState
   readonly retry: RetryPolicy
   readonly reconnect: RetryPolicy
@@ -312,6 +313,7 @@ export const make = Effect.fnUntraced(function*(
     memory.counts.connects++
     return openConnection({
       transport,
+      peer: options.peer,
       timeout: connectTimeout,
       parent: work,
       onConnection: (connection) =>

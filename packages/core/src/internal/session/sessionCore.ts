@@ -30,11 +30,14 @@ const waitingMessages = 256
 
 /** Makes what is shared, which ends with the scope. */
 export const make = Effect.fnUntraced(function*(
-  options: Omit<managedConnection.Options, "logLevel"> & { readonly identity: () => Identity }
+  options: Omit<managedConnection.Options, "logLevel" | "peer"> & { readonly identity: () => Identity }
 ): Effect.fn.Return<SessionCore, never, Scope.Scope> {
-  const { logging } = yield* ClientHandlers
-  const { identity, reconnect, retry } = options
-  const managed = yield* managedConnection.make({ ...options, logLevel: logging?.level })
+  const given = yield* ClientHandlers
+  const { definition: { name: server }, identity, owner, reconnect, retry } = options
+  const handlers = typeof given === "function" ? given({ owner, server }) : given
+  const { logging } = handlers
+  const peer = { owner, server, handlers }
+  const managed = yield* managedConnection.make({ ...options, peer, logLevel: logging?.level })
   const subscribed = yield* subscriptions.make({ managed, retry, reconnect })
   const deliver = delivery.make(managed)
   const via: delivery.Via = { retry, ended: undefined, isOnce: false }
@@ -51,7 +54,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.flatMap((message) =>
         // One message that its handler chokes on is not to be the last.
         Effect.catchCause(
-          logging.handle(message as LogMessage, { server: managed.definition.name }),
+          logging.handle(message as LogMessage, { owner, server }),
           (cause) => Effect.logError("the handler of log messages failed", cause)
         )
       ),

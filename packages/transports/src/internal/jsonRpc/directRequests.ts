@@ -184,7 +184,7 @@ export class DirectRequests implements Receiver {
     const { client } = this.#options
     const { id, method } = message
     if (client !== undefined) {
-      if (userRequests.has(method)) {
+      if (call !== undefined || userRequests.has(method)) {
         const calls = call !== undefined
           ? [call]
           : this.#table.all().filter(({ method }) => askingRequests.has(method))

@@ -1,16 +1,16 @@
 /**
  * Records the events of connections, without changing them.
  */
-import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+import type { Handlers, Origin, RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
 import type { ConnectReason, RequestReason } from "@mcp-sessions/core/SessionError"
-import type { Transport } from "@mcp-sessions/core/Transport"
+import { Peer, type Transport } from "@mcp-sessions/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { asJson, type Event, type HandlerName } from "./recording.ts"
+import { asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
 
 export type Write = (event: Event) => void
 
@@ -53,32 +53,42 @@ class ConnectionRecorder {
   }
 
   /** Records a request of the server to a handler, and the response of the handler. */
-  #asked<A>(handler: typeof HandlerName.Type, params: unknown, handle: Effect.Effect<A, RequestRefused>) {
+  #asked<A>(options: {
+    readonly handler: typeof HandlerName.Type
+    readonly params: unknown
+    readonly origin: Origin
+    readonly answer: Effect.Effect<A, RequestRefused>
+  }): Effect.Effect<A, RequestRefused> {
     return Effect.suspend(() => {
+      const { answer, handler, origin: { call }, params } = options
       const at = { connection: this.#connection, id: ++this.#ids }
-      this.#write({ event: "ask", ...at, handler, params: asJson(params) })
+      this.#write({ event: "ask", ...at, handler, params: asJson(params), ...(call === undefined ? {} : { call }) })
       const note = (answer: unknown) =>
         Effect.sync(() => this.#write({ event: "answer", ...at, answer: asJson(answer) }))
-      return handle.pipe(
+      return answer.pipe(
         Effect.tap(note),
-        Effect.tapError(({ description }) => note({ refused: description }))
+        Effect.tapError((refusal) => note(refusalOf(refusal)))
       )
     })
   }
 
   handlers({ elicitation, roots, sampling, ...rest }: Handlers): Handlers {
+    const recorded = <P, A>(
+      handler: typeof HandlerName.Type,
+      handle: ((params: P, origin: Origin) => Effect.Effect<A, RequestRefused>) | undefined
+    ) =>
+      handle === undefined ? undefined : (params: P, origin: Origin) =>
+        this.#asked({ handler, params, origin, answer: handle(params, origin) })
     return {
       ...rest,
-      sampling: sampling === undefined ? undefined : (params) => this.#asked("sampling", params, sampling(params)),
+      sampling: recorded("sampling", sampling),
       elicitation: elicitation === undefined ? undefined : {
-        form: elicitation.form === undefined
-          ? undefined
-          : ((form) => (params) => this.#asked("form", params, form(params)))(elicitation.form),
-        url: elicitation.url === undefined
-          ? undefined
-          : ((url) => (params) => this.#asked("url", params, url(params)))(elicitation.url)
+        form: recorded("form", elicitation.form),
+        url: recorded("url", elicitation.url)
       },
-      roots: roots === undefined ? undefined : this.#asked("roots", null, roots)
+      roots: roots === undefined
+        ? undefined
+        : (origin) => this.#asked({ handler: "roots", params: null, origin, answer: roots(origin) })
     }
   }
 
@@ -97,9 +107,9 @@ export const connect = Effect.fnUntraced(function*(options: {
 }): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const { connection: number, server, transport, write } = options
   const recorder = new ConnectionRecorder(number, write)
-  const handlers = recorder.handlers(yield* ClientHandlers)
+  const peer = yield* Peer
   const inner = yield* transport.connect.pipe(
-    Effect.provideService(ClientHandlers, handlers),
+    Effect.provideService(Peer, { ...peer, handlers: recorder.handlers(peer.handlers) }),
     Effect.tapError((reason) =>
       Effect.sync(() => write({ event: "connect-failure", connection: number, server, reason }))
     )

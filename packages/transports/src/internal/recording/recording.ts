@@ -4,6 +4,7 @@
  * A `call` is a handshake, a request or `subscriptions/listen` of the client; the events of its outcome carry its `id`. An `ask` is a
  * request of the server to a handler of the client.
  */
+import type { RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import { CloseReason, ConnectReason, RequestReason } from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
 
@@ -27,11 +28,25 @@ export const Event = Schema.Union([
   /** The subscription of `subscriptions/listen` ended. */
   Schema.Struct({ event: Schema.Literal("ended"), ...ofCall }),
   Schema.Struct({ event: Schema.Literal("notification"), ...on, method: Schema.String, params }),
-  Schema.Struct({ event: Schema.Literal("ask"), ...ofCall, handler: HandlerName, params: Schema.Unknown }),
+  Schema.Struct({
+    event: Schema.Literal("ask"),
+    ...ofCall,
+    handler: HandlerName,
+    params: Schema.Unknown,
+    /** The call of the client on whose behalf the server asks, where that is known. */
+    call: Schema.optional(Schema.Struct({
+      id: Schema.Union([Schema.String, Schema.Finite]),
+      method: Schema.String,
+      tool: Schema.optional(Schema.String)
+    }))
+  }),
   Schema.Struct({ event: Schema.Literal("answer"), ...ofCall, answer: Schema.Unknown }),
   Schema.Struct({ event: Schema.Literal("closed"), ...on, reason: CloseReason })
 ])
 export type Event = typeof Event.Type
+
+/** A refusal of a handler, as an answer in a recording. */
+export const refusalOf = ({ code, data, description }: RequestRefused) => ({ refused: description, code, data })
 
 /** The first line of a recording. */
 const Header = Schema.Struct({ recording: Schema.Literal("mcp-sessions"), version: Schema.Literal(1) })

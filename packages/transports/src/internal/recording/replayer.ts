@@ -4,7 +4,7 @@
  * The events of the server follow in the recorded order, each after the calls that preceded it. A call is recognized by its method and
  * params, so concurrent calls may arrive in another order. The outcome of a call follows at once, without the recorded delay.
  */
-import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+import type { Call as AskingCall, Handlers, Origin, RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import { type Connection, type ConnectionInfo, fromRequest } from "@mcp-sessions/core/Connection"
 import type { Progress } from "@mcp-sessions/core/Mcp"
 import type { WireNotification } from "@mcp-sessions/core/Notification"
@@ -14,6 +14,7 @@ import {
   type RequestReason,
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
+import { Peer } from "@mcp-sessions/core/Transport"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -24,7 +25,7 @@ import type * as Scope from "effect/Scope"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { asConnectReason, asRequestReason } from "../reasons.ts"
 import { mark } from "../redactor.ts"
-import { asJson, type Event, type HandlerName } from "./recording.ts"
+import { asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
 
 /** The program deviated from the recording. A defect, since the program or the recording has to change. */
 export class ReplayMismatch extends Data.TaggedError("ReplayMismatch")<{
@@ -108,17 +109,17 @@ class Playback {
   readonly #made: Queue.Queue<void>
   readonly #events: ReadonlyArray<Event>
   readonly #where: { readonly server: string; readonly connection: number }
-  readonly #handlers: Handlers
+  readonly #peer: typeof Peer.Service
 
   constructor(options: {
     readonly events: ReadonlyArray<Event>
     readonly where: { readonly server: string; readonly connection: number }
-    readonly handlers: Handlers
+    readonly peer: typeof Peer.Service
     readonly made: Queue.Queue<void>
   }) {
     this.#events = options.events
     this.#where = options.where
-    this.#handlers = options.handlers
+    this.#peer = options.peer
     this.#made = options.made
     for (const event of options.events) {
       if (event.event === "answer") this.#answers.set(event.id, event.answer)
@@ -244,8 +245,8 @@ class Playback {
   }
 
   /** Repeats a request to a handler, and compares its response with the recorded one. */
-  #ask({ handler, id, params }: Extract<Event, { readonly event: "ask" }>): Effect.Effect<void, never, Scope.Scope> {
-    const handle = handleWith(this.#handlers, handler, params)
+  #ask({ call, handler, id, params }: Extract<Event, { readonly event: "ask" }>): Effect.Effect<void, never, Scope.Scope> {
+    const handle = answerOf({ peer: this.#peer, handler, params, call })
     // The recording has no response to compare with.
     if (!this.#answers.has(id)) return Effect.asVoid(Effect.forkScoped(handle))
     return Effect.flatMap(handle, (answer) => {
@@ -268,20 +269,36 @@ const settle = Effect.promise(async () => {
   for (let turn = 0; turn < turns; turn++) await setImmediate()
 })
 
-const handleWith = (
-  { elicitation, roots, sampling }: Handlers,
-  name: typeof HandlerName.Type,
-  params: unknown
-): Effect.Effect<unknown> => {
-  const handlers: Record<typeof name, Effect.Effect<unknown, RequestRefused> | undefined> = {
-    sampling: sampling?.(params as Parameters<typeof sampling>[0]),
-    form: elicitation?.form?.(params as Parameters<typeof elicitation.form>[0]),
-    url: elicitation?.url?.(params as Parameters<typeof elicitation.url>[0]),
-    roots
-  }
-  return (handlers[name] ?? Effect.succeed({ refused: "there is no such handler" })).pipe(
-    Effect.catch(({ description }) => Effect.succeed({ refused: description }))
+/** Runs the handler that the server asked. */
+const answerOf = (options: {
+  readonly peer: typeof Peer.Service
+  readonly handler: typeof HandlerName.Type
+  readonly params: unknown
+  readonly call: AskingCall | undefined
+}): Effect.Effect<unknown> => {
+  const { call, handler, params, peer: { handlers, owner, server } } = options
+  const origin: Origin = { owner, server, call }
+  return (handle({ handlers, handler, params, origin }) ?? Effect.succeed({ refused: "there is no such handler" })).pipe(
+    Effect.catch((refusal) => Effect.succeed(refusalOf(refusal)))
   )
+}
+
+const handle = ({ handler, handlers: { elicitation, roots, sampling }, origin, params }: {
+  readonly handlers: Handlers
+  readonly handler: typeof HandlerName.Type
+  readonly params: unknown
+  readonly origin: Origin
+}): Effect.Effect<unknown, RequestRefused> | undefined => {
+  switch (handler) {
+    case "sampling":
+      return sampling?.(params as Parameters<typeof sampling>[0], origin)
+    case "form":
+      return elicitation?.form?.(params as Parameters<typeof elicitation.form>[0], origin)
+    case "url":
+      return elicitation?.url?.(params as Parameters<typeof elicitation.url>[0], origin)
+    case "roots":
+      return roots?.(origin)
+  }
 }
 
 type Told = Omit<ConnectionInfo, "instructions" | "implementation"> & Partial<ConnectionInfo>
@@ -296,9 +313,9 @@ export const connect = Effect.fnUntraced(function*(options: {
   readonly events: ReadonlyArray<Event>
 }): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const { connection, events, kind, server } = options
-  const handlers = yield* ClientHandlers
+  const peer = yield* Peer
   const made = yield* Queue.sliding<void>(1)
-  const playback = new Playback({ events, where: { server, connection }, handlers, made })
+  const playback = new Playback({ events, where: { server, connection }, peer, made })
   yield* Effect.forkScoped(playback.play, { startImmediately: true })
   yield* Effect.addFinalizer(() => Effect.sync(() => playback.end()))
   const outcome = (call: Call) =>

@@ -7,7 +7,6 @@
  * channel is closed by the scope that opened it. `close` of the client is never called, because it would abort what the transport still
  * has to tell the server.
  */
-import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
 import type {
   Connection,
   ConnectionInfo,
@@ -24,6 +23,7 @@ import {
   type RequestReason,
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
+import { Peer } from "@mcp-sessions/core/Transport"
 import type { Client } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -34,7 +34,7 @@ import { DirectRequests } from "../jsonRpc/directRequests.ts"
 import type { EndReason, EngineChannel } from "../jsonRpc/engineChannel.ts"
 import { legacyCodec } from "../jsonRpc/eraCodec.ts"
 import { ModernCodec } from "../modern/modernCodec.ts"
-import { capabilitiesOf } from "./clientHandlers.ts"
+import { type AskableClient, capabilitiesOf } from "./clientHandlers.ts"
 import { makeFulfilInput } from "./inputRounds.ts"
 import { type Connecting, type ConnectOptions, negotiate, openChannel } from "./negotiate.ts"
 import { OutputSchemas } from "./outputSchemas.ts"
@@ -48,15 +48,16 @@ export const make = Effect.fnUntraced(function*(
   options: ConnectOptions
 ): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const scope = yield* Effect.scope
-  const handlers = yield* ClientHandlers
-  const { elicitation, roots, sampling } = handlers
+  const peer = yield* Peer
+  const { elicitation, roots, sampling } = peer.handlers
   const hasHandlers = elicitation !== undefined || roots !== undefined || sampling !== undefined
   const run = hasHandlers ? yield* FiberSet.makeRuntimePromise() : undefined
   let listener: ((notification: WireNotification) => void) | undefined
   const connecting: Connecting = {
     options,
     scope,
-    handlers,
+    peer,
+    callOf: () => undefined,
     run,
     kind: options.kind,
     onNotification: (notification) => listener?.(notification),
@@ -176,7 +177,7 @@ class ChannelConnection implements Connection {
   }
 
   /** Starts to send requests, in the way of the era that was negotiated. */
-  #begin(client: Client): Effect.Effect<ConnectionInfo, ConnectReason> {
+  #begin(client: AskableClient): Effect.Effect<ConnectionInfo, ConnectReason> {
     const channel = this.#channel
     const info = infoOf(client, channel)
     if (info === undefined) {
@@ -200,7 +201,9 @@ class ChannelConnection implements Connection {
       onNotification,
       client: toClient === undefined ? undefined : (message) => toClient(message)
     })
-    transport.receiver = this.#direct
+    const direct = this.#direct
+    transport.receiver = direct
+    this.#connecting.callOf = (id) => direct.callOf(id)
     if (toClient !== undefined) {
       client.onclose = () => this.#end()
       return
@@ -211,14 +214,14 @@ class ChannelConnection implements Connection {
     transport.onclose = () => this.#end()
   }
 
-  #beginModern(client: Client, protocolVersion: string): void {
-    const { handlers, options } = this.#connecting
+  #beginModern(client: AskableClient, protocolVersion: string): void {
+    const { options, peer } = this.#connecting
     const { toolHeaders, transport } = this.#channel
     const toClient = transport.onmessage
     const codec: ModernCodec = this.#codec = new ModernCodec({
       protocolVersion,
       clientInfo: options.config.clientInfo,
-      clientCapabilities: capabilitiesOf(handlers),
+      clientCapabilities: capabilitiesOf(peer.handlers),
       toolHeaders,
       engine: () => direct,
       fulfilInput: makeFulfilInput({ client, transport, reasonOf: (error, method) => this.#reasonOf(error, method) })
@@ -249,7 +252,7 @@ class ChannelConnection implements Connection {
 const ignore = (): void => {}
 
 /** Announces changes of the roots, for as long as the connection. */
-const announceRoots = ({ channel, handlers, scope }: Connecting): Effect.Effect<void> => {
+const announceRoots = ({ channel, peer: { handlers }, scope }: Connecting): Effect.Effect<void> => {
   if (handlers.roots === undefined || handlers.rootsChanges === undefined) return Effect.void
   const { transport } = channel
   return handlers.rootsChanges.pipe(

@@ -7,16 +7,19 @@
  *
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
  */
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { RequestReason } from "@mcp-sessions/core/SessionError"
-import type { Client, StandardSchemaV1, Transport } from "@modelcontextprotocol/client"
+import type { StandardSchemaV1, Transport } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import type { FulfilInput } from "../modern/modernCodec.ts"
+import { type AskableClient, callOfRequest } from "./clientHandlers.ts"
 import { noTimeout } from "./negotiate.ts"
 
 /** A received result that the client has not seen. */
 const replay: unique symbol = Symbol("replay")
 
 interface Received {
+  readonly request: OutgoingRequest
   /** `undefined` once the client has received it. The client copies params for later rounds, this reference with them. */
   result: Record<string, unknown> | undefined
 }
@@ -27,7 +30,7 @@ const unparsed: StandardSchemaV1<unknown, unknown> = {
 }
 
 /** Makes a transport answer requests of the client that carry a received result. */
-const answerLocally = (transport: Transport): void => {
+const answerLocally = (transport: Transport, client: AskableClient): void => {
   const send = transport.send.bind(transport)
   transport.send = (message, options) => {
     const params = "method" in message && "id" in message ? message.params : undefined
@@ -37,6 +40,7 @@ const answerLocally = (transport: Transport): void => {
       return send(message, options)
     }
     received.result = undefined
+    client.asking = callOfRequest(received.request)
     transport.onmessage?.({ jsonrpc: "2.0", id: message.id, result })
     return Promise.resolve()
   }
@@ -44,18 +48,18 @@ const answerLocally = (transport: Transport): void => {
 
 /** Makes the function that fulfils input for requests of one connection. */
 export const makeFulfilInput = (options: {
-  readonly client: Client
+  readonly client: AskableClient
   readonly transport: Transport
   readonly reasonOf: (error: unknown, method: string) => RequestReason
 }): FulfilInput => {
   const { client, reasonOf, transport } = options
   let isPrepared = false
   return ({ onEnd, params, request, result }) => {
-    if (!isPrepared) answerLocally(transport)
+    if (!isPrepared) answerLocally(transport, client)
     isPrepared = true
     const { method, onProgress } = request
     const abort = new AbortController()
-    const received: Received = { result }
+    const received: Received = { request, result }
     client.request({ method, params: { ...params, [replay]: received } }, unparsed, {
       signal: abort.signal,
       timeout: noTimeout,

@@ -5,19 +5,19 @@
  * is started again for `initialize`. There are never two processes at a time. The verdict is kept for the next connection of the
  * transport.
  */
-import type { Handlers } from "@mcp-sessions/core/ClientHandlers"
-import type { Connection } from "@mcp-sessions/core/Connection"
+import type { Connection, OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { WireNotification } from "@mcp-sessions/core/Notification"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { type ConnectReason, ProtocolMismatch } from "@mcp-sessions/core/SessionError"
-import { Client, type jsonSchemaValidator, SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/client"
+import type { Peer } from "@mcp-sessions/core/Transport"
+import { type jsonSchemaValidator, type RequestId, SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/client"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import type { EngineChannel } from "../jsonRpc/engineChannel.ts"
-import { attach, capabilitiesOf } from "./clientHandlers.ts"
+import { AskableClient, attach, capabilitiesOf } from "./clientHandlers.ts"
 import { classifyConnect } from "./sdkError.ts"
 
 /** What a transport remembers of its server from one connection to the next. */
@@ -55,7 +55,9 @@ export interface ConnectOptions {
 export interface Connecting {
   readonly options: ConnectOptions
   readonly scope: Scope.Scope
-  readonly handlers: Handlers
+  readonly peer: typeof Peer.Service
+  /** The call that a request of a legacy server belongs to. Set once requests are sent. */
+  callOf: (serverRequest: RequestId) => OutgoingRequest | undefined
   /** Runs handlers; `undefined` if there are none. */
   readonly run: Parameters<typeof attach>[0]["run"] | undefined
   readonly onNotification: (notification: WireNotification) => void
@@ -90,12 +92,12 @@ export const openChannel = ({ open, scope }: {
 const handshake = (
   connecting: Connecting,
   protocol: ServerConfig["protocol"]
-): Effect.Effect<Client, ConnectReason> =>
+): Effect.Effect<AskableClient, ConnectReason> =>
   Effect.suspend(() => {
-    const { channel, handlers, kind, onNotification, options, run } = connecting
+    const { channel, kind, onNotification, options, peer, run } = connecting
     const { address, config } = options
-    const client = new Client(config.clientInfo, {
-      capabilities: capabilitiesOf(handlers),
+    const client = new AskableClient(config.clientInfo, {
+      capabilities: capabilitiesOf(peer.handlers),
       jsonSchemaValidator: unchecked,
       versionNegotiation: {
         mode: protocol === "auto" || protocol === "legacy" ? protocol : { pin: protocol },
@@ -103,7 +105,7 @@ const handshake = (
         probe: { timeoutMs: kind === "streamable_http" ? noTimeout : Duration.toMillis(config.probeTimeout) }
       }
     })
-    if (run !== undefined) attach({ client, handlers, run })
+    if (run !== undefined) attach({ client, peer, callOf: (id) => connecting.callOf(id), run })
     client.fallbackNotificationHandler = ({ method, params }) => {
       onNotification({ method, params })
       return Promise.resolve()
@@ -128,7 +130,7 @@ const handshake = (
   })
 
 /** Closes the channel, opens another, and runs the legacy handshake on it. */
-const restartLegacy = (connecting: Connecting, open: Open): Effect.Effect<Client, ConnectReason> =>
+const restartLegacy = (connecting: Connecting, open: Open): Effect.Effect<AskableClient, ConnectReason> =>
   Scope.close(connecting.channelScope, Exit.void).pipe(
     Effect.andThen(openChannel({ open, scope: connecting.scope })),
     Effect.flatMap((opened) => {
@@ -138,14 +140,14 @@ const restartLegacy = (connecting: Connecting, open: Open): Effect.Effect<Client
   )
 
 /** Connects over the fallback transport, which is legacy SSE, and remembers it. */
-const fallbackToSse = (connecting: Connecting, fallback: Fallback): Effect.Effect<Client, ConnectReason> =>
+const fallbackToSse = (connecting: Connecting, fallback: Fallback): Effect.Effect<AskableClient, ConnectReason> =>
   Effect.tap(restartLegacy(connecting, fallback.open), () =>
     Effect.sync(() => {
       connecting.kind = fallback.kind
       connecting.options.era.isFallback = true
     }))
 
-const negotiateEra = (connecting: Connecting): Effect.Effect<Client, ConnectReason> => {
+const negotiateEra = (connecting: Connecting): Effect.Effect<AskableClient, ConnectReason> => {
   const { config, era, open } = connecting.options
   if (config.protocol === "auto" && !era.isLegacy) {
     return Effect.catchTag(handshake(connecting, "auto"), "ServerExited", () => restartLegacy(connecting, open))
@@ -158,7 +160,7 @@ const negotiateEra = (connecting: Connecting): Effect.Effect<Client, ConnectReas
 }
 
 /** Negotiates the era and the transport. Returns the SDK's client, which is initialized. */
-export const negotiate = (connecting: Connecting): Effect.Effect<Client, ConnectReason> =>
+export const negotiate = (connecting: Connecting): Effect.Effect<AskableClient, ConnectReason> =>
   Effect.suspend(() => {
     const { era, fallback } = connecting.options
     if (fallback === undefined) return negotiateEra(connecting)
