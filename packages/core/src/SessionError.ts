@@ -628,6 +628,25 @@ export class CredentialsFailed
   }
 }
 
+/**
+ * The caller gave up the operation: the signal of a promise was aborted. `cause` is the reason of the signal. `delivery` is
+ * `NotSent` if no request of the operation was written, otherwise `Unknown`; then the server was told to cancel.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Cancelled extends Schema.TaggedError<Cancelled>("@mcp-sessions/core/Cancelled")("Cancelled", {
+  delivery: Schema.Literals(["NotSent", "Unknown"]),
+  cause
+}) implements Traits {
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return this.delivery === "NotSent" ? "cancelled before a request was sent" : "cancelled; it may have run"
+  }
+}
+
 const lostReasons = [
   ServerExited,
   TransportFailed,
@@ -720,6 +739,7 @@ const reasons = [
   QueueFull,
   RateLimited,
   CredentialsFailed,
+  Cancelled,
   OutcomeUnknown
 ] as const
 

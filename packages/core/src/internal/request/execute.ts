@@ -25,6 +25,7 @@ import type { Live, ManagedConnection } from "../connection/managedConnection.ts
 import { isTraced, withSpan } from "../telemetry.ts"
 import type { Turn } from "./admission.ts"
 import { CurrentTraces, note } from "./toolLedger.ts"
+import { CurrentWrites, type Writes } from "./writes.ts"
 
 /** One request as the delivery rule sees it. */
 interface Operation<A> {
@@ -51,6 +52,7 @@ interface Course {
   readonly via: Via
   readonly startedAt: number
   readonly isTraced: boolean
+  readonly writes: Writes | undefined
   /** How often it was sent. */
   attempts: number
 }
@@ -59,6 +61,7 @@ interface Course {
 interface Sending {
   sentAt: number
   requestId: string | number | undefined
+  readonly writes: Writes | undefined
 }
 
 export type Perform = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
@@ -129,6 +132,7 @@ export const make = (managed: ManagedConnection): Deliver => {
         operation: (restart) =>
           Effect.suspend(() => {
             isUnderWay = true
+            sending.writes?.mark()
             live.inFlight++
             if (operation.role !== "probe") counts.requests++
             return operation.run(
@@ -219,7 +223,7 @@ export const make = (managed: ManagedConnection): Deliver => {
     now: number,
     course: Course
   ): Effect.Effect<A, SessionError> => {
-    const sending: Sending = { sentAt: now, requestId: undefined }
+    const sending: Sending = { sentAt: now, requestId: undefined, writes: course.writes }
     const attempts = ++course.attempts
     const sent = send(operation, live, sending)
     const settled = Effect.catch(
@@ -321,6 +325,7 @@ export const make = (managed: ManagedConnection): Deliver => {
         via,
         startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
         isTraced: isTraced(fiber),
+        writes: fiber.getRef(CurrentWrites),
         attempts: 0
       }
       const { isSafe, method, tool } = operation
