@@ -207,7 +207,7 @@ describe("capabilities", () => {
 })
 
 describe("handlers", () => {
-  it.live("are interrupted when the call is that the server asks for, and no sooner", () =>
+  it.live("are interrupted with the call that the server asks for, and no sooner", () =>
     Effect.gen(function*() {
       const asked = yield* Queue.unbounded<Deferred.Deferred<void>>()
       const form = () =>
@@ -241,7 +241,7 @@ describe("handlers", () => {
       }).pipe(Effect.scoped, Effect.provide(layer))
     }))
 
-  it.live("tell legacy servers that the roots have changed", () =>
+  it.live("notify legacy servers of changed roots", () =>
     Effect.gen(function*() {
       const changes = yield* Queue.unbounded<void>()
       const told = yield* Queue.unbounded<unknown>()
@@ -288,7 +288,7 @@ describe("handlers", () => {
       yield* Deferred.await(interrupted)
     }))
 
-  it.live("that refuse are heard", () =>
+  it.live("pass a refusal on to the server", () =>
     Effect.gen(function*() {
       const result = yield* Effect.result(ask("legacy", {
         elicitation: { form: () => Effect.fail(new ClientHandlers.RequestRefused({ description: "not now" })) }
@@ -333,7 +333,7 @@ describe("handlers", () => {
       ])
     }))
 
-  it.live("are interrupted with the one call under way, whoever asks, and the server is told so at once", () =>
+  it.live("are interrupted with the only call in flight, and the server receives an error at once", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
       const answered = yield* Queue.unbounded<unknown>()
@@ -341,7 +341,7 @@ describe("handlers", () => {
         serveStdio(() => {
           const server = new McpServer({ name: "s", version: "1" }, { capabilities: { tools: {} } })
           server.registerTool("hang", {}, () => {
-            // On its own account: over one stream for all nobody can tell.
+            // Not related to the call: on one channel for all calls the client cannot know that.
             server.server.elicitInput({ message: "go on?", requestedSchema: { type: "object", properties: {} } }).then(
               (result) => Queue.offerUnsafe(answered, result),
               (error: unknown) => Queue.offerUnsafe(answered, String(error))

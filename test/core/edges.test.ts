@@ -364,7 +364,11 @@ describe("the promise facade", () => {
       const script = Scripted.make({
         answer: () => Effect.fail(new SessionError.HttpFailed({ status: 503, retryAfter: "5", delivery: "Rejected" }))
       })
-      const mcp = McpSessions.make({ servers: { s: stdio }, transports: script.layer, circuit: { failures: Infinity, openFor: "5 seconds" } })
+      const mcp = McpSessions.make({
+        servers: { s: stdio },
+        transports: script.layer,
+        circuit: { failures: Infinity, openFor: "5 seconds" }
+      })
       await mcp.status("s")
       const call = mcp.callTool("s", "t")
       await new Promise((resolve) => setTimeout(resolve, 50))
@@ -375,7 +379,11 @@ describe("the promise facade", () => {
   it.live("leaves no fallback pending whose operation never ends when it is disposed of", () =>
     Effect.promise(async () => {
       const script = Scripted.make({})
-      const mcp = McpSessions.make({ servers: { s: stdio }, transports: script.layer, circuit: { failures: Infinity, openFor: "5 seconds" } })
+      const mcp = McpSessions.make({
+        servers: { s: stdio },
+        transports: script.layer,
+        circuit: { failures: Infinity, openFor: "5 seconds" }
+      })
       await mcp.status("s")
       const call = mcp.withFallback({ servers: ["s"] }, () => new Promise(() => {}))
       await new Promise((resolve) => setTimeout(resolve, 50))

@@ -58,8 +58,8 @@ import {
 import {
   acquire,
   type Caller,
-  closeable,
   type Closeable,
+  closeable,
   fromPromise,
   iterate,
   make as makeRuntime
@@ -252,7 +252,10 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
 
   /** Runs an operation of the program on a session that is lent for its duration. */
   const lend = <A>(session: Session.Session, operation: (session: McpSession) => Promise<A>) =>
-    Effect.flatMap(CurrentWrites, (writes) => fromPromise({ run: () => operation(sessionIn(session, nothing, writes)), isTyped }))
+    Effect.flatMap(
+      CurrentWrites,
+      (writes) => fromPromise({ run: () => operation(sessionIn(session, nothing, writes)), isTyped })
+    )
 
   const opened = (server: string, options: OpenSessionOptions<"automatic" | "manual"> = {}) =>
     Effect.map(
@@ -307,8 +310,9 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
         { server },
         options
       ),
-    open: ((server: string, options?: OpenSessionOptions<"automatic" | "manual">) =>
-      run(opened(server, options), { server }, options)) as McpSessions["open"],
+    open:
+      ((server: string, options?: OpenSessionOptions<"automatic" | "manual">) =>
+        run(opened(server, options), { server }, options)) as McpSessions["open"],
     callTool: (server, tool, args, options) =>
       run(
         inSessions(({ callTool }) =>
@@ -319,12 +323,13 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
       ),
     withFallback: (options, operation) =>
       run(
-        inSessions(({ withFallback }) => withFallback(effectOptions<FallbackOptions>(options), (session) => lend(session, operation))),
+        inSessions(({ withFallback }) =>
+          withFallback(effectOptions<FallbackOptions>(options), (session) => lend(session, operation))
+        ),
         { server: options.servers[0] },
         options
       ),
-    pool: (options) =>
-      run(Effect.map(acquire(SessionPool.make(options)), poolIn), { server: options.server }),
+    pool: (options) => run(Effect.map(acquire(SessionPool.make(options)), poolIn), { server: options.server }),
     status: (server, options) =>
       run(
         inSessions(({ circuit, health }) =>

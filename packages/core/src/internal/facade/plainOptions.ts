@@ -52,15 +52,14 @@ export interface Options {
 const redact = (secrets: Readonly<Record<string, string>> | undefined) =>
   secrets === undefined ? undefined : Record.map(secrets, (secret) => Redacted.make(secret))
 
-const credentialsOf =
-  (credentials: NonNullable<Options["credentials"]>): CredentialsProvider => (peer) =>
-    Effect.map(
-      Effect.tryPromise({
-        try: () => Promise.resolve().then(() => credentials(peer)),
-        catch: (cause) => new CredentialsFailed({ owner: peer.owner, cause })
-      }),
-      ({ env, headers }) => ({ headers: redact(headers), env: redact(env) })
-    )
+const credentialsOf = (credentials: NonNullable<Options["credentials"]>): CredentialsProvider => (peer) =>
+  Effect.map(
+    Effect.tryPromise({
+      try: () => Promise.resolve().then(() => credentials(peer)),
+      catch: (cause) => new CredentialsFailed({ owner: peer.owner, cause })
+    }),
+    ({ env, headers }) => ({ headers: redact(headers), env: redact(env) })
+  )
 
 /** Makes the options of a `Sessions` layer. */
 export const layerOptions = ({ allowCommand, circuit, credentials, fallback, reconnect, retry, servers }: Options) => ({

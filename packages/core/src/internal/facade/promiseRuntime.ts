@@ -32,7 +32,11 @@ export interface Closeable extends AsyncDisposable {
 
 export interface PromiseRuntime<R, E> {
   /** Runs an effect. All operations pass through here. */
-  readonly run: <A>(effect: Effect.Effect<A, E | SessionError, R>, caller: Caller, options?: SignalOptions) => Promise<A>
+  readonly run: <A>(
+    effect: Effect.Effect<A, E | SessionError, R>,
+    caller: Caller,
+    options?: SignalOptions
+  ) => Promise<A>
   /** Runs `before`, closes the layer, and ends what is still running. */
   readonly close: (before: Effect.Effect<unknown>) => Promise<void>
 }

@@ -51,7 +51,7 @@ export interface RetryOptions {
   readonly delay: TimeSpan
 }
 
-type AnyEffect = Effect.Effect<any, any, any>
+type AnyEffect = Effect.Effect<unknown, unknown, unknown>
 
 type PlainFunction<F> = F extends (...args: infer P) => infer R
   ? Extract<R, AnyEffect> extends never ? F : (...args: P) => void | Promise<void>
@@ -59,7 +59,7 @@ type PlainFunction<F> = F extends (...args: infer P) => infer R
 
 type PlainValue<V> = [Duration.Input] extends [V] ? TimeSpan | Extract<V, undefined>
   : [RetryPolicy.RetryPolicy] extends [V] ? RetryOptions | Extract<V, undefined>
-  : V extends (...args: any) => unknown ? PlainFunction<V>
+  : V extends (...args: never) => unknown ? PlainFunction<V>
   : V extends object ? Plain<V>
   : V
 
@@ -90,11 +90,13 @@ type PlainParameters<P extends ReadonlyArray<unknown>> = HasOptions<P> extends t
  * @category models
  * @since 0.1.0
  */
-export type PromisedMember<M> = M extends Stream.Stream<infer A, any, any>
+export type PromisedMember<M> = M extends Stream.Stream<infer A, unknown, unknown>
   ? (options?: SignalOptions) => AsyncIterable<A>
-  : M extends Effect.Effect<infer A, any, any> ? (options?: SignalOptions) => Promise<A>
-  : M extends (...args: infer P) => Stream.Stream<infer A, any, any> ? (...args: PlainParameters<P>) => AsyncIterable<A>
-  : M extends (...args: infer P) => Effect.Effect<infer A, any, any> ? (...args: PlainParameters<P>) => Promise<A>
+  : M extends Effect.Effect<infer A, unknown, unknown> ? (options?: SignalOptions) => Promise<A>
+  : M extends (...args: infer P) => Stream.Stream<infer A, unknown, unknown> ?
+    (...args: PlainParameters<P>) => AsyncIterable<A>
+  : M extends (...args: infer P) => Effect.Effect<infer A, unknown, unknown> ?
+    (...args: PlainParameters<P>) => Promise<A>
   : M
 
 /**
@@ -109,7 +111,7 @@ type OptionsPlace<P extends ReadonlyArray<unknown>> = HasOptions<P> extends true
   ? Required<P> extends readonly [...infer I, unknown] ? I["length"] : never
   : Required<P>["length"]
 
-type Place<M> = M extends Stream.Stream<any, any, any> | AnyEffect ? 0
+type Place<M> = M extends Stream.Stream<unknown, unknown, unknown> | AnyEffect ? 0
   : M extends (...args: infer P) => unknown ? OptionsPlace<P>
   : undefined
 
@@ -124,12 +126,10 @@ export const retryPolicyOf = ({ delay, times }: RetryOptions): RetryPolicy.Retry
   RetryPolicy.spaced({ tries: times + 1, delay })
 
 /** Lets a handler return a promise that is waited for. */
-const handlerOf =
-  <P>(handle: (value: P) => unknown) =>
-  (value: P): Effect.Effect<void> | void => {
-    const handled = handle(value)
-    return Predicate.isPromiseLike(handled) ? Effect.promise(() => Promise.resolve(handled).then(() => {})) : undefined
-  }
+const handlerOf = <P>(handle: (value: P) => unknown) => (value: P): Effect.Effect<void> | void => {
+  const handled = handle(value)
+  return Predicate.isPromiseLike(handled) ? Effect.promise(() => Promise.resolve(handled).then(() => {})) : undefined
+}
 
 /** The options of promises that mean something else to effects. */
 interface GivenOptions extends SignalOptions {
@@ -180,7 +180,9 @@ class Facade {
  */
 export const facadeOf = <T extends object>(
   places: Places<T>
-): <M extends object>(options: { readonly source: T; readonly runner: Runner; readonly more: M }) => Promised<T> & M => {
+): <M extends object>(
+  options: { readonly source: T; readonly runner: Runner; readonly more: M }
+) => Promised<T> & M => {
   class Derived extends Facade {}
   for (const [name, place] of Object.entries<number | undefined>(places as Record<string, number | undefined>)) {
     Object.defineProperty(Derived.prototype, name, {

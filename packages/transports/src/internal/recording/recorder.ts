@@ -77,8 +77,9 @@ class ConnectionRecorder {
       handler: typeof HandlerName.Type,
       handle: ((params: P, origin: Origin) => Effect.Effect<A, RequestRefused>) | undefined
     ) =>
-      handle === undefined ? undefined : (params: P, origin: Origin) =>
-        this.#asked({ handler, params, origin, answer: handle(params, origin) })
+      handle === undefined ?
+        undefined :
+        (params: P, origin: Origin) => this.#asked({ handler, params, origin, answer: handle(params, origin) })
     return {
       ...rest,
       sampling: recorded("sampling", sampling),

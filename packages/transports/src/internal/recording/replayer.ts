@@ -245,7 +245,9 @@ class Playback {
   }
 
   /** Repeats a request to a handler, and compares its response with the recorded one. */
-  #ask({ call, handler, id, params }: Extract<Event, { readonly event: "ask" }>): Effect.Effect<void, never, Scope.Scope> {
+  #ask(
+    { call, handler, id, params }: Extract<Event, { readonly event: "ask" }>
+  ): Effect.Effect<void, never, Scope.Scope> {
     const handle = answerOf({ peer: this.#peer, handler, params, call })
     // The recording has no response to compare with.
     if (!this.#answers.has(id)) return Effect.asVoid(Effect.forkScoped(handle))
@@ -278,9 +280,10 @@ const answerOf = (options: {
 }): Effect.Effect<unknown> => {
   const { call, handler, params, peer: { handlers, owner, server } } = options
   const origin: Origin = { owner, server, call }
-  return (handle({ handlers, handler, params, origin }) ?? Effect.succeed({ refused: "there is no such handler" })).pipe(
-    Effect.catch((refusal) => Effect.succeed(refusalOf(refusal)))
-  )
+  return (handle({ handlers, handler, params, origin }) ?? Effect.succeed({ refused: "there is no such handler" }))
+    .pipe(
+      Effect.catch((refusal) => Effect.succeed(refusalOf(refusal)))
+    )
 }
 
 const handle = ({ handler, handlers: { elicitation, roots, sampling }, origin, params }: {
