@@ -9,14 +9,12 @@
  * ```ts import.meta.vitest
  * import { Mcp } from "@mcp-sessions/core"
  *
- * const result: Mcp.CallToolResult = {
- *   content: [
- *     { type: "text", text: "two files:" },
- *     { type: "image", data: "", mimeType: "image/png" },
- *     { type: "text", text: "README.md, LICENSE" }
- *   ]
- * }
- * Mcp.text(result) // => "two files:\nREADME.md, LICENSE"
+ * const content = [
+ *   { type: "text", text: "two files:" },
+ *   { type: "image", data: "", mimeType: "image/png" },
+ *   { type: "text", text: "README.md, LICENSE" }
+ * ]
+ * Mcp.text({ content }) // => "two files:\nREADME.md, LICENSE"
  * ```
  *
  * @since 0.1.0
