@@ -7,7 +7,8 @@ import { Memory, Transports } from "@mcp-sessions/transports"
 import { McpServer } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Deferred, Effect, Fiber, Layer, Queue, Stream } from "effect"
-import { makeAsking, serveAsking } from "./fixtures/asking.ts"
+import { makeAsking } from "./fixtures/asking.ts"
+import { serveAsking } from "./fixtures/askingHttp.ts"
 
 const serve: Memory.Serve = (peer) => {
   serveStdio(makeAsking, { transport: peer })

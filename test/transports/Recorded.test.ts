@@ -122,7 +122,9 @@ describe.concurrent("a recording", () => {
       }
       const answering = (name: string) =>
         Layer.succeed(ClientHandlers.ClientHandlers, {
-          elicitation: { form: () => Effect.succeed({ action: "accept", content: { name } }) }
+          elicitation: {
+            form: (_, { call }) => Effect.succeed({ action: "accept", content: { name: `${name} for ${call?.tool}` } })
+          }
         })
       const call = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "ask"))
       for (const protocol of ["auto", "legacy"] as const) {
@@ -136,7 +138,7 @@ describe.concurrent("a recording", () => {
           )
         const recorded = Recorded.recordWith({ file, transports: Memory.layerTransports({ peer: serve }) })
         const first = yield* Effect.provide(call, sessionsWith(recorded, "Ada"))
-        assert.include(JSON.stringify(first.content), "Ada")
+        assert.include(JSON.stringify(first.content), "Ada for ask")
         assert.deepStrictEqual(yield* Effect.provide(call, sessionsWith(Recorded.replay(file), "Ada")), first)
         const other = yield* Effect.exit(Effect.provide(call, sessionsWith(Recorded.replay(file), "Bob")))
         const { message } = mismatchOf(other)
