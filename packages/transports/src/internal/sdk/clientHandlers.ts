@@ -44,7 +44,9 @@ type HandlerContext = ClientContext & { readonly call?: Call | undefined }
 export const callOfRequest = (request: OutgoingRequest | undefined): Call | undefined => {
   if (request?.id === undefined) return undefined
   const { id, method, params } = request
-  return method === "tools/call" && typeof params?.name === "string" ? { id, method, tool: params.name } : { id, method }
+  return method === "tools/call" && typeof params?.name === "string"
+    ? { id, method, tool: params.name }
+    : { id, method }
 }
 
 /** A client of the SDK that tells the handlers of an `input_required` round which call the round belongs to. */
