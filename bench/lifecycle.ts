@@ -4,7 +4,7 @@
  */
 import * as Circuit from "@mcp-sessions/core/Circuit"
 import { fromRequest } from "@mcp-sessions/core/Connection"
-import { type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import { type CloseReason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import * as Sessions from "@mcp-sessions/core/Sessions"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as AllTransports from "@mcp-sessions/transports/Transports"
@@ -27,13 +27,13 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 /** A connection that answers in the same turn, unless it is told to fail, and that can be lost. */
 const scripted = () => {
-  let lost = Deferred.makeUnsafe<Reason>()
+  let lost = Deferred.makeUnsafe<CloseReason>()
   let isFailing = false
   const layer = Layer.succeed(Transports, {
     transport: () =>
       Layer.succeed(Transport, {
         connect: Effect.suspend(() => {
-          const closed = lost = Deferred.makeUnsafe<Reason>()
+          const closed = lost = Deferred.makeUnsafe<CloseReason>()
           return fromRequest({
             kind: "memory" as const,
             initialize: Effect.succeed(info),

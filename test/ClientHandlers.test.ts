@@ -1,13 +1,14 @@
 /**
- * What a server asks of its client, in both eras.
+ * Requests of a server to its client, in both eras.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { ClientHandlers, Sessions } from "@mcp-sessions/core"
-import { Memory } from "@mcp-sessions/transports"
+import { ClientHandlers, type ServerConfig, Sessions, type Transport } from "@mcp-sessions/core"
+import { Memory, Transports } from "@mcp-sessions/transports"
 import { McpServer } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Deferred, Effect, Fiber, Layer, Queue, Stream } from "effect"
 import { makeAsking } from "./fixtures/asking.ts"
+import { serveAsking } from "./fixtures/askingHttp.ts"
 
 const serve: Memory.Serve = (peer) => {
   serveStdio(makeAsking, { transport: peer })
@@ -37,7 +38,7 @@ for (const protocol of ["legacy", "auto"] as const) {
         assert.deepInclude(JSON.parse(text), { action: "accept", content: { name: "Ada, asked your name?" } })
       }))
 
-    it.live("that are not there are not asked", () =>
+    it.live("that are absent are never asked", () =>
       Effect.gen(function*() {
         const result = yield* Effect.result(ask(protocol, {}))
         const isRefused = result._tag === "Failure" || result.success.isError === true
@@ -46,8 +47,168 @@ for (const protocol of ["legacy", "auto"] as const) {
   })
 }
 
+const stdio = (protocol: "legacy" | "auto"): ServerConfig.ServerConfigInput => ({
+  transport: "stdio",
+  command: "none",
+  args: [],
+  protocol
+})
+
+const inMemory = Memory.layerTransports({ asking: serve })
+
+/** Sessions of the asking server. */
+const sessionsWith = (options: {
+  readonly config: ServerConfig.ServerConfigInput
+  readonly transports: Layer.Layer<Transport.Transports>
+  readonly handlers: typeof ClientHandlers.ClientHandlers.Service
+}) =>
+  Sessions.layer({ servers: { asking: options.config } }).pipe(
+    Layer.provide(Layer.merge(options.transports, Layer.succeed(ClientHandlers.ClientHandlers, options.handlers)))
+  )
+
+/** Answers each form with the tool on whose behalf the server asks. */
+const accept = (origin: ClientHandlers.Origin) =>
+  Effect.succeed({ action: "accept" as const, content: { name: origin.call?.tool ?? "unknown" } })
+
+const nameIn = ({ content: [block] }: { readonly content: ReadonlyArray<{ readonly type: string }> }): unknown =>
+  JSON.parse((block as unknown as { readonly text: string }).text).content.name
+
+describe("the origin of a question", () => {
+  const two = (options: Parameters<typeof sessionsWith>[0]) =>
+    Effect.gen(function*() {
+      const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("asking"))
+      const calls = yield* Effect.all([session.callTool("ask"), session.callTool("ask-too")], {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual(yield* session.generation, 1)
+      return calls.map(nameIn)
+    }).pipe(Effect.scoped, Effect.provide(sessionsWith(options)))
+
+  /** Answers only once both questions are there, the later one first. */
+  const crossed = Effect.map(Deferred.make<void>(), (both) => {
+    const ids = new Set<string | number | undefined>()
+    return {
+      ids,
+      form: (origin: ClientHandlers.Origin) =>
+        Effect.suspend(() => {
+          ids.add(origin.call?.id)
+          return ids.size < 2
+            ? Effect.andThen(Deferred.await(both), accept(origin))
+            : Effect.andThen(Deferred.succeed(both, undefined), accept(origin))
+        })
+    }
+  })
+
+  for (const protocol of ["legacy", "auto"] as const) {
+    it.live(`is the call on whose response stream it arrives, over HTTP with protocol ${protocol}`, () =>
+      Effect.gen(function*() {
+        const url = yield* serveAsking
+        const { form, ids } = yield* crossed
+        const names = yield* two({
+          config: { transport: "streamable_http", url, protocol },
+          transports: Transports.layer,
+          handlers: { elicitation: { form: (_, origin) => form(origin) } }
+        })
+        assert.deepStrictEqual(names, ["ask", "ask-too"])
+        assert.strictEqual(ids.size, 2)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("is the call whose response requires input, in the modern era on one channel for all calls", () =>
+    Effect.gen(function*() {
+      const { form, ids } = yield* crossed
+      const handlers = { elicitation: { form: (_: unknown, origin: ClientHandlers.Origin) => form(origin) } }
+      assert.deepStrictEqual(yield* two({ config: stdio("auto"), transports: inMemory, handlers }), ["ask", "ask-too"])
+      assert.strictEqual(ids.size, 2)
+    }))
+
+  it.live("is the only call in flight, in the legacy era on one channel for all calls", () =>
+    Effect.gen(function*() {
+      const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("asking"))
+      assert.strictEqual(nameIn(yield* session.callTool("ask")), "ask")
+      assert.strictEqual(nameIn(yield* session.callTool("ask-too")), "ask-too")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(sessionsWith({
+        config: stdio("legacy"),
+        transports: inMemory,
+        handlers: { elicitation: { form: (_, origin) => accept(origin) } }
+      }))
+    ))
+
+  it.live("has no call while several legacy calls share one channel", () =>
+    Effect.gen(function*() {
+      const asked: Array<string | undefined> = []
+      const both = yield* Deferred.make<void>()
+      const form = (_: unknown, { call }: ClientHandlers.Origin) =>
+        Effect.suspend(() => {
+          asked.push(call?.tool)
+          const answer = Effect.succeed({ action: "decline" as const })
+          return asked.length < 2
+            ? Effect.andThen(Deferred.await(both), answer)
+            : Effect.as(Deferred.succeed(both, undefined), { action: "decline" as const })
+        })
+      yield* Effect.gen(function*() {
+        const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("asking"))
+        yield* Effect.all([session.callTool("ask"), session.callTool("ask-too")], { concurrency: "unbounded" })
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          sessionsWith({ config: stdio("legacy"), transports: inMemory, handlers: { elicitation: { form } } })
+        )
+      )
+      assert.deepStrictEqual(asked, [undefined, undefined])
+    }))
+
+  it.live("names the owner and the server", () =>
+    Effect.gen(function*() {
+      const origins: Array<ClientHandlers.Peer> = []
+      const form = (_: unknown, { owner, server }: ClientHandlers.Origin) =>
+        Effect.sync(() => {
+          origins.push({ owner, server })
+          return { action: "decline" as const }
+        })
+      const layer = sessionsWith({ config: stdio("auto"), transports: inMemory, handlers: { elicitation: { form } } })
+      yield* Effect.flatMap(
+        Sessions.Sessions,
+        ({ callTool }) => Effect.forEach(["ada", "bob"], (owner) => callTool("asking", "ask", {}, { owner }))
+      ).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(origins, [{ owner: "ada", server: "asking" }, { owner: "bob", server: "asking" }])
+    }))
+})
+
+describe("capabilities", () => {
+  it.live("are those of the handlers that the owner has, not of all handlers in the layer", () =>
+    Effect.gen(function*() {
+      const declared: Array<unknown> = []
+      const serve: Memory.Serve = (peer) => {
+        serveStdio(() => {
+          const server = new McpServer({ name: "s", version: "1" }, { capabilities: { tools: {} } })
+          server.registerTool("capabilities", {}, () => {
+            declared.push(Object.keys(server.server.getClientCapabilities() ?? {}))
+            return { content: [] }
+          })
+          return server
+        }, { transport: peer })
+      }
+      const layer = sessionsWith({
+        config: stdio("legacy"),
+        transports: Memory.layerTransports({ asking: serve }),
+        handlers: ({ owner, server }) =>
+          owner === "ada" ? { elicitation: { form: () => Effect.succeed({ action: "decline" }) } } : {
+            roots: () => Effect.succeed([{ uri: `file:///${server}` }])
+          }
+      })
+      yield* Effect.flatMap(
+        Sessions.Sessions,
+        ({ callTool }) => Effect.forEach(["ada", "bob"], (owner) => callTool("asking", "capabilities", {}, { owner }))
+      ).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(declared, [["elicitation"], ["roots"]])
+    }))
+})
+
 describe("handlers", () => {
-  it.live("are interrupted when the call is that the server asks for, and no sooner", () =>
+  it.live("are interrupted with the call that the server asks for, and no sooner", () =>
     Effect.gen(function*() {
       const asked = yield* Queue.unbounded<Deferred.Deferred<void>>()
       const form = () =>
@@ -81,7 +242,7 @@ describe("handlers", () => {
       }).pipe(Effect.scoped, Effect.provide(layer))
     }))
 
-  it.live("tell legacy servers that the roots have changed", () =>
+  it.live("notify legacy servers of changed roots", () =>
     Effect.gen(function*() {
       const changes = yield* Queue.unbounded<void>()
       const told = yield* Queue.unbounded<unknown>()
@@ -98,7 +259,7 @@ describe("handlers", () => {
         }, { transport: peer })
       }
       const handlers = Layer.succeed(ClientHandlers.ClientHandlers, {
-        roots: Effect.succeed([{ uri: "file:///here" }]),
+        roots: () => Effect.succeed([{ uri: "file:///here" }]),
         rootsChanges: Stream.fromQueue(changes)
       })
       const layer = Sessions.layer({
@@ -128,7 +289,7 @@ describe("handlers", () => {
       yield* Deferred.await(interrupted)
     }))
 
-  it.live("that refuse are heard", () =>
+  it.live("pass a refusal on to the server", () =>
     Effect.gen(function*() {
       const result = yield* Effect.result(ask("legacy", {
         elicitation: { form: () => Effect.fail(new ClientHandlers.RequestRefused({ description: "not now" })) }
@@ -136,7 +297,44 @@ describe("handlers", () => {
       assert.include(JSON.stringify(result), "not now")
     }))
 
-  it.live("are interrupted with the one call under way, whoever asks, and the server is told so at once", () =>
+  it.live("refuse with a code, a text and data that the server receives verbatim", () =>
+    Effect.gen(function*() {
+      const received = yield* Queue.unbounded<unknown>()
+      const serve: Memory.Serve = (peer) => {
+        serveStdio(() => {
+          const server = new McpServer({ name: "s", version: "1" }, { capabilities: { tools: {} } })
+          server.registerTool("ask", {}, async ({ mcpReq }) => {
+            await mcpReq.elicitInput({ message: "go on?", requestedSchema: { type: "object", properties: {} } }).catch(
+              ({ code, data, message }: { code: unknown; data: unknown; message: string }) =>
+                Queue.offerUnsafe(received, { code, data, message })
+            )
+            return { content: [] }
+          })
+          return server
+        }, { transport: peer })
+      }
+      const failures = [
+        Effect.fail(new ClientHandlers.RequestRefused({ description: "not now", code: 42, data: { until: "noon" } })),
+        Effect.fail(new ClientHandlers.RequestRefused({ description: "no" })),
+        Effect.die(new Error("the password is swordfish"))
+      ]
+      for (const failure of failures) {
+        yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("asking", "ask")).pipe(
+          Effect.provide(sessionsWith({
+            config: stdio("legacy"),
+            transports: Memory.layerTransports({ asking: serve }),
+            handlers: { elicitation: { form: () => failure } }
+          }))
+        )
+      }
+      assert.deepStrictEqual(yield* Queue.takeN(received, 3), [
+        { code: 42, data: { until: "noon" }, message: "not now" },
+        { code: -1, data: undefined, message: "no" },
+        { code: -32603, data: undefined, message: "the handler of the client failed" }
+      ])
+    }))
+
+  it.live("are interrupted with the only call in flight, and the server receives an error at once", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
       const answered = yield* Queue.unbounded<unknown>()
@@ -144,7 +342,7 @@ describe("handlers", () => {
         serveStdio(() => {
           const server = new McpServer({ name: "s", version: "1" }, { capabilities: { tools: {} } })
           server.registerTool("hang", {}, () => {
-            // On its own account: over one stream for all nobody can tell.
+            // Not related to the call: on one channel for all calls the client cannot know that.
             server.server.elicitInput({ message: "go on?", requestedSchema: { type: "object", properties: {} } }).then(
               (result) => Queue.offerUnsafe(answered, result),
               (error: unknown) => Queue.offerUnsafe(answered, String(error))

@@ -19,7 +19,7 @@ const handlers: ClientHandlers.Handlers = {
     form: () => Effect.succeed({ action: "accept" as const, content: {} }),
     url: () => Effect.succeed({ action: "decline" as const })
   },
-  roots: Effect.succeed([{ uri: "file:///workspace", name: "workspace" }])
+  roots: () => Effect.succeed([{ uri: "file:///workspace", name: "workspace" }])
 }
 
 /** What the suite wants called, where the calls are its choice. */

@@ -352,7 +352,7 @@ describe("the promise facade", () => {
         transports: script.layer,
         credentials: () => new Promise(() => {})
       })
-      await mcp.health("s")
+      await mcp.status("s")
       const call = mcp.callTool("s", "t")
       await new Promise((resolve) => setTimeout(resolve, 50))
       await mcp[Symbol.asyncDispose]()
@@ -364,8 +364,12 @@ describe("the promise facade", () => {
       const script = Scripted.make({
         answer: () => Effect.fail(new SessionError.HttpFailed({ status: 503, retryAfter: "5", delivery: "Rejected" }))
       })
-      const mcp = McpSessions.make({ servers: { s: stdio }, transports: script.layer, circuit: Circuit.never })
-      await mcp.health("s")
+      const mcp = McpSessions.make({
+        servers: { s: stdio },
+        transports: script.layer,
+        circuit: { failures: Infinity, openFor: "5 seconds" }
+      })
+      await mcp.status("s")
       const call = mcp.callTool("s", "t")
       await new Promise((resolve) => setTimeout(resolve, 50))
       await mcp[Symbol.asyncDispose]()
@@ -375,8 +379,12 @@ describe("the promise facade", () => {
   it.live("leaves no fallback pending whose operation never ends when it is disposed of", () =>
     Effect.promise(async () => {
       const script = Scripted.make({})
-      const mcp = McpSessions.make({ servers: { s: stdio }, transports: script.layer, circuit: Circuit.never })
-      await mcp.health("s")
+      const mcp = McpSessions.make({
+        servers: { s: stdio },
+        transports: script.layer,
+        circuit: { failures: Infinity, openFor: "5 seconds" }
+      })
+      await mcp.status("s")
       const call = mcp.withFallback({ servers: ["s"] }, () => new Promise(() => {}))
       await new Promise((resolve) => setTimeout(resolve, 50))
       await mcp[Symbol.asyncDispose]()

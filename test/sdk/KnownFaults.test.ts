@@ -60,7 +60,7 @@ const errorOf = (run: () => Promise<unknown>) =>
 const isCall = ({ message }: Http.Arrival) => message.method === "tools/call"
 
 describe.concurrent("over Streamable HTTP, the SDK", () => {
-  // Ours: StreamableHttp.test.ts, "that a server forgets are replaced once for all, …".
+  // Ours: StreamableHttp.test.ts, "replaces a session that the server forgot once for all calls, …".
   it.live("still never initializes again when the server has forgotten the session", () =>
     Effect.gen(function*() {
       const { client, server } = yield* connectHttp((arrival) => {
@@ -75,7 +75,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       assert.strictEqual(server.count("POST initialize"), 1, internal("httpTransport.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: StreamableHttp.test.ts, "are given back, …".
+  // Ours: StreamableHttp.test.ts, "sends the headers of the definition with every request, …".
   it.live("still sends no DELETE when it closes", () =>
     Effect.gen(function*() {
       const { client, server } = yield* connectHttp(() => false)
@@ -100,7 +100,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       yield* still(until(() => server.count("GET"), (count) => count > 30), internal("backoff.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: StreamableHttp.test.ts, "that have no stream of their own messages are asked for it once, …".
+  // Ours: StreamableHttp.test.ts, "is asked once for a stream of its own messages if it has none, …".
   it.live("still takes any body for an event stream, and asks for it again when it has ended", () =>
     Effect.gen(function*() {
       const { server } = yield* connectHttp(({ request, response }) => {
@@ -108,7 +108,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
         response.writeHead(200, { "content-type": "text/plain" }).end("hello")
         return true
       })
-      yield* still(until(() => server.count("GET"), (count) => count > 1), internal("endpointFetch.ts"))
+      yield* still(until(() => server.count("GET"), (count) => count > 1), internal("serverStream.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: A5.test.ts, (i).
@@ -127,7 +127,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       )
     }).pipe(Effect.scoped))
 
-  // Ours: StreamableHttp.test.ts, "refuses an answer in json that is too large, …".
+  // Ours: StreamableHttp.test.ts, "fails a call whose response in json is too large, …".
   it.live("still reads a body of any size", () =>
     Effect.gen(function*() {
       const size = 17 * 1024 ** 2
@@ -183,7 +183,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
 })
 
 describe.concurrent("over SSE, the SDK", () => {
-  // Ours: Sse.test.ts, "is given up at the deadline if the server never names a place to post to".
+  // Ours: Sse.test.ts, "fails at the connect deadline if the server never names an endpoint to post to".
   it.live("still waits for ever for a place to post to, whatever the timeout", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(() => false, ": nothing yet\n\n")
@@ -194,7 +194,7 @@ describe.concurrent("over SSE, the SDK", () => {
       assert.strictEqual(ended._tag, "None", internal("sseTransport.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: Sse.test.ts, "begins a new session when the server has forgotten the old one with 404".
+  // Ours: Sse.test.ts, "initializes a new session when a POST is answered with 404".
   it.live("still tells the status of a refusal in the text of an error alone", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start((arrival) => {

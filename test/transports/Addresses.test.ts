@@ -79,7 +79,7 @@ describe("addresses: public", () => {
       "printer.local"
     ]
   ) {
-    it.effect(`refuses ${host} before anything is resolved or dialled`, () =>
+    it.effect(`refuses ${host} before resolving or dialling`, () =>
       Effect.gen(function*() {
         const asked = resolveTo(["93.184.216.34"])
         for (const [scheme, transport] of [["http", "streamable_http"], ["http", "sse"], ["ws", "websocket"]]) {
@@ -92,7 +92,7 @@ describe("addresses: public", () => {
   }
 
   for (const [scheme, transport] of [["http", "streamable_http"], ["http", "sse"], ["ws", "websocket"]]) {
-    it.live(`refuses a name by what it resolves to, any of it, over ${transport}`, () =>
+    it.live(`refuses a name if any of its addresses is not public, over ${transport}`, () =>
       Effect.gen(function*() {
         let dialled = 0
         const server = createServer(() => {
@@ -111,7 +111,7 @@ describe("addresses: public", () => {
       }))
   }
 
-  it.effect("lets public addresses be dialled, of either family", () =>
+  it.effect("allows public addresses of both families", () =>
     Effect.gen(function*() {
       for (const host of ["93.184.216.34", "[2606:2800:220:1::1]", "172.32.0.1", "11.0.0.1", "100.128.0.1"]) {
         yield* guard({ addresses: "public", url: `http://${host}/mcp` })
@@ -125,7 +125,7 @@ describe("addresses: public", () => {
       }
     }))
 
-  it.live("looks again at each dial, so that a name cannot change its mind", () =>
+  it.live("checks the addresses of a name at each dial", () =>
     withServer(() => false, (_, server) =>
       Effect.gen(function*() {
         const { port } = new URL(server.url)
@@ -144,7 +144,7 @@ describe("addresses: public", () => {
         assert.strictEqual(reason?._tag, "BlockedAddress")
       })))
 
-  it.effect("does not stand in the way of public addresses", () =>
+  it.effect("connects to public addresses", () =>
     Effect.gen(function*() {
       for (const host of ["example.com", "local.example.com", "internal-api.example.com"]) {
         look((_, callback) => callback(Object.assign(new Error("not found"), { code: "ENOTFOUND" })))
@@ -154,6 +154,5 @@ describe("addresses: public", () => {
 })
 
 describe("addresses: any", () => {
-  it.live("is what there is by default: servers in development are at home", () =>
-    withServer(() => false, () => Effect.void))
+  it.live("is the default, for servers in development", () => withServer(() => false, () => Effect.void))
 })

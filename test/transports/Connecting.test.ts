@@ -30,11 +30,11 @@ const silent = Effect.acquireRelease(
   ({ server }) => Effect.promise(() => new Promise((resolve) => server.close(resolve)))
 )
 
-describe("a server that takes a connection and never answers", () => {
+describe("a server that accepts a connection and never answers", () => {
   for (
     const [transport, scheme] of [["streamable_http", "http"], ["sse", "http"], ["websocket", "ws"]] as const
   ) {
-    it.effect(`is given up at the deadline, to the millisecond, and its sockets with it, over ${transport}`, () =>
+    it.effect(`fails the connect exactly at the connect timeout and closes its sockets, over ${transport}`, () =>
       Effect.gen(function*() {
         const { port, seen } = yield* silent
         const layer = Sessions.layer({
@@ -76,8 +76,8 @@ afterEach(() => {
   syncBuiltinESMExports()
 })
 
-describe("a name", () => {
-  it.live("of two addresses, the first of which is dead, leads to the second at once", () =>
+describe("a host name", () => {
+  it.live("with two addresses connects to the second at once when the first is dead", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(() => false, (_, server) =>
         Effect.gen(function*() {
@@ -99,7 +99,7 @@ describe("a name", () => {
       ["ENOTFOUND", "websocket", "ws"]
     ] as const
   ) {
-    it.live(`that is not found (${code}, ${transport}) fails typed, and can be tried again`, () =>
+    it.live(`that is not found (${code}, ${transport}) fails typed and retryable`, () =>
       Effect.gen(function*() {
         resolveTo((callback) => callback(Object.assign(new Error("no"), { code })))
         const error = yield* Effect.flip(

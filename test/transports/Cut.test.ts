@@ -57,9 +57,9 @@ const cut = Effect.fnUntraced(function*(session: Session.Session, proxy: Proxy, 
   return end._tag
 })
 
-describe.concurrent("an answer that breaks off", () => {
+describe.concurrent("a response that is cut off", () => {
   for (const kind of ["json", "sse"] as const) {
-    it.live(`after any byte, over HTTP as ${kind}, ends its call typed and at once, which runs once`, () =>
+    it.live(`after any byte, over HTTP as ${kind}, ends its call typed and at once, and the call runs once`, () =>
       Effect.gen(function*() {
         const ran: Array<unknown> = []
         const server = yield* Http.start(({ message, response }) => {
@@ -93,7 +93,7 @@ describe.concurrent("an answer that breaks off", () => {
   }
 
   for (const [kind, step] of [["websocket", 1], ["sse", 7]] as const) {
-    it.live(`after any byte, over ${kind}, ends its call typed and at once, and the next has a new connection`, () =>
+    it.live(`after any byte, over ${kind}, ends its call typed and at once, and the next call reconnects`, () =>
       Effect.gen(function*() {
         const { config } = yield* net(kind, "v1").start
         if (config.transport === "stdio") return

@@ -40,7 +40,7 @@ const reasonOf = <E extends { readonly _tag: string; readonly reason?: SessionEr
   Effect.map(Effect.flip(effect), ({ reason }) => reason?._tag === "OutcomeUnknown" ? reason.lost._tag : reason?._tag)
 
 describe("faults", () => {
-  it.effect("strike the nth of what they are for, and nothing else", () => {
+  it.effect("strike only the nth match", () => {
     const { layer, ran } = setting([
       { at: "request", server: "a", tool: "charge", nth: 2, what: Faulty.fail(Faulty.refused) }
     ])
@@ -54,7 +54,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("at the answer let the tool run; the call is not sent again, and its outcome unknown", () => {
+  it.effect("at the response let the tool run once and leave its outcome unknown", () => {
     const { layer, ran } = setting(
       [{ at: "answer", tool: "charge", nth: 1, what: Faulty.lose }],
       RetryPolicy.spaced({ tries: 3, delay: 0 })
@@ -66,7 +66,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("before the request leave nothing done, so that it is sent again", () => {
+  it.effect("before the request are retried", () => {
     const { layer, ran } = setting([{ at: "request", tool: "charge", nth: 1, what: Faulty.lose }])
     return Effect.gen(function*() {
       yield* call("a", "charge")
@@ -74,7 +74,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("delay by the clock of the test", () => {
+  it.effect("delay by the test clock", () => {
     const { layer, ran } = setting([{ at: "request", tool: "charge", what: Faulty.delay("30 seconds") }])
     return Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(call("a", "charge"), { startImmediately: true })
@@ -86,7 +86,7 @@ describe("faults", () => {
   })
 
   for (const at of ["connect", "initialize", "answer"] as const) {
-    it.effect(`that hang are ended by the deadline (${at})`, () => {
+    it.effect(`that hang end at the deadline (${at})`, () => {
       const { layer } = setting([{ at, nth: 1, tool: at === "answer" ? "charge" : undefined, what: Faulty.hang }])
       return Effect.gen(function*() {
         const fiber = yield* Effect.forkChild(reasonOf(call("a", "charge")), { startImmediately: true })
@@ -96,7 +96,7 @@ describe("faults", () => {
     })
   }
 
-  it.effect("answer with garbage, which is found out", () => {
+  it.effect("replace a result by a malformed one, which is rejected", () => {
     const { layer } = setting([{
       at: "answer",
       method: "tools/call",
@@ -110,7 +110,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("at connects count the tries of the policy", () => {
+  it.effect("at connects count the attempts of the retry policy", () => {
     const { layer } = setting(
       [{ at: "connect", server: "a", nth: [1, 2], what: Faulty.fail(Faulty.refused) }],
       RetryPolicy.spaced({ tries: 3, delay: "1 second" })

@@ -45,9 +45,9 @@ const silence = Effect.fnUntraced(function*(session: Session.Session) {
   yield* TestClock.adjust("10 seconds")
 })
 
-describe.concurrent("a connection that is gone without a word", () => {
+describe.concurrent("a half-open connection", () => {
   for (const peer of [net("sse", "v1"), net("websocket", "v1")]) {
-    it.effect(`is found out by a call that gets no answer, and replaced: ${peer.name} [A5 ii]`, () =>
+    it.effect(`is detected by a call that times out, and replaced: ${peer.name} [A5 ii]`, () =>
       Effect.gen(function*() {
         const { proxy, session } = yield* through(peer)
         yield* session.callTool("echo", { message: "x" })
@@ -60,7 +60,7 @@ describe.concurrent("a connection that is gone without a word", () => {
   }
 
   for (const version of ["v1", "v2"] as const) {
-    it.effect(`costs an HTTP server its answer, and no session: ${version} [A5 ii]`, () =>
+    it.effect(`times out one call over HTTP and keeps the session: ${version} [A5 ii]`, () =>
       Effect.gen(function*() {
         const { ledger, proxy, session } = yield* through(http(version))
         const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), {
@@ -78,7 +78,7 @@ describe.concurrent("a connection that is gone without a word", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.effect("is not seen in a WebSocket that answers when asked", () =>
+  it.effect("does not include a WebSocket whose peer answers pings", () =>
     Effect.gen(function*() {
       const { ledger, session } = yield* through(net("websocket", "v2"))
       // What the handshake said counts as heard.
@@ -92,7 +92,7 @@ describe.concurrent("a connection that is gone without a word", () => {
       assert.strictEqual(yield* session.generation, 1)
     }).pipe(Effect.scoped))
 
-  it.effect("is found out on a WebSocket that nobody calls on, and those who listen are told of the next one", () =>
+  it.effect("is detected on an idle WebSocket, and subscribers are notified of the next connection", () =>
     Effect.gen(function*() {
       const { proxy, session } = yield* through(net("websocket", "v2"))
       const notifications = yield* read(session.notifications)
@@ -110,8 +110,8 @@ describe.concurrent("a connection that is gone without a word", () => {
     }).pipe(Effect.scoped))
 })
 
-describe.concurrent("a server that is slow", () => {
-  it.effect("keeps its connection as long as it gives a sign of life", () =>
+describe.concurrent("a slow server", () => {
+  it.effect("keeps its connection while it answers pings", () =>
     Effect.gen(function*() {
       const { ledger, session } = yield* withProcess("v2")
       const started = live(() => ledger("hang"), (started) => started.length === 1)
@@ -129,7 +129,7 @@ describe.concurrent("a server that is slow", () => {
       assert.strictEqual(ledger("process").length, 1)
     }).pipe(Effect.scoped))
 
-  it.effect("loses it if it is stopped, and a new process answers", () =>
+  it.effect("loses its connection when its process is stopped, and a new process answers", () =>
     Effect.gen(function*() {
       const { ledger, session } = yield* withProcess("v1")
       const { pid = 0 } = yield* session.info

@@ -69,7 +69,7 @@ const echo = (message: string) =>
 describe.concurrent("a recording", () => {
   for (const peer of [stdio("v1"), stdio("v2"), http("v1"), http("v2")]) {
     for (const protocol of ["auto", "legacy"] as const) {
-      it.live(`of ${peer.name}, protocol ${protocol}, plays back what was seen, without the server`, () =>
+      it.live(`of ${peer.name}, protocol ${protocol}, replays without the server`, () =>
         Effect.gen(function*() {
           const { config, ledger } = yield* peer.start
           const file = yield* fileIn
@@ -87,7 +87,7 @@ describe.concurrent("a recording", () => {
     }
   }
 
-  it.effect("plays back the same under a test's clock", () =>
+  it.effect("replays under a test clock", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       const serve: Memory.Serve = (peer) => {
@@ -104,7 +104,7 @@ describe.concurrent("a recording", () => {
       assert.deepStrictEqual(again.content, first.content)
     }).pipe(Effect.scoped))
 
-  it.live("asks the handlers again and holds their answers against those recorded", () =>
+  it.live("repeats requests to handlers and compares their responses with the recorded ones", () =>
     Effect.gen(function*() {
       const form = { message: "name?", requestedSchema: { type: "object" as const, properties: {} } }
       const serve: Memory.Serve = (peer) => {
@@ -122,7 +122,9 @@ describe.concurrent("a recording", () => {
       }
       const answering = (name: string) =>
         Layer.succeed(ClientHandlers.ClientHandlers, {
-          elicitation: { form: () => Effect.succeed({ action: "accept", content: { name } }) }
+          elicitation: {
+            form: (_, { call }) => Effect.succeed({ action: "accept", content: { name: `${name} for ${call?.tool}` } })
+          }
         })
       const call = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "ask"))
       for (const protocol of ["auto", "legacy"] as const) {
@@ -136,7 +138,7 @@ describe.concurrent("a recording", () => {
           )
         const recorded = Recorded.recordWith({ file, transports: Memory.layerTransports({ peer: serve }) })
         const first = yield* Effect.provide(call, sessionsWith(recorded, "Ada"))
-        assert.include(JSON.stringify(first.content), "Ada")
+        assert.include(JSON.stringify(first.content), "Ada for ask")
         assert.deepStrictEqual(yield* Effect.provide(call, sessionsWith(Recorded.replay(file), "Ada")), first)
         const other = yield* Effect.exit(Effect.provide(call, sessionsWith(Recorded.replay(file), "Bob")))
         const { message } = mismatchOf(other)
@@ -145,7 +147,7 @@ describe.concurrent("a recording", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("holds no secret of the definition nor any that was named, in whatever shape", () =>
+  it.live("contains no secret of the definition or of the secrets option, in any encoding", () =>
     Effect.gen(function*() {
       const { file: ledger } = yield* makeLedger
       const file = yield* fileIn
@@ -178,7 +180,7 @@ describe.concurrent("a recording", () => {
       assert.include(JSON.stringify(again), "<redacted>")
     }).pipe(Effect.scoped))
 
-  it.live("of a failing connect plays back the failure, and the tries after it", () =>
+  it.live("of a failing connect replays the failure and the retries", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       for (const transports of [Recorded.record(file), Recorded.replay(file)]) {
@@ -202,7 +204,7 @@ describe.concurrent("a recording", () => {
       env
     }))
 
-  it.live("holds no line of a secret that has several, nor a value of one that is JSON", () =>
+  it.live("contains no line of a multi-line secret and no value of a JSON secret", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       const config = yield* withEnvironment({
@@ -216,7 +218,7 @@ describe.concurrent("a recording", () => {
     }).pipe(Effect.scoped))
 
   for (const value of ["text", "connect", "result"]) {
-    it.live(`is what it is, though "${value}", a word of its own, is the value of a variable`, () =>
+    it.live(`stays intact when "${value}", a plain word, is the value of a variable`, () =>
       Effect.gen(function*() {
         const file = yield* fileIn
         const config = yield* withEnvironment({ MODE: value, TOKEN: value })
@@ -226,7 +228,7 @@ describe.concurrent("a recording", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("is for its owner alone, though the file was there before", () =>
+  it.live("is readable by its owner only, even if the file existed", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       writeFileSync(file, "")
@@ -235,7 +237,7 @@ describe.concurrent("a recording", () => {
       assert.strictEqual(statSync(file).mode & 0o777, 0o600)
     }).pipe(Effect.scoped))
 
-  it.live("has the end of what was under way when all was closed", () =>
+  it.live("contains the end of calls in flight when everything is closed", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       const { config, ledger } = yield* stdio("v2").start
@@ -254,7 +256,7 @@ describe.concurrent("a recording", () => {
       assert.strictEqual(count("call"), count("result", "failure", "cancelled"))
     }).pipe(Effect.scoped))
 
-  it.live("changes nothing about a call that cannot be sent", () =>
+  it.live("does not change a call that cannot be sent", () =>
     Effect.gen(function*() {
       const { config, transports } = yield* stdio("v2").start
       const call = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("peer", "echo", { message: 1n }))
@@ -275,7 +277,7 @@ describe.concurrent("a replay", () => {
     return file
   })
 
-  it.live("says of a call that was not recorded which calls were", () =>
+  it.live("names the recorded calls when a call is not recorded", () =>
     Effect.gen(function*() {
       const file = yield* recorded
       const exit = yield* Effect.exit(Effect.provide(echo("four"), sessionsOver(Recorded.replay(file), absent)))
@@ -284,7 +286,7 @@ describe.concurrent("a replay", () => {
       assert.include(message, "connection 1 to peer")
     }).pipe(Effect.scoped))
 
-  it.live("takes calls in another order than they were recorded, and some of them alone", () =>
+  it.live("accepts calls in another order than recorded, and a subset of them", () =>
     Effect.gen(function*() {
       const file = yield* recorded
       const program = Effect.flatMap(Sessions.Sessions, (sessions) =>
@@ -303,7 +305,7 @@ describe.concurrent("a replay", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.live("says of a connect that was not recorded that it was not", () =>
+  it.live("reports a connect that is not recorded", () =>
     Effect.gen(function*() {
       const file = yield* recorded
       const program = Effect.flatMap(Sessions.Sessions, (sessions) =>
@@ -313,7 +315,7 @@ describe.concurrent("a replay", () => {
       assert.include(mismatchOf(exit).message, "one more connect")
     }).pipe(Effect.scoped))
 
-  it.effect("of a file that is none, or not there, fails with the line", () =>
+  it.effect("of a missing or malformed file fails with the line", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       const build = Effect.scoped(Effect.flip(Layer.build(Recorded.replay(file))))
@@ -326,7 +328,7 @@ describe.concurrent("a replay", () => {
       assert.include(unwritable.message, "cannot be written")
     }).pipe(Effect.scoped))
 
-  it.live("says so to those who listen for changes, too", () =>
+  it.live("reports a deviation to subscribers, too", () =>
     Effect.gen(function*() {
       const file = yield* recorded
       const program = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("peer")).pipe(
@@ -350,7 +352,7 @@ describe.concurrent("a replay", () => {
       }
     })
 
-  it.live("goes on without a call that is left out, once the program waits for something behind it", () =>
+  it.live("continues without an omitted call once the program waits for a later event", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v1").start
       const file = yield* fileIn
@@ -369,7 +371,7 @@ describe.concurrent("a replay", () => {
       assert.deepStrictEqual(again, first)
     }).pipe(Effect.scoped))
 
-  it.live("of the last of many calls alone does not wait for each of the others", () =>
+  it.live("of only the last of many calls does not wait for each of the others", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v2").start
       const file = yield* fileIn
@@ -386,7 +388,7 @@ describe.concurrent("a replay", () => {
       assert.isBelow(Duration.toMillis(time), 5000)
     }).pipe(Effect.scoped))
 
-  it.live("lets a handler call the server that asks it", () =>
+  it.live("lets a handler call the server during a request of that server", () =>
     Effect.gen(function*() {
       const transports = serving((server) => {
         server.registerTool("ask", {}, async ({ mcpReq }) => {
@@ -420,7 +422,7 @@ describe.concurrent("a replay", () => {
       assert.deepStrictEqual(yield* run(Recorded.replay(file)), first)
     }).pipe(Effect.scoped))
 
-  it.live("keeps a notification behind the call that it came after, while another call hangs", () =>
+  it.live("delivers a notification after the call that preceded it, while another call hangs", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v1").start
       const file = yield* fileIn
@@ -440,7 +442,7 @@ describe.concurrent("a replay", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("ends with its layer, and so does a call that has no end in the recording", () =>
+  it.live("ends with its layer, and ends calls without a recorded outcome", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       const info = { era: "legacy", protocolVersion: "2025-11-25", capabilities: { tools: {} } }

@@ -16,7 +16,7 @@ const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): str
 }
 
 describe("SSE", () => {
-  it.live("calls, with the headers of the definition on both ends", () =>
+  it.live("sends the headers of the definition to both endpoints", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(() => false)
       const config = { transport: "sse", url: server.url, headers: { "x-key": "value" } }
@@ -26,7 +26,7 @@ describe("SSE", () => {
       yield* until(server.sockets, (sockets) => sockets === 0)
     }).pipe(Effect.scoped))
 
-  it.live("is given up at the deadline if the server never names a place to post to", () =>
+  it.live("fails at the connect deadline if the server never names an endpoint to post to", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(({ request, response }) => {
         if (request.method === "GET") Http.stream(response, ": nothing yet\n\n")
@@ -64,7 +64,7 @@ describe("SSE", () => {
       }]
     ] as const
   ) {
-    it.live(`fails typed, and does not ask again, upon ${title}`, () =>
+    it.live(`fails typed on ${title}, and does not connect again`, () =>
       Effect.gen(function*() {
         const server = yield* Sse.start(({ request, response }) => {
           if (request.method === "GET") refuse(response)
@@ -77,7 +77,7 @@ describe("SSE", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("ends with its stream: what was under way is unknown, the next call has a new connection", () =>
+  it.live("ends with its stream: requests in flight are in doubt, and the next call has a new connection", () =>
     Effect.gen(function*() {
       let isFirst = true
       const server = yield* Sse.start(({ message, response }, stream) => {
@@ -98,7 +98,7 @@ describe("SSE", () => {
     }).pipe(Effect.scoped))
 
   for (const status of [400, 404]) {
-    it.live(`begins a new session when the server has forgotten the old one with ${status}`, () =>
+    it.live(`initializes a new session when a POST is answered with ${status}`, () =>
       Effect.gen(function*() {
         let isFirst = true
         const server = yield* Sse.start(({ message, response }) => {
@@ -112,7 +112,23 @@ describe("SSE", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("refuses events that are too large", () =>
+  it.live("skips events without a JSON-RPC message, and the tool runs once", () =>
+    Effect.gen(function*() {
+      const server = yield* Sse.start(({ message }, stream) => {
+        if (message.method === "tools/call") {
+          stream()?.write("data: {\"type\":\"heartbeat\"}\n\ndata: ping\n\ndata: [null]\n\n")
+        }
+        return false
+      })
+      yield* withSession({ transport: "sse", url: server.url }, (session) =>
+        Effect.gen(function*() {
+          yield* session.callTool("pay")
+          assert.strictEqual(yield* session.generation, 1)
+        }))
+      assert.strictEqual(server.count("POST tools/call pay"), 1)
+    }).pipe(Effect.scoped))
+
+  it.live("fails on an event that is too large", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(({ message, response }, stream) => {
         if (message.method !== "tools/call") return false
@@ -127,16 +143,16 @@ describe("SSE", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.live("has no modern revision", () =>
+  it.live("refuses a definition that pins a modern revision", () =>
     Effect.gen(function*() {
       const config = { transport: "sse", url: "http://127.0.0.1:1/", protocol: "2026-07-28" }
       assert.strictEqual(lostIn(yield* Effect.flip(withSession(config, () => Effect.void))), "HandshakeFailed")
     }))
 })
 
-describe("HTTP, whichever it is", () => {
+describe("a definition that only says HTTP", () => {
   for (const protocol of ["auto", "legacy"]) {
-    it.live(`meets a server of 2024-11-05 over SSE (${protocol})`, () =>
+    it.live(`falls back to SSE for a server of 2024-11-05 (${protocol})`, () =>
       Effect.gen(function*() {
         const { config: { url } } = (yield* net("sse", "v1").start) as { readonly config: { readonly url: string } }
         yield* withSession({ transport: "http", url, protocol }, (session) =>
@@ -147,7 +163,7 @@ describe("HTTP, whichever it is", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("does not where the definition names the newer one", () =>
+  it.live("does not fall back if it names Streamable HTTP", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(() => false)
       const error = yield* Effect.flip(
@@ -157,7 +173,7 @@ describe("HTTP, whichever it is", () => {
       assert.strictEqual(server.count("GET"), 0)
     }).pipe(Effect.scoped))
 
-  it.live("asks for the newer one once, as long as the older one does", () =>
+  it.live("tries Streamable HTTP once, as long as SSE works", () =>
     Effect.gen(function*() {
       const server = yield* Sse.start(({ message, response }, stream) => {
         if (message.params?.name !== "end") return false
@@ -175,7 +191,7 @@ describe("HTTP, whichever it is", () => {
       assert.strictEqual(server.count("GET"), 2)
     }).pipe(Effect.scoped))
 
-  it.live("is not met over SSE for want of credentials, which are refused once", () =>
+  it.live("does not fall back without credentials, which are refused once", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(({ response }) => {
         response.writeHead(401).end()
@@ -187,7 +203,7 @@ describe("HTTP, whichever it is", () => {
       assert.deepStrictEqual(server.ledger.map(({ what }) => what), ["POST server/discover"])
     }).pipe(Effect.scoped))
 
-  it.live("tells what the newer one was told where neither works", () =>
+  it.live("reports the failure of Streamable HTTP if neither works", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(({ request, response }) => {
         response.writeHead(request.method === "GET" ? 500 : 404).end()

@@ -36,8 +36,8 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return Effect.map(effect, (value) => ({ value, millis: performance.now() - start }))
   })
 
-describe("starting", () => {
-  it.live("fails on a command that does not exist, and says which server and command", () =>
+describe("starting a stdio server", () => {
+  it.live("names the server and the command when the command does not exist", () =>
     Effect.gen(function*() {
       const config = { transport: "stdio", command: "no-such-command", args: [] } as const
       const error = yield* Effect.flip(get).pipe(Effect.scoped, Effect.provide(layerOf(config)))
@@ -45,13 +45,13 @@ describe("starting", () => {
       assert.deepInclude(error, { _tag: "SessionError", server: "s", delivery: "NotSent", isRetryable: false })
     }))
 
-  it.live("fails on a file that cannot be executed", () =>
+  it.live("fails when the file cannot be executed", () =>
     Effect.map(
       failure({ transport: "stdio", command: fixture("faultyStdio.mjs"), args: [] }),
       (reason) => assert.deepInclude(reason, { _tag: "SpawnFailed", code: "EACCES" })
     ))
 
-  it.live("blames the working directory, not the command, if that is what is missing", () =>
+  it.live("names the working directory, not the command, when the directory is missing", () =>
     Effect.gen(function*() {
       const reason = yield* failure({ transport: "stdio", command: process.execPath, args: [], cwd: "/no/such/place" })
       assert.deepInclude(reason, { _tag: "SpawnFailed", cwd: "/no/such/place" })
@@ -65,7 +65,7 @@ describe("starting", () => {
       "SIGKILL"
     ]] as const
   ) {
-    it.live(`tells how a server ended that exits at once: ${how}`, () =>
+    it.live(`reports how a server exited that exits at once: ${how}`, () =>
       Effect.gen(function*() {
         const { millis, value: reason } = yield* timed(failure(faulty("exit", "", how, "no key")))
         assert.deepInclude(reason, {
@@ -79,7 +79,7 @@ describe("starting", () => {
       }))
   }
 
-  it.live("hands every word of a command to the server as it is, for there is no shell to read it", () =>
+  it.live("passes every argument to the server unchanged, without a shell", () =>
     Effect.gen(function*() {
       const { directory, file, read } = yield* makeLedger
       const words = ["a && touch evil", "$(touch evil)", "; touch evil", "`touch evil`", "| x", "-e", "--", "*", ""]
@@ -98,7 +98,7 @@ describe("starting", () => {
       assert.strictEqual(reason._tag === "ServerExited" && reason.stderrTail, "starting\nbad key <redacted>!")
     }))
 
-  it.live("gives a server the short list of variables and its own, and nothing else of ours", () =>
+  it.live("passes the short list of variables and the env of the definition, and no other variable", () =>
     Effect.gen(function*() {
       process.env.MCP_SESSIONS_TEST_LEAK = "leaked"
       const { file } = yield* makeLedger
@@ -120,10 +120,10 @@ describe("starting", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("meeting", () => {
+describe("a stdio connection", () => {
   const pids = (read: (word: string) => ReadonlyArray<string>) => read("process")
 
-  it.live("starts a server again that exits upon the era probe, and remembers that it is old", () =>
+  it.live("restarts a server that exits on the era probe, and remembers that it is legacy", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
@@ -146,7 +146,7 @@ describe("meeting", () => {
     }).pipe(Effect.scoped))
 
   for (const [mode, title] of [["silent", "silence"], ["plain", "a refusal"]] as const) {
-    it.live(`takes ${title} upon the probe for an old server, on the one process`, () =>
+    it.live(`takes ${title} on the era probe for a legacy server, without a second process`, () =>
       Effect.gen(function*() {
         const { file, read } = yield* makeLedger
         const config = { ...faulty(mode, file), probeTimeout: "300 millis" } as const
@@ -160,14 +160,14 @@ describe("meeting", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("does not probe where the definition says legacy", () =>
+  it.live("does not probe when the definition says legacy", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* get.pipe(Effect.scoped, Effect.provide(layerOf({ ...faulty("strict", file), protocol: "legacy" })))
       assert.deepStrictEqual(read("message"), ["initialize", "notifications/initialized"])
     }).pipe(Effect.scoped))
 
-  it.live("fails typed where a server lacks the revision that the definition insists on", () =>
+  it.live("fails typed when a server lacks the revision that the definition requires", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const reason = yield* failure({ ...faulty("plain", file), protocol: "2026-07-28" })
@@ -175,7 +175,7 @@ describe("meeting", () => {
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
-  it.live("overlooks what is no message, and says so", () =>
+  it.live("skips lines that are not messages, and warns about them", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const config = { ...faulty("banner", file), encodingErrors: "replace" as const, env: { SECRET: "Welcome" } }
@@ -183,25 +183,25 @@ describe("meeting", () => {
         const session = yield* get
         const { warnings } = yield* session.info
         assert.deepStrictEqual(warnings, [
-          "it printed 5 lines to stdout that are no messages, first \"<redacted> to the server\""
+          "printed 5 non-JSON-RPC lines to stdout, first: \"<redacted> to the server\""
         ])
         const result = yield* session.callTool("x")
         assert.deepStrictEqual(result.content, [{ type: "text", text: "x" }])
       }).pipe(Effect.scoped, Effect.provide(layerOf(config)))
     }).pipe(Effect.scoped))
 
-  it.live("gives up a server that prints more noise than the definition allows, and shows some", () =>
+  it.live("fails when a server prints more non-JSON-RPC lines than the definition allows, and quotes the first", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const reason = yield* failure({ ...faulty("banner", file), encodingErrors: "replace", maxNoiseLines: 4 })
       assert.strictEqual(reason._tag, "TransportFailed")
-      assert.include(reason.message, "more than 4 lines")
+      assert.include(reason.message, "more than 4 non-JSON-RPC lines")
       assert.include(reason.message, "Welcome to the server")
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
 
   for (const mode of ["noresult", "nullerror"] as const) {
-    it.live(`fails typed upon an answer that says nothing (${mode}), and goes on`, () =>
+    it.live(`fails a request typed on a response without result and error (${mode}), and stays usable`, () =>
       Effect.gen(function*() {
         const { file } = yield* makeLedger
         yield* Effect.gen(function*() {
@@ -213,7 +213,7 @@ describe("meeting", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("refuses arguments that JSON does not have, without sending", () =>
+  it.live("refuses arguments that cannot be encoded as JSON, without sending", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
@@ -226,7 +226,7 @@ describe("meeting", () => {
       }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("plain", file))))
     }).pipe(Effect.scoped))
 
-  it.live("replaces a server that has left, quite content, while nobody asked it anything, but not before somebody does", () =>
+  it.live("replaces a server that exited while idle at the next call, not before", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
@@ -247,7 +247,7 @@ describe("meeting", () => {
       }).pipe(Effect.scoped, Effect.provide(layerOf(faulty("plain", file))))
     }).pipe(Effect.scoped))
 
-  it.live("keeps a handler that never ends from holding up other calls, on this server or another", () =>
+  it.live("serves other calls, on every server, while a handler never ends", () =>
     Effect.gen(function*() {
       const ledgers = [yield* makeLedger, yield* makeLedger] as const
       const [slow, fast] = ledgers.map(({ file }) => faulty("chatty", file))
@@ -269,7 +269,7 @@ describe("meeting", () => {
       }).pipe(Effect.provide(layer.pipe(Layer.provide(Transports.layer))))
     }).pipe(Effect.scoped))
 
-  it.live("turns away what a server asks for that it was never offered, and goes on", () =>
+  it.live("rejects requests of a server for capabilities that were not declared, and stays usable", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const result = yield* Effect.flatMap(get, (session) => session.callTool("x")).pipe(
@@ -284,7 +284,7 @@ describe("meeting", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.live("replaces a server that closes its output and lives on", () =>
+  it.live("replaces a server that closes its stdout and keeps running", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
@@ -303,7 +303,7 @@ describe("meeting", () => {
       ["a garbled message", "garbled", "TransportFailed"]
     ] as const
   ) {
-    it.live(`ends the connection typed, and the next call has a new one, upon ${title}`, () =>
+    it.live(`ends typed on ${title}, and the next call reconnects`, () =>
       Effect.gen(function*() {
         const { file, read } = yield* makeLedger
         yield* Effect.gen(function*() {
@@ -318,7 +318,7 @@ describe("meeting", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("shows nothing of a secret in noise, however much of it is cut off", () =>
+  it.live("quotes no part of a secret from a line that is cut off", () =>
     Effect.gen(function*() {
       const token = `eyJ${"abcdefghij".repeat(30)}`
       const { file } = yield* makeLedger
@@ -331,7 +331,7 @@ describe("meeting", () => {
     }).pipe(Effect.scoped))
 })
 
-describe.concurrent("ending", () => {
+describe.concurrent("closing a stdio connection", () => {
   const pidsOf = (read: (word: string) => ReadonlyArray<string>) => read("process").filter(isAlive)
 
   const closes = (mode: string) =>
@@ -350,17 +350,17 @@ describe.concurrent("ending", () => {
       return { millis, deaf: read("deaf") }
     }).pipe(Effect.scoped)
 
-  it.live("asks a server that listens and is done at once", () =>
+  it.live("closes at once when the server exits on the end of its input", () =>
     Effect.map(closes("plain"), ({ millis }) => assert.isBelow(millis, 900)))
 
-  it.live("ends a server that ignores the end of its input and SIGTERM, one step after the other", () =>
+  it.live("kills a server that ignores the end of its input and SIGTERM, one step after the other", () =>
     Effect.map(closes("stubborn"), ({ deaf, millis }) => {
       assert.deepStrictEqual(deaf, ["SIGTERM"])
       assert.isAtLeast(millis, 1950)
       assert.isBelow(millis, 5000)
     }))
 
-  it.live("reports the deadline of a mute server in time, while its process is still being ended", () =>
+  it.live("reports the connect timeout of a silent server in time, while its process is still being ended", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const config = { ...faulty("mute", file), protocol: "legacy" as const, connectTimeout: "500 millis" }
@@ -372,7 +372,7 @@ describe.concurrent("ending", () => {
       assert.deepStrictEqual(read("process").filter(isAlive), [])
     }).pipe(Effect.scoped))
 
-  it.live("kills the servers of a program that exits without a word", () =>
+  it.live("kills the servers of a program that exits without closing its sessions", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const program = spawn(process.execPath, [fixture("abruptExit.ts"), fixture("faultyStdio.mjs"), file, "stubborn"])
@@ -383,7 +383,7 @@ describe.concurrent("ending", () => {
     }).pipe(Effect.scoped))
 
   // One that ignores the end of its input is left: nobody is there any more to tell it, or to kill it.
-  it.live("of a program that is killed leaves the servers to the end of their input, and they end", () =>
+  it.live("ends the input of the servers when the program is killed, and they exit", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const words = [fixture("abruptExit.ts"), fixture("faultyStdio.mjs"), file, "plain", "wait"]

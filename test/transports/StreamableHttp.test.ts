@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
-import { Effect, Fiber, Layer, Queue, Schedule } from "effect"
+import { Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
 import { gzipSync } from "node:zlib"
 import { until } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
@@ -32,8 +32,8 @@ const cutOff = () => {
   }
 }
 
-describe.concurrent("sessions", () => {
-  it.live("are given back, with what the definition sends along on every request", () =>
+describe.concurrent("sessions over HTTP", () => {
+  it.live("sends the headers of the definition with every request, and deletes the session when it closes", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(() => false, (session) => session.callTool("x"), {
         config: { headers: { "x-key": "s3cret" } }
@@ -51,7 +51,7 @@ describe.concurrent("sessions", () => {
       }
     }))
 
-  it.live("that a server forgets are replaced once for all, no call runs twice, and the dead id is never used again", () =>
+  it.live("replaces a session that the server forgot once for all calls, runs no call twice and never uses the old id again", () =>
     Effect.gen(function*() {
       const held: Array<Http.Arrival["response"]> = []
       const executed = new Map<unknown, number>()
@@ -85,7 +85,7 @@ describe.concurrent("sessions", () => {
       assert.strictEqual(server.count("DELETE"), 1)
     }))
 
-  it.live("that are forgotten again and again end typed", () =>
+  it.live("fails typed when the server forgets each new session", () =>
     Effect.gen(function*() {
       const { server, value } = yield* withServer((arrival) => {
         if (!isCall(arrival)) return false
@@ -96,7 +96,7 @@ describe.concurrent("sessions", () => {
       assert.strictEqual(server.count("POST initialize"), 2)
     }))
 
-  it.live("close in time when the server does not answer the DELETE, or will not have it", () =>
+  it.live("closes in time when the server does not answer the DELETE, or rejects it", () =>
     Effect.forEach([undefined, 405, 500], (status) =>
       Effect.gen(function*() {
         const closing = { since: 0 }
@@ -112,7 +112,7 @@ describe.concurrent("sessions", () => {
         assert.strictEqual(server.count("DELETE"), 1)
       }), { concurrency: "unbounded" }))
 
-  it.live("give the session back once more when the socket was cut on which they did", () =>
+  it.live("sends the DELETE again when its socket was cut", () =>
     Effect.gen(function*() {
       let deletes = 0
       const { server } = yield* withServer(({ request, response }) => {
@@ -124,9 +124,9 @@ describe.concurrent("sessions", () => {
     }))
 })
 
-describe.concurrent("a call", () => {
+describe.concurrent("a call over HTTP", () => {
   for (const [title, after] of [["before the answer", undefined], ["within the answer", "{\"jsonrpc\":"]] as const) {
-    it.live(`whose connection is reset ${title} fails as unknown, and is not repeated`, () =>
+    it.live(`fails as unknown when the connection is reset ${title}, and is not sent again`, () =>
       Effect.gen(function*() {
         const { server, value } = yield* withServer((arrival) => {
           if (!isCall(arrival)) return false
@@ -142,7 +142,7 @@ describe.concurrent("a call", () => {
       }))
   }
 
-  it.live("that only reads is repeated after a reset", () =>
+  it.live("is sent again after a reset if it only reads", () =>
     Effect.gen(function*() {
       let wasReset = false
       const { server } = yield* withServer((arrival) => {
@@ -159,7 +159,7 @@ describe.concurrent("a call", () => {
     }))
 
   for (const protocol of ["legacy", "2026-07-28"] as const) {
-    it.live(`that is refused for want of credentials fails at once, and tells no secret: ${protocol}`, () =>
+    it.live(`fails at once without credentials, and quotes no secret: ${protocol}`, () =>
       Effect.gen(function*() {
         for (const status of [401, 403]) {
           const challenge = `Bearer error="${status === 401 ? "invalid_token" : "insufficient_scope"}", scope="all"`
@@ -181,7 +181,7 @@ describe.concurrent("a call", () => {
   }
 
   for (const status of [301, 302, 303, 500]) {
-    it.live(`that is answered with ${status} may have run, and is not repeated`, () =>
+    it.live(`may have run when the server answers HTTP ${status}, and is not sent again`, () =>
       Effect.gen(function*() {
         const { server, value } = yield* withServer((arrival) => {
           if (!isCall(arrival)) return false
@@ -193,7 +193,7 @@ describe.concurrent("a call", () => {
       }))
   }
 
-  it.live("that is answered with what is no answer fails typed", () =>
+  it.live("fails typed when the response is not JSON-RPC", () =>
     Effect.gen(function*() {
       const noResult = (id: number | undefined) => JSON.stringify({ jsonrpc: "2.0", id })
       const noError = (id: number | undefined) => JSON.stringify({ jsonrpc: "2.0", id, error: null })
@@ -218,7 +218,7 @@ describe.concurrent("a call", () => {
       }
     }))
 
-  it.live("whose interruption the server was told of does not hold its socket", () => {
+  it.live("frees its socket once the server knows of its cancellation", () => {
     const { count, handle } = cutOff()
     return withServer(handle, (session, server) =>
       Effect.gen(function*() {
@@ -231,8 +231,8 @@ describe.concurrent("a call", () => {
   })
 })
 
-describe.concurrent("a stream that can be taken up", () => {
-  it.live("is, after the last event and the time that the server wishes for", () =>
+describe.concurrent("a response stream with event ids", () => {
+  it.live("is resumed after the last event, and after the time that the server asks for", () =>
     Effect.gen(function*() {
       let id: number | undefined
       const { server, value } = yield* withServer(({ message, request, response }) => {
@@ -255,7 +255,7 @@ describe.concurrent("a stream that can be taken up", () => {
       assert.isAtLeast((resumed?.at ?? 0) - (called?.at ?? 0), 590)
     }))
 
-  it.live("is taken up at the new place after each event, until it has the answer", () =>
+  it.live("is resumed after the latest event each time, until the response arrives", () =>
     Effect.gen(function*() {
       let id: number | undefined
       const note = { jsonrpc: "2.0", method: "notifications/message", params: {} }
@@ -272,7 +272,7 @@ describe.concurrent("a stream that can be taken up", () => {
       assert.deepStrictEqual(places, ["1", "2", "3"])
     }))
 
-  it.live("is not once it has brought the answer, be that an error", () =>
+  it.live("is not resumed after the response, even if that is an error", () =>
     Effect.gen(function*() {
       let lost: number | undefined
       const { server } = yield* withServer(({ message: { id, method, params }, request, response }) => {
@@ -297,7 +297,7 @@ describe.concurrent("a stream that can be taken up", () => {
       assert.deepStrictEqual(server.ledger.flatMap(({ headers }) => headers["last-event-id"] ?? []), ["lost"])
     }))
 
-  it.live("is not once the session has ended, nor is that of the server's own messages", () =>
+  it.live("is not resumed after the session has closed, nor is the stream of the server's own messages", () =>
     Effect.gen(function*() {
       const lost = new Map<unknown, number | undefined>()
       const server = yield* Http.start(({ message, request, response }) => {
@@ -332,7 +332,7 @@ describe.concurrent("a stream that can be taken up", () => {
       assert.strictEqual(of("session-1").length, before)
     }).pipe(Effect.scoped))
 
-  it.live("and then is refused leaves the outcome unknown, whatever the refusal", () =>
+  it.live("leaves the outcome unknown when the resumption is refused, whatever the status", () =>
     Effect.forEach([404, 401, 405, 503], (status) =>
       Effect.gen(function*() {
         const { server, value } = yield* withServer(({ message, request, response }) => {
@@ -350,11 +350,11 @@ describe.concurrent("a stream that can be taken up", () => {
       }), { concurrency: "unbounded" }))
 })
 
-describe.concurrent("limits and borders", () => {
+describe.concurrent("limits over HTTP", () => {
   const large = "x".repeat(60_000)
 
   for (const kind of ["json", "sse"] as const) {
-    it.live(`refuses an answer in ${kind} that is too large, and goes on`, () =>
+    it.live(`fails a call whose response in ${kind} is too large, and stays usable`, () =>
       withServer((arrival) => {
         if (!isCall(arrival) || arrival.message.params?.name !== "large") return false
         const body = Http.toolResult(arrival.message.id, large)
@@ -371,7 +371,7 @@ describe.concurrent("limits and borders", () => {
         }), { config: { maxMessageBytes: 50_000 } }))
   }
 
-  it.live("follows a chain of redirects only so far, and sends nothing again that may have run", () =>
+  it.live("follows a bounded number of redirects, and sends nothing again that may have run", () =>
     Effect.gen(function*() {
       for (const method of ["tools/call", "initialize"]) {
         const handle = ({ message, response }: Http.Arrival) => {
@@ -388,7 +388,7 @@ describe.concurrent("limits and borders", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("refuses headers that are too large, and does not inflate what it did not ask to be deflated", () =>
+  it.live("refuses headers that are too large, and does not decompress bodies", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer((arrival) => {
         if (!isCall(arrival)) return false
@@ -409,7 +409,7 @@ describe.concurrent("limits and borders", () => {
       for (const { headers } of server.ledger) assert.notProperty(headers, "accept-encoding")
     }))
 
-  it.live("does not take its headers to another origin", () =>
+  it.live("does not send its headers to another origin", () =>
     Effect.gen(function*() {
       const other = yield* Http.start(() => false)
       const { value } = yield* withServer((arrival) => {
@@ -423,7 +423,7 @@ describe.concurrent("limits and borders", () => {
     }).pipe(Effect.scoped))
 
   for (const [scheme, transport] of [["http", "streamable_http"], ["http", "sse"], ["ws", "websocket"]] as const) {
-    it.live(`fails over ${transport} where nobody listens, with server and address, after the tries of the policy`, () =>
+    it.live(`fails over ${transport} where nobody listens, with server and address, after the attempts of the policy`, () =>
       Effect.gen(function*() {
         const address = `${scheme}://127.0.0.1:1`
         const start = performance.now()
@@ -441,8 +441,8 @@ describe.concurrent("limits and borders", () => {
   }
 })
 
-describe.concurrent("servers that misbehave", () => {
-  it.live("behind a redirect are asked there from then on, and recover from a lost session", () =>
+describe.concurrent("an HTTP server that misbehaves", () => {
+  it.live("is asked at the target of its redirect from then on, and recovers from a lost session", () =>
     Effect.gen(function*() {
       let isForgotten = false
       const { server } = yield* withServer((arrival) => {
@@ -467,7 +467,7 @@ describe.concurrent("servers that misbehave", () => {
       assert.strictEqual(server.count("POST tools/call second"), 1)
     }))
 
-  it.live("that answer 400 with an error for nobody have lost the session", () =>
+  it.live("has lost the session if it answers 400 with an error without an id", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer((arrival) => {
         if (!isCall(arrival) || arrival.request.headers["mcp-session-id"] !== "session-1") return false
@@ -479,7 +479,7 @@ describe.concurrent("servers that misbehave", () => {
       assert.strictEqual(server.count("POST initialize"), 2)
     }))
 
-  it.live("that answer 400 otherwise have not", () =>
+  it.live("has not lost the session if it answers another 400", () =>
     Effect.gen(function*() {
       const { server, value } = yield* withServer((arrival) => {
         if (!isCall(arrival)) return false
@@ -490,7 +490,7 @@ describe.concurrent("servers that misbehave", () => {
       assert.strictEqual(server.count("POST initialize"), 1)
     }))
 
-  it.live("that say nothing, not even to a cancellation, keep no sockets of ours", () => {
+  it.live("keeps no sockets of ours if it answers nothing, not even a cancellation", () => {
     const { count, handle } = cutOff()
     return withServer(
       (arrival) => handle(arrival) || arrival.message.method === "notifications/cancelled",
@@ -503,7 +503,7 @@ describe.concurrent("servers that misbehave", () => {
     )
   })
 
-  it.live("that leave a stream open after the answer keep no socket for each call", () => {
+  it.live("keeps no socket for each call if it leaves streams open after the response", () => {
     const { count, handle } = cutOff()
     return withServer((arrival) => {
       if (!handle(arrival)) return false
@@ -516,7 +516,7 @@ describe.concurrent("servers that misbehave", () => {
       }))
   })
 
-  it.live("that refuse at length keep no sockets of ours", () => {
+  it.live("keeps no sockets of ours if its refusals are long", () => {
     const { count, handle } = cutOff()
     return withServer((arrival) => {
       if (!handle(arrival)) return false
@@ -531,7 +531,7 @@ describe.concurrent("servers that misbehave", () => {
       }))
   })
 
-  it.live("that have no stream of their own messages are asked for it once, whatever they answer", () => {
+  it.live("is asked once for a stream of its own messages if it has none, whatever it answers", () => {
     const asked = ([status, type]: readonly [status: number, type?: string]) =>
       Effect.gen(function*() {
         const { server } = yield* withServer(({ request, response }) => {
@@ -552,7 +552,7 @@ describe.concurrent("servers that misbehave", () => {
     })
   })
 
-  it.live("that fail after they handed out a session get it back", () =>
+  it.live("gets a DELETE if it fails after it created the session", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(({ message, response }) => {
         if (message.method !== "notifications/initialized") return false
@@ -571,9 +571,9 @@ describe.concurrent("servers that misbehave", () => {
     }).pipe(Effect.scoped))
 })
 
-describe.concurrent("the question for the era", () => {
+describe.concurrent("the probe of the era over HTTP", () => {
   for (const protocol of ["auto", "legacy", "2026-07-28"]) {
-    it.live(`is not asked again, nor another, for want of credentials: ${protocol}`, () =>
+    it.live(`is not repeated without credentials, and no handshake follows: ${protocol}`, () =>
       Effect.gen(function*() {
         for (const challenge of ["Bearer", "Bearer error=\"insufficient_scope\", scope=\"all\""]) {
           const server = yield* Http.start(({ response }) => {
@@ -588,7 +588,7 @@ describe.concurrent("the question for the era", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("that is not answered is an outage, for which nobody takes an old server", () =>
+  it.live("is an outage if it is not answered, and not a legacy server", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(() => true)
       const timeout = "100 millis"
@@ -599,7 +599,7 @@ describe.concurrent("the question for the era", () => {
       yield* until(server.sockets, (sockets) => sockets === 0)
     }).pipe(Effect.scoped))
 
-  it.live("that an old server refuses costs one request, on the socket that is used from then on", () =>
+  it.live("costs one request if a legacy server refuses it, on the socket that is used from then on", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(
         () => false,
@@ -611,8 +611,8 @@ describe.concurrent("the question for the era", () => {
     }))
 })
 
-describe.concurrent("the modern era", () => {
-  it.live("does without tools that would have headers written as no client may, and keeps the others", () =>
+describe.concurrent("tools of a modern HTTP server", () => {
+  it.live("are left out if they declare forbidden headers, and the others are kept", () =>
     Effect.gen(function*() {
       const called: Array<unknown> = []
       const tool = (name: string, properties: object) => ({ name, inputSchema: { type: "object", properties } })
@@ -653,7 +653,7 @@ describe.concurrent("the modern era", () => {
 
   for (const hasHandler of [false, true]) {
     const title = hasHandler ? "there is a handler of logs" : "a log level was asked for"
-    it.live(`mirrors parameters in headers where ${title}, too`, () =>
+    it.live(`have their arguments mirrored in headers when ${title}`, () =>
       Effect.gen(function*() {
         const called: Array<unknown> = []
         const properties = { region: { type: "string", "x-mcp-header": "Region" } }
@@ -695,8 +695,140 @@ describe.concurrent("the modern era", () => {
   }
 })
 
+describe.concurrent("a modern server that checks headers", () => {
+  const refuse = ({ message, response }: Http.Arrival, status: number, code: number) =>
+    response.writeHead(status, { "content-type": "application/json" }).end(
+      JSON.stringify({ jsonrpc: "2.0", id: message.id, error: { code, message: "no" } })
+    )
+  const properties = { region: { type: "string", "x-mcp-header": "Region" } }
+  const definition = { protocol: "2026-07-28" as const }
+
+  it.live("gets a call again, once, with the headers that its tools declare on any page", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer(
+        Http.modern((arrival) => {
+          const { message, request, response } = arrival
+          if (message.method === "tools/list") {
+            const isLast = message.params?.cursor === "2"
+            const tools = [{ name: isLast ? "t" : "other", inputSchema: { type: "object", properties } }]
+            const page = isLast ? { tools } : { tools, nextCursor: "2" }
+            Http.json(response, Http.modernResult(message.id, page))
+          } else if (message.method !== "tools/call") return false
+          else if (request.headers["mcp-param-region"] === undefined) refuse(arrival, 400, -32_020)
+          else Http.json(response, Http.modernResult(message.id, { content: [{ type: "text", text: "ran" }] }))
+          return true
+        }),
+        (session) => session.callTool("t", { region: "eu" }),
+        { config: definition }
+      )
+      assert.deepStrictEqual(value.content, [{ type: "text", text: "ran" }])
+      assert.strictEqual(server.count("POST tools/call t"), 2)
+      assert.strictEqual(server.count("POST tools/list"), 2)
+    }))
+
+  it.live("fails a call that it refuses twice", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer(
+        Http.modern((arrival) => {
+          const { message, response } = arrival
+          if (message.method === "tools/list") Http.json(response, Http.modernResult(message.id, { tools: [] }))
+          else if (message.method === "tools/call") refuse(arrival, 400, -32_020)
+          else return false
+          return true
+        }),
+        (session) => reasonOf(session.callTool("t")),
+        { config: definition }
+      )
+      assert.deepInclude(value, { _tag: "ProtocolFailed", code: -32_020 })
+      assert.strictEqual(server.count("POST tools/call t"), 2)
+      assert.strictEqual(server.count("POST tools/list"), 1)
+    }))
+
+  for (const status of [400, 404, 422]) {
+    it.live(`fails a call with the JSON-RPC error that its refusal with HTTP ${status} carries`, () =>
+      Effect.gen(function*() {
+        const { value } = yield* withServer(
+          Http.modern((arrival) => {
+            if (isCall(arrival)) refuse(arrival, status, -32_602)
+            return isCall(arrival)
+          }),
+          (session) => reasonOf(session.callTool("t")),
+          { config: definition }
+        )
+        assert.deepInclude(value, { _tag: "ProtocolFailed", code: -32_602, description: "no" })
+      }))
+  }
+
+  for (const status of [401, 403, 429, 503]) {
+    it.live(`fails a call with HTTP ${status}, whatever the body says`, () =>
+      Effect.gen(function*() {
+        const { value } = yield* withServer(
+          Http.modern((arrival) => {
+            if (isCall(arrival)) refuse(arrival, status, -32_602)
+            return isCall(arrival)
+          }),
+          (session) => reasonOf(session.callTool("t", {}, { idempotent: true })),
+          { config: definition, retry: RetryPolicy.never }
+        )
+        assert.deepInclude(value, { status })
+      }))
+  }
+})
+
+describe.concurrent("an event without a JSON-RPC message", () => {
+  const noise = "data: {\"type\":\"heartbeat\"}\n\ndata: ping\n\ndata: [null]\n\n"
+
+  it.live("is skipped on a response stream, and counted in a warning", () =>
+    withServer((arrival) => {
+      if (!isCall(arrival)) return false
+      const answer = Http.event(Http.toolResult(arrival.message.id, "paid"))
+      Http.stream(arrival.response, noise, answer)
+      arrival.response.end()
+      return true
+    }, (session) =>
+      Effect.gen(function*() {
+        const { content } = yield* session.callTool("pay")
+        assert.deepStrictEqual(content, [{ type: "text", text: "paid" }])
+      })))
+
+  it.live("leaves a request without a response in doubt, and does not send it again", () =>
+    Effect.gen(function*() {
+      const { server, value } = yield* withServer((arrival) => {
+        if (!isCall(arrival)) return false
+        Http.stream(arrival.response, noise)
+        arrival.response.end()
+        return true
+      }, (session) => reasonOf(session.callTool("pay")))
+      assert.strictEqual(value._tag, "OutcomeUnknown")
+      assert.strictEqual(server.count("POST tools/call pay"), 1)
+    }))
+
+  it.live("does not end the stream of the server's own messages", () =>
+    Effect.gen(function*() {
+      let stream: Http.Arrival["response"] | undefined
+      const { server } = yield* withServer(({ request, response }) => {
+        if (request.method !== "GET") return false
+        stream = response
+        Http.stream(response, noise)
+        return true
+      }, (session) =>
+        Effect.gen(function*() {
+          const heard = yield* Queue.unbounded<unknown>()
+          yield* Effect.forkChild(
+            Stream.runForEach(session.notifications, (notification) => Queue.offer(heard, notification)),
+            { startImmediately: true }
+          )
+          yield* session.callTool("x")
+          yield* until(() => stream, (stream) => stream !== undefined)
+          stream?.write(`${noise}${Http.event({ jsonrpc: "2.0", method: "notifications/custom", params: {} })}`)
+          yield* Queue.take(heard)
+        }))
+      assert.strictEqual(server.count("GET"), 1)
+    }))
+})
+
 describe.concurrent("the memory of the era", () => {
-  it.live("is given up when a server is replaced by one of the other era", () =>
+  it.live("is dropped when a server is replaced by one of the other era", () =>
     Effect.gen(function*() {
       let connections = 0
       const options = { ledger: () => {}, die: () => {} }
@@ -733,7 +865,7 @@ describe.concurrent("the memory of the era", () => {
 })
 
 describe.concurrent("the stream of a legacy server's own messages", () => {
-  it.live("is opened again after an outage, and those who listen are told of the gap", () => {
+  it.live("is opened again after an outage, and listeners are told of the gap", () => {
     const gets: Array<Http.Arrival["response"]> = []
     return withServer(({ request, response }) => {
       if (request.method !== "GET") return false
@@ -755,7 +887,7 @@ describe.concurrent("the stream of a legacy server's own messages", () => {
       }).pipe(Effect.scoped))
   }, 20_000)
 
-  it.live("is open before anyone is told that the server is listened to", () => {
+  it.live("is open before listening succeeds", () => {
     let held: Http.Arrival["response"] | undefined
     return withServer(({ request, response }) => {
       if (request.method !== "GET") return false

@@ -63,7 +63,7 @@ const lostIn = (error: SessionError.SessionError | ConfigError.ConfigError): str
   return error.reason._tag === "OutcomeUnknown" ? error.reason.lost._tag : error.reason._tag
 }
 
-describe("WebSocket", () => {
+describe("a WebSocket connection", () => {
   it.live("sends the headers of the definition when it opens", () =>
     Effect.gen(function*() {
       const { config, ledger } = yield* net("websocket", "v1").start
@@ -72,7 +72,7 @@ describe("WebSocket", () => {
       assert.deepStrictEqual(ledger("header"), ["value"])
     }).pipe(Effect.scoped))
 
-  it.live("fails typed where the upgrade is refused for want of credentials, and does not ask again", () =>
+  it.live("fails typed when the upgrade is refused with 401, and does not retry", () =>
     Effect.gen(function*() {
       const { upgrades, url } = yield* start(() => {}, false)
       const config = { transport: "websocket", url }
@@ -87,7 +87,7 @@ describe("WebSocket", () => {
       ["is cut off", (socket: WebSocket) => socket.terminate()]
     ] as const
   ) {
-    it.live(`that ${how} under a call leaves it unknown, and the next call has a new one`, () =>
+    it.live(`that ${how} during a call leaves its outcome unknown, and the next call reconnects`, () =>
       Effect.gen(function*() {
         let calls = 0
         const server = yield* start((socket, id) => {
@@ -106,7 +106,7 @@ describe("WebSocket", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("takes silence upon the probe for an old server, on the one socket", () =>
+  it.live("takes silence on the era probe for a legacy server, without a second socket", () =>
     Effect.gen(function*() {
       const server = yield* start(() => {})
       yield* withSocket({ url: server.url, probeTimeout: "100 millis" }, (session) =>
@@ -117,14 +117,14 @@ describe("WebSocket", () => {
       assert.strictEqual(server.connections(), 1)
     }).pipe(Effect.scoped))
 
-  it.live("fails typed where the server leaves upon the probe", () =>
+  it.live("fails typed when the server closes on the era probe", () =>
     Effect.gen(function*() {
       const server = yield* start((socket) => socket.close(), true, "server/discover")
       const error = yield* Effect.flip(withSocket({ url: server.url }, () => Effect.void))
       assert.strictEqual(lostIn(error), "TransportClosed")
     }).pipe(Effect.scoped))
 
-  it.live("refuses frames that are too large, and noise", () =>
+  it.live("ends on frames that are too large, and skips frames that are not JSON", () =>
     Effect.gen(function*() {
       const server = yield* start((socket, id) => {
         socket.send("not json")
@@ -161,13 +161,13 @@ const frameOf = (length: number) => {
   return head
 }
 
-describe("a WebSocket that says nothing for long", () => {
+describe("a silent WebSocket", () => {
   /** A session with no questions from above, whose requests may take 15 seconds: a peer gets a second question and no third. */
   const config = { protocol: "legacy", healthInterval: 0, requestTimeout: "15 seconds", totalTimeout: "1 hour" }
   const quiet = TestClock.adjust("15 seconds")
   const live = <A>(get: () => A, holds: (value: A) => boolean) => TestClock.withLive(until(get, holds))
 
-  it.effect("is kept while a large frame comes in, however slowly", () =>
+  it.effect("stays open while a large frame arrives slowly", () =>
     Effect.gen(function*() {
       const called = yield* Queue.unbounded<readonly [WebSocket, number]>()
       const server = yield* start((...call) => Queue.offerUnsafe(called, call))
@@ -195,7 +195,7 @@ describe("a WebSocket that says nothing for long", () => {
     }).pipe(Effect.scoped))
 
   for (const who of ["the server", "the client"]) {
-    it.effect(`is kept while ${who} is busy for no longer than a request may take`, () =>
+    it.effect(`stays open while ${who} is busy for at most the request timeout`, () =>
       Effect.gen(function*() {
         const called = yield* Queue.unbounded<readonly [WebSocket, number]>()
         const server = yield* start((...call) => Queue.offerUnsafe(called, call))

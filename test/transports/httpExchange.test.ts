@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createRequire } from "node:module"
-import { type End, exchange } from "../../packages/transports/src/internal/http/httpExchange.ts"
+import { type End, Exchange, targetOf } from "../../packages/transports/src/internal/http/httpExchange.ts"
 import { SseTransport } from "../../packages/transports/src/internal/sse/sseTransport.ts"
 
 const { Agent } = createRequire(new URL("../../packages/transports/package.json", import.meta.url))("undici")
@@ -15,41 +15,47 @@ const destroyed = Effect.promise(async () => {
   return agent
 })
 
-const target = { url: new URL("http://127.0.0.1:1/"), headers: {}, maxBytes: 1024 }
+const target = targetOf(new URL("http://127.0.0.1:1/"))
+
+const request = { target, method: "POST", headers: [], body: "{}" } as const
+
+const maxBytes = 1024
 
 describe("an exchange that cannot begin", () => {
-  it.live("ends after its starter knows of it", () =>
+  it.live("ends after start has returned", () =>
     Effect.gen(function*() {
       const dispatcher = yield* destroyed
       const end = yield* Effect.callback<End>((resume) => {
-        const started = exchange({
-          ...target,
-          dispatcher,
-          method: "POST",
-          body: "{}",
+        const started = new Exchange({ dispatcher, maxBytes }, {
           onMessage: () => {},
           onEnd: (end) => {
             assert.isFunction(started.abort)
             resume(Effect.succeed(end))
           }
-        })
+        }).start({ ...request, headers: [] })
       })
       assert.strictEqual(end._tag, "Broken")
     }))
 
-  it.live("says nothing once it was aborted", () =>
+  it.live("reports nothing once it is aborted", () =>
     Effect.gen(function*() {
       const ends: Array<End> = []
       const onEnd = (end: End) => void ends.push(end)
       const dispatcher = yield* destroyed
-      exchange({ ...target, dispatcher, method: "POST", body: "{}", onMessage: () => {}, onEnd }).abort()
+      new Exchange({ dispatcher, maxBytes }, { onMessage: () => {}, onEnd }).start({ ...request, headers: [] }).abort()
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       assert.deepStrictEqual(ends, [])
     }))
 
-  it.live("fails the connection that it was for", () =>
+  it.live("fails the connection that it belongs to", () =>
     Effect.gen(function*() {
-      const transport = new SseTransport({ ...target, dispatcher: yield* destroyed })
+      const transport = new SseTransport({
+        dispatcher: yield* destroyed,
+        maxBytes,
+        target,
+        given: [],
+        redact: (text) => text
+      })
       const reason = yield* Effect.promise(() => transport.start().then(() => undefined, (reason: object) => reason))
       assert.deepInclude(reason, { _tag: "TransportFailed" })
     }))

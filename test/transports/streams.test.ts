@@ -6,25 +6,24 @@ import { Effect, Schema } from "effect"
 import { Backoff } from "../../packages/transports/src/internal/backoff.ts"
 import { type SseEvent, SseParser } from "../../packages/transports/src/internal/http/sseParser.ts"
 import * as Redactor from "../../packages/transports/src/internal/redactor.ts"
-import {
-  type Line,
-  LineDecoder,
-  type LineDecoderOptions
-} from "../../packages/transports/src/internal/stdio/lineDecoder.ts"
+import { LineDecoder, type LineDecoderOptions } from "../../packages/transports/src/internal/stdio/lineDecoder.ts"
 
 const utf8: LineDecoderOptions = { encoding: "utf-8", errors: "replace", maxBytes: 1024 }
 
 const decode = (bytes: Buffer, options: LineDecoderOptions, cuts: ReadonlyArray<number> = []) => {
-  const decoder = new LineDecoder(options)
-  const lines: Array<Line> = []
+  const lines: Array<string> = []
+  const decoder = new LineDecoder(options, {
+    onLine: (line) => lines.push(line),
+    onFault: (fault) => lines.push(fault)
+  })
   let start = 0
   for (
     const cut of [...cuts.map((cut) => Math.abs(cut) % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length]
   ) {
-    decoder.push(bytes.subarray(start, cut), (line) => lines.push(line))
+    decoder.push(bytes.subarray(start, cut))
     start = cut
   }
-  return lines.map((line) => line._tag === "Line" ? line.text : line._tag)
+  return lines
 }
 
 describe("lines", () => {
@@ -50,11 +49,11 @@ describe("lines", () => {
     assert.deepStrictEqual(decode(bytes, utf8, Array.from(bytes, (_, index) => index)), expected)
   })
 
-  it("lose a byte order mark at the very beginning only", () => {
+  it("lose a byte order mark at the beginning of the stream only", () => {
     assert.deepStrictEqual(decode(Buffer.from("\uFEFFa\n\uFEFFb\n"), utf8), ["a", "\uFEFFb"])
   })
 
-  it("of UTF-16 are not torn where a character merely contains the bytes of a newline", () => {
+  it("of UTF-16 are not split at a character that contains the byte of a newline", () => {
     // U+010A and U+0A00 hold the byte 0x0A beside another one.
     const text = "\u010a\u0a00x\ny\n"
     assert.deepStrictEqual(decode(Buffer.from(text, "utf16le"), { ...utf8, encoding: "utf-16le" }), [
@@ -63,21 +62,21 @@ describe("lines", () => {
     ])
   })
 
-  it("of latin1 take every byte for a character", () => {
+  it("of latin1 decode every byte", () => {
     assert.deepStrictEqual(decode(Buffer.from([0xe9, 0xff, 10]), { ...utf8, encoding: "latin1" }), ["éÿ"])
   })
 
   const broken = Buffer.concat([Buffer.from("a\uFFFD"), Buffer.from([0xff, 0xc3]), Buffer.from("b\nnext\n")])
 
-  it("that do not decode end the stream under strict, and nothing else does", () => {
+  it("that do not decode are reported under strict, and the next line is decoded", () => {
     assert.deepStrictEqual(decode(broken, { ...utf8, errors: "strict" }), ["Undecodable", "next"])
   })
 
-  it("keep a mark for what does not decode under replace", () => {
+  it("keep replacement characters for bytes that do not decode under replace", () => {
     assert.deepStrictEqual(decode(broken, { ...utf8, errors: "replace" }), ["a\uFFFD\uFFFD\uFFFDb", "next"])
   })
 
-  it("drop what does not decode under ignore, but not a U+FFFD that was sent", () => {
+  it("drop bytes that do not decode under ignore, and keep a U+FFFD that was sent", () => {
     assert.deepStrictEqual(decode(broken, { ...utf8, errors: "ignore" }), ["a\uFFFDb", "next"])
   })
 
@@ -155,14 +154,14 @@ describe("server-sent events", () => {
 })
 
 describe("the redactor", () => {
-  it("removes secrets wherever they stand, the longer ones whole", () => {
+  it("removes secrets anywhere in a text, longer ones first", () => {
     const redact = Redactor.make(["s3cret", "s3cret-long", "abc"])
     assert.strictEqual(redact("x s3cret-long y s3crets abc"), "x <redacted> y <redacted>s abc")
   })
 })
 
-describe("the time before a stream is opened again", () => {
-  it("grows with each that did not last, to a minute, whatever the server wishes for", () => {
+describe("the backoff of a stream", () => {
+  it("doubles with each short stream, up to a minute, whatever the server requests", () => {
     const backoff = new Backoff()
     let now = 0
     const waits = Array.from({ length: 9 }, () => {
@@ -173,14 +172,14 @@ describe("the time before a stream is opened again", () => {
     assert.deepStrictEqual(waits, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
   })
 
-  it("starts over after one that lasted", () => {
+  it("starts over after a long stream", () => {
     const backoff = new Backoff()
     backoff.next(0, undefined)
     assert.strictEqual(backoff.next(500, undefined), 1000)
     assert.strictEqual(backoff.next(200_000, undefined), 500)
   })
 
-  it("follows the wish of the server within bounds", () => {
+  it("follows the delay that the server requests, within bounds", () => {
     assert.strictEqual(new Backoff().next(0, 3000), 3000)
     assert.strictEqual(new Backoff().next(0, 1e12), 60_000)
     assert.strictEqual(new Backoff().next(0, Number.NaN), 500)

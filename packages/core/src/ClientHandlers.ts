@@ -1,14 +1,21 @@
 /**
- * What a client does for a server that asks it: sampling, elicitation, roots; and with what a server logs.
+ * Handlers of requests that a server sends to its client: sampling, elicitation and roots; and of its log messages.
  *
- * A handler that is there is declared to servers as a capability, and one that is not is neither declared nor reachable:
- * what was never offered is refused. The same handlers serve requests of legacy servers and the `input_required` rounds of
- * modern ones.
+ * Each handler that is present is declared to servers as a capability. A request without a handler is refused. The handlers serve
+ * both the requests of legacy servers and the `input_required` rounds of modern ones.
+ *
+ * **Details**
+ *
+ * A handler receives the {@link Origin} of a request: the owner and the server of the session, and the call on whose behalf the
+ * server asks. With several calls in flight on one session, `call` tells their questions apart.
+ *
+ * A function in place of the handlers gives each owner and server handlers of its own. A server learns only the capabilities of the
+ * handlers that its own owner has.
  *
  * **Gotchas**
  *
- * Handlers are taken from where the `Sessions` layer is built, not from where a session is used: a connection is shared,
- * and must not answer one caller with the handlers of another.
+ * Handlers are taken from the context in which the `Sessions` layer is built, not from the context in which a session is used: a
+ * connection is shared, and must not answer the call of one user with the handlers of another.
  *
  * **Example** (Answering a form)
  *
@@ -17,9 +24,14 @@
  * import { Transports } from "@mcp-sessions/transports"
  * import { Effect, Layer } from "effect"
  *
- * const handlers = Layer.succeed(ClientHandlers.ClientHandlers, {
- *   elicitation: { form: () => Effect.succeed({ action: "decline" }) }
- * })
+ * const handlers = Layer.succeed(ClientHandlers.ClientHandlers, ({ owner }) => ({
+ *   elicitation: {
+ *     form: ({ message }, { call, server }) =>
+ *       Effect.logInfo(`${server} asks ${owner} because of ${call?.tool}: ${message}`).pipe(
+ *         Effect.as({ action: "decline" })
+ *       )
+ *   }
+ * }))
  * const live = Sessions.layer({
  *   servers: { everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] } }
  * }).pipe(Layer.provide(Layer.merge(Transports.layer, handlers)))
@@ -49,14 +61,18 @@ import type {
 import type { LogLevel, LogMessage } from "./Notification.ts"
 
 /**
- * A handler's refusal to do what the server asks, such as a user's who was asked. The server sees the description.
+ * Refusal of a handler to do what the server asks, for example because the user said no. The server receives `code`, `description`
+ * (as the message of the JSON-RPC error) and `data` verbatim. Default code: -1, which the specification gives to a user's refusal.
  *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/client/sampling#error-handling
  * @category errors
  * @since 0.1.0
  */
 export class RequestRefused
   extends Schema.TaggedError<RequestRefused>("@mcp-sessions/core/RequestRefused")("RequestRefused", {
-    description: Schema.String
+    description: Schema.String,
+    code: Schema.optional(Schema.Int),
+    data: Schema.optional(Schema.Unknown)
   })
 {
   override get message(): string {
@@ -65,40 +81,87 @@ export class RequestRefused
 }
 
 /**
- * The handlers of a client. Each one that is present is declared.
+ * Identity of a session: the server, and the owner on whose behalf the session is used.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Peer {
+  readonly owner: string
+  readonly server: string
+}
+
+/**
+ * Request of ours on whose behalf a server asks. `id` is its JSON-RPC id, which differs between all requests in flight on one
+ * connection; `tool` is present for tool calls.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Call {
+  readonly id: string | number
+  readonly method: string
+  readonly tool?: string | undefined
+}
+
+/**
+ * Origin of a request that a server sends.
+ *
+ * `call` is known in the modern era, where the response to a call carries the questions, and on legacy HTTP, where a question
+ * arrives on the response stream of the call. On stdio and WebSocket all legacy calls share one channel: there `call` is the only
+ * call in flight that can have asked, and `undefined` while there are several.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Origin extends Peer {
+  readonly call: Call | undefined
+}
+
+/**
+ * Handlers of a client. Each one that is present is declared to the server.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Handlers {
-  /** Lets a language model answer. */
-  readonly sampling?: ((params: CreateMessageParams) => Effect.Effect<CreateMessageResult, RequestRefused>) | undefined
-  /** Asks the user: by a form, or by sending them to a URL. Defaults of a form's schema are filled in afterwards. */
+  /** Asks a language model for a message. */
+  readonly sampling?:
+    | ((params: CreateMessageParams, origin: Origin) => Effect.Effect<CreateMessageResult, RequestRefused>)
+    | undefined
+  /** Asks the user: by a form, or by sending the user to a URL. Defaults of the form's schema are filled in afterwards. */
   readonly elicitation?: {
-    readonly form?: ((params: ElicitFormParams) => Effect.Effect<ElicitResult, RequestRefused>) | undefined
-    readonly url?: ((params: ElicitUrlParams) => Effect.Effect<ElicitResult, RequestRefused>) | undefined
+    readonly form?:
+      | ((params: ElicitFormParams, origin: Origin) => Effect.Effect<ElicitResult, RequestRefused>)
+      | undefined
+    readonly url?:
+      | ((params: ElicitUrlParams, origin: Origin) => Effect.Effect<ElicitResult, RequestRefused>)
+      | undefined
   } | undefined
-  /** Names the directories that a server may work in. */
-  readonly roots?: Effect.Effect<ReadonlyArray<Root>, RequestRefused> | undefined
-  /** Tells servers of the legacy era that the roots have changed, once for each element. Run once for each connection. */
+  /** Lists the directories that a server may work in. */
+  readonly roots?: ((origin: Origin) => Effect.Effect<ReadonlyArray<Root>, RequestRefused>) | undefined
+  /** Notifies servers of the legacy era that the roots have changed, once for each element. Run once for each connection. */
   readonly rootsChanges?: Stream.Stream<unknown> | undefined
   /**
-   * Gets the log messages of all servers, those of one server one after the other. Servers that log are asked for those of `level` and above.
-   * Of what waits for a slow handler, the latest 256 messages are kept.
+   * Receives the log messages of all servers: those of one session one after the other. Each connection asks its server for messages
+   * of `level` and above. A slow handler loses old messages: the latest 256 are kept.
    */
   readonly logging?: {
     readonly level: LogLevel
-    readonly handle: (message: LogMessage, from: { readonly server: string }) => Effect.Effect<void>
+    readonly handle: (message: LogMessage, peer: Peer) => Effect.Effect<void>
   } | undefined
 }
 
 /**
- * Reference to the handlers of a client. Default: none.
+ * Reference to the handlers of a client: one set for all sessions, or a function that gives each owner and server its own.
+ * Default: no handlers.
  *
  * @category references
  * @since 0.1.0
  */
-export const ClientHandlers: Context.Reference<Handlers> = Context.Reference<Handlers>(
+export const ClientHandlers: Context.Reference<Handlers | ((peer: Peer) => Handlers)> = Context.Reference<
+  Handlers | ((peer: Peer) => Handlers)
+>(
   "@mcp-sessions/core/ClientHandlers",
   { defaultValue: () => ({}) }
 )

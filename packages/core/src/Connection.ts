@@ -13,7 +13,7 @@ import type * as Scope from "effect/Scope"
 import type { Implementation, Progress, ServerCapabilities } from "./Mcp.ts"
 import type { LogLevel, WireNotification } from "./Notification.ts"
 import type { TransportKind } from "./ServerConfig.ts"
-import type { Reason } from "./SessionError.ts"
+import type { CloseReason, ConnectReason, RequestReason } from "./SessionError.ts"
 
 /**
  * The two ways in which MCP peers meet: `legacy` (revisions 2024-11-05 to 2025-11-25: an `initialize` handshake) and
@@ -88,7 +88,7 @@ export interface OutgoingRequest {
    */
   isWritten: boolean
   /** Receives the outcome. Called at most once, and never after `cancel`. */
-  readonly settle: (outcome: Exit.Exit<unknown, Reason>) => void
+  readonly settle: (outcome: Exit.Exit<unknown, RequestReason>) => void
 }
 
 /**
@@ -102,7 +102,7 @@ export interface Connection {
   /**
    * The handshake, run once. Succeeds after a round trip on this connection. Interrupting it leaves the connection unusable.
    */
-  readonly initialize: Effect.Effect<ConnectionInfo, Reason>
+  readonly initialize: Effect.Effect<ConnectionInfo, ConnectReason>
   /**
    * Sends a request without an effect. Calls `settle` once: with the result, or with the reason why there is none. May call it
    * before it returns. Progress is passed on before the result that came after it.
@@ -111,7 +111,7 @@ export interface Connection {
   /** Gives up a request: tells the server in the way of the era, and never settles it. Does nothing after `settle`. */
   readonly cancel: (request: OutgoingRequest) => void
   /** Sends a request and waits for its result. Interruption cancels it. */
-  readonly request: (options: RequestOptions) => Effect.Effect<unknown, Reason>
+  readonly request: (options: RequestOptions) => Effect.Effect<unknown, RequestReason>
   /**
    * Sets the listener of notifications. It receives them in order, and before the responses that came after them; progress
    * notifications go to their requests instead. There is one listener; it may be set before the handshake.
@@ -122,15 +122,15 @@ export interface Connection {
    * Servers of the legacy era notify of list changes unasked: for them the filter is empty, and this succeeds once their
    * notifications can arrive.
    */
-  readonly listen: (filter: ListenFilter) => Effect.Effect<Listening, Reason, Scope.Scope>
+  readonly listen: (filter: ListenFilter) => Effect.Effect<Listening, RequestReason, Scope.Scope>
   /**
    * Sets the lowest level of log messages to receive. In the modern era nothing is sent for it: each later request names the level.
    */
-  readonly setLogLevel: (level: LogLevel) => Effect.Effect<void, Reason>
+  readonly setLogLevel: (level: LogLevel) => Effect.Effect<void, RequestReason>
   /** Completes with the reason when the channel is gone. Never completes while it is open. */
-  readonly closed: Effect.Effect<Reason>
+  readonly closed: Effect.Effect<CloseReason>
   /** Sets the listener that is called once when the channel is gone; at once if it is gone already. There is one listener. */
-  readonly onClose: (listener: (reason: Reason) => void) => void
+  readonly onClose: (listener: (reason: CloseReason) => void) => void
   /** The latest lines that a stdio server wrote to stderr, secrets removed; `undefined` for other transports. */
   readonly stderrTail: () => string | undefined
   /** Problems that do not keep the server from being used, one sentence each. Text of the server is quoted in them. */
@@ -164,7 +164,7 @@ export const fromRequest = (
 ): Effect.Effect<Connection> =>
   Effect.map(Effect.context<never>(), (context) => {
     const fork = Effect.runForkWith(context)
-    const fibers = new Map<OutgoingRequest, Fiber.Fiber<unknown, Reason>>()
+    const fibers = new Map<OutgoingRequest, Fiber.Fiber<unknown, RequestReason>>()
     return {
       get kind() {
         return parts.kind

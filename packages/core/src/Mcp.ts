@@ -1,8 +1,21 @@
 /**
- * The protocol's own vocabulary, as types.
+ * Vocabulary of the protocol, as types; and {@link text}, which reads the text of a result.
  *
- * This is the only module of the package that names the MCP SDK, and it names it as types alone: nothing of the SDK is
- * loaded at run time. Shapes are those of the Model Context Protocol schema, 2024-11-05 to 2026-07-28.
+ * This is the only module of the package that names the MCP SDK, and it imports types only: no code of the SDK is loaded at run
+ * time. Shapes are those of the Model Context Protocol schema, 2024-11-05 to 2026-07-28.
+ *
+ * **Example** (Reading the text of a result)
+ *
+ * ```ts import.meta.vitest
+ * import { Mcp } from "@mcp-sessions/core"
+ *
+ * const content = [
+ *   { type: "text", text: "two files:" },
+ *   { type: "image", data: "", mimeType: "image/png" },
+ *   { type: "text", text: "README.md, LICENSE" }
+ * ]
+ * Mcp.text({ content }) // => "two files:\nREADME.md, LICENSE"
+ * ```
  *
  * @since 0.1.0
  */
@@ -28,6 +41,7 @@ import type {
   Task as SdkTask,
   Tool as SdkTool
 } from "@modelcontextprotocol/client"
+import * as Predicate from "effect/Predicate"
 
 /**
  * A tool as a server lists it: name, JSON Schema of its input, optional output schema and annotations.
@@ -185,3 +199,25 @@ export type ElicitResult = SdkElicitResult
  * @since 0.1.0
  */
 export type Root = SdkRoot
+
+const textOf = (block: unknown): ReadonlyArray<string> =>
+  Predicate.isObject(block) && "text" in block && Predicate.isString(block.text) ? [block.text] : []
+
+const isTextBlock = (block: unknown): boolean => Predicate.isObject(block) && "type" in block && block.type === "text"
+
+const listOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : []
+
+/**
+ * Reads the text of a result: the text blocks of a tool result, the text contents of a resource, or the text messages of a prompt,
+ * joined by newlines. Skips images, audio, links and blocks of another shape than the protocol promises.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const text = (result: CallToolResult | ReadResourceResult | GetPromptResult): string => {
+  const { content, contents, messages } = result as Record<"content" | "contents" | "messages", unknown>
+  const spoken = listOf(messages).map((message) =>
+    Predicate.isObject(message) && "content" in message ? message.content : undefined
+  )
+  return [...[...listOf(content), ...spoken].filter(isTextBlock), ...listOf(contents)].flatMap(textOf).join("\n")
+}

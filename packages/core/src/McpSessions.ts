@@ -1,13 +1,22 @@
 /**
- * The same sessions for plain TypeScript: promises, `await using`, `AbortSignal`.
+ * Promise facade: the sessions of named servers for plain TypeScript, with promises, `await using` and `AbortSignal`.
  *
- * Rejections carry the typed errors of the Effect API: `ConfigError`, `SessionError` with its `reason`, and what fallback and
- * pools add to them. An aborted signal cancels the request on the server too, and rejects with the signal's reason.
+ * Programs without Effect import the `McpSessions` module of `@mcp-sessions/transports`, whose `open` needs no Layer. `make` is for
+ * those that swap the transports, for example in tests.
+ *
+ * **Details**
+ *
+ * Rejections are the typed errors of the Effect API: `ConfigError`, `SessionError` with its `reason`, and those of fallback and pools.
+ * An aborted signal cancels the request on the server too, and rejects with a `SessionError` whose reason is `Cancelled`: `delivery`
+ * says whether the request had been sent, `cause` is the reason of the signal.
+ *
+ * The interfaces are derived from those of `Session`, `Sessions` and `SessionPool`: a method that returns an effect returns a promise
+ * here, and a stream is an async iterable.
  *
  * **Example** (Calling a tool)
  *
  * ```ts import.meta.vitest
- * import { McpSessions } from "@mcp-sessions/core"
+ * import { Mcp, McpSessions } from "@mcp-sessions/core"
  * import { Transports } from "@mcp-sessions/transports"
  *
  * await using sessions = McpSessions.make({
@@ -17,406 +26,324 @@
  *   }
  * })
  * const result = await sessions.callTool("everything", "echo", { message: "hi" })
- * result.content // => [{ type: "text", text: "Echo: hi" }]
+ * Mcp.text(result) // => "Echo: hi"
  * ```
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as ManagedRuntime from "effect/ManagedRuntime"
-import * as Record from "effect/Record"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CircuitPolicy, CircuitState } from "./Circuit.ts"
+import type { CircuitState } from "./Circuit.ts"
+import { ClientHandlers } from "./ClientHandlers.ts"
 import { ConfigError } from "./ConfigError.ts"
-import type { Phase } from "./ConnectionState.ts"
-import { AllServersFailed, type FallbackOptions, type FallbackPolicy } from "./Fallback.ts"
+import { AllServersFailed, type FallbackOptions } from "./Fallback.ts"
 import type { HealthReport } from "./Health.ts"
-import { Bag, type InBag } from "./internal/request/bag.ts"
-import type {
-  CallToolResult,
-  Completion,
-  CompletionReference,
-  GetPromptResult,
-  Prompt,
-  ReadResourceResult,
-  Resource,
-  ResourceTemplate,
-  Tool
-} from "./Mcp.ts"
-import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
-import type { RetryPolicy } from "./RetryPolicy.ts"
-import type { AllowCommand, ServerConfigInput } from "./ServerConfig.ts"
+import type { PlainHandlers, PlainOrigin } from "./internal/facade/plainHandlers.ts"
+import { layerHandlers, layerOptions, type Options, type PlainCredentials } from "./internal/facade/plainOptions.ts"
+import {
+  effectOptions,
+  facadeOf,
+  type Plain,
+  type Promised,
+  type PromisedMember,
+  type RetryOptions,
+  type Runner,
+  sessionOf,
+  type Signal,
+  type SignalOptions,
+  type TimeSpan
+} from "./internal/facade/promised.ts"
+import {
+  acquire,
+  type Caller,
+  type Closeable,
+  closeable,
+  fromPromise,
+  iterate,
+  make as makeRuntime
+} from "./internal/facade/promiseRuntime.ts"
+import { CurrentWrites, type Writes } from "./internal/request/writes.ts"
 import type * as Session from "./Session.ts"
-import { CredentialsFailed, SessionClosed, SessionError } from "./SessionError.ts"
+import { SessionError } from "./SessionError.ts"
 import * as SessionPool from "./SessionPool.ts"
 import * as Sessions from "./Sessions.ts"
 import type { Transports } from "./Transport.ts"
 
-/**
- * The part of the platform's `AbortSignal` that is needed here; any `AbortSignal` is one.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Signal {
-  readonly aborted: boolean
-  readonly reason: unknown
-  readonly addEventListener: (type: "abort", listener: () => void) => void
-  readonly removeEventListener: (type: "abort", listener: () => void) => void
+export type {
+  Closeable,
+  Options,
+  Plain,
+  PlainCredentials,
+  PlainHandlers,
+  PlainOrigin,
+  Promised,
+  RetryOptions,
+  Signal,
+  SignalOptions,
+  TimeSpan
 }
 
 /**
- * Lets a caller give up. Aborting the signal cancels the operation, on the server too.
+ * A {@link Session.Session} in promises. Closing it gives it back.
  *
  * @category models
  * @since 0.1.0
  */
-export interface SignalOptions {
-  readonly signal?: Signal | undefined
-}
+export interface McpSession extends Promised<Omit<Session.Session, "initialize">>, Closeable {}
 
 /**
- * A {@link Session.Session} in promises. Disposing of it gives it back.
+ * A connected session whose handshake the caller runs. Closing it closes the connection.
  *
  * @category models
  * @since 0.1.0
  */
-export interface McpSession extends AsyncDisposable {
+export interface McpUninitializedSession extends Closeable {
   readonly server: string
-  readonly info: (options?: SignalOptions) => Promise<Session.SessionInfo>
-  /** The number of the latest connection: where it has changed, so has the server's memory. */
-  readonly generation: () => Promise<number>
-  /** The phase that the connection is in, and each other one that it comes into. */
-  readonly phases: (options?: SignalOptions) => AsyncIterable<Phase>
-  readonly initialize: (options?: SignalOptions) => Promise<Session.SessionInfo>
-  readonly listTools: (options?: Session.ListOptions & SignalOptions) => Promise<ReadonlyArray<Tool>>
-  readonly callTool: (
-    tool: string,
-    args?: Record<string, unknown>,
-    options?: Session.CallToolOptions & SignalOptions
-  ) => Promise<CallToolResult>
-  readonly listResources: (options?: Session.ListOptions & SignalOptions) => Promise<ReadonlyArray<Resource>>
-  readonly listResourceTemplates: (
-    options?: Session.ListOptions & SignalOptions
-  ) => Promise<ReadonlyArray<ResourceTemplate>>
-  readonly readResource: (
-    uri: string,
-    options?: Session.ProgressOptions & SignalOptions
-  ) => Promise<ReadResourceResult>
-  readonly listPrompts: (options?: Session.ListOptions & SignalOptions) => Promise<ReadonlyArray<Prompt>>
-  readonly getPrompt: (
-    prompt: string,
-    args?: Record<string, string>,
-    options?: Session.ProgressOptions & SignalOptions
-  ) => Promise<GetPromptResult>
-  readonly complete: (
-    reference: CompletionReference,
-    argument: { readonly name: string; readonly value: string },
-    options?: Session.CompleteOptions & SignalOptions
-  ) => Promise<Completion>
-  /** What the server says of its own accord. Leaving the loop, or aborting the signal, ends it. */
-  readonly notifications: (options?: SignalOptions) => AsyncIterable<Notification>
-  /** Tells when a resource may have changed. */
-  readonly subscribe: (uri: string, options?: SignalOptions) => AsyncIterable<Listening | ResourceUpdated>
-  /** The tools as they are, and again whenever they have changed. */
-  readonly watchTools: (options?: SignalOptions) => AsyncIterable<ReadonlyArray<Tool>>
-  readonly watchResources: (options?: SignalOptions) => AsyncIterable<ReadonlyArray<Resource>>
-  readonly watchResourceTemplates: (options?: SignalOptions) => AsyncIterable<ReadonlyArray<ResourceTemplate>>
-  readonly watchPrompts: (options?: SignalOptions) => AsyncIterable<ReadonlyArray<Prompt>>
-  readonly setLogLevel: (level: LogLevel, options?: SignalOptions) => Promise<void>
-  readonly ping: (options?: SignalOptions) => Promise<void>
+  /** Runs the handshake. The session is valid until the uninitialized one is closed. */
+  readonly initialize: (options?: SignalOptions) => Promise<McpSession>
 }
 
 /**
- * {@link Sessions.Sessions} in promises. Disposing of it releases every connection, process and server-side session.
+ * Status of a server: its health, and whether its circuit lets requests through.
  *
  * @category models
  * @since 0.1.0
  */
-export interface McpSessions extends AsyncDisposable {
-  /** The names of all servers. */
+export interface ServerStatus {
+  readonly server: string
+  readonly health: HealthReport
+  readonly circuit: CircuitState
+}
+
+/**
+ * Options of a session with a connection of its own. `handshake: "manual"` gives an {@link McpUninitializedSession}; default:
+ * `automatic`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenSessionOptions<Handshake extends "automatic" | "manual">
+  extends Sessions.OwnerOptions, SignalOptions
+{
+  readonly handshake?: Handshake | undefined
+}
+
+/**
+ * {@link Sessions.Sessions} in promises. Closing it closes every connection, process and server-side session.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface McpSessions extends Closeable {
+  /** The names of all servers, disabled ones included, in the order of the configuration. */
   readonly names: ReadonlyArray<string>
-  /** Takes a session until it is disposed of. */
-  readonly get: (server: string, options?: Sessions.GetOptions & SignalOptions) => Promise<McpSession>
-  readonly callTool: (
-    server: string,
-    tool: string,
-    args?: Record<string, unknown>,
-    options?: Session.CallToolOptions & Sessions.OwnerOptions & SignalOptions
-  ) => Promise<CallToolResult>
+  /** Takes a session that is shared with other callers of its owner. It is valid until it is closed. */
+  readonly get: (server: string, options?: Sessions.OwnerOptions & SignalOptions) => Promise<McpSession>
+  /** Opens a session with a connection of its own. */
+  readonly open: {
+    (server: string, options?: OpenSessionOptions<"automatic">): Promise<McpSession>
+    (server: string, options: OpenSessionOptions<"manual">): Promise<McpUninitializedSession>
+  }
+  /** Takes a session for one tool call. */
+  readonly callTool: PromisedMember<Sessions.Sessions["Service"]["callTool"]>
   /**
-   * Runs an operation on a session of the first of several servers that is fit for it, and where that is safe, on one of the next.
-   * The session is of use until the operation ends. A tool that the operation calls in another way than on its session is none that
-   * is known of: where it has run and the operation moves on, it runs again.
+   * Runs an operation on a session of the first of several servers that is fit for it; if that fails and moving on is safe, on a
+   * session of the next. The session is valid until the operation ends. Only tools that are called on this session count for the
+   * decision whether the operation may move on.
    */
   readonly withFallback: <A>(
-    options: FallbackOptions & SignalOptions,
+    options: Plain<FallbackOptions> & SignalOptions,
     operation: (session: McpSession) => Promise<A>
   ) => Promise<A>
-  /** Makes a pool of sessions, until it is disposed of. */
-  readonly pool: (options: Omit<SessionPool.SessionPoolOptions, "onLeak">) => Promise<McpPool>
-  readonly health: (server: string) => Promise<HealthReport>
-  /** Whether a server is left alone after failures in a row, and until when. */
-  readonly circuit: (server: string) => Promise<CircuitState>
-  /** Lets go of the connections to a server; the next use makes others. */
-  readonly restart: (server: string) => Promise<void>
+  /** Makes a pool of sessions. It is valid until it is closed. */
+  readonly pool: (options: PoolOptions) => Promise<McpPool>
+  /** Reads the status of a server. Connects nothing. */
+  readonly status: (server: string, options?: SignalOptions) => Promise<ServerStatus>
+  /** Closes the connections to a server once their requests have ended; the next use makes new ones. */
+  readonly restart: PromisedMember<Sessions.Sessions["Service"]["restart"]>
 }
 
 /**
- * A {@link SessionPool.SessionPool} in promises. Disposing of it closes its sessions.
+ * Options of a pool: those of {@link SessionPool.SessionPoolOptions}, without its report of leaks.
  *
  * @category models
  * @since 0.1.0
  */
-export interface McpPool extends AsyncDisposable {
-  /** Borrows a session for as long as `f` runs. */
+export type PoolOptions = Plain<Omit<SessionPool.SessionPoolOptions, "onLeak">>
+
+/**
+ * A {@link SessionPool.SessionPool} in promises. Closing it closes its sessions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface McpPool extends Promised<Pick<SessionPool.SessionPool, "callTool" | "drain" | "stats">>, Closeable {
+  /** Borrows a session while `f` runs. */
   readonly use: <A>(
     f: (session: McpSession) => Promise<A>,
     options?: Sessions.OwnerOptions & SignalOptions
   ) => Promise<A>
-  /** Borrows a session for one tool call. */
-  readonly callTool: (
-    tool: string,
-    args?: Record<string, unknown>,
-    options?: Session.CallToolOptions & Sessions.OwnerOptions & SignalOptions
-  ) => Promise<CallToolResult>
-  readonly stats: () => Promise<SessionPool.SessionPoolStats>
-  /** Lends no session again that there is by now. */
-  readonly drain: () => Promise<void>
 }
 
-/**
- * The credentials of an owner at a server, as plain text: `headers` for servers behind a URL, `env` for those that are started.
- *
- * @category models
- * @since 0.1.0
- */
-export interface PlainCredentials {
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly env?: Readonly<Record<string, string>> | undefined
-}
+type CallOptions = Session.CallToolOptions & Sessions.OwnerOptions
 
 type Failure = SessionError | ConfigError | AllServersFailed | SessionPool.AcquireTimeout
 
-/** Rejects with the reason of the signal once that is aborted. */
-const aborted = (signal: Signal): Effect.Effect<never> =>
-  Effect.callback((resume) => {
-    const abort = () => resume(Effect.die(signal.reason))
-    if (signal.aborted) return abort()
-    signal.addEventListener("abort", abort)
-    return Effect.sync(() => signal.removeEventListener("abort", abort))
-  })
+/**
+ * Returns whether a value is a {@link SessionError}, the error of all operations on sessions.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSessionError: (value: unknown) => value is SessionError = Schema.is(SessionError)
 
-const iterate = <A>(stream: Stream.Stream<A, SessionError>, options: SignalOptions | undefined): AsyncIterable<A> =>
-  Stream.toAsyncIterable(
-    options?.signal === undefined ? stream : Stream.interruptWhen(stream, aborted(options.signal))
-  )
+/**
+ * Returns whether a value is a {@link ConfigError}, which holds all problems of a configuration.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isConfigError: (value: unknown) => value is ConfigError = Schema.is(ConfigError)
 
 const isTyped = Schema.is(Schema.Union([SessionError, ConfigError, AllServersFailed, SessionPool.AcquireTimeout]))
 
-/** What it rejects with that is not one of ours is none of our business. */
-const fromPromise = <A>(run: () => Promise<A>): Effect.Effect<A, Failure> =>
-  Effect.callback((resume) => {
-    const failed = (error: unknown) => resume(isTyped(error) ? Effect.fail(error) : Effect.die(error))
-    // It may throw before there is a promise.
-    Promise.resolve().then(run).then((value) => resume(Effect.succeed(value)), failed)
-  })
+const poolOf = facadeOf<Pick<SessionPool.SessionPool, "callTool" | "drain" | "stats">>({
+  callTool: 2,
+  drain: 0,
+  stats: 0
+})
 
-const redact = (secrets: Readonly<Record<string, string>> | undefined) =>
-  secrets === undefined ? undefined : Record.map(secrets, (secret) => Redacted.make(secret))
+const layerOf = ({ transports, ...options }: Options & {
+  readonly transports: Layer.Layer<Transports>
+}): Layer.Layer<Sessions.Sessions, ConfigError> => {
+  const sessions = Layer.provide(Sessions.layer(layerOptions(options)), transports)
+  return options.handlers === undefined
+    ? sessions
+    : Layer.provide(sessions, Layer.succeed(ClientHandlers, layerHandlers(options.handlers)))
+}
+
+/** A session whose end is decided elsewhere. */
+const nothing = () => Promise.resolve()
 
 /**
- * Makes sessions of named servers. Nothing is connected, nor the configuration looked at, before the first use.
+ * Makes sessions of named servers over given transports. The first use checks the configuration; each server is connected by the first
+ * call that needs it.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: {
-  readonly servers: Readonly<Record<string, ServerConfigInput>>
-  readonly transports: Layer.Layer<Transports>
-  readonly retry?: RetryPolicy | undefined
-  readonly reconnect?: RetryPolicy | undefined
-  readonly circuit?: CircuitPolicy | undefined
-  readonly fallback?: FallbackPolicy | undefined
-  readonly credentials?:
-    | ((request: { readonly owner: string; readonly server: string }) => Promise<PlainCredentials>)
-    | undefined
-  readonly allowCommand?: AllowCommand | undefined
-}): McpSessions => {
-  const { credentials, ...rest } = options
-  const layer = Sessions.layer({
-    ...rest,
-    credentials: credentials === undefined ? undefined : (request) =>
-      Effect.map(
-        Effect.tryPromise({
-          try: () => credentials(request),
-          catch: (cause) => new CredentialsFailed({ owner: request.owner, cause })
-        }),
-        ({ env, headers }) => ({ headers: redact(headers), env: redact(env) })
-      )
-  })
-  const runtime = ManagedRuntime.make(layer.pipe(Layer.provide(options.transports)))
-  let disposed = false
+export const make = (options: Options & { readonly transports: Layer.Layer<Transports> }): McpSessions => {
+  const { close, run } = makeRuntime<Sessions.Sessions, Failure>({ layer: layerOf(options), isTyped })
+  /** Closes the pools that are still open. */
+  const pools = new Set<() => Promise<void>>()
 
-  /** What is under way, and ends with everything. */
-  const running = new Bag<InBag & { readonly fiber: Fiber.Fiber<unknown, unknown> }>()
+  // The table of members leaves no other effects and streams.
+  const runnerOf = (caller: Caller): Runner => (made, options) => {
+    if (!Stream.isStream(made)) return run(made as Effect.Effect<unknown, Failure>, caller, options)
+    const { server } = caller
+    // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+    return iterate({ stream: made as Stream.Stream<unknown, SessionError>, server, signal: options?.signal })
+  }
 
-  const runIn = <A>(
-    context: Context.Context<Sessions.Sessions>,
-    effect: Effect.Effect<A, Failure, Sessions.Sessions>,
-    signal: Signal | undefined
-  ): Promise<A> =>
-    // @effect-diagnostics-next-line newPromise:off - what the promise of a fiber hides is the fiber
-    new Promise((resolve, reject) => {
-      const fiber = Effect.runForkWith(context)(effect, { signal })
-      const entry = { place: -1, fiber }
-      running.add(entry)
-      fiber.addObserver((exit) => {
-        running.remove(entry)
-        if (Exit.isSuccess(exit)) resolve(exit.value)
-        else reject(Cause.squash(exit.cause))
-      })
-    })
+  const sessionIn = (source: Session.Session, close: () => Promise<void>, writes?: Writes): McpSession =>
+    sessionOf({ source, runner: runnerOf({ server: source.server, writes }), more: closeable(close) })
 
-  const run = <A>(
-    effect: Effect.Effect<A, Failure, Sessions.Sessions>,
-    server: string,
-    options: SignalOptions | undefined
-  ): Promise<A> => {
-    const signal = options?.signal
-    const closed = () => new SessionError({ server, reason: new SessionClosed() })
-    const started: Effect.Effect<A, Failure, Sessions.Sessions> = Effect.suspend(() =>
-      // A fiber looks at the signal only after it has begun.
-      signal?.aborted === true ? Effect.interrupt : effect
+  /** Runs an operation of the program on a session that is lent for its duration. */
+  const lend = <A>(session: Session.Session, operation: (session: McpSession) => Promise<A>) =>
+    Effect.flatMap(
+      CurrentWrites,
+      (writes) => fromPromise({ run: () => operation(sessionIn(session, nothing, writes)), isTyped })
     )
-    if (disposed) return Effect.runPromise(Effect.fail(closed()))
-    // What the runtime does for each fiber costs as much as the rest of a call.
-    const { cachedContext } = runtime
-    const ended = cachedContext === undefined
-      ? runtime.runPromise(started, { signal })
-      : runIn(cachedContext, started, signal)
-    return ended.catch((error: unknown) => {
-      if (signal?.aborted === true) throw signal.reason
-      // What the end of all sessions interrupts is told so, and typed.
-      throw disposed && !isTyped(error) ? closed() : error
+
+  const opened = (server: string, options: OpenSessionOptions<"automatic" | "manual"> = {}) =>
+    Effect.map(
+      acquire(
+        Effect.flatMap(Sessions.Sessions, (sessions) =>
+          sessions.get(server, { owner: options.owner, shared: false, initialize: options.handshake !== "manual" }))
+      ),
+      ({ close, value }): McpSession | McpUninitializedSession =>
+        options.handshake === "manual"
+          ? {
+            server,
+            initialize: (options) =>
+              run(Effect.as(value.initialize, sessionIn(value, nothing)), { server }, options),
+            ...closeable(close)
+          }
+          : sessionIn(value, close)
+    )
+
+  const poolIn = ({ close: closePool, value: pool }: {
+    readonly value: SessionPool.SessionPool
+    readonly close: () => Promise<void>
+  }): McpPool => {
+    const caller = { server: pool.server }
+    const close = () => {
+      pools.delete(close)
+      return closePool()
+    }
+    pools.add(close)
+    return poolOf({
+      source: pool,
+      runner: runnerOf(caller),
+      more: {
+        use: <A>(f: (session: McpSession) => Promise<A>, options?: Sessions.OwnerOptions & SignalOptions) =>
+          run(pool.use((session) => lend(session, f), options), caller, options),
+        ...closeable(close)
+      }
     })
   }
 
-  /** A session that somebody else gives back. */
-  const lent = (session: Session.Session): McpSession => facade(session, Scope.makeUnsafe())
-
-  const facade = (session: Session.Session, scope: Scope.Closeable): McpSession => {
-    const { server } = session
-    return {
-      server,
-      info: (options) => run(session.info, server, options),
-      generation: () => run(session.generation, server, undefined),
-      phases: (options) => iterate(session.phases, options),
-      initialize: (options) => run(session.initialize, server, options),
-      listTools: (options) => run(session.listTools(options), server, options),
-      callTool: (tool, args, options) => run(session.callTool(tool, args, options), server, options),
-      listResources: (options) => run(session.listResources(options), server, options),
-      listResourceTemplates: (options) => run(session.listResourceTemplates(options), server, options),
-      readResource: (uri, options) => run(session.readResource(uri, options), server, options),
-      listPrompts: (options) => run(session.listPrompts(options), server, options),
-      getPrompt: (prompt, args, options) => run(session.getPrompt(prompt, args, options), server, options),
-      complete: (reference, argument, options) => run(session.complete(reference, argument, options), server, options),
-      notifications: (options) => iterate(session.notifications, options),
-      subscribe: (uri, options) => iterate(session.subscribe(uri), options),
-      watchTools: (options) => iterate(session.watchTools, options),
-      watchResources: (options) => iterate(session.watchResources, options),
-      watchResourceTemplates: (options) => iterate(session.watchResourceTemplates, options),
-      watchPrompts: (options) => iterate(session.watchPrompts, options),
-      setLogLevel: (level, options) => run(session.setLogLevel(level), server, options),
-      ping: (options) => run(session.ping, server, options),
-      [Symbol.asyncDispose]: () => Effect.runPromise(Scope.close(scope, Exit.void))
-    }
-  }
-
-  /** Pools that are not disposed of yet. They end with everything. */
-  const pools = new Set<Scope.Closeable>()
-
-  const poolFacade = (pool: SessionPool.SessionPool, scope: Scope.Closeable): McpPool => {
-    const { server } = pool
-    pools.add(scope)
-    return {
-      use: (f, options) => run(pool.use((session) => fromPromise(() => f(lent(session))), options), server, options),
-      callTool: (tool, args, options) => run(pool.callTool(tool, args, options), server, options),
-      stats: () => run(pool.stats, server, undefined),
-      drain: () => run(pool.drain, server, undefined),
-      [Symbol.asyncDispose]: () => {
-        pools.delete(scope)
-        return Effect.runPromise(Scope.close(scope, Exit.void))
-      }
-    }
-  }
+  const inSessions = <A, E extends Failure>(
+    f: (sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E, Sessions.Sessions> => Effect.flatMap(Sessions.Sessions, f)
 
   return {
     names: Object.keys(options.servers),
     get: (server, options) =>
       run(
-        // Whoever aborts gets it or leaves nothing.
-        Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function*() {
-            const sessions = yield* Sessions.Sessions
-            const scope = yield* Scope.make()
-            const session = yield* restore(sessions.get(server, options)).pipe(
-              Scope.provide(scope),
-              Effect.onError(() => Scope.close(scope, Exit.void))
-            )
-            return facade(session, scope)
-          })
+        Effect.map(
+          acquire(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get(server, { owner: options?.owner }))),
+          ({ close, value }) => sessionIn(value, close)
         ),
-        server,
+        { server },
         options
       ),
+    open:
+      ((server: string, options?: OpenSessionOptions<"automatic" | "manual">) =>
+        run(opened(server, options), { server }, options)) as McpSessions["open"],
     callTool: (server, tool, args, options) =>
       run(
-        Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool(server, tool, args, options)),
-        server,
+        inSessions(({ callTool }) =>
+          callTool(server, tool, args, options === undefined ? undefined : effectOptions<CallOptions>(options))
+        ),
+        { server },
         options
       ),
     withFallback: (options, operation) =>
       run(
-        Effect.flatMap(Sessions.Sessions, ({ withFallback }) =>
-          withFallback(options, (session) => fromPromise(() => operation(lent(session))))),
-        options.servers[0],
+        inSessions(({ withFallback }) =>
+          withFallback(effectOptions<FallbackOptions>(options), (session) => lend(session, operation))
+        ),
+        { server: options.servers[0] },
         options
       ),
-    pool: (options) =>
+    pool: (options) => run(Effect.map(acquire(SessionPool.make(options)), poolIn), { server: options.server }),
+    status: (server, options) =>
       run(
-        Effect.gen(function*() {
-          const scope = yield* Scope.make()
-          const pool = yield* SessionPool.make(options).pipe(
-            Scope.provide(scope),
-            Effect.onError(() => Scope.close(scope, Exit.void))
+        inSessions(({ circuit, health }) =>
+          Effect.map(
+            Effect.all([health(server), circuit(server)]),
+            ([health, circuit]) => ({ server, health, circuit })
           )
-          return poolFacade(pool, scope)
-        }),
-        options.server,
-        undefined
+        ),
+        { server },
+        options
       ),
-    health: (server) =>
-      run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.health(server)), server, undefined),
-    circuit: (server) =>
-      run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.circuit(server)), server, undefined),
-    restart: (server) =>
-      run(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.restart(server)), server, undefined),
-    [Symbol.asyncDispose]: () => {
-      disposed = true
-      const closed = Effect.forEach(pools, (scope) => Scope.close(scope, Exit.void), { concurrency: "unbounded" })
-      const rest = Effect.suspend(() => Fiber.interruptAll(running.all().map(({ fiber }) => fiber)))
-      return Effect.runPromise(closed.pipe(Effect.ensuring(runtime.disposeEffect), Effect.ensuring(rest))).then(() =>
-        undefined
-      )
-    }
+    restart: (server, options) => run(inSessions(({ restart }) => restart(server)), { server }, options),
+    ...closeable(() =>
+      close(Effect.suspend(() => Effect.promise(() => Promise.allSettled([...pools].map((close) => close())))))
+    )
   }
 }

@@ -590,6 +590,25 @@ export class CredentialsFailed
   }
 }
 
+/**
+ * The caller gave up the operation: the signal of a promise was aborted. `cause` is the reason of the signal. `delivery` is
+ * `NotSent` if no request of the operation was written, otherwise `Unknown`; then the server was told to cancel.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Cancelled extends Schema.TaggedError<Cancelled>("@mcp-sessions/core/Cancelled")("Cancelled", {
+  delivery: Schema.Literals(["NotSent", "Unknown"]),
+  cause
+}) implements Traits {
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return this.delivery === "NotSent" ? "cancelled before a request was sent" : "cancelled; it may have run"
+  }
+}
+
 const lostReasons = [
   ServerExited,
   TransportFailed,
@@ -680,6 +699,7 @@ const reasons = [
   QueueFull,
   RateLimited,
   CredentialsFailed,
+  Cancelled,
   OutcomeUnknown
 ] as const
 
@@ -690,6 +710,86 @@ const reasons = [
  * @since 0.1.0
  */
 export type Reason = InstanceType<(typeof reasons)[number]>
+
+const closeReasons = [ServerExited, TransportFailed, TransportClosed, MessageTooLarge] as const
+
+/**
+ * Ends a connection that was open, before or after its handshake. Its delivery follows from the request that it ends: `NotSent` if
+ * nothing of the request was written, otherwise `Unknown`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CloseReason = InstanceType<(typeof closeReasons)[number]>
+
+/**
+ * Schema of {@link CloseReason}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const CloseReason = Schema.Union(closeReasons)
+
+const connectReasons = [
+  ...closeReasons,
+  SpawnFailed,
+  ConnectionRefused,
+  BlockedAddress,
+  ConnectTimeout,
+  HttpFailed,
+  AuthRequired,
+  HandshakeFailed,
+  ProtocolMismatch,
+  CredentialsFailed
+] as const
+
+/**
+ * Everything that a connect fails with, the handshake included.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConnectReason = InstanceType<(typeof connectReasons)[number]>
+
+/**
+ * Schema of {@link ConnectReason}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ConnectReason = Schema.Union(connectReasons)
+
+const requestReasons = [
+  ...closeReasons,
+  ConnectionRefused,
+  BlockedAddress,
+  ResponseLost,
+  HttpFailed,
+  SessionExpired,
+  AuthRequired,
+  RequestTimeout,
+  ProtocolFailed,
+  InvalidResult,
+  PaginationExceeded,
+  Unsupported
+] as const
+
+/**
+ * Everything that a request on an initialized connection fails with. A request over HTTP may dial, so {@link ConnectionRefused} and
+ * {@link BlockedAddress} are among them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestReason = InstanceType<(typeof requestReasons)[number]>
+
+/**
+ * Schema of {@link RequestReason}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const RequestReason = Schema.Union(requestReasons)
 
 /**
  * Schema of {@link Reason}.

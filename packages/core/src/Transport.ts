@@ -10,10 +10,25 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { Handlers, Peer as PeerIdentity } from "./ClientHandlers.ts"
 import type { ConfigError } from "./ConfigError.ts"
 import type { Connection } from "./Connection.ts"
 import type { ServerDefinition } from "./ServerConfig.ts"
-import type { Reason } from "./SessionError.ts"
+import type { ConnectReason } from "./SessionError.ts"
+
+/**
+ * Reference to the session that a connection is made for: its owner, its server, and the handlers that answer the requests of the
+ * server. Core provides it to `connect`. Default: the owner `default`, without handlers.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Peer: Context.Reference<PeerIdentity & { readonly handlers: Handlers }> = Context.Reference<
+  PeerIdentity & { readonly handlers: Handlers }
+>(
+  "@mcp-sessions/core/Transport/Peer",
+  { defaultValue: () => ({ owner: "default", server: "", handlers: {} }) }
+)
 
 /**
  * Service that opens connections of one kind to one server.
@@ -25,7 +40,7 @@ import type { Reason } from "./SessionError.ts"
  * @since 0.1.0
  */
 export class Transport extends Context.Service<Transport, {
-  readonly connect: Effect.Effect<Connection, Reason, Scope.Scope>
+  readonly connect: Effect.Effect<Connection, ConnectReason, Scope.Scope>
 }>()("@mcp-sessions/core/Transport") {}
 
 /**

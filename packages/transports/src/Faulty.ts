@@ -1,11 +1,11 @@
 /**
- * Transports that fail as they are told: for tests of what a program does when servers do not do what they should.
+ * Transports with scripted faults: for tests of how a program copes with failing servers.
  *
- * A fault is a plain value: where it strikes, and what happens there. The rest of a conversation goes on between the program
- * and whatever transports lie below, such as servers in memory. Faults that strike after the server has answered let it run:
- * what a tool did is done, though the program never hears of it.
+ * A fault is a plain value: which event it strikes, and how. Everything else passes between the program and the transports below, such
+ * as servers in memory. A fault that strikes a response lets the server run: the tool has done its work, though the program never
+ * receives the result.
  *
- * **Example** (A server that is there at the third try)
+ * **Example** (A server that accepts the third connect)
  *
  * ```ts import.meta.vitest
  * import { Sessions } from "@mcp-sessions/core"
@@ -24,7 +24,7 @@
  * const program = Effect.gen(function*() {
  *   const { callTool } = yield* Sessions.Sessions
  *   const call = yield* Effect.forkChild(callTool("everything", "echo", { message: "hi" }), { startImmediately: true })
- *   // The retry policy waits a second before each of the other two tries.
+ *   // The retry policy waits a second before each of the two retries.
  *   yield* TestClock.adjust("2 seconds")
  *   return yield* Fiber.join(call)
  * })
@@ -33,7 +33,7 @@
  * result.content // => [{ type: "text", text: "Echo: hi" }]
  * ```
  *
- * **Example** (A tool that ran, and an answer that never came)
+ * **Example** (A tool that ran, and a response that was lost)
  *
  * ```ts import.meta.vitest
  * import { Sessions } from "@mcp-sessions/core"
@@ -59,7 +59,12 @@
  * @since 0.1.0
  */
 import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
-import { ConnectionRefused, type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import {
+  ConnectionRefused,
+  type ConnectReason,
+  type RequestReason,
+  TransportClosed
+} from "@mcp-sessions/core/SessionError"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -67,84 +72,90 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 /**
- * What happens where a fault strikes: it fails, it loses the connection, nothing happens any more, it takes longer, or there is
- * another answer.
+ * The effect of a fault: a failure, a lost connection, a wait without end, a delay, or another result.
  *
  * @category models
  * @since 0.1.0
  */
-export type What =
-  | { readonly _tag: "Fail"; readonly reason: Reason }
+export type What<E extends ConnectReason | RequestReason = ConnectReason | RequestReason> =
+  | { readonly _tag: "Fail"; readonly reason: E }
   | { readonly _tag: "Lose" }
   | { readonly _tag: "Hang" }
   | { readonly _tag: "Delay"; readonly duration: Duration.Input }
   | { readonly _tag: "Answer"; readonly value: unknown }
 
 /**
- * A fault. It strikes at a connect, a handshake, a request before it leaves, or its answer before it arrives; of the `server`,
- * `method` and `tool` given, or any; at the `nth` of those, counted from 1 over all connections, or each time.
- *
- * Where several faults match, the first strikes.
+ * Which connects, handshakes, requests or responses a fault strikes: of the `server`, `method` and `tool` given, or any; the `nth` of
+ * them, counted from 1 over all connections, or each.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Fault {
-  readonly at: "connect" | "initialize" | "request" | "answer"
+export interface Target {
   readonly server?: string | undefined
   readonly method?: string | undefined
   readonly tool?: string | undefined
   readonly nth?: number | ReadonlyArray<number> | undefined
-  readonly what: What
 }
 
 /**
- * Fails with a reason. Each reason says by itself how far the request got.
+ * A fault. It strikes a connect, a handshake, a request before it is sent, or its response before it is received. Where several faults
+ * match, the first one strikes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Fault =
+  | Target & { readonly at: "connect" | "initialize"; readonly what: What<ConnectReason> }
+  | Target & { readonly at: "request" | "answer"; readonly what: What<RequestReason> }
+
+/**
+ * Fails with a reason. The delivery of the reason says how far the request got.
  *
  * @category faults
  * @since 0.1.0
  */
-export const fail = (reason: Reason): What => ({ _tag: "Fail", reason })
+export const fail = <E extends ConnectReason | RequestReason>(reason: E): What<E> => ({ _tag: "Fail", reason })
 
 /**
- * Loses the connection. A request that this strikes has not left; one whose answer it strikes has run.
+ * Loses the connection. A request is lost before it is sent; a response is lost after the request has run.
  *
  * @category faults
  * @since 0.1.0
  */
-export const lose: What = { _tag: "Lose" }
+export const lose: What<never> = { _tag: "Lose" }
 
 /**
- * Nothing happens any more.
+ * Waits without end.
  *
  * @category faults
  * @since 0.1.0
  */
-export const hang: What = { _tag: "Hang" }
+export const hang: What<never> = { _tag: "Hang" }
 
 /**
- * It takes longer, by the `Clock`.
+ * Waits before it goes on, by the `Clock`.
  *
  * @category faults
  * @since 0.1.0
  */
-export const delay = (duration: Duration.Input): What => ({ _tag: "Delay", duration })
+export const delay = (duration: Duration.Input): What<never> => ({ _tag: "Delay", duration })
 
 /**
- * The answer is another one, such as garbage.
+ * Replaces the result, for example by a malformed one.
  *
  * @category faults
  * @since 0.1.0
  */
-export const answer = (value: unknown): What => ({ _tag: "Answer", value })
+export const answer = (value: unknown): What<never> => ({ _tag: "Answer", value })
 
 /**
- * What a server that is not there makes of a connect.
+ * The failure of a connect to a server that is not running.
  *
  * @category reasons
  * @since 0.1.0
  */
-export const refused: Reason = new ConnectionRefused({ address: "faulty", code: "ECONNREFUSED" })
+export const refused: ConnectionRefused = new ConnectionRefused({ address: "faulty", code: "ECONNREFUSED" })
 
 interface Place {
   readonly at: Fault["at"]
@@ -153,22 +164,24 @@ interface Place {
   readonly tool?: unknown
 }
 
-/** Counts what each fault could have struck. */
-class Faults {
-  readonly #faults: ReadonlyArray<{ readonly fault: Fault; seen: number }>
+/** Counts the matches of each fault. */
+class Faults<E extends ConnectReason | RequestReason> {
+  readonly #faults: ReadonlyArray<
+    { readonly fault: Target & Pick<Place, "at"> & { readonly what: What<E> }; seen: number }
+  >
 
-  constructor(faults: ReadonlyArray<Fault>) {
+  constructor(faults: ReadonlyArray<Target & Pick<Place, "at"> & { readonly what: What<E> }>) {
     this.#faults = faults.map((fault) => ({ fault, seen: 0 }))
   }
 
-  /** What happens there, if anything does. */
-  strike({ at, method, server, tool }: Place): What | undefined {
-    let first: What | undefined
+  /** Returns the effect of the fault that strikes there, if one does. */
+  strike({ at, method, server, tool }: Place): What<E> | undefined {
+    let first: What<E> | undefined
     for (const entry of this.#faults) {
       const { fault } = entry
-      const isThere = fault.at === at && (fault.server ?? server) === server && (fault.method ?? method) === method &&
+      const isMatch = fault.at === at && (fault.server ?? server) === server && (fault.method ?? method) === method &&
         (fault.tool === undefined || fault.tool === tool)
-      if (!isThere) continue
+      if (!isMatch) continue
       entry.seen++
       const isNth = fault.nth === undefined || [fault.nth].flat().includes(entry.seen)
       if (isNth) first ??= fault.what
@@ -177,21 +190,31 @@ class Faults {
   }
 }
 
-/** Does what happens in place of an effect, or before it; `after` tells whether the effect has happened. */
-const suffer = <A>(options: {
-  readonly what: What | undefined
-  readonly effect: Effect.Effect<A, Reason>
-  readonly lose: (delivery: "NotSent" | "Unknown") => Effect.Effect<never, Reason>
-  readonly after: boolean
-}): Effect.Effect<A, Reason> => {
-  const { after, effect, lose, what } = options
+interface AllFaults {
+  readonly ofConnects: Faults<ConnectReason>
+  readonly ofRequests: Faults<RequestReason>
+}
+
+const isConnectFault = (fault: Fault): fault is Extract<Fault, { readonly what: What<ConnectReason> }> =>
+  fault.at === "connect" || fault.at === "initialize"
+
+const isRequestFault = (fault: Fault): fault is Extract<Fault, { readonly what: What<RequestReason> }> =>
+  !isConnectFault(fault)
+
+/** Applies a fault to an effect. */
+const applyFault = <A, E extends ConnectReason | RequestReason>(options: {
+  readonly what: What<E> | undefined
+  readonly effect: Effect.Effect<A, E>
+  readonly lose: Effect.Effect<never, TransportClosed>
+}): Effect.Effect<A, E | TransportClosed> => {
+  const { effect, lose, what } = options
   switch (what?._tag) {
     case undefined:
       return effect
     case "Fail":
       return Effect.fail(what.reason)
     case "Lose":
-      return lose(after ? "Unknown" : "NotSent")
+      return lose
     case "Hang":
       return Effect.never
     case "Delay":
@@ -201,25 +224,23 @@ const suffer = <A>(options: {
   }
 }
 
-const faulty = (inner: Connection, server: string, faults: Faults): Effect.Effect<Connection> => {
-  const lost = Deferred.makeUnsafe<Reason>()
+const faulty = (inner: Connection, server: string, faults: AllFaults): Effect.Effect<Connection> => {
+  const lost = Deferred.makeUnsafe<TransportClosed>()
   const lose = (delivery: "NotSent" | "Unknown") => {
     const reason = new TransportClosed({ delivery })
     return Effect.andThen(Deferred.succeed(lost, reason), Effect.fail(reason))
   }
-  const around = <A>(place: Omit<Place, "at" | "server">, effect: Effect.Effect<A, Reason>) =>
+  const around = <A>(place: Omit<Place, "at" | "server">, effect: Effect.Effect<A, RequestReason>) =>
     Effect.suspend(() =>
-      suffer({
-        what: faults.strike({ ...place, at: "request", server }),
+      applyFault({
+        what: faults.ofRequests.strike({ ...place, at: "request", server }),
         effect: Effect.flatMap(effect, (value) =>
-          suffer({
-            what: faults.strike({ ...place, at: "answer", server }),
+          applyFault({
+            what: faults.ofRequests.strike({ ...place, at: "answer", server }),
             effect: Effect.succeed(value),
-            lose,
-            after: true
+            lose: lose("Unknown")
           })),
-        lose,
-        after: false
+        lose: lose("NotSent")
       })
     )
   return fromRequest({
@@ -227,15 +248,19 @@ const faulty = (inner: Connection, server: string, faults: Faults): Effect.Effec
       return inner.kind
     },
     initialize: Effect.suspend(() =>
-      suffer({ what: faults.strike({ at: "initialize", server }), effect: inner.initialize, lose, after: false })
+      applyFault({
+        what: faults.ofConnects.strike({ at: "initialize", server }),
+        effect: inner.initialize,
+        lose: lose("NotSent")
+      })
     ),
     request: (request) => around({ method: request.method, tool: request.params?.name }, inner.request(request)),
-    onNotification: inner.onNotification,
-    listen: inner.listen,
+    onNotification: (listener) => inner.onNotification(listener),
+    listen: (filter) => inner.listen(filter),
     setLogLevel: (level) => around({ method: "logging/setLevel" }, inner.setLogLevel(level)),
     closed: Effect.raceFirst(inner.closed, Deferred.await(lost)),
-    stderrTail: inner.stderrTail,
-    warnings: inner.warnings
+    stderrTail: () => inner.stderrTail(),
+    warnings: () => inner.warnings()
   })
 }
 
@@ -252,23 +277,23 @@ export const layer = <E>(options: {
   Layer.effect(
     Transports,
     Effect.map(Transports, (inner) => {
-      const faults = new Faults(options.faults)
+      const faults: AllFaults = {
+        ofConnects: new Faults(options.faults.filter(isConnectFault)),
+        ofRequests: new Faults(options.faults.filter(isRequestFault))
+      }
       return {
         transport: (definition) => {
           const { name: server } = definition
           const made = Effect.map(Transport, (transport) => ({
             connect: Effect.suspend(() => {
-              const what = faults.strike({ at: "connect", server })
+              const what = faults.ofConnects.strike({ at: "connect", server })
               const connect = Effect.flatMap(transport.connect, (connection) => faulty(connection, server, faults))
-              return what === undefined ? connect : Effect.andThen(
-                suffer({
-                  what,
-                  effect: Effect.void,
-                  lose: (delivery) => Effect.fail(new TransportClosed({ delivery })),
-                  after: false
-                }),
-                connect
-              )
+              const struck = applyFault({
+                what,
+                effect: Effect.void,
+                lose: Effect.fail(new TransportClosed({ delivery: "NotSent" }))
+              })
+              return what === undefined ? connect : Effect.andThen(struck, connect)
             })
           }))
           return Layer.effect(Transport, made).pipe(Layer.provide(inner.transport(definition)))

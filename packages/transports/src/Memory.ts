@@ -1,5 +1,5 @@
 /**
- * Transport for servers that run in the same process: for tests, and for programs that bring their server along.
+ * Transport for servers that run in the same process: for tests, and for programs that embed their server.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import type { Transport as SdkTransport } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { openMemory } from "./internal/memory.ts"
-import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import * as connection from "./internal/sdk/connection.ts"
 
 /**
  * Attaches a server to its end of a new pair of transports, such as `(peer) => server.connect(peer)` with the SDK's
@@ -31,18 +31,18 @@ export const layer = (options: {
   readonly config: ServerDefinition["config"]
 }): Layer.Layer<Transport> =>
   Layer.sync(Transport, () => ({
-    connect: sdkConnection.make({
+    connect: connection.make({
       kind: "memory",
       config: options.config,
       address: "memory",
-      era: sdkConnection.unknownEra(),
+      era: connection.unknownEra(),
       open: openMemory(options.serve)
     })
   }))
 
 /**
- * Layer that provides the factory of a test: whatever transport a definition names, the server of its name in `servers`
- * answers. The definitions keep their timeouts, protocol and all else.
+ * Layer that provides a factory for tests: the server in `servers` with the name of a definition answers, whatever transport the
+ * definition has. The other options of the definition apply, such as timeouts and protocol.
  *
  * @category layers
  * @since 0.1.0

@@ -1,26 +1,24 @@
 /**
- * Conversations with real servers, written to a file and played back from it.
+ * Transports that record conversations with real servers to a file, and transports that replay them.
  *
- * A program that records works as it always does. A program that plays back reaches no server: it gets what the servers said
- * when the file was written, in the same order, and at once. So a test runs without network and processes, fast and the same
- * each time. Swapping one layer for the other is all there is to it.
+ * Recording does not change a program. A replay reaches no server: the recorded events follow in the recorded order, without delay. So a
+ * test runs without network and processes, fast and deterministic. To switch, swap one layer for the other.
  *
  * **Details**
  *
- * The file has one line of JSON for each thing that happened: connects, calls and what came of them, notifications, what
- * servers asked of the client's handlers, and losses. It is meant to be read, and may be edited. Secrets of the definitions
- * (headers and environment, but for plain words under names that do not sound secret) are replaced in it; where one stood,
- * anything is accepted when it is played back.
+ * The file has one line of JSON for each event: connects, calls and their outcomes, notifications, requests of servers to the client's
+ * handlers, and lost connections. It is readable, and may be edited. Secrets of the definitions (headers and environment, except plain
+ * words under names that do not indicate a secret) are replaced in it; a replay accepts any text in their place.
  *
- * Calls are recognised by method and parameters. A call that is not in the recording is a mistake of the program or of the
- * recording, hence a defect: `ReplayMismatch` says what was expected. A program that leaves calls out gets the rest of the
- * conversation once it waits for something behind them.
+ * Calls are recognized by method and params. A call that is not in the recording is a mistake of the program or of the recording, hence a
+ * defect: `ReplayMismatch` names the expected calls. A program that omits calls receives the rest of the conversation once it waits for
+ * a later event.
  *
  * **Gotchas**
  *
  * Secrets that are not in the definitions, such as those in the result of a tool, are in the file. Name them in `secrets`.
  *
- * **Example** (Recording, then playing back)
+ * **Example** (Recording, then replaying)
  *
  * ```ts import.meta.vitest
  * import { Sessions } from "@mcp-sessions/core"
@@ -49,7 +47,7 @@
  * @since 0.1.0
  */
 import type { Connection } from "@mcp-sessions/core/Connection"
-import type { Reason } from "@mcp-sessions/core/SessionError"
+import type { ConnectReason } from "@mcp-sessions/core/SessionError"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -64,8 +62,8 @@ import * as AllTransports from "./Transports.ts"
 
 export {
   /**
-   * What a program did was not what is recorded. It names the server, the connection, what the program did (`actual`) and the
-   * calls that it could have made (`expected`).
+   * The program deviated from the recording. Names the server, the connection, the deviation (`actual`) and the possible calls
+   * (`expected`).
    *
    * @category errors
    * @since 0.1.0
@@ -74,7 +72,7 @@ export {
 }
 
 /**
- * A recording cannot be written or read: the file system refuses, or a line of the file is none of a recording.
+ * A recording cannot be written or read: the file system fails, or a line of the file is not an event of a recording.
  *
  * @category errors
  * @since 0.1.0
@@ -94,10 +92,10 @@ export class RecordingError
 }
 
 /**
- * Layer that provides a factory of transports which writes down what happens on their connections. The file is made anew.
+ * Layer that provides `transports` and records their connections. Creates the file, or overwrites it.
  *
- * `transports` are those that are written down, such as all of this package ({@link record} is a shorthand for those). `secrets`
- * are kept out of the file in addition to those of the definitions.
+ * {@link record} is a shorthand for all transports of this package. `secrets` are kept out of the file in addition to those of the
+ * definitions.
  *
  * @category layers
  * @since 0.1.0
@@ -135,7 +133,7 @@ export const recordWith = (options: {
   ).pipe(Layer.provide(options.transports))
 
 /**
- * Layer that provides the transports of this package, and writes down what happens on their connections.
+ * Layer that provides the transports of this package and records their connections.
  *
  * @category layers
  * @since 0.1.0
@@ -143,9 +141,9 @@ export const recordWith = (options: {
 export const record = (file: string): Layer.Layer<Transports, RecordingError> =>
   recordWith({ file, transports: AllTransports.layer })
 
-/** A connect of the recording: it failed, or it made a connection on which these things happened. */
+/** A connect of the recording: its failure, or the events of its connection. */
 type Connect =
-  | { readonly connection: number; readonly failure: Reason }
+  | { readonly connection: number; readonly failure: ConnectReason }
   | { readonly connection: number; readonly kind: Connection["kind"]; readonly events: ReadonlyArray<Event> }
 
 const readEvents = Effect.fnUntraced(function*(file: string): Effect.fn.Return<ReadonlyArray<Event>, RecordingError> {
@@ -153,7 +151,7 @@ const readEvents = Effect.fnUntraced(function*(file: string): Effect.fn.Return<R
     file,
     onError: (cause) => new RecordingError({ file, description: "it cannot be read", cause })
   })
-  const description = "it is none that a recording has"
+  const description = "it is not a line of a recording"
   yield* Effect.mapError(decodeHeader(first), (cause) => new RecordingError({ file, line: 1, description, cause }))
   const numbered = lines.map((line, index) => ({ line, number: index + 2 })).filter(({ line }) => line.trim() !== "")
   return yield* Effect.forEach(
@@ -163,7 +161,7 @@ const readEvents = Effect.fnUntraced(function*(file: string): Effect.fn.Return<R
   )
 })
 
-/** The connects of a server in the order in which they were begun. */
+/** Returns the connects of a server, in the order in which they began. */
 const connectsOf = (events: ReadonlyArray<Event>, server: string): ReadonlyArray<Connect> =>
   events.flatMap((event): ReadonlyArray<Connect> => {
     if (event.event === "connect-failure" && event.server === server) {
@@ -179,8 +177,8 @@ const connectsOf = (events: ReadonlyArray<Event>, server: string): ReadonlyArray
   }).toSorted((left, right) => left.connection - right.connection)
 
 /**
- * Layer that provides a factory of transports which plays back what was recorded, in place of every transport. Building it
- * reads the file. The servers are told apart by their names; what else their definitions say does not matter.
+ * Layer that replays a recording in place of every transport. Building it reads the file. Servers are recognized by their names; the rest
+ * of their definitions does not matter.
  *
  * @category layers
  * @since 0.1.0

@@ -14,7 +14,8 @@ import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { acquireAgent } from "./internal/network/agent.ts"
-import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import { make as makeRedactor, secretsOf } from "./internal/redactor.ts"
+import * as connection from "./internal/sdk/connection.ts"
 import { openSse } from "./internal/sse/sseChannel.ts"
 
 /**
@@ -27,12 +28,12 @@ export const layer = (config: Extract<ServerConfig, { readonly transport: "sse" 
   Layer.effect(
     Transport,
     Effect.map(acquireAgent(config), (dispatcher) => {
-      const connect = sdkConnection.make({
+      const connect = connection.make({
         kind: "sse",
         config: { ...config, protocol: "legacy" },
         address: new URL(config.url).origin,
-        era: sdkConnection.unknownEra(),
-        open: openSse({ config, dispatcher })
+        era: connection.unknownEra(),
+        open: openSse({ config, dispatcher, redact: makeRedactor(secretsOf(config)) })
       })
       return {
         connect: config.protocol === "2026-07-28"

@@ -6,7 +6,7 @@
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { Transport } from "@mcp-sessions/core/Transport"
 import * as Layer from "effect/Layer"
-import * as sdkConnection from "./internal/sdk/sdkConnection.ts"
+import * as connection from "./internal/sdk/connection.ts"
 import { openWebSocket } from "./internal/webSocket/webSocketChannel.ts"
 
 /**
@@ -19,11 +19,11 @@ export const layer = (
   config: Extract<ServerConfig, { readonly transport: "websocket" }>
 ): Layer.Layer<Transport> =>
   Layer.sync(Transport, () => ({
-    connect: sdkConnection.make({
+    connect: connection.make({
       kind: "websocket",
       config,
       address: new URL(config.url).origin,
-      era: sdkConnection.unknownEra(),
+      era: connection.unknownEra(),
       open: openWebSocket(config)
     })
   }))

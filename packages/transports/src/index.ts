@@ -1,4 +1,6 @@
 export * as Faulty from "./Faulty.ts"
+export * as McpSessions from "./McpSessions.ts"
+export { isConfigError, isSessionError, text } from "./McpSessions.ts"
 export * as Memory from "./Memory.ts"
 export * as Recorded from "./Recorded.ts"
 export * as Sse from "./Sse.ts"

@@ -1,32 +1,32 @@
 /**
- * The time before a stream is opened again, whatever the server wishes for.
+ * Backoff between the attempts to open a stream again, within bounds that the server cannot change.
  *
- * A stream that opens and closes at once has not succeeded: the time grows with each that did not last, and starts over
- * after one that did.
+ * A stream that opens and closes at once has not succeeded: the delay doubles with each short stream, and starts over after a long one.
  */
 
 const bounds = { first: 500, last: 60_000 }
 
-/** How long a stream has to last to count, in milliseconds. */
-const lasting = 60_000
+/** How long a stream has to stay open to count as a success, in milliseconds. */
+const stableAfter = 60_000
 
 export class Backoff {
   #failures = 0
   #last = Number.NEGATIVE_INFINITY
 
-  /** How many in a row did not last. */
+  /** The number of short streams in a row. */
   get failures(): number {
     return this.#failures
   }
 
-  /** The time to wait at `now`, in milliseconds. `wish` is what the server asked for, if it did. */
-  next(now: number, wish: number | undefined): number {
-    this.#failures = now - this.#last > lasting + this.#grown() ? 0 : this.#failures + 1
+  /** Returns the delay at `now`, in milliseconds. `requested` is the delay that the server asked for, if any. */
+  next(now: number, requested: number | undefined): number {
+    this.#failures = now - this.#last > stableAfter + this.#delay() ? 0 : this.#failures + 1
     this.#last = now
-    return Math.min(Math.max(this.#grown(), wish !== undefined && Number.isFinite(wish) ? wish : 0), bounds.last)
+    const atLeast = requested !== undefined && Number.isFinite(requested) ? requested : 0
+    return Math.min(Math.max(this.#delay(), atLeast), bounds.last)
   }
 
-  #grown(): number {
+  #delay(): number {
     return Math.min(bounds.first * 2 ** this.#failures, bounds.last)
   }
 }

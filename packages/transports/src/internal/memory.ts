@@ -1,36 +1,42 @@
 /**
  * A pair of linked SDK transports, one end for the server and one as a channel.
  */
-import { type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
-import { InMemoryTransport, type JSONRPCMessage, type Transport } from "@modelcontextprotocol/client"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import { TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import {
+  InMemoryTransport,
+  type JSONRPCMessage,
+  type JSONRPCRequest,
+  type Transport
+} from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Channel } from "./jsonRpc/engineChannel.ts"
+import type { EndReason, EngineChannel, Receiver, RequestSink } from "./jsonRpc/engineChannel.ts"
 import { OrderedInbox } from "./jsonRpc/orderedInbox.ts"
 
-class MemoryTransport implements Transport {
+const closed: EndReason = (delivery) => new TransportClosed({ delivery })
+
+class MemoryTransport implements Transport, RequestSink {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
+  receiver: Receiver | undefined
   readonly #inner: InMemoryTransport
-  readonly #inbox = new OrderedInbox({
-    deliver: (message) => this.onmessage?.(message),
-    onError: (error) => this.onerror?.(error)
-  })
-  #closed = false
-  #left = false
+  readonly #inbox = new OrderedInbox(this)
+  #isClosed = false
+  #isClosedByUs = false
 
   constructor(inner: InMemoryTransport) {
     this.#inner = inner
     inner.onclose = () => {
-      if (this.#closed) return
-      this.#closed = true
+      if (this.#isClosed) return
+      this.#isClosed = true
       this.onclose?.()
     }
   }
 
-  gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
-    return this.#closed && !this.#left ? new TransportClosed({ delivery }) : undefined
+  ended(): EndReason | undefined {
+    return this.#isClosed && !this.#isClosedByUs ? closed : undefined
   }
 
   start(): Promise<void> {
@@ -39,19 +45,30 @@ class MemoryTransport implements Transport {
   }
 
   send(message: JSONRPCMessage): Promise<void> {
-    return this.#closed ? Promise.reject(new TransportClosed({ delivery: "NotSent" })) : this.#inner.send(message)
+    return this.#isClosed ? Promise.reject(closed("NotSent")) : this.#inner.send(message)
+  }
+
+  sendRequest(request: OutgoingRequest, _: string, message: JSONRPCRequest): void {
+    if (this.#isClosed) return this.receiver?.fail(request, closed("NotSent"))
+    request.isWritten = true
+    this.#inner.send(message).catch((error: unknown) =>
+      this.receiver?.fail(
+        request,
+        new TransportFailed({ description: "the server in memory failed", delivery: "Unknown", cause: error })
+      )
+    )
   }
 
   close(): Promise<void> {
-    this.#left ||= !this.#closed
+    this.#isClosedByUs ||= !this.#isClosed
     return this.#inner.close()
   }
 }
 
-/** Attaches a server to a new pair and gives the other end, for as long as the scope. */
+/** Attaches a server to a new pair and returns the other end, for as long as the scope. */
 export const openMemory = (
   serve: (peer: Transport) => Promise<unknown> | void
-): Effect.Effect<Channel, Reason, Scope.Scope> =>
+): Effect.Effect<EngineChannel, TransportFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.tryPromise({
       try: async () => {
@@ -63,7 +80,4 @@ export const openMemory = (
         new TransportFailed({ description: "the server in memory did not start", delivery: "NotSent", cause })
     }),
     (transport) => Effect.promise(() => transport.close())
-  ).pipe(Effect.map((transport): Channel => ({
-    transport,
-    gone: (delivery) => transport.gone(delivery)
-  })))
+  ).pipe(Effect.map((transport): EngineChannel => ({ transport, ended: () => transport.ended() })))

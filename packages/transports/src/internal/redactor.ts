@@ -1,20 +1,20 @@
 /**
- * Keeps configured secrets out of text that others wrote, such as what a server prints to stderr.
+ * Removes configured secrets from text of others, such as the stderr of a server.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import * as Redacted from "effect/Redacted"
 import { Buffer } from "node:buffer"
 
-/** Shorter values are flags and numbers; replacing them would garble the text and protect nothing. */
+/** The shortest secret. Shorter values are flags and numbers: replacing them would garble text and protect nothing. */
 const shortest = 4
 
-/** What stands where a secret was. */
+/** Replaces a secret. */
 export const mark = "<redacted>"
 
-/** A part of a secret shorter than this may be anything. */
+/** The shortest part of a secret that is replaced on its own. */
 const shortestPart = 12
 
-/** The secrets within a secret: a token without its scheme, the lines of a key, the values of an object. */
+/** Returns the secrets within a secret: a token without its scheme, the lines of a key, the values of an object. */
 const partsOf = (secret: string): ReadonlyArray<string> => {
   const token = /^(?:Basic|Bearer) +(\S+)$/i.exec(secret)?.[1]
   const lines = /[\r\n]/.test(secret) ? secret.split(/[\r\n]+/) : []
@@ -27,7 +27,7 @@ const partsOf = (secret: string): ReadonlyArray<string> => {
 
 const escaped = (text: string): string => JSON.stringify(text).slice(1, -1)
 
-/** The shapes in which a secret gets around: as it is, in a URL, in base64, in JSON, and in JSON within JSON. */
+/** Returns the encodings of a secret: plain, in a URL, in base64, in JSON, and in JSON within JSON. */
 const shapesOf = (secret: string): ReadonlyArray<string> =>
   partsOf(secret).flatMap((part) => [
     part,
@@ -47,8 +47,8 @@ export const make = (secrets: ReadonlyArray<string>): (text: string) => string =
 const isSecretName = (name: string): boolean => /auth|cookie|cred|key|pass|secret|token/i.test(name)
 
 /**
- * The values of a definition that are worth hiding: all but plain words, such as modes and formats, whose names do not say
- * that they are secret. To replace those would garble what others wrote and protect nothing.
+ * Returns the secrets of a definition: all values but plain words, such as modes and formats, whose names do not mark them as secret.
+ * Replacing those would garble text and protect nothing.
  */
 export const secretsOf = (config: ServerConfig): ReadonlyArray<string> =>
   Object.entries(config.transport === "stdio" ? config.env : config.headers)

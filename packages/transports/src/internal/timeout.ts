@@ -1,9 +1,9 @@
 /**
- * Waiting for an event, but not for ever.
+ * Waits for an event with a time limit.
  */
 import { setTimeout } from "node:timers/promises"
 
-/** Waits for an event, but not longer than that, and leaves no timer behind. */
+/** Waits for an event, at most `millis`, and leaves no timer behind. */
 export const firstOf = async (options: {
   readonly event: Promise<unknown>
   readonly millis: number

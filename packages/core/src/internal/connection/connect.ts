@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
-import { ConnectTimeout, type Reason } from "../../SessionError.ts"
-import type { Transport } from "../../Transport.ts"
+import { type ConnectReason, ConnectTimeout } from "../../SessionError.ts"
+import { Peer, type Transport } from "../../Transport.ts"
 import type { Cleanup } from "./cleanup.ts"
 
 /** A connection and the scope that it lives in. */
@@ -21,21 +21,23 @@ export interface Connected {
 /** Connects within `timeout`, the handshake included. The connection lives in a scope below `parent`. */
 export const connect = (options: {
   readonly transport: Transport["Service"]
+  /** Provided to the transport. */
+  readonly peer: typeof Peer.Service
   readonly timeout: Duration.Duration
   readonly parent: Scope.Scope
   /** Called with the connection before anything is sent on it. */
   readonly onConnection: (connection: Connection) => void
   /** The handshake; `undefined` leaves it to the caller. */
-  readonly handshake: ((connection: Connection) => Effect.Effect<ConnectionInfo, Reason>) | undefined
+  readonly handshake: ((connection: Connection) => Effect.Effect<ConnectionInfo, ConnectReason>) | undefined
   readonly cleanup: Cleanup
-}): Effect.Effect<Connected, Reason> =>
+}): Effect.Effect<Connected, ConnectReason> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
-      const { cleanup, handshake, onConnection, parent, timeout, transport } = options
+      const { cleanup, handshake, onConnection, parent, peer, timeout, transport } = options
       const scope = Scope.forkUnsafe(parent)
       let opened: Connection | undefined
       const attempt = Effect.gen(function*() {
-        const connection = opened = yield* transport.connect
+        const connection = opened = yield* Effect.provideService(transport.connect, Peer, peer)
         onConnection(connection)
         return { connection, scope, info: handshake === undefined ? undefined : yield* handshake(connection) }
       }).pipe(

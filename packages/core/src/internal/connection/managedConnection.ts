@@ -23,8 +23,8 @@ import type { ConnectionState } from "../../ConnectionState.ts"
 import { fromWire, type LogLevel, type Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { ConnectTimeout, type Reason, ServerDown, SessionClosed, SessionError } from "../../SessionError.ts"
-import type { Transport } from "../../Transport.ts"
+import { type ConnectReason, ConnectTimeout, type Reason, ServerDown, SessionClosed, SessionError } from "../../SessionError.ts"
+import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import { isContextTraced, withSpan } from "../telemetry.ts"
 import type { Timers } from "../timers.ts"
@@ -38,6 +38,7 @@ import { type Event, initial, startableAt, transition } from "./stateMachine.ts"
 export interface Options {
   readonly definition: ServerDefinition
   readonly transport: Transport["Service"]
+  readonly peer: typeof Peer.Service
   readonly server: ServerState
   readonly timers: Timers
   readonly retry: RetryPolicy
@@ -277,7 +278,7 @@ export class ManagedConnection {
   }
 
   /** The handshake, and the log level, which each connection has to be asked for anew. */
-  #handshake(connection: Connection): Effect.Effect<ConnectionInfo, Reason> {
+  #handshake(connection: Connection): Effect.Effect<ConnectionInfo, ConnectReason> {
     return Effect.tap(connection.initialize, ({ capabilities }) =>
       this.logLevel === undefined || capabilities.logging === undefined ? Effect.void : Effect.catchTag(
         connection.setLogLevel(this.logLevel),
@@ -371,6 +372,7 @@ export class ManagedConnection {
       this.server.counters.connects++
       return connect({
         transport: this.#options.transport,
+        peer: this.#options.peer,
         timeout: this.definition.config.connectTimeout,
         parent: this.#work,
         onConnection: (connection) => this.#listen(connection),

@@ -32,7 +32,9 @@ export const make = (options: {
   const { identified, identify, onIdentity, transport, transportOf } = options
   const { definition: { config }, identity: { owner } } = identified
   const toReason = (error: SessionError | ConfigError) =>
-    error._tag === "SessionError" ? error.reason : new CredentialsFailed({ owner, cause: error })
+    error._tag === "SessionError" && error.reason._tag === "CredentialsFailed"
+      ? error.reason
+      : new CredentialsFailed({ owner, cause: error })
   const current = Effect.mapError(identify, toReason).pipe(
     // The time of the provider is not the time of the server.
     Effect.timeoutOrElse({

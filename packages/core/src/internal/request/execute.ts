@@ -32,6 +32,7 @@ import { InFlight, type InFlightHost } from "./inFlight.ts"
 import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
 import { type CallerPolicy, retryLoop } from "./retryLoop.ts"
 import { CurrentTraces, note } from "./toolLedger.ts"
+import { CurrentWrites, type Writes } from "./writes.ts"
 
 export type Execute = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
 
@@ -40,6 +41,7 @@ interface RequestState {
   readonly caller: CallerPolicy
   readonly startedAt: number
   readonly isTraced: boolean
+  readonly writes: Writes | undefined
   attempts: number
 }
 
@@ -89,7 +91,10 @@ export class Executor {
     onEnd: (outcome: Effect.Effect<A, SessionError>) => void
   ): InFlight | undefined {
     const live = this.#admit(operation, caller, fiber)
-    if (live !== undefined) return this.#launch(operation as RequestOperation<A>, caller, live, onEnd)
+    if (live !== undefined) {
+      fiber.getRef(CurrentWrites)?.mark()
+      return this.#launch(operation as RequestOperation<A>, caller, live, onEnd)
+    }
     onEnd(this.#slowPath(operation, caller, fiber))
     return undefined
   }
@@ -134,7 +139,13 @@ export class Executor {
     return this.#send(operation, live, attempt, now + this.#host.totalTimeout, (outcome, after) => {
       const settled = Exit.isSuccess(outcome)
         ? this.#succeeded(live, attempt, outcome)
-        : this.#continue(operation, { caller, startedAt: now, isTraced: false, attempts: 1 }, live, attempt, outcome)
+        : this.#continue(
+          operation,
+          { caller, startedAt: now, isTraced: false, writes: undefined, attempts: 1 },
+          live,
+          attempt,
+          outcome
+        )
       onEnd(after === undefined ? settled : Effect.andThen(after, settled))
     })
   }
@@ -273,6 +284,7 @@ export class Executor {
       caller,
       startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
       isTraced: isTraced(fiber),
+      writes: fiber.getRef(CurrentWrites),
       attempts: 0
     }
     const done = this.#attempts(operation, state)
@@ -340,7 +352,7 @@ export class Executor {
     const attempts = ++state.attempts
     const { circuitBreaker } = this.#managed.server
     const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
-    const sent = this.#attemptOnce(operation, live, attempt)
+    const sent = this.#attemptOnce(operation, live, attempt, state.writes)
     const settled = circuitBreaker.isOpen() ? circuitBreaker.guard(sent) : sent
     return state.isTraced
       ? withSpan({
@@ -356,7 +368,12 @@ export class Executor {
       : settled
   }
 
-  #attemptOnce<A>(operation: Operation<A>, live: LiveConnection, attempt: Attempt): Effect.Effect<A, SessionError> {
+  #attemptOnce<A>(
+    operation: Operation<A>,
+    live: LiveConnection,
+    attempt: Attempt,
+    writes: Writes | undefined
+  ): Effect.Effect<A, SessionError> {
     const latest = attempt.sentAt + this.#host.totalTimeout
     let isAdmitted = false
     let isLaunched = false
@@ -369,6 +386,7 @@ export class Executor {
     const outcome = Effect.suspend((): Effect.Effect<A, Reason> => {
       const { info } = live
       if (info === undefined) return Effect.fail(new TransportClosed({ delivery: "NotSent" }))
+      writes?.mark()
       if (isComposite(operation)) return this.#runComposite(operation.run(live, info), operation, live)
       const refused = operation.refuse?.(info)
       if (refused !== undefined) return Effect.fail(refused)

@@ -17,7 +17,7 @@ import type { CallerPolicy } from "../request/retryLoop.ts"
 import type { Identity } from "./identity.ts"
 
 export interface SessionCoreOptions
-  extends Omit<ConnectionOptions, "logLevel" | "onNotification">
+  extends Omit<ConnectionOptions, "logLevel" | "onNotification" | "peer">
 {
   readonly owner: string
   /** The identity that the connection is made with, or was the last time. */
@@ -95,17 +95,24 @@ export class SessionCore {
 export const make = Effect.fnUntraced(function*(
   options: SessionCoreOptions
 ): Effect.fn.Return<SessionCore, never, Scope.Scope> {
-  const { logging } = yield* ClientHandlers
+  const provided = yield* ClientHandlers
   const { definition: { name: server }, owner, reconnect, retry, timers } = options
+  const handlers = typeof provided === "function" ? provided({ owner, server }) : provided
+  const { logging } = handlers
   const hub = new NotificationHub()
   const context = yield* Effect.context<never>()
-  const managed = yield* managedConnection.make({ ...options, logLevel: logging?.level, onNotification: hub.publish })
+  const managed = yield* managedConnection.make({
+    ...options,
+    peer: { owner, server, handlers },
+    logLevel: logging?.level,
+    onNotification: hub.publish
+  })
   // Closed before the connection: subscribers and watchers are told first.
   const scope = yield* Scope.fork(yield* Effect.scope)
   const core = new SessionCore({ owner, identity: options.identity, managed, hub, timers, retry, reconnect, scope, context })
   yield* Effect.addFinalizer(() => Effect.andThen(core.subscriptions.close, core.lists.close))
   if (logging !== undefined) {
-    yield* logPump.make({ hub, handle: (message) => logging.handle(message, { server }) })
+    yield* logPump.make({ hub, handle: (message) => logging.handle(message, { owner, server }) })
   }
   return core
 })

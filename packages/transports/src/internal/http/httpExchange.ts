@@ -11,26 +11,29 @@ import type { Dispatcher } from "undici"
 import { isMessage } from "../jsonRpc/codec.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
+/** A response with a status other than success. */
+export interface Refusal {
+  readonly _tag: "Refused"
+  readonly status: number
+  readonly retryAfter: string | undefined
+  readonly location: string | undefined
+  /** The beginning of the body. */
+  readonly body: string
+}
+
 /** How an exchange ended. */
 export type End =
-  /** The body is over. If it was an event stream, it can be taken up after `lastEventId`. */
+  | Refusal
+  /** The body has ended. An event stream can be resumed after `lastEventId`. */
   | {
     readonly _tag: "Complete"
     readonly status: number
     readonly lastEventId: string | undefined
     readonly retry: number | undefined
   }
-  /** The server answered with another status than success. `body` is the beginning of what it had to say. */
-  | {
-    readonly _tag: "Refused"
-    readonly status: number
-    readonly retryAfter: string | undefined
-    readonly location: string | undefined
-    readonly body: string
-  }
-  /** A body of another type than JSON or an event stream, or JSON that is no message. */
+  /** A body that is neither JSON-RPC nor an event stream. */
   | { readonly _tag: "Unreadable"; readonly cause: unknown }
-  /** The network or the peer broke off. An event stream that had begun can be taken up. */
+  /** The network failed. An event stream that had begun can be resumed after `lastEventId`. */
   | {
     readonly _tag: "Broken"
     readonly error: unknown
@@ -38,140 +41,228 @@ export type End =
     readonly retry: number | undefined
   }
 
-export interface ExchangeOptions {
+/** What one server is asked over: its connections and its limit. */
+export interface Wire {
   readonly dispatcher: Dispatcher
-  readonly url: URL
-  readonly method: "GET" | "POST"
-  readonly headers: Record<string, string>
-  readonly body: string | null
   /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
+}
+
+/** The address of an endpoint, as undici wants it. */
+export interface Target {
+  readonly url: URL
+  readonly origin: string
+  readonly path: string
+}
+
+export const targetOf = (url: URL): Target => ({ url, origin: url.origin, path: url.pathname + url.search })
+
+export interface ExchangeRequest {
+  readonly target: Target
+  readonly method: "DELETE" | "GET" | "POST"
+  /** Names and values in turn. */
+  readonly headers: Array<string>
+  readonly body: string | null
+}
+
+/** Receives what happens to an exchange. */
+export interface ExchangeListener {
+  /** Called when the first byte is about to be written to a connection that is open. */
+  readonly onStart?: () => void
+  /** Receives the status and a reader of headers, names in lower case. */
+  readonly onHead?: (status: number, headerOf: (name: string) => string | undefined) => void
   /** Called when an event stream begins. */
-  readonly onOpen?: (() => void) | undefined
+  readonly onOpen?: () => void
   readonly onMessage: (message: JSONRPCMessage) => void
-  /** Gets the events that carry no message. */
-  readonly onEvent?: ((event: SseEvent) => void) | undefined
+  /** Receives events of other types than `message`. */
+  readonly onEvent?: (event: SseEvent) => void
+  /** Receives the text of an event that holds no JSON-RPC message. The stream goes on. */
+  readonly onSkipped?: (text: string) => void
+  /** Called once unless the exchange is aborted, and never before `start` returns. */
   readonly onEnd: (end: End) => void
 }
 
-/** What is read of a body that explains a refusal, in characters. */
-const explanation = 16 * 1024
+/** How much of a body is read that explains a refusal, in characters. */
+const explanationLimit = 16 * 1024
 
-const headerOf = (headers: Record<string, string | Array<string> | undefined>, name: string): string | undefined => {
-  const value = headers[name]
-  return Array.isArray(value) ? value[0] : value
+const parsed = (json: string): unknown => {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
 }
 
-/**
- * Starts an exchange. `onEnd` is called once, whatever happens, unless the exchange is aborted; never before this returns.
- * Gives its abortion.
- */
-export const exchange = (options: ExchangeOptions): { readonly abort: () => void } => {
-  const { maxBytes, onEnd, onMessage } = options
-  const decoder = new StringDecoder("utf8")
-  let controller: Dispatcher.DispatchController | undefined
-  let isStarted = false
-  let isAborted = false
-  let isOver = false
-  let isRead = false
-  let status = 0
-  let retryAfter: string | undefined
-  let location: string | undefined
-  let kind: "json" | "sse" | "text" = "text"
-  let text = ""
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #wire: Wire
+  readonly #listener: ExchangeListener
+  #controller: Dispatcher.DispatchController | undefined
+  #isStarted = false
+  #isAborted = false
+  #isOver = false
+  #isRead = false
+  #status = 0
+  #retryAfter: string | undefined
+  #location: string | undefined
+  #kind: "json" | "sse" | "text" = "text"
+  #decoder: StringDecoder | undefined
+  #text = ""
+  #sse: SseParser | undefined
 
-  const stop = (): void => {
-    if (!isRead) controller?.abort(new Error("the exchange is over"))
+  constructor(wire: Wire, listener: ExchangeListener) {
+    this.#wire = wire
+    this.#listener = listener
   }
-  const end = (how: End): void => {
-    if (isOver) return
-    isOver = true
-    // What cannot be dispatched at all fails at once, when nobody knows of the exchange yet.
-    if (isStarted) onEnd(how)
-    else {queueMicrotask(() => {
-        if (!isAborted) onEnd(how)
-      })}
-    stop()
+
+  /** Sends the request. */
+  start({ body, headers, method, target }: ExchangeRequest): this {
+    this.#wire.dispatcher.dispatch({ origin: target.origin, path: target.path, method, headers, body }, this)
+    this.#isStarted = true
+    return this
   }
-  const read = (json: string): void => {
+
+  /** Ends the exchange without another word to the listener. */
+  abort(): void {
+    this.#isOver = true
+    this.#isAborted = true
+    this.#stop()
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#isOver) this.#stop()
+    else this.#listener.onStart?.()
+  }
+
+  onResponseStart(
+    _: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | Array<string> | undefined>
+  ): void {
+    const headerOf = (name: string): string | undefined => {
+      const value = headers[name]
+      return Array.isArray(value) ? value[0] : value
+    }
+    this.#status = status
+    if (this.#isRefusal) {
+      this.#retryAfter = headerOf("retry-after")
+      this.#location = headerOf("location")
+    }
+    const type = headerOf("content-type")
+    // Most servers write the type as it is here, and each other step would cost a string.
+    const essence = type === "application/json" ? type : type?.split(";", 1)[0]?.trim().toLowerCase()
+    this.#kind = essence === "text/event-stream" ? "sse" : essence === "application/json" ? "json" : "text"
+    if (this.#isOver) return
+    this.#listener.onHead?.(status, headerOf)
+    if (this.#kind === "sse" && !this.#isRefusal) this.#listener.onOpen?.()
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isOver) return
+    const part = (this.#decoder ??= new StringDecoder("utf8")).write(chunk)
+    if (this.#kind === "sse" && !this.#isRefusal) {
+      if (!this.#parser.push(part)) this.#exceed()
+      return
+    }
+    this.#text += part
+    const { length } = this.#text
+    if (this.#isRefusal) {
+      if (length > explanationLimit) this.#refuse()
+    } else if (this.#kind === "json") {
+      if (length > this.#wire.maxBytes) this.#exceed()
+    } else if (length > explanationLimit) this.#end({ _tag: "Unreadable", cause: undefined })
+  }
+
+  onResponseEnd(): void {
+    this.#isRead = true
+    if (this.#isOver) return
+    if (this.#isRefusal) return this.#refuse()
+    if (this.#kind === "json") {
+      if (!this.#readBody(this.#text + (this.#decoder?.end() ?? ""))) return
+    } else if (this.#kind === "text" && this.#status !== 202) return this.#end({ _tag: "Unreadable", cause: undefined })
+    this.#end({ _tag: "Complete", status: this.#status, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#isRead = true
+    if (this.#status !== 0 && this.#isRefusal) return this.#refuse()
+    this.#end({ _tag: "Broken", error, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
+  }
+
+  get #isRefusal(): boolean {
+    return this.#status < 200 || this.#status >= 300
+  }
+
+  get #parser(): SseParser {
+    return this.#sse ??= new SseParser({
+      maxSize: this.#wire.maxBytes,
+      onEvent: (event) => {
+        if (this.#isOver) return
+        if (event.event === "message") this.#readEvent(event.data)
+        else this.#listener.onEvent?.(event)
+      }
+    })
+  }
+
+  /** Reads the JSON body. `false`: it holds no message, which ends the exchange. */
+  #readBody(json: string): boolean {
     let value: unknown
     try {
       value = JSON.parse(json)
     } catch (cause) {
-      return end({ _tag: "Unreadable", cause })
+      this.#end({ _tag: "Unreadable", cause })
+      return false
     }
-    const values: ReadonlyArray<unknown> = Array.isArray(value) ? value : [value]
-    if (!values.every(isMessage)) return end({ _tag: "Unreadable", cause: undefined })
-    for (const message of values) onMessage(message as JSONRPCMessage)
+    if (this.#deliver(value, json)) return true
+    this.#end({ _tag: "Unreadable", cause: undefined })
+    return false
   }
-  const sse = new SseParser({
-    maxSize: maxBytes,
-    onEvent: (event) => {
-      if (isOver) return
-      if (event.event === "message") read(event.data)
-      else options.onEvent?.(event)
-    }
-  })
-  const place = () => ({ lastEventId: sse.lastEventId, retry: sse.retry })
-  const refuse = () => end({ _tag: "Refused", status, retryAfter, location, body: text })
-  const isRefusal = () => status < 200 || status >= 300
 
-  options.dispatcher.dispatch({
-    origin: options.url.origin,
-    path: options.url.pathname + options.url.search,
-    method: options.method,
-    headers: options.headers,
-    body: options.body
-  }, {
-    onRequestStart: (started) => {
-      controller = started
-      if (isOver) stop()
-    },
-    onResponseStart: (_, statusCode, headers) => {
-      status = statusCode
-      retryAfter = headerOf(headers, "retry-after")
-      location = headerOf(headers, "location")
-      const type = headerOf(headers, "content-type")?.split(";", 1)[0]?.trim().toLowerCase()
-      kind = type === "text/event-stream" ? "sse" : type === "application/json" ? "json" : "text"
-      if (kind === "sse" && !isRefusal() && !isOver) options.onOpen?.()
-    },
-    onResponseData: (_, chunk: Buffer) => {
-      if (isOver) return
-      const part = decoder.write(chunk)
-      if (isRefusal() || kind === "text") {
-        text += part
-        if (text.length > explanation) {
-          if (isRefusal()) refuse()
-          else end({ _tag: "Unreadable", cause: undefined })
-        }
-        return
-      }
-      if (kind === "json") text += part
-      if (kind === "sse" ? !sse.push(part) : text.length > maxBytes) {
-        const error = new MessageTooLarge({ limit: maxBytes, delivery: "Unknown" })
-        end({ _tag: "Broken", error, lastEventId: undefined, retry: undefined })
-      }
-    },
-    onResponseEnd: () => {
-      isRead = true
-      if (isRefusal()) return refuse()
-      if (kind === "json") read(text + decoder.end())
-      else if (kind === "text" && status !== 202) return end({ _tag: "Unreadable", cause: undefined })
-      end({ _tag: "Complete", status, ...place() })
-    },
-    onResponseError: (_, error) => {
-      isRead = true
-      if (status !== 0 && isRefusal()) refuse()
-      else end({ _tag: "Broken", error, ...place() })
-    }
-  })
+  /** Reads an event. A stream that works is not ended for an event of somebody else. */
+  #readEvent(data: string): void {
+    if (!this.#deliver(parsed(data), data)) this.#listener.onSkipped?.(data)
+  }
 
-  isStarted = true
-  return {
-    abort: () => {
-      isOver = true
-      isAborted = true
-      stop()
+  /** Delivers a message, or the messages of a batch. `false`: there are none. */
+  #deliver(value: unknown, text: string): boolean {
+    if (isMessage(value)) {
+      this.#listener.onMessage(value)
+      return true
     }
+    if (!Array.isArray(value)) return false
+    const messages = value.filter(isMessage)
+    for (const message of messages) this.#listener.onMessage(message)
+    if (messages.length > 0 && messages.length < value.length) this.#listener.onSkipped?.(text)
+    return messages.length > 0
+  }
+
+  #exceed(): void {
+    const error = new MessageTooLarge({ limit: this.#wire.maxBytes, delivery: "Unknown" })
+    this.#end({ _tag: "Broken", error, lastEventId: undefined, retry: undefined })
+  }
+
+  #refuse(): void {
+    this.#end({
+      _tag: "Refused",
+      status: this.#status,
+      retryAfter: this.#retryAfter,
+      location: this.#location,
+      body: this.#text
+    })
+  }
+
+  #end(end: End): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    // undici reports what cannot be dispatched at all before `dispatch` returns.
+    if (this.#isStarted) this.#listener.onEnd(end)
+    else {queueMicrotask(() => {
+        if (!this.#isAborted) this.#listener.onEnd(end)
+      })}
+    this.#stop()
+  }
+
+  #stop(): void {
+    if (!this.#isRead) this.#controller?.abort(new Error("the exchange is over"))
   }
 }

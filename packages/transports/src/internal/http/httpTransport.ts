@@ -1,380 +1,293 @@
 /**
- * SDK transport for Streamable HTTP: the SDK's own, and a short way past it for the requests of an initialized legacy
- * session.
+ * Transport for one MCP endpoint over Streamable HTTP, of either era.
  *
- * The SDK's transport keeps the handshake and the modern era. Requests of the legacy era go out directly, and the stream of the
- * server's own messages is kept open here. Their failures come back in the shape of answers that carry a reason, since only an answer
- * settles a request in the SDK. A response stream that breaks off is taken up where the server offers that.
- *
- * Callbacks are looked up at the moment of each message, because the SDK replaces them after `start` when it probes.
+ * Requests of the engine and of the SDK's client take one way: an exchange each, on undici's lowest level. The transport keeps what
+ * they share (endpoint, session, headers), routes what arrives, and keeps the stream of the server's own messages open in the legacy
+ * era. It never loads the SDK: errors that the SDK's handshake understands are made by `refusalError`.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
-import {
-  InvalidResult,
-  MessageTooLarge,
-  type Reason,
-  ResponseLost,
-  SessionExpired
-} from "@mcp-sessions/core/SessionError"
-import {
-  type JSONRPCMessage,
-  SdkHttpError,
-  type StreamableHTTPClientTransport,
-  type Transport,
-  type TransportSendOptions
-} from "@modelcontextprotocol/client"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import { SessionExpired, TransportClosed } from "@mcp-sessions/core/SessionError"
+import type { JSONRPCMessage, JSONRPCRequest, Transport, TransportSendOptions } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
-import { clearTimeout, setTimeout } from "node:timers"
-import type { Dispatcher } from "undici"
-import { Backoff } from "../backoff.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
+import type { EndReason, EngineChannel, Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import { classifyNetwork, reasonOfStatus } from "../sdk/sdkError.ts"
-import { type End, exchange } from "./httpExchange.ts"
+import { revisionOf } from "../modern/requestHeaders.ts"
+import { ToolHeaders } from "../modern/toolHeaders.ts"
+import { classifyNetwork } from "../network/networkFailure.ts"
+import { errorResponseOf, type Failure, handshakeErrorOf, requestReasonOf } from "./failure.ts"
+import { HttpEndpoint } from "./httpEndpoint.ts"
+import type { Refusal, Target, Wire } from "./httpExchange.ts"
+import { LingeringExchanges } from "./lingeringExchanges.ts"
+import { type NotificationExchange, type NotificationFailure, postNotification } from "./notificationExchange.ts"
+import { RequestExchange, type RequestOwner } from "./requestExchange.ts"
 import { ServerStream } from "./serverStream.ts"
+import { SkippedEvents } from "./skippedEvents.ts"
 
-/** The SDK's classes are stricter about absent options than the interface that they implement. */
-type InnerOptions = Parameters<StreamableHTTPClientTransport["send"]>[1]
-
-type Request = JSONRPCMessage & { readonly id: string | number; readonly method: string }
-
-/** How often a response stream is taken up again without anything having come of it. */
-const maxResumes = 5
-
-const maxRedirects = 3
-
-/** How long telling the server of a cancellation may take, in milliseconds. */
+/** How long sending a cancellation may take, in milliseconds. */
 const cancelTimeout = 2000
 
-/** How long a stream may stay open after the answer that it was for, in milliseconds. */
-const lingering = 1000
+const isExpired = Schema.is(SessionExpired)
 
-const isRequest = (message: JSONRPCMessage): message is Request => "method" in message && "id" in message
+const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
 
-const isInitialized = (message: JSONRPCMessage): boolean =>
-  "method" in message && message.method === "notifications/initialized"
-
-const isTooLarge = Schema.is(MessageTooLarge)
-
-/** Whether a refusal is a JSON-RPC error that belongs to no request: servers say so of sessions that they do not know. */
-const isOrphanError = (body: string): boolean => {
-  try {
-    const value: unknown = JSON.parse(body)
-    return typeof value === "object" && value !== null && "error" in value && (!("id" in value) || value.id === null)
-  } catch {
-    return false
-  }
+/** What all connections of one definition share. */
+export interface HttpTransportOptions extends Wire {
+  readonly target: Target
+  /** The headers of the definition, names and values in turn. */
+  readonly given: ReadonlyArray<string>
+  /** Removes secrets from text of the server. */
+  readonly redact: (text: string) => string
+  /** Makes the error of a refused request of the SDK's client. */
+  readonly refusalError: (refusal: Refusal) => Error
 }
 
-/**
- * Paces how the SDK takes up a response stream of the modern era. By itself it would take any wish of the server for its law, 0
- * included.
- */
-export const reconnectSlowly = () => {
-  const backoff = new Backoff()
-  return (reconnect: () => void, delay: number): () => void => {
-    const timer = setTimeout(reconnect, backoff.next(performance.now(), delay))
-    return () => clearTimeout(timer)
-  }
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+  readonly onStreamEnd: (() => void) | undefined
 }
 
-export interface HttpTransportOptions {
-  readonly inner: StreamableHTTPClientTransport
-  readonly dispatcher: Dispatcher
-  readonly url: URL
-  readonly headers: Record<string, string>
-  readonly maxBytes: number
-}
-
-export class HttpTransport implements Transport {
+export class HttpTransport implements Transport, RequestSink, EngineChannel, RequestOwner {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
+  receiver: Receiver | undefined
   readonly hasPerRequestStream = true
 
-  /** What the server of a legacy session says of its own accord. */
+  readonly wire: HttpTransportOptions
+  readonly endpoint: HttpEndpoint
+  readonly toolHeaders = new ToolHeaders()
+  /** The stream of a legacy server's own messages. */
   readonly serverStream: ServerStream
-
-  readonly #options: HttpTransportOptions
-  readonly #inbox = new OrderedInbox({
-    deliver: (message) => this.onmessage?.(message),
-    onError: (error) => this.onerror?.(error)
-  })
-  /** Requests without an answer, and how to leave off waiting for it. */
-  readonly #pending = new Map<string | number, () => void>()
-  /** Exchanges that have brought their answer and have not ended yet. */
-  #answered = new Set<() => void>()
-  #sweeper: NodeJS.Timeout | undefined
-  /** Where the endpoint is, as far as redirects have told. */
-  #url: URL
-  #protocolVersion: string | undefined
+  readonly #inbox = new OrderedInbox(this)
+  /** Requests without a response, by id. */
+  #requests: Map<string | number, RequestExchange> | undefined
+  /** The promises of the SDK's client for those of them that are its own. */
+  #waiters: Map<RequestExchange, Waiter> | undefined
+  #notifications: Set<NotificationExchange> | undefined
+  #lingering: LingeringExchanges | undefined
+  #skipped: SkippedEvents | undefined
+  #retryAfter: string | undefined
   #isClosed = false
-  #forgotten = false
+  #isForgotten = false
 
   constructor(options: HttpTransportOptions) {
-    this.#options = options
-    this.#url = options.url
-    this.serverStream = new ServerStream({
-      exchange: options,
-      place: () => ({ url: this.#url, headers: this.#headers() }),
-      onMessage: (message) => this.#receive(message)
-    })
+    this.wire = options
+    this.endpoint = new HttpEndpoint(options)
+    this.serverStream = new ServerStream(this)
+  }
+
+  /** Itself: an object less for each of many idle sessions. */
+  get transport(): this {
+    return this
   }
 
   get sessionId(): string | undefined {
-    return this.#options.inner.sessionId
+    return this.endpoint.sessionId
+  }
+
+  /** `Retry-After` of the last refusal of a request of the SDK's client, verbatim. */
+  retryAfter(): string | undefined {
+    return this.#retryAfter
+  }
+
+  /** The channel has no end of its own: each request finds out by itself that the server is gone. */
+  ended(): EndReason | undefined {
+    return undefined
   }
 
   /** Whether the server still holds a session that has to be given back. */
   get holdsSession(): boolean {
-    return this.sessionId !== undefined && !this.#forgotten
+    return this.sessionId !== undefined && !this.#isForgotten
   }
 
   setProtocolVersion(version: string): void {
-    this.#protocolVersion = version
-    this.#options.inner.setProtocolVersion(version)
+    this.endpoint.protocolVersion = version
   }
 
   start(): Promise<void> {
-    const { inner } = this.#options
-    inner.onmessage = (message) => this.#receive(message)
-    inner.onerror = (error) => this.onerror?.(error)
-    inner.onclose = () => void this.close()
-    return inner.start()
-  }
-
-  send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
-    if (isInitialized(message)) return this.#begin(message)
-    if (!isRequest(message)) return this.#sendOther(message, options)
-    if (this.#protocolVersion === undefined || this.#protocolVersion >= "2026") return this.#sendInner(message, options)
-    let body: string
-    try {
-      body = encode(message)
-    } catch (error) {
-      return Promise.reject(error as Error)
-    }
-    this.#post(message, body, 0)
     return sent
   }
 
-  /** Ends the connection. The session stays with the server, and this transport able to give it back: see `dispose`. */
-  close(): Promise<void> {
-    if (!this.#isClosed) {
-      this.#isClosed = true
-      for (const leave of [...this.#pending.values(), ...this.#answered]) leave()
-      this.#pending.clear()
-      this.#answered.clear()
-      clearTimeout(this.#sweeper)
-      this.serverStream.close()
-      this.onclose?.()
-    }
-    return Promise.resolve()
+  warnings(): ReadonlyArray<string> {
+    return [...this.serverStream.warnings(), ...(this.#skipped?.warnings() ?? []), ...this.toolHeaders.warnings()]
   }
 
-  /** Gives the session back to the server. Fails where the server cannot be reached or will not have it. */
-  terminateSession(): Promise<void> {
-    return this.#options.inner.terminateSession()
+  sendRequest(request: OutgoingRequest, text: string, message: JSONRPCRequest): void {
+    if (this.#isClosed) return
+    this.#post(new RequestExchange({ owner: this, message, text, request }))
   }
 
-  /** Ends whatever is still under way. */
-  async dispose(): Promise<void> {
-    await this.close()
-    await this.#options.inner.close()
-  }
-
-  #receive(message: JSONRPCMessage): void {
-    if ("id" in message && !("method" in message) && message.id !== undefined) {
-      const leave = this.#pending.get(message.id)
-      this.#pending.delete(message.id)
-      if (leave !== undefined) this.#linger(leave)
-    }
-    this.#inbox.push(message)
-  }
-
-  /** Most servers end the stream with the answer. Those that do not would keep a socket for each call. */
-  #linger(leave: () => void): void {
-    this.#answered.add(leave)
-    this.#sweeper ??= setTimeout(() => {
-      this.#sweeper = undefined
-      const late = this.#answered
-      this.#answered = new Set()
-      for (const leave of late) leave()
-    }, lingering)
-  }
-
-  #fail({ id }: Request, reason: Reason): void {
-    if (!this.#pending.delete(id)) return
-    this.#inbox.push({ jsonrpc: "2.0", id, error: { code: -32000, message: reason.message, data: reason } })
-  }
-
-  /** Ends the handshake of a legacy session, and listens from then on. The SDK would do both, but not listen for long. */
-  #begin(message: JSONRPCMessage): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const post = (redirects: number): void => {
-        exchange({
-          ...this.#options,
-          url: this.#url,
-          method: "POST",
-          headers: this.#headers(),
-          body: encode(message),
-          onMessage: (message) => this.#receive(message),
-          onEnd: (end) => {
-            if (end._tag === "Refused") {
-              if (this.#follows(end, redirects)) return post(redirects + 1)
-              const { retryAfter, status } = end
-              return reject(reasonOfStatus({ status, retryAfter, hasSession: false, isConnecting: true }))
-            }
-            if (end._tag === "Broken") return reject(classifyNetwork({ error: end.error, address: this.#url.origin }))
-            this.serverStream.open()
-            resolve()
-          }
-        })
-      }
-      post(0)
-    })
-  }
-
-  /**
-   * Goes where a refusal points to, if that is to be followed: only these two say that nothing was done here, and ask for the same
-   * request there. Secrets stay within the origin that they were meant for.
-   */
-  #follows({ location, status }: Extract<End, { readonly _tag: "Refused" }>, redirects: number): boolean {
-    if ((status !== 307 && status !== 308) || location === undefined || redirects >= maxRedirects) return false
-    const target = URL.canParse(location, this.#url.href) ? new URL(location, this.#url) : undefined
-    if (target?.origin !== this.#url.origin) return false
-    this.#url = target
+  /** In the modern era, and before it is written, a request is cancelled by the end of its exchange. */
+  cancelRequest({ id, isWritten }: OutgoingRequest): boolean {
+    const exchange = id === undefined ? undefined : this.#requests?.get(id)
+    if (exchange === undefined) return true
+    if (isWritten && revisionOf(exchange.message) === undefined) return false
+    this.#forget(exchange)
+    exchange.abort()
     return true
   }
 
-  async #sendOther(message: JSONRPCMessage, options: TransportSendOptions | undefined): Promise<void> {
-    const isCancellation = "method" in message && message.method === "notifications/cancelled"
-    const bounded = isCancellation ? { ...options, requestSignal: AbortSignal.timeout(cancelTimeout) } : options
-    try {
-      await this.#options.inner.send(message, bounded as InnerOptions)
-    } finally {
-      // Once the server knows that nobody waits, or cannot be told, nobody does.
-      if (isCancellation) {
-        const id = message.params?.requestId as string | number
-        this.#pending.get(id)?.()
-        this.#pending.delete(id)
-      }
-    }
+  send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
+    return isRequest(message) ? this.#sendRequest(message, options) : this.#sendNotification(message)
   }
 
-  async #sendInner(message: Request, options: TransportSendOptions | undefined): Promise<void> {
+  /** Ends the connection, and all that is in flight. The session stays with the server: see `releaseSession`. */
+  close(): Promise<void> {
+    if (this.#isClosed) return sent
+    this.#isClosed = true
+    const open = [...(this.#requests?.values() ?? []), ...(this.#notifications ?? [])]
+    this.#requests = this.#waiters = this.#notifications = undefined
+    for (const exchange of open) exchange.abort()
+    this.#lingering?.close()
+    this.serverStream.close()
+    this.onclose?.()
+    return sent
+  }
+
+  headersOf(message: JSONRPCRequest): Array<string> {
+    return this.endpoint.headersOf(message, this.toolHeaders)
+  }
+
+  onHead({ message, request }: RequestExchange, headerOf: (name: string) => string | undefined): void {
+    if (request === undefined && message.method === "initialize") this.endpoint.sessionId = headerOf("mcp-session-id")
+  }
+
+  onMessage(exchange: RequestExchange, message: JSONRPCMessage): void {
+    if (exchange.isAnswered && this.#requests?.delete(exchange.message.id) === true) {
+      ;(this.#lingering ??= new LingeringExchanges()).add(exchange)
+      this.#settleWaiter(exchange)?.resolve()
+    }
+    this.#inbox.push(message, exchange.request)
+  }
+
+  onServerMessage(message: JSONRPCMessage): void {
+    this.#inbox.push(message)
+  }
+
+  onSkipped(text: string): void {
+    ;(this.#skipped ??= new SkippedEvents()).add(this.wire.redact(text))
+  }
+
+  onEnd(exchange: RequestExchange, failure: Failure | undefined): void {
+    this.#lingering?.delete(exchange)
+    if (failure === undefined || !this.#forget(exchange)) return
+    const { message, request } = exchange
     const { id, method } = message
-    const hadSession = this.sessionId !== undefined
-    // The SDK would take it for a failure of the network.
-    encode(message)
-    this.#pending.set(id, () => {})
-    const onRequestStreamEnd = () => {
-      options?.onRequestStreamEnd?.()
-      if (options?.requestSignal?.aborted === true) this.#pending.delete(id)
-      else this.#fail(message, new ResponseLost({ method }))
-    }
-    try {
-      await this.#options.inner.send(message, { ...options, onRequestStreamEnd } as InnerOptions)
-    } catch (error) {
-      this.#pending.delete(id)
-      if (hadSession && error instanceof SdkHttpError && error.status === 404) this.#forgotten = true
-      throw error
-    }
-  }
-
-  #headers(): Record<string, string> {
-    const headers: Record<string, string> = {
-      ...this.#options.headers,
-      accept: "application/json, text/event-stream",
-      "content-type": "application/json"
-    }
-    if (this.sessionId !== undefined) headers["mcp-session-id"] = this.sessionId
-    if (this.#protocolVersion !== undefined) headers["mcp-protocol-version"] = this.#protocolVersion
-    return headers
-  }
-
-  #post(message: Request, body: string, redirects: number): void {
-    const { abort } = exchange({
-      ...this.#options,
-      url: this.#url,
-      method: "POST",
-      headers: this.#headers(),
-      body,
-      onMessage: (message) => this.#receive(message),
-      onEnd: (end) => {
-        this.#answered.delete(abort)
-        this.#conclude(message, end, body, redirects)
+    if (failure._tag === "Refused" && revisionOf(message) !== undefined) {
+      const response = errorResponseOf({ refusal: failure, id })
+      if (response !== undefined) {
+        this.#settleWaiter(exchange)?.resolve()
+        return this.#inbox.push(response, request)
       }
+    }
+    if (request === undefined && this.receiver === undefined) return this.#failHandshake(exchange, failure)
+    const origin = this.endpoint.target.origin
+    const reason = requestReasonOf({ failure, method, origin, hasSession: this.sessionId !== undefined })
+    if (isExpired(reason)) this.#isForgotten = true
+    if (request !== undefined) return this.receiver?.fail(request, reason)
+    const waiter = this.#settleWaiter(exchange)
+    waiter?.onStreamEnd?.()
+    waiter?.reject(reason)
+  }
+
+  #post(exchange: RequestExchange): void {
+    ;(this.#requests ??= new Map()).set(exchange.message.id, exchange)
+    exchange.post()
+  }
+
+  /** `false`: the request has its response already, or was cancelled. */
+  #forget(exchange: RequestExchange): boolean {
+    return this.#requests?.delete(exchange.message.id) === true
+  }
+
+  #settleWaiter(exchange: RequestExchange): Waiter | undefined {
+    const waiter = this.#waiters?.get(exchange)
+    if (waiter !== undefined) this.#waiters?.delete(exchange)
+    return waiter
+  }
+
+  /** Sends a request of the SDK's client. Resolves with the response, which is delivered first. */
+  #sendRequest(message: JSONRPCRequest, options: TransportSendOptions | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const exchange = new RequestExchange({ owner: this, message, text: encode(message), request: undefined })
+      ;(this.#waiters ??= new Map()).set(exchange, { resolve, reject, onStreamEnd: options?.onRequestStreamEnd })
+      options?.requestSignal?.addEventListener("abort", () => {
+        this.#forget(exchange)
+        this.#lingering?.delete(exchange)
+        exchange.abort()
+        this.#settleWaiter(exchange)?.resolve()
+      }, { once: true })
+      this.#post(exchange)
     })
-    this.#pending.set(message.id, abort)
   }
 
-  #conclude(message: Request, end: End, body: string, redirects: number): void {
-    // The answer has come, or nobody waits for it any more.
-    if (!this.#pending.has(message.id)) return
-    const { method } = message
-    switch (end._tag) {
-      case "Refused":
-        return this.#refused(message, end, body, redirects)
-      case "Unreadable": {
-        const description = `the answer to ${method} is neither JSON-RPC nor an event stream`
-        return this.#fail(message, new InvalidResult({ method, description, cause: end.cause }))
-      }
-      case "Complete":
-      case "Broken":
-        if (end.lastEventId !== undefined) return this.#resume(message, end.lastEventId, end.retry, 1, new Backoff())
-        return this.#fail(
-          message,
-          end._tag === "Complete"
-            ? new ResponseLost({ method })
-            : classifyNetwork({ error: end.error, address: this.#url.origin })
-        )
+  #failHandshake(exchange: RequestExchange, failure: Failure): void {
+    const { id, method } = exchange.message
+    const waiter = this.#settleWaiter(exchange)
+    if (failure._tag === "Refused") {
+      this.#retryAfter = failure.retryAfter
+      return waiter?.reject(this.wire.refusalError(failure))
     }
+    if (failure._tag === "Lost" && method === "server/discover") {
+      // No answer to the probe is the answer of a server that knows no such request.
+      waiter?.resolve()
+      const error = { code: -32000, message: "the probe was not answered" }
+      return this.#inbox.push({ jsonrpc: "2.0", id, error })
+    }
+    waiter?.reject(handshakeErrorOf({ failure, method, origin: this.endpoint.target.origin }))
   }
 
-  #refused(message: Request, end: Extract<End, { readonly _tag: "Refused" }>, body: string, redirects: number): void {
-    const { retryAfter, status } = end
-    if (this.#follows(end, redirects)) return this.#post(message, body, redirects + 1)
-    const hasSession = this.sessionId !== undefined
-    const isExpired = hasSession && (status === 404 || (status === 400 && isOrphanError(end.body)))
-    if (isExpired) this.#forgotten = true
-    this.#fail(
-      message,
-      isExpired
-        ? new SessionExpired({ status })
-        : reasonOfStatus({ status, hasSession, retryAfter, isConnecting: false })
-    )
-  }
-
-  /**
-   * Takes up a response stream after its last event. Whatever becomes of it, the request itself has been sent: what fails
-   * from here on is the answer.
-   */
-  #resume(message: Request, lastEventId: string, retry: number | undefined, resumes: number, backoff: Backoff): void {
-    if (resumes > maxResumes) return this.#fail(message, new ResponseLost({ method: message.method }))
-    const timer = setTimeout(() => {
-      if (!this.#pending.has(message.id)) return
-      const { abort } = exchange({
-        ...this.#options,
-        url: this.#url,
-        method: "GET",
-        headers: { ...this.#headers(), accept: "text/event-stream", "last-event-id": lastEventId },
-        body: null,
-        onMessage: (message) => this.#receive(message),
-        onEnd: (end) => {
-          this.#answered.delete(abort)
-          if (!this.#pending.has(message.id)) return
-          if (end._tag === "Broken" && isTooLarge(end.error)) return this.#fail(message, end.error)
-          if (end._tag === "Refused" || end._tag === "Unreadable") {
-            return this.#fail(message, new ResponseLost({ method: message.method }))
-          }
-          const next = end.lastEventId ?? lastEventId
-          const isStuck = next === lastEventId
-          this.#resume(message, next, end.retry ?? retry, isStuck ? resumes + 1 : 1, isStuck ? backoff : new Backoff())
+  #sendNotification(message: JSONRPCMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const method = "method" in message ? message.method : undefined
+      const isCancellation = method === "notifications/cancelled"
+      const exchange = postNotification({
+        wire: this.wire,
+        endpoint: this.endpoint,
+        headers: this.endpoint.headersOf(undefined, this.toolHeaders),
+        text: encode(message),
+        timeout: isCancellation ? cancelTimeout : undefined,
+        onMessage: (message) => this.#inbox.push(message),
+        onEnd: (failure) => {
+          this.#notifications?.delete(exchange)
+          if (isCancellation) this.#abortCancelled(message)
+          if (failure !== undefined) return reject(this.#notificationError(failure))
+          if (method === "notifications/initialized") this.#begin()
+          resolve()
         }
       })
-      this.#pending.set(message.id, abort)
-    }, backoff.next(performance.now(), retry))
-    this.#pending.set(message.id, () => clearTimeout(timer))
+      ;(this.#notifications ??= new Set()).add(exchange)
+    })
+  }
+
+  #notificationError(failure: NotificationFailure): Error {
+    const isHandshake = this.receiver === undefined
+    if (failure._tag === "Refused") {
+      if (isHandshake) this.#retryAfter = failure.retryAfter
+      return this.wire.refusalError(failure)
+    }
+    const origin = this.endpoint.target.origin
+    return classifyNetwork({ error: failure.error, address: origin, delivery: isHandshake ? "NotSent" : "Unknown" })
+  }
+
+  /** The server knows of the cancellation, or cannot be told: the exchange has nothing to wait for. */
+  #abortCancelled(message: JSONRPCMessage): void {
+    const id = "params" in message ? message.params?.requestId : undefined
+    const exchange = typeof id === "string" || typeof id === "number" ? this.#requests?.get(id) : undefined
+    if (exchange === undefined) return
+    this.#forget(exchange)
+    exchange.abort()
+  }
+
+  /** The handshake of the legacy era is over: listens to the server's own messages, and drops what the handshake needed. */
+  #begin(): void {
+    if (this.#requests?.size === 0) this.#requests = undefined
+    if (this.#waiters?.size === 0) this.#waiters = undefined
+    this.serverStream.open()
   }
 }

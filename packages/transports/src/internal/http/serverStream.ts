@@ -1,140 +1,146 @@
 /**
- * The stream of what a server of the legacy era says of its own accord over Streamable HTTP, kept open for as long as the
- * session.
+ * Keeps the stream open on which a server of the legacy era sends messages of its own over Streamable HTTP.
  *
- * The SDK gives it up for good after a few failures, and says nothing of what was missed. Here it is opened again and again, at
- * growing intervals, and taken up after its last event where the server offers that. Where it does not, what it said meanwhile
- * is missed, and those who listen are told so.
+ * The stream is opened again and again, at growing intervals, and resumed after its last event where the server offers that. Where it
+ * does not, messages may have been missed meanwhile, and listeners are told so.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { clearTimeout, setTimeout } from "node:timers"
 import { Backoff } from "../backoff.ts"
-import { type End, exchange, type ExchangeOptions } from "./httpExchange.ts"
+import type { HttpEndpoint } from "./httpEndpoint.ts"
+import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
 
-export interface ServerStreamOptions {
-  readonly exchange: Pick<ExchangeOptions, "dispatcher" | "maxBytes">
-  /** Where the endpoint is and what it is to be sent, at the moment of each request. */
-  readonly place: () => { readonly url: URL; readonly headers: Record<string, string> }
-  readonly onMessage: (message: JSONRPCMessage) => void
+/** The transport that the stream belongs to. */
+export interface ServerStreamOwner {
+  readonly wire: Wire
+  readonly endpoint: HttpEndpoint
+  readonly onServerMessage: (message: JSONRPCMessage) => void
+  readonly onSkipped: (text: string) => void
 }
 
-/** After how many streams in a row that did not last users are told. */
-const short = 3
+/** After how many short-lived streams in a row there is a warning. */
+const shortLimit = 3
 
-/** What will not be otherwise at the next try: there is no such stream. */
+/** Statuses that the next request would get too: the server has no such stream. */
 const isFinal = (status: number): boolean => status >= 400 && status < 500 && status !== 408 && status !== 429
 
-export class ServerStream {
-  readonly #options: ServerStreamOptions
-  readonly #backoff = new Backoff()
-  readonly #waiting = new Set<(gaps: number) => void>()
-  readonly #listeners = new Set<() => void>()
+export class ServerStream implements ExchangeListener {
+  readonly #owner: ServerStreamOwner
+  #backoff: Backoff | undefined
+  #waiting: Set<(gaps: number) => void> | undefined
+  #listeners: Set<() => void> | undefined
   #lastEventId: string | undefined
-  #leave: (() => void) | undefined
+  #exchange: Exchange | undefined
+  #timer: NodeJS.Timeout | undefined
+  /** Whether the stream is open, or the server has none. */
   #isSettled = false
-  /** Whether it could have been open before. */
+  /** Whether the stream could have been open before. */
   #isLate = false
   #isClosed = false
   #gaps = 0
 
-  constructor(options: ServerStreamOptions) {
-    this.#options = options
+  constructor(owner: ServerStreamOwner) {
+    this.#owner = owner
   }
 
-  /** How often something may have been missed up to now. */
+  /** How many times messages may have been missed up to now. */
   get gaps(): number {
     return this.#gaps
   }
 
-  /** Calls back with the gaps up to then once the stream is open, or there is none. Gives what leaves off waiting for that. */
+  /** Calls back with the gaps up to then once the stream is open, or the server has none. Returns the cancellation. */
   whenOpen(then: (gaps: number) => void): () => void {
     if (this.#isSettled) then(this.#gaps)
-    else this.#waiting.add(then)
-    return () => this.#waiting.delete(then)
+    else (this.#waiting ??= new Set()).add(then)
+    return () => this.#waiting?.delete(then)
   }
 
-  /** Calls back once there have been more gaps than that. Gives what leaves off waiting for that. */
+  /** Calls back once there have been more gaps than `gaps`. Returns the cancellation. */
   whenMissed(gaps: number, then: () => void): () => void {
     if (this.#gaps > gaps) then()
-    else this.#listeners.add(then)
-    return () => this.#listeners.delete(then)
+    else (this.#listeners ??= new Set()).add(then)
+    return () => this.#listeners?.delete(then)
   }
 
   warnings(): ReadonlyArray<string> {
-    const { failures } = this.#backoff
-    return failures < short
+    const failures = this.#backoff?.failures ?? 0
+    return failures < shortLimit
       ? []
-      : [`it has closed the stream of its own messages ${failures} times without keeping it open for long`]
+      : [`closed the stream of its own messages ${failures} times in a row soon after it had opened`]
   }
 
   open(): void {
     if (this.#isClosed) return
-    const { url, headers } = this.#options.place()
-    this.#leave = exchange({
-      ...this.#options.exchange,
-      url,
-      method: "GET",
-      headers: {
-        ...headers,
-        accept: "text/event-stream",
-        ...(this.#lastEventId === undefined ? {} : { "last-event-id": this.#lastEventId })
-      },
-      body: null,
-      onOpen: () => this.#settle(),
-      onMessage: this.#options.onMessage,
-      onEnd: (end) => this.#ended(end)
-    }).abort
+    const { endpoint, wire } = this.#owner
+    const resume = this.#lastEventId === undefined ? [] : ["last-event-id", this.#lastEventId]
+    const headers = endpoint.bareHeaders("accept", "text/event-stream", ...resume)
+    const exchange = this.#exchange = new Exchange(wire, this)
+    exchange.start({ target: endpoint.target, method: "GET", headers, body: null })
   }
 
   close(): void {
     this.#isClosed = true
-    this.#leave?.()
+    this.#exchange?.abort()
+    clearTimeout(this.#timer)
   }
 
-  #ended(end: End): void {
-    this.#leave = undefined
+  onOpen(): void {
+    this.#settle()
+  }
+
+  onMessage(message: JSONRPCMessage): void {
+    this.#owner.onServerMessage(message)
+  }
+
+  onSkipped(text: string): void {
+    this.#owner.onSkipped(text)
+  }
+
+  onEnd(end: End): void {
+    this.#exchange = undefined
     if (this.#isClosed) return
-    const canResume = this.#lastEventId !== undefined
+    const isResumable = this.#lastEventId !== undefined
     if (end._tag === "Complete" || end._tag === "Broken") {
       this.#lastEventId = end.lastEventId ?? this.#lastEventId
       if (this.#lastEventId === undefined && this.#isSettled) this.#miss()
       return this.#openLater(end.retry)
     }
     if (end._tag === "Unreadable" || isFinal(end.status)) {
-      // It may be the place that it objects to, and not the stream.
-      if (!canResume) return this.#settle()
+      // The server may object to the event id, and not to the stream.
+      if (!isResumable) return this.#settle()
       this.#lastEventId = undefined
       this.#miss()
     }
     this.#openLater(undefined)
   }
 
-  #openLater(wish: number | undefined): void {
+  #openLater(retry: number | undefined): void {
     if (!this.#isSettled) this.#isLate = true
-    const timer = setTimeout(() => this.open(), this.#backoff.next(performance.now(), wish))
-    this.#leave = () => clearTimeout(timer)
+    this.#timer = setTimeout(() => this.open(), (this.#backoff ??= new Backoff()).next(performance.now(), retry))
   }
 
   #settle(): void {
     this.#isSettled = true
-    // Those who have left off waiting have missed what was said until now.
-    if (this.#isLate) this.#tell()
+    // Listeners that have stopped waiting have missed what was sent until now.
+    if (this.#isLate) this.#countGap()
     this.#isLate = false
-    for (const then of this.#waiting) then(this.#gaps)
-    this.#waiting.clear()
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting !== undefined) { for (const then of waiting) then(this.#gaps) }
   }
 
-  /** What is said until it is open again is missed, so it counts as open no longer. */
+  /** Messages are missed until the stream is open again. */
   #miss(): void {
     this.#isSettled = false
-    this.#tell()
+    this.#countGap()
   }
 
-  #tell(): void {
+  #countGap(): void {
     this.#gaps++
-    for (const then of this.#listeners) then()
-    this.#listeners.clear()
+    const listeners = this.#listeners
+    this.#listeners = undefined
+    if (listeners !== undefined) { for (const then of listeners) then() }
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Reads a stream of server-sent events.
+ * Parses a stream of server-sent events.
  *
- * Unlike the parsers at hand it reports the id of an event without data: MCP servers begin a resumable stream with one, and
- * a stream that breaks right after it can be resumed only by that id.
+ * Unlike published parsers it reports the id of an event without data: MCP servers begin a resumable stream with one, and a stream
+ * that breaks right after it can be resumed only by that id.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
@@ -15,12 +15,12 @@ export interface SseEvent {
 export class SseParser {
   /** The id of the last event, with or without data. */
   lastEventId: string | undefined
-  /** The server's wish for the time before reconnecting, in milliseconds. */
+  /** The time before a reconnect that the server asks for, in milliseconds. */
   retry: number | undefined
 
   readonly #onEvent: (event: SseEvent) => void
   readonly #maxSize: number
-  /** Pieces of a line whose end has not come yet; joined once it has, lest a long line cost the square of its length. */
+  /** Pieces of a line whose end has not arrived. They are joined once: joining at each chunk would take quadratic time. */
   #pieces: Array<string> = []
   #pending = 0
   #isFirst = true
@@ -35,7 +35,7 @@ export class SseParser {
     this.#maxSize = options.maxSize
   }
 
-  /** Takes a chunk. `false` says that an event is larger than allowed, after which the parser is spent. */
+  /** Parses a chunk. `false`: an event exceeds the limit, and the parser must not be used any more. */
   push(chunk: string): boolean {
     if (chunk === "") return true
     let start = 0
@@ -43,7 +43,7 @@ export class SseParser {
       this.#isFirst = false
       if (chunk.startsWith("\uFEFF")) start = 1
     }
-    // A CR at the end of the last chunk has ended its line; the LF of the pair is still to come.
+    // A CR at the end of the last chunk ended its line; this is the LF of the pair.
     if (this.#afterReturn && chunk.charCodeAt(start) === 10) start++
     this.#afterReturn = chunk.endsWith("\r")
     for (;;) {

@@ -1,22 +1,29 @@
 /**
- * JSON-RPC messages between the wire and the SDK.
+ * JSON-RPC messages as JSON.
  */
 import { Unsupported } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 
-/** Whether a value has the outer shape of a message. What is in it is for its receiver to see. */
+/** Whether a value has the outer shape of a message. Its receiver checks the rest. */
 export const isMessage = (value: unknown): value is JSONRPCMessage =>
   typeof value === "object" && value !== null && "jsonrpc" in value && ("method" in value || "id" in value)
 
-/** What `send` gives once a message is on its way: one promise for all, which nobody needs to listen to. */
+/** Returned by `send` of a transport for a message that was sent: one promise for all. */
 export const sent: Promise<void> = Promise.resolve()
 
-/** The JSON of a message, or why it has none: arguments of a caller may hold anything. */
-export const encode = (message: JSONRPCMessage): string => {
+/** Returns the JSON of a message; `undefined` if it has none: params may hold any value of the caller. */
+export const tryEncode = (message: JSONRPCMessage): string | undefined => {
   try {
     return JSON.stringify(message)
   } catch {
-    const method = "method" in message ? message.method : "response"
-    throw new Unsupported({ method, description: `what ${method} was given cannot be sent as JSON` })
+    return undefined
   }
+}
+
+/** Returns the JSON of a message, or throws `Unsupported`: for `send` of the SDK's transports, which fail by throwing. */
+export const encode = (message: JSONRPCMessage): string => {
+  const text = tryEncode(message)
+  if (text !== undefined) return text
+  const method = "method" in message ? message.method : "response"
+  throw new Unsupported({ method, description: `the params of ${method} cannot be encoded as JSON` })
 }

@@ -1,51 +1,66 @@
 /**
- * Requests of the legacy era, sent past the SDK's client: no promise, timer or schema pass per call.
+ * Engine of requests: one write and one callback per request, without a promise, timer or schema pass.
  *
- * The client keeps the handshake, notifications and requests of the server. Answers to what is sent from here are taken
- * off the channel before the client sees them; the two tell their requests apart by disjoint ranges of ids.
+ * The SDK's client keeps the handshake and the requests of the server. Responses to requests of the engine are taken off the channel before
+ * the client sees them: the ids of the two come from disjoint ranges.
  */
-import type { Connection } from "@mcp-sessions/core/Connection"
-import type { Progress } from "@mcp-sessions/core/Mcp"
-import { InvalidResult, ProtocolFailed, Reason } from "@mcp-sessions/core/SessionError"
-import type { JSONRPCMessage, JSONRPCNotification, RequestId, Transport } from "@modelcontextprotocol/client"
-import * as Effect from "effect/Effect"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import type { WireNotification } from "@mcp-sessions/core/Notification"
+import {
+  type CloseReason,
+  InvalidResult,
+  ProtocolFailed,
+  type RequestReason,
+  TransportFailed,
+  Unsupported
+} from "@mcp-sessions/core/SessionError"
+import type {
+  JSONRPCMessage,
+  JSONRPCNotification,
+  JSONRPCRequest,
+  RequestId,
+  Transport
+} from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
-import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
-import { sent } from "./codec.ts"
-import { PendingTable } from "./pendingTable.ts"
+import { tryEncode } from "./codec.ts"
+import type { EndReason, Receiver, RequestSink } from "./engineChannel.ts"
+import type { EraCodec, Outcome } from "./eraCodec.ts"
+import { InFlightTable } from "./inFlightTable.ts"
 
-/** The client counts its own few requests from 0. Small enough for servers that keep ids in 32 bits. */
-const firstId = 1_000_000
+/** Requests of a server to the user, made on behalf of a call; the answer may take long. */
+const userRequests = new Set(["sampling/createMessage", "elicitation/create"])
 
-interface Pending {
-  readonly method: string
-  readonly resume: (exit: Exit.Exit<unknown, Reason>) => void
-  readonly onProgress: ((progress: Progress) => void) | undefined
+/** Requests on whose behalf a server asks the user. */
+const askingRequests = new Set(["tools/call", "tasks/result", "prompts/get", "resources/read"])
+
+/** Holds results against what their tools promise. */
+export interface ResultChecks {
+  /** Returns why a request must not be sent. */
+  readonly before: (request: OutgoingRequest) => RequestReason | undefined
+  /** Returns what is wrong with a result. */
+  readonly after: (request: OutgoingRequest, result: unknown) => RequestReason | undefined
 }
 
-/** What a server asks on behalf of a call, and a user may take long to answer. */
-const ofUser = new Set(["sampling/createMessage", "elicitation/create"])
+export interface DirectRequestsOptions {
+  readonly transport: Transport & RequestSink
+  readonly codec: EraCodec
+  readonly checks: ResultChecks
+  /** Receives the notifications of the server. Without it, and without `client`, they are dropped. */
+  readonly onNotification: ((notification: WireNotification) => void) | undefined
+  /** The SDK's client, where it answers requests of the server or keeps subscriptions. */
+  readonly client: ((message: JSONRPCMessage) => void) | undefined
+}
 
-/** The requests of ours on whose behalf it asks. */
-const asking = new Set(["tools/call", "tasks/result", "prompts/get", "resources/read"])
-
-const isReason = Schema.is(Reason)
-
-const metaOf = (params: Record<string, unknown> | undefined): object | undefined =>
-  Predicate.isObject(params?._meta) ? params._meta : undefined
-
-/** What an answer says. Peers send all sorts of things, so nothing of its shape is taken for granted. */
-const exitOf = (answer: object, method: string): Exit.Exit<unknown, Reason> => {
-  if ("result" in answer && answer.result !== undefined) return Exit.succeed(answer.result)
-  const error = "error" in answer ? answer.error : undefined
+/** Reads the failure of a response. Its shape is the server's, so nothing of it is assumed. */
+const failureOf = (response: object, method: string): Exit.Exit<never, RequestReason> => {
+  const error = "error" in response ? response.error : undefined
   if (typeof error !== "object" || error === null) {
-    return Exit.fail(new InvalidResult({ method, description: `the answer to ${method} has neither result nor error` }))
+    const description = `the response to ${method} has neither result nor error`
+    return Exit.fail(new InvalidResult({ method, description }))
   }
   const { code, data, message } = error as Record<string, unknown>
-  // A loss that the transport noticed comes in the shape of an answer. Off the wire nothing is ever an instance.
   return Exit.fail(
-    isReason(data) ? data : new ProtocolFailed({
+    new ProtocolFailed({
       method,
       code: typeof code === "number" && Number.isFinite(code) ? code : 0,
       description: typeof message === "string" ? message : "the server gave no message",
@@ -54,125 +69,178 @@ const exitOf = (answer: object, method: string): Exit.Exit<unknown, Reason> => {
   )
 }
 
-export class DirectRequests {
-  readonly #transport: Transport
-  readonly #reasonOf: (error: unknown, method: string) => Reason
-  readonly #pending = new PendingTable<Pending>()
-  /** What the server asked of our user while requests were under way, and those: one of them waits for the answer. */
-  readonly #asked = new Map<RequestId, Set<number>>()
-  readonly #toClient: Transport["onmessage"]
-  #nextId = firstId
+export class DirectRequests implements Receiver {
+  readonly #options: DirectRequestsOptions
+  readonly #table = new InFlightTable()
+  /** Requests of the server to the user, each with the requests in flight of which one waits for the answer. */
+  #asked: Map<RequestId, Set<OutgoingRequest>> | undefined
 
-  constructor(transport: Transport, reasonOf: (error: unknown, method: string) => Reason) {
-    this.#transport = transport
-    this.#reasonOf = reasonOf
-    const toClient = this.#toClient = transport.onmessage?.bind(transport)
-    transport.onmessage = (message, extra) => {
-      if (!this.#take(message)) toClient?.(message, extra)
-    }
+  constructor(options: DirectRequestsOptions) {
+    this.#options = options
   }
 
-  request(
-    { method, onProgress, onSent, params: given }: Parameters<Connection["request"]>[0]
-  ): Effect.Effect<unknown, Reason> {
-    return Effect.callback((resume) => {
-      const id = this.#nextId++
-      const params = onProgress === undefined ? given : { ...given, _meta: { ...metaOf(given), progressToken: id } }
-      this.#pending.set(id, { method, resume, onProgress })
-      onSent?.(id)
-      const sending = this.#transport.send(
-        params === undefined ? { jsonrpc: "2.0", id, method } : { jsonrpc: "2.0", id, method, params }
-      )
-      if (sending !== sent) {
-        sending.catch((error: unknown) => {
-          if (!this.#pending.delete(id)) return
-          this.#settleAsked(id, false)
-          resume(Exit.fail(this.#reasonOf(error, method)))
-        })
-      }
-      return Effect.sync(() => this.#cancel(id))
-    })
-  }
-
-  /** Fails all that is under way. */
-  fail(reasonOf: () => Reason): void {
-    const pending = this.#pending.entries().map(([, waiting]) => waiting)
-    this.#pending.clear()
-    for (const { resume } of pending) resume(Exit.fail(reasonOf()))
+  /** Sends a request, and settles it once. */
+  send(request: OutgoingRequest): void {
+    const { checks, codec, transport } = this.#options
+    const refusal = checks.before(request)
+    if (refusal !== undefined) return request.settle(Exit.fail(refusal))
+    const id = this.#table.add(request)
+    if (id === undefined) return
+    const { method } = request
+    const params = codec.paramsOf(request)
+    const message: JSONRPCRequest = params === undefined
+      ? { jsonrpc: "2.0", id, method }
+      : { jsonrpc: "2.0", id, method, params }
+    const text = tryEncode(message)
+    if (text !== undefined) return transport.sendRequest(request, text, message)
+    this.fail(request, new Unsupported({ method, description: `the params of ${method} cannot be encoded as JSON` }))
   }
 
   /**
-   * Tells the server that nobody waits any more.
+   * Gives up a request: it is never settled, and the server is told that the response is no longer wanted.
    *
    * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/cancellation
    */
-  #cancel(id: number): void {
-    if (!this.#pending.delete(id)) return
-    this.#settleAsked(id, true)
-    this.#send({
+  cancel(request: OutgoingRequest): void {
+    if (!this.#table.remove(request)) return
+    const { codec, transport } = this.#options
+    codec.release?.(request)
+    const isTold = transport.cancelRequest?.(request) === true
+    this.#forget(request, true)
+    if (isTold || !request.isWritten) return
+    this.#notify({
       jsonrpc: "2.0",
       method: "notifications/cancelled",
-      params: { requestId: id, reason: "nobody waits for the answer any more" }
+      params: { requestId: request.id as number, reason: "the caller no longer waits for the response" }
     })
   }
 
-  /** Sends what nobody waits for. Where that fails the channel is failing, and says so by itself. */
-  #send(message: JSONRPCMessage): void {
-    this.#transport.send(message).catch((error: unknown) =>
-      this.#transport.onerror?.(error instanceof Error ? error : new Error(String(error)))
+  /** Ends a request that the codec kept in flight. Does nothing if the request is not in flight. */
+  settle(request: OutgoingRequest, outcome: Outcome): void {
+    if (this.#table.remove(request)) this.#conclude(request, outcome)
+  }
+
+  fail(request: OutgoingRequest, reason: RequestReason): void {
+    if (!this.#table.remove(request)) return
+    this.#options.codec.release?.(request)
+    this.#forget(request, false)
+    request.settle(Exit.fail(
+      // A byte of the request has left, whatever the failure says.
+      request.isWritten && reason.delivery === "NotSent"
+        ? new TransportFailed({ description: reason.message, delivery: "Unknown", cause: reason })
+        : reason
+    ))
+  }
+
+  /** Ends all requests, each with the delivery that `isWritten` of it says. Returns why the channel ended. */
+  failAll(end: EndReason): CloseReason {
+    const { codec } = this.#options
+    for (const request of this.#table.all()) codec.release?.(request)
+    this.#asked = undefined
+    return this.#table.failAll(end)
+  }
+
+  /** Returns the call that a request of the server belongs to: the one that arrived with it, or the only candidate in flight. */
+  callOf(serverRequest: RequestId): OutgoingRequest | undefined {
+    const calls = this.#asked?.get(serverRequest)
+    return calls?.size === 1 ? calls.values().next().value : undefined
+  }
+
+  take(message: JSONRPCMessage, call?: OutgoingRequest): boolean {
+    if ("method" in message) return "id" in message ? this.#takeRequest(message, call) : this.#takeNotification(message)
+    const { id } = message
+    if (!this.#table.owns(id)) return this.#options.client === undefined
+    const request = this.#table.get(id)
+    // The response to a cancelled request may still come; it is ignored.
+    if (request === undefined) return true
+    const { codec } = this.#options
+    let outcome: Outcome | undefined
+    if ("result" in message && message.result !== undefined) outcome = codec.outcomeOf(request, message.result)
+    else {
+      outcome = failureOf(message, request.method)
+      if (codec.errorOf !== undefined) outcome = codec.errorOf(request, outcome)
+    }
+    if (outcome === undefined) return true
+    // The codec may have ended it.
+    if (this.#table.remove(request)) this.#conclude(request, outcome)
+    return true
+  }
+
+  #conclude(request: OutgoingRequest, outcome: Outcome): void {
+    this.#forget(request, false)
+    const fault = Exit.isSuccess(outcome) ? this.#options.checks.after(request, outcome.value) : undefined
+    request.settle(fault === undefined ? outcome : Exit.fail(fault))
+  }
+
+  /** Sends a message that has no response. Where that fails the channel is failing, and ends by itself. */
+  #notify(message: JSONRPCMessage): void {
+    const { transport } = this.#options
+    transport.send(message).catch((error: unknown) =>
+      transport.onerror?.(error instanceof Error ? error : new Error(String(error)))
     )
   }
 
-  #take(message: JSONRPCMessage): boolean {
-    if ("method" in message) {
-      if (!("id" in message)) return this.#takeProgress(message)
-      if (ofUser.has(message.method)) {
-        const waiting = this.#pending.entries().filter(([, { method }]) => asking.has(method)).map(([id]) => id)
-        if (waiting.length > 0) this.#asked.set(message.id, new Set(waiting))
+  #takeRequest(message: JSONRPCRequest, call: OutgoingRequest | undefined): boolean {
+    const { client } = this.#options
+    const { id, method } = message
+    if (client !== undefined) {
+      if (call !== undefined || userRequests.has(method)) {
+        const calls = call !== undefined
+          ? [call]
+          : this.#table.all().filter(({ method }) => askingRequests.has(method))
+        if (calls.length > 0) (this.#asked ??= new Map()).set(id, new Set(calls))
       }
       return false
     }
-    if (typeof message.id !== "number" || message.id < firstId) {
-      return false
-    }
-    const pending = this.#pending.get(message.id)
-    // The answer to a cancelled request may still come; it is for nobody.
-    if (pending === undefined) return true
-    this.#pending.delete(message.id)
-    this.#settleAsked(message.id, false)
-    pending.resume(exitOf(message, pending.method))
+    if (typeof id !== "string" && typeof id !== "number") return true
+    this.#notify(
+      method === "ping"
+        ? { jsonrpc: "2.0", id, result: {} }
+        : { jsonrpc: "2.0", id, error: { code: -32601, message: "Method not found" } }
+    )
     return true
+  }
+
+  #takeNotification({ method, params }: JSONRPCNotification): boolean {
+    if (method === "notifications/progress" && this.#table.owns(params?.progressToken)) {
+      this.#progress(params)
+      return true
+    }
+    const { client, onNotification } = this.#options
+    if (onNotification === undefined) return client === undefined
+    // The server gives up a request of its own, which the client is answering.
+    if (method === "notifications/cancelled" && client !== undefined) return false
+    if (typeof method === "string") onNotification({ method, params })
+    return true
+  }
+
+  /** Passes progress on. Ignores progress of requests that have ended, and progress without a number. */
+  #progress(params: NonNullable<JSONRPCNotification["params"]>): void {
+    const { message, progress, progressToken, total } = params
+    if (typeof progress !== "number") return
+    this.#table.get(progressToken as number)?.onProgress?.({
+      progress,
+      ...(typeof total === "number" ? { total } : {}),
+      ...(typeof message === "string" ? { message } : {})
+    })
   }
 
   /**
-   * A request has ended. What only it can have waited for need not be answered any more if it was cancelled; servers rarely
-   * say so themselves.
+   * Withdraws what a server asked the user on behalf of a request that has ended, if no other request waits for it and the request was
+   * cancelled. Servers rarely withdraw it themselves.
    */
-  #settleAsked(id: number, isCancelled: boolean): void {
-    for (const [asked, waiting] of this.#asked) {
-      if (!waiting.delete(id) || waiting.size > 0) continue
-      this.#asked.delete(asked)
+  #forget(request: OutgoingRequest, isCancelled: boolean): void {
+    if (this.#asked === undefined) return
+    for (const [id, calls] of this.#asked) {
+      if (!calls.delete(request) || calls.size > 0) continue
+      this.#asked.delete(id)
       if (isCancelled) {
-        this.#toClient?.({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: asked } })
-        // Should it have been for something else after all, the server need not wait for it until it gives up.
+        this.#options.client?.({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: id } })
+        // If it was asked for another reason after all, the server need not wait until its own deadline.
         const message = "the call that this was asked for was cancelled"
-        this.#send({ jsonrpc: "2.0", id: asked, error: { code: -32000, message } })
+        this.#notify({ jsonrpc: "2.0", id, error: { code: -32000, message } })
       }
     }
-  }
-
-  #takeProgress({ method, params }: JSONRPCNotification): boolean {
-    const token = method === "notifications/progress" ? params?.progressToken : undefined
-    if (typeof token !== "number" || token < firstId) return false
-    // A report on what has ended is for nobody, and one without a number reports nothing.
-    if (typeof params?.progress === "number") {
-      const { message, progress, total } = params
-      this.#pending.get(token)?.onProgress?.({
-        progress,
-        ...(typeof total === "number" ? { total } : {}),
-        ...(typeof message === "string" ? { message } : {})
-      })
-    }
-    return true
+    if (this.#asked.size === 0) this.#asked = undefined
   }
 }

@@ -1,21 +1,57 @@
 /**
- * What a transport hands to the SDK bridge: an SDK transport, and what the bridge needs to know that the SDK has no words
- * for.
+ * What a kind of transport hands to the engine: an open channel. The handshake speaks through `transport`, which is what the SDK
+ * knows as a transport; requests on the initialized connection go through `send`, past the SDK.
  */
-import type { Reason } from "@mcp-sessions/core/SessionError"
-import type { Transport } from "@modelcontextprotocol/client"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import type { CloseReason, RequestReason } from "@mcp-sessions/core/SessionError"
+import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
 import type { ServerStream } from "../http/serverStream.ts"
+import type { ToolHeaders } from "../modern/toolHeaders.ts"
 
-export interface Channel {
-  readonly transport: Transport
-  /** Why the channel is gone, once it is and not by our doing. The delivery is that of a request that was under way. */
-  readonly gone: (delivery: "NotSent" | "Unknown") => Reason | undefined
+/**
+ * States why a channel ended, for a request that was written (`Unknown`) or was not (`NotSent`). It is the only form in which a channel
+ * states its end: the reason gets its delivery from the request that it ends, never from the channel.
+ */
+export type EndReason = (delivery: "NotSent" | "Unknown") => CloseReason
+
+/** Receives what arrives on a channel once the handshake is over: the engine. */
+export interface Receiver {
+  /** Takes a message, and the request on whose response stream it arrived, if known. `false`: the message is for the SDK's client. */
+  readonly take: (message: JSONRPCMessage, call?: OutgoingRequest) => boolean
+  /** Ends one request with the reason of its own, such as an HTTP status. Does nothing if the request is not in flight. */
+  readonly fail: (request: OutgoingRequest, reason: RequestReason) => void
+}
+
+/** Sends the requests of the engine. */
+export interface RequestSink {
+  /** Receives what arrives. Set once, by the engine, when the handshake is over. */
+  receiver: Receiver | undefined
+  /**
+   * Sends a request. `text` is the JSON of `message`; `request.id` is set. Sets `request.isWritten` exactly when the first byte goes to
+   * the operating system. Calls `receiver.fail` where the request alone fails. Calls nothing when the whole channel ends: that ends
+   * all requests in flight. Never throws.
+   */
+  readonly sendRequest: (request: OutgoingRequest, text: string, message: JSONRPCRequest) => void
+  /**
+   * Gives up a request that is no longer in flight. `true`: the server learns of it this way, or will never see the request, so no
+   * cancellation notice is to be sent. Before it returns `false`, it writes what is buffered of the request, so that `isWritten` holds
+   * from then on. Without this method every cancelled request is announced.
+   */
+  readonly cancelRequest?: ((request: OutgoingRequest) => boolean) | undefined
+}
+
+export interface EngineChannel {
+  readonly transport: Transport & RequestSink
+  /** Returns why the channel ended, once it has ended and was not closed by us. */
+  readonly ended: () => EndReason | undefined
   /** The end of what a stdio server wrote to stderr. */
   readonly stderrTail?: (() => string | undefined) | undefined
-  /** What is not as it should be, though it can be used: shown to users. */
+  /** Problems that do not keep the server from being used, shown to users. */
   readonly warnings?: (() => ReadonlyArray<string>) | undefined
-  /** What the server says of its own accord, where that comes by a way of its own. */
+  /** The stream of the server's own messages, where these arrive on a stream of their own. */
   readonly serverStream?: ServerStream | undefined
+  /** The arguments that are mirrored in headers, where the transport has headers for each request. */
+  readonly toolHeaders?: ToolHeaders | undefined
   /** `Retry-After` of the last HTTP response, verbatim. */
   readonly retryAfter?: (() => string | undefined) | undefined
   /** The process of a stdio server. */

@@ -1,36 +1,38 @@
 /**
- * Hands messages to the SDK in an order that it keeps.
+ * Delivers messages in the order in which they arrived.
  *
- * The SDK settles a response at once but runs the handler of a notification a microtask later. Where both arrive in one
- * chunk, the response would overtake the notification and progress would be lost. So after a notification the rest waits
- * for the next turn of the event loop.
+ * The SDK's client settles a response at once but runs the handler of a notification a microtask later. Where both arrive in one chunk,
+ * the response would overtake the notification. So the messages after a notification for the client wait for the next turn of the
+ * event loop. The engine handles its messages synchronously: what it takes never makes others wait.
  */
-import type { JSONRPCMessage } from "@modelcontextprotocol/client"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { setImmediate } from "node:timers"
+import type { RequestSink } from "./engineChannel.ts"
+
+/** The callbacks of a transport. They are looked up for each message, because the SDK replaces them when it probes. */
+type Callbacks = Pick<RequestSink, "receiver"> & Pick<Transport, "onerror" | "onmessage">
 
 export class OrderedInbox {
-  #parked: Array<JSONRPCMessage> | undefined
-  readonly #deliver: (message: JSONRPCMessage) => void
-  readonly #onError: (error: Error) => void
+  readonly #callbacks: Callbacks
+  #parked: Array<readonly [JSONRPCMessage, OutgoingRequest | undefined]> | undefined
 
-  constructor(options: {
-    readonly deliver: (message: JSONRPCMessage) => void
-    readonly onError: (error: Error) => void
-  }) {
-    this.#deliver = options.deliver
-    this.#onError = options.onError
+  constructor(callbacks: Callbacks) {
+    this.#callbacks = callbacks
   }
 
-  push(message: JSONRPCMessage): void {
+  /** Delivers a message. `call` is the request on whose response stream it arrived, where that is known. */
+  push(message: JSONRPCMessage, call?: OutgoingRequest): void {
     if (this.#parked !== undefined) {
-      this.#parked.push(message)
+      this.#parked.push([message, call])
       return
     }
     try {
-      this.#deliver(message)
+      if (this.#callbacks.receiver?.take(message, call) === true) return
+      this.#callbacks.onmessage?.(message)
     } catch (error) {
-      // A message that its receiver chokes on must not take the others along, nor the process.
-      this.#onError(error instanceof Error ? error : new Error(String(error)))
+      // A callback that throws must not stop the other messages, nor the process.
+      this.#callbacks.onerror?.(error instanceof Error ? error : new Error(String(error)))
     }
     if (!("id" in message)) {
       this.#parked = []
@@ -41,6 +43,6 @@ export class OrderedInbox {
   readonly #unpark = (): void => {
     const parked = this.#parked ?? []
     this.#parked = undefined
-    for (const message of parked) this.push(message)
+    for (const [message, call] of parked) this.push(message, call)
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Keeps connections to what is on the public internet, for programs that take URLs from others.
+ * Restricts connections to public addresses, for programs that take URLs from others.
  *
- * Both the host of a URL and what a name resolves to are looked at, the latter at the moment of each dial: a name may resolve
- * to something else each time. Addresses come in many spellings, all of which the URL parser turns into one.
+ * The host of a URL is checked, and every address that a name resolves to, at each dial: a name may resolve to another address each time.
+ * The URL parser normalizes the many spellings of an address.
  *
  * @see https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml
  * @see https://www.iana.org/assignments/iana-ipv6-special-registry/iana-ipv6-special-registry.xhtml
@@ -15,7 +15,7 @@ import * as Net from "node:net"
 
 type Config = Pick<Exclude<ServerConfig, { readonly transport: "stdio" }>, "addresses" | "url">
 
-/** Not globally reachable, or a way to something that is not: translated, tunnelled, relayed. */
+/** Networks that are not globally reachable, or lead to such networks: translated, tunnelled, relayed. */
 const ipv4 = [
   ["0.0.0.0", 8],
   ["10.0.0.0", 8],
@@ -34,11 +34,11 @@ const ipv4 = [
   ["240.0.0.0", 4]
 ] as const
 
-/** What is globally reachable of IPv6 is in here; the rest is special, or nobody's yet. */
+/** The globally reachable part of IPv6; the rest is special or unassigned. */
 const global = new Net.BlockList()
 global.addSubnet("2000::", 3, "ipv6")
 
-/** The exceptions to that. */
+/** Networks in the globally reachable part that are not globally reachable. */
 const ipv6 = [
   ["2001::", 23],
   ["2001:db8::", 32],
@@ -46,12 +46,12 @@ const ipv6 = [
   ["3fff::", 20]
 ] as const
 
-// Not in one: there, what holds for mapped addresses would hold for all of IPv4.
+// Two lists: in one list, a rule for IPv4-mapped addresses would apply to all of IPv4.
 const special = { ipv4: new Net.BlockList(), ipv6: new Net.BlockList() }
 for (const [network, prefix] of ipv4) special.ipv4.addSubnet(network, prefix, "ipv4")
 for (const [network, prefix] of ipv6) special.ipv6.addSubnet(network, prefix, "ipv6")
 
-/** Names that stand for what is near, whatever they resolve to. */
+/** Names of this host or network, whatever they resolve to. */
 const nearby = /(?:^|\.)(?:localhost|local|internal|home\.arpa)\.?$/i
 
 const isPublic = (address: string): boolean => {
@@ -74,11 +74,11 @@ const lookup: Net.LookupFunction = (host, options, callback) => {
   })
 }
 
-/** What to dial with, under the policy of a definition. */
+/** Returns the options to dial with, under the policy of a definition. */
 export const dialOptions = ({ addresses }: Pick<Config, "addresses">): { readonly lookup?: Net.LookupFunction } =>
   addresses === "public" ? { lookup } : {}
 
-/** Fails if the URL of a definition names what its policy does not let it dial. */
+/** Fails if the policy of a definition forbids the host of its URL. */
 export const guard = ({ addresses, url }: Config): Effect.Effect<void, BlockedAddress> => {
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")
   return addresses === "public" && !mayDial(host) ? new BlockedAddress({ host }) : Effect.void

@@ -1,5 +1,5 @@
 /**
- * Connections of a transport's own, which end with it.
+ * A pool of HTTP connections for one transport, which ends with it.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import * as Duration from "effect/Duration"
@@ -15,7 +15,7 @@ export const acquireAgent = (
   Effect.acquireRelease(
     Effect.sync(() =>
       new Agent({
-        // Deadlines are set above; a quiet stream and a long call are no faults of the connection.
+        // Deadlines are set above: a silent stream or a long call does not mean that the connection failed.
         bodyTimeout: 0,
         headersTimeout: 0,
         connect: { timeout: Duration.toMillis(config.connectTimeout), ...dialOptions(config) }

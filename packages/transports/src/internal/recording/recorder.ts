@@ -1,16 +1,16 @@
 /**
- * Writes down what happens on connections, and changes nothing about it.
+ * Records the events of connections, without changing them.
  */
-import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+import type { Handlers, Origin, RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
-import type { Reason } from "@mcp-sessions/core/SessionError"
-import type { Transport } from "@mcp-sessions/core/Transport"
+import type { ConnectReason, RequestReason } from "@mcp-sessions/core/SessionError"
+import { Peer, type Transport } from "@mcp-sessions/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { asJson, type Event, type HandlerName } from "./recording.ts"
+import { asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
 
 export type Write = (event: Event) => void
 
@@ -19,8 +19,8 @@ const jsonParams = (params: Record<string, unknown> | undefined) => {
   return json === null ? {} : { params: json }
 }
 
-/** A connection under record. */
-class Take {
+/** Writes the events of one connection. */
+class ConnectionRecorder {
   readonly #connection: number
   readonly #write: Write
   #ids = 0
@@ -30,12 +30,12 @@ class Take {
     this.#write = write
   }
 
-  /** Notes a call and what comes of it. `show` gives what of its result is worth noting. */
-  call<A, R>(
+  /** Records a call and its outcome. `show` returns the part of the result to record. */
+  call<A, E extends ConnectReason | RequestReason, R>(
     { method, params }: { readonly method: string; readonly params?: Record<string, unknown> | undefined },
-    call: (id: number) => Effect.Effect<A, Reason, R>,
+    call: (id: number) => Effect.Effect<A, E, R>,
     show: (result: A) => unknown
-  ): Effect.Effect<A, Reason, R> {
+  ): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
       const at = { connection: this.#connection, id: ++this.#ids }
       this.#write({ event: "call", ...at, method, ...jsonParams(params) })
@@ -52,33 +52,44 @@ class Take {
     })
   }
 
-  /** Notes what the server asks of a handler, and what that answers. */
-  #asked<A>(handler: typeof HandlerName.Type, params: unknown, handle: Effect.Effect<A, RequestRefused>) {
+  /** Records a request of the server to a handler, and the response of the handler. */
+  #asked<A>(options: {
+    readonly handler: typeof HandlerName.Type
+    readonly params: unknown
+    readonly origin: Origin
+    readonly answer: Effect.Effect<A, RequestRefused>
+  }): Effect.Effect<A, RequestRefused> {
     return Effect.suspend(() => {
+      const { answer, handler, origin: { call }, params } = options
       const at = { connection: this.#connection, id: ++this.#ids }
-      this.#write({ event: "ask", ...at, handler, params: asJson(params) })
+      this.#write({ event: "ask", ...at, handler, params: asJson(params), ...(call === undefined ? {} : { call }) })
       const note = (answer: unknown) =>
         Effect.sync(() => this.#write({ event: "answer", ...at, answer: asJson(answer) }))
-      return handle.pipe(
+      return answer.pipe(
         Effect.tap(note),
-        Effect.tapError(({ description }) => note({ refused: description }))
+        Effect.tapError((refusal) => note(refusalOf(refusal)))
       )
     })
   }
 
   handlers({ elicitation, roots, sampling, ...rest }: Handlers): Handlers {
+    const recorded = <P, A>(
+      handler: typeof HandlerName.Type,
+      handle: ((params: P, origin: Origin) => Effect.Effect<A, RequestRefused>) | undefined
+    ) =>
+      handle === undefined ?
+        undefined :
+        (params: P, origin: Origin) => this.#asked({ handler, params, origin, answer: handle(params, origin) })
     return {
       ...rest,
-      sampling: sampling === undefined ? undefined : (params) => this.#asked("sampling", params, sampling(params)),
+      sampling: recorded("sampling", sampling),
       elicitation: elicitation === undefined ? undefined : {
-        form: elicitation.form === undefined
-          ? undefined
-          : ((form) => (params) => this.#asked("form", params, form(params)))(elicitation.form),
-        url: elicitation.url === undefined
-          ? undefined
-          : ((url) => (params) => this.#asked("url", params, url(params)))(elicitation.url)
+        form: recorded("form", elicitation.form),
+        url: recorded("url", elicitation.url)
       },
-      roots: roots === undefined ? undefined : this.#asked("roots", null, roots)
+      roots: roots === undefined
+        ? undefined
+        : (origin) => this.#asked({ handler: "roots", params: null, origin, answer: roots(origin) })
     }
   }
 
@@ -87,19 +98,19 @@ class Take {
   }
 }
 
-/** Connects, and writes down all that happens on the connection. */
+/** Connects, and records the events of the connection. */
 export const connect = Effect.fnUntraced(function*(options: {
   readonly transport: Transport["Service"]
   readonly server: string
   /** The number of the connection. */
   readonly connection: number
   readonly write: Write
-}): Effect.fn.Return<Connection, Reason, Scope.Scope> {
+}): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const { connection: number, server, transport, write } = options
-  const take = new Take(number, write)
-  const handlers = take.handlers(yield* ClientHandlers)
+  const recorder = new ConnectionRecorder(number, write)
+  const peer = yield* Peer
   const inner = yield* transport.connect.pipe(
-    Effect.provideService(ClientHandlers, handlers),
+    Effect.provideService(Peer, { ...peer, handlers: recorder.handlers(peer.handlers) }),
     Effect.tapError((reason) =>
       Effect.sync(() => write({ event: "connect-failure", connection: number, server, reason }))
     )
@@ -113,10 +124,14 @@ export const connect = Effect.fnUntraced(function*(options: {
     get kind() {
       return inner.kind
     },
-    // The id of a process means nothing to anyone later.
-    initialize: take.call({ method: "initialize" }, () => inner.initialize, (info) => ({ ...info, pid: undefined })),
+    // The id of a process has no meaning after the recording.
+    initialize: recorder.call(
+      { method: "initialize" },
+      () => inner.initialize,
+      (info) => ({ ...info, pid: undefined })
+    ),
     request: (request) =>
-      take.call(
+      recorder.call(
         request,
         (id) => {
           const { onProgress } = request
@@ -134,11 +149,11 @@ export const connect = Effect.fnUntraced(function*(options: {
       ),
     onNotification: (listener) =>
       inner.onNotification((notification) => {
-        take.notification(notification)
+        recorder.notification(notification)
         listener(notification)
       }),
     listen: (filter) =>
-      take.call(
+      recorder.call(
         { method: "subscriptions/listen", params: { ...filter } },
         (id) =>
           Effect.tap(inner.listen(filter), ({ ended }) =>
@@ -149,9 +164,9 @@ export const connect = Effect.fnUntraced(function*(options: {
         ({ resources }) => ({ resources })
       ),
     setLogLevel: (level) =>
-      take.call({ method: "logging/setLevel", params: { level } }, () => inner.setLogLevel(level), () => null),
+      recorder.call({ method: "logging/setLevel", params: { level } }, () => inner.setLogLevel(level), () => null),
     closed: inner.closed,
-    stderrTail: inner.stderrTail,
-    warnings: inner.warnings
+    stderrTail: () => inner.stderrTail(),
+    warnings: () => inner.warnings()
   })
 })

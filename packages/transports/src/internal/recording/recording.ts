@@ -1,10 +1,11 @@
 /**
- * The form of a recording: lines of JSON, one for each thing that happened on a connection, in the order in which it did.
+ * The format of a recording: one line of JSON for each event of a connection, in order.
  *
- * `call` is what the client does (a handshake, a request, `subscriptions/listen`); what comes of it has the same `id`. `ask`
- * is what the server asks of a handler of the client.
+ * A `call` is a handshake, a request or `subscriptions/listen` of the client; the events of its outcome carry its `id`. An `ask` is a
+ * request of the server to a handler of the client.
  */
-import { Reason } from "@mcp-sessions/core/SessionError"
+import type { RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+import { CloseReason, ConnectReason, RequestReason } from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
 
 const params = Schema.optional(Schema.Record(Schema.String, Schema.Unknown))
@@ -13,25 +14,39 @@ const on = { connection: Schema.Finite }
 
 const ofCall = { ...on, id: Schema.Finite }
 
-/** What can be asked of a client. */
+/** The handlers of a client. */
 export const HandlerName = Schema.Literals(["sampling", "form", "url", "roots"])
 
 export const Event = Schema.Union([
   Schema.Struct({ event: Schema.Literal("connect"), ...on, server: Schema.String, kind: Schema.String }),
-  Schema.Struct({ event: Schema.Literal("connect-failure"), ...on, server: Schema.String, reason: Reason }),
+  Schema.Struct({ event: Schema.Literal("connect-failure"), ...on, server: Schema.String, reason: ConnectReason }),
   Schema.Struct({ event: Schema.Literal("call"), ...ofCall, method: Schema.String, params }),
   Schema.Struct({ event: Schema.Literal("progress"), ...ofCall, progress: Schema.Unknown }),
   Schema.Struct({ event: Schema.Literal("result"), ...ofCall, result: Schema.Unknown }),
-  Schema.Struct({ event: Schema.Literal("failure"), ...ofCall, reason: Reason }),
+  Schema.Struct({ event: Schema.Literal("failure"), ...ofCall, reason: Schema.Union([RequestReason, ConnectReason]) }),
   Schema.Struct({ event: Schema.Literal("cancelled"), ...ofCall }),
-  /** The server has stopped to tell of what `subscriptions/listen` asked for. */
+  /** The subscription of `subscriptions/listen` ended. */
   Schema.Struct({ event: Schema.Literal("ended"), ...ofCall }),
   Schema.Struct({ event: Schema.Literal("notification"), ...on, method: Schema.String, params }),
-  Schema.Struct({ event: Schema.Literal("ask"), ...ofCall, handler: HandlerName, params: Schema.Unknown }),
+  Schema.Struct({
+    event: Schema.Literal("ask"),
+    ...ofCall,
+    handler: HandlerName,
+    params: Schema.Unknown,
+    /** The call of the client on whose behalf the server asks, where that is known. */
+    call: Schema.optional(Schema.Struct({
+      id: Schema.Union([Schema.String, Schema.Finite]),
+      method: Schema.String,
+      tool: Schema.optional(Schema.String)
+    }))
+  }),
   Schema.Struct({ event: Schema.Literal("answer"), ...ofCall, answer: Schema.Unknown }),
-  Schema.Struct({ event: Schema.Literal("closed"), ...on, reason: Reason })
+  Schema.Struct({ event: Schema.Literal("closed"), ...on, reason: CloseReason })
 ])
 export type Event = typeof Event.Type
+
+/** A refusal of a handler, as an answer in a recording. */
+export const refusalOf = ({ code, data, description }: RequestRefused) => ({ refused: description, code, data })
 
 /** The first line of a recording. */
 const Header = Schema.Struct({ recording: Schema.Literal("mcp-sessions"), version: Schema.Literal(1) })
@@ -47,22 +62,22 @@ export const decodeEvent = (line: string) => decodeEventLine(line)
 /** The first line. */
 export const header = Schema.encodeSync(lineOf(Header))({ recording: "mcp-sessions", version: 1 })
 
-/** A value as it would be after a journey over the wire: without what JSON has no words for. */
+/** Returns a value as JSON would transmit it. */
 export const asJson = (value: unknown): unknown => {
   try {
     return value === undefined ? null : JSON.parse(JSON.stringify(value))
   } catch {
-    // What cannot be sent is refused where it would be. Here it has no place.
+    // A value that has no JSON is refused where it is sent, and cannot be recorded.
     return null
   }
 }
 
 const toJson = Schema.encodeSync(Schema.toCodecJson(Event))
 
-/** What others wrote; the rest is the form of the recording. */
+/** The fields with text of others; the other fields are the format of the recording. */
 const written = new Set(["params", "progress", "result", "reason", "answer"])
 
-/** The text that says what a thing is, and is no secret. */
+/** Whether a field names a type or method, which is never a secret. */
 const isForm = (key: string): boolean => key === "_tag" || key === "type" || key === "method"
 
 const mapText = (value: unknown, f: (text: string) => string): unknown => {
@@ -72,7 +87,7 @@ const mapText = (value: unknown, f: (text: string) => string): unknown => {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, isForm(key) ? item : mapText(item, f)]))
 }
 
-/** The line of an event. What others wrote in it passes through `redact`, text by text. */
+/** Returns the line of an event. Each text of others in it passes through `redact`. */
 export const encodeEvent = ({ event, redact }: {
   readonly event: Event
   readonly redact: (text: string) => string

@@ -10,14 +10,14 @@ interface Options<E> {
   readonly onError: (cause: unknown) => E
 }
 
-/** Makes the file anew, for its owner alone, and gives what writes a line to it. */
+/** Creates the file, readable by its owner only, and returns the function that writes a line. */
 export const open = <E>({ file, onError }: Options<E>): Effect.Effect<(line: string) => void, E, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.try({
         try: () => {
           const descriptor = Fs.openSync(file, "w", 0o600)
-          // One that was there before keeps the mode that it had.
+          // An existing file keeps its mode when it is opened.
           Fs.fchmodSync(descriptor, 0o600)
           return descriptor
         },

@@ -1,15 +1,20 @@
 /**
- * Plays a connection back from its recording.
+ * Replays a connection from its recording.
  *
- * What the server did follows in the recorded order, each part only after the calls that came before it. A call is recognised
- * by its method and parameters, so calls that were under way at the same time may come in another order. What comes of a call
- * is there once the call is, without the time that it took.
+ * The events of the server follow in the recorded order, each after the calls that preceded it. A call is recognized by its method and
+ * params, so concurrent calls may arrive in another order. The outcome of a call follows at once, without the recorded delay.
  */
-import { ClientHandlers, type Handlers, type RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+import type { Call as AskingCall, Handlers, Origin, RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import { type Connection, type ConnectionInfo, fromRequest } from "@mcp-sessions/core/Connection"
 import type { Progress } from "@mcp-sessions/core/Mcp"
 import type { WireNotification } from "@mcp-sessions/core/Notification"
-import { type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import {
+  type CloseReason,
+  type ConnectReason,
+  type RequestReason,
+  TransportClosed
+} from "@mcp-sessions/core/SessionError"
+import { Peer } from "@mcp-sessions/core/Transport"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -18,16 +23,17 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { setImmediate, setTimeout } from "node:timers/promises"
+import { asConnectReason, asRequestReason } from "../reasons.ts"
 import { mark } from "../redactor.ts"
-import { asJson, type Event, type HandlerName } from "./recording.ts"
+import { asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
 
-/** What a program did was not what is recorded. A defect, since it is the program or the recording that has to change. */
+/** The program deviated from the recording. A defect, since the program or the recording has to change. */
 export class ReplayMismatch extends Data.TaggedError("ReplayMismatch")<{
   readonly server: string
   readonly connection: number
-  /** What the program did. */
+  /** The deviation of the program. */
   readonly actual: string
-  /** What it could have done instead, as recorded. */
+  /** The recorded calls that were possible instead. */
   readonly expected: ReadonlyArray<string>
 }> {
   override get message(): string {
@@ -38,14 +44,14 @@ export class ReplayMismatch extends Data.TaggedError("ReplayMismatch")<{
   }
 }
 
-/** How many of the calls that could have been made are named. */
+/** How many of the possible calls are named. */
 const mostExpected = 5
 
-/** How many turns of the event loop a program has for what it does upon a result, before anything unasked happens. */
+/** How many turns of the event loop a program has to react to a result before the next unsolicited event. */
 const turns = 5
 
-/** How long a call may be behind another that waits for its answer, in milliseconds of the real clock. */
-const patience = 500
+/** How long a recorded call is awaited while another waits for its response, in milliseconds of the real clock. */
+const callTimeout = 500
 
 const matchesText = (recorded: string, actual: string): boolean => {
   const [first = "", ...rest] = recorded.split(mark)
@@ -61,7 +67,7 @@ const matchesText = (recorded: string, actual: string): boolean => {
   return actual.length >= at + last.length && actual.endsWith(last)
 }
 
-/** Whether a value is the recorded one. Where a secret was, anything may be. */
+/** Whether a value equals the recorded one. A redacted secret equals any text. */
 const matches = (recorded: unknown, actual: unknown): boolean => {
   if (typeof recorded === "string" && typeof actual === "string") return matchesText(recorded, actual)
   if (Array.isArray(recorded)) {
@@ -78,48 +84,48 @@ const matches = (recorded: unknown, actual: unknown): boolean => {
 const shown = (method: string, params: unknown): string =>
   params === undefined ? method : `${method} ${JSON.stringify(params)}`
 
-/** A recorded call, and who made it now. */
+/** A recorded call, and its replay. */
 interface Call {
   readonly method: string
   readonly params: unknown
-  /** Where in the recording its result or failure is; -1 where there is none. */
+  /** The position of its result or failure in the recording; -1 if there is neither. */
   readonly answeredAt: number
-  readonly outcome: Deferred.Deferred<unknown, Reason>
+  readonly outcome: Deferred.Deferred<unknown, ConnectReason | RequestReason>
   readonly ended: Deferred.Deferred<void>
   isMade: boolean
   onProgress: ((progress: Progress) => void) | undefined
-  /** What came of it in the recording before it was made now. */
+  /** Recorded events of its outcome that precede its replay. */
   readonly early: Array<Event>
 }
 
 class Playback {
-  readonly closed = Deferred.makeUnsafe<Reason>()
+  readonly closed = Deferred.makeUnsafe<CloseReason>()
   listener: ((notification: WireNotification) => void) | undefined
   readonly #calls = new Map<number, Call>()
   readonly #answers = new Map<number, unknown>()
   readonly #asked = new Map<number, Fiber.Fiber<void>>()
-  /** Up to where in the recording no call is waited for. */
+  /** Calls before this position of the recording are not awaited. */
   #skipped = -1
   readonly #made: Queue.Queue<void>
   readonly #events: ReadonlyArray<Event>
   readonly #where: { readonly server: string; readonly connection: number }
-  readonly #handlers: Handlers
+  readonly #peer: typeof Peer.Service
 
   constructor(options: {
     readonly events: ReadonlyArray<Event>
     readonly where: { readonly server: string; readonly connection: number }
-    readonly handlers: Handlers
+    readonly peer: typeof Peer.Service
     readonly made: Queue.Queue<void>
   }) {
     this.#events = options.events
     this.#where = options.where
-    this.#handlers = options.handlers
+    this.#peer = options.peer
     this.#made = options.made
     for (const event of options.events) {
       if (event.event === "answer") this.#answers.set(event.id, event.answer)
       if (event.event !== "call") continue
       const { id, method, params } = event
-      const outcome = Deferred.makeUnsafe<unknown, Reason>()
+      const outcome = Deferred.makeUnsafe<unknown, ConnectReason | RequestReason>()
       const ended = Deferred.makeUnsafe<void>()
       const answeredAt = options.events.findIndex((event) =>
         (event.event === "result" || event.event === "failure") && event.id === id
@@ -137,8 +143,8 @@ class Playback {
     }
   }
 
-  /** Makes a call, which has to be one of those recorded. */
-  call(method: string, given: unknown, onProgress?: (progress: Progress) => void): Effect.Effect<Call, Reason> {
+  /** Replays a call, which has to be recorded. */
+  call(method: string, given: unknown, onProgress?: (progress: Progress) => void): Effect.Effect<Call> {
     return Effect.suspend(() => {
       const params = given === undefined ? undefined : asJson(given)
       const left = [...this.#calls.values()].filter(({ isMade }) => !isMade)
@@ -160,7 +166,7 @@ class Playback {
     })
   }
 
-  /** Does what the server did. */
+  /** Replays the events of the server. */
   readonly play: Effect.Effect<void, never, Scope.Scope> = Effect.gen({ self: this }, function*() {
     for (const [position, event] of this.#events.entries()) {
       switch (event.event) {
@@ -196,7 +202,7 @@ class Playback {
       }
     }
   }).pipe(
-    // What goes wrong while playing back goes wrong for whoever waits.
+    // A defect of the replay ends every call.
     Effect.catchDefect((defect) =>
       Effect.sync(() => {
         for (const { outcome } of this.#calls.values()) Deferred.doneUnsafe(outcome, Effect.die(defect))
@@ -205,8 +211,8 @@ class Playback {
   )
 
   /**
-   * Waits for a recorded call to be made. The program may make its calls in another order now, or not make this one: where it
-   * waits for an answer that comes after this call in the recording, the recording goes on without it.
+   * Waits for a recorded call. The program may order its calls differently, or omit this one: if it waits for a response that follows
+   * this call in the recording, the replay continues without this call.
    */
   #awaitCall(id: number, position: number): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -214,7 +220,7 @@ class Playback {
       const awaited = [...this.#calls.values()].filter(({ answeredAt, isMade }) => isMade && answeredAt > position)
       const next = Effect.as(Queue.take(this.#made), true)
       return Effect.flatMap(
-        awaited.length > 0 ? Effect.raceFirst(next, Effect.as(outOfPatience, false)) : next,
+        awaited.length > 0 ? Effect.raceFirst(next, Effect.as(callTimedOut, false)) : next,
         (isAnother) => {
           if (isAnother) return this.#awaitCall(id, position)
           this.#skipped = Math.min(...awaited.map(({ answeredAt }) => answeredAt))
@@ -224,7 +230,7 @@ class Playback {
     })
   }
 
-  /** The connection is over, whatever was to come. */
+  /** Ends the connection, whatever is left of the recording. */
   end(): void {
     const gone = new TransportClosed({ delivery: "Unknown" })
     for (const { outcome } of this.#calls.values()) Deferred.doneUnsafe(outcome, Effect.fail(gone))
@@ -238,10 +244,12 @@ class Playback {
     if (event.event === "ended") Deferred.doneUnsafe(call.ended, Effect.void)
   }
 
-  /** Asks a handler as the server did, and holds its answer against the recorded one. */
-  #ask({ handler, id, params }: Extract<Event, { readonly event: "ask" }>): Effect.Effect<void, never, Scope.Scope> {
-    const handle = handleWith(this.#handlers, handler, params)
-    // It was never answered then, so nobody waits for the answer now.
+  /** Repeats a request to a handler, and compares its response with the recorded one. */
+  #ask(
+    { call, handler, id, params }: Extract<Event, { readonly event: "ask" }>
+  ): Effect.Effect<void, never, Scope.Scope> {
+    const handle = answerOf({ peer: this.#peer, handler, params, call })
+    // The recording has no response to compare with.
     if (!this.#answers.has(id)) return Effect.asVoid(Effect.forkScoped(handle))
     return Effect.flatMap(handle, (answer) => {
       const recorded = this.#answers.get(id)
@@ -256,51 +264,70 @@ class Playback {
   }
 }
 
-/** A program that does its calls in the recorded order has made the next one long before. */
-const outOfPatience = Effect.promise(() => setTimeout(patience))
+/** Succeeds after the time within which a program that follows the recording has made its next call. */
+const callTimedOut = Effect.promise(() => setTimeout(callTimeout))
 
 const settle = Effect.promise(async () => {
   for (let turn = 0; turn < turns; turn++) await setImmediate()
 })
 
-const handleWith = (
-  { elicitation, roots, sampling }: Handlers,
-  name: typeof HandlerName.Type,
-  params: unknown
-): Effect.Effect<unknown> => {
-  const handlers: Record<typeof name, Effect.Effect<unknown, RequestRefused> | undefined> = {
-    sampling: sampling?.(params as Parameters<typeof sampling>[0]),
-    form: elicitation?.form?.(params as Parameters<typeof elicitation.form>[0]),
-    url: elicitation?.url?.(params as Parameters<typeof elicitation.url>[0]),
-    roots
+/** Runs the handler that the server asked. */
+const answerOf = (options: {
+  readonly peer: typeof Peer.Service
+  readonly handler: typeof HandlerName.Type
+  readonly params: unknown
+  readonly call: AskingCall | undefined
+}): Effect.Effect<unknown> => {
+  const { call, handler, params, peer: { handlers, owner, server } } = options
+  const origin: Origin = { owner, server, call }
+  return (handle({ handlers, handler, params, origin }) ?? Effect.succeed({ refused: "there is no such handler" }))
+    .pipe(
+      Effect.catch((refusal) => Effect.succeed(refusalOf(refusal)))
+    )
+}
+
+const handle = ({ handler, handlers: { elicitation, roots, sampling }, origin, params }: {
+  readonly handlers: Handlers
+  readonly handler: typeof HandlerName.Type
+  readonly params: unknown
+  readonly origin: Origin
+}): Effect.Effect<unknown, RequestRefused> | undefined => {
+  switch (handler) {
+    case "sampling":
+      return sampling?.(params as Parameters<typeof sampling>[0], origin)
+    case "form":
+      return elicitation?.form?.(params as Parameters<typeof elicitation.form>[0], origin)
+    case "url":
+      return elicitation?.url?.(params as Parameters<typeof elicitation.url>[0], origin)
+    case "roots":
+      return roots?.(origin)
   }
-  return (handlers[name] ?? Effect.succeed({ refused: "there is no such handler" })).pipe(
-    Effect.catch(({ description }) => Effect.succeed({ refused: description }))
-  )
 }
 
 type Told = Omit<ConnectionInfo, "instructions" | "implementation"> & Partial<ConnectionInfo>
 
 const untold = { instructions: undefined, implementation: undefined }
 
-/** Gives a recorded connection. */
+/** Replays a recorded connection. */
 export const connect = Effect.fnUntraced(function*(options: {
   readonly kind: Connection["kind"]
   readonly server: string
   readonly connection: number
   readonly events: ReadonlyArray<Event>
-}): Effect.fn.Return<Connection, Reason, Scope.Scope> {
+}): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const { connection, events, kind, server } = options
-  const handlers = yield* ClientHandlers
+  const peer = yield* Peer
   const made = yield* Queue.sliding<void>(1)
-  const playback = new Playback({ events, where: { server, connection }, handlers, made })
+  const playback = new Playback({ events, where: { server, connection }, peer, made })
   yield* Effect.forkScoped(playback.play, { startImmediately: true })
   yield* Effect.addFinalizer(() => Effect.sync(() => playback.end()))
-  const outcome = (call: Call) => Deferred.await(call.outcome)
+  const outcome = (call: Call) =>
+    Effect.mapError(Deferred.await(call.outcome), (reason) => asRequestReason({ reason, method: call.method }))
   return yield* fromRequest({
     kind,
-    initialize: Effect.flatMap(playback.call("initialize", undefined), outcome).pipe(
-      // JSON has no words for what the server did not tell.
+    initialize: Effect.flatMap(playback.call("initialize", undefined), (call) => Deferred.await(call.outcome)).pipe(
+      Effect.mapError(asConnectReason),
+      // JSON omits fields that are undefined.
       Effect.map((info) => ({ ...untold, ...(info as Told), pid: undefined }))
     ),
     request: ({ method, onProgress, params }) => Effect.flatMap(playback.call(method, params, onProgress), outcome),

@@ -1,17 +1,29 @@
 /**
- * Handlers of ours as request handlers of the SDK.
+ * Client handlers as request handlers of the SDK's client.
+ *
+ * A handler learns the call on whose behalf the server asks. In the legacy era the engine knows it (`callOf`); in the modern era it is the
+ * call whose result asks for input, which {@link AskableClient} keeps for all rounds.
  */
-import { type Handlers, RequestRefused } from "@mcp-sessions/core/ClientHandlers"
-import { type Client, type ClientCapabilities, ProtocolError } from "@modelcontextprotocol/client"
-import type * as Effect from "effect/Effect"
+import { type Call, type Handlers, type Origin, RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import type { Peer } from "@mcp-sessions/core/Transport"
+import {
+  Client,
+  type ClientCapabilities,
+  type ClientContext,
+  ProtocolError,
+  ProtocolErrorCode,
+  type RequestId
+} from "@modelcontextprotocol/client"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /** The code that the specification gives a user's refusal. */
-const refused = -1
+const refusalCode = -1
 
 const isRefusal = Schema.is(RequestRefused)
 
-/** What is declared to servers: the handlers that are there. */
+/** Declares the handlers that are present. */
 export const capabilitiesOf = (handlers: Handlers): ClientCapabilities => {
   const { elicitation, roots, rootsChanges, sampling } = handlers
   const modes = {
@@ -25,29 +37,78 @@ export const capabilitiesOf = (handlers: Handlers): ClientCapabilities => {
   }
 }
 
-/** Registers the handlers that are there. Each run ends with the connection, and when the server cancels its request. */
+/** The context in which the SDK runs a handler. `call` is that of an `input_required` round. */
+type HandlerContext = ClientContext & { readonly call?: Call | undefined }
+
+/** Describes a request in flight to handlers. */
+export const callOfRequest = (request: OutgoingRequest | undefined): Call | undefined => {
+  if (request?.id === undefined) return undefined
+  const { id, method, params } = request
+  return method === "tools/call" && typeof params?.name === "string"
+    ? { id, method, tool: params.name }
+    : { id, method }
+}
+
+/** A client of the SDK that tells the handlers of an `input_required` round which call the round belongs to. */
+export class AskableClient extends Client {
+  /** The call whose result the client receives next. Set before a result that asks for input is handed over. */
+  asking: Call | undefined
+
+  protected override _resolveNonCompleteResult(
+    ...[decoded, flow]: Parameters<Client["_resolveNonCompleteResult"]>
+  ): Promise<unknown> {
+    const call = this.asking
+    // All rounds of one call run on this object, and the handlers get their context from it.
+    const round = Object.create(this, {
+      buildContext: { value: (context: ClientContext): HandlerContext => ({ ...context, call }) }
+    }) as AskableClient
+    return super._resolveNonCompleteResult.call(round, decoded, flow)
+  }
+}
+
+/** What the server receives as the error of a request whose handler has failed. */
+const answerOf = (error: unknown): ProtocolError =>
+  isRefusal(error)
+    ? new ProtocolError(error.code ?? refusalCode, error.description, error.data)
+    : new ProtocolError(ProtocolErrorCode.InternalError, "the handler of the client failed")
+
+/** Registers the handlers that are present. Each run ends with the connection, and when the server cancels its request. */
 export const attach = (options: {
   readonly client: Client
-  readonly handlers: Handlers
+  readonly peer: typeof Peer.Service
+  /** The call that a request of a legacy server belongs to, as far as that is known. */
+  readonly callOf: (id: RequestId) => OutgoingRequest | undefined
   readonly run: <A, E>(effect: Effect.Effect<A, E>, options: { readonly signal: AbortSignal }) => Promise<A>
 }): void => {
-  const { client, handlers } = options
-  const run = <A>(effect: Effect.Effect<A, RequestRefused>, signal: AbortSignal): Promise<A> =>
-    options.run(effect, { signal }).catch((error: unknown) => {
-      throw isRefusal(error) ? new ProtocolError(refused, error.description) : error
+  const { callOf, client, peer: { handlers, owner, server } } = options
+  const run = <A>(
+    handle: (origin: Origin) => Effect.Effect<A, RequestRefused>,
+    { call, mcpReq: { id, method, signal } }: HandlerContext
+  ): Promise<A> => {
+    const handled = Effect.suspend(() => handle({ owner, server, call: call ?? callOfRequest(callOf(id)) })).pipe(
+      // The text of a defect may quote what the server must not see.
+      Effect.tapDefect((cause) => Effect.logError(`the handler of ${method} for ${server} failed`, cause))
+    )
+    return options.run(handled, { signal }).catch((error: unknown) => {
+      throw answerOf(error)
     })
+  }
   const { elicitation, roots, sampling } = handlers
   if (sampling !== undefined) {
-    client.setRequestHandler("sampling/createMessage", ({ params }, { mcpReq }) => run(sampling(params), mcpReq.signal))
+    client.setRequestHandler(
+      "sampling/createMessage",
+      ({ params }, context) => run((origin) => sampling(params, origin), context)
+    )
   }
   if (elicitation?.form !== undefined || elicitation?.url !== undefined) {
-    client.setRequestHandler("elicitation/create", ({ params }, { mcpReq }) => {
-      const handle = params.mode === "url" ? elicitation.url?.(params) : elicitation.form?.(params)
-      // The SDK turns away modes that were not declared before it gets here.
-      return handle === undefined ? { action: "cancel" } : run(handle, mcpReq.signal)
+    const { form, url } = elicitation
+    client.setRequestHandler("elicitation/create", ({ params }, context) => {
+      // The SDK refuses modes that were not declared before it calls the handler.
+      if (params.mode === "url") return url === undefined ? { action: "cancel" } : run((at) => url(params, at), context)
+      return form === undefined ? { action: "cancel" } : run((at) => form(params, at), context)
     })
   }
   if (roots !== undefined) {
-    client.setRequestHandler("roots/list", async (_, { mcpReq }) => ({ roots: [...(await run(roots, mcpReq.signal))] }))
+    client.setRequestHandler("roots/list", async (_, context) => ({ roots: [...(await run(roots, context))] }))
   }
 }

@@ -1,38 +1,38 @@
 /**
- * Holds what tools answer against the output schemas that their server lists for them.
+ * Checks the structured content of tool results against the output schemas that the server lists.
  *
- * A schema counts once it was listed on this connection: nobody relies on one that they have not seen. It is compiled at
- * the first call of its tool.
+ * A schema applies once it was listed on this connection. It is compiled at the first call of its tool. A call of a tool without a schema
+ * costs one look into a map, and none while no schema was listed.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/server/tools#output-schema
  */
-import type { Connection } from "@mcp-sessions/core/Connection"
-import { InvalidResult, type Reason, Unsupported } from "@mcp-sessions/core/SessionError"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import { InvalidResult, Unsupported } from "@mcp-sessions/core/SessionError"
 import type { JsonSchemaType, JsonSchemaValidator } from "@modelcontextprotocol/client"
 import { AjvJsonSchemaValidator } from "@modelcontextprotocol/client/validators/ajv"
-import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as vm from "node:vm"
+import type { ResultChecks } from "../jsonRpc/directRequests.ts"
 
 type Check = (value: unknown) => string | undefined
 
-/** What a hostile server has written can take years to check. An honest check is far below this; unit: milliseconds. */
-const longestCheck = 250
+/** How long a check may take, in milliseconds. The schema of a hostile server can take years. */
+const checkTimeout = 250
 
-/** The same for making a check of a schema, which is done once. */
-const longestCompile = 1000
+/** How long the compilation of a schema may take, in milliseconds. */
+const compileTimeout = 1000
 
-/** What may take more time than the schema and the value are long: backtracking, all pairs, recursion. */
+/** Keywords that may take more than linear time: backtracking, all pairs, recursion. */
 const unbounded = /"(?:pattern|patternProperties|uniqueItems|\$ref|\$dynamicRef|\$recursiveRef)":/
 
 const sandbox = vm.createContext(Object.create(null))
 const script = new vm.Script("check()")
 
-/** Up to these sizes every item of a value may meet every word of a schema, and it is still a matter of milliseconds. */
-const little = { characters: 10_000, items: 1000 }
+/** Up to these sizes a check takes milliseconds, even if it compares every item of a value with every word of a schema. */
+const small = { characters: 10_000, items: 1000 }
 
-const isLittle = (value: unknown): boolean => {
+const isSmall = (value: unknown): boolean => {
   const rest = [value]
   let items = 1
   while (rest.length > 0) {
@@ -40,14 +40,14 @@ const isLittle = (value: unknown): boolean => {
     if (typeof next !== "object" || next === null) continue
     const below: ReadonlyArray<unknown> = Array.isArray(next) ? next : Object.values(next)
     items += below.length
-    if (items > little.items) return false
+    if (items > small.items) return false
     rest.push(...below)
   }
   return true
 }
 
-/** Runs a function on a clock of its own, which ends it even within a regular expression. */
-const inTime = <A>(run: () => A, timeout: number): A => {
+/** Runs a function with a time limit that ends it even within a regular expression. */
+const withTimeLimit = <A>(run: () => A, timeout: number): A => {
   sandbox.check = run
   try {
     return script.runInContext(sandbox, { timeout })
@@ -56,77 +56,90 @@ const inTime = <A>(run: () => A, timeout: number): A => {
   }
 }
 
-/** How much of the list of what is wrong with a value an error quotes, in characters. */
-const longestFault = 1000
+/** How much of a validation error is quoted, in characters. */
+const quotedFault = 1000
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 const compile = (schema: JsonSchemaType): Check => {
-  // One of its own for each schema: two tools may use the same `$id`.
-  const validate: JsonSchemaValidator<unknown> = inTime(
+  // A validator for each schema: two tools may use the same `$id`.
+  const validate: JsonSchemaValidator<unknown> = withTimeLimit(
     () => new AjvJsonSchemaValidator().getValidator(schema),
-    longestCompile
+    compileTimeout
   )
-  // The clock costs more than most checks do.
+  // The time limit costs more than most checks do.
   const text = JSON.stringify(schema)
-  const needsClock = text.length > little.characters || unbounded.test(text)
+  const needsTimeLimit = text.length > small.characters || unbounded.test(text)
   return (value) => {
     const check = () => validate(value).errorMessage
     try {
-      return needsClock || !isLittle(value) ? inTime(check, longestCheck) : check()
+      return needsTimeLimit || !isSmall(value) ? withTimeLimit(check, checkTimeout) : check()
     } catch (error) {
       return `it cannot be checked (${messageOf(error)})`
     }
   }
 }
 
-/** How many tasks are known by their tool; results of older ones are not checked. */
-const mostTasks = 1000
+/** How many tasks are remembered; results of older tasks are not checked. */
+const taskLimit = 1000
 
 const isNamed = (tool: unknown): tool is { readonly name: string; readonly outputSchema?: unknown } =>
   Predicate.isObject(tool) && "name" in tool && typeof tool.name === "string"
 
-export class OutputSchemas {
+/** The parts of a request that say which tool it calls. */
+type Call = Pick<OutgoingRequest, "method" | "params">
+
+export class OutputSchemas implements ResultChecks {
   readonly #schemas = new Map<string, JsonSchemaType>()
-  readonly #tasks = new Map<string, string>()
+  #tasks: Map<string, string> | undefined
   readonly #checks = new Map<string, Result.Result<Check, Unsupported>>()
+  /** The calls in flight of tools with a schema, and what is to be checked of their results. */
+  #calls: WeakMap<Call, { readonly tool: string; readonly check: Check }> | undefined
 
-  /** Runs a request, learning schemas from lists and holding results against what was learnt. */
-  around(
-    { method, params }: Parameters<Connection["request"]>[0],
-    request: Effect.Effect<unknown, Reason>
-  ): Effect.Effect<unknown, Reason> {
-    if (method === "tools/list") {
-      return Effect.map(request, (result) => {
-        this.#learn(result, params?.cursor === undefined)
-        return result
-      })
-    }
-    const tool = this.#toolOf(method, params)
-    if (tool === undefined || !this.#schemas.has(tool)) return request
-    if (params?.task !== undefined) {
-      return Effect.tap(request, (result) => Effect.sync(() => this.#remember(result, tool)))
-    }
-    return Effect.flatMap(
-      Effect.fromResult(this.#checkOf(tool)),
-      (check) => Effect.tap(request, (result) => holdAgainst(tool, check, result))
-    )
+  /** Compiles the schema of the tool that a request calls. Returns why it must not be called, if the schema cannot be used. */
+  before(request: Call): Unsupported | undefined {
+    if (this.#schemas.size === 0) return undefined
+    const tool = this.#toolOf(request)
+    if (tool === undefined || !this.#schemas.has(tool)) return undefined
+    const check = this.#checkOf(tool)
+    if (Result.isFailure(check)) return check.failure
+    const calls = this.#calls ??= new WeakMap()
+    calls.set(request, { tool, check: check.success })
+    return undefined
   }
 
-  /** The tool whose result is the answer. */
-  #toolOf(method: string, params: Record<string, unknown> | undefined): string | undefined {
-    const { name, taskId } = params ?? {}
-    if (method === "tasks/result" && typeof taskId === "string") return this.#tasks.get(taskId)
-    return method === "tools/call" && typeof name === "string" ? name : undefined
+  /** Learns the schemas of a list of tools, and checks the result of a call. Returns what is wrong with it. */
+  after(request: Call, result: unknown): InvalidResult | undefined {
+    if (request.method === "tools/list") {
+      this.#learn(result, request.params?.cursor === undefined)
+      return undefined
+    }
+    const call = this.#calls?.get(request)
+    if (call === undefined) return undefined
+    this.#calls?.delete(request)
+    if (request.method === "tools/call" && request.params?.task !== undefined) {
+      this.#remember(result, call.tool)
+      return undefined
+    }
+    return checkResult(call.tool, call.check, result)
   }
 
-  /** Notes the tool that a task is a call of. */
+  /** Returns the tool whose result answers a request. */
+  #toolOf({ method, params }: Call): string | undefined {
+    if (method === "tools/call") return typeof params?.name === "string" ? params.name : undefined
+    return method === "tasks/result" && typeof params?.taskId === "string"
+      ? this.#tasks?.get(params.taskId)
+      : undefined
+  }
+
+  /** Remembers the tool that a task calls. */
   #remember(result: unknown, tool: string): void {
     const task = Predicate.isObject(result) && "task" in result ? result.task : undefined
     if (!Predicate.isObject(task) || !("taskId" in task) || typeof task.taskId !== "string") return
-    this.#tasks.set(task.taskId, tool)
-    const [oldest] = this.#tasks.keys()
-    if (this.#tasks.size > mostTasks && oldest !== undefined) this.#tasks.delete(oldest)
+    const tasks = this.#tasks ??= new Map()
+    tasks.set(task.taskId, tool)
+    const [oldest] = tasks.keys()
+    if (tasks.size > taskLimit && oldest !== undefined) tasks.delete(oldest)
   }
 
   #learn(result: unknown, isFirstPage: boolean): void {
@@ -148,7 +161,7 @@ export class OutputSchemas {
       catch: (error) =>
         new Unsupported({
           method: "tools/call",
-          description: `the output schema that ${tool} is listed with cannot be used: ${messageOf(error)}`
+          description: `the output schema of ${tool} cannot be used: ${messageOf(error)}`
         })
     })
     this.#checks.set(tool, check)
@@ -156,17 +169,14 @@ export class OutputSchemas {
   }
 }
 
-const holdAgainst = (tool: string, check: Check, result: unknown): Effect.Effect<void, InvalidResult> => {
-  if (!Predicate.isObject(result) || ("isError" in result && result.isError === true)) return Effect.void
+const checkResult = (tool: string, check: Check, result: unknown): InvalidResult | undefined => {
+  if (!Predicate.isObject(result) || ("isError" in result && result.isError === true)) return undefined
   const fault = "structuredContent" in result && result.structuredContent !== undefined
     ? check(result.structuredContent)
-    : "there is none"
-  return fault === undefined
-    ? Effect.void
-    : new InvalidResult({
-      method: "tools/call",
-      description: `the structured content that ${tool} answered is not what its output schema promises: ${
-        fault.slice(0, longestFault)
-      }`
-    })
+    : "it is missing"
+  if (fault === undefined) return undefined
+  const description = `the structured content of ${tool} does not match its output schema: ${
+    fault.slice(0, quotedFault)
+  }`
+  return new InvalidResult({ method: "tools/call", description })
 }

@@ -1,41 +1,45 @@
 /**
- * The two endpoints of 2024-11-05 as a channel.
+ * Opens channels over the two endpoints of 2024-11-05.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import type { Reason } from "@mcp-sessions/core/SessionError"
+import type { BlockedAddress } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Dispatcher } from "undici"
-import type { Channel } from "../jsonRpc/engineChannel.ts"
+import { givenHeaders } from "../http/httpEndpoint.ts"
+import { targetOf } from "../http/httpExchange.ts"
+import type { EngineChannel } from "../jsonRpc/engineChannel.ts"
 import { guard } from "../network/addressPolicy.ts"
-import { SseTransport } from "./sseTransport.ts"
+import { SseTransport, type SseTransportOptions } from "./sseTransport.ts"
 
 type Config = Pick<
   Extract<ServerConfig, { readonly transport: "sse" }>,
   "addresses" | "headers" | "maxMessageBytes" | "url"
 >
 
-/** Makes a channel that listens once it is started, for as long as the scope. */
+/** Makes the effect that opens a channel. It listens once it is started, until the scope closes. */
 export const openSse = (options: {
   readonly config: Config
   readonly dispatcher: Dispatcher
-}): Effect.Effect<Channel, Reason, Scope.Scope> => {
-  const { config, dispatcher } = options
+  readonly redact: (text: string) => string
+}): Effect.Effect<EngineChannel, BlockedAddress, Scope.Scope> => {
+  const { config, dispatcher, redact } = options
+  const shared: SseTransportOptions = {
+    dispatcher,
+    target: targetOf(new URL(config.url)),
+    given: givenHeaders(Record.map(config.headers, Redacted.value)),
+    maxBytes: config.maxMessageBytes,
+    redact
+  }
   const open = Effect.acquireRelease(
-    Effect.sync(() =>
-      new SseTransport({
-        dispatcher,
-        url: new URL(config.url),
-        headers: Record.map(config.headers, Redacted.value),
-        maxBytes: config.maxMessageBytes
-      })
-    ),
+    Effect.sync(() => new SseTransport(shared)),
     (transport) => Effect.promise(() => transport.close())
-  ).pipe(Effect.map((transport): Channel => ({
+  ).pipe(Effect.map((transport): EngineChannel => ({
     transport,
-    gone: (delivery) => transport.gone(delivery)
+    ended: () => transport.ended(),
+    warnings: () => transport.warnings()
   })))
   return Effect.andThen(guard(config), open)
 }

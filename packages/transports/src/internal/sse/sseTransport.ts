@@ -1,87 +1,98 @@
 /**
- * SDK transport for the two endpoints of 2024-11-05: a stream of events to listen to, whose first event names the place to
- * post to.
+ * Transport for the two endpoints of 2024-11-05: an event stream to listen to, whose first event names the endpoint to post to.
  *
  * The stream is the session. When it ends, so does the connection: a new stream would be a new session, and not an
  * initialized one.
  *
  * @see https://modelcontextprotocol.io/specification/2024-11-05/basic/transports#http-with-sse
  */
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import {
+  type ConnectReason,
   HandshakeFailed,
   MessageTooLarge,
-  type Reason,
+  type RequestReason,
   SessionExpired,
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
-import type { Dispatcher } from "undici"
-import { type End, exchange } from "../http/httpExchange.ts"
-import { encode } from "../jsonRpc/codec.ts"
+import { type End, Exchange, type ExchangeListener, type Target, targetOf, type Wire } from "../http/httpExchange.ts"
+import { SkippedEvents } from "../http/skippedEvents.ts"
+import type { SseEvent } from "../http/sseParser.ts"
+import { connectReasonOfStatus, requestReasonOfStatus } from "../http/status.ts"
+import { encode, sent } from "../jsonRpc/codec.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import { classifyNetwork, reasonOfStatus } from "../sdk/sdkError.ts"
+import { classifyNetwork } from "../network/networkFailure.ts"
 
-export interface SseTransportOptions {
-  readonly dispatcher: Dispatcher
-  readonly url: URL
-  readonly headers: Record<string, string>
-  readonly maxBytes: number
+export interface SseTransportOptions extends Wire {
+  readonly target: Target
+  /** The headers of the definition, names and values in turn. */
+  readonly given: ReadonlyArray<string>
+  /** Removes secrets from text of the server. */
+  readonly redact: (text: string) => string
 }
 
 const isTooLarge = Schema.is(MessageTooLarge)
 
-/** What servers answer that do not know the session which the place to post to belongs to. */
-const forgotten = new Set([400, 404, 410])
+/** Statuses that servers answer a POST with whose session they do not know. */
+const expiredStatuses = new Set([400, 404, 410])
 
-export class SseTransport implements Transport {
+const closed: EndReason = (delivery) => new TransportClosed({ delivery })
+
+export class SseTransport implements Transport, RequestSink, ExchangeListener {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
+  receiver: Receiver | undefined
 
   readonly #options: SseTransportOptions
-  readonly #inbox = new OrderedInbox({
-    deliver: (message) => this.onmessage?.(message),
-    onError: (error) => this.onerror?.(error)
-  })
-  readonly #posts = new Set<() => void>()
-  #listening: (() => void) | undefined
-  #refuse: ((reason: Reason) => void) | undefined
-  #endpoint: URL | undefined
+  readonly #inbox = new OrderedInbox(this)
+  /** Posts that were not accepted yet. */
+  readonly #posts = new Set<Exchange>()
+  #stream: Exchange | undefined
+  #start: { readonly resolve: () => void; readonly reject: (reason: ConnectReason) => void } | undefined
+  #endpoint: Target | undefined
   #isClosed = false
-  #failure: ((delivery: "NotSent" | "Unknown") => Reason) | undefined
+  #ended: EndReason | undefined
+  #skipped: SkippedEvents | undefined
 
   constructor(options: SseTransportOptions) {
     this.#options = options
   }
 
-  gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
-    return this.#failure?.(delivery)
+  /** Returns why the stream ended, unless it was closed by us. */
+  ended(): EndReason | undefined {
+    return this.#ended
   }
 
-  /** Listens, and waits for the place to post to. Whoever gives up waiting closes the transport. */
+  warnings(): ReadonlyArray<string> {
+    return this.#skipped?.warnings() ?? []
+  }
+
+  /** Opens the stream, and waits for the endpoint to post to. The transport is closed to stop waiting. */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { headers, url } = this.#options
-      this.#listening = exchange({
-        ...this.#options,
-        method: "GET",
-        headers: { ...headers, accept: "text/event-stream" },
-        body: null,
-        onMessage: (message) => this.#inbox.push(message),
-        onEvent: ({ data, event }) => {
-          if (event !== "endpoint" || this.#endpoint !== undefined) return
-          const endpoint = URL.canParse(data, url.href) ? new URL(data, url) : undefined
-          if (endpoint?.origin !== url.origin) {
-            const description = "the server names no place of its own to post to"
-            return this.#fail(() => new HandshakeFailed({ description }))
-          }
-          this.#endpoint = endpoint
-          resolve()
-        },
-        onEnd: (end) => this.#fail((delivery) => this.#reasonOf(end, delivery))
-      }).abort
-      this.#refuse = reject
+      this.#start = { resolve, reject }
+      const { given, target } = this.#options
+      const headers = [...given, "accept", "text/event-stream"]
+      this.#stream = new Exchange(this.#options, this).start({ target, method: "GET", headers, body: null })
+    })
+  }
+
+  sendRequest(request: OutgoingRequest, text: string): void {
+    const endpoint = this.#endpoint
+    if (this.#isClosed || endpoint === undefined) return
+    this.#post({
+      endpoint,
+      text,
+      onStart: () => {
+        request.isWritten = true
+      },
+      onEnd: (reason) => {
+        if (reason !== undefined) this.receiver?.fail(request, reason)
+      }
     })
   }
 
@@ -89,68 +100,111 @@ export class SseTransport implements Transport {
     const endpoint = this.#endpoint
     if (this.#isClosed || endpoint === undefined) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     return new Promise((resolve, reject) => {
-      const body = encode(message)
-      const { abort } = exchange({
-        ...this.#options,
-        url: endpoint,
-        method: "POST",
-        headers: { ...this.#options.headers, "content-type": "application/json" },
-        body,
-        // The answer comes on the stream. What some servers say here in addition is not it.
-        onMessage: () => {},
-        onEnd: (end) => {
-          this.#posts.delete(abort)
-          if (end._tag === "Refused") {
-            const { retryAfter, status } = end
-            reject(
-              forgotten.has(status)
-                ? new SessionExpired({ status })
-                : reasonOfStatus({ status, retryAfter, hasSession: true, isConnecting: false })
-            )
-          } else if (end._tag === "Broken") {
-            reject(classifyNetwork({ error: end.error, address: endpoint.origin }))
-          } else resolve()
-        }
+      this.#post({
+        endpoint,
+        text: encode(message),
+        onStart: undefined,
+        onEnd: (reason) => reason === undefined ? resolve() : reject(reason)
       })
-      this.#posts.add(abort)
     })
   }
 
   close(): Promise<void> {
-    this.#end()
-    return Promise.resolve()
+    this.#close()
+    return sent
   }
 
-  #reasonOf(end: End, delivery: "NotSent" | "Unknown"): Reason {
-    const isConnecting = this.#endpoint === undefined
+  onMessage(message: JSONRPCMessage): void {
+    this.#inbox.push(message)
+  }
+
+  onSkipped(text: string): void {
+    ;(this.#skipped ??= new SkippedEvents()).add(this.#options.redact(text))
+  }
+
+  onEvent({ data, event }: SseEvent): void {
+    if (event !== "endpoint" || this.#endpoint !== undefined) return
+    const { url } = this.#options.target
+    const endpoint = URL.canParse(data, url.href) ? new URL(data, url) : undefined
+    if (endpoint?.origin !== url.origin) {
+      return this.#refuse(new HandshakeFailed({ description: "the server names no endpoint of its own to post to" }))
+    }
+    this.#endpoint = targetOf(endpoint)
+    this.#start?.resolve()
+    this.#start = undefined
+  }
+
+  onEnd(end: End): void {
+    if (this.#endpoint === undefined) return this.#refuse(this.#connectReasonOf(end))
+    const { error } = end._tag === "Broken" ? end : { error: undefined }
+    this.#ended ??= isTooLarge(error) ? () => error : closed
+    this.#close()
+  }
+
+  #post(options: {
+    readonly endpoint: Target
+    readonly text: string
+    readonly onStart: (() => void) | undefined
+    readonly onEnd: (reason: RequestReason | undefined) => void
+  }): void {
+    const { endpoint, onEnd, onStart, text } = options
+    const headers = [...this.#options.given, "content-type", "application/json"]
+    const exchange = new Exchange(this.#options, {
+      ...(onStart === undefined ? {} : { onStart }),
+      // The response arrives on the stream. Some servers repeat it here.
+      onMessage: () => {},
+      onEnd: (end) => {
+        this.#posts.delete(exchange)
+        onEnd(postReasonOf(end, endpoint))
+      }
+    })
+    this.#posts.add(exchange)
+    exchange.start({ target: endpoint, method: "POST", headers, body: text })
+  }
+
+  #connectReasonOf(end: End): ConnectReason {
     switch (end._tag) {
       case "Refused":
-        return reasonOfStatus({ ...end, hasSession: false, isConnecting })
+        return connectReasonOfStatus(end)
       case "Unreadable":
         return new HandshakeFailed({ description: "the server does not answer with an event stream", cause: end.cause })
       case "Broken":
-        if (isTooLarge(end.error)) return end.error
-        return isConnecting
-          ? classifyNetwork({ error: end.error, address: this.#options.url.origin })
-          : new TransportClosed({ delivery })
+        return classifyNetwork({ error: end.error, address: this.#options.target.origin, delivery: "NotSent" })
       case "Complete":
-        return isConnecting
-          ? new HandshakeFailed({ description: "the event stream ended without naming a place to post to" })
-          : new TransportClosed({ delivery })
+        return new HandshakeFailed({ description: "the event stream ended before it named an endpoint to post to" })
     }
   }
 
-  #fail(failure: (delivery: "NotSent" | "Unknown") => Reason): void {
-    this.#failure ??= failure
-    this.#refuse?.(failure("NotSent"))
-    this.#end()
+  /** Fails the start. */
+  #refuse(reason: ConnectReason): void {
+    this.#start?.reject(reason)
+    this.#start = undefined
+    this.#close()
   }
 
-  #end(): void {
+  #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#listening?.()
-    for (const abort of this.#posts) abort()
+    this.#stream?.abort()
+    for (const exchange of this.#posts) exchange.abort()
+    this.#posts.clear()
     this.onclose?.()
+  }
+}
+
+/** Says why a POST was not accepted; `undefined` if it was. */
+const postReasonOf = (end: End, { origin }: Target): RequestReason | undefined => {
+  switch (end._tag) {
+    case "Refused": {
+      const { retryAfter, status } = end
+      return expiredStatuses.has(status)
+        ? new SessionExpired({ status })
+        : requestReasonOfStatus({ status, retryAfter, hasSession: true })
+    }
+    case "Broken":
+      return classifyNetwork({ error: end.error, address: origin, delivery: "Unknown" })
+    case "Complete":
+    case "Unreadable":
+      return undefined
   }
 }

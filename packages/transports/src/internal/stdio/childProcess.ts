@@ -1,10 +1,9 @@
 /**
- * A child process that cannot be left behind.
+ * A child process that is never left running.
  *
- * It leads a process group of its own, so that whatever it starts can be reached when it goes. Closing climbs a ladder: end
- * of input, one second, SIGTERM to the group, one second, SIGKILL to the group; then it waits for the exit, and for
- * stragglers of the group that outlive the leader. Should this process exit without closing anything, the groups are
- * killed on the way out.
+ * The child leads a process group of its own, so that its descendants can be signalled too. Closing ends its input, sends SIGTERM to the
+ * group after one second and SIGKILL after another; then it waits for the exit, and for members of the group that outlive the leader.
+ * If this process exits without closing its children, their groups are killed on exit.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { ServerExited, SpawnFailed } from "@mcp-sessions/core/SessionError"
@@ -20,19 +19,19 @@ import { setTimeout } from "node:timers/promises"
 import * as Redactor from "../redactor.ts"
 import { firstOf } from "../timeout.ts"
 
-/** How long each step of the ladder waits before the next, in milliseconds. */
-const patience = 1000
+/** How long each step of closing waits before the next, in milliseconds. */
+const stepTimeout = 1000
 
-/** How long the rest of a group may outlive a leader that left when asked to. */
-const stragglerPatience = 100
+/** How long the group may outlive a leader that exited on the end of its input, in milliseconds. */
+const groupTimeout = 100
 
-/** How long to wait for output that a process wrote before it exited. A grandchild may keep the pipe open for ever. */
-const drain = 100
+/** How long to wait for output that a process wrote before it exited, in milliseconds. A grandchild may keep the pipe open. */
+const drainTimeout = 100
 
-/** What is kept of stderr, in bytes. */
+/** How many bytes of stderr are kept. */
 const ringBytes = 64 * 1024
 
-/** What of it an error quotes. */
+/** How much of stderr an error quotes. */
 const tailLines = 20
 const tailCharacters = 4096
 
@@ -45,15 +44,15 @@ const killGroup = (child: ChildProcess.ChildProcess, signal: NodeJS.Signals | 0)
   try {
     return isPosix ? process.kill(-child.pid, signal) : child.exitCode === null && child.kill(signal)
   } catch (error) {
-    // Nobody left in the group, or nobody that is ours any more.
+    // The group is empty, or its process id belongs to another user now.
     if (error instanceof Error && "code" in error && (error.code === "ESRCH" || error.code === "EPERM")) return false
     throw error
   }
 }
 
 /**
- * Whether anybody in a group still runs. A signal reaches the dead too for as long as nobody has collected them, which in a
- * container may be for ever; `/proc` knows better. Where there is none, the signal has to do.
+ * Whether a process of a group still runs. A signal also reaches processes that have exited and were not reaped, which in a container may
+ * never happen; `/proc` tells them apart. On systems without `/proc` every group that can be signalled counts as running.
  */
 const hasSurvivors = (group: number | undefined): boolean => {
   if (!Fs.existsSync("/proc/self/stat")) return true
@@ -64,7 +63,7 @@ const hasSurvivors = (group: number | undefined): boolean => {
       const [state, , processGroup] = Fs.readFileSync(`/proc/${name}/stat`, "utf8").replace(/^.*\) /s, "").split(" ")
       return Number(processGroup) === group && state !== "Z" && state !== "X"
     } catch {
-      // It ended between the two looks.
+      // The process exited between the two reads.
       return false
     }
   })
@@ -99,15 +98,15 @@ class Ring {
   }
 }
 
-/** A running child, from its start to the end of its whole group. */
+/** A child process, from its start to the end of its whole group. */
 export class Child {
   readonly process: ChildProcess.ChildProcessWithoutNullStreams
-  /** The exit of the leader, after the output that it left behind has been read. */
+  /** Resolves when the leader has exited and its output has been read. */
   readonly exited: Promise<void>
   #ended = false
   #closing: Promise<void> | undefined
   readonly #stderr = new Ring()
-  /** Removes the secrets of the definition from what the child said. */
+  /** Removes the secrets of the definition from output of the child. */
   readonly redact: (text: string) => string
 
   constructor(child: ChildProcess.ChildProcessWithoutNullStreams, redact: (text: string) => string) {
@@ -115,7 +114,7 @@ export class Child {
     this.redact = redact
     track(child)
     child.stderr.on("data", (chunk: Buffer) => this.#stderr.push(chunk))
-    // A broken pipe shows as the exit that broke it. Without a listener it would end this process.
+    // A broken pipe shows as the exit that broke it. Without a listener the error would end this process.
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => {})
     const drained: Promise<unknown> = Promise.all(
       [child.stdout, child.stderr].map((stream) =>
@@ -127,7 +126,7 @@ export class Child {
     this.exited = new Promise<void>((resolve) => {
       child.once("exit", () => {
         this.#ended = true
-        void firstOf({ event: drained, millis: drain }).then(() => resolve())
+        void firstOf({ event: drained, millis: drainTimeout }).then(() => resolve())
       })
     })
   }
@@ -136,18 +135,18 @@ export class Child {
     return this.#ended
   }
 
-  /** The latest of what the child wrote to stderr, secrets removed. */
+  /** Returns the latest lines of stderr, secrets removed. */
   stderrTail(): string {
     return this.redact(this.#stderr.text()).trimEnd().split("\n").slice(-tailLines).join("\n").slice(-tailCharacters)
   }
 
-  /** How the child ended, as the reason of what failed for it. */
+  /** Returns how the child exited, as a reason. */
   exit(delivery: ServerExited["delivery"]): ServerExited {
     const { exitCode, signalCode } = this.process
     return new ServerExited({ exitCode, signal: signalCode, stderrTail: this.stderrTail(), delivery })
   }
 
-  /** Ends the group. Takes no longer than the ladder is high, never fails, and does its work once. */
+  /** Ends the group, once, in at most three steps. Never fails. */
   close(): Promise<void> {
     return this.#closing ??= this.#close().finally(() => untrack(this.process))
   }
@@ -155,25 +154,25 @@ export class Child {
   async #close(): Promise<void> {
     const { process: child } = this
     child.stdin.end()
-    if (!(await this.#gone(patience, stragglerPatience))) {
+    if (!(await this.#isGone(stepTimeout, groupTimeout))) {
       killGroup(child, "SIGTERM")
-      if (!(await this.#gone(patience, patience))) {
+      if (!(await this.#isGone(stepTimeout, stepTimeout))) {
         killGroup(child, "SIGKILL")
-        await this.#gone(patience, patience)
+        await this.#isGone(stepTimeout, stepTimeout)
       }
     }
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
     child.unref()
   }
 
-  /** Waits for the leader to exit, and then for its group to empty; for the latter not longer than `grace`. */
-  async #gone(timeout: number, grace: number): Promise<boolean> {
+  /** Waits until the leader has exited, at most `timeout`, and then until the group is empty, at most `groupTimeout`. */
+  async #isGone(timeout: number, groupTimeout: number): Promise<boolean> {
     const deadline = performance.now() + timeout
     if (!this.#ended) {
       await firstOf({ event: this.exited, millis: timeout })
       if (!this.#ended) return false
     }
-    const last = Math.min(deadline, performance.now() + grace)
+    const last = Math.min(deadline, performance.now() + groupTimeout)
     while (killGroup(this.process, 0) && hasSurvivors(this.process.pid)) {
       if (performance.now() >= last) return false
       await setTimeout(20)
@@ -182,16 +181,16 @@ export class Child {
   }
 }
 
-/** Starts the process of a stdio definition, for as long as the scope. */
+/** Starts the process of a stdio definition, and ends it with the scope. */
 export const spawn = (
   config: Extract<ServerConfig, { readonly transport: "stdio" }>
 ): Effect.Effect<Child, SpawnFailed, Scope.Scope> => {
   const { args, command, cwd, env } = config
   const values = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, Redacted.value(value)]))
   const start = Effect.callback<Child, SpawnFailed>((resume) => {
-    const refuse = (error: Error) => {
+    const fail = (error: Error) => {
       const code = "code" in error && typeof error.code === "string" ? error.code : error.name
-      // The system says ENOENT for a directory that is not there, too.
+      // The system reports ENOENT for a missing working directory, too.
       const isMisplaced = cwd !== undefined && !(Fs.statSync(cwd, { throwIfNoEntry: false })?.isDirectory() ?? false)
       resume(Effect.fail(new SpawnFailed({ command, code, cwd: isMisplaced ? cwd : undefined, cause: error })))
     }
@@ -203,14 +202,14 @@ export const spawn = (
         detached: isPosix,
         windowsHide: true
       })
-      child.once("error", refuse)
+      child.once("error", fail)
       child.once("spawn", () => {
-        child.off("error", refuse)
+        child.off("error", fail)
         child.on("error", () => {})
         resume(Effect.succeed(new Child(child, Redactor.make(Redactor.secretsOf(config)))))
       })
     } catch (error) {
-      refuse(error instanceof Error ? error : new Error(String(error)))
+      fail(error instanceof Error ? error : new Error(String(error)))
     }
   })
   return Effect.acquireRelease(start, (child) => Effect.promise(() => child.close()))

@@ -1,7 +1,8 @@
 /**
  * Cuts a byte stream into lines of text, however the bytes were cut into chunks.
  *
- * Lines end with LF or CRLF and are decoded one by one, so that bytes which do not decode spoil one line at most.
+ * Lines end with LF or CRLF. A chunk is decoded at once up to its last newline. Where bytes of it do not decode, or a line may be too long,
+ * it is decoded line by line: such bytes spoil one line at most.
  */
 import * as Buffer from "node:buffer"
 
@@ -12,13 +13,18 @@ export interface LineDecoderOptions {
   readonly maxBytes: number
 }
 
-/** A line, or why there is none. */
-export type Line =
-  | { readonly _tag: "Line"; readonly text: string }
-  | { readonly _tag: "Undecodable" }
-  | { readonly _tag: "TooLong" }
+/** Receives the lines of a stream, in order. */
+export interface LineReceiver {
+  readonly onLine: (text: string) => void
+  /** A line has bytes that do not decode, or is too long. After `TooLong` the decoder cannot be used. */
+  readonly onFault: (fault: "Undecodable" | "TooLong") => void
+}
 
 const replacement = "\uFFFD"
+
+const byteOrderMark = 0xfeff
+
+const carriageReturn = 0x0d
 
 /** Drops what does not decode and nothing else: a U+FFFD that the bytes really contain stays. */
 const decodeIgnoring = (bytes: Buffer.Buffer, encoding: "utf-8" | "utf-16le"): string => {
@@ -39,48 +45,68 @@ const decodeIgnoring = (bytes: Buffer.Buffer, encoding: "utf-8" | "utf-16le"): s
 
 export class LineDecoder {
   readonly #options: LineDecoderOptions
+  readonly #receiver: LineReceiver
   readonly #newline: Buffer.Buffer
-  #rest: Buffer.Buffer = Buffer.Buffer.alloc(0)
-  /** Chunks of a line whose end has not come yet; joined once it has, lest a long line cost the square of its length. */
+  /** The first byte of a code unit that was cut in half. */
+  #half: Buffer.Buffer | undefined
+  /** Chunks of the line whose end has not arrived; joined when it has, since joining at each chunk would take quadratic time. */
   #pending: Array<Buffer.Buffer> = []
   #pendingBytes = 0
-  #first = true
+  #isFirst = true
 
-  constructor(options: LineDecoderOptions) {
+  constructor(options: LineDecoderOptions, receiver: LineReceiver) {
     this.#options = options
-    this.#newline = Buffer.Buffer.from("\n", options.encoding === "latin1" ? "latin1" : options.encoding)
+    this.#receiver = receiver
+    this.#newline = Buffer.Buffer.from("\n", options.encoding)
   }
 
-  /** Takes a chunk and gives the lines that it completes. After `TooLong` the decoder is spent. */
-  push(chunk: Buffer.Buffer, emit: (line: Line) => void): void {
-    const wide = this.#options.encoding === "utf-16le"
-    let bytes = chunk
-    // A code unit cut in half: keep the odd byte for the next chunk, so that newlines are found at even places only.
-    if (this.#rest.length > 0) {
-      bytes = Buffer.Buffer.concat([this.#rest, bytes])
-      this.#rest = Buffer.Buffer.alloc(0)
+  /** Takes a chunk and passes on the lines that it completes. */
+  push(chunk: Buffer.Buffer): void {
+    const { encoding, errors, maxBytes } = this.#options
+    if (encoding === "utf-16le") return this.#pushLines(this.#wholeUnits(chunk))
+    const end = chunk.lastIndexOf(10)
+    if (end === -1 || this.#pendingBytes + end > maxBytes) return this.#pushLines(chunk)
+    const head = chunk.subarray(0, end)
+    const lines = this.#pendingBytes === 0 ? head : Buffer.Buffer.concat([...this.#pending, head])
+    if (encoding === "utf-8" && errors !== "replace" && !Buffer.isUtf8(lines)) return this.#pushLines(chunk)
+    if (this.#pendingBytes > 0) {
+      this.#pending = []
+      this.#pendingBytes = 0
     }
-    if (wide && bytes.length % 2 === 1) {
-      this.#rest = Buffer.Buffer.from(bytes.subarray(bytes.length - 1))
-      bytes = bytes.subarray(0, bytes.length - 1)
-    }
+    this.#emitAll(lines.toString(encoding === "latin1" ? "latin1" : "utf8"))
+    if (end + 1 < chunk.length) this.#keep(chunk.subarray(end + 1))
+  }
+
+  /** Returns the whole code units of a chunk and keeps the rest, so that newlines are found at even places only. */
+  #wholeUnits(chunk: Buffer.Buffer): Buffer.Buffer {
+    const bytes = this.#half === undefined ? chunk : Buffer.Buffer.concat([this.#half, chunk])
+    const whole = bytes.length - bytes.length % 2
+    this.#half = whole === bytes.length ? undefined : Buffer.Buffer.from(bytes.subarray(whole))
+    return bytes.subarray(0, whole)
+  }
+
+  /** Decodes line by line. */
+  #pushLines(bytes: Buffer.Buffer): void {
     let start = 0
     for (let end = this.#find(bytes, start); end !== -1; end = this.#find(bytes, start)) {
       const piece = bytes.subarray(start, end)
       const size = this.#pendingBytes + piece.length
-      if (size > this.#options.maxBytes) return emit({ _tag: "TooLong" })
+      if (size > this.#options.maxBytes) return this.#receiver.onFault("TooLong")
       const line = this.#pending.length === 0 ? piece : Buffer.Buffer.concat([...this.#pending, piece], size)
       this.#pending = []
       this.#pendingBytes = 0
       start = end + this.#newline.length
-      emit(this.#decode(line))
+      const text = this.#decode(line)
+      if (text === undefined) this.#receiver.onFault("Undecodable")
+      else this.#emitAll(text)
     }
-    if (start < bytes.length) {
-      const piece = bytes.subarray(start)
-      this.#pendingBytes += piece.length
-      if (this.#pendingBytes > this.#options.maxBytes) return emit({ _tag: "TooLong" })
-      this.#pending.push(piece)
-    }
+    if (start < bytes.length) this.#keep(bytes.subarray(start))
+  }
+
+  #keep(piece: Buffer.Buffer): void {
+    this.#pendingBytes += piece.length
+    if (this.#pendingBytes > this.#options.maxBytes) return this.#receiver.onFault("TooLong")
+    this.#pending.push(piece)
   }
 
   #find(bytes: Buffer.Buffer, start: number): number {
@@ -90,24 +116,30 @@ export class LineDecoder {
     return at
   }
 
-  #decode(bytes: Buffer.Buffer): Line {
+  /** Decodes the bytes of one line; `undefined` if they do not decode. */
+  #decode(bytes: Buffer.Buffer): string | undefined {
     const { encoding, errors } = this.#options
-    let text: string
-    if (encoding === "latin1") text = bytes.toString("latin1")
-    else if (encoding === "utf-8" && (errors === "replace" || Buffer.isUtf8(bytes))) text = bytes.toString("utf8")
-    else {
-      try {
-        text = new TextDecoder(encoding, { fatal: errors === "strict", ignoreBOM: true }).decode(bytes)
-      } catch {
-        // The one thing that a fatal TextDecoder throws for; anything else it would throw for is ours.
-        return { _tag: "Undecodable" }
-      }
-      if (errors === "ignore" && text.includes(replacement)) text = decodeIgnoring(bytes, encoding)
+    if (encoding === "latin1") return bytes.toString("latin1")
+    if (encoding === "utf-8" && (errors === "replace" || Buffer.isUtf8(bytes))) return bytes.toString("utf8")
+    try {
+      const text = new TextDecoder(encoding, { fatal: errors === "strict", ignoreBOM: true }).decode(bytes)
+      return errors === "ignore" && text.includes(replacement) ? decodeIgnoring(bytes, encoding) : text
+    } catch {
+      // A fatal TextDecoder throws for nothing else.
+      return undefined
     }
-    if (this.#first) {
-      this.#first = false
-      if (text.startsWith("\uFEFF")) text = text.slice(1)
+  }
+
+  /** Passes on the lines of a text whose last newline was cut off. */
+  #emitAll(text: string): void {
+    const { onLine } = this.#receiver
+    let start = this.#isFirst && text.charCodeAt(0) === byteOrderMark ? 1 : 0
+    this.#isFirst = false
+    for (let end = text.indexOf("\n", start); end !== -1; end = text.indexOf("\n", start)) {
+      onLine(text.slice(start, end > start && text.charCodeAt(end - 1) === carriageReturn ? end - 1 : end))
+      start = end + 1
     }
-    return { _tag: "Line", text: text.endsWith("\r") ? text.slice(0, -1) : text }
+    const end = text.length
+    onLine(text.slice(start, end > start && text.charCodeAt(end - 1) === carriageReturn ? end - 1 : end))
   }
 }

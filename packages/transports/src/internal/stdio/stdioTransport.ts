@@ -1,179 +1,223 @@
 /**
- * SDK transport over the standard streams of a child: one write per microtask, no schema pass over frames.
+ * Transport over the standard streams of a child process: lines of JSON, no schema pass over messages.
  *
- * Lines on stdout that are no JSON-RPC message are noise: skipped, counted, and reported, as the specification forbids them but
- * servers print banners all the same. Too many of them are no banner.
+ * **Details**
+ *
+ * The first write of a turn goes out at once and the rest together, in the microtask or as soon as 1 KB is pending: the server works while
+ * the client still writes.
+ *
+ * Lines on stdout that are not JSON-RPC messages are skipped, counted and reported. The specification forbids them, but servers print
+ * banners. Too many in a row end the connection.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
  */
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import { MessageTooLarge, type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import { MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
 import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 import { firstOf } from "../timeout.ts"
 import type { Child } from "./childProcess.ts"
-import { type Line, LineDecoder } from "./lineDecoder.ts"
+import { LineDecoder } from "./lineDecoder.ts"
 
-const messagesOf = (line: string): ReadonlyArray<JSONRPCMessage> => {
-  const first = line.charCodeAt(0)
-  // Only objects and, in 2025-03-26, batches of them are messages.
-  if (first !== 0x7b && first !== 0x5b) return []
-  try {
-    const value: unknown = JSON.parse(line)
-    if (isMessage(value)) return [value]
-    return Array.isArray(value) ? value.filter(isMessage) : []
-  } catch {
-    return []
-  }
-}
-
-/** How much of the first line of noise is shown, in characters. */
+/** How many characters of the first line that is not a message are shown. */
 const shownNoise = 200
 
 /** How long a process may take to exit after it has closed a pipe, in milliseconds. */
-const pipePatience = 200
+const exitTimeout = 200
 
-export class StdioTransport implements Transport {
+/** How many characters may be pending before they are written. */
+const flushLimit = 1024
+
+const openingBrace = 0x7b
+const openingBracket = 0x5b
+
+/** Parses a line that may be a message, or in 2025-03-26 a batch of messages. */
+const parse = (line: string): unknown => {
+  const first = line.charCodeAt(0)
+  if (first !== openingBrace && first !== openingBracket) return undefined
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+export class StdioTransport implements Transport, RequestSink {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
-  /** The SDK knows a stdio transport by its `pid` and `stderr`: there, silence in answer to the era probe means legacy. */
+  receiver: Receiver | undefined
+  /** The SDK recognizes a stdio transport by `pid` and `stderr`: there, silence in answer to the era probe means legacy. */
   readonly pid: number | null
   readonly stderr = null
 
   readonly #child: Child
   readonly #config: Extract<ServerConfig, { readonly transport: "stdio" }>
-  readonly #decoder: LineDecoder
-  readonly #inbox = new OrderedInbox({
-    deliver: (message) => this.onmessage?.(message),
-    onError: (error) => this.onerror?.(error)
-  })
-  #out: string | undefined
+  readonly #encoding: "utf8" | "utf-16le" | "latin1"
+  readonly #inbox = new OrderedInbox(this)
+  #isInTurn = false
+  #out = ""
+  /** The requests whose lines are in `#out`. */
+  #unwritten: Array<OutgoingRequest> = []
   #noiseLines = 0
   #noiseInARow = 0
   #firstNoise: string | undefined
-  #started = false
-  #closed = false
-  #failure: ((delivery: "NotSent" | "Unknown") => Reason) | undefined
+  #isStarted = false
+  #isClosed = false
+  #failure: EndReason | undefined
 
   constructor(child: Child, config: Extract<ServerConfig, { readonly transport: "stdio" }>) {
     this.#child = child
     this.#config = config
+    this.#encoding = config.encoding === "utf-8" ? "utf8" : config.encoding
     this.pid = child.process.pid ?? null
-    this.#decoder = new LineDecoder({
-      encoding: config.encoding,
-      errors: config.encodingErrors,
-      maxBytes: config.maxMessageBytes
-    })
     void child.exited.then(() => this.#end())
-    // A process may close its ends of the pipes and live on. Usually it is about to exit, which says more.
-    const abandon = () => {
-      if (this.#closed) return
-      void firstOf({ event: child.exited, millis: pipePatience }).then(() => {
+    // A process may close its ends of the pipes and live on. Usually it is about to exit, and the exit says more.
+    const onPipeClosed = () => {
+      if (this.#isClosed) return
+      void firstOf({ event: child.exited, millis: exitTimeout }).then(() => {
         if (!child.hasExited) this.#fail((delivery) => new TransportClosed({ delivery }))
       })
     }
-    child.process.stdout.once("end", abandon)
-    child.process.stdin.once("error", abandon)
+    child.process.stdout.once("end", onPipeClosed)
+    child.process.stdin.once("error", onPipeClosed)
   }
 
-  gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
-    return this.#failure?.(delivery) ?? (this.#child.hasExited ? this.#child.exit(delivery) : undefined)
+  ended(): EndReason | undefined {
+    return this.#failure ?? (this.#child.hasExited ? (delivery) => this.#child.exit(delivery) : undefined)
   }
 
   start(): Promise<void> {
-    if (!this.#started) {
-      this.#started = true
-      this.#child.process.stdout.on("data", (chunk: Buffer) => this.#decoder.push(chunk, this.#take))
+    if (!this.#isStarted) {
+      this.#isStarted = true
+      const { encoding, encodingErrors, maxMessageBytes } = this.#config
+      const decoder = new LineDecoder({ encoding, errors: encodingErrors, maxBytes: maxMessageBytes }, {
+        onLine: (line) => this.#takeLine(line),
+        onFault: (fault) => this.#failDecoding(fault)
+      })
+      this.#child.process.stdout.on("data", (chunk: Buffer) => decoder.push(chunk))
     }
     return Promise.resolve()
   }
 
   send(message: JSONRPCMessage): Promise<void> {
-    if (this.#closed || this.#child.hasExited) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
-    let line: string
+    if (!this.#isWritable()) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     try {
-      line = encode(message) + "\n"
+      this.#write(encode(message), undefined)
+      return sent
     } catch (error) {
       return Promise.reject(error as Error)
     }
-    if (this.#out === undefined) {
-      this.#out = line
-      queueMicrotask(this.flush)
-    } else this.#out += line
-    return sent
   }
 
-  /** What there is to say of the noise so far. */
+  sendRequest(request: OutgoingRequest, text: string): void {
+    if (this.#isWritable()) this.#write(text, request)
+    else this.receiver?.fail(request, new TransportClosed({ delivery: "NotSent" }))
+  }
+
+  cancelRequest(request: OutgoingRequest): boolean {
+    if (!request.isWritten) this.flush()
+    return false
+  }
+
+  /** Returns a sentence about the lines that were not messages. */
   warnings(): ReadonlyArray<string> {
-    const lines = this.#noiseLines === 1 ? "a line" : `${this.#noiseLines} lines`
-    return this.#noiseLines === 0
-      ? []
-      : [
-        `it printed ${lines} to stdout that ${
-          this.#noiseLines === 1 ? "is no message" : "are no messages, first"
-        } ${this.#shownNoise()}`
-      ]
+    const lines = this.#noiseLines === 1 ? "1 non-JSON-RPC line" : `${this.#noiseLines} non-JSON-RPC lines`
+    return this.#noiseLines === 0 ? [] : [`printed ${lines} to stdout, first: ${this.#quotedNoise()}`]
   }
 
-  /** Ends the connection. The process is ended by the scope that it was started in. */
+  /** Ends the connection. The process is ended by the scope that started it. */
   close(): Promise<void> {
     this.#end()
     return Promise.resolve()
   }
 
-  /** Writes what waits to be written. Called on its own once per turn, and last of all before the input is closed. */
-  readonly flush = (): void => {
+  /** Writes what is pending. */
+  flush(): void {
     const out = this.#out
-    this.#out = undefined
-    if (out !== undefined && this.#child.process.stdin.writable) {
-      this.#child.process.stdin.write(out, this.#config.encoding === "utf-8" ? "utf8" : this.#config.encoding)
-    }
+    if (out === "") return
+    const requests = this.#unwritten
+    this.#out = ""
+    this.#unwritten = []
+    const { stdin } = this.#child.process
+    // The requests stay unwritten until the channel ends, which it is about to do.
+    if (!stdin.writable) return
+    for (const request of requests) request.isWritten = true
+    stdin.write(out, this.#encoding)
   }
 
-  readonly #take = (line: Line): void => {
-    if (this.#closed) return
-    switch (line._tag) {
-      case "Line": {
-        const messages = messagesOf(line.text)
-        if (messages.length > 0) this.#noiseInARow = 0
-        for (const message of messages) this.#inbox.push(message)
-        return messages.length === 0 && line.text.trim() !== "" ? this.#hear(line.text) : undefined
-      }
-      case "TooLong":
-        return this.#fail((delivery) => new MessageTooLarge({ limit: this.#config.maxMessageBytes, delivery }))
-      case "Undecodable": {
-        const description = `the server sent bytes that are not ${this.#config.encoding}`
-        return this.#fail((delivery) => new TransportFailed({ description, delivery }))
-      }
-    }
+  #isWritable(): boolean {
+    return !this.#isClosed && !this.#child.hasExited
   }
 
-  #hear(noise: string): void {
-    this.#firstNoise ??= this.#child.redact(noise).slice(0, shownNoise)
+  #write(text: string, request: OutgoingRequest | undefined): void {
+    if (this.#isInTurn) {
+      this.#out += `${text}\n`
+      if (request !== undefined) this.#unwritten.push(request)
+      if (this.#out.length >= flushLimit) this.flush()
+      return
+    }
+    this.#isInTurn = true
+    queueMicrotask(this.#endTurn)
+    const { stdin } = this.#child.process
+    if (!stdin.writable) return
+    if (request !== undefined) request.isWritten = true
+    stdin.write(`${text}\n`, this.#encoding)
+  }
+
+  readonly #endTurn = (): void => {
+    this.#isInTurn = false
+    this.flush()
+  }
+
+  #takeLine(line: string): void {
+    if (this.#isClosed) return
+    const value = parse(line)
+    if (isMessage(value)) {
+      this.#noiseInARow = 0
+      return this.#inbox.push(value)
+    }
+    const batch = Array.isArray(value) ? value.filter(isMessage) : []
+    if (batch.length > 0) this.#noiseInARow = 0
+    else if (line.trim() !== "") this.#countNoise(line)
+    for (const message of batch) this.#inbox.push(message)
+  }
+
+  #failDecoding(fault: "Undecodable" | "TooLong"): void {
+    if (this.#isClosed) return
+    const { encoding, maxMessageBytes } = this.#config
+    if (fault === "TooLong") return this.#fail((delivery) => new MessageTooLarge({ limit: maxMessageBytes, delivery }))
+    const description = `the server sent bytes that are not ${encoding}`
+    this.#fail((delivery) => new TransportFailed({ description, delivery }))
+  }
+
+  #countNoise(line: string): void {
+    this.#firstNoise ??= this.#child.redact(line).slice(0, shownNoise)
     this.#noiseLines++
     const { maxNoiseLines } = this.#config
     if (++this.#noiseInARow <= maxNoiseLines) return
     const description =
-      `the server printed more than ${maxNoiseLines} lines in a row to stdout that are no messages, such as ${this.#shownNoise()}`
+      `the server printed more than ${maxNoiseLines} non-JSON-RPC lines in a row to stdout, first: ${this.#quotedNoise()}`
     this.#fail((delivery) => new TransportFailed({ description, delivery }))
   }
 
-  #shownNoise(): string {
+  #quotedNoise(): string {
     return JSON.stringify(this.#firstNoise ?? "")
   }
 
-  #fail(failure: (delivery: "NotSent" | "Unknown") => Reason): void {
+  #fail(failure: EndReason): void {
     this.#failure = failure
     this.#child.process.stdout.removeAllListeners("data").resume()
     this.#end()
   }
 
   #end(): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.onclose?.()
   }
 }

@@ -1,46 +1,77 @@
 /**
- * A WebSocket, on `effect/socket`, as a channel.
+ * A WebSocket as a channel.
  *
- * The platform's own WebSocket tells nothing of why it could not be opened, and cannot be torn down where the peer does not
- * answer; `ws` does both. Its limit on a message holds after decompression.
+ * The platform's own WebSocket hides why it could not be opened, and cannot be terminated where the peer does not answer; `ws` offers
+ * both. Its limit on the size of a message applies after decompression.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import { MessageTooLarge, type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import { type ConnectReason, MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Socket from "effect/socket/Socket"
+import type { Buffer } from "node:buffer"
 import type * as Net from "node:net"
 import { WebSocket } from "ws"
-import type { Channel } from "../jsonRpc/engineChannel.ts"
+import { connectReasonOfStatus } from "../http/status.ts"
+import type { EndReason, EngineChannel } from "../jsonRpc/engineChannel.ts"
 import { dialOptions, guard } from "../network/addressPolicy.ts"
-import { classifyNetwork, reasonOfStatus } from "../sdk/sdkError.ts"
+import { classifyNetwork } from "../network/networkFailure.ts"
 import { WebSocketTransport } from "./webSocketTransport.ts"
 
-/** What `ws` fails with upon a message beyond its limit. */
+/** The code of `ws` for a message beyond its limit. */
 const tooLargeCode = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"
 
-/** After how long without a word a peer is asked whether it is there. */
-const quiet = Duration.seconds(15)
+/** How often a silent peer is probed. */
+const heartbeatInterval = Duration.seconds(15)
 
-/** How long a peer has to agree to the end, in milliseconds. */
-const farewell = 1000
+/** How long a peer may take to answer the close frame, in milliseconds. */
+const closeTimeout = 1000
 
 type Config = Extract<ServerConfig, { readonly transport: "websocket" }>
 
-/** The errors of a socket hold the event that brought them, which holds the error. */
-const causeOf = (error: Socket.SocketError): unknown => {
-  const cause: unknown = "cause" in error.reason ? error.reason.cause : error
-  return typeof cause === "object" && cause !== null && "error" in cause ? cause.error : cause
+/** A socket, and what became of it so far. */
+interface Dialled {
+  readonly socket: WebSocket
+  /** The socket below. */
+  wire: Net.Socket | undefined
+  /** The status with which the server refused the upgrade. */
+  refusal: number | undefined
+  error: Error | undefined
 }
 
-/** Says farewell and waits for it to be returned; ends the connection where it is not. */
-const leave = (socket: WebSocket): Effect.Effect<void> =>
+/** Starts to open a socket, for as long as the scope. */
+const dial = (config: Config): Effect.Effect<Dialled, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const socket = new WebSocket(config.url, ["mcp"], {
+        headers: Record.map(config.headers, Redacted.value),
+        ...dialOptions(config),
+        maxPayload: config.maxMessageBytes
+      })
+      const dialled: Dialled = { socket, wire: undefined, refusal: undefined, error: undefined }
+      socket.on("upgrade", (response) => {
+        dialled.wire = response.socket
+      })
+      socket.on("unexpected-response", (request, response) => {
+        dialled.refusal = response.statusCode
+        request.destroy()
+        socket.terminate()
+      })
+      socket.on("error", (error) => {
+        dialled.error ??= error
+      })
+      return dialled
+    }),
+    ({ socket }) => closeSocket(socket)
+  )
+
+/** Sends the close frame and waits for that of the peer; terminates the connection if none arrives in time. */
+const closeSocket = (socket: WebSocket): Effect.Effect<void> =>
   Effect.callback((resume) => {
     if (socket.readyState === WebSocket.CLOSED) return resume(Effect.void)
-    const timer = setTimeout(() => socket.terminate(), farewell)
+    const timer = setTimeout(() => socket.terminate(), closeTimeout)
     socket.once("close", () => {
       clearTimeout(timer)
       resume(Effect.void)
@@ -48,92 +79,77 @@ const leave = (socket: WebSocket): Effect.Effect<void> =>
     socket.close(1000)
   })
 
-/** Opens a WebSocket and gives it as a channel, for as long as the scope. */
+/** Waits until the socket is open. */
+const opened = (dialled: Dialled, address: string): Effect.Effect<void, ConnectReason> =>
+  Effect.callback((resume) => {
+    const { socket } = dialled
+    const onOpen = () => resume(Effect.void)
+    const onClose = () => resume(Effect.fail(refusalOf(dialled, address)))
+    if (socket.readyState === WebSocket.OPEN) return onOpen()
+    if (socket.readyState !== WebSocket.CONNECTING) return onClose()
+    socket.once("open", onOpen).once("error", onClose).once("close", onClose)
+    return Effect.sync(() => socket.off("open", onOpen).off("error", onClose).off("close", onClose))
+  })
+
+/** Says why a socket did not open. */
+const refusalOf = ({ error, refusal }: Dialled, address: string): ConnectReason => {
+  if (refusal !== undefined) return connectReasonOfStatus({ status: refusal, retryAfter: undefined })
+  return error === undefined
+    ? new TransportClosed({ delivery: "NotSent" })
+    : classifyNetwork({ error, address, delivery: "NotSent" })
+}
+
+/** Passes on what the socket receives, and why it ended. */
+const listen = (dialled: Dialled, limit: number): WebSocketTransport => {
+  const { socket } = dialled
+  const transport = new WebSocketTransport({
+    write: (text) => {
+      if (socket.readyState !== WebSocket.OPEN) return false
+      socket.send(text)
+      return true
+    },
+    cork: () => dialled.wire?.cork(),
+    uncork: () => dialled.wire?.uncork()
+  })
+  socket.on("message", (data: Buffer) => transport.receive(data.toString("utf8")))
+  // After most errors the peer has up to 30 s to answer the close frame. Requests do not wait for it.
+  socket.on("error", (error) => transport.fail(endReasonOf(error, limit)))
+  socket.on("close", () => transport.fail((delivery) => new TransportClosed({ delivery })))
+  return transport
+}
+
+const endReasonOf = (error: Error, limit: number): EndReason =>
+  "code" in error && error.code === tooLargeCode
+    ? (delivery) => new MessageTooLarge({ limit, delivery })
+    : (delivery) => new TransportFailed({ description: "the connection failed", delivery, cause: error })
+
+/** Probes a silent peer, and terminates the connection if it stays silent. Each byte counts: a long message takes its time. */
+const heartbeat = Effect.fnUntraced(function*(dialled: Dialled, config: Config) {
+  // A peer may be busy for as long as a request may take.
+  const limit = Math.ceil(Duration.toMillis(config.requestTimeout) / Duration.toMillis(heartbeatInterval))
+  let heard = 0
+  let silentIntervals = 0
+  while (true) {
+    yield* Effect.sleep(heartbeatInterval)
+    const now = dialled.wire?.bytesRead ?? 0
+    silentIntervals = now === heard ? silentIntervals + 1 : 0
+    heard = now
+    if (silentIntervals > limit) return dialled.socket.terminate()
+    if (silentIntervals > 0) dialled.socket.ping()
+  }
+})
+
+/** Opens a WebSocket and returns it as a channel, for as long as the scope. */
 export const openWebSocket = Effect.fnUntraced(function*(
   config: Config
-): Effect.fn.Return<Channel, Reason, Scope.Scope> {
-  const scope = yield* Effect.scope
-  const address = new URL(config.url).origin
-  let refusal: number | undefined
-  let wire: Net.Socket | undefined
-  // A peer may be busy for as long as a request may take; after that nobody waits for it anyway.
-  const limit = Math.ceil(Duration.toMillis(config.requestTimeout) / Duration.toMillis(quiet))
+): Effect.fn.Return<EngineChannel, ConnectReason, Scope.Scope> {
   yield* guard(config)
-  const socket = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const socket = new WebSocket(config.url, ["mcp"], {
-        headers: Record.map(config.headers, Redacted.value),
-        ...dialOptions(config),
-        maxPayload: config.maxMessageBytes
-      })
-      socket.on("upgrade", (response) => {
-        wire = response.socket
-      })
-      socket.on("unexpected-response", (request, response) => {
-        refusal = response.statusCode
-        request.destroy()
-        socket.terminate()
-      })
-      // Errors are heard by the reader as long as there is one; after that nobody needs to.
-      socket.on("error", () => {})
-      return socket
-    }),
-    leave
-  )
-
-  const reasonOf = (error: Socket.SocketError, delivery: "NotSent" | "Unknown"): Reason => {
-    const cause = causeOf(error)
-    if (cause instanceof Error && "code" in cause && cause.code === tooLargeCode) {
-      return new MessageTooLarge({ limit: config.maxMessageBytes, delivery })
-    }
-    return error.reason._tag === "SocketCloseError"
-      ? new TransportClosed({ delivery })
-      : new TransportFailed({ description: "the connection failed", delivery, cause })
-  }
-
-  const wrapped = yield* Socket.fromWebSocket(Effect.succeed(socket as unknown as Socket.WebSocketLike), {
-    // The deadline of whoever connects is the only one.
-    openTimeout: Duration.infinity
-  })
-  const reader = yield* Effect.mapError(wrapped.reader, (error): Reason => {
-    if (refusal !== undefined) {
-      return reasonOfStatus({ status: refusal, hasSession: false, retryAfter: undefined, isConnecting: true })
-    }
-    const network = classifyNetwork({ error: causeOf(error), address })
-    return network._tag === "TransportFailed" ? reasonOf(error, "NotSent") : network
-  })
-  const transport = new WebSocketTransport((text) => socket.send(text))
-  /**
-   * Asks a peer that says nothing whether it is there, and hangs up on one that does not even say that. Each byte is a word: a long
-   * message takes its time.
-   */
-  const heartbeat = Effect.gen(function*() {
-    let heard = 0
-    let since = 0
-    while (true) {
-      yield* Effect.sleep(quiet)
-      const now = wire?.bytesRead ?? 0
-      since = now === heard ? since + 1 : 0
-      heard = now
-      if (since > limit) return socket.terminate()
-      if (since > 0) socket.ping()
-    }
-  })
-  yield* Effect.forkIn(heartbeat, scope, { startImmediately: true })
-  yield* reader.pull.pipe(
-    Effect.map((frames) => {
-      for (const frame of frames) {
-        transport.receive(typeof frame === "string" ? frame : Buffer.from(frame).toString("utf8"))
-      }
-    }),
-    Effect.forever,
-    Effect.catch((error) => Effect.sync(() => transport.fail((delivery) => reasonOf(error, delivery)))),
-    Effect.forkIn(scope, { startImmediately: true })
-  )
-  // Before the socket is left: those who wait for answers learn that there will be none.
+  const dialled = yield* dial(config)
+  // Before the socket is open: frames may arrive with the upgrade.
+  const transport = listen(dialled, config.maxMessageBytes)
+  yield* opened(dialled, new URL(config.url).origin)
+  yield* Effect.forkScoped(heartbeat(dialled, config), { startImmediately: true })
+  // Before the socket is closed: requests in flight end at once.
   yield* Effect.addFinalizer(() => Effect.promise(() => transport.close()))
-  return {
-    transport,
-    gone: (delivery) => transport.gone(delivery)
-  }
+  return { transport, ended: () => transport.ended() }
 })

@@ -1,38 +1,51 @@
 /**
- * SDK transport over a WebSocket: one text frame for each message.
+ * Transport over a WebSocket: one text frame for each message.
+ *
+ * The first frame of a turn goes out at once and the rest together, in the microtask.
  */
-import { type Reason, TransportClosed } from "@mcp-sessions/core/SessionError"
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import { TransportClosed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 
-export class WebSocketTransport implements Transport {
+/** The socket to write to. */
+export interface FrameWriter {
+  /** Writes a frame. `false`: the socket is not open. */
+  readonly write: (text: string) => boolean
+  /** Holds frames back until `uncork`. */
+  readonly cork: () => void
+  readonly uncork: () => void
+}
+
+export class WebSocketTransport implements Transport, RequestSink {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
+  receiver: Receiver | undefined
   /**
-   * By these two the SDK knows a stdio transport, on which silence in answer to the era probe means legacy. So it does here:
-   * unlike a request over HTTP, a frame need not be answered by those who do not understand it.
+   * The SDK recognizes a stdio transport by these two: there, silence in answer to the era probe means legacy. The same holds here,
+   * because a frame need not be answered by a server that does not understand it.
    */
   readonly pid = null
   readonly stderr = null
 
-  readonly #inbox = new OrderedInbox({
-    deliver: (message) => this.onmessage?.(message),
-    onError: (error) => this.onerror?.(error)
-  })
-  readonly #write: (text: string) => void
-  /** Frames that came before the SDK listened. */
+  readonly #writer: FrameWriter
+  readonly #inbox = new OrderedInbox(this)
+  /** Frames that arrived before the SDK listened. */
   #early: Array<string> | undefined = []
+  #isInTurn = false
+  #isCorked = false
   #isClosed = false
-  #failure: ((delivery: "NotSent" | "Unknown") => Reason) | undefined
+  #failure: EndReason | undefined
 
-  constructor(write: (text: string) => void) {
-    this.#write = write
+  constructor(writer: FrameWriter) {
+    this.#writer = writer
   }
 
-  gone(delivery: "NotSent" | "Unknown"): Reason | undefined {
-    return this.#failure?.(delivery)
+  ended(): EndReason | undefined {
+    return this.#failure
   }
 
   start(): Promise<void> {
@@ -45,14 +58,18 @@ export class WebSocketTransport implements Transport {
   send(message: JSONRPCMessage): Promise<void> {
     if (this.#isClosed) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     try {
-      this.#write(encode(message))
-      return sent
+      return this.#write(encode(message)) ? sent : Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     } catch (error) {
       return Promise.reject(error as Error)
     }
   }
 
-  /** Ends the connection. The socket is closed by the scope that it was opened in. */
+  sendRequest(request: OutgoingRequest, text: string): void {
+    if (!this.#isClosed && this.#write(text)) request.isWritten = true
+    else this.receiver?.fail(request, new TransportClosed({ delivery: "NotSent" }))
+  }
+
+  /** Ends the connection. The socket is closed by the scope that opened it. */
   close(): Promise<void> {
     this.#end()
     return Promise.resolve()
@@ -71,15 +88,33 @@ export class WebSocketTransport implements Transport {
       this.onerror?.(error as Error)
       return
     }
-    for (const message of Array.isArray(value) ? value : [value]) {
-      if (isMessage(message)) this.#inbox.push(message)
-    }
+    if (isMessage(value)) return this.#inbox.push(value)
+    if (!Array.isArray(value)) return
+    for (const message of value) if (isMessage(message)) this.#inbox.push(message)
   }
 
-  /** The socket is gone. */
-  fail(failure: (delivery: "NotSent" | "Unknown") => Reason): void {
+  /** Ends the connection because the socket has ended. */
+  fail(failure: EndReason): void {
     this.#failure ??= failure
     this.#end()
+  }
+
+  #write(text: string): boolean {
+    if (!this.#isInTurn) {
+      this.#isInTurn = true
+      queueMicrotask(this.#endTurn)
+    } else if (!this.#isCorked) {
+      this.#isCorked = true
+      this.#writer.cork()
+    }
+    return this.#writer.write(text)
+  }
+
+  readonly #endTurn = (): void => {
+    this.#isInTurn = false
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    this.#writer.uncork()
   }
 
   #end(): void {

@@ -1,0 +1,77 @@
+/**
+ * Options of the promise facade, in plain values.
+ */
+import * as Effect from "effect/Effect"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
+import type { CircuitPolicy } from "../../Circuit.ts"
+import type { ClientHandlers, Peer } from "../../ClientHandlers.ts"
+import type { CredentialsProvider } from "../../Credentials.ts"
+import type { FallbackPolicy } from "../../Fallback.ts"
+import type { AllowCommand, ServerConfigInput } from "../../ServerConfig.ts"
+import { CredentialsFailed } from "../../SessionError.ts"
+import { handlersOf, type PlainHandlers } from "./plainHandlers.ts"
+import { type Plain, type RetryOptions, retryPolicyOf } from "./promised.ts"
+
+/**
+ * Credentials of an owner at a server, as plain text: `headers` for servers behind a URL, `env` for those that are started.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PlainCredentials {
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly env?: Readonly<Record<string, string>> | undefined
+}
+
+/**
+ * Options of the sessions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The server definitions by name. */
+  readonly servers: Readonly<Record<string, ServerConfigInput>>
+  /** Answers to requests of servers, for all sessions or per owner and server. Default: requests are refused. */
+  readonly handlers?: PlainHandlers | ((peer: Peer) => PlainHandlers) | undefined
+  /** Retries of connects, and of requests that may safely be sent again. Default: `RetryPolicy.retryDefault`. */
+  readonly retry?: RetryOptions | undefined
+  /** Retries of connections that are kept open while nobody calls. Default: `RetryPolicy.reconnectDefault`. */
+  readonly reconnect?: RetryOptions | undefined
+  /** When the circuit of a failing server opens, and for how long. Default: `Circuit.circuitDefault`. */
+  readonly circuit?: Plain<CircuitPolicy> | undefined
+  /** When an ejected server is used again. Default: `Fallback.fallbackDefault`. */
+  readonly fallback?: Plain<FallbackPolicy> | undefined
+  /** Credentials of each owner at each server. Default: those of the definitions. */
+  readonly credentials?: ((peer: Peer) => PlainCredentials | Promise<PlainCredentials>) | undefined
+  /** Decides which programs stdio definitions may start. Default: any. */
+  readonly allowCommand?: AllowCommand | undefined
+}
+
+const redact = (secrets: Readonly<Record<string, string>> | undefined) =>
+  secrets === undefined ? undefined : Record.map(secrets, (secret) => Redacted.make(secret))
+
+const credentialsOf = (credentials: NonNullable<Options["credentials"]>): CredentialsProvider => (peer) =>
+  Effect.map(
+    Effect.tryPromise({
+      try: () => Promise.resolve().then(() => credentials(peer)),
+      catch: (cause) => new CredentialsFailed({ owner: peer.owner, cause })
+    }),
+    ({ env, headers }) => ({ headers: redact(headers), env: redact(env) })
+  )
+
+/** Makes the options of a `Sessions` layer. */
+export const layerOptions = ({ allowCommand, circuit, credentials, fallback, reconnect, retry, servers }: Options) => ({
+  servers,
+  allowCommand,
+  circuit,
+  fallback,
+  retry: retry === undefined ? undefined : retryPolicyOf(retry),
+  reconnect: reconnect === undefined ? undefined : retryPolicyOf(reconnect),
+  credentials: credentials === undefined ? undefined : credentialsOf(credentials)
+})
+
+/** Makes the handlers of a `Sessions` layer. */
+export const layerHandlers = (handlers: NonNullable<Options["handlers"]>): typeof ClientHandlers.Service =>
+  typeof handlers === "function" ? (peer) => handlersOf(handlers(peer)) : handlersOf(handlers)

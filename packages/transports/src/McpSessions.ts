@@ -1,0 +1,78 @@
+/**
+ * Sessions of named MCP servers for plain TypeScript: all that a program without Effect needs.
+ *
+ * {@link open} takes server definitions, client handlers and retries as plain values and async functions, and brings all transports of
+ * this package. Every operation returns a promise, takes an `AbortSignal`, and rejects with a typed error.
+ *
+ * **Details**
+ *
+ * A rejection is a `SessionError`, whose `reason` says what happened and whose `delivery` says how far the request got, or a
+ * `ConfigError`, which holds all problems of the configuration. An aborted signal cancels the request on the server and rejects with
+ * the reason `Cancelled`. A tool call whose outcome is unknown rejects with the reason `OutcomeUnknown` and is not sent again.
+ *
+ * **Example** (Calling a tool)
+ *
+ * ```ts import.meta.vitest
+ * import { isSessionError, McpSessions, text } from "@mcp-sessions/transports"
+ *
+ * const sessions = McpSessions.open({
+ *   servers: { everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] } },
+ *   handlers: { elicitation: async ({ message }, { owner, server, call }) => ({ action: "decline" }) },
+ *   retry: { times: 3, delay: 1000 }
+ * })
+ * let said = ""
+ * try {
+ *   said = text(await sessions.callTool("everything", "echo", { message: "hi" }))
+ * } catch (error) {
+ *   if (isSessionError(error) && error.reason._tag === "OutcomeUnknown") said = "it may have run"
+ * } finally {
+ *   await sessions.close()
+ * }
+ * said // => "Echo: hi"
+ * ```
+ *
+ * **Example** (Holding a session)
+ *
+ * ```ts import.meta.vitest
+ * import { McpSessions } from "@mcp-sessions/transports"
+ *
+ * await using sessions = McpSessions.open({
+ *   servers: { everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] } }
+ * })
+ * await using everything = await sessions.get("everything")
+ * const tools = await everything.listTools({ timeout: "5 seconds" })
+ * tools.some(({ name }) => name === "get-sum") // => true
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { make, type McpSessions, type Options } from "@mcp-sessions/core/McpSessions"
+import * as Transports from "./Transports.ts"
+
+export { RequestRefused } from "@mcp-sessions/core/ClientHandlers"
+export { text } from "@mcp-sessions/core/Mcp"
+export { isConfigError, isSessionError } from "@mcp-sessions/core/McpSessions"
+export type {
+  McpPool,
+  McpSession,
+  McpSessions,
+  McpUninitializedSession,
+  Options,
+  PlainCredentials,
+  PlainHandlers,
+  PlainOrigin,
+  PoolOptions,
+  RetryOptions,
+  ServerStatus,
+  SignalOptions,
+  TimeSpan
+} from "@mcp-sessions/core/McpSessions"
+
+/**
+ * Opens sessions of named servers over all transports of this package. The first use checks the configuration; each server is connected
+ * by the first call that needs it. Close them to end every connection, process and server-side session.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const open = (options: Options): McpSessions => make({ ...options, transports: Transports.layer })

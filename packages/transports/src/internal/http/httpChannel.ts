@@ -1,0 +1,47 @@
+/**
+ * Opens channels over Streamable HTTP.
+ */
+import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import type { BlockedAddress } from "@mcp-sessions/core/SessionError"
+import * as Effect from "effect/Effect"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { Dispatcher } from "undici"
+import type { EngineChannel } from "../jsonRpc/engineChannel.ts"
+import { guard } from "../network/addressPolicy.ts"
+import { givenHeaders } from "./httpEndpoint.ts"
+import { type Refusal, targetOf } from "./httpExchange.ts"
+import { HttpTransport, type HttpTransportOptions } from "./httpTransport.ts"
+import { releaseSession } from "./releaseSession.ts"
+
+type Config = Pick<
+  Extract<ServerConfig, { readonly transport: "streamable_http" }>,
+  "addresses" | "headers" | "maxMessageBytes" | "url"
+>
+
+/** Ends the session on the server, then closes. The order matters: closing ends whatever is in flight, the DELETE too. */
+const release = (transport: HttpTransport): Effect.Effect<void> =>
+  Effect.andThen(
+    transport.holdsSession ? releaseSession(transport) : Effect.void,
+    Effect.promise(() => transport.close())
+  )
+
+/** Makes the effect that opens a channel, closed with the scope. Nothing is sent before the handshake. */
+export const openHttp = (options: {
+  readonly config: Config
+  readonly dispatcher: Dispatcher
+  readonly redact: (text: string) => string
+  readonly refusalError: (refusal: Refusal) => Error
+}): Effect.Effect<EngineChannel, BlockedAddress, Scope.Scope> => {
+  const { config, dispatcher, redact, refusalError } = options
+  const shared: HttpTransportOptions = {
+    dispatcher,
+    target: targetOf(new URL(config.url)),
+    given: givenHeaders(Record.map(config.headers, Redacted.value)),
+    maxBytes: config.maxMessageBytes,
+    redact,
+    refusalError
+  }
+  return Effect.andThen(guard(config), Effect.acquireRelease(Effect.sync(() => new HttpTransport(shared)), release))
+}

@@ -1,0 +1,36 @@
+/**
+ * How an era encodes a request and decodes its response. The engine knows nothing else of eras.
+ */
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import type { RequestReason } from "@mcp-sessions/core/SessionError"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+
+export type Outcome = Exit.Exit<unknown, RequestReason>
+
+export interface EraCodec {
+  /** Returns the params to send. `request.id` is set, and is the progress token of a request that wants progress. */
+  readonly paramsOf: (request: OutgoingRequest) => Record<string, unknown> | undefined
+  /**
+   * Returns what a request ends with after a response with this `result`; `undefined` keeps the request in flight, and the codec ends it
+   * later with `settle` of the engine.
+   */
+  readonly outcomeOf: (request: OutgoingRequest, result: unknown) => Outcome | undefined
+  /** Returns what a request ends with after a JSON-RPC error, in place of `ProtocolFailed`; `undefined` as above. */
+  readonly errorOf?: ((request: OutgoingRequest, failed: Outcome) => Outcome | undefined) | undefined
+  /** Releases what the codec holds for a request that was cancelled or failed. */
+  readonly release?: ((request: OutgoingRequest) => void) | undefined
+}
+
+const metaOf = (params: Record<string, unknown> | undefined): object | undefined =>
+  Predicate.isObject(params?._meta) ? params._meta : undefined
+
+/** Adds the progress token to params, for a request that wants progress. */
+export const withProgressToken = ({ id, onProgress, params }: OutgoingRequest): Record<string, unknown> | undefined =>
+  onProgress === undefined ? params : { ...params, _meta: { ...metaOf(params), progressToken: id } }
+
+/** The codec of the revisions up to 2025-11-25. */
+export const legacyCodec: EraCodec = {
+  paramsOf: withProgressToken,
+  outcomeOf: (_, result) => Exit.succeed(result)
+}

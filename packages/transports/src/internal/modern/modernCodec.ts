@@ -1,0 +1,156 @@
+/**
+ * Encodes requests of 2026-07-28 and decodes their results.
+ *
+ * Two results keep a request in flight: a server that asks for input gets it before the request goes on, and a server that misses
+ * headers of a tool gets them once the tools have been listed.
+ */
+import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
+import type { Implementation } from "@mcp-sessions/core/Mcp"
+import type { LogLevel } from "@mcp-sessions/core/Notification"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+import type { EraCodec, Outcome } from "../jsonRpc/eraCodec.ts"
+import { makeRequestMeta, type RequestMeta, withRequestMeta } from "./requestMeta.ts"
+import { decodeResult } from "./result.ts"
+import type { ToolHeaders } from "./toolHeaders.ts"
+
+/** JSON-RPC error of a server that misses headers, or finds others than the body calls for. */
+const headerMismatch = -32_020
+
+/** How many pages of tools are listed before a call is sent again. */
+const pageLimit = 100
+
+/** The engine, as far as a codec uses it. */
+interface Engine {
+  readonly send: (request: OutgoingRequest) => void
+  readonly cancel: (request: OutgoingRequest) => void
+  readonly settle: (request: OutgoingRequest, outcome: Outcome) => void
+}
+
+/** Answers a result that asks for input, and follows the request to its end. Returns the cancellation. */
+export type FulfilInput = (options: {
+  readonly request: OutgoingRequest
+  readonly params: Record<string, unknown>
+  readonly result: Record<string, unknown>
+  readonly onEnd: (outcome: Outcome) => void
+}) => () => void
+
+export interface ModernCodecOptions {
+  readonly protocolVersion: string
+  readonly clientInfo: Implementation
+  readonly clientCapabilities: object
+  /** Where the transport mirrors arguments of tool calls in headers. */
+  readonly toolHeaders: ToolHeaders | undefined
+  readonly engine: () => Engine
+  readonly fulfilInput: FulfilInput
+}
+
+export class ModernCodec implements EraCodec {
+  readonly #options: ModernCodecOptions
+  #meta: RequestMeta
+  /** Cancellations of requests that the codec keeps in flight. */
+  #held: Map<OutgoingRequest, () => void> | undefined
+  /** Calls that were sent again, once is enough. */
+  #repeated: WeakSet<OutgoingRequest> | undefined
+
+  constructor(options: ModernCodecOptions) {
+    this.#options = options
+    this.#meta = makeRequestMeta({ ...options, logLevel: undefined })
+  }
+
+  /**
+   * Sets the lowest level of the log messages that requests ask for from now on.
+   *
+   * @see https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/logging
+   */
+  setLogLevel(logLevel: LogLevel): void {
+    this.#meta = makeRequestMeta({ ...this.#options, logLevel })
+  }
+
+  paramsOf({ id, onProgress, params }: OutgoingRequest): Record<string, unknown> {
+    return withRequestMeta({ params, meta: this.#meta, progressToken: onProgress === undefined ? undefined : id })
+  }
+
+  outcomeOf(request: OutgoingRequest, value: unknown): Outcome | undefined {
+    const { method, params } = request
+    const decoded = decodeResult({ method, result: value })
+    switch (decoded._tag) {
+      case "Invalid":
+        return Exit.fail(decoded.reason)
+      case "InputRequired":
+        this.#hold(
+          request,
+          this.#options.fulfilInput({
+            request,
+            params: withRequestMeta({ params, meta: this.#meta, progressToken: undefined }),
+            result: decoded.result,
+            onEnd: (outcome) => this.#end(request, outcome)
+          })
+        )
+        return undefined
+      case "Complete": {
+        const { result } = decoded
+        const { toolHeaders } = this.#options
+        return Exit.succeed(
+          method === "tools/list" && toolHeaders !== undefined
+            ? toolHeaders.learn({ page: result, isFirst: params?.cursor === undefined })
+            : result
+        )
+      }
+    }
+  }
+
+  errorOf(request: OutgoingRequest, failed: Outcome): Outcome | undefined {
+    if (this.#options.toolHeaders === undefined || request.method !== "tools/call") return failed
+    if (!isHeaderMismatch(failed) || this.#repeated?.has(request) === true) return failed
+    this.#repeat(request, failed)
+    return undefined
+  }
+
+  release(request: OutgoingRequest): void {
+    this.#held?.get(request)?.()
+    this.#held?.delete(request)
+  }
+
+  #hold(request: OutgoingRequest, cancel: () => void): void {
+    ;(this.#held ??= new Map()).set(request, cancel)
+  }
+
+  #end(request: OutgoingRequest, outcome: Outcome): void {
+    this.#held?.delete(request)
+    this.#options.engine().settle(request, outcome)
+  }
+
+  /** Lists the tools, and sends a call again with the headers that they declare. The server refused it, so it has not run. */
+  #repeat(request: OutgoingRequest, failed: Outcome): void {
+    const { method, onProgress, params } = request
+    const again = outgoing(method, params, onProgress, (outcome) => this.#end(request, outcome))
+    ;(this.#repeated ??= new WeakSet()).add(again)
+    const list = (cursor: string | undefined, pages: number): void => {
+      const page = outgoing("tools/list", cursor === undefined ? {} : { cursor }, undefined, (outcome) => {
+        if (Exit.isFailure(outcome)) return this.#end(request, failed)
+        const next = Predicate.isObject(outcome.value) && "nextCursor" in outcome.value
+          ? outcome.value.nextCursor
+          : undefined
+        if (typeof next === "string" && next !== cursor && pages < pageLimit) return list(next, pages + 1)
+        this.#hold(request, () => this.#options.engine().cancel(again))
+        this.#options.engine().send(again)
+      })
+      this.#hold(request, () => this.#options.engine().cancel(page))
+      this.#options.engine().send(page)
+    }
+    list(undefined, 1)
+  }
+}
+
+const outgoing = (
+  method: string,
+  params: OutgoingRequest["params"],
+  onProgress: OutgoingRequest["onProgress"],
+  settle: OutgoingRequest["settle"]
+): OutgoingRequest => ({ method, params, onProgress, id: undefined, isWritten: false, settle })
+
+const isHeaderMismatch = (outcome: Outcome): boolean => {
+  const failure = Exit.isFailure(outcome) ? Exit.findErrorOption(outcome) : undefined
+  return failure?._tag === "Some" && failure.value._tag === "ProtocolFailed" && failure.value.code === headerMismatch
+}

@@ -1,0 +1,280 @@
+/**
+ * A channel as a `Connection`: the SDK's client runs the handshake, the engine sends requests.
+ *
+ * **Details**
+ *
+ * Every connection has a client of its own, which is released after a legacy handshake unless it has to answer requests of the server. Every
+ * channel is closed by the scope that opened it. `close` of the client is never called, because it would abort what the transport still
+ * has to tell the server.
+ */
+import type {
+  Connection,
+  ConnectionInfo,
+  ListenFilter,
+  Listening,
+  OutgoingRequest,
+  RequestOptions
+} from "@mcp-sessions/core/Connection"
+import type { LogLevel, WireNotification } from "@mcp-sessions/core/Notification"
+import {
+  type CloseReason,
+  type ConnectReason,
+  HandshakeFailed,
+  type RequestReason,
+  TransportClosed
+} from "@mcp-sessions/core/SessionError"
+import { Peer } from "@mcp-sessions/core/Transport"
+import type { Client } from "@modelcontextprotocol/client"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { DirectRequests } from "../jsonRpc/directRequests.ts"
+import type { EndReason, EngineChannel } from "../jsonRpc/engineChannel.ts"
+import { legacyCodec } from "../jsonRpc/eraCodec.ts"
+import { ModernCodec } from "../modern/modernCodec.ts"
+import { type AskableClient, capabilitiesOf } from "./clientHandlers.ts"
+import { makeFulfilInput } from "./inputRounds.ts"
+import { type Connecting, type ConnectOptions, negotiate, openChannel } from "./negotiate.ts"
+import { OutputSchemas } from "./outputSchemas.ts"
+import { classifyRequest } from "./sdkError.ts"
+import { listenLegacy, listenModern } from "./subscriptions.ts"
+
+export { type ConnectOptions, type EraMemory, type Fallback, unknownEra } from "./negotiate.ts"
+
+/** Opens a channel and makes it a connection, closed with the scope. */
+export const make = Effect.fnUntraced(function*(
+  options: ConnectOptions
+): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const peer = yield* Peer
+  const { elicitation, roots, sampling } = peer.handlers
+  const hasHandlers = elicitation !== undefined || roots !== undefined || sampling !== undefined
+  const run = hasHandlers ? yield* FiberSet.makeRuntimePromise() : undefined
+  let listener: ((notification: WireNotification) => void) | undefined
+  const connecting: Connecting = {
+    options,
+    scope,
+    peer,
+    callOf: () => undefined,
+    run,
+    kind: options.kind,
+    onNotification: (notification) => listener?.(notification),
+    ...(yield* openChannel({ open: options.open, scope }))
+  }
+  return new ChannelConnection(connecting, (next) => {
+    listener = next
+  })
+})
+
+const closedChannel: EndReason = (delivery) => new TransportClosed({ delivery })
+
+class ChannelConnection implements Connection {
+  readonly #connecting: Connecting
+  readonly onNotification: Connection["onNotification"]
+  readonly #schemas = new OutputSchemas()
+  #isStarted = false
+  #direct: DirectRequests | undefined
+  /** In the modern era. */
+  #client: Client | undefined
+  #codec: ModernCodec | undefined
+  #closeReason: CloseReason | undefined
+  #onClose: ((reason: CloseReason) => void) | undefined
+  #closedListeners: Set<(reason: CloseReason) => void> | undefined
+
+  constructor(connecting: Connecting, onNotification: Connection["onNotification"]) {
+    this.#connecting = connecting
+    this.onNotification = onNotification
+  }
+
+  get kind(): Connection["kind"] {
+    return this.#connecting.kind
+  }
+
+  get #channel(): EngineChannel {
+    return this.#connecting.channel
+  }
+
+  get initialize(): Effect.Effect<ConnectionInfo, ConnectReason> {
+    return Effect.suspend(() => {
+      if (this.#isStarted) {
+        return Effect.fail(new HandshakeFailed({ description: "the connection is initialized already" }))
+      }
+      this.#isStarted = true
+      return Effect.flatMap(negotiate(this.#connecting), (client) => this.#begin(client))
+    })
+  }
+
+  send(request: OutgoingRequest): void {
+    if (this.#direct !== undefined) this.#direct.send(request)
+    else request.settle(Exit.fail(new TransportClosed({ delivery: "NotSent" })))
+  }
+
+  cancel(request: OutgoingRequest): void {
+    this.#direct?.cancel(request)
+  }
+
+  request({ method, onProgress, onSent, params }: RequestOptions): Effect.Effect<unknown, RequestReason> {
+    return Effect.callback((resume) => {
+      const request: OutgoingRequest = { method, params, onProgress, id: undefined, isWritten: false, settle: resume }
+      this.send(request)
+      if (onSent !== undefined && request.id !== undefined) onSent(request.id)
+      return Effect.sync(() => this.cancel(request))
+    })
+  }
+
+  listen(filter: ListenFilter): Effect.Effect<Listening, RequestReason, Scope.Scope> {
+    if (this.#client !== undefined) {
+      return listenModern({ client: this.#client, filter, reasonOf: (error, method) => this.#reasonOf(error, method) })
+    }
+    return this.#direct === undefined
+      ? Effect.fail(new TransportClosed({ delivery: "NotSent" }))
+      : listenLegacy(this.#channel)
+  }
+
+  setLogLevel(level: LogLevel): Effect.Effect<void, RequestReason> {
+    const codec = this.#codec
+    return codec === undefined
+      ? Effect.asVoid(this.request({ method: "logging/setLevel", params: { level } }))
+      : Effect.sync(() => codec.setLogLevel(level))
+  }
+
+  get closed(): Effect.Effect<CloseReason> {
+    return Effect.callback((resume) => {
+      if (this.#closeReason !== undefined) return resume(Effect.succeed(this.#closeReason))
+      const listener = (reason: CloseReason) => resume(Effect.succeed(reason))
+      const listeners = this.#closedListeners ??= new Set()
+      listeners.add(listener)
+      return Effect.sync(() => listeners.delete(listener))
+    })
+  }
+
+  onClose(listener: (reason: CloseReason) => void): void {
+    if (this.#closeReason === undefined) this.#onClose = listener
+    else listener(this.#closeReason)
+  }
+
+  stderrTail(): string | undefined {
+    return this.#channel.stderrTail?.()
+  }
+
+  warnings(): ReadonlyArray<string> {
+    return this.#channel.warnings?.() ?? []
+  }
+
+  #reasonOf(error: unknown, method: string): RequestReason {
+    const channel = this.#channel
+    return classifyRequest({
+      error,
+      method,
+      end: channel.ended(),
+      hasSession: channel.transport.sessionId !== undefined,
+      isAttached: this.#client?.transport !== undefined,
+      address: this.#connecting.options.address,
+      retryAfter: channel.retryAfter?.()
+    })
+  }
+
+  /** Starts to send requests, in the way of the era that was negotiated. */
+  #begin(client: AskableClient): Effect.Effect<ConnectionInfo, ConnectReason> {
+    const channel = this.#channel
+    const info = infoOf(client, channel)
+    if (info === undefined) {
+      return Effect.fail(new HandshakeFailed({ description: "the handshake ended without a protocol version" }))
+    }
+    this.#connecting.options.era.isLegacy = info.era === "legacy"
+    if (info.era === "legacy") this.#beginLegacy(client)
+    else this.#beginModern(client, info.protocolVersion)
+    if (channel.ended() !== undefined) this.#end()
+    return info.era === "legacy" ? Effect.as(announceRoots(this.#connecting), info) : Effect.succeed(info)
+  }
+
+  #beginLegacy(client: Client): void {
+    const { onNotification, run } = this.#connecting
+    const { transport } = this.#channel
+    const toClient = run === undefined ? undefined : transport.onmessage
+    this.#direct = new DirectRequests({
+      transport,
+      codec: legacyCodec,
+      checks: this.#schemas,
+      onNotification,
+      client: toClient === undefined ? undefined : (message) => toClient(message)
+    })
+    const direct = this.#direct
+    transport.receiver = direct
+    this.#connecting.callOf = (id) => direct.callOf(id)
+    if (toClient !== undefined) {
+      client.onclose = () => this.#end()
+      return
+    }
+    // The engine answers what the client would: nothing refers to the client any more.
+    transport.onmessage = ignore
+    transport.onerror = ignore
+    transport.onclose = () => this.#end()
+  }
+
+  #beginModern(client: AskableClient, protocolVersion: string): void {
+    const { options, peer } = this.#connecting
+    const { toolHeaders, transport } = this.#channel
+    const toClient = transport.onmessage
+    const codec: ModernCodec = this.#codec = new ModernCodec({
+      protocolVersion,
+      clientInfo: options.config.clientInfo,
+      clientCapabilities: capabilitiesOf(peer.handlers),
+      toolHeaders,
+      engine: () => direct,
+      fulfilInput: makeFulfilInput({ client, transport, reasonOf: (error, method) => this.#reasonOf(error, method) })
+    })
+    const direct: DirectRequests = this.#direct = new DirectRequests({
+      transport,
+      codec,
+      checks: this.#schemas,
+      onNotification: undefined,
+      client: (message) => toClient?.(message)
+    })
+    transport.receiver = direct
+    this.#client = client
+    client.onclose = () => this.#end()
+  }
+
+  /** The channel has ended. */
+  #end(): void {
+    if (this.#closeReason !== undefined) return
+    const end = this.#channel.ended() ?? closedChannel
+    if (this.#direct === undefined) return
+    const reason = this.#closeReason = this.#direct.failAll(end)
+    this.#onClose?.(reason)
+    for (const listener of this.#closedListeners ?? []) listener(reason)
+  }
+}
+
+const ignore = (): void => {}
+
+/** Announces changes of the roots, for as long as the connection. */
+const announceRoots = ({ channel, peer: { handlers }, scope }: Connecting): Effect.Effect<void> => {
+  if (handlers.roots === undefined || handlers.rootsChanges === undefined) return Effect.void
+  const { transport } = channel
+  return handlers.rootsChanges.pipe(
+    // Where it cannot be sent the channel is failing, and ends by itself.
+    Stream.runForEach(() =>
+      Effect.ignore(
+        Effect.tryPromise(() => transport.send({ jsonrpc: "2.0", method: "notifications/roots/list_changed" }))
+      )
+    ),
+    Effect.forkIn(scope, { startImmediately: true }),
+    Effect.asVoid
+  )
+}
+
+const infoOf = (client: Client, channel: EngineChannel): ConnectionInfo | undefined => {
+  const protocolVersion = client.getNegotiatedProtocolVersion()
+  return protocolVersion === undefined ? undefined : {
+    era: client.getProtocolEra() ?? "legacy",
+    protocolVersion,
+    implementation: client.getServerVersion(),
+    capabilities: client.getServerCapabilities() ?? {},
+    instructions: client.getInstructions(),
+    pid: channel.pid
+  }
+}

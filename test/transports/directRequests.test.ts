@@ -1,0 +1,139 @@
+/**
+ * The engine of requests, on a transport that records what is sent.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { type Connection, type Notification, SessionError } from "@mcp-sessions/core"
+import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
+import { Cause, Exit } from "effect"
+import { DirectRequests } from "../../packages/transports/src/internal/jsonRpc/directRequests.ts"
+import type { Receiver, RequestSink } from "../../packages/transports/src/internal/jsonRpc/engineChannel.ts"
+import { legacyCodec } from "../../packages/transports/src/internal/jsonRpc/eraCodec.ts"
+import { OrderedInbox } from "../../packages/transports/src/internal/jsonRpc/orderedInbox.ts"
+
+class RecordingTransport implements Transport, RequestSink {
+  onmessage?: (message: JSONRPCMessage) => void
+  receiver: Receiver | undefined
+  readonly sent: Array<JSONRPCMessage> = []
+  readonly inbox = new OrderedInbox(this)
+  start = () => Promise.resolve()
+  close = () => Promise.resolve()
+  send(message: JSONRPCMessage): Promise<void> {
+    this.sent.push(message)
+    return Promise.resolve()
+  }
+  sendRequest(request: Connection.OutgoingRequest, _: string, message: JSONRPCRequest): void {
+    request.isWritten = true
+    this.sent.push(message)
+  }
+}
+
+const setting = (options: { readonly hasClient: boolean } = { hasClient: false }) => {
+  const transport = new RecordingTransport()
+  const events: Array<unknown> = []
+  const toClient: Array<JSONRPCMessage> = []
+  const engine = new DirectRequests({
+    transport,
+    codec: legacyCodec,
+    checks: { before: () => undefined, after: () => undefined },
+    onNotification: ({ method }: Notification.WireNotification) => events.push(method),
+    client: options.hasClient ? (message) => toClient.push(message) : undefined
+  })
+  transport.receiver = engine
+  transport.onmessage = (message) => toClient.push(message)
+  const send = (method = "tools/call"): Connection.OutgoingRequest => {
+    const request: Connection.OutgoingRequest = {
+      method,
+      params: undefined,
+      onProgress: ({ progress }) => events.push(progress),
+      id: undefined,
+      isWritten: false,
+      settle: (outcome) => events.push(Exit.isSuccess(outcome) ? outcome.value : Cause.squash(outcome.cause))
+    }
+    engine.send(request)
+    return request
+  }
+  return {
+    engine,
+    events,
+    send,
+    toClient,
+    transport,
+    receive: (message: object) => transport.inbox.push(message as never)
+  }
+}
+
+const jsonrpc = "2.0"
+
+describe("the request engine", () => {
+  it("delivers notifications and progress before the response that follows them, in one turn", () => {
+    const { events, receive, send } = setting()
+    const { id } = send()
+    receive({ jsonrpc, method: "notifications/tools/list_changed" })
+    receive({ jsonrpc, method: "notifications/progress", params: { progressToken: id, progress: 1 } })
+    receive({ jsonrpc, id, result: "done" })
+    assert.deepStrictEqual(events, ["notifications/tools/list_changed", 1, "done"])
+  })
+
+  it("ignores responses and progress of requests that were cancelled or answered", () => {
+    const { engine, events, receive, send, transport } = setting()
+    const [answered, cancelled] = [send(), send()]
+    receive({ jsonrpc, id: answered.id, result: "done" })
+    engine.cancel(answered)
+    engine.cancel(cancelled)
+    engine.cancel(cancelled)
+    for (const { id } of [answered, cancelled]) {
+      receive({ jsonrpc, method: "notifications/progress", params: { progressToken: id, progress: 1 } })
+      receive({ jsonrpc, id, result: "late" })
+    }
+    assert.deepStrictEqual(events, ["done"])
+    const notices = transport.sent.filter((message) =>
+      "method" in message && message.method === "notifications/cancelled"
+    )
+    assert.strictEqual(notices.length, 1)
+    assert.deepInclude((notices[0] as { readonly params: object }).params, { requestId: cancelled.id })
+  })
+
+  it("answers a ping, and refuses other requests of the server, where there are no handlers", () => {
+    const { receive, toClient, transport } = setting()
+    receive({ jsonrpc, id: "a", method: "ping" })
+    receive({ jsonrpc, id: 7, method: "sampling/createMessage", params: {} })
+    assert.deepStrictEqual(transport.sent, [
+      { jsonrpc, id: "a", result: {} },
+      { jsonrpc, id: 7, error: { code: -32601, message: "Method not found" } }
+    ])
+    assert.deepStrictEqual(toClient, [])
+  })
+
+  it("knows the call that a request of the server belongs to if it is the only one in flight", () => {
+    const { engine, receive, send } = setting({ hasClient: true })
+    send("tools/list")
+    const first = send()
+    receive({ jsonrpc, id: 1, method: "elicitation/create", params: {} })
+    assert.strictEqual(engine.callOf(1), first)
+    send()
+    receive({ jsonrpc, id: 2, method: "elicitation/create", params: {} })
+    assert.isUndefined(engine.callOf(2))
+    receive({ jsonrpc, id: first.id, result: "done" })
+    assert.isUndefined(engine.callOf(1))
+  })
+
+  it("withdraws a question to the user with the only call that it can belong to", () => {
+    const { engine, receive, send, toClient, transport } = setting({ hasClient: true })
+    const call = send()
+    receive({ jsonrpc, id: 1, method: "elicitation/create", params: {} })
+    engine.cancel(call)
+    assert.deepInclude(toClient.at(-1), { method: "notifications/cancelled", params: { requestId: 1 } })
+    assert.isTrue(transport.sent.some((message) => "error" in message && message.id === 1))
+  })
+
+  it("never ends a request that was written as NotSent, whatever reason the transport gives", () => {
+    const { engine, events, send } = setting()
+    const written = send()
+    engine.fail(written, new SessionError.ConnectionRefused({ address: "x", code: "ECONNREFUSED" }))
+    assert.deepInclude(events[0], { _tag: "TransportFailed", delivery: "Unknown" })
+    const unwritten = send()
+    unwritten.isWritten = false
+    engine.fail(unwritten, new SessionError.ConnectionRefused({ address: "x", code: "ECONNREFUSED" }))
+    assert.deepInclude(events[1], { _tag: "ConnectionRefused", delivery: "NotSent" })
+  })
+})
