@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Circuit,
-  Fallback,
+  FallbackPolicy,
   McpSessions,
   type Session,
   SessionError,
@@ -50,7 +50,7 @@ describe("a tool runs once", () => {
         Effect.andThen(
           session.callTool("charge"),
           Effect.withExecutionPlan(
-            Effect.flatMap(Fallback.CurrentSession, (inner) => inner.readResource("test:")),
+            Effect.flatMap(FallbackPolicy.CurrentSession, (inner) => inner.readResource("test:")),
             plan
           )
         )
@@ -70,7 +70,7 @@ describe("a tool runs once", () => {
       const { callTool } = yield* Sessions.Sessions
       const fiber = yield* start(run(
         (session) => Effect.andThen(callTool("ledger", "charge"), session.readResource("test:")),
-        { hedge: "1 second" }
+        { hedgeAfter: "1 second" }
       ))
       yield* settled(fiber)
       assert.deepStrictEqual(members.ledger.calls(), ["charge"])
@@ -126,12 +126,12 @@ describe("an owner", () => {
 
 describe("traces", () => {
   it.effect("do not grow with what goes on after the operation", () => {
-    const traces = Context.Reference<ReadonlyArray<{ readonly ran: Set<unknown> }>>(
-      "@mcp-sessions/core/internal/trace/CurrentTraces",
+    const traces = Context.Reference<ReadonlyArray<{ readonly calls: Set<unknown> }>>(
+      "@mcp-sessions/core/internal/request/toolLedger/CurrentLedgers",
       { defaultValue: () => [] }
     )
     const members = two()
-    let seen: ReadonlyArray<{ readonly ran: Set<unknown> }> = []
+    let seen: ReadonlyArray<{ readonly calls: Set<unknown> }> = []
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
       yield* run(() =>
@@ -145,7 +145,7 @@ describe("traces", () => {
       )
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(members.secondary.calls().length, 100)
-      assert.isBelow(seen[0]?.ran.size ?? 0, 10)
+      assert.isBelow(seen[0]?.calls.size ?? 0, 10)
     }).pipe(Effect.provide(fleet(members)))
   })
 })
@@ -286,7 +286,10 @@ describe("where nothing can be interrupted", () => {
     members.primary.trouble.answer = () => Effect.never
     return Effect.gen(function*() {
       const fiber = yield* Effect.forkDetach(
-        Effect.acquireRelease(run((session) => session.readResource("test:"), { hedge: "1 second" }), () => Effect.void)
+        Effect.acquireRelease(
+          run((session) => session.readResource("test:"), { hedgeAfter: "1 second" }),
+          () => Effect.void
+        )
           .pipe(Effect.scoped),
         { startImmediately: true }
       )

@@ -37,7 +37,7 @@ import * as Stream from "effect/Stream"
 import type { CircuitPolicy, CircuitState } from "./Circuit.ts"
 import { ConfigError } from "./ConfigError.ts"
 import type { Phase } from "./ConnectionState.ts"
-import { AllServersFailed, type FallbackOptions, type FallbackPolicy } from "./Fallback.ts"
+import { AllServersFailed, type FallbackOptions, type FallbackPolicy } from "./FallbackPolicy.ts"
 import type { HealthReport } from "./Health.ts"
 import { Bag, type InBag } from "./internal/request/bag.ts"
 import type {

@@ -63,14 +63,17 @@ import {
   fallbackDefault,
   type FallbackOptions,
   type FallbackPolicy
-} from "./Fallback.ts"
+} from "./FallbackPolicy.ts"
 import * as Health from "./Health.ts"
 import { checkPolicies } from "./internal/config/checkPolicies.ts"
 import type { ServerState } from "./internal/connection/managedConnection.ts"
-import * as fallback from "./internal/fallback/failover.ts"
-import * as standing from "./internal/fallback/outlierDetection.ts"
+import * as executionPlan from "./internal/fallback/executionPlan.ts"
+import * as failover from "./internal/fallback/failover.ts"
+import type { FallbackPort } from "./internal/fallback/fallbackPort.ts"
+import * as outlierDetection from "./internal/fallback/outlierDetection.ts"
+import { PanicMode } from "./internal/fallback/panicMode.ts"
 import * as identities from "./internal/registry/identity.ts"
-import type { Trace } from "./internal/request/toolLedger.ts"
+import type { ToolLedger } from "./internal/request/toolLedger.ts"
 import { Permits } from "./internal/server/bulkhead.ts"
 import * as circuits from "./internal/server/circuitBreaker.ts"
 import * as pace from "./internal/server/rateLimit.ts"
@@ -146,7 +149,7 @@ export class Sessions extends Context.Service<Sessions, {
     options: FallbackOptions,
     operation: (session: Session.Session) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SessionError | ConfigError | AllServersFailed, R>
-  /** The same as a plan, for programs on `Fallback.CurrentSession`: in the order of the servers, without hedging. */
+  /** The same as a plan, for programs on `FallbackPolicy.CurrentSession`: in the order of the servers, without hedging. */
   readonly fallbackPlan: (options: Pick<FallbackOptions, "owner" | "retry" | "servers">) => Effect.Effect<
     ExecutionPlan<{
       provides: CurrentSession
@@ -225,7 +228,7 @@ export type Identity = identities.Identity
  * `retry` paces connects and requests that may safely be sent again; default: 3 tries, 1 second apart. `reconnect` paces
  * connections that are to be there although nobody calls (for those who listen, and after `openAll`); default:
  * `RetryPolicy.reconnectDefault`. `circuit` is when a failing server is left alone; default: `Circuit.circuitDefault`. `fallback` is when
- * one that was passed over is used again; default: `Fallback.fallbackDefault`. `credentials` gives each owner its own; default: those of the definitions.
+ * one that was passed over is used again; default: `FallbackPolicy.fallbackDefault`. `credentials` gives each owner its own; default: those of the definitions.
  * `onCleanup` gets a report of each connection that was closed; default: what did not close well is logged. `allowCommand` decides which programs definitions may start, for applications that take definitions from others; default: any.
  *
  * @category layers
@@ -306,7 +309,7 @@ const make = Effect.fnUntraced(function*(options: {
       server: name,
       definition,
       memory,
-      standing: standing.make({ policy: options.fallback, reconnect, scope, context }),
+      outliers: outlierDetection.make({ policy: options.fallback, reconnect, scope, context }),
       /** All that lead to it, whoever owns them. */
       opened: new Set<sessionCore.SessionCore>()
     }]
@@ -472,7 +475,7 @@ const make = Effect.fnUntraced(function*(options: {
   /** A handle that is valid for as long as the scope. */
   const handle = Effect.fnUntraced(function*(
     handled: sessionCore.SessionCore,
-    options?: { readonly retry: RetryPolicy.RetryPolicy; readonly trace: Trace }
+    options?: { readonly retry: RetryPolicy.RetryPolicy; readonly ledger: ToolLedger }
   ): Effect.fn.Return<Session.Session, never, Scope.Scope> {
     const ended = Deferred.makeUnsafe<void>()
     yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
@@ -510,12 +513,12 @@ const make = Effect.fnUntraced(function*(options: {
 
   const use: Sessions["Service"]["use"] = (server, f, options) => using({ acquire: get(server, options), use: f })
 
-  const { plan, withFallback } = fallback.make({
-    panicWindow: options.fallback.panicWindow,
+  const port: FallbackPort = {
+    panicMode: new PanicMode(Duration.toMillis(Duration.fromInputUnsafe(options.fallback.panicWindow))),
     find: findEnabled,
-    take: ({ owner, retry, server, trace }) =>
-      Effect.flatMap(sharedBy(server, owner), (made) => handle(made, { retry, trace }))
-  })
+    openSession: ({ ledger, owner, retry, server }) =>
+      Effect.flatMap(sharedBy(server, owner), (made) => handle(made, { retry, ledger }))
+  }
 
   const openAll = Effect.fnUntraced(function*(
     { mode = "best-effort", owner = "default" }: OpenAllOptions = {}
@@ -598,8 +601,8 @@ const make = Effect.fnUntraced(function*(options: {
     names,
     get,
     use,
-    withFallback,
-    fallbackPlan: plan,
+    withFallback: (options, operation) => failover.withFallback({ port, options, operation }),
+    fallbackPlan: (options) => executionPlan.make({ port, options }),
     identity: (server, options) =>
       Effect.map(identify(server, options?.owner ?? "default"), ({ identity }) => identity),
     openAll,

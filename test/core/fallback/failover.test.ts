@@ -2,7 +2,15 @@
  * Operations on whichever of several servers can do them: what moves on, what does not, who is passed over and when it is back.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Circuit, ConfigError, Fallback, RetryPolicy, type Session, SessionError, Sessions } from "@mcp-sessions/core"
+import {
+  Circuit,
+  ConfigError,
+  FallbackPolicy,
+  RetryPolicy,
+  type Session,
+  SessionError,
+  Sessions
+} from "@mcp-sessions/core"
 import { Deferred, Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { start } from "../../fixtures/fibers.ts"
@@ -144,7 +152,7 @@ describe("what moves on to the next server", () => {
           way === "withFallback"
             ? run(operation)
             : Effect.withExecutionPlan(
-              Effect.flatMap(Fallback.CurrentSession, operation),
+              Effect.flatMap(FallbackPolicy.CurrentSession, operation),
               yield* fallbackPlan({ servers })
             )
         )
@@ -228,7 +236,7 @@ describe("when no server does it", () => {
       assert.strictEqual((yield* circuit("tertiary")).state, "closed")
     }).pipe(Effect.provide(fleet(members, {
       circuit: { failures: 4, openFor: "1 minute" },
-      fallback: { ...Fallback.fallbackDefault, probeInterval: "1 hour" }
+      fallback: { ...FallbackPolicy.fallbackDefault, probeInterval: "1 hour" }
     })))
   })
 
@@ -345,7 +353,10 @@ describe("a server that is not well", () => {
 })
 
 describe("as a plan", () => {
-  const program = Effect.flatMap(Fallback.CurrentSession, (session) => Effect.map(session.callTool("charge"), textOf))
+  const program = Effect.flatMap(
+    FallbackPolicy.CurrentSession,
+    (session) => Effect.map(session.callTool("charge"), textOf)
+  )
 
   const planned = Effect.gen(function*() {
     const plan = yield* Effect.flatMap(Sessions.Sessions, ({ fallbackPlan }) => fallbackPlan({ servers }))
@@ -392,7 +403,7 @@ describe("as a plan", () => {
     return Effect.gen(function*() {
       const plan = yield* Effect.flatMap(Sessions.Sessions, ({ fallbackPlan }) => fallbackPlan({ servers }))
       const both = Effect.all([
-        Effect.flatMap(Fallback.CurrentSession, (session) => session.callTool("other")),
+        Effect.flatMap(FallbackPolicy.CurrentSession, (session) => session.callTool("other")),
         program
       ], { concurrency: 2 }).pipe(Effect.withExecutionPlan(plan))
       const alone = yield* start(Effect.withExecutionPlan(program, plan))
@@ -410,7 +421,7 @@ describe("over replicas", () => {
 
   it.effect("operations go round, past those that are not well", () => {
     const members = three()
-    const order = Fallback.roundRobin()
+    const order = FallbackPolicy.roundRobin()
     return Effect.gen(function*() {
       const seen: Array<string> = []
       for (let n = 0; n < 6; n++) seen.push(yield* call({ servers: replicas, order }))
@@ -433,7 +444,7 @@ describe("over replicas", () => {
         return Effect.as(Deferred.await(gate), { content: [{ type: "text", text: name }] })
       }
     }
-    const order = Fallback.leastInFlight()
+    const order = FallbackPolicy.leastInFlight()
     return Effect.gen(function*() {
       const calls = yield* Effect.forEach(Array.from({ length: 7 }), () => start(call({ servers: replicas, order })))
       const perServer = () => Object.values(members).map(({ calls }) => calls().length)
@@ -445,9 +456,9 @@ describe("over replicas", () => {
 })
 
 describe("hedging", () => {
-  const read = (options: Partial<Fallback.FallbackOptions> = {}) =>
+  const read = (options: Partial<FallbackPolicy.FallbackOptions> = {}) =>
     Effect.map(
-      run((session) => session.readResource("test:"), { hedge: "1 second", ...options }),
+      run((session) => session.readResource("test:"), { hedgeAfter: "1 second", ...options }),
       ({ contents }) => contents[0]?.uri
     )
 
@@ -509,7 +520,7 @@ describe("hedging", () => {
     const members = two()
     members.primary.trouble.answer = slow(60_000)
     return Effect.gen(function*() {
-      const fiber = yield* start(call({ hedge: "1 second" }))
+      const fiber = yield* start(call({ hedgeAfter: "1 second" }))
       yield* TestClock.adjust("50 seconds")
       assert.deepStrictEqual(members.secondary.script.connects, [])
       yield* TestClock.adjust("9 seconds")
@@ -535,7 +546,7 @@ describe("hedging", () => {
         run(
           (session) => Effect.andThen(session.readResource("test:"), Effect.map(session.callTool("charge"), textOf)),
           {
-            hedge: "1 second"
+            hedgeAfter: "1 second"
           }
         )
       )

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   Circuit,
   type Credentials,
-  Fallback,
+  FallbackPolicy,
   RetryPolicy,
   SessionError,
   SessionPool,
@@ -192,7 +192,7 @@ describe("fallback: standing", () => {
       const { callTool, fallbackPlan } = yield* Sessions.Sessions
       const plan = yield* fallbackPlan({ servers })
       const program = Effect.flatMap(
-        Fallback.CurrentSession,
+        FallbackPolicy.CurrentSession,
         (session) => Effect.map(session.callTool("charge"), textOf)
       )
       for (let n = 0; n < 5; n++) yield* Effect.flip(callTool("primary", "t"))
@@ -203,7 +203,7 @@ describe("fallback: standing", () => {
     }).pipe(
       Effect.provide(fleet(members, {
         retry: RetryPolicy.never,
-        fallback: { ...Fallback.fallbackDefault, probeInterval: "1 hour" }
+        fallback: { ...FallbackPolicy.fallbackDefault, probeInterval: "1 hour" }
       }))
     )
   })
@@ -215,7 +215,7 @@ describe("fallback: standing", () => {
       const { callTool, fallbackPlan } = yield* Sessions.Sessions
       const plan = yield* fallbackPlan({ servers })
       const program = Effect.flatMap(
-        Fallback.CurrentSession,
+        FallbackPolicy.CurrentSession,
         (session) => Effect.map(session.callTool("charge"), textOf)
       )
       for (let n = 0; n < 4; n++) yield* Effect.flip(callTool("primary", "t"))
@@ -227,7 +227,7 @@ describe("fallback: standing", () => {
     }).pipe(
       Effect.provide(fleet(members, {
         retry: RetryPolicy.never,
-        fallback: { ...Fallback.fallbackDefault, probeInterval: "1 hour" }
+        fallback: { ...FallbackPolicy.fallbackDefault, probeInterval: "1 hour" }
       }))
     )
   })
@@ -311,7 +311,9 @@ describe("circuits and policies", () => {
   ) {
     it.effect(`are refused as a ConfigError with ${what}`, () =>
       Effect.gen(function*() {
-        const layer = Scripted.sessions(Scripted.make({}), { fallback: { ...Fallback.fallbackDefault, ...policy } })
+        const layer = Scripted.sessions(Scripted.make({}), {
+          fallback: { ...FallbackPolicy.fallbackDefault, ...policy }
+        })
         const exit = yield* Effect.exit(Effect.provide(Effect.void, layer))
         assert.isTrue(Exit.isFailure(exit) && Cause.hasFails(exit.cause))
       }))

@@ -2,10 +2,10 @@
  * A tool runs on one server only, whatever else goes on at the time.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Fallback, type Mcp, type Session, SessionError, Sessions } from "@mcp-sessions/core"
+import { FallbackPolicy, type Mcp, type Session, SessionError, Sessions } from "@mcp-sessions/core"
 import { Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { begin, finish, note } from "../../../packages/core/src/internal/request/toolLedger.ts"
+import { close, open, record } from "../../../packages/core/src/internal/request/toolLedger.ts"
 import { settled, start } from "../../fixtures/fibers.ts"
 import { fleet, lost, refused, run, servers, two } from "../../fixtures/fleet.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
@@ -28,14 +28,14 @@ describe("fallback: a tool runs on one server only", () => {
   })
 
   it.effect("and what goes on after the operation is not remembered", () => {
-    const trace = begin()
-    const call = note({ effect: Effect.void, isSafe: Effect.succeed(false), traces: [trace] })
+    const ledger = open()
+    const call = record({ effect: Effect.void, isSafe: Effect.succeed(false), ledgers: [ledger] })
     return Effect.gen(function*() {
       yield* call
-      assert.strictEqual(trace.ran.size, 1)
-      finish(trace)
+      assert.strictEqual(ledger.calls.size, 1)
+      close(ledger)
       yield* Effect.forEach(Array.from({ length: 1000 }), () => call)
-      assert.strictEqual(trace.ran.size, 0)
+      assert.strictEqual(ledger.calls.size, 0)
     })
   })
 
@@ -77,7 +77,7 @@ describe("fallback: a tool runs on one server only", () => {
       assert.deepStrictEqual(members.primary.calls(), ["charge"])
       const plan = yield* fallbackPlan({ servers })
       yield* Effect.withExecutionPlan(
-        Effect.flatMap(Fallback.CurrentSession, (session) => session.readResource("test:")),
+        Effect.flatMap(FallbackPolicy.CurrentSession, (session) => session.readResource("test:")),
         plan
       )
       yield* settled(careful)
@@ -135,7 +135,7 @@ describe("fallback: hedging", () => {
         const fiber = yield* start(Effect.exit(
           run(
             (session) => Effect.andThen(session.readResource("test:"), beside(session.callTool("charge"))),
-            { hedge: "1 second" }
+            { hedgeAfter: "1 second" }
           )
         ))
         yield* TestClock.adjust("100 millis")
@@ -157,7 +157,7 @@ describe("fallback: hedging", () => {
           Effect.succeed,
           () => Effect.void
         )
-      const fiber = yield* Effect.forkDetach(run(operation, { hedge: "1 second" }), { startImmediately: true })
+      const fiber = yield* Effect.forkDetach(run(operation, { hedgeAfter: "1 second" }), { startImmediately: true })
       yield* settled(fiber)
       assert.isDefined(fiber.pollUnsafe())
     }).pipe(Effect.provide(fleet(members)))
@@ -174,7 +174,7 @@ describe("fallback: hedging", () => {
     return Effect.gen(function*() {
       const fiber = yield* start(Effect.acquireUseRelease(
         Effect.void,
-        () => run((session) => session.readResource("test:"), { hedge: "1 second" }),
+        () => run((session) => session.readResource("test:"), { hedgeAfter: "1 second" }),
         () =>
           Effect.sync(() => {
             seen = under

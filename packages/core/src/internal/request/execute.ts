@@ -24,7 +24,7 @@ import {
 import type { Live, ManagedConnection } from "../connection/managedConnection.ts"
 import { isTraced, withSpan } from "../telemetry.ts"
 import type { Turn } from "./admission.ts"
-import { CurrentTraces, note } from "./toolLedger.ts"
+import { CurrentLedgers, record } from "./toolLedger.ts"
 
 /** One request as the delivery rule sees it. */
 interface Operation<A> {
@@ -324,10 +324,10 @@ export const make = (managed: ManagedConnection): Deliver => {
         attempts: 0
       }
       const { isSafe, method, tool } = operation
-      const traces = tool === undefined ? [] : fiber.getRef(CurrentTraces)
-      const all = traces.length === 0
+      const ledgers = tool === undefined ? [] : fiber.getRef(CurrentLedgers)
+      const all = ledgers.length === 0
         ? done(operation, course)
-        : note({ effect: done(operation, course), isSafe, traces })
+        : record({ effect: done(operation, course), isSafe, ledgers })
       if (!course.isTraced) return all
       return withSpan({
         effect: all,

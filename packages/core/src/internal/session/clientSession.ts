@@ -30,7 +30,7 @@ import type { Identity } from "../registry/identity.ts"
 import type { Perform, Via } from "../request/execute.ts"
 import { handled } from "../request/progress.ts"
 import { callAsTask } from "../request/task.ts"
-import { type Trace, traced, traceError, withTrace } from "../request/toolLedger.ts"
+import { recorded, tagError, tagErrors, type ToolLedger } from "../request/toolLedger.ts"
 import type { SessionCore } from "./sessionCore.ts"
 
 /** How long a server may take to say what a tool does when that is asked for after its call has failed. */
@@ -67,8 +67,8 @@ interface Parts {
   readonly shared: SessionCore
   readonly retry: RetryPolicy
   readonly ended: Deferred.Deferred<void>
-  /** With it, the handle makes one try to connect, and notes what is done on it. */
-  readonly trace?: Trace | undefined
+  /** With it, the session makes one connect attempt and records its tool calls. */
+  readonly ledger?: ToolLedger | undefined
 }
 
 /** A handle, valid until `ended` completes. */
@@ -77,11 +77,11 @@ export class ClientSession implements Session {
   readonly #perform: Perform
 
   constructor(parts: Parts) {
-    const { ended, retry, shared: { deliver }, trace } = parts
-    const via: Via = { retry, ended, isOnce: trace !== undefined }
+    const { ended, retry, shared: { deliver }, ledger } = parts
+    const via: Via = { retry, ended, isOnce: ledger !== undefined }
     const perform: Perform = (operation) => deliver(operation, via)
     this.#parts = parts
-    this.#perform = trace === undefined ? perform : traced({ perform, trace })
+    this.#perform = ledger === undefined ? perform : recorded({ perform, ledger })
   }
 
   /** Another handle on what a session is on. A session that is none of these is given back as it is. */
@@ -111,12 +111,12 @@ export class ClientSession implements Session {
   }
 
   get info() {
-    const { trace } = this.#parts
+    const { ledger } = this.#parts
     const { acquire, acquireOnce } = this.#managed
     return this.#whileOpen(
-      trace === undefined
+      ledger === undefined
         ? Effect.flatMap(acquire, (live) => this.#infoOf(live))
-        : withTrace({ effect: Effect.flatMap(acquireOnce, (live) => this.#infoOf(live)), trace })
+        : tagErrors({ effect: Effect.flatMap(acquireOnce, (live) => this.#infoOf(live)), ledger })
     )
   }
 
@@ -352,8 +352,8 @@ export class ClientSession implements Session {
 
   /** Ends a stream with the session that it was taken from. */
   #streamWhileOpen<A>(stream: Stream.Stream<A, SessionError>): Stream.Stream<A, SessionError> {
-    const { ended, trace } = this.#parts
-    const told = trace === undefined ? stream : Stream.mapError(stream, (error) => traceError({ error, trace }))
+    const { ended, ledger } = this.#parts
+    const told = ledger === undefined ? stream : Stream.mapError(stream, (error) => tagError({ error, ledger }))
     return Stream.interruptWhen(
       told,
       Effect.flatMap(Deferred.await(ended), () => Effect.fail(this.#fail(new SessionClosed())))
