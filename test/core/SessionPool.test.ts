@@ -88,7 +88,10 @@ describe("a pool", () => {
         active: 1,
         idle: 0
       })
-      assert.include(result.failure.message, "no session within 3000 ms (total 1, active 1, idle 0, waiting 0)")
+      assert.include(
+        result.failure.message,
+        "no session became available within 3000 ms (total 1, active 1, idle 0, waiting 0)"
+      )
     }).pipe(Effect.provide(layer))
   })
 

@@ -81,7 +81,6 @@ import { RetryBudget } from "./internal/server/retryBudget.ts"
 import { ClientSession } from "./internal/session/clientSession.ts"
 import * as sessionCore from "./internal/session/sessionCore.ts"
 import * as telemetry from "./internal/telemetry.ts"
-import { using } from "./internal/using.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
@@ -511,7 +510,8 @@ const make = Effect.fnUntraced(function*(options: {
       return Effect.withSpan(session, "Sessions.get", { attributes: { "mcp.server": server } })
     })
 
-  const use: Sessions["Service"]["use"] = (server, f, options) => using({ acquire: get(server, options), use: f })
+  const use: Sessions["Service"]["use"] = (server, f, options) =>
+    Effect.scopedWith((scope) => Effect.flatMap(Scope.provide(get(server, options), scope), f))
 
   const port: FallbackPort = {
     panicMode: new PanicMode(Duration.toMillis(Duration.fromInputUnsafe(options.fallback.panicWindow))),
