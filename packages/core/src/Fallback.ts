@@ -47,6 +47,7 @@
  *
  * @since 0.1.0
  */
+// @effect-diagnostics missingPipeableSignature:off - `run` takes its options first, and there is nothing to pipe.
 import * as Effect from "effect/Effect"
 import type { ExecutionPlan } from "effect/ExecutionPlan"
 import type { ConfigError } from "./ConfigError.ts"
@@ -61,7 +62,6 @@ import { Sessions } from "./Sessions.ts"
  * @category combinators
  * @since 0.1.0
  */
-// @effect-diagnostics-next-line missingPipeableSignature:off - options come first, and there is nothing to pipe
 export const run = <A, E, R>(
   options: FallbackOptions,
   operation: (session: Session) => Effect.Effect<A, E, R>

@@ -71,16 +71,16 @@ export class Sweeper {
   arm(): void {
     if (this.#options.nextDue() >= this.#wakesAt) return
     this.#sleeper?.interruptUnsafe()
-    this.#sleeper = this.#options.start(this.#sleep)
+    this.#sleeper = this.#options.start(this.#sleepAndSweep())
   }
 
-  get #sleep(): Effect.Effect<void> {
+  #sleepAndSweep(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { clock, nextDue, sweep } = this.#options
       this.#wakesAt = nextDue()
       if (this.#wakesAt === Number.POSITIVE_INFINITY) return Effect.void
       const wait = Duration.millis(Math.max(1, this.#wakesAt - clock.currentTimeMillisUnsafe()))
-      return clock.sleep(wait).pipe(Effect.andThen(sweep), Effect.andThen(this.#sleep))
+      return clock.sleep(wait).pipe(Effect.andThen(sweep), Effect.flatMap(() => this.#sleepAndSweep()))
     })
   }
 }
