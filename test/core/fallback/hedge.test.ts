@@ -222,7 +222,8 @@ describe("hedging between servers", () => {
         )
       const fiber = yield* Effect.forkDetach(run(operation, { hedgeAfter: "1 second" }), { startImmediately: true })
       yield* settled(fiber)
-      assert.isDefined(fiber.pollUnsafe())
+      assert.strictEqual(fiber.pollUnsafe()?._tag, "Success")
+      assert.deepStrictEqual([...members.primary.calls(), ...members.secondary.calls()], ["open"])
     }).pipe(Effect.provide(fleet(members)))
   })
 

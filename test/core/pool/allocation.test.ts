@@ -124,6 +124,7 @@ describe("pool allocation", () => {
   it("lets no later waiter join a busy session while an earlier one waits for its place", () => {
     const sessions = [session("a", { leases: 1 })]
     assert.deepStrictEqual(described({ sessions, waiters: ["b", "a"], max: 1, concurrency: 2 }), [])
+    assert.deepStrictEqual(described({ sessions, waiters: ["b", "a"], closing: 1, concurrency: 2 }), [])
   })
 
   it("does not lend an idle session that is being closed for an earlier waiter", () => {

@@ -108,16 +108,15 @@ export const allocate = <S extends Allocatable, W extends { readonly identity: P
   const projection = new Projection<S>({ ...state, waiters: [] })
   const coming = [...opening]
   let size = sessions.size + opening.length + state.closing
-  let closing = state.closing
   /** Places that become free without a further action. */
   let freeing = state.closing
-  /** Earlier waiters that wait for a place. */
-  let claims = 0
+  /** Whether an earlier waiter waits for a place. */
+  let isClaimed = false
   for (const waiter of waiters) {
     const { identity } = waiter
-    const usable = claims <= closing ? projection.best(identity) : undefined
-    // An idle session cannot help the earlier waiters when enough places are being freed for them. A busy one could be closed for them.
-    if (usable !== undefined && (claims === 0 || projection.leasesOf(usable) === 0)) {
+    const usable = projection.best(identity)
+    // Nobody joins the leases of a busy session whose place an earlier waiter may need. An idle one is left over by then.
+    if (usable !== undefined && (!isClaimed || projection.leasesOf(usable) === 0)) {
       projection.lend(usable)
       actions.push({ _tag: "Lend", session: usable, waiter })
       continue
@@ -125,14 +124,15 @@ export const allocate = <S extends Allocatable, W extends { readonly identity: P
     const index = coming.findIndex((other) => Equal.equals(other, identity))
     if (index >= 0) {
       coming.splice(index, 1)
-    } else if (size + claims < max) {
+    } else if (size < max) {
       size++
       actions.push({ _tag: "Open", identity })
     } else {
-      claims++
-      const idle = freeing-- > 0 ? undefined : projection.longestIdle()
-      if (idle === undefined) continue
-      closing++
+      isClaimed = true
+      if (freeing-- > 0) continue
+      const idle = projection.longestIdle()
+      // No session is idle and all places are taken: nothing can be done for later waiters either.
+      if (idle === undefined) break
       projection.close(idle)
       actions.push({ _tag: "Close", session: idle })
     }
