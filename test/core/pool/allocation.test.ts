@@ -62,8 +62,8 @@ const described = (options: {
     concurrency: options.concurrency ?? 1,
     now: 1000
   }).map((action) =>
-    action._tag === "Lend"
-      ? `lend ${nameOf(action.session)} to ${action.waiter.arrival}`
+    action._tag === "Lease"
+      ? `lease ${nameOf(action.session)} to ${action.waiter.arrival}`
       : action._tag === "Open"
       ? `open ${action.identity.owner}`
       : `close ${nameOf(action.session)}`
@@ -71,28 +71,28 @@ const described = (options: {
 }
 
 describe("pool allocation", () => {
-  it("lends an idle session to the first waiter of its identity", () => {
+  it("leases an idle session to the first waiter of its identity", () => {
     assert.deepStrictEqual(described({ sessions: [session("a")], waiters: ["b", "a", "a"], max: 2 }), [
       "open b",
-      "lend a0 to 1"
+      "lease a0 to 1"
     ])
   })
 
-  it("lends the session that was used last, so that the others become idle", () => {
+  it("leases the session that was used last, so that the others become idle", () => {
     const sessions = [session("a", { idleSince: 1 }), session("a", { idleSince: 3 }), session("a", { idleSince: 2 })]
-    assert.deepStrictEqual(described({ sessions, waiters: ["a", "a"], max: 3 }), ["lend a1 to 0", "lend a2 to 1"])
+    assert.deepStrictEqual(described({ sessions, waiters: ["a", "a"], max: 3 }), ["lease a1 to 0", "lease a2 to 1"])
   })
 
-  it("lends a session up to `concurrency` times before it opens another", () => {
+  it("leases a session up to `concurrency` times before it opens another", () => {
     const sessions = [session("a", { leases: 1 })]
     assert.deepStrictEqual(described({ sessions, waiters: ["a", "a", "a"], concurrency: 3 }), [
-      "lend a0 to 0",
-      "lend a0 to 1",
+      "lease a0 to 0",
+      "lease a0 to 1",
       "open a"
     ])
   })
 
-  it("lends neither a retired session nor an expired one", () => {
+  it("leases neither a retired session nor an expired one", () => {
     const sessions = [session("a", { isRetired: true, leases: 1 }), session("a", { expiresAt: 1000 })]
     assert.deepStrictEqual(described({ sessions, waiters: ["a"], max: 3 }), ["open a"])
   })
@@ -111,9 +111,9 @@ describe("pool allocation", () => {
     assert.deepStrictEqual(described({ sessions, waiters: ["b"], closing: 1 }), [])
   })
 
-  it("lends an idle session to its own waiter while places are being freed for the earlier ones", () => {
+  it("leases an idle session to its own waiter while places are being freed for the earlier ones", () => {
     const sessions = [session("c")]
-    assert.deepStrictEqual(described({ sessions, waiters: ["a", "c"], closing: 1 }), ["lend c0 to 1"])
+    assert.deepStrictEqual(described({ sessions, waiters: ["a", "c"], closing: 1 }), ["lease c0 to 1"])
   })
 
   it("gives a freed place to the waiter at the head", () => {
@@ -127,7 +127,7 @@ describe("pool allocation", () => {
     assert.deepStrictEqual(described({ sessions, waiters: ["b", "a"], closing: 1, concurrency: 2 }), [])
   })
 
-  it("does not lend an idle session that is being closed for an earlier waiter", () => {
+  it("does not lease an idle session that is being closed for an earlier waiter", () => {
     assert.deepStrictEqual(described({ sessions: [session("b")], waiters: ["a", "b"], max: 1 }), ["close b0"])
   })
 })
@@ -207,7 +207,7 @@ class Model {
 
   #apply(action: Action<Session, Waiter>): void {
     switch (action._tag) {
-      case "Lend": {
+      case "Lease": {
         const { session, waiter } = action
         assert.isTrue(Equal.equals(session.identity, waiter.identity), "a session serves its own identity")
         assert.isFalse(session.isRetired)

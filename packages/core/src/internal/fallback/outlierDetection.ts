@@ -80,8 +80,7 @@ export const probesToReadmit = (options: { readonly state: OutlierState; readonl
  * Whether a failure proves something about the server. A rejected credential, a full queue or a rate limit concerns one owner or one
  * session.
  */
-export const concernsServer = ({ reason }: SessionError): boolean =>
-  reason.health === "failed" || reason._tag === "ServerDown"
+const concernsServer = ({ reason }: SessionError): boolean => reason.health === "failed" || reason._tag === "ServerDown"
 
 // -----------------------------------------------------------------------------
 // One server
@@ -91,7 +90,7 @@ export const concernsServer = ({ reason }: SessionError): boolean =>
 export const suspicionProbeTimeout = 2000
 
 /** A failure that an operation failed over from, and the owner of the operation. */
-export interface OwnedFailure {
+interface OwnedFailure {
   readonly error: SessionError
   readonly owner: string
 }
@@ -142,7 +141,7 @@ export const make = (options: {
     apply("readmitted", now)
   })
 
-  /** Runs in the background, in the context of the registry and not in that of the caller who found the failure. */
+  /** Runs in the background, in the context of the registry and not in that of the caller that found the failure. */
   const background = <A>(effect: Effect.Effect<A>) =>
     effect.pipe(Effect.updateContext((_: Context.Context<never>) => context), Effect.forkIn(scope))
 

@@ -44,14 +44,14 @@ export interface AllocationState<S extends Allocatable, W extends { readonly ide
 
 /** A step for the interpreter. A waiter without an action waits. */
 export type Action<S, W> =
-  | { readonly _tag: "Lend"; readonly session: S; readonly waiter: W }
+  | { readonly _tag: "Lease"; readonly session: S; readonly waiter: W }
   | { readonly _tag: "Open"; readonly identity: PoolIdentity }
   | { readonly _tag: "Close"; readonly session: S }
 
 /** The sessions as they will be after the actions that have been decided. */
 class Projection<S extends Allocatable> {
   readonly #state: AllocationState<S, never>
-  readonly #lent = new Map<S, number>()
+  readonly #leased = new Map<S, number>()
   readonly #closed = new Set<S>()
 
   constructor(state: AllocationState<S, never>) {
@@ -59,11 +59,11 @@ class Projection<S extends Allocatable> {
   }
 
   leasesOf(session: S): number {
-    return session.leases + (this.#lent.get(session) ?? 0)
+    return session.leases + (this.#leased.get(session) ?? 0)
   }
 
-  lend(session: S): void {
-    this.#lent.set(session, (this.#lent.get(session) ?? 0) + 1)
+  lease(session: S): void {
+    this.#leased.set(session, (this.#leased.get(session) ?? 0) + 1)
   }
 
   close(session: S): void {
@@ -117,8 +117,8 @@ export const allocate = <S extends Allocatable, W extends { readonly identity: P
     const usable = projection.best(identity)
     // Nobody joins the leases of a busy session whose place an earlier waiter may need. An idle one is left over by then.
     if (usable !== undefined && (!isClaimed || projection.leasesOf(usable) === 0)) {
-      projection.lend(usable)
-      actions.push({ _tag: "Lend", session: usable, waiter })
+      projection.lease(usable)
+      actions.push({ _tag: "Lease", session: usable, waiter })
       continue
     }
     const index = coming.findIndex((other) => Equal.equals(other, identity))

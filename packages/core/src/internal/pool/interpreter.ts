@@ -2,7 +2,7 @@
  * Interpreter of a pool: carries out what `allocation` decides.
  *
  * {@link Interpreter.serve} runs after each change. Sessions are opened in the background and belong to no caller, so that a caller
- * who leaves early wastes nothing, and the next one finds the session ready.
+ * that leaves early wastes nothing, and the next one finds the session ready.
  */
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -20,7 +20,7 @@ import { Leases } from "./leases.ts"
 import { isIntact, open, type PooledSession, watch } from "./pooledSession.ts"
 import type { PoolOptions } from "./poolOptions.ts"
 import type { Failure, PoolPort, PoolStats } from "./poolPort.ts"
-import { Refill } from "./refill.ts"
+import { isShort, Refill } from "./refill.ts"
 import { due, nextDue, Sweeper } from "./sweeper.ts"
 
 /** A caller that waits for a session. */
@@ -66,7 +66,8 @@ export class Interpreter {
     this.leases = new Leases(options.leakMillis)
     this.latestFailure = new LatestFailure(options.server)
     this.#refill = new Refill({
-      isShort: () => this.#isShort(),
+      isShort: () =>
+        this.#size() < options.max && isShort({ ...options, sessions: this.#sessions, opening: this.#opening }),
       open: this.#openOwn,
       onFailure: (cause) =>
         this.#isClosed ? Effect.interrupt : Effect.fail(this.latestFailure.describe(cause, options.owner)),
@@ -109,7 +110,7 @@ export class Interpreter {
     this.#waiters.clear()
   }
 
-  /** Waits until a session is lent to `waiter`. */
+  /** Waits until a session is leased to `waiter`. */
   wait(waiter: { pooled: PooledSession | undefined }, identity: PoolIdentity): Effect.Effect<void, Failure> {
     return Effect.callback((resume) => {
       if (this.#isClosed) return resume(Effect.fail(this.#closedError()))
@@ -120,7 +121,7 @@ export class Interpreter {
     })
   }
 
-  /** Ends a lease. The session is lent again if it is intact, not too old, and has no requests in flight. */
+  /** Ends a lease. The session is leased again if it is intact, not too old, and has no requests in flight. */
   release(pooled: PooledSession, wasUsed: boolean): Effect.Effect<void> {
     return Effect.map(isIntact(pooled), (intact) => {
       pooled.leases--
@@ -142,7 +143,7 @@ export class Interpreter {
     }
   }
 
-  /** Lends a session no more. It closes when its last lease has ended. */
+  /** Retires a session, which takes no further lease. It closes when its last lease has ended. */
   retire(pooled: PooledSession): void {
     pooled.isRetired = true
     if (pooled.leases === 0) this.#close(pooled)
@@ -185,7 +186,7 @@ export class Interpreter {
 
   #carryOut(action: Action<PooledSession, Waiter>): void {
     switch (action._tag) {
-      case "Lend":
+      case "Lease":
         action.session.leases++
         action.waiter.pooled = action.session
         this.#waiters.delete(action.waiter)
@@ -291,16 +292,6 @@ export class Interpreter {
   // ---------------------------------------------------------------------------
   // Upkeep
   // ---------------------------------------------------------------------------
-
-  /** Whether fewer sessions than `min` are open, or being opened, for the owner of the pool. */
-  #isShort(): boolean {
-    const { max, min, owner } = this.options
-    if (min === 0 || this.#size() >= max) return false
-    let own = 0
-    for (const { identity } of this.#sessions) if (identity.owner === owner) own++
-    for (const identity of this.#opening) if (identity.owner === owner) own++
-    return own < min
-  }
 
   /** Opens one session for the owner of the pool, unless others have taken the place meanwhile. */
   get #openOwn(): Effect.Effect<void, Failure> {

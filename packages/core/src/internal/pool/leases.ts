@@ -1,5 +1,5 @@
 /**
- * Leases of a pool: who holds a session and since when, so that leaks can be reported.
+ * Leases of a pool: the holder of each session and the start of its lease, so that leaks can be reported.
  */
 import type { Span } from "effect/Tracer"
 

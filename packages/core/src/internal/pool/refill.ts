@@ -5,6 +5,7 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { reconnectDefault } from "../../RetryPolicy.ts"
 import type { SessionError } from "../../SessionError.ts"
+import type { PoolIdentity } from "./allocation.ts"
 import type { Failure } from "./poolPort.ts"
 
 /** A session that is lost earlier than this delays the next one, in milliseconds. */
@@ -17,6 +18,20 @@ const maxDelay = 120_000
 /** The delay before the next session, after a number of sessions in a row that were lost early. */
 export const refillDelay = (shortLived: number): number =>
   shortLived === 0 ? 0 : Math.min(firstDelay * 1.6 ** (shortLived - 1), maxDelay)
+
+/** Whether fewer sessions than `min` are open, or being opened, for the owner of the pool. */
+export const isShort = (options: {
+  readonly owner: string
+  readonly min: number
+  readonly sessions: Iterable<{ readonly identity: PoolIdentity }>
+  readonly opening: Iterable<PoolIdentity>
+}): boolean => {
+  const { min, opening, owner, sessions } = options
+  let own = 0
+  for (const { identity } of sessions) if (identity.owner === owner) own++
+  for (const identity of opening) if (identity.owner === owner) own++
+  return own < min
+}
 
 /** What a refill needs from its pool. */
 interface RefillOptions {

@@ -9,7 +9,7 @@ import type { Allocatable } from "./allocation.ts"
 
 interface Limits<S> {
   readonly sessions: Iterable<S>
-  /** The owner of the pool, for whom `min` sessions are kept. */
+  /** The owner of the pool, which keeps `min` sessions for it. */
   readonly owner: string
   readonly min: number
   readonly idleMillis: number
