@@ -8,17 +8,16 @@
  * plain function from {@link Candidate}s to candidates: it may sort them by anything it knows, and a server that it leaves out is
  * not tried.
  *
- * **Example** (Preferring the replica with the fewest failures)
+ * **Example** (Taking turns between replicas)
  *
  * ```ts import.meta.vitest
  * import { FallbackPolicy, Health } from "@mcp-sessions/core"
  *
- * const fewestErrors: FallbackPolicy.Order = (candidates) =>
- *   candidates.toSorted((one, other) => one.health.errorCount - other.health.errorCount)
- *
- * const candidate = (server: string, errorCount: number): FallbackPolicy.Candidate =>
- *   ({ server, inFlight: 0, health: { ...Health.unknown, errorCount, isHealthy: true } })
- * fewestErrors([candidate("eu", 2), candidate("us", 0)]).map(({ server }) => server) // => ["us", "eu"]
+ * const health = Health.report({ health: Health.unknown, now: 0 })
+ * const candidates = ["eu", "us"].map((server) => ({ server, inFlight: 0, health }))
+ * const order = FallbackPolicy.roundRobin()
+ * order(candidates).map(({ server }) => server) // => ["eu", "us"]
+ * order(candidates).map(({ server }) => server) // => ["us", "eu"]
  * ```
  *
  * @since 0.1.0
