@@ -2,7 +2,7 @@
  * What it costs to have more than one server or session: a pool, fallback with its failover, nineteen good servers beside one that
  * hangs, and a quiet owner beside a loud one. Run with `pnpm bench`.
  */
-import * as Fallback from "@mcp-sessions/core/Fallback"
+import * as FallbackPolicy from "@mcp-sessions/core/FallbackPolicy"
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
 import * as SessionPool from "@mcp-sessions/core/SessionPool"
 import * as Sessions from "@mcp-sessions/core/Sessions"
@@ -40,7 +40,7 @@ const layers = Effect.gen(function*() {
   const pool = yield* SessionPool.make({ server: "a" })
   const servers = ["a", "b"] as const
   const plan = yield* sessions.fallbackPlan({ servers })
-  const order = Fallback.leastInFlight()
+  const order = FallbackPolicy.leastInFlight()
   const contenders = {
     "a session": session.callTool("echo", args),
     "`sessions.callTool`": sessions.callTool("a", "echo", args),
@@ -51,7 +51,7 @@ const layers = Effect.gen(function*() {
       (session) => session.callTool("echo", args)
     ),
     "`fallbackPlan`": Effect.withExecutionPlan(
-      Effect.flatMap(Fallback.CurrentSession, (session) => session.callTool("echo", args)),
+      Effect.flatMap(FallbackPolicy.CurrentSession, (session) => session.callTool("echo", args)),
       plan
     )
   }

@@ -2,7 +2,7 @@
  * Tells how a call ended by what it failed with. Whatever is none of the errors that operations are declared to fail with is untyped.
  */
 import { ConfigError } from "@mcp-sessions/core/ConfigError"
-import { AllServersFailed } from "@mcp-sessions/core/Fallback"
+import { AllServersFailed } from "@mcp-sessions/core/FallbackPolicy"
 import { SessionError } from "@mcp-sessions/core/SessionError"
 import { AcquireTimeout } from "@mcp-sessions/core/SessionPool"
 import * as Cause from "effect/Cause"

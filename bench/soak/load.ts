@@ -2,7 +2,7 @@
  * Calls at a steady rate, whatever becomes of them: those who call do not wait for each other.
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
-import type { AllServersFailed } from "@mcp-sessions/core/Fallback"
+import type { AllServersFailed } from "@mcp-sessions/core/FallbackPolicy"
 import type { Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as SessionPool from "@mcp-sessions/core/SessionPool"
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function*(options: {
       case "fallback":
         return sessions.withFallback({
           servers: ["primary", "secondary"],
-          hedge: random() < 0.2 ? "500 millis" : undefined
+          hedgeAfter: random() < 0.2 ? "500 millis" : undefined
         }, operation)
       default:
         // Some hold their session, some take one for each call.

@@ -2,7 +2,7 @@
  * What is counted.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Fallback, Sessions } from "@mcp-sessions/core"
+import { FallbackPolicy, Sessions } from "@mcp-sessions/core"
 import { Effect, Fiber, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { settled, start } from "../fixtures/fibers.ts"
@@ -72,7 +72,7 @@ describe("telemetry", () => {
     return Effect.gen(function*() {
       const fiber = yield* start(run((session) => session.readResource("test:"), {
         servers: ["primary", "secondary", "tertiary"],
-        hedge: "1 second"
+        hedgeAfter: "1 second"
       }))
       yield* settled(fiber)
       yield* Fiber.join(fiber)
@@ -90,7 +90,7 @@ describe("telemetry", () => {
     return Effect.gen(function*() {
       const plan = yield* Effect.flatMap(Sessions.Sessions, ({ fallbackPlan }) => fallbackPlan({ servers }))
       yield* Effect.withExecutionPlan(
-        Effect.flatMap(Fallback.CurrentSession, (session) => session.readResource("test:")),
+        Effect.flatMap(FallbackPolicy.CurrentSession, (session) => session.readResource("test:")),
         plan
       )
       assert.strictEqual((yield* counts)["primary mcp_sessions_fallbacks_total"], 1)

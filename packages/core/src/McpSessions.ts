@@ -35,11 +35,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { CircuitState } from "./Circuit.ts"
 import { ClientHandlers } from "./ClientHandlers.ts"
 import { ConfigError } from "./ConfigError.ts"
-import { AllServersFailed, type FallbackOptions } from "./Fallback.ts"
-import type { HealthReport } from "./Health.ts"
+import { AllServersFailed, type FallbackOptions } from "./FallbackPolicy.ts"
 import type { PlainHandlers, PlainOrigin } from "./internal/facade/plainHandlers.ts"
 import { layerHandlers, layerOptions, type Options, type PlainCredentials } from "./internal/facade/plainOptions.ts"
 import {
@@ -91,7 +89,7 @@ export type {
  * @category models
  * @since 0.1.0
  */
-export interface McpSession extends Promised<Omit<Session.Session, "initialize">>, Closeable {}
+export interface McpSession extends Promised<Session.Session>, Closeable {}
 
 /**
  * A connected session whose handshake the caller runs. Closing it closes the connection.
@@ -103,18 +101,6 @@ export interface McpUninitializedSession extends Closeable {
   readonly server: string
   /** Runs the handshake. The session is valid until the uninitialized one is closed. */
   readonly initialize: (options?: SignalOptions) => Promise<McpSession>
-}
-
-/**
- * Status of a server: its health, and whether its circuit lets requests through.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ServerStatus {
-  readonly server: string
-  readonly health: HealthReport
-  readonly circuit: CircuitState
 }
 
 /**
@@ -160,7 +146,7 @@ export interface McpSessions extends Closeable {
   /** Makes a pool of sessions. It is valid until it is closed. */
   readonly pool: (options: PoolOptions) => Promise<McpPool>
   /** Reads the status of a server. Connects nothing. */
-  readonly status: (server: string, options?: SignalOptions) => Promise<ServerStatus>
+  readonly status: PromisedMember<Sessions.Sessions["Service"]["status"]>
   /** Closes the connections to a server once their requests have ended; the next use makes new ones. */
   readonly restart: PromisedMember<Sessions.Sessions["Service"]["restart"]>
 }
@@ -257,21 +243,21 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
       (writes) => fromPromise({ run: () => operation(sessionIn(session, nothing, writes)), isTyped })
     )
 
-  const opened = (server: string, options: OpenSessionOptions<"automatic" | "manual"> = {}) =>
+  const opened = (server: string, { owner }: Sessions.OwnerOptions = {}) =>
     Effect.map(
-      acquire(
-        Effect.flatMap(Sessions.Sessions, (sessions) =>
-          sessions.get(server, { owner: options.owner, shared: false, initialize: options.handshake !== "manual" }))
-      ),
-      ({ close, value }): McpSession | McpUninitializedSession =>
-        options.handshake === "manual"
-          ? {
-            server,
-            initialize: (options) =>
-              run(Effect.as(value.initialize, sessionIn(value, nothing)), { server }, options),
-            ...closeable(close)
-          }
-          : sessionIn(value, close)
+      acquire(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.open(server, { owner }))),
+      ({ close, value }): McpSession => sessionIn(value, close)
+    )
+
+  const openedManually = (server: string, { owner }: Sessions.OwnerOptions) =>
+    Effect.map(
+      acquire(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.open(server, { owner, handshake: "manual" }))),
+      ({ close, value }): McpUninitializedSession => ({
+        server,
+        initialize: (options) =>
+          run(Effect.map(value.initialize, (session) => sessionIn(session, nothing)), { server }, options),
+        ...closeable(close)
+      })
     )
 
   const poolIn = ({ close: closePool, value: pool }: {
@@ -312,7 +298,11 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
       ),
     open:
       ((server: string, options?: OpenSessionOptions<"automatic" | "manual">) =>
-        run(opened(server, options), { server }, options)) as McpSessions["open"],
+        run<McpSession | McpUninitializedSession>(
+          options?.handshake === "manual" ? openedManually(server, options) : opened(server, options),
+          { server },
+          options
+        )) as McpSessions["open"],
     callTool: (server, tool, args, options) =>
       run(
         inSessions(({ callTool }) =>
@@ -330,17 +320,7 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
         options
       ),
     pool: (options) => run(Effect.map(acquire(SessionPool.make(options)), poolIn), { server: options.server }),
-    status: (server, options) =>
-      run(
-        inSessions(({ circuit, health }) =>
-          Effect.map(
-            Effect.all([health(server), circuit(server)]),
-            ([health, circuit]) => ({ server, health, circuit })
-          )
-        ),
-        { server },
-        options
-      ),
+    status: (server, options) => run(inSessions(({ status }) => status(server)), { server }, options),
     restart: (server, options) => run(inSessions(({ restart }) => restart(server)), { server }, options),
     ...closeable(() =>
       close(Effect.suspend(() => Effect.promise(() => Promise.allSettled([...pools].map((close) => close())))))

@@ -1,29 +1,31 @@
 /**
- * Several sessions of one server, lent out: for servers whose sessions can do one thing at a time, and for many identities on few
+ * Pools of sessions of one server: for servers whose sessions serve one caller at a time, and for many owners that share few
  * sessions.
  *
  * **When to use**
  *
- * Most programs need no pool. One session carries any number of calls at the same time, `Sessions` shares it already, and a server
- * without sessions of its own (2026-07-28 over HTTP) has nothing that could be pooled. A pool is for servers that keep state for each session
- * which others must not meddle with (a browser, a transaction, a working directory), for stdio servers that answer one request after the
- * other, and where many owners act at a server that takes few sessions.
+ * Most programs need no pool. One session carries any number of concurrent requests, `Sessions` already shares it, and a server
+ * without sessions (2026-07-28 over HTTP) has nothing to pool. Use a pool for a server that keeps state per session which callers
+ * must not share (a browser, a transaction, a working directory), for a stdio server that handles one request at a time, and for many
+ * owners on a server that accepts few sessions.
  *
  * **Details**
  *
- * A borrower gets an idle session of its own identity, else a new one while there are fewer than `max`, else the place of one that
- * lay idle longest, else it waits: first come, first served, for `acquireTimeout` at most. A session is never lent to another identity
- * than the one that it was opened as. With `concurrency` above 1 a session is lent to so many borrowers at a time.
+ * A caller leases an idle session of its own identity. If there is none, the pool opens a session while there are fewer than `max`, or
+ * evicts the session that has been idle longest. Otherwise the caller waits, first come, first served, for at most `acquireTimeout`. A
+ * session is never leased to another identity than the one it was opened for. With `concurrency` above 1, several callers lease one
+ * session at a time.
  *
- * What comes back is lent again unless its connection was lost or replaced meanwhile, or is too old. A borrower that is interrupted
- * cancels its calls and gives its session back like any other. After `validateAfter` of idling a session has to give a sign of life
- * before it is lent. Where the credentials of an owner change, its sessions are not lent any more and close as they come back.
+ * A returned session is leased again unless it has expired, or its connection was lost or replaced during the lease. An interrupted
+ * caller cancels its requests and returns its session. A session that has been idle for `validateAfter` must answer a ping before it
+ * is leased. When the credentials of an owner change, sessions with the former credentials are not leased again.
  *
  * **Gotchas**
  *
- * State that a server keeps for a session outlives the loan. A handle is of no use after it: all calls fail with `SessionClosed`.
+ * Whatever state a server keeps for a session outlives the lease. After the lease, all calls on the session object fail with
+ * `SessionClosed`.
  *
- * **Example** (Borrowing a session)
+ * **Example** (Leasing a session)
  *
  * ```ts import.meta.vitest
  * import { SessionPool, Sessions } from "@mcp-sessions/core"
@@ -49,12 +51,12 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { Span } from "effect/Tracer"
 import type { ConfigError } from "./ConfigError.ts"
 import * as pool from "./internal/pool/pool.ts"
 import { checkPoolOptions } from "./internal/pool/poolOptions.ts"
-import { using } from "./internal/using.ts"
+import { identityOf } from "./internal/registry/registryOf.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import type { CallToolOptions, Session } from "./Session.ts"
 import { SessionError } from "./SessionError.ts"
@@ -63,19 +65,19 @@ import { type OwnerOptions, Sessions } from "./Sessions.ts"
 /**
  * Options of a pool.
  *
- * | option           | meaning                                                              | default    | bounds                         | why                                              |
- * | ---------------- | -------------------------------------------------------------------- | ---------- | ------------------------------ | ------------------------------------------------ |
- * | `server`         | the name of the server                                               |            |                                |                                                  |
- * | `owner`          | who borrows, where the borrower does not say                         | default    |                                |                                                  |
- * | `max`            | sessions at a time, those that are being opened or closed among them | 10         | 1 to 10000                     | what the server takes                            |
- * | `min`            | sessions of `owner` that are kept open                               | 0          | 0 to `max`                     | starting takes time                              |
- * | `concurrency`    | borrowers of one session at a time; 1: each has it alone             | 1          | 1 to 10000                     | with more there is less to open, and no isolation |
- * | `acquireTimeout` | how long a borrower waits                                            | 5 seconds  | 1 millis to 1 hour             | whoever waits longer had better be told          |
- * | `idleTimeToLive` | how long a session lies idle                                         | 5 minutes  | 0 to 24 hours                  | servers have limits too                          |
- * | `maxLifetime`    | how old a session may get, less up to 2.5 % by chance; 0: any age    | 30 minutes | 0, or from `idleTimeToLive` to 30 days | load balancers, leaks of servers         |
- * | `validateAfter`  | how long one may idle and be lent without a sign of life             | 30 seconds | 0 to 24 hours                  | the death of a server is not always told         |
- * | `leakAfter`      | after how long a loan is reported, once; 0: never                    | 1 hour     | 0 to 30 days                   | a session that never comes back is lost to all   |
- * | `onLeak`         | what becomes of the report                                           | a warning in the log |                      |                                                  |
+ * | option           | meaning                                                             | default              | bounds                                 | why                                                 |
+ * | ---------------- | ------------------------------------------------------------------- | -------------------- | -------------------------------------- | --------------------------------------------------- |
+ * | `server`         | name of the server                                                  |                      |                                        |                                                     |
+ * | `owner`          | owner of leases that name none, and of the `min` sessions           | `default`            |                                        |                                                     |
+ * | `max`            | sessions at a time, including those that are being opened or closed | 10                   | 1 to 10000                             | the sessions that the server accepts                |
+ * | `min`            | sessions that are kept open for `owner`                             | 0                    | 0 to `max`                             | opening a session takes time                        |
+ * | `concurrency`    | leases of one session at a time                                     | 1                    | 1 to 10000                             | more leases share more and isolate less             |
+ * | `acquireTimeout` | how long a caller waits for a session                               | 5 seconds            | 1 millisecond to 1 hour                | an overload is reported, not queued                 |
+ * | `idleTimeToLive` | how long a session stays open without a lease                       | 5 minutes            | 0 to 24 hours                          | servers limit idle sessions too                     |
+ * | `maxLifetime`    | the age at which a session closes, less up to 2.5 % at random       | 30 minutes           | 0 (any age), or from `idleTimeToLive` to 30 days | load balancers move, and servers leak memory |
+ * | `validateAfter`  | idle time after which a session must answer a ping before a lease   | 30 seconds           | 0 to 24 hours                          | a dead server does not always close its connections |
+ * | `leakAfter`      | duration after which a lease is reported, once                      | 1 hour               | 0 (never) to 30 days                   | a session that is never returned is lost to all     |
+ * | `onLeak`         | receives the report                                                 | logs a warning       |                                        |                                                     |
  *
  * @category models
  * @since 0.1.0
@@ -95,7 +97,7 @@ export interface SessionPoolOptions {
 }
 
 /**
- * A loan that has lasted longer than it should. `heldFor` in milliseconds; `span` is where it was taken, if that was traced.
+ * Reports a lease that has lasted longer than `leakAfter`.
  *
  * @category models
  * @since 0.1.0
@@ -103,28 +105,33 @@ export interface SessionPoolOptions {
 export interface LeakReport {
   readonly server: string
   readonly owner: string
+  /** The duration of the lease so far, in milliseconds. */
   readonly heldFor: number
+  /** The span in which the lease was taken, if it was traced. */
   readonly span: Span | undefined
 }
 
 /**
- * How a pool is filled. `total` counts sessions, those that are being opened or closed among them; `active` those that are lent; `idle`
- * those that could be; `waiting` counts borrowers.
+ * Counts of a pool at one moment.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SessionPoolStats {
+  /** Sessions, including those that are being opened or closed. */
   readonly total: number
+  /** Sessions that are leased. */
   readonly active: number
+  /** Open sessions without a lease. */
   readonly idle: number
+  /** Callers that wait for a session. */
   readonly waiting: number
   readonly max: number
 }
 
 /**
- * No session could be had in time. `timeout` in milliseconds, the others as in {@link SessionPoolStats}; `lastError` is the latest
- * failure of the server, if there was one.
+ * No session became available within `acquireTimeout`. `timeout` is in milliseconds, the counts are those of
+ * {@link SessionPoolStats}, and `lastError` is the latest failure of the server, if there was one.
  *
  * @category errors
  * @since 0.1.0
@@ -143,44 +150,44 @@ export class AcquireTimeout
 {
   override get message(): string {
     const { active, idle, lastError, server, timeout, total, waiting } = this
-    const filled = `total ${total}, active ${active}, idle ${idle}, waiting ${waiting}`
-    const before = lastError === undefined ? "" : `; the latest failure: ${lastError.message}`
-    return `${server}: no session within ${timeout} ms (${filled})${before}`
+    const counts = `total ${total}, active ${active}, idle ${idle}, waiting ${waiting}`
+    const cause = lastError === undefined ? "" : `; latest failure: ${lastError.message}`
+    return `${server}: no session became available within ${timeout} ms (${counts})${cause}`
   }
 }
 
 /**
- * Sessions of one server, lent out.
+ * Sessions of one server that callers lease.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SessionPool {
   readonly server: string
-  /** Borrows a session for as long as the scope. */
+  /** Leases a session for as long as the scope. */
   readonly get: (
     options?: OwnerOptions
   ) => Effect.Effect<Session, SessionError | ConfigError | AcquireTimeout, Scope.Scope>
-  /** Borrows a session for as long as `f` runs. */
+  /** Leases a session for as long as `f` runs. */
   readonly use: <A, E, R>(
     f: (session: Session) => Effect.Effect<A, E, R>,
     options?: OwnerOptions
   ) => Effect.Effect<A, E | SessionError | ConfigError | AcquireTimeout, R>
-  /** Borrows a session for one tool call. */
+  /** Leases a session for one tool call. */
   readonly callTool: (
     tool: string,
     args?: Record<string, unknown>,
     options?: CallToolOptions & OwnerOptions
   ) => Effect.Effect<CallToolResult, SessionError | ConfigError | AcquireTimeout>
-  /** How it is filled. */
+  /** Reads the counts of the pool. */
   readonly stats: Effect.Effect<SessionPoolStats>
-  /** Lends no session again that there is by now. Those that are idle close at once, the others as they come back. */
+  /** Evicts all sessions that are open now: idle ones close at once, leased ones when they are returned. */
   readonly drain: Effect.Effect<void>
 }
 
 /**
- * Makes a pool that ends with the scope. Opens nothing but `min` sessions, and does not wait for those. Fails with all that is wrong
- * with its options, an unknown server among it.
+ * Makes a pool that ends with the scope. Opens `min` sessions in the background, and fails with all problems of the options at once,
+ * an unknown server included.
  *
  * @category constructors
  * @since 0.1.0
@@ -188,17 +195,24 @@ export interface SessionPool {
 export const make = Effect.fnUntraced(function*(
   options: SessionPoolOptions
 ): Effect.fn.Return<SessionPool, ConfigError, Sessions | Scope.Scope> {
+  const { server } = options
   const sessions = yield* Sessions
-  const checked = yield* checkPoolOptions(options)
-  const { borrow, drain, stats } = yield* pool.make({
-    ...checked,
-    sessions,
+  const checked = yield* checkPoolOptions({ options, exists: sessions.status(server) })
+  const { drain, lease, stats } = yield* pool.make({
+    options: checked,
+    port: {
+      open: (owner) => sessions.open(server, { owner }),
+      identity: (owner) => identityOf({ service: sessions, server, owner }),
+      health: Effect.map(Effect.orDie(sessions.status(server)), ({ health }) => health)
+    },
     timedOut: (fields) => new AcquireTimeout(fields)
   })
-  const get: SessionPool["get"] = (options) => borrow(options?.owner ?? checked.owner)
-  const use: SessionPool["use"] = (f, options) => using({ acquire: get(options), use: f })
+  const get: SessionPool["get"] = (options) => lease(options?.owner ?? checked.owner)
+  // The scope of the lease is not that of `f`, whose resources belong to the caller's scope.
+  const use: SessionPool["use"] = (f, options) =>
+    Effect.scopedWith((scope) => Effect.flatMap(Scope.provide(get(options), scope), f))
   return {
-    server: options.server,
+    server,
     get,
     use,
     callTool: (tool, args, options) =>

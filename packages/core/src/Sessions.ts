@@ -34,12 +34,13 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ExecutionPlan } from "effect/ExecutionPlan"
-import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { circuitDefault, type CircuitPolicy, type CircuitState } from "./Circuit.ts"
 import type { CleanupReport } from "./Cleanup.ts"
@@ -52,17 +53,19 @@ import {
   fallbackDefault,
   type FallbackOptions,
   type FallbackPolicy
-} from "./Fallback.ts"
+} from "./FallbackPolicy.ts"
 import type * as Health from "./Health.ts"
 import { checkPolicies } from "./internal/config/checkPolicies.ts"
+import * as executionPlan from "./internal/fallback/executionPlan.ts"
 import * as failover from "./internal/fallback/failover.ts"
+import type { FallbackPort } from "./internal/fallback/fallbackPort.ts"
+import { PanicMode } from "./internal/fallback/panicMode.ts"
 import { directCall } from "./internal/registry/directCall.ts"
 import { openAll } from "./internal/registry/openAll.ts"
 import * as registry from "./internal/registry/registry.ts"
 import { attachRegistry } from "./internal/registry/registryOf.ts"
 import * as status from "./internal/registry/status.ts"
 import { isTraced } from "./internal/telemetry.ts"
-import { using } from "./internal/using.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import { CurrentOwner } from "./Owner.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -170,7 +173,7 @@ export class Sessions extends Context.Service<Sessions, {
     options: FallbackOptions,
     operation: (session: Session.Session) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SessionError | ConfigError | AllServersFailed, R>
-  /** Gives an `ExecutionPlan` over several servers, for programs that use `Fallback.CurrentSession`: in order, without hedging. */
+  /** Gives an `ExecutionPlan` over several servers, for programs that use `FallbackPolicy.CurrentSession`: in order, without hedging. */
   readonly fallbackPlan: (options: Pick<FallbackOptions, "owner" | "retry" | "servers">) => Effect.Effect<
     ExecutionPlan<{
       provides: CurrentSession
@@ -241,7 +244,7 @@ export interface Policies {
   readonly reconnect?: RetryPolicy.RetryPolicy | undefined
   /** When a failing server is not called for a while. Default: `Circuit.circuitDefault`. */
   readonly circuit?: CircuitPolicy | undefined
-  /** When fallback ejects a server and readmits it. Default: `Fallback.fallbackDefault`. */
+  /** When fallback ejects a server and readmits it. Default: `FallbackPolicy.fallbackDefault`. */
   readonly fallback?: FallbackPolicy | undefined
   /** The credentials of each owner. Default: those of the definitions. */
   readonly credentials?: CredentialsProvider | undefined
@@ -319,14 +322,15 @@ export const make = Effect.fnUntraced(function*(
     return isManual ? { server, initialize: Effect.as(core.managed.initialize, session) } : session
   })
 
-  const use: Sessions["Service"]["use"] = (server, f, options) => using({ acquire: get(server, options), use: f })
+  const use: Sessions["Service"]["use"] = (server, f, options) =>
+    Effect.scopedWith((scope) => Effect.flatMap(Scope.provide(get(server, options), scope), f))
 
-  const { plan, withFallback } = failover.make({
-    panicWindow: fallback.panicWindow,
+  const port: FallbackPort = {
+    panicMode: new PanicMode(Duration.toMillis(Duration.fromInputUnsafe(fallback.panicWindow))),
     find: (server) => members.findEnabled(server),
-    take: ({ owner, retry, server, trace }) =>
-      Effect.flatMap(members.shared(server, owner), (core) => members.session(core, { retry, trace }))
-  })
+    openSession: ({ ledger, owner, retry, server }) =>
+      Effect.flatMap(members.shared(server, owner), (core) => members.session(core, { retry, ledger }))
+  }
 
   const sessions = Sessions.of({
     names: members.names,
@@ -344,8 +348,13 @@ export const make = Effect.fnUntraced(function*(
         options,
         otherwise: (owner) => use(server, (session) => session.callTool(tool, args, options), { owner })
       }),
-    withFallback,
-    fallbackPlan: plan,
+    withFallback: (options, operation) =>
+      Effect.flatMap(
+        ownerOf(options),
+        (owner) => failover.withFallback({ port, options: { ...options, owner }, operation })
+      ),
+    fallbackPlan: (options) =>
+      Effect.flatMap(ownerOf(options), (owner) => executionPlan.make({ port, options: { ...options, owner } })),
     openAll: (options) =>
       Stream.unwrap(Effect.map(ownerOf(options), (owner) =>
         openAll({

@@ -63,7 +63,6 @@ export type {
   PlainOrigin,
   PoolOptions,
   RetryOptions,
-  ServerStatus,
   SignalOptions,
   TimeSpan
 } from "@mcp-sessions/core/McpSessions"

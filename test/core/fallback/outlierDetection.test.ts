@@ -1,91 +1,275 @@
 /**
- * Who is passed over and who is not, and what is told of that to whom.
+ * Outlier detection: when a server is ejected, what readmits it, and what other owners learn of that.
  */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Circuit,
-  type Credentials,
-  Fallback,
-  RetryPolicy,
-  SessionError,
-  SessionPool,
-  Sessions
-} from "@mcp-sessions/core"
-import { Cause, Effect, Exit, Fiber, Option, Redacted, Stream } from "effect"
+import { Circuit, type Credentials, FallbackPolicy, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
+import { Cause, Effect, Exit, Fiber, Option, Redacted, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { settled, start } from "../../fixtures/fibers.ts"
-import { call, fleet, refused, run, servers, stdio, textOf, two } from "../../fixtures/fleet.ts"
+import {
+  initial,
+  isOutlier,
+  make,
+  type OutlierEvent,
+  type OutlierState,
+  probesToReadmit,
+  transition
+} from "../../../packages/core/src/internal/fallback/outlierDetection.ts"
+import { start } from "../../fixtures/fibers.ts"
+import { call, fleet, lost, refused, run, stdio, two, unavailable } from "../../fixtures/fleet.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
-
-const unavailable = new SessionError.HttpFailed({ status: 503, retryAfter: "0", delivery: "Rejected" })
 
 const unauthorized = new SessionError.AuthRequired({ status: 401 })
 
-describe("fallback: what moves on", () => {
-  it.effect("is an operation whose credentials cannot be had at the first server", () => {
-    const members = two()
-    return Effect.gen(function*() {
-      const result = yield* Effect.result(call())
-      assert.strictEqual(result._tag, "Success")
-    }).pipe(Effect.provide(fleet(members, {
-      credentials: ({ owner, server }) =>
-        server === "primary" ? Effect.fail(new SessionError.CredentialsFailed({ owner })) : Effect.succeed({})
-    })))
-  })
+const failing = (reason: SessionError.Reason) => () => Effect.fail(reason)
 
-  it.effect("is an idempotent tool whose server dies with it, also where a retry policy is given", () => {
-    const members = two()
-    members.primary.trouble.answer = () =>
-      Effect.suspend(() => {
-        members.primary.trouble.connect = refused
-        return Effect.fail(new SessionError.TransportClosed({ delivery: "Unknown" }))
-      })
-    return Effect.gen(function*() {
-      const fiber = yield* start(
-        run((session) => session.callTool("put", {}, { idempotent: true }), { retry: RetryPolicy.retryDefault })
-      )
-      const exit = yield* settled(fiber)
-      assert.strictEqual(exit?._tag, "Success")
-      assert.deepStrictEqual(members.secondary.calls(), ["put"])
-    }).pipe(Effect.provide(fleet(members)))
-  })
-
-  it.effect("is a list that is watched, which was never sent", () => {
-    const members = two()
-    members.primary.trouble.connect = refused
-    members.secondary.trouble.answer = () => Effect.succeed({ tools: [] })
-    return Effect.gen(function*() {
-      const fiber = yield* start(Effect.result(run((session) => Stream.runHead(session.watchTools))))
-      yield* settled(fiber)
-      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Success")
-    }).pipe(Effect.provide(fleet(members)))
-  })
-
-  it.effect("tries each server once, also one that is named twice", () => {
-    const members = two()
-    members.primary.trouble.answer = () => Effect.fail(unavailable)
-    return Effect.gen(function*() {
-      yield* call({ servers: ["primary", "primary", "secondary"] })
-      assert.deepStrictEqual(members.primary.calls(), ["charge"])
-    }).pipe(Effect.provide(fleet(members)))
-  })
-
-  it.effect("leaves what an operation acquires to the scope of its caller", () => {
-    const members = two()
-    let open = 0
-    const resource = Effect.acquireRelease(Effect.sync(() => ++open), () => Effect.sync(() => --open))
-    return Effect.gen(function*() {
-      const { withFallback } = yield* Sessions.Sessions
-      yield* Effect.scoped(Effect.gen(function*() {
-        yield* withFallback({ servers }, () => resource)
-        assert.strictEqual(open, 1)
-      }))
-    }).pipe(Effect.provide(fleet(members)))
+const makeDetector = Effect.gen(function*() {
+  return make({
+    policy: FallbackPolicy.fallbackDefault,
+    reconnect: Schedule.spaced("1 second"),
+    scope: yield* Effect.scope,
+    context: yield* Effect.context<never>()
   })
 })
 
-describe("fallback: standing", () => {
-  it.effect("of a server that is not well for one owner is no worse for another", () => {
+/** Applies events, each a number of milliseconds after the one before. */
+const after = (...events: ReadonlyArray<readonly [OutlierEvent, number]>): OutlierState => {
+  let now = 0
+  let state = initial
+  for (const [event, pause] of events) {
+    now += pause
+    state = transition({ state, event, now })
+  }
+  return state
+}
+
+const eject = (readmittedFor: number) => [["ejected", readmittedFor], ["readmitted", 1000]] as const
+
+describe("outlier detection, as a state machine", () => {
+  it("finds an outlier after more than three failures within a minute", () => {
+    const failures = [["failed", 0], ["failed", 20_000], ["failed", 20_000]] as const
+    assert.isFalse(isOutlier(after(...failures)))
+    assert.isTrue(isOutlier(after(...failures, ["failed", 19_999])))
+    assert.isFalse(isOutlier(after(...failures, ["failed", 20_000])))
+  })
+
+  it("counts no failure from before a readmission", () => {
+    const state = after(["failed", 0], ["failed", 0], ["failed", 0], ["ejected", 0], ["readmitted", 0], ["failed", 0])
+    assert.deepStrictEqual([state.failedAt.length, state.isEjected], [1, false])
+  })
+
+  it("doubles the probes that readmit a server with each relapse, up to 16 times", () => {
+    const probes = Array.from({ length: 7 }, (_, relapses) =>
+      probesToReadmit({
+        state: after(...Array.from({ length: relapses }, () => eject(1000)).flat(), ["ejected", 1000]),
+        goodProbes: 3
+      }))
+    assert.deepStrictEqual(probes, [3, 6, 12, 24, 48, 48, 48])
+  })
+
+  it("forgets relapses once a server has stayed readmitted for five minutes", () => {
+    const relapsed = [...eject(0), ...eject(1000), ...eject(1000)]
+    const probesAfter = (pause: number) =>
+      probesToReadmit({ state: after(...relapsed, ["ejected", pause]), goodProbes: 1 })
+    assert.deepStrictEqual([probesAfter(299_999), probesAfter(300_000)], [8, 1])
+  })
+
+  it.prop(
+    "keeps at most the failures of one minute and counts relapses only by ejections, in any order of events",
+    [Schema.Array(Schema.Tuple([
+      Schema.Literals(["failed", "ejected", "readmitted"]),
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 400_000 }))
+    ]))],
+    ([events]) => {
+      let now = 0
+      let state = initial
+      for (const [event, pause] of events) {
+        now += pause
+        const before = state
+        state = transition({ state, event, now })
+        assert.isTrue(event !== "failed" || state.failedAt.every((at) => now - at < 60_000))
+        assert.strictEqual(state.isEjected, event === "ejected" || (event === "failed" && before.isEjected))
+        assert.isTrue(state.relapses >= 0 && state.relapses <= 4)
+        assert.isTrue(state.relapses <= before.relapses + 1)
+        if (event !== "ejected" || before.isEjected) assert.strictEqual(state.relapses, before.relapses)
+      }
+    },
+    { arbitrary: { seed: 1 } }
+  )
+
+  it.effect("ignores failures that concern one owner or one session", () =>
+    Effect.gen(function*() {
+      const detector = yield* makeDetector
+      const error = new SessionError.SessionError({ server: "s", reason: unauthorized })
+      for (let n = 0; n < 10; n++) assert.isFalse(detector.recordFailure({ error, owner: "a", now: 0 }))
+      assert.deepStrictEqual(detector.lastFailure(), { error, owner: "a" })
+    }))
+
+  it.effect("probes an ejected server until it is readmitted, and not longer", () =>
+    Effect.gen(function*() {
+      const detector = yield* makeDetector
+      let probes = 0
+      yield* detector.eject(Effect.sync(() => void probes++))
+      yield* TestClock.adjust("14 seconds")
+      assert.deepStrictEqual([detector.isEjected(), probes], [true, 2])
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual([detector.isEjected(), probes], [false, 3])
+    }))
+
+  it.effect("starts the count of successful probes again after a failed one", () =>
+    Effect.gen(function*() {
+      const detector = yield* makeDetector
+      const reason = new SessionError.TransportClosed({ delivery: "Unknown" })
+      const results = [true, true, false, true, true, false, true, true]
+      const probe = Effect.suspend(() =>
+        results.shift() === false ? Effect.fail(new SessionError.SessionError({ server: "s", reason })) : Effect.void
+      )
+      yield* detector.eject(probe)
+      for (let n = 0; results.length > 0; n++) {
+        assert.isTrue(detector.isEjected())
+        yield* TestClock.adjust("1 second")
+        assert.isBelow(n, 100)
+      }
+      yield* TestClock.adjust("5 seconds")
+      assert.isFalse(detector.isEjected())
+    }))
+})
+
+describe("an ejected server", () => {
+  it.effect("is skipped after more than three failures, and readmitted after three consecutive successful probes", () => {
+    const members = two()
+    members.primary.trouble.connect = refused
+    return Effect.gen(function*() {
+      const tries: Array<string> = []
+      for (let n = 0; n < 6; n++) tries.push(yield* call())
+      assert.deepStrictEqual(members.primary.script.connects.length, 4)
+      assert.deepStrictEqual(new Set(tries), new Set(["secondary"]))
+      // Asked after 5 seconds, and then as the policy says.
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(members.primary.script.connects.length, 5)
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(members.primary.script.connects.length, 7)
+      members.primary.trouble.connect = undefined
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* call(), "secondary")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* call(), "secondary")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* call(), "primary")
+      assert.strictEqual(members.primary.pings(), 3)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(members.primary.pings(), 3)
+    }).pipe(Effect.provide(fleet(members)))
+  })
+
+  /** The server of one call per second, while the primary goes up and down every `period` seconds until `until`. */
+  const served = (
+    options: { readonly members: ReturnType<typeof two>; readonly period: number; readonly until: number }
+  ) =>
+    Effect.gen(function*() {
+      const { members: { primary: { script, trouble } }, period, until } = options
+      const seen: Array<string> = []
+      for (let second = 0; second < until + 600; second++) {
+        const isDown = second % (2 * period) >= period && second < until
+        trouble.connect = isDown ? refused : undefined
+        if (isDown) yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
+        seen.push(yield* call())
+        yield* TestClock.adjust("1 second")
+      }
+      return seen
+    })
+
+  const switchesOf = (seen: ReadonlyArray<string>) => seen.filter((server, n) => n > 0 && server !== seen[n - 1]).length
+
+  it.effect("that keeps flapping takes the traffic with it less and less often", () => {
+    const members = two()
+    return Effect.gen(function*() {
+      const seen = yield* served({ members, period: 30, until: 1800 })
+      // It is up and down 30 times.
+      assert.isAtMost(switchesOf(seen.slice(0, 1800)), 6)
+      assert.strictEqual(seen.at(-1), "primary")
+    }).pipe(
+      Effect.provide(fleet(members, { circuit: Circuit.circuitDefault, reconnect: RetryPolicy.reconnectDefault }))
+    )
+  })
+
+  it.effect("with an open circuit costs an operation nothing", () => {
+    const members = two()
+    members.primary.trouble.answer = failing(unavailable)
+    return Effect.gen(function*() {
+      for (let n = 0; n < 50; n++) assert.strictEqual(yield* call(), "secondary")
+      assert.strictEqual(members.primary.calls().length, 4)
+    }).pipe(Effect.provide(fleet(members, { circuit: Circuit.circuitDefault })))
+  })
+
+  it.effect("is readmitted although its probes once had invalid credentials", () => {
+    const members = two()
+    let given: Credentials.Credentials = {}
+    members.primary.trouble.connect = refused
+    return Effect.gen(function*() {
+      for (let n = 0; n < 4; n++) yield* call()
+      members.primary.trouble.connect = undefined
+      given = { env: { NODE_OPTIONS: Redacted.make("x") } }
+      yield* TestClock.adjust("6 seconds")
+      given = {}
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* call(), "primary")
+    }).pipe(Effect.provide(fleet(members, {
+      credentials: ({ server }) => Effect.sync(() => server === "primary" ? given : {})
+    })))
+  })
+
+  it.effect("is readmitted although a probe once died with a defect", () => {
+    const members = two()
+    members.primary.trouble.connect = refused
+    return Effect.gen(function*() {
+      for (let n = 0; n < 4; n++) yield* call()
+      members.primary.trouble.connect = Effect.die("once")
+      yield* TestClock.adjust("6 seconds")
+      members.primary.trouble.connect = undefined
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* call(), "primary")
+    }).pipe(Effect.provide(fleet(members)))
+  })
+
+  for (const circuit of [Circuit.never, Circuit.circuitDefault]) {
+    it.effect(`is probed also when requests outside of fallback have failed (by its ${circuit === Circuit.never ? "health" : "circuit"})`, () => {
+      const members = two()
+      members.primary.trouble.connect = refused
+      return Effect.gen(function*() {
+        const { callTool } = yield* Sessions.Sessions
+        for (let n = 0; n < 4; n++) yield* Effect.flip(callTool("primary", "t"))
+        members.primary.trouble.connect = undefined
+        for (let minute = 0; minute < 60; minute++) {
+          yield* call()
+          yield* TestClock.adjust("1 minute")
+        }
+        assert.strictEqual(yield* call(), "primary")
+      }).pipe(Effect.provide(fleet(members, { circuit, retry: RetryPolicy.never })))
+    })
+  }
+})
+
+describe("a server", () => {
+  it.effect("without contact for five minutes is probed before it is used", () => {
+    const members = two()
+    return Effect.gen(function*() {
+      yield* Effect.flatMap(Sessions.Sessions, ({ get }) => get("primary"))
+      assert.strictEqual(yield* call(), "primary")
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(yield* call(), "primary")
+      assert.strictEqual(members.primary.pings(), 0)
+      yield* TestClock.adjust("5 minutes")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* call(), "primary")
+      assert.strictEqual(members.primary.pings(), 1)
+      yield* TestClock.adjust("6 minutes")
+      members.primary.trouble.answer = failing(lost)
+      assert.strictEqual(yield* call(), "secondary")
+      assert.deepStrictEqual(members.primary.calls(), ["charge", "charge", "charge"])
+    }).pipe(Effect.scoped, Effect.provide(fleet(members)))
+  })
+
+  it.effect("stays fit for other owners when it rejects the credentials of one", () => {
     const members = two()
     const owners = fleet(members, {
       credentials: ({ owner }) => Effect.succeed({ env: { TOKEN: Redacted.make(owner) } })
@@ -104,7 +288,7 @@ describe("fallback: standing", () => {
     }).pipe(Effect.provide(owners))
   })
 
-  it.effect("of a server is no worse for an owner that waits for itself", () => {
+  it.effect("stays fit for other owners when one owner fills its own queue", () => {
     const members = two()
     members.primary.trouble.answer = (_, tool) => tool === "slow" ? Effect.never : undefined
     return Effect.gen(function*() {
@@ -117,54 +301,7 @@ describe("fallback: standing", () => {
     })))
   })
 
-  it.effect("of a server whose signs of life cannot be asked for once is not lost for ever", () => {
-    const members = two()
-    let given: Credentials.Credentials = {}
-    members.primary.trouble.connect = refused
-    return Effect.gen(function*() {
-      for (let n = 0; n < 4; n++) yield* call()
-      members.primary.trouble.connect = undefined
-      given = { env: { NODE_OPTIONS: Redacted.make("x") } }
-      yield* TestClock.adjust("6 seconds")
-      given = {}
-      yield* TestClock.adjust("1 hour")
-      assert.strictEqual(yield* call(), "primary")
-    }).pipe(Effect.provide(fleet(members, {
-      credentials: ({ server }) => Effect.sync(() => server === "primary" ? given : {})
-    })))
-  })
-
-  it.effect("of a server whose signs of life meet a defect once is not lost for ever", () => {
-    const members = two()
-    members.primary.trouble.connect = refused
-    return Effect.gen(function*() {
-      for (let n = 0; n < 4; n++) yield* call()
-      members.primary.trouble.connect = Effect.die("once")
-      yield* TestClock.adjust("6 seconds")
-      members.primary.trouble.connect = undefined
-      yield* TestClock.adjust("1 hour")
-      assert.strictEqual(yield* call(), "primary")
-    }).pipe(Effect.provide(fleet(members)))
-  })
-
-  for (const circuit of [Circuit.never, Circuit.circuitDefault]) {
-    it.effect(`of a server that failed others, not fallback, is asked for too (${circuit === Circuit.never ? "health" : "circuit"})`, () => {
-      const members = two()
-      members.primary.trouble.connect = refused
-      return Effect.gen(function*() {
-        const { callTool } = yield* Sessions.Sessions
-        for (let n = 0; n < 4; n++) yield* Effect.flip(callTool("primary", "t"))
-        members.primary.trouble.connect = undefined
-        for (let minute = 0; minute < 60; minute++) {
-          yield* call()
-          yield* TestClock.adjust("1 minute")
-        }
-        assert.strictEqual(yield* call(), "primary")
-      }).pipe(Effect.provide(fleet(members, { circuit, retry: RetryPolicy.never })))
-    })
-  }
-
-  it.effect("of a server that never answers gets worse, also where callers have less patience than requests", () => {
+  it.effect("that never answers is ejected, also when callers give up before the request times out", () => {
     const members = two()
     members.primary.trouble.answer = () => Effect.never
     return Effect.gen(function*() {
@@ -185,54 +322,25 @@ describe("fallback: standing", () => {
     )
   })
 
-  it.effect("when none is fit, a plan tries the least bad one though it is not the first", () => {
+  it.effect("stays fit while it is starting", () => {
     const members = two()
-    for (const { trouble } of Object.values(members)) trouble.connect = refused
+    members.primary.trouble.connect = Effect.sleep("20 seconds")
     return Effect.gen(function*() {
-      const { callTool, fallbackPlan } = yield* Sessions.Sessions
-      const plan = yield* fallbackPlan({ servers })
-      const program = Effect.flatMap(
-        Fallback.CurrentSession,
-        (session) => Effect.map(session.callTool("charge"), textOf)
-      )
-      for (let n = 0; n < 5; n++) yield* Effect.flip(callTool("primary", "t"))
-      for (let n = 0; n < 4; n++) yield* Effect.flip(callTool("secondary", "t"))
-      members.secondary.trouble.connect = undefined
-      const result = yield* Effect.result(Effect.withExecutionPlan(program, plan))
-      assert.strictEqual(result._tag, "Success")
-    }).pipe(
-      Effect.provide(fleet(members, {
-        retry: RetryPolicy.never,
-        fallback: { ...Fallback.fallbackDefault, probeInterval: "1 hour" }
-      }))
-    )
+      for (let n = 0; n < 6; n++) {
+        const hasty = yield* start(run((session) => session.readResource("test:")))
+        yield* TestClock.adjust("1500 millis")
+        yield* Fiber.interrupt(hasty)
+        yield* TestClock.adjust("1500 millis")
+      }
+      yield* TestClock.adjust("5 seconds")
+      yield* run((session) => session.callTool("charge"))
+      assert.deepStrictEqual([members.primary.calls(), members.secondary.calls()], [["charge"], []])
+    }).pipe(Effect.provide(fleet(members)))
   })
+})
 
-  it.effect("of one that was tried by a plan though it was not fit, and answered, is good again", () => {
-    const members = two()
-    for (const { trouble } of Object.values(members)) trouble.connect = refused
-    return Effect.gen(function*() {
-      const { callTool, fallbackPlan } = yield* Sessions.Sessions
-      const plan = yield* fallbackPlan({ servers })
-      const program = Effect.flatMap(
-        Fallback.CurrentSession,
-        (session) => Effect.map(session.callTool("charge"), textOf)
-      )
-      for (let n = 0; n < 4; n++) yield* Effect.flip(callTool("primary", "t"))
-      for (let n = 0; n < 5; n++) yield* Effect.flip(callTool("secondary", "t"))
-      members.primary.trouble.connect = undefined
-      assert.strictEqual(yield* Effect.withExecutionPlan(program, plan), "primary")
-      const again = yield* Effect.result(Effect.withExecutionPlan(program, plan))
-      assert.strictEqual(again._tag, "Success")
-    }).pipe(
-      Effect.provide(fleet(members, {
-        retry: RetryPolicy.never,
-        fallback: { ...Fallback.fallbackDefault, probeInterval: "1 hour" }
-      }))
-    )
-  })
-
-  it.effect("of all that are passed over is told with the latest failure of each", () => {
+describe("AllServersFailed", () => {
+  it.effect("holds the latest failure of each server that was not tried", () => {
     const members = two()
     for (const { trouble } of Object.values(members)) trouble.connect = Effect.fail(unauthorized)
     return Effect.gen(function*() {
@@ -242,9 +350,7 @@ describe("fallback: standing", () => {
       assert.deepStrictEqual(failed.errors.map(({ reason }) => reason._tag), ["AuthRequired", "AuthRequired"])
     }).pipe(Effect.provide(fleet(members)))
   })
-})
 
-describe("what one owner is told", () => {
   const exited = new SessionError.ServerExited({
     exitCode: 1,
     signal: null,
@@ -252,7 +358,7 @@ describe("what one owner is told", () => {
     delivery: "NotSent"
   })
 
-  it.effect("of servers that are passed over holds nothing of another one's processes", () => {
+  it.effect("shows an owner nothing of another owner's processes", () => {
     const members = two()
     for (const { trouble } of Object.values(members)) trouble.connect = Effect.fail(exited)
     return Effect.gen(function*() {
@@ -261,57 +367,22 @@ describe("what one owner is told", () => {
       assert.notInclude(JSON.stringify(failed), "the ledger of a")
     }).pipe(Effect.provide(fleet(members)))
   })
-
-  it.effect("of a pool that is full holds nothing of another one's processes", () => {
-    let isDown = true
-    const script = Scripted.make({ connect: () => Effect.suspend(() => isDown ? Effect.fail(exited) : Effect.void) })
-    return Effect.gen(function*() {
-      const pool = yield* SessionPool.make({ server: "s", max: 1 })
-      const failing = yield* start(Effect.exit(pool.callTool("t", {}, { owner: "a" })))
-      yield* settled(failing)
-      isDown = false
-      yield* pool.get({ owner: "c" })
-      const waiting = yield* start(Effect.flip(pool.get({ owner: "b" })))
-      yield* settled(waiting)
-      assert.notInclude(JSON.stringify(yield* Fiber.join(waiting)), "the ledger of a")
-    }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
-  })
 })
 
-describe("circuits and policies", () => {
-  it.effect("that were pardoned for an operation that never came to the server stay open", () => {
-    let isLocked = false
-    const script = Scripted.make({
-      answer: () => Effect.fail(new SessionError.HttpFailed({ status: 500, delivery: "Rejected" }))
-    })
-    return Effect.gen(function*() {
-      const { callTool, withFallback } = yield* Sessions.Sessions
-      for (let n = 0; n < 4; n++) yield* Effect.flip(callTool("s", "t"))
-      isLocked = true
-      yield* Effect.flip(withFallback({ servers: ["s"] }, (session) => session.callTool("t")))
-      isLocked = false
-      const before = script.requests.length
-      yield* Effect.flip(callTool("s", "t"))
-      assert.strictEqual(script.requests.length, before)
-    }).pipe(Effect.provide(Scripted.sessions(script, {
-      circuit: Circuit.circuitDefault,
-      retry: RetryPolicy.never,
-      credentials: ({ owner }) =>
-        Effect.suspend(() => isLocked ? Effect.fail(new SessionError.CredentialsFailed({ owner })) : Effect.succeed({}))
-    })))
-  })
-
+describe("a fallback policy", () => {
   for (
     const [what, policy] of [
-      ["a number of signs of life that is none", { goodProbes: Number.NaN }],
-      ["a negative number of them", { goodProbes: -1 }],
-      ["a pause that is none", { probeInterval: Number.NaN }],
-      ["a window that is none", { panicWindow: "soon" as "1 second" }]
+      ["a number of probes that is not a number", { goodProbes: Number.NaN }],
+      ["a negative number of probes", { goodProbes: -1 }],
+      ["a probe interval that is not a number", { probeInterval: Number.NaN }],
+      ["a panic window that is not a duration", { panicWindow: "soon" as "1 second" }]
     ] as const
   ) {
-    it.effect(`are refused as a ConfigError with ${what}`, () =>
+    it.effect(`is refused as a ConfigError with ${what}`, () =>
       Effect.gen(function*() {
-        const layer = Scripted.sessions(Scripted.make({}), { fallback: { ...Fallback.fallbackDefault, ...policy } })
+        const layer = Scripted.sessions(Scripted.make({}), {
+          fallback: { ...FallbackPolicy.fallbackDefault, ...policy }
+        })
         const exit = yield* Effect.exit(Effect.provide(Effect.void, layer))
         assert.isTrue(Exit.isFailure(exit) && Cause.hasFails(exit.cause))
       }))

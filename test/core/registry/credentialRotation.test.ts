@@ -5,8 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Circuit, Sessions, Transport } from "@mcp-sessions/core"
 import { type Duration, Effect, Fiber, Layer, Redacted, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { start } from "../../fixtures/fibers.ts"
-import { stdio, tokenOf } from "../../fixtures/fleet.ts"
+import { settled, start } from "../../fixtures/fibers.ts"
+import { lost, stdio, tokenOf } from "../../fixtures/fleet.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
 
 describe("credentials", () => {
@@ -97,5 +97,54 @@ describe("credentials", () => {
       yield* Effect.exit(callTool("s", "t"))
       assert.isAbove(built, before)
     }).pipe(Effect.provide(layer))
+  })
+})
+
+describe("credentials of an owner", () => {
+  it.effect("that changed and changed back share no connection with those in between", () => {
+    const scripts = { one: Scripted.make({}), two: Scripted.make({}) }
+    let token: keyof typeof scripts = "one"
+    const layer = Sessions.layer({
+      servers: { s: stdio },
+      circuit: Circuit.never,
+      credentials: () => Effect.sync(() => ({ env: { TOKEN: Redacted.make(token as string) } }))
+    }).pipe(Layer.provide(Layer.succeed(Transport.Transports, {
+      transport: (definition) => scripts[tokenOf(definition) as keyof typeof scripts].transport
+    })))
+    return Effect.gen(function*() {
+      const { callTool, get } = yield* Sessions.Sessions
+      const held = yield* get("s")
+      yield* held.ping
+      yield* scripts.one.lose(lost)
+      yield* TestClock.adjust("1 second")
+      token = "two"
+      yield* held.ping
+      token = "one"
+      yield* callTool("s", "t")
+      assert.notInclude(scripts.two.requests.join(), "tools/call:t")
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  it.effect("that never arrive keep no other owner from the server", () => {
+    const script = Scripted.make({})
+    let isOut = false
+    return Effect.gen(function*() {
+      const { callTool, circuit, get } = yield* Sessions.Sessions
+      const held = yield* get("s", { owner: "a" })
+      yield* callTool("s", "t", {}, { owner: "b" })
+      isOut = true
+      yield* script.loseAll(lost)
+      for (let n = 0; n < 2; n++) yield* settled(yield* start(Effect.exit(held.ping)), 300)
+      const state = yield* circuit("s")
+      const other = yield* start(callTool("s", "t", {}, { owner: "b" }))
+      const exit = yield* settled(other, 5)
+      assert.deepStrictEqual([state.state, exit?._tag], ["closed", "Success"])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Scripted.sessions(script, {
+        circuit: Circuit.circuitDefault,
+        credentials: ({ owner }) => isOut && owner === "a" ? Effect.never : Effect.succeed({})
+      }))
+    )
   })
 })

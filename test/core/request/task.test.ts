@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Mcp, SessionError, Sessions } from "@mcp-sessions/core"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { settled, start } from "../../fixtures/fibers.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
@@ -156,4 +157,55 @@ describe("a task", () => {
       }).pipe(Effect.provide(Scripted.sessions(script)))
     })
   }
+})
+
+describe("a tool call that runs as a task", () => {
+  it.effect("never fails with the delivery NotSent once the server has accepted it", () => {
+    let isDown = false
+    const script = Scripted.make({
+      info: { capabilities: { tools: {}, tasks: { requests: { tools: { call: {} } } } } as never },
+      connect: () => Effect.suspend(() => isDown ? Scripted.refused : Effect.void),
+      answer: ({ method }) =>
+        Effect.sync(() => {
+          const task = { taskId: "1", status: "working", pollInterval: 1000 }
+          return method === "tools/call" ? { task } : task
+        })
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const fiber = yield* start(Effect.flip(callTool("s", "charge", {}, { task: {} })))
+      yield* TestClock.adjust("1500 millis")
+      assert.include(script.requests, "1:tools/call:charge")
+      isDown = true
+      yield* script.lose(gone)
+      yield* settled(fiber)
+      const error = yield* Fiber.join(fiber)
+      assert(error._tag === "SessionError")
+      assert.deepStrictEqual([error.delivery, error.isRetryable], ["Unknown", false])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("ends with its result when it cannot be interrupted", () => {
+    const script = Scripted.make({
+      info: { capabilities: { tools: {}, tasks: { requests: { tools: { call: {} } } } } as never },
+      answer: ({ method }) =>
+        method === "tools/call"
+          ? Effect.delay(Effect.succeed({ task: { taskId: "1", status: "completed" } }), "3 seconds")
+          : Effect.succeed({ content: [] })
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      let ended: string | undefined
+      const fiber = yield* start(Effect.uninterruptible(
+        Effect.onExit(callTool("s", "charge", {}, { task: {} }), (exit) =>
+          Effect.sync(() => {
+            ended = exit._tag
+          }))
+      ))
+      yield* TestClock.adjust("1 second")
+      yield* start(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(ended, "Success")
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
 })

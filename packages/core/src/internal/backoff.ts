@@ -16,10 +16,10 @@ export const pauseAfter = (failures: number): number =>
   Math.min(pauses.first * pauses.factor ** Math.max(0, failures - 1), pauses.longest)
 
 /** Repeats an effect until it succeeds with `true`, with pauses that `wake` cuts short. */
-export const repeatUntilDone = <E, R>(
-  effect: Effect.Effect<boolean, E, R>,
-  wake: Effect.Effect<unknown>
-): Effect.Effect<void, E, R> =>
+export const repeatUntilDone = <E, R>({ effect, wake }: {
+  readonly effect: Effect.Effect<boolean, E, R>
+  readonly wake: Effect.Effect<unknown>
+}): Effect.Effect<void, E, R> =>
   Effect.gen(function*() {
     let failures = 0
     while (true) {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { CircuitPolicy } from "../../Circuit.ts"
 import type { ConfigError } from "../../ConfigError.ts"
-import type { FallbackPolicy } from "../../Fallback.ts"
+import type { FallbackPolicy } from "../../FallbackPolicy.ts"
 import { Checks } from "./optionChecks.ts"
 
 const counts = { from: 1, to: 1000 }

@@ -23,7 +23,7 @@ import type { ConnectionState } from "../../ConnectionState.ts"
 import { fromWire, type LogLevel, type Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { type ConnectReason, ConnectTimeout, type Reason, ServerDown, SessionClosed, SessionError } from "../../SessionError.ts"
+import { type ConnectReason, ConnectTimeout, type Reason, ServerDown, SessionClosed, SessionError, TransportClosed } from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import { isContextTraced, withSpan } from "../telemetry.ts"
@@ -254,7 +254,7 @@ export class ManagedConnection {
 
   #on(event: Event): void {
     const before = this.#machine.state
-    this.#machine = transition(this.#machine, event)
+    this.#machine = transition({ machine: this.#machine, event })
     const { state } = this.#machine
     if (state === before) return
     this.#listeners?.forEach((listener) => listener(state))
@@ -280,11 +280,13 @@ export class ManagedConnection {
   /** The handshake, and the log level, which each connection has to be asked for anew. */
   #handshake(connection: Connection): Effect.Effect<ConnectionInfo, ConnectReason> {
     return Effect.tap(connection.initialize, ({ capabilities }) =>
-      this.logLevel === undefined || capabilities.logging === undefined ? Effect.void : Effect.catchTag(
+      this.logLevel === undefined || capabilities.logging === undefined ? Effect.void : Effect.catch(
         connection.setLogLevel(this.logLevel),
-        ["ProtocolFailed", "InvalidResult"],
-        // The server is usable without it.
-        (reason) => Effect.logDebug("the server did not accept the log level", reason)
+        (reason): Effect.Effect<void, ConnectReason> =>
+          reason.losesConnection
+            ? Effect.fail(new TransportClosed({ delivery: "NotSent" }))
+            // The server is usable without it.
+            : Effect.logDebug("the server did not accept the log level", reason)
       ))
   }
 
@@ -318,7 +320,7 @@ export class ManagedConnection {
   get #attempt(): Effect.Effect<LiveConnection, SessionError> {
     const attempt = Effect.gen({ self: this }, function*() {
       const startedAt = this.#now()
-      const retryAt = startableAt(this.#machine, startedAt)
+      const retryAt = startableAt({ machine: this.#machine, now: startedAt })
       if (retryAt > startedAt) return yield* this.#fail(new ServerDown({ retryAt }))
       this.#on({ _tag: "Attempted" })
       const opened = yield* this.server.circuitBreaker.guard(this.#open)
@@ -409,7 +411,7 @@ export class ManagedConnection {
         const connecting: Connecting = { connected: Deferred.makeUnsafe(), isRetried }
         this.#connecting = connecting
         const attempts = isRetried
-          ? Effect.retry(afterFailure(first, this.#attempt), this.#options.retry)
+          ? Effect.retry(afterFailure({ first, effect: this.#attempt }), this.#options.retry)
           : this.#attempt
         return Effect.andThen(this.#start(attempts, connecting), restore(Deferred.await(connecting.connected)))
       })

@@ -18,10 +18,10 @@ const herdSpread = 1000
 const isFinal = (reason: Reason): boolean => reason._tag === "SessionClosed" || reason._tag === "AuthRequired"
 
 /** An effect to retry after an attempt that already failed with `first`, which then counts as the first attempt. */
-export const afterFailure = <A>(
-  first: SessionError | undefined,
-  effect: Effect.Effect<A, SessionError>
-): Effect.Effect<A, SessionError> => {
+export const afterFailure = <A>({ effect, first }: {
+  readonly first: SessionError | undefined
+  readonly effect: Effect.Effect<A, SessionError>
+}): Effect.Effect<A, SessionError> => {
   let pending = first
   return Effect.suspend(() => {
     const error = pending
@@ -87,7 +87,7 @@ export class Reconnect {
           // All clients of a server that was restarted lose their connections together.
           yield* Effect.sleep(Duration.millis(yield* Random.nextBetween(0, herdSpread)))
         }
-        yield* afterFailure(lastFailure(), acquireOnce).pipe(
+        yield* afterFailure({ first: lastFailure(), effect: acquireOnce }).pipe(
           Effect.retry({ schedule: policy, while: ({ reason }) => !isFinal(reason) }),
           Effect.catch(({ reason }) =>
             reason._tag === "SessionClosed" ? Effect.never : Deferred.await(this.#restarted)

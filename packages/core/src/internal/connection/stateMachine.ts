@@ -33,7 +33,10 @@ const within = (starts: ReadonlyArray<number>, now: number): ReadonlyArray<numbe
   starts.filter((start) => now - start < windowMillis)
 
 /** The time from which the next connection may be made: `now`, or later if too many were made within the window. */
-export const startableAt = ({ starts }: Machine, now: number): number => {
+export const startableAt = ({ machine: { starts }, now }: {
+  readonly machine: Machine
+  readonly now: number
+}): number => {
   const first = within(starts, now).at(-maxStarts)
   return first === undefined ? now : first + windowMillis
 }
@@ -41,7 +44,7 @@ export const startableAt = ({ starts }: Machine, now: number): number => {
 export const isConnected = (state: ConnectionState): boolean => state._tag === "Ready" || state._tag === "Suspect"
 
 /** The machine after an event. An event that does not fit the state, such as a late report about an older connection, is ignored. */
-export const transition = (machine: Machine, event: Event): Machine => {
+export const transition = ({ event, machine }: { readonly machine: Machine; readonly event: Event }): Machine => {
   const { generation, state } = machine
   const to = (state: ConnectionState): Machine => ({ ...machine, state })
   const isOf = (generation: number) =>

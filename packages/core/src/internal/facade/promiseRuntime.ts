@@ -10,7 +10,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Cancelled, SessionClosed, SessionError } from "../../SessionError.ts"
-import { Bag, type InBag } from "../request/bag.ts"
+import { Bag, type InBag } from "./bag.ts"
 import { CurrentWrites, Writes } from "../request/writes.ts"
 import type { Signal, SignalOptions } from "./promised.ts"
 

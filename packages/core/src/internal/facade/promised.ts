@@ -123,7 +123,7 @@ export type Runner = (effect: unknown, options: SignalOptions | undefined) => un
 
 /** Makes a policy of numbers. */
 export const retryPolicyOf = ({ delay, times }: RetryOptions): RetryPolicy.RetryPolicy =>
-  RetryPolicy.spaced({ tries: times + 1, delay })
+  RetryPolicy.spaced({ retries: times, delay })
 
 /** Lets a handler return a promise that is waited for. */
 const handlerOf = <P>(handle: (value: P) => unknown) => (value: P): Effect.Effect<void> | void => {
@@ -199,12 +199,12 @@ export const facadeOf = <T extends object>(
 }
 
 /** Makes a session in promises. */
-export const sessionOf = facadeOf<Omit<Session, "initialize">>({
+export const sessionOf = facadeOf<Session>({
   server: undefined,
-  info: 0,
+  connect: 0,
   generation: 0,
-  phase: 0,
-  phases: 0,
+  state: 0,
+  stateChanges: 0,
   listTools: 0,
   callTool: 2,
   listResources: 0,

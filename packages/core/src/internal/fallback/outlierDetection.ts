@@ -1,5 +1,7 @@
 /**
- * Whether a server is in its place, or passed over until it has shown that it is well.
+ * Outlier detection: ejects a failing server and readmits it after consecutive successful probes.
+ *
+ * {@link transition} is the pure state machine. {@link make} runs the fiber that probes an ejected server.
  */
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -8,137 +10,201 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { FallbackPolicy } from "../../Fallback.ts"
+import type { FallbackPolicy } from "../../FallbackPolicy.ts"
 import { maxErrors } from "../../Health.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { SessionError } from "../../SessionError.ts"
 import { afterFailure } from "../connection/reconnect.ts"
 
-/** A failure that was moved on from, of an operation for an owner. */
-interface Failed {
+// -----------------------------------------------------------------------------
+// Decisions
+// -----------------------------------------------------------------------------
+
+/** Failures count for this long, in milliseconds, when they are not in a row. */
+const failureWindow = 60_000
+
+/** A server that is ejected again within this time after its readmission has relapsed. In milliseconds. */
+const relapseWindow = 300_000
+
+/** Each relapse in a row doubles the probes that readmit a server, up to this many times. */
+const maxRelapses = 4
+
+/** What outlier detection knows about one server. Times in milliseconds since the epoch. */
+export interface OutlierState {
+  readonly isEjected: boolean
+  /** The failures within the failure window, oldest first. */
+  readonly failedAt: ReadonlyArray<number>
+  readonly readmittedAt: number
+  /** Ejections in a row that each came soon after a readmission. */
+  readonly relapses: number
+}
+
+export type OutlierEvent = "failed" | "ejected" | "readmitted"
+
+/** State of a server without failures. */
+export const initial: OutlierState = {
+  isEjected: false,
+  failedAt: [],
+  readmittedAt: Number.NEGATIVE_INFINITY,
+  relapses: 0
+}
+
+/** State after an event. */
+export const transition = (options: {
+  readonly state: OutlierState
+  readonly event: OutlierEvent
+  readonly now: number
+}): OutlierState => {
+  const { event, now, state } = options
+  switch (event) {
+    case "failed":
+      return { ...state, failedAt: [...state.failedAt.filter((at) => now - at < failureWindow), now] }
+    case "ejected": {
+      if (state.isEjected) return state
+      const isRelapse = now - state.readmittedAt < relapseWindow
+      return { ...state, isEjected: true, relapses: isRelapse ? Math.min(state.relapses + 1, maxRelapses) : 0 }
+    }
+    case "readmitted":
+      return { ...state, isEjected: false, failedAt: [], readmittedAt: now }
+  }
+}
+
+/** Whether a server has failed so often within the window that it is to be ejected. */
+export const isOutlier = ({ failedAt }: OutlierState): boolean => failedAt.length > maxErrors
+
+/** Consecutive successful probes that readmit a server. */
+export const probesToReadmit = (options: { readonly state: OutlierState; readonly goodProbes: number }): number =>
+  options.goodProbes * 2 ** options.state.relapses
+
+/**
+ * Whether a failure proves something about the server. A rejected credential, a full queue or a rate limit concerns one owner or one
+ * session.
+ */
+const concernsServer = ({ reason }: SessionError): boolean => reason.health === "failed" || reason._tag === "ServerDown"
+
+// -----------------------------------------------------------------------------
+// One server
+// -----------------------------------------------------------------------------
+
+/** How long the probe of a server may take after a caller has given up waiting for it, in milliseconds. */
+export const suspicionProbeTimeout = 2000
+
+/** A failure that an operation failed over from, and the owner of the operation. */
+interface OwnedFailure {
   readonly error: SessionError
   readonly owner: string
 }
 
-export interface Standing {
-  readonly isOut: () => boolean
-  /** Notes a failure that was moved on from, and says whether there were so many of late that it should be passed over. */
-  readonly hasFailed: (failure: Failed & { readonly now: number }) => boolean
-  /** The latest of these. */
-  readonly last: () => Failed | undefined
+/** Detects that one server is an outlier. */
+export interface OutlierDetector {
+  readonly isEjected: () => boolean
+  /** The latest failure that an operation failed over from. */
+  readonly lastFailure: () => OwnedFailure | undefined
+  /** Records a failure that an operation failed over from, and returns whether the server is to be ejected. */
+  readonly recordFailure: (failure: OwnedFailure & { readonly now: number }) => boolean
+  /** Ejects the server, and probes it in the background until it is readmitted. */
+  readonly eject: (probe: Effect.Effect<void, SessionError>) => Effect.Effect<void>
+  /** Readmits the server at once. */
+  readonly readmit: Effect.Effect<void>
   /**
-   * Looks after it where a caller has given up waiting: that it gives no sign of life is a failure like others. Nothing is closed
-   * for it, as it may be at work.
+   * Checks a server in the background after a caller has given up waiting for it. A failed check counts as a failure. It closes no
+   * connection, because the server may be busy.
    */
-  readonly doubt: (options: {
-    readonly ask: Effect.Effect<void, SessionError>
+  readonly suspect: (options: {
+    readonly check: Effect.Effect<void, SessionError>
+    /** The failure when the check gets no answer in time. */
+    readonly timedOut: SessionError
     readonly probe: Effect.Effect<void, SessionError>
     readonly owner: string
-    readonly silent: SessionError
   }) => Effect.Effect<void>
-  /** Passes it over from now on. `probe` asks it for a sign of life. */
-  readonly leave: (probe: Effect.Effect<void, SessionError>) => Effect.Effect<void>
-  /** Puts it back into its place. */
-  readonly enter: Effect.Effect<void>
-  /** When it was last tried though it was not fit, in milliseconds since the epoch. */
-  panickedAt: number
 }
 
-/** Over how long failures are counted that are not in a row, in milliseconds. */
-const failureWindow = 60_000
-
-/** Who is passed over again so soon after its return has to show more, in milliseconds. */
-const relapseWindow = 300_000
-
-/** How long it may take for a sign of life when it is doubted, in milliseconds. */
-export const patience = 2000
-
-/** How often what it has to show is doubled. */
-const maxRelapses = 4
-
-/** Makes what keeps the standing of a server, until the scope ends. */
+/** Makes the detector of one server. Its fibers end with the scope. */
 export const make = (options: {
   readonly policy: FallbackPolicy
   readonly reconnect: RetryPolicy
   readonly scope: Scope.Scope
   readonly context: Context.Context<never>
-}): Standing => {
-  const { context, policy: { goodProbes, probeInterval }, reconnect, scope } = options
+}): OutlierDetector => {
+  const { context, policy, reconnect, scope } = options
+  let state = initial
   let prober: Fiber.Fiber<void> | undefined
-  let failures: ReadonlyArray<number> = []
-  let enteredAt = Number.NEGATIVE_INFINITY
-  let relapses = 0
-  let isDoubted = false
-  let last: Failed | undefined
+  let isSuspected = false
+  let last: OwnedFailure | undefined
 
-  const recover = (probe: Effect.Effect<void, SessionError>) =>
-    Effect.gen(function*() {
-      const wanted = goodProbes * 2 ** relapses
-      for (let good = 0; good < wanted;) {
-        yield* Effect.sleep(probeInterval)
-        const probed = yield* Effect.exit(probe)
-        if (Exit.isSuccess(probed)) {
-          good++
-          continue
-        }
-        const again = afterFailure(Option.getOrUndefined(Exit.findErrorOption(probed)), probe)
-        // A policy that gives up does not give the server up, nor does a defect.
-        good = Exit.isSuccess(yield* Effect.exit(Effect.retry(again, reconnect))) ? 1 : 0
-      }
-    })
+  const apply = (event: OutlierEvent, now: number): void => {
+    state = transition({ state, event, now })
+  }
 
-  const entered = Effect.map(Clock.currentTimeMillis, (now) => {
+  const readmitted = Effect.map(Clock.currentTimeMillis, (now) => {
     prober = undefined
-    failures = []
-    enteredAt = now
+    apply("readmitted", now)
   })
 
-  const standing: Standing = {
-    panickedAt: Number.NEGATIVE_INFINITY,
-    isOut: () => prober !== undefined,
-    last: () => last,
-    hasFailed: ({ error, now, owner }) => {
+  /** Runs in the background, in the context of the registry and not in that of the caller that found the failure. */
+  const background = <A>(effect: Effect.Effect<A>) =>
+    effect.pipe(Effect.updateContext((_: Context.Context<never>) => context), Effect.forkIn(scope))
+
+  const detector: OutlierDetector = {
+    isEjected: () => state.isEjected,
+    lastFailure: () => last,
+    recordFailure: ({ error, now, owner }) => {
       last = { error, owner }
-      // What keeps one owner out, or has one session wait, says nothing of the server.
-      if (error.reason.health !== "failed" && error.reason._tag !== "ServerDown") return false
-      failures = [...failures.filter((at) => now - at < failureWindow), now]
-      return failures.length > maxErrors
+      if (!concernsServer(error)) return false
+      apply("failed", now)
+      return isOutlier(state)
     },
-    doubt: ({ ask, owner, probe, silent }) =>
-      Effect.suspend(() => {
-        if (isDoubted || prober !== undefined) return Effect.void
-        isDoubted = true
-        return Effect.gen(function*() {
-          const exit = yield* Effect.exit(
-            Effect.timeoutOrElse(ask, { duration: patience, orElse: () => Effect.fail(silent) })
-          )
-          isDoubted = false
-          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-          const now = yield* Clock.currentTimeMillis
-          if (error !== undefined && standing.hasFailed({ error, owner, now })) yield* standing.leave(probe)
-        }).pipe(
-          Effect.updateContext((_: Context.Context<never>) => context),
-          Effect.forkIn(scope),
-          Effect.asVoid
-        )
-      }),
-    leave: (probe) =>
+    eject: (probe) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        if (prober !== undefined) return Effect.void
-        relapses = now - enteredAt < relapseWindow ? Math.min(relapses + 1, maxRelapses) : 0
-        return recover(probe).pipe(
-          Effect.andThen(entered),
-          Effect.updateContext((_: Context.Context<never>) => context),
-          Effect.forkIn(scope),
-          Effect.map((fiber) => {
+        if (state.isEjected) return Effect.void
+        apply("ejected", now)
+        const wanted = probesToReadmit({ state, goodProbes: policy.goodProbes })
+        return Effect.map(
+          background(Effect.andThen(probeUntilGood({ probe, wanted, policy, reconnect }), readmitted)),
+          (fiber) => {
             prober = fiber
-          })
+          }
         )
       }).pipe(Effect.uninterruptible),
-    enter: Effect.suspend(() => {
+    readmit: Effect.suspend(() => {
       const ended = prober
-      return ended === undefined ? Effect.void : Effect.andThen(entered, Fiber.interrupt(ended))
-    })
+      return ended === undefined ? Effect.void : Effect.andThen(readmitted, Fiber.interrupt(ended))
+    }),
+    suspect: ({ check, owner, probe, timedOut }) =>
+      Effect.suspend(() => {
+        if (isSuspected || state.isEjected) return Effect.void
+        isSuspected = true
+        return Effect.asVoid(background(Effect.gen(function*() {
+          const exit = yield* Effect.exit(
+            Effect.timeoutOrElse(check, { duration: suspicionProbeTimeout, orElse: () => Effect.fail(timedOut) })
+          )
+          isSuspected = false
+          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+          const now = yield* Clock.currentTimeMillis
+          if (error !== undefined && detector.recordFailure({ error, owner, now })) yield* detector.eject(probe)
+        })))
+      })
   }
-  return standing
+  return detector
 }
+
+/** Probes until `wanted` probes in a row have succeeded. */
+const probeUntilGood = Effect.fnUntraced(function*(options: {
+  readonly probe: Effect.Effect<void, SessionError>
+  readonly wanted: number
+  readonly policy: FallbackPolicy
+  readonly reconnect: RetryPolicy
+}) {
+  const { policy, probe, reconnect, wanted } = options
+  for (let good = 0; good < wanted;) {
+    yield* Effect.sleep(policy.probeInterval)
+    const probed = yield* Effect.exit(probe)
+    if (Exit.isSuccess(probed)) {
+      good++
+      continue
+    }
+    const again = afterFailure({ first: Option.getOrUndefined(Exit.findErrorOption(probed)), effect: probe })
+    // Neither a policy that gives up nor a defect ends the probing.
+    good = Exit.isSuccess(yield* Effect.exit(Effect.retry(again, reconnect))) ? 1 : 0
+  }
+})

@@ -128,7 +128,7 @@ export class SubscriptionManager {
       this.#isRunning = this.#interests.size > 0
       return !this.#isRunning
     })
-    return repeatUntilDone(round, Effect.raceFirst(connected, Queue.take(changed))).pipe(
+    return repeatUntilDone({ effect: round, wake: Effect.raceFirst(connected, Queue.take(changed)) }).pipe(
       // Defects too: subscribers would wait for ever.
       Effect.catchCause((cause) =>
         Effect.sync(() => {
@@ -170,7 +170,7 @@ export class SubscriptionManager {
       }
       const subscription = info.era === "modern" ? new ModernSubscription(options) : new LegacySubscription(options)
       const round = this.#alignUntilEnded(live, subscription, interrupted)
-      yield* repeatUntilDone(round, interrupted)
+      yield* repeatUntilDone({ effect: round, wake: interrupted })
     }).pipe(
       Effect.mapError((reason) => this.#fail(reason)),
       Effect.scoped,

@@ -1,15 +1,33 @@
 /**
- * The options of a pool, checked: all that is wrong with them at once.
+ * Options of a pool: fills in the defaults, and fails with all problems at once.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Span } from "effect/Tracer"
 import { type ConfigError, InvalidDuration, InvalidValue } from "../../ConfigError.ts"
-import type { LeakReport, SessionPoolOptions } from "../../SessionPool.ts"
-import { Sessions } from "../../Sessions.ts"
 import { Checks } from "../config/optionChecks.ts"
 
-/** Options with their defaults, times in milliseconds. */
+/** A report of a lease that is held for too long, as in `LeakReport`. */
+interface Leak {
+  readonly server: string
+  readonly owner: string
+  readonly heldFor: number
+  readonly span: Span | undefined
+}
+
+type OnLeak = (report: Leak) => Effect.Effect<void>
+
+type CountKey = "concurrency" | "max" | "min"
+
+type DurationKey = "acquireTimeout" | "idleTimeToLive" | "leakAfter" | "maxLifetime" | "validateAfter"
+
+/** Options as in `SessionPoolOptions`. */
+type Given =
+  & { readonly server: string; readonly owner?: string | undefined; readonly onLeak?: OnLeak | undefined }
+  & { readonly [K in CountKey]?: number | undefined }
+  & { readonly [K in DurationKey]?: Duration.Input | undefined }
+
+/** Options with their defaults, durations in milliseconds. */
 export interface PoolOptions {
   readonly server: string
   readonly owner: string
@@ -21,34 +39,33 @@ export interface PoolOptions {
   readonly lifeMillis: number
   readonly validateMillis: number
   readonly leakMillis: number
-  readonly onLeak: (report: LeakReport) => Effect.Effect<void>
+  readonly onLeak: OnLeak
 }
 
 const day = 24 * 60 * 60 * 1000
 
-const describe = (span: Span | undefined): string =>
-  span === undefined ? "" : `, taken in the span ${span.name} (${span.traceId}-${span.spanId})`
+const logLeak: OnLeak = ({ heldFor, owner, server, span }) => {
+  const taken = span === undefined ? "" : `; it was taken in span ${span.name} (${span.traceId}-${span.spanId})`
+  return Effect.logWarning(`a session of ${server} has been leased to ${owner} for ${heldFor} ms${taken}`)
+}
 
-const logLeak = ({ heldFor, owner, server, span }: LeakReport): Effect.Effect<void> =>
-  Effect.logWarning(`a session of ${server} has been lent to ${owner} for ${heldFor} ms${describe(span)}`)
-
-/** Fills in the defaults, or fails with all problems. */
-export const checkPoolOptions = (options: SessionPoolOptions): Effect.Effect<PoolOptions, ConfigError, Sessions> =>
+/** Fills in the defaults, or fails with all problems. `exists` fails for an unknown server. */
+export const checkPoolOptions = ({ exists, options }: {
+  readonly options: Given
+  readonly exists: Effect.Effect<unknown, ConfigError>
+}): Effect.Effect<PoolOptions, ConfigError> =>
   Effect.gen(function*() {
     const { server } = options
     const checks = new Checks(server)
 
-    const whole = (key: "concurrency" | "max" | "min", fallback: number, [from, to]: readonly [number, number]) => {
+    const whole = (key: CountKey, fallback: number, [from, to]: readonly [number, number]) => {
       const value = options[key] ?? fallback
       checks.whole(value, { path: ["pool", key], from, to })
       return value
     }
 
-    const millis = (
-      key: "acquireTimeout" | "idleTimeToLive" | "leakAfter" | "maxLifetime" | "validateAfter",
-      fallback: Duration.Input,
-      [from, to]: readonly [number, number]
-    ) => checks.millis(options[key] ?? fallback, { path: ["pool", key], from, to })
+    const millis = (key: DurationKey, fallback: Duration.Input, [from, to]: readonly [number, number]) =>
+      checks.millis(options[key] ?? fallback, { path: ["pool", key], from, to })
 
     const checked: PoolOptions = {
       server,
@@ -70,8 +87,7 @@ export const checkPoolOptions = (options: SessionPoolOptions): Effect.Effect<Poo
     if (checks.isGood && lifeMillis > 0 && idleMillis > lifeMillis) {
       checks.add(new InvalidDuration({ ...checks.at(["pool", "idleTimeToLive"]), expected: "at most maxLifetime" }))
     }
-    // Whether there is such a server. It connects nothing.
-    const known = yield* Effect.result(Effect.flatMap(Sessions, ({ circuit }) => circuit(server)))
+    const known = yield* Effect.result(exists)
     if (known._tag === "Failure") known.failure.problems.forEach((problem) => checks.add(problem))
     return yield* Effect.as(checks.done, checked)
   })

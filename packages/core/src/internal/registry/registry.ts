@@ -16,14 +16,14 @@ import type { CircuitPolicy } from "../../Circuit.ts"
 import type { CleanupReport } from "../../Cleanup.ts"
 import { ConfigError, DisabledServer, UnknownServer } from "../../ConfigError.ts"
 import type { CredentialsProvider } from "../../Credentials.ts"
-import type { FallbackPolicy } from "../../Fallback.ts"
+import type { FallbackPolicy } from "../../FallbackPolicy.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
 import type { Session } from "../../Session.ts"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
 import { Transport, Transports } from "../../Transport.ts"
 import * as outlierDetection from "../fallback/outlierDetection.ts"
-import type { Trace } from "../request/toolLedger.ts"
+import type { ToolLedger } from "../request/toolLedger.ts"
 import { Bulkhead } from "../server/bulkhead.ts"
 import * as circuitBreaker from "../server/circuitBreaker.ts"
 import * as rateLimit from "../server/rateLimit.ts"
@@ -51,7 +51,7 @@ export interface Member {
   readonly server: string
   readonly definition: ServerDefinition
   readonly state: ServerState
-  readonly outlierDetection: outlierDetection.Standing
+  readonly outliers: outlierDetection.OutlierDetector
   /** The session cores of all owners. */
   readonly cores: Set<sessionCore.SessionCore>
 }
@@ -183,7 +183,7 @@ export class Registry {
   /** A session object on a core, valid for as long as the scope. */
   session(
     core: sessionCore.SessionCore,
-    options?: { readonly retry: RetryPolicy; readonly trace: Trace }
+    options?: { readonly retry: RetryPolicy; readonly ledger: ToolLedger }
   ): Effect.Effect<Session, never, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
       const ended = Deferred.makeUnsafe<void>()
@@ -306,8 +306,8 @@ export const make = Effect.fnUntraced(function*(
       bulkhead: new Bulkhead(config.maxInFlightTotal),
       rateLimit: rateLimitOf(definition)
     })
-    const detection = outlierDetection.make({ policy: options.fallback, reconnect: options.reconnect, scope, context })
-    return [name, { server: name, definition, state, outlierDetection: detection, cores: new Set() }]
+    const outliers = outlierDetection.make({ policy: options.fallback, reconnect: options.reconnect, scope, context })
+    return [name, { server: name, definition, state, outliers, cores: new Set() }]
   }))
   yield* Effect.forEach(members.values(), ({ server, state }) =>
     register({ server, counters: state.counters, inFlight: () => state.bulkhead.used }), { discard: true })

@@ -48,7 +48,11 @@ class Entry<E> implements Timer {
   }
 }
 
-export type Lease = Entry<unknown>
+/** A lease of `tryLease`. */
+export interface Lease {
+  readonly core: SessionCore | undefined
+  leases: number
+}
 
 export class SharedCores<E> {
   readonly #options: SharedCoresOptions<E>

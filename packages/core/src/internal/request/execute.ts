@@ -31,7 +31,7 @@ import { isLost, verdictOf } from "./deliveryRule.ts"
 import { InFlight, type InFlightHost } from "./inFlight.ts"
 import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
 import { type CallerPolicy, retryLoop } from "./retryLoop.ts"
-import { CurrentTraces, note } from "./toolLedger.ts"
+import { CurrentLedgers, record } from "./toolLedger.ts"
 import { CurrentWrites, type Writes } from "./writes.ts"
 
 export type Execute = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
@@ -76,7 +76,7 @@ export class Executor {
   execute<A>(operation: Operation<A>, caller: CallerPolicy): Effect.Effect<A, SessionError> {
     return Effect.callback((resume) => {
       const flight = this.begin(operation, caller, Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>, resume)
-      if (flight !== undefined) return Effect.suspend(() => flight.cancel())
+      return flight === undefined ? undefined : Effect.suspend(() => flight.cancel())
     })
   }
 
@@ -121,7 +121,7 @@ export class Executor {
     if (live?.info === undefined || isComposite(operation) || caller.isEnded()) return undefined
     if (fiber !== undefined) {
       if (isTraced(fiber)) return undefined
-      if (operation.kind._tag === "ToolCall" && fiber.getRef(CurrentTraces).length > 0) return undefined
+      if (operation.kind._tag === "ToolCall" && fiber.getRef(CurrentLedgers).length > 0) return undefined
     }
     if (this.#managed.server.circuitBreaker.isOpen() || operation.refuse?.(live.info) !== undefined) return undefined
     return this.#admission.tryTake() ? live : undefined
@@ -138,7 +138,7 @@ export class Executor {
     const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
     return this.#send(operation, live, attempt, now + this.#host.totalTimeout, (outcome, after) => {
       const settled = Exit.isSuccess(outcome)
-        ? this.#succeeded(live, attempt, outcome)
+        ? this.#succeeded(live, attempt, Exit.succeed(outcome.value))
         : this.#continue(
           operation,
           { caller, startedAt: now, isTraced: false, writes: undefined, attempts: 1 },
@@ -173,7 +173,7 @@ export class Executor {
         if (Exit.isSuccess(outcome)) return onEnd(decode(outcome.value), after)
         const reason = recover === undefined ? undefined : Exit.findErrorOption(outcome)
         const recovered = reason?._tag === "Some" ? recover?.(reason.value) : undefined
-        onEnd(recovered ?? outcome, after)
+        onEnd(recovered ?? outcome as Exit.Failure<A, Reason>, after)
       }
     })
     attempt.flight = flight
@@ -182,7 +182,11 @@ export class Executor {
   }
 
   /** Records a response. The result is the exit itself, unless there is something to do first. */
-  #succeeded<A>(live: LiveConnection, attempt: Attempt, exit: Exit.Exit<A>): Effect.Effect<A, SessionError> {
+  #succeeded<A>(
+    live: LiveConnection,
+    attempt: Attempt,
+    exit: Exit.Exit<A>
+  ): Effect.Effect<A, SessionError> {
     const { circuitBreaker, rateLimit, retryBudget } = this.#managed.server
     retryBudget.earn()
     rateLimit.accepted(attempt.epoch)
@@ -255,7 +259,7 @@ export class Executor {
   ): Effect.Effect<A, SessionError> {
     const found = Exit.findErrorOption(exit)
     // A defect of the transport.
-    if (found._tag === "None") return exit as Exit.Exit<A>
+    if (found._tag === "None") return Effect.orDie(exit)
     return this.#orRetry(operation, state, this.#failed(operation, live, attempt, found.value))
   }
 
@@ -288,10 +292,10 @@ export class Executor {
       attempts: 0
     }
     const done = this.#attempts(operation, state)
-    const ledgers = kind._tag === "ToolCall" ? fiber.getRef(CurrentTraces) : []
+    const ledgers = kind._tag === "ToolCall" ? fiber.getRef(CurrentLedgers) : []
     const recorded = kind._tag !== "ToolCall" || ledgers.length === 0
       ? done
-      : note({ effect: done, isSafe: kind.isIdempotent, traces: ledgers })
+      : record({ effect: done, isSafe: kind.isIdempotent, ledgers })
     if (!state.isTraced) return recorded
     return withSpan({
       effect: recorded,

@@ -3,11 +3,11 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import type { ConnectionInfo } from "../../Connection.ts"
 import type { Progress } from "../../Mcp.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
-import { InvalidResult, type Reason } from "../../SessionError.ts"
+import type { Reason } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 
 /**
@@ -59,12 +59,3 @@ export interface CompositeOperation<A> extends Base {
 export type Operation<A> = RequestOperation<A> | CompositeOperation<A>
 
 export const isComposite = <A>(operation: Operation<A>): operation is CompositeOperation<A> => "run" in operation
-
-/** Makes the `decode` of results for which a guard suffices. */
-export const decodeWith = <A>(
-  isValid: (result: unknown) => result is A,
-  describe: () => { readonly method: string; readonly description: string }
-) => {
-  return (result: unknown): Exit.Exit<A, Reason> =>
-    isValid(result) ? Exit.succeed(result) : Exit.fail(new InvalidResult(describe()))
-}

@@ -43,6 +43,7 @@ export interface RetryLoopOptions<A> {
 
 export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, SessionError> => {
   const { acquire, attempt, budget, caller, kind, policy, startedAt, totalTimeout } = options
+  const affordable: RetryPolicy = Schedule.while(policy, () => budget.spend())
   let pending = options.first
   let hasReplaced = false
   let sentAt = options.first === undefined ? undefined : startedAt
@@ -85,7 +86,7 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
   return Effect.flatMap(Clock.currentTimeMillis, (now) =>
     once.pipe(
       Effect.retry({
-        schedule: Schedule.while(policy, () => budget.spend()),
+        schedule: affordable,
         while: ({ reason }) => verdictOf(kind, reason) !== "final"
       }),
       Effect.flatten,

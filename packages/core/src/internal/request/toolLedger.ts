@@ -1,8 +1,8 @@
 /**
- * Which tools an operation has run, so that it can be told whether the same operation may be done on another session.
+ * Tool ledger: records the tool calls of one operation, to decide whether the operation may fail over to another session.
  *
- * A tool that has run here must not run there, unless that does no harm. That holds for the whole operation: a failure of its
- * second call says nothing of its first.
+ * The decision covers the whole operation. A tool that ran on one session must not run again on another one unless it is known to be
+ * idempotent, also when a later request of the operation is the one that failed.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,114 +12,114 @@ import * as Schema from "effect/Schema"
 import { SessionError } from "../../SessionError.ts"
 import type { Execute } from "./execute.ts"
 
-export interface Trace {
-  /** Asks, of each tool that has run, runs or may have, whether running it twice is harmless. */
-  readonly ran: Set<{ readonly isSafe: Effect.Effect<boolean> }>
-  /** Has to succeed before a tool goes out for which it is not. */
+export interface ToolLedger {
+  /** The calls that have run, are running, or may have run. `isSafe` says whether running one again is harmless. */
+  readonly calls: Set<{ readonly isSafe: Effect.Effect<boolean> }>
+  /** Runs before the first tool call that is not safe. Its interruption stops the call. */
   readonly commit?: Effect.Effect<void> | undefined
-  /** Whether the operation is over. What it has left running is of no account any more. */
-  isOver: boolean
+  /** Set once the operation has ended: calls of fibers that outlive it are not recorded. */
+  isClosed: boolean
 }
 
-/** Begins with nothing. */
-export const begin = (commit?: Effect.Effect<void>): Trace => ({ ran: new Set(), commit, isOver: false })
+/** Opens an empty ledger. */
+export const open = (commit?: Effect.Effect<void>): ToolLedger => ({ calls: new Set(), commit, isClosed: false })
 
-/** Notes nothing from now on: whoever goes on after the operation may do so for ever. */
-export const finish = (trace: Trace): void => {
-  trace.isOver = true
-  trace.ran.clear()
+/** Closes a ledger and forgets its calls, so that fibers that outlive the operation cannot make it grow. */
+export const close = (ledger: ToolLedger): void => {
+  ledger.isClosed = true
+  ledger.calls.clear()
 }
 
-/** Of the operations that the current one is part of: a tool on any session counts, for all of it would be done again. */
-export const CurrentTraces = Context.Reference<ReadonlyArray<Trace>>(
-  "@mcp-sessions/core/internal/trace/CurrentTraces",
-  {
-    defaultValue: () => []
-  }
+/** The ledgers of the operations that the current fiber works for. A tool call on any session counts in each of them. */
+export const CurrentLedgers = Context.Reference<ReadonlyArray<ToolLedger>>(
+  "@mcp-sessions/core/internal/request/toolLedger/CurrentLedgers",
+  { defaultValue: () => [] }
 )
 
-/** Has what an effect does noted, on whatever session it is done. */
-export const noting = <A, E, R>(options: {
+/** Records the tool calls of an effect in a ledger, on whatever session they are made. */
+export const withLedger = <A, E, R>(options: {
   readonly effect: Effect.Effect<A, E, R>
-  readonly trace: Trace
-}): Effect.Effect<A, E, R> => Effect.updateService(options.effect, CurrentTraces, (outer) => [...outer, options.trace])
+  readonly ledger: ToolLedger
+}): Effect.Effect<A, E, R> =>
+  Effect.updateService(options.effect, CurrentLedgers, (outer) => [...outer, options.ledger])
 
-/** Notes a tool call, from now on: whoever forks it may not wait for its end. */
-export const note = <A>(options: {
+/** Records a tool call when it starts, and removes it if the call turns out not to have run. */
+export const record = <A>(options: {
   readonly effect: Effect.Effect<A, SessionError>
   readonly isSafe: Effect.Effect<boolean>
-  readonly traces: ReadonlyArray<Trace>
+  readonly ledgers: ReadonlyArray<ToolLedger>
 }): Effect.Effect<A, SessionError> =>
   Effect.suspend(() => {
     const { effect, isSafe } = options
     const call = { isSafe }
-    const traces = options.traces.filter(({ isOver }) => !isOver)
-    if (traces.length === 0) return effect
-    for (const { ran } of traces) ran.add(call)
-    const commits = traces.flatMap(({ commit }) => commit ?? [])
+    const ledgers = options.ledgers.filter(({ isClosed }) => !isClosed)
+    if (ledgers.length === 0) return effect
+    for (const { calls } of ledgers) calls.add(call)
+    const commits = ledgers.flatMap(({ commit }) => commit ?? [])
     const committed = commits.length === 0
       ? effect
       : Effect.flatMap(isSafe, (safe) => safe ? effect : Effect.andThen(Effect.all(commits, { discard: true }), effect))
     return Effect.onExit(committed, (exit) => {
       const delivery = Option.getOrUndefined(Exit.findErrorOption(exit))?.delivery
-      if (delivery === "NotSent" || delivery === "Rejected") { for (const { ran } of traces) ran.delete(call) }
+      if (delivery === "NotSent" || delivery === "Rejected") { for (const { calls } of ledgers) calls.delete(call) }
       return Effect.void
     })
   })
 
-const traces = new WeakMap<SessionError, Trace>()
+const ledgerOf = new WeakMap<SessionError, ToolLedger>()
 
 const isSessionError = Schema.is(SessionError)
 
-/** An error as one of a trace. All who wait for one connection are told with one error, so each gets its own. */
-export const traceError = ({ error: { reason, server }, trace }: {
+/** Copies an error and tags the copy with a ledger. A copy, because all waiters of one connection share one error. */
+export const tagError = ({ error: { reason, server }, ledger }: {
   readonly error: SessionError
-  readonly trace: Trace
+  readonly ledger: ToolLedger
 }): SessionError => {
   const own = new SessionError({ server, reason })
-  traces.set(own, trace)
+  ledgerOf.set(own, ledger)
   return own
 }
 
-/** Makes the errors of an effect known as those of a trace. */
-export const withTrace = <A>(options: {
+/** Tags the errors of an effect with a ledger. */
+export const tagErrors = <A>(options: {
   readonly effect: Effect.Effect<A, SessionError>
-  readonly trace: Trace
+  readonly ledger: ToolLedger
 }): Effect.Effect<A, SessionError> =>
-  Effect.mapError(options.effect, (error) => traceError({ error, trace: options.trace }))
+  Effect.mapError(options.effect, (error) => tagError({ error, ledger: options.ledger }))
 
-/** Whether an error is one of a trace. */
-export const isOf = ({ error, trace }: { readonly error: unknown; readonly trace: Trace }): boolean =>
-  isSessionError(error) && traces.get(error) === trace
+/** Whether an error is tagged with a ledger. */
+export const isTagged = ({ error, ledger }: { readonly error: unknown; readonly ledger: ToolLedger }): boolean =>
+  isSessionError(error) && ledgerOf.get(error) === ledger
 
-/** Records the tool calls that go through, and tags their errors. */
-export const traced = (options: { readonly execute: Execute; readonly trace: Trace }): Execute => (operation) => {
-  const { execute, trace } = options
-  const { kind } = operation
-  const done = execute(operation)
-  return withTrace({
-    effect: kind._tag === "ToolCall" ? note({ effect: done, isSafe: kind.isIdempotent, traces: [trace] }) : done,
-    trace
-  })
-}
+/** Records the tool calls of one session in a ledger, and tags the errors of all its requests. */
+export const recorded =
+  (options: { readonly execute: Execute; readonly ledger: ToolLedger }): Execute => (operation) => {
+    const { execute, ledger } = options
+    const { kind } = operation
+    const done = execute(operation)
+    const effect = kind._tag === "ToolCall"
+      ? record({ effect: done, isSafe: kind.isIdempotent, ledgers: [ledger] })
+      : done
+    return tagErrors({ effect, ledger })
+  }
 
-/** Failures of whoever uses a session, and not of its server. */
+/** Errors that come from how a session is used. Another server cannot help. */
 const misuse: ReadonlySet<string> = new Set(["SessionClosed"])
 
 /**
- * Whether an operation that failed so may be done on another session. `isOwn` tells the traces of the operation: an error of another
- * one, within it or beside it, says nothing of what this one has done.
+ * Whether an operation that failed with `error` may run on another session. `isOwn` recognizes the ledgers of the operation: an error
+ * of another operation, within it or beside it, proves nothing about the tools that this one has run.
  */
-export const mayMove = ({ error, isOwn }: {
+export const mayFailOver = ({ error, isOwn }: {
   readonly error: unknown
-  readonly isOwn: (trace: Trace) => boolean
+  readonly isOwn: (ledger: ToolLedger) => boolean
 }): Effect.Effect<boolean> => {
   if (!isSessionError(error)) return Effect.succeed(false)
-  const trace = traces.get(error)
+  const ledger = ledgerOf.get(error)
   const { delivery, reason } = error
-  if (trace === undefined || !isOwn(trace) || delivery === "Answered" || misuse.has(reason._tag)) {
+  if (ledger === undefined || !isOwn(ledger) || delivery === "Answered" || misuse.has(reason._tag)) {
     return Effect.succeed(false)
   }
-  // A call that may have run is one of these.
-  return Effect.map(Effect.forEach(trace.ran, ({ isSafe }) => isSafe), (safe) => !safe.includes(false))
+  // The ledger still holds a call whose own delivery is unknown.
+  return Effect.map(Effect.forEach(ledger.calls, ({ isSafe }) => isSafe), (safe) => !safe.includes(false))
 }

@@ -22,7 +22,8 @@ import { probe, read, type RequestOperation } from "../request/operation.ts"
 import { withProgress } from "../request/progress.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import { callAsTask } from "../request/task.ts"
-import { type Trace, traced, traceError, withTrace } from "../request/toolLedger.ts"
+import { recorded, tagError, tagErrors, type ToolLedger } from "../request/toolLedger.ts"
+import type { Identity } from "./identity.ts"
 import { decodeCompletion, decodePromptResult, decodeResourceResult, decodeToolResult } from "./results.ts"
 import type { SessionCore } from "./sessionCore.ts"
 
@@ -51,7 +52,7 @@ interface Parts {
   readonly retry: RetryPolicy
   readonly ended: Deferred.Deferred<void>
   /** With a ledger, the session connects with one attempt, and records the tools that are called on it. */
-  readonly trace?: Trace | undefined
+  readonly ledger?: ToolLedger | undefined
 }
 
 /** A session object, valid until `ended` completes. */
@@ -68,7 +69,7 @@ export class ClientSession implements Session, CallerPolicy {
   constructor(parts: Parts) {
     this.#parts = parts
     this.retry = parts.retry
-    this.connectsOnce = parts.trace !== undefined
+    this.connectsOnce = parts.ledger !== undefined
   }
 
   /** Another session object on the core of a session; any other implementation is returned as it is. */
@@ -78,9 +79,14 @@ export class ClientSession implements Session, CallerPolicy {
     return new ClientSession({ core, retry, ended })
   }
 
-  /** The core of a session; `undefined` for any other implementation. */
-  static coreOf(session: Session): SessionCore | undefined {
-    return #parts in session ? session.#parts.core : undefined
+  /** The identity of a session; `undefined` for any other implementation. */
+  static identityOf(session: Session): Identity | undefined {
+    return #parts in session ? session.#parts.core.identity() : undefined
+  }
+
+  /** The number of requests in flight on the connection of a session. */
+  static inFlightOf(session: Session): number {
+    return #parts in session ? session.#parts.core.managed.current?.inFlight ?? 0 : 0
   }
 
   /** A ping that does not count as an operation. */
@@ -95,10 +101,10 @@ export class ClientSession implements Session, CallerPolicy {
   }
 
   get connect() {
-    const { trace } = this.#parts
+    const { ledger } = this.#parts
     const acquire = this.connectsOnce ? this.#managed.acquireOnce : this.#managed.acquire
     const connected = Effect.flatMap(acquire, (live) => this.#infoOf(live))
-    return this.#whileOpen(trace === undefined ? connected : withTrace({ effect: connected, trace }))
+    return this.#whileOpen(ledger === undefined ? connected : tagErrors({ effect: connected, ledger }))
   }
 
   get generation() {
@@ -255,9 +261,9 @@ export class ClientSession implements Session, CallerPolicy {
   }
 
   get #execute(): Execute {
-    const { core: { executor }, trace } = this.#parts
+    const { core: { executor }, ledger } = this.#parts
     const execute: Execute = (operation) => executor.execute(operation, this)
-    return trace === undefined ? execute : traced({ execute, trace })
+    return ledger === undefined ? execute : recorded({ execute, ledger })
   }
 
   #fail(reason: Reason): SessionError {
@@ -318,8 +324,8 @@ export class ClientSession implements Session, CallerPolicy {
 
   /** Ends a stream with the session that it was taken from. */
   #streamWhileOpen<A>(stream: Stream.Stream<A, SessionError>): Stream.Stream<A, SessionError> {
-    const { ended, trace } = this.#parts
-    const tagged = trace === undefined ? stream : Stream.mapError(stream, (error) => traceError({ error, trace }))
+    const { ended, ledger } = this.#parts
+    const tagged = ledger === undefined ? stream : Stream.mapError(stream, (error) => tagError({ error, ledger }))
     return Stream.interruptWhen(
       tagged,
       Effect.flatMap(Deferred.await(ended), () => Effect.fail(this.#fail(new SessionClosed())))

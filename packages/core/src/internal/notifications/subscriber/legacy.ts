@@ -49,7 +49,7 @@ export class LegacySubscription implements ServerSubscription {
         yield* Scope.close(this.#stream.scope, Exit.void)
         this.#stream = undefined
       }
-      if (this.#stream === undefined && isWanted) this.#stream = yield* openStream(this.#options, {})
+      if (this.#stream === undefined && isWanted) this.#stream = yield* openStream({ ...this.#options, filter: {} })
       const left = [...this.#subscribed].filter((uri) => !uris.includes(uri))
       for (const uri of left) this.#subscribed.delete(uri)
       yield* Effect.forEach(left, (uri) => this.#unsubscribe(uri), { discard: true })
@@ -63,7 +63,7 @@ export class LegacySubscription implements ServerSubscription {
     const method = "resources/subscribe"
     const { info, request } = this.#options
     if (info.capabilities.resources?.subscribe !== true) {
-      return Effect.succeed([{ uri, reason: unsupported(uri, method) }])
+      return Effect.succeed([{ uri, reason: unsupported({ uri, method }) }])
     }
     return Effect.gen({ self: this }, function*() {
       // An unsubscribe in flight could overtake the subscribe.

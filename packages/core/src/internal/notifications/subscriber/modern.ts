@@ -50,7 +50,7 @@ export class ModernSubscription implements ServerSubscription {
     return Effect.suspend(() => {
       const isOffered = this.#options.info.capabilities.resources?.subscribe === true
       if (isOffered || interests.uris.length === 0) return this.#align(interests)
-      return this.#alignWithout(interests, interests.uris, (uri) => unsupported(uri, method), [])
+      return this.#alignWithout(interests, interests.uris, (uri) => unsupported({ uri, method }), [])
     })
   }
 
@@ -80,7 +80,7 @@ export class ModernSubscription implements ServerSubscription {
   #replace(interests: Interests): Effect.Effect<Alignment, Reason> {
     return Effect.gen({ self: this }, function*() {
       const filter = filterOf(this.#options.info.capabilities, interests)
-      const stream = Object.keys(filter).length === 0 ? undefined : yield* openStream(this.#options, filter)
+      const stream = Object.keys(filter).length === 0 ? undefined : yield* openStream({ ...this.#options, filter })
       const hadGap = this.#hasEnded
       const old = this.#current
       this.#current = undefined
@@ -89,7 +89,7 @@ export class ModernSubscription implements ServerSubscription {
       const uris = interests.uris.filter((uri) => stream.listening.resources.includes(uri))
       this.#current = { interests: { lists: interests.lists, uris }, stream }
       const refused = interests.uris.filter((uri) => !uris.includes(uri))
-      return { refusals: refused.map((uri) => ({ uri, reason: unsupported(uri, method) })), hadGap }
+      return { refusals: refused.map((uri) => ({ uri, reason: unsupported({ uri, method }) })), hadGap }
     })
   }
 

@@ -50,8 +50,7 @@ export interface ListeningStream {
 }
 
 export const openStream = (
-  { connection, request, scope }: SubscriberOptions,
-  filter: ListenFilter
+  { connection, filter, request, scope }: SubscriberOptions & { readonly filter: ListenFilter }
 ): Effect.Effect<ListeningStream, Reason> =>
   Effect.gen(function*() {
     const child = yield* Scope.fork(scope)
@@ -66,5 +65,5 @@ export const openStream = (
     return { scope: child, listening, ended }
   })
 
-export const unsupported = (uri: string, method: string) =>
+export const unsupported = ({ method, uri }: { readonly uri: string; readonly method: string }) =>
   new Unsupported({ method, description: `the server does not notify of changes of ${uri}` })
