@@ -67,7 +67,12 @@ export const chart = (comparisons: ReadonlyArray<Comparison>, peers: ReadonlyArr
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">`,
     `<style>${style}</style>`,
     text(10, 28, title, "title"),
-    text(10, 50, "Ratios of medians of short rounds in turn, on one minimal server for each row. Longer is faster.", "note"),
+    text(
+      10,
+      50,
+      "Ratios of medians of short rounds in turn, on one minimal server for each row. Longer is faster.",
+      "note"
+    ),
     text(10, 68, `${others.join(", ")}; mcp-sessions through its promises.`, "note"),
     ...groups,
     "</svg>",

@@ -150,8 +150,10 @@ const failover = Effect.gen(function*() {
 /** Ten good servers among 490 that refuse connections. */
 const openAll = Effect.gen(function*() {
   const servers = Object.fromEntries(
-    Array.from({ length: 500 }, (_, n) =>
-      n % 50 === 49 ? [`good ${n}`, over(`${origin}/json`)] : [`dead ${n}`, over(refusing)])
+    Array.from(
+      { length: 500 },
+      (_, n) => n % 50 === 49 ? [`good ${n}`, over(`${origin}/json`)] : [`dead ${n}`, over(refusing)]
+    )
   )
   const live = Sessions.layer({ servers, retry: RetryPolicy.never }).pipe(Layer.provide(AllTransports.layer))
   const millis = yield* Effect.gen(function*() {
@@ -191,7 +193,9 @@ const sdk = async (): Promise<number> => {
 }
 
 const liveOver = (idleTimeToLive: number | string) =>
-  Sessions.layer({ servers: { s: over(`${origin}/json`, { idleTimeToLive }) } }).pipe(Layer.provide(AllTransports.layer))
+  Sessions.layer({ servers: { s: over(`${origin}/json`, { idleTimeToLive }) } }).pipe(
+    Layer.provide(AllTransports.layer)
+  )
 
 const thousand = Effect.gen(function*() {
   const ofSdk = yield* Effect.promise(sdk)

@@ -43,7 +43,16 @@ export const tableOf = (comparison: Comparison): string => {
   const { rows, title } = comparison
   const [base, sdk] = [rowOf(comparison, raw), rowOf(comparison, sdkOf(comparison))]
   return table(
-    [title, "µs per call", "to raw", "calls/s, 64 in flight", "to raw", `to ${sdk.name}`, "client CPU µs per call", "to raw"],
+    [
+      title,
+      "µs per call",
+      "to raw",
+      "calls/s, 64 in flight",
+      "to raw",
+      `to ${sdk.name}`,
+      "client CPU µs per call",
+      "to raw"
+    ],
     rows.map(({ cpu, micros, name, perSecond }) => [
       name,
       micros.toFixed(1),

@@ -4,9 +4,9 @@
  * `--only PART` measures the comparisons whose title includes PART.
  */
 import { parseArgs } from "node:util"
-import { replace, table, write } from "../tools/markdown.ts"
 import type { Peer, ServerOf } from "../test/peers/Peer.ts"
 import { load, peers } from "../test/peers/peers.ts"
+import { replace, table, write } from "../tools/markdown.ts"
 import { chart } from "./chart.ts"
 import { type Comparison, figures, inEffect, raw, type Row, tableOf } from "./figures.ts"
 import { listen, open, type Opened, serverProgram } from "./processes.ts"
@@ -18,10 +18,17 @@ const { values: { only, write: isWriting } } = parseArgs({
 const [rounds, millis, inFlight] = [11, 120, 64]
 
 const [http, webSocket] = await Promise.all([listen("http"), listen("websocket")])
-const stdio = (era: "legacy" | "modern"): ServerOf =>
-  ({ kind: "stdio", era, command: process.execPath, args: [serverProgram, "stdio", era] })
-const post = (path: string, era: "legacy" | "modern"): ServerOf =>
-  ({ kind: "http", era, url: `http://127.0.0.1:${http.port}/${path}` })
+const stdio = (era: "legacy" | "modern"): ServerOf => ({
+  kind: "stdio",
+  era,
+  command: process.execPath,
+  args: [serverProgram, "stdio", era]
+})
+const post = (path: string, era: "legacy" | "modern"): ServerOf => ({
+  kind: "http",
+  era,
+  url: `http://127.0.0.1:${http.port}/${path}`
+})
 
 const servers: ReadonlyArray<readonly [title: string, server: ServerOf]> = [
   ["stdio", stdio("legacy")],

@@ -173,7 +173,8 @@ const watchTime = 5000
 export const faults: ReadonlyArray<Fault> = [
   {
     name: "plain",
-    does: "A server on stdio that ends with its input. One call, then the client is closed. Processes alive three seconds later " +
+    does:
+      "A server on stdio that ends with its input. One call, then the client is closed. Processes alive three seconds later " +
       "are found by their arguments; the time that closing took is beside it.",
     rows: [["plain server, closed: left alive", "nothing"]],
     run: closing(stdioServer)
@@ -186,13 +187,15 @@ export const faults: ReadonlyArray<Fault> = [
   },
   {
     name: "wrapper",
-    does: "As `plain`, with `sh -c \"node server; true\"` around a server that ignores SIGTERM and the end of its input.",
+    does:
+      "As `plain`, with `sh -c \"node server; true\"` around a server that ignores SIGTERM and the end of its input.",
     rows: [["deaf server behind `sh -c`, closed: left alive", "nothing"]],
     run: closing((place) => wrapped(place, "deaf"))
   },
   {
     name: "killed",
-    does: "A server on stdio kills itself with SIGKILL during the first call of a tool that is not declared idempotent; it would " +
+    does:
+      "A server on stdio kills itself with SIGKILL during the first call of a tool that is not declared idempotent; it would " +
       "answer a second call. Then another tool is called on the same session, for five seconds until it answers.",
     rows: [
       ["process killed under a tool: times it ran", "1×"],
@@ -209,7 +212,8 @@ export const faults: ReadonlyArray<Fault> = [
   },
   {
     name: "aborted",
-    does: "The signal of a call to a server on stdio is aborted after the server has started it. The server writes down whether " +
+    does:
+      "The signal of a call to a server on stdio is aborted after the server has started it. The server writes down whether " +
       "`notifications/cancelled` arrives. Then another tool is called on the same session.",
     rows: [["call aborted: the server is told", "yes"], ["… the next call", "ok"]],
     run: async (peer, place) => {
@@ -227,7 +231,8 @@ export const faults: ReadonlyArray<Fault> = [
   },
   {
     name: "forgotten",
-    does: "A server over HTTP forgets its session: it answers 404 to requests that name it. Then 20 calls are made at once, of a " +
+    does:
+      "A server over HTTP forgets its session: it answers 404 to requests that name it. Then 20 calls are made at once, of a " +
       "tool that is not declared idempotent: how many are answered, how many sessions are started, and how often each call ran. " +
       "Then another tool is called on the same session.",
     rows: [
@@ -254,14 +259,16 @@ export const faults: ReadonlyArray<Fault> = [
   },
   {
     name: "lost",
-    does: "A server over HTTP runs a tool, responds with an event stream, and ends the stream after a notification, without the " +
+    does:
+      "A server over HTTP runs a tool, responds with an event stream, and ends the stream after a notification, without the " +
       "response. What the caller gets, and when.",
     rows: [["event stream ends without the answer: the caller gets", "OutcomeUnknown"], ["… times it ran", "1×"]],
     run: overHttp(["lost"], async ({ place, session }) => [cellOf(await charge(session)), ran(place)])
   },
   {
     name: "reset",
-    does: "A server over HTTP runs a tool that is not declared idempotent, and resets the connection instead of responding. Then " +
+    does:
+      "A server over HTTP runs a tool that is not declared idempotent, and resets the connection instead of responding. Then " +
       "another tool is called on the same session.",
     rows: [
       ["connection reset under a tool: times it ran", "1×"],
@@ -276,7 +283,8 @@ export const faults: ReadonlyArray<Fault> = [
   },
   {
     name: "restarted",
-    does: "A server over HTTP is killed and started again at the same address, where it knows none of its sessions. Then a tool " +
+    does:
+      "A server over HTTP is killed and started again at the same address, where it knows none of its sessions. Then a tool " +
       "is called on the same session, for five seconds until it answers.",
     rows: [["HTTP server restarted: the next call", "ok"]],
     run: overHttp([], async ({ restart, session }) => {
@@ -287,7 +295,8 @@ export const faults: ReadonlyArray<Fault> = [
   },
   {
     name: "closed",
-    does: "A server over HTTP accepts each request for the stream of its own messages and ends the stream at once. How many such " +
+    does:
+      "A server over HTTP accepts each request for the stream of its own messages and ends the stream at once. How many such " +
       "requests arrive within five seconds of the first, and whether the pause before the last of them is more than one and a " +
       "half times the pause before the second.",
     rows: [["stream of server messages closed at once, for 5 s", "backs off"]],
@@ -311,7 +320,8 @@ export const faults: ReadonlyArray<Fault> = [
   },
   {
     name: "three",
-    does: "A client of three servers on stdio, in this order: a command that does not exist, one that reads and never answers, " +
+    does:
+      "A client of three servers on stdio, in this order: a command that does not exist, one that reads and never answers, " +
       "and a good one. The time from the start to the first answer of the good one, with the time limits that clients have by " +
       "default. Clients of one server each are left out.",
     rows: [["one of three servers missing, one mute: the good one", "answered"]],

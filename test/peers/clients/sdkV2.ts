@@ -21,7 +21,10 @@ export const peer: Peer = {
   transports: ["stdio", "http"],
   isModern: true,
   connect: async (server) => {
-    const client = new Client(clientInfo, server.era === "modern" ? { versionNegotiation: { mode: { pin: "2026-07-28" } } } : {})
+    const client = new Client(
+      clientInfo,
+      server.era === "modern" ? { versionNegotiation: { mode: { pin: "2026-07-28" } } } : {}
+    )
     // Its transports are not declared for `exactOptionalPropertyTypes`.
     await client.connect(transportOf(server) as Parameters<Client["connect"]>[0])
     return {
