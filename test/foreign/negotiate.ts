@@ -34,7 +34,7 @@ export const columns = [
 
 export type Row = Readonly<Record<typeof columns[number], string>>
 
-export const textOf = ({ content }: Mcp.CallToolResult): string =>
+const textOf = ({ content }: Mcp.CallToolResult): string =>
   content.map((block) => block.type === "text" ? block.text : "").join("\n")
 
 export const getForeign = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("foreign"))

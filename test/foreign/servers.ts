@@ -18,7 +18,7 @@ import { descendants, until } from "../fixtures/peer.ts"
 /** A transport, or `http` for whichever of the two over HTTP the server speaks. */
 export type Transport = ServerConfig.TransportKind | "http"
 
-export type Protocol = "auto" | "legacy"
+type Protocol = "auto" | "legacy"
 
 /** A server that can be connected to, in one or more ways. */
 export interface Running {
@@ -328,8 +328,12 @@ export const servers: ReadonlyArray<Foreign> = [
     name: "supergateway streamableHttp --stateful",
     from: "supergateway",
     ...listening(post, () => [
-      ...[programOf("supergateway"), "--stdio", everythingQuoted()],
-      ...["--outputTransport", "streamableHttp", "--stateful"]
+      programOf("supergateway"),
+      "--stdio",
+      everythingQuoted(),
+      "--outputTransport",
+      "streamableHttp",
+      "--stateful"
     ]),
     ...sum
   },

@@ -26,8 +26,11 @@ export interface Fault {
 // Observations
 // -----------------------------------------------------------------------------
 
-/** How long to wait for any outcome, and how long to repeat a call before its session counts as dead. In milliseconds. */
-export const [outcomeTimeout, retryTimeout] = [8000, 5000]
+/** How long to wait for any outcome, in milliseconds. */
+export const outcomeTimeout = 8000
+
+/** How long to repeat a call before its session counts as dead, in milliseconds. */
+const retryTimeout = 5000
 
 type Outcome<A> =
   & { readonly millis: number }

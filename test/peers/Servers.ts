@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url"
 import { isAlive } from "../fixtures/peer.ts"
 import type { ServerOf } from "./Peer.ts"
 
-export const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
+const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
 
 /** A directory with the ledger that servers write. Its path is among the arguments of every process started for it. */
 export interface Place {
