@@ -15,7 +15,7 @@ const { values: { only, write: isWriting } } = parseArgs({
   options: { only: { type: "string", default: "" }, write: { type: "boolean", default: false } }
 })
 
-const [rounds, millis, inFlight] = [11, 120, 64]
+const [rounds, millis, inFlight] = [13, 180, 64]
 
 const [http, webSocket] = await Promise.all([listen("http"), listen("websocket")])
 const stdio = (era: "legacy" | "modern"): ServerOf => ({
