@@ -43,7 +43,7 @@ export interface Opened {
 /** Starts a client and waits until it is connected. */
 export const open = async (name: string, server: ServerOf): Promise<Opened> => {
   const program = fileURLToPath(new URL("contender.ts", import.meta.url))
-  // The rest of this environment could make clients log or report to somebody.
+  // The rest of this environment could make clients log or send telemetry.
   const { HOME, PATH } = process.env
   const child = fork(program, [name, JSON.stringify(server)], {
     env: { HOME, PATH, MASTRA_TELEMETRY_DISABLED: "1" },

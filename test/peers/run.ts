@@ -17,7 +17,7 @@ export const run = async (options: {
 }): Promise<ReadonlyArray<Cell>> => {
   const { client, fault, settle } = options
   const directory = makeDirectory()
-  // The rest of this environment could make clients log or report to somebody.
+  // The rest of this environment could make clients log or send telemetry.
   const { HOME, PATH } = process.env
   const child = fork(
     fileURLToPath(new URL("cell.ts", import.meta.url)),
