@@ -1,12 +1,11 @@
 /**
- * The chart in the README: calls per second at 64 in flight as ratios to the SDK, a group of bars for each transport.
+ * The chart in the README: calls per second with 64 in flight, as ratios to the official SDK, one group of bars for each transport.
  */
-import type { Peer } from "@mcp-sessions/peers/Peer.ts"
-import { baseOf, type Comparison, ours, rowOf, times } from "./tables.ts"
+import type { Peer } from "../test/peers/Peer.ts"
+import { type Comparison, inPromises, rowOf, sdkOf, times } from "./figures.ts"
 
-const width = 800
-/** Where bars begin, and how long the longest may be: its label comes behind it. */
-const [left, longest] = [130, 600]
+/** Where bars begin, and how long the longest is: its label stands behind it. */
+const [width, left, longest] = [800, 130, 600]
 const [top, rowHeight, groupGap] = [84, 20, 34]
 
 const style = `
@@ -26,58 +25,56 @@ const style = `
   }
 `
 
-/** A text with its baseline at `y`. */
 const text = (x: number, y: number, content: string, kind = "") =>
   `<text x="${x}" y="${y}"${kind && ` class="${kind}"`}>${content}</text>`
 
+/** Draws the clients in `peers`; the raw client and the Effect API of this library are left out. */
 export const chart = (comparisons: ReadonlyArray<Comparison>, peers: ReadonlyArray<Peer>): string => {
-  // The raw client is no client, and the Effect API is no other client.
-  const groups = comparisons.map((comparison) => {
-    const base = rowOf(comparison, baseOf(comparison))
-    const bars = peers.flatMap(({ name }) =>
-      comparison.rows.filter((row) => row.name === name).map(({ perSecond }) => ({
-        name,
-        ratio: perSecond / base.perSecond
-      }))
+  const ratios = (comparison: Comparison) => {
+    const base = rowOf(comparison, sdkOf(comparison)).perSecond
+    return peers.flatMap(({ name }) =>
+      comparison.rows.filter((row) => row.name === name).map(({ perSecond }) => ({ name, ratio: perSecond / base }))
     )
-    return { title: `${comparison.title} (${base.name} = 1)`, bars }
-  })
-  const scale = longest / Math.max(...groups.flatMap(({ bars }) => bars.map(({ ratio }) => ratio)))
+  }
+  const scale = longest / Math.max(...comparisons.flatMap((comparison) => ratios(comparison).map(({ ratio }) => ratio)))
   const one = Math.round(left + scale)
   let y = top
-  const drawn = groups.flatMap(({ bars, title }) => {
+  const groups = comparisons.flatMap((comparison) => {
     y += groupGap
-    const heading = text(left, y - 8, title, "transport")
     const from = y
-    const rows = bars.map(({ name, ratio }) => {
+    const bars = ratios(comparison).map(({ name, ratio }) => {
       const length = Math.round(ratio * scale)
-      const row = `<g${name === ours ? " class=\"ours\"" : ""}>${
-        text(10, y + 14, name, "client")
-      }<rect x="${left}" y="${y + 3}" width="${length}" height="14" rx="2"/>${
-        text(left + length + 6, y + 14, times(ratio))
-      }</g>`
+      const bar = [
+        `<g${name === inPromises ? " class=\"ours\"" : ""}>`,
+        text(10, y + 14, name, "client"),
+        `<rect x="${left}" y="${y + 3}" width="${length}" height="14" rx="2"/>`,
+        text(left + length + 6, y + 14, times(ratio)),
+        "</g>"
+      ]
       y += rowHeight
-      return row
+      return bar.join("")
     })
-    // Under the bars and their labels.
-    return [heading, `<line x1="${one}" y1="${from}" x2="${one}" y2="${y}"/>`, ...rows]
+    return [
+      text(left, from - 8, `${comparison.title} (${sdkOf(comparison)} = 1)`, "transport"),
+      `<line x1="${one}" y1="${from}" x2="${one}" y2="${y}"/>`,
+      ...bars
+    ]
   })
-  const others = peers.filter(({ name }) => name !== ours).map(({ name, version }) => `${name} ${version}`)
+  const others = peers.filter(({ name }) => name !== inPromises).map(({ name, version }) => `${name} ${version}`)
   const title = "Calls per second, 64 in flight, relative to the official SDK"
+  const height = y + 16
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y + 16}" viewBox="0 0 ${width} ${
-      y + 16
-    }" role="img" aria-label="${title}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">`,
     `<style>${style}</style>`,
     text(10, 28, title, "title"),
     text(
       10,
       50,
-      "Ratios of medians of short rounds in turn, on one minimal server for each transport. Longer is faster.",
+      "Ratios of medians of short rounds in turn, on one minimal server for each row. Longer is faster.",
       "note"
     ),
     text(10, 68, `${others.join(", ")}; mcp-sessions through its promises.`, "note"),
-    ...drawn,
+    ...groups,
     "</svg>",
     ""
   ].join("\n")

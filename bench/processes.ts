@@ -1,35 +1,30 @@
 /**
- * The processes of a comparison: servers that have a port, and contenders. All end by themselves when this one does.
+ * The processes of a comparison: servers with a port, and clients. All end by themselves when this process does.
  */
-import type { ServerOf } from "@mcp-sessions/peers/Peer.ts"
 import { type ChildProcess, fork, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import type { Run } from "./harness.ts"
+import type { ServerOf } from "../test/peers/Peer.ts"
+import type { Score, Spell } from "./contender.ts"
 
-export const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
+export const serverProgram = fileURLToPath(new URL("fixtures/server.mjs", import.meta.url))
 
-export interface Listening {
-  readonly port: string
-  readonly close: () => void
-}
-
-export const listen = async (name: string): Promise<Listening> => {
-  const child = spawn(process.execPath, [fixture(name)], { stdio: ["pipe", "pipe", "inherit"] })
+/** Starts a server that prints its port. */
+export const listen = async (kind: "http" | "websocket") => {
+  const child = spawn(process.execPath, [serverProgram, kind], { stdio: ["pipe", "pipe", "inherit"] })
   const [port] = await once(createInterface(child.stdout), "line")
   return { port: String(port), close: () => child.stdin.end() }
 }
 
 /** How long a client may take to close, in milliseconds. */
-const patience = 10_000
+const closeTimeout = 10_000
 
 const nextMessage = async (child: ChildProcess, name: string): Promise<unknown> => {
   const ended = new AbortController()
   const exit = once(child, "exit", { signal: ended.signal }).then(() => {
-    throw new Error(`${name} ended`)
+    throw new Error(`the process of ${name} ended`)
   })
-  // Of the two, the one that loses is of no interest.
   exit.catch(() => {})
   try {
     const [message] = await Promise.race([once(child, "message", { signal: ended.signal }), exit])
@@ -41,13 +36,14 @@ const nextMessage = async (child: ChildProcess, name: string): Promise<unknown> 
 
 export interface Opened {
   readonly name: string
-  readonly run: Run
+  readonly run: (spell: Spell) => Promise<Score>
   readonly close: () => Promise<void>
 }
 
+/** Starts a client and waits until it is connected. */
 export const open = async (name: string, server: ServerOf): Promise<Opened> => {
   const program = fileURLToPath(new URL("contender.ts", import.meta.url))
-  // Nothing else of this environment, which may well have clients report to someone or log.
+  // The rest of this environment could make clients log or send telemetry.
   const { HOME, PATH } = process.env
   const child = fork(program, [name, JSON.stringify(server)], {
     env: { HOME, PATH, MASTRA_TELEMETRY_DISABLED: "1" },
@@ -59,10 +55,10 @@ export const open = async (name: string, server: ServerOf): Promise<Opened> => {
     name,
     run: async (spell) => {
       child.send(spell)
-      return Number(await nextMessage(child, name))
+      return await nextMessage(child, name) as Score
     },
     close: async () => {
-      const timer = setTimeout(() => child.kill("SIGKILL"), patience)
+      const timer = setTimeout(() => child.kill("SIGKILL"), closeTimeout)
       child.disconnect()
       await once(child, "exit")
       clearTimeout(timer)

@@ -1,23 +1,40 @@
 /**
- * The least that a client can do: it writes and reads JSON, without so much as a handshake. What a call costs it, the server
- * and the wire cost.
+ * The least that a client can do: it writes and reads JSON, without a handshake. Its calls cost what the wire and the server cost.
  */
-import type { ServerOf } from "@mcp-sessions/peers/Peer.ts"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { Agent, request } from "undici"
 import { WebSocket } from "ws"
+import type { PeerSession, ServerOf } from "../test/peers/Peer.ts"
 
-interface RawClient {
-  readonly call: (tool: string, args: Record<string, unknown>) => Promise<unknown>
-  readonly close: () => Promise<unknown>
+type Args = Record<string, unknown>
+
+/** What the revision 2026-07-28 requires of each request. */
+const modernMeta = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": { name: "raw", version: "1" },
+  "io.modelcontextprotocol/clientCapabilities": {}
 }
 
-const requestOf = (id: number, tool: string, args: Record<string, unknown>): string =>
-  JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: { name: tool, arguments: args } })
+const legacyHeaders = { "content-type": "application/json", accept: "application/json, text/event-stream" }
 
-/** Answers come in any order; each goes to who waits for it. */
-const exchange = (send: (text: string) => void) => {
+const headersOf = ({ era }: ServerOf, tool: string): Record<string, string> =>
+  era === "modern"
+    ? { ...legacyHeaders, "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": tool }
+    : legacyHeaders
+
+const requestOf = ({ era }: ServerOf, id: number, tool: string, args: Args): string => {
+  const params = { name: tool, arguments: args }
+  return JSON.stringify({
+    jsonrpc: "2.0",
+    id,
+    method: "tools/call",
+    params: era === "modern" ? { ...params, _meta: modernMeta } : params
+  })
+}
+
+/** Matches responses, which come in any order, to requests. */
+const exchange = (server: ServerOf, send: (text: string) => void) => {
   const waiting = new Map<number, (result: unknown) => void>()
   let id = 0
   return {
@@ -26,72 +43,63 @@ const exchange = (send: (text: string) => void) => {
       waiting.get(message.id)?.(message.result)
       waiting.delete(message.id)
     },
-    call: (tool: string, args: Record<string, unknown>): Promise<unknown> =>
+    call: (tool: string, args: Args): Promise<unknown> =>
       new Promise((resolve) => {
         waiting.set(++id, resolve)
-        send(requestOf(id, tool, args))
+        send(requestOf(server, id, tool, args))
       })
   }
 }
 
-const stdio = (command: string, args: ReadonlyArray<string>): RawClient => {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] })
-  const { call, receive } = exchange((text) => child.stdin.write(`${text}\n`))
-  let rest = ""
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-    const lines = (rest + chunk).split("\n")
-    rest = lines.pop() ?? ""
-    for (const line of lines) receive(line)
-  })
-  return {
-    call,
-    close: () => {
-      child.stdin.end()
-      return once(child, "exit")
-    }
-  }
-}
-
-const http = (url: string): RawClient => {
-  const dispatcher = new Agent()
-  let id = 0
-  return {
-    call: async (tool, args) => {
-      const { body, headers } = await request(url, {
-        dispatcher,
-        method: "POST",
-        headers: { "content-type": "application/json", accept: "application/json, text/event-stream" },
-        body: requestOf(++id, tool, args)
-      })
-      const text = await body.text()
-      const isJson = headers["content-type"] === "application/json"
-      return JSON.parse(isJson ? text : text.slice(text.indexOf("data: ") + 6)).result
-    },
-    close: () => dispatcher.close()
-  }
-}
-
-const webSocket = async (url: string): Promise<RawClient> => {
-  const socket = new WebSocket(url, "mcp", { perMessageDeflate: false })
-  const { call, receive } = exchange((text) => socket.send(text))
-  socket.on("message", (data) => receive(String(data)))
-  await once(socket, "open")
-  return {
-    call,
-    close: () => {
-      socket.close()
-      return once(socket, "close")
-    }
-  }
-}
-
-export const connect = async (server: ServerOf): Promise<RawClient> => {
+export const connect = async (server: ServerOf): Promise<PeerSession> => {
   switch (server.kind) {
-    case "stdio":
-      return stdio(server.command, server.args)
-    case "http":
-      return http(server.url)
-    case "websocket":
-      return webSocket(server.url)
+    case "stdio": {
+      const child = spawn(server.command, server.args, { stdio: ["pipe", "pipe", "inherit"] })
+      const { call, receive } = exchange(server, (text) => child.stdin.write(`${text}\n`))
+      let rest = ""
+      child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+        const lines = (rest + chunk).split("\n")
+        rest = lines.pop() ?? ""
+        for (const line of lines) receive(line)
+      })
+      return {
+        call,
+        close: async () => {
+          child.stdin.end()
+          await once(child, "exit")
+        }
+      }
+    }
+    case "http": {
+      const dispatcher = new Agent()
+      let id = 0
+      return {
+        call: async (tool, args) => {
+          const { body, headers } = await request(server.url, {
+            dispatcher,
+            method: "POST",
+            headers: headersOf(server, tool),
+            body: requestOf(server, ++id, tool, args)
+          })
+          const text = await body.text()
+          const isJson = headers["content-type"] === "application/json"
+          return JSON.parse(isJson ? text : text.slice(text.indexOf("data: ") + 6)).result
+        },
+        close: () => dispatcher.close()
+      }
+    }
+    case "websocket": {
+      const socket = new WebSocket(server.url, "mcp", { perMessageDeflate: false })
+      const { call, receive } = exchange(server, (text) => socket.send(text))
+      socket.on("message", (data) => receive(String(data)))
+      await once(socket, "open")
+      return {
+        call,
+        close: async () => {
+          socket.close()
+          await once(socket, "close")
+        }
+      }
+    }
   }
 }

@@ -1,40 +1,45 @@
 /**
- * How all calls ended. Kept in typed arrays, which are not in the heap: what the soak remembers of the calls must not look like a leak
- * of what it measures.
+ * How all calls ended, which faults there were, and how long after each fault its targets answered again. Calls are kept in typed
+ * arrays, outside the heap: they must not look like a leak.
  */
-import type { FaultLog } from "./FaultLog.ts"
 
 /** The ways in which servers are called. */
 export const targets = ["stdio", "http", "pool", "websocket", "fallback"] as const
 export type Target = (typeof targets)[number]
 
-/** `charge` must run once at most; `put` may be repeated. */
+/** `charge` must run at most once; `put` is idempotent. */
 export const kinds = ["read", "put", "charge"] as const
 export type Kind = (typeof kinds)[number]
 
-/** When a call was made: while all was well, under a fault, while everything failed, or after that. */
+/** When a call was made: without a fault, under a fault, while everything failed, or after that. */
 export const circumstances = ["quiet", "fault", "outage", "after"] as const
 export type Circumstance = (typeof circumstances)[number]
 
-/** How a call ended: answered, or as what, and how far it had got. */
 export interface Ending {
+  /** `answered`, or the name of the failure. */
   readonly what: string
   readonly delivery: "Answered" | "NotSent" | "Rejected" | "Unknown" | "Untyped"
-  /** Whether any server was asked, as far as can be told. */
+  /** Whether any server was asked, as far as the client can know. */
   readonly wasAsked: boolean
 }
 
 export const answered: Ending = { what: "answered", delivery: "Answered", wasAsked: true }
 
-/** One call, to be looked at when all is over. */
 export interface Call {
   readonly id: number
   readonly target: Target
   readonly kind: Kind
   readonly circumstance: Circumstance
   readonly millis: number
-  /** Absent while it is under way. */
+  /** Absent while the call is in flight. */
   readonly ending: Ending | undefined
+}
+
+/** A fault at one target. */
+interface OpenFault {
+  readonly name: string
+  /** Absent while it lasts. */
+  clearedAt: number | undefined
 }
 
 export class Tally {
@@ -42,23 +47,23 @@ export class Tally {
   begun = 0
   ended = 0
   failed = 0
-  /** How often those who watch were told of a list. */
-  told = 0
-  /** How what nobody waits for has failed, where that was not declared. */
+  faults = 0
+  /** How many lists the watchers received. */
+  lists = 0
+  /** Undeclared failures of effects that no call awaits. */
   readonly strays: Array<string> = []
-  readonly #faults: FaultLog
+  readonly #open = new Map<Target, Array<OpenFault>>()
+  readonly #recoveries = new Map<string, { count: number; millis: Array<number> }>()
   readonly #startedAt: Float64Array
   readonly #took: Float32Array
   readonly #what: Uint8Array
   readonly #circumstance: Uint8Array
   readonly #ending: Uint16Array
-  /** The first is that of calls which are under way. */
+  /** The first stands for calls in flight. */
   readonly #endings: Array<Ending | undefined> = [undefined]
-  readonly #known = new Map<string, number>()
+  readonly #codes = new Map<string, number>()
 
-  constructor(options: { readonly capacity: number; readonly faults: FaultLog }) {
-    const { capacity } = options
-    this.#faults = options.faults
+  constructor(capacity: number) {
     this.#startedAt = new Float64Array(capacity)
     this.#took = new Float32Array(capacity)
     this.#what = new Uint8Array(capacity)
@@ -66,7 +71,7 @@ export class Tally {
     this.#ending = new Uint16Array(capacity)
   }
 
-  /** Notes that a call begins, and gives it an id. */
+  /** Records that a call begins, and gives it an id. */
   begin(target: Target, kind: Kind): number {
     const id = this.begun++
     this.#startedAt[id] = performance.now()
@@ -79,16 +84,41 @@ export class Tally {
     const startedAt = this.#startedAt[id] ?? 0
     this.ended++
     this.#took[id] = performance.now() - startedAt
+    // A fault may have begun during the call.
     if (this.#circumstance[id] === 0) this.#circumstance[id] = circumstances.indexOf(this.#now(target))
-    if (ending === answered) this.#faults.answered({ target, startedAt })
+    if (ending === answered) this.#recover(target, startedAt)
     else this.failed++
-    const key = `${ending.what} ${ending.delivery} ${ending.wasAsked}`
-    let code = this.#known.get(key)
+    const key = JSON.stringify(ending)
+    let code = this.#codes.get(key)
     if (code === undefined) {
       code = this.#endings.push(ending) - 1
-      this.#known.set(key, code)
+      this.#codes.set(key, code)
     }
     this.#ending[id] = code
+  }
+
+  /** Records that a fault begins; the result records that it ends. */
+  fault(name: string, at: ReadonlyArray<Target>): () => void {
+    this.faults++
+    const recovery = this.#recoveries.get(name) ?? { count: 0, millis: [] }
+    recovery.count++
+    this.#recoveries.set(name, recovery)
+    const opened = at.map((target) => {
+      const fault: OpenFault = { name, clearedAt: undefined }
+      this.#open.set(target, [...this.#open.get(target) ?? [], fault])
+      return fault
+    })
+    return () => {
+      for (const fault of opened) fault.clearedAt = performance.now()
+    }
+  }
+
+  /** The faults by name: how many, and the times from the end of each to the first answer. */
+  *recoveries() {
+    const open = [...this.#open.values()].flat()
+    for (const [name, { count, millis }] of [...this.#recoveries].toSorted()) {
+      yield { name, count, millis, open: open.filter((fault) => fault.name === name).length }
+    }
   }
 
   *calls(): Generator<Call> {
@@ -107,6 +137,17 @@ export class Tally {
 
   #now(target: Target): Circumstance {
     if (this.phase !== "faults") return this.phase
-    return this.#faults.isUnder(target) ? "fault" : "quiet"
+    return (this.#open.get(target)?.length ?? 0) > 0 ? "fault" : "quiet"
+  }
+
+  /** A fault is over with the first answer to a call that began after the fault had ended. */
+  #recover(target: Target, startedAt: number): void {
+    const open = this.#open.get(target)
+    if (open === undefined || open.length === 0) return
+    const isOver = ({ clearedAt }: OpenFault) => clearedAt !== undefined && clearedAt <= startedAt
+    for (const { clearedAt = 0, name } of open.filter(isOver)) {
+      this.#recoveries.get(name)?.millis.push(performance.now() - clearedAt)
+    }
+    this.#open.set(target, open.filter((fault) => !isOver(fault)))
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Tells how a call ended by what it failed with. Whatever is none of the errors that operations are declared to fail with is untyped.
+ * Classifies how a call ended. Any failure that operations do not declare is untyped.
  */
 import { ConfigError } from "@mcp-sessions/core/ConfigError"
 import { AllServersFailed } from "@mcp-sessions/core/FallbackPolicy"
@@ -22,12 +22,12 @@ const whatOf = ({ reason }: SessionError): string => {
   return reason._tag === "HttpFailed" ? `${tag} ${reason.status}` : tag
 }
 
-/** What the library itself refuses because it would do no good to ask. */
+/** The refusals of the library itself, without a request. */
 const withheld = new Set(["ServerDown", "QueueFull", "RateLimited"])
 
 const untyped = (what: string): Ending => ({ what, delivery: "Untyped", wasAsked: true })
 
-/** `wasAsked`: whether the operation got as far as a session. */
+/** `wasAsked`: whether the operation got a session. */
 export const of = (options: {
   readonly exit: Exit.Exit<unknown, unknown>
   readonly expected: string
@@ -41,7 +41,7 @@ export const of = (options: {
     const { delivery, reason } = error
     return { what: whatOf(error), delivery, wasAsked: !withheld.has(reason._tag) }
   }
-  // Fallback moves on from what ran nothing alone.
+  // Fallback moves on only from calls that ran nothing.
   if (isAllServersFailed(error)) return { what: "AllServersFailed", delivery: "NotSent", wasAsked }
   if (isAcquireTimeout(error)) return { what: "AcquireTimeout", delivery: "NotSent", wasAsked: false }
   if (isConfigError(error)) return { what: "ConfigError", delivery: "NotSent", wasAsked: false }

@@ -1,180 +1,107 @@
 /**
- * What happens to the servers, one fault after the other.
+ * The faults of the servers, one after another.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { FaultLog } from "./FaultLog.ts"
-import { type Random, shuffled } from "./random.ts"
+import { type Random, shuffled } from "./options.ts"
 import type { Servers } from "./Servers.ts"
-import type { Target } from "./Tally.ts"
+import type { Tally, Target } from "./Tally.ts"
 
 interface Fault {
   readonly name: string
-  /** What it happens to: one fault at a time. */
+  /** The server that it affects: one fault at a time. */
   readonly to: "stdio" | "http" | "websocket" | "primary" | "secondary"
   readonly targets: ReadonlyArray<Target>
-  /** How long it lasts, in milliseconds; at once over where there is none. */
-  readonly lasts?: { readonly min: number; readonly max: number } | undefined
+  /** The shortest and the longest time that it lasts, in milliseconds; 0 for a fault that is over at once. */
+  readonly lasts: readonly [min: number, max: number]
   readonly begin: (servers: Servers) => unknown
-  readonly end?: ((servers: Servers) => unknown) | undefined
+  readonly end?: (servers: Servers) => unknown
 }
 
-const spell = { min: 1000, max: 3000 }
-const overHttp: ReadonlyArray<Target> = ["http", "pool"]
+const [once, brief, spell, pause] = [[0, 0], [300, 2000], [1000, 3000], [1000, 4000]] as const
+
+type ServerName = "http" | "websocket" | "primary" | "secondary"
+
+const ordered = (to: ServerName, order: string) => ({
+  begin: (servers: Servers) => servers[to].order(order),
+  end: (servers: Servers) => servers[to].order("well")
+})
+const restarted = (to: ServerName) => ({
+  begin: (servers: Servers) => servers[to].kill(),
+  end: (servers: Servers) => servers[to].start()
+})
+const frozen = (to: ServerName | "stdio") => {
+  const signal = (name: NodeJS.Signals) => (servers: Servers) =>
+    to === "stdio" ? servers.signalStdio(name) : servers[to].signal(name)
+  return { begin: signal("SIGSTOP"), end: signal("SIGCONT") }
+}
+
+const at = (to: Fault["to"], targets: ReadonlyArray<Target>) => ({ to, targets })
+const stdio = at("stdio", ["stdio"])
+const http = at("http", ["http", "pool"])
+const websocket = at("websocket", ["websocket"])
+const primary = at("primary", ["fallback"])
 
 const faults: ReadonlyArray<Fault> = [
-  { name: "stdio: killed", to: "stdio", targets: ["stdio"], begin: ({ signalStdio }) => signalStdio("SIGKILL") },
+  { ...stdio, name: "stdio: killed", lasts: once, begin: ({ signalStdio }) => signalStdio("SIGKILL") },
+  { ...stdio, name: "stdio: frozen", lasts: pause, ...frozen("stdio") },
+  { ...http, name: "HTTP: all sessions forgotten", lasts: once, begin: ({ http }) => http.order("forget") },
+  { ...http, name: "HTTP: killed, started again", lasts: brief, ...restarted("http") },
   {
-    name: "stdio: frozen",
-    to: "stdio",
-    targets: ["stdio"],
-    lasts: { min: 1000, max: 4000 },
-    begin: ({ signalStdio }) => signalStdio("SIGSTOP"),
-    end: ({ signalStdio }) => signalStdio("SIGCONT")
-  },
-  {
-    name: "HTTP: all sessions forgotten",
-    to: "http",
-    targets: overHttp,
-    begin: ({ http }) => http.tell("forget")
-  },
-  {
-    name: "HTTP: killed, started again",
-    to: "http",
-    targets: overHttp,
-    lasts: { min: 300, max: 2000 },
-    begin: ({ http }) => http.kill(),
-    end: ({ http }) => http.start()
-  },
-  {
+    ...at("http", ["http"]),
     name: "HTTP: connections reset under calls",
-    to: "http",
-    targets: ["http"],
     lasts: spell,
-    begin: ({ proxy }) => proxy.tell("reset 8"),
-    end: ({ proxy }) => proxy.tell("well")
+    begin: ({ proxy }) => proxy.order("reset 8"),
+    end: ({ proxy }) => proxy.order("well")
   },
+  { ...http, name: "HTTP: frozen", lasts: pause, ...frozen("http") },
+  // Longer than the ten seconds of `healthInterval`.
+  { ...http, name: "HTTP: frozen for long", lasts: [13_000, 15_000], ...frozen("http") },
+  { ...http, name: "HTTP: answers 503", lasts: spell, ...ordered("http", "status 503") },
+  { ...http, name: "HTTP: answers 429", lasts: spell, ...ordered("http", "status 429 1") },
+  { ...http, name: "HTTP: event streams end without the answer", lasts: [300, 1500], ...ordered("http", "cut") },
+  { ...websocket, name: "WebSocket: cut under a call", lasts: [300, 1500], ...ordered("websocket", "cut") },
+  { ...websocket, name: "WebSocket: killed, started again", lasts: brief, ...restarted("websocket") },
+  { ...websocket, name: "WebSocket: frozen", lasts: pause, ...frozen("websocket") },
+  { ...primary, name: "primary: killed, started again", lasts: pause, ...restarted("primary") },
+  { ...primary, name: "primary: answers 503 with Retry-After", lasts: spell, ...ordered("primary", "status 503 1") },
   {
-    name: "HTTP: frozen",
-    to: "http",
-    targets: overHttp,
-    lasts: { min: 1000, max: 4000 },
-    begin: ({ http }) => http.signal("SIGSTOP"),
-    end: ({ http }) => http.signal("SIGCONT")
-  },
-  {
-    // Longer than the ten seconds in which a server has to give a sign of life.
-    name: "HTTP: frozen for long",
-    to: "http",
-    targets: overHttp,
-    lasts: { min: 13_000, max: 15_000 },
-    begin: ({ http }) => http.signal("SIGSTOP"),
-    end: ({ http }) => http.signal("SIGCONT")
-  },
-  {
-    name: "HTTP: answers 503",
-    to: "http",
-    targets: overHttp,
-    lasts: spell,
-    begin: ({ http }) => http.tell("status 503"),
-    end: ({ http }) => http.tell("well")
-  },
-  {
-    name: "HTTP: answers 429",
-    to: "http",
-    targets: overHttp,
-    lasts: spell,
-    begin: ({ http }) => http.tell("status 429 1"),
-    end: ({ http }) => http.tell("well")
-  },
-  {
-    name: "HTTP: event streams end without the answer",
-    to: "http",
-    targets: overHttp,
-    lasts: { min: 300, max: 1500 },
-    begin: ({ http }) => http.tell("cut"),
-    end: ({ http }) => http.tell("well")
-  },
-  {
-    name: "WebSocket: cut under a call",
-    to: "websocket",
-    targets: ["websocket"],
-    lasts: { min: 300, max: 1500 },
-    begin: ({ websocket }) => websocket.tell("cut"),
-    end: ({ websocket }) => websocket.tell("well")
-  },
-  {
-    name: "WebSocket: killed, started again",
-    to: "websocket",
-    targets: ["websocket"],
-    lasts: { min: 300, max: 2000 },
-    begin: ({ websocket }) => websocket.kill(),
-    end: ({ websocket }) => websocket.start()
-  },
-  {
-    name: "WebSocket: frozen",
-    to: "websocket",
-    targets: ["websocket"],
-    lasts: { min: 1000, max: 4000 },
-    begin: ({ websocket }) => websocket.signal("SIGSTOP"),
-    end: ({ websocket }) => websocket.signal("SIGCONT")
-  },
-  {
-    name: "primary: killed, started again",
-    to: "primary",
-    targets: ["fallback"],
-    lasts: { min: 1000, max: 4000 },
-    begin: ({ primary }) => primary.kill(),
-    end: ({ primary }) => primary.start()
-  },
-  {
-    name: "primary: answers 503 with Retry-After",
-    to: "primary",
-    targets: ["fallback"],
-    lasts: spell,
-    begin: ({ primary }) => primary.tell("status 503 1"),
-    end: ({ primary }) => primary.tell("well")
-  },
-  {
+    ...at("secondary", ["fallback"]),
     name: "secondary: all sessions forgotten",
-    to: "secondary",
-    targets: ["fallback"],
-    begin: ({ secondary }) => secondary.tell("forget")
+    lasts: once,
+    begin: ({ secondary }) => secondary.order("forget")
   }
 ]
 
-const servedBy = [...new Set(faults.map(({ to }) => to))]
+const affected = [...new Set(faults.map(({ to }) => to))]
 
-const millisOf = ({ lasts }: Fault, random: Random): number =>
-  lasts === undefined ? 0 : lasts.min + (lasts.max - lasts.min) * random()
-
-/** Lets all of them happen again and again, in ever new orders, and comes back when the last is over. */
+/** Runs the faults in random orders for a time, and completes when the last is over. */
 export const inflict = (options: {
   readonly servers: Servers
-  readonly log: FaultLog
+  readonly tally: Tally
   readonly random: Random
   readonly every: number
-  /** For how long, in milliseconds. */
+  /** In milliseconds. */
   readonly during: number
 }): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const { during, every, log, random, servers } = options
+    const { during, every, random, servers, tally } = options
     const until = performance.now() + during
-    const under = new Set<string>()
+    const busy = new Set<string>()
     const running: Array<Fiber.Fiber<void>> = []
-    /** What is to come: servers in turn, and the faults of each in turn. Ever new orders of all. */
+    /** The servers in turn, and the faults of each in turn. */
     const turns: Array<Fault["to"]> = []
     const toCome = new Map<Fault["to"], Array<Fault>>()
 
-    /** The next of the first server that is well, if it ends in time. What cannot happen now stays, so that each has its turn. */
+    /** The next fault of the first server without one, if it ends in time. */
     const next = (): readonly [Fault, number] | undefined => {
-      if (turns.length < servedBy.length) turns.push(...shuffled({ random, from: servedBy }))
+      if (turns.length < affected.length) turns.push(...shuffled({ random, from: affected }))
       for (const [place, to] of turns.entries()) {
-        if (under.has(to)) continue
+        if (busy.has(to)) continue
         const left = toCome.get(to) ?? []
         if (left.length === 0) left.push(...shuffled({ random, from: faults.filter((fault) => fault.to === to) }))
         toCome.set(to, left)
-        const lengths = left.map((fault) => millisOf(fault, random))
+        const lengths = left.map(({ lasts: [min, max] }) => min + (max - min) * random())
         const index = lengths.findIndex((millis) => performance.now() + millis < until - 500)
         const [fault] = index === -1 ? [] : left.splice(index, 1)
         if (fault === undefined) continue
@@ -186,13 +113,13 @@ export const inflict = (options: {
 
     const occur = (fault: Fault, millis: number) =>
       Effect.gen(function*() {
-        under.add(fault.to)
-        const end = log.begin(fault)
+        busy.add(fault.to)
+        const end = tally.fault(fault.name, fault.targets)
         yield* Effect.promise(async () => fault.begin(servers))
         if (millis > 0) yield* Effect.sleep(millis)
         yield* Effect.promise(async () => fault.end?.(servers))
         end()
-        under.delete(fault.to)
+        busy.delete(fault.to)
       })
 
     while (performance.now() + every < until) {
@@ -204,23 +131,23 @@ export const inflict = (options: {
     yield* Effect.sleep(Math.max(0, until - performance.now()))
   })
 
-/** Has all servers refuse everything, each in a way of its own. */
-export const failAll = ({ http, journal, primary, secondary, signalStdio, websocket }: Servers): Effect.Effect<void> =>
+/** Makes all servers refuse everything, each in its own way. */
+export const failAll = (servers: Servers): Effect.Effect<void> =>
   Effect.promise(async () => {
-    journal.setDown(true)
+    const { http, primary, secondary, setStdioDown, signalStdio, websocket } = servers
+    setStdioDown(true)
     signalStdio("SIGKILL")
     await Promise.all([
-      http.tell("status 503"),
-      websocket.tell("status 503"),
-      primary.tell("status 503 1"),
-      secondary.tell("refuse")
+      http.order("status 503"),
+      websocket.order("status 503"),
+      primary.order("status 503 1"),
+      secondary.order("refuse")
     ])
-    await websocket.tell("drop")
+    await websocket.order("drop")
   })
 
-/** Ends that. */
-export const healAll = ({ journal, programs }: Servers): Effect.Effect<void> =>
+export const healAll = ({ programs, setStdioDown }: Servers): Effect.Effect<void> =>
   Effect.promise(async () => {
-    journal.setDown(false)
-    await Promise.all(programs.map(([, program]) => program.tell("well")))
+    setStdioDown(false)
+    await Promise.all(programs.map(([, program]) => program.order("well")))
   })

@@ -1,5 +1,5 @@
 /**
- * Calls at a steady rate, whatever becomes of them: those who call do not wait for each other.
+ * Calls at a steady rate: a call does not wait for the calls before it.
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { AllServersFailed } from "@mcp-sessions/core/FallbackPolicy"
@@ -14,17 +14,17 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ending from "./ending.ts"
-import { pick, type Random } from "./random.ts"
+import { pick, type Random } from "./options.ts"
 import { type Kind, kinds, type Tally, type Target, targets } from "./Tally.ts"
 
 type Failure = SessionError | ConfigError | AllServersFailed | SessionPool.AcquireTimeout
 
 const owners = ["ann", "bob", "cid", "dan"] as const
 
-/** How often the clock is looked at, in milliseconds. */
+/** The interval at which due calls are made, in milliseconds. */
 const tick = 10
 
-/** The text of the answer, by which it is known whose it is. */
+/** Gives the text of the answer, which identifies its call. */
 const operationOf = (kind: Kind, id: number) => (session: Session): Effect.Effect<string, SessionError> => {
   switch (kind) {
     case "read":
@@ -43,9 +43,9 @@ const operationOf = (kind: Kind, id: number) => (session: Session): Effect.Effec
 
 const expectedOf = (kind: Kind, id: number): string => kind === "read" ? `call://${id}` : String(id)
 
-/** Hears of changes, whatever happens to the connection, for what has to be asked for anew with each is the likeliest to leak. */
+/** Watches a list over all reconnects: subscriptions, which each connection renews, are the likeliest to leak. */
 const watch = (session: Session, tally: Tally): Effect.Effect<void> =>
-  Stream.runForEach(session.watchTools, () => Effect.sync(() => tally.told++)).pipe(
+  Stream.runForEach(session.watchTools, () => Effect.sync(() => tally.lists++)).pipe(
     Effect.onExit((exit) => {
       if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return Effect.void
       const { delivery, what } = ending.of({ exit, expected: "", wasAsked: true })
@@ -55,7 +55,7 @@ const watch = (session: Session, tally: Tally): Effect.Effect<void> =>
     Effect.forever
   )
 
-/** Connects to everything, and gives what calls for ever. When the scope closes, it waits for no call. */
+/** Connects to all servers. `offer` makes calls for ever; `settled` waits for those in flight. */
 export const make = Effect.fnUntraced(function*(options: {
   readonly tally: Tally
   readonly random: Random
@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function*(options: {
           hedgeAfter: random() < 0.2 ? "500 millis" : undefined
         }, operation)
       default:
-        // Some hold their session, some take one for each call.
+        // Half of the calls hold their session, half take one for each call.
         return random() < 0.5 ? operation(held[target]) : sessions.use(target, operation)
     }
   }

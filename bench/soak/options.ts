@@ -1,34 +1,29 @@
 /**
- * What the soak may be told at the shell.
+ * The options of the soak at the shell, and chance that a seed repeats.
  */
 import { parseArgs } from "node:util"
 
 export interface Options {
-  /** How long all phases take together, in seconds. */
+  /** The time of all phases together, in seconds. */
   readonly seconds: number
   /** Calls per second. */
   readonly rate: number
-  /** A fault every so many seconds. */
+  /** Seconds from one fault to the next. */
   readonly faultEvery: number
   readonly seed: number
 }
 
 export const usage = `node --expose-gc bench/soak.ts [options]
 
-Calls real servers at a steady rate while they fail in many ways, and tells what became of it as Markdown on stdout.
-Exits with 1 if anything happened that must not happen, with 2 if it was called wrongly.
+Calls real servers at a steady rate while they fail in many ways, and reports the result as Markdown on stdout.
+Exits with 1 if a criterion is violated, with 2 if an option is wrong.
 
-  --seconds N      how long all of it takes; default 600, at least 10
+  --seconds N      time of the whole run; default 600, at least 10
   --rate N         calls per second; default 50, at most 1000
   --fault-every N  seconds from one fault to the next; default 5
-  --seed N         what the order of calls and faults is made from; default: another each time
-  --help           this
+  --seed N         decides the order of calls and faults; default: random
+  --help           prints this text
 `
-
-export type Asked =
-  | { readonly _tag: "Run"; readonly options: Options }
-  | { readonly _tag: "Help" }
-  | { readonly _tag: "Wrong"; readonly problem: string }
 
 const bounds = {
   seconds: { min: 10, max: 7 * 24 * 3600 },
@@ -47,29 +42,40 @@ const config = {
   }
 } as const
 
-/** Reads the arguments. `anySeed` is the seed where none is given. */
-export const read = (options: { readonly args: ReadonlyArray<string>; readonly anySeed: number }): Asked => {
-  try {
-    const { values } = parseArgs({ ...config, args: [...options.args] })
-    if (values.help) return { _tag: "Help" }
-    const number = (name: keyof typeof bounds): number => {
-      const { max, min } = bounds[name]
-      const text = values[name] ?? String(options.anySeed)
-      const value = text.trim() === "" ? Number.NaN : Number(text)
-      if (value >= min && value <= max && (name !== "seed" || Number.isInteger(value))) return value
-      const kind = name === "seed" ? "a whole number" : "a number"
-      throw new RangeError(`--${name} is ${kind} from ${min} to ${max}, not ${JSON.stringify(text)}`)
-    }
-    return {
-      _tag: "Run",
-      options: {
-        seconds: number("seconds"),
-        rate: number("rate"),
-        faultEvery: number("fault-every"),
-        seed: number("seed")
-      }
-    }
-  } catch (error) {
-    return { _tag: "Wrong", problem: error instanceof Error ? error.message : String(error) }
+/** Reads the arguments; `undefined` asks for help. Throws an error whose message says what is wrong. */
+export const read = (args: ReadonlyArray<string>, anySeed: number): Options | undefined => {
+  const { values } = parseArgs({ ...config, args: [...args] })
+  if (values.help) return undefined
+  const number = (name: keyof typeof bounds): number => {
+    const { max, min } = bounds[name]
+    const text = values[name] ?? String(anySeed)
+    const value = text.trim() === "" ? Number.NaN : Number(text)
+    if (value >= min && value <= max && (name !== "seed" || Number.isInteger(value))) return value
+    const kind = name === "seed" ? "a whole number" : "a number"
+    throw new RangeError(`--${name} is ${kind} from ${min} to ${max}, not ${JSON.stringify(text)}`)
+  }
+  return { seconds: number("seconds"), rate: number("rate"), faultEvery: number("fault-every"), seed: number("seed") }
+}
+
+/** Gives numbers from 0 up to 1. */
+export type Random = () => number
+
+/** Mulberry32. */
+export const randomOf = (seed: number): Random => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
+
+export const pick = <A>(options: { readonly random: Random; readonly from: ReadonlyArray<A> }): A =>
+  options.from[Math.floor(options.random() * options.from.length)] as A
+
+export const shuffled = <A>(options: { readonly random: Random; readonly from: ReadonlyArray<A> }): Array<A> =>
+  options.from
+    .map((element) => ({ element, place: options.random() }))
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ element }) => element)

@@ -64,7 +64,6 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
         const dead = first.find(({ server }) => server === "dead")
         if (good?._tag !== "Usable" || dead === undefined) return assert.fail(JSON.stringify(first))
         yield* good.session.callTool("hello")
-        assert.isBelow(performance.now() - began, 1000)
         assert.deepInclude(reasonOf(dead), { _tag: "SpawnFailed", code: "ENOENT" })
 
         const mute = yield* Queue.take(opened)
@@ -72,7 +71,6 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
         assert.strictEqual(mute.server, "mute")
         assert.deepInclude(reasonOf(mute), { _tag: "ConnectTimeout", timeout: deadline })
         assert.isAtLeast(millis, deadline - 10)
-        assert.isBelow(millis, deadline + 800)
 
         // Nobody asks for them, and nothing is built anew.
         install()

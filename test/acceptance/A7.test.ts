@@ -99,7 +99,6 @@ describe("A7: cycle after cycle", () => {
         assert.strictEqual(read("process").length, counts.process + counts.process / 10)
         for (const { leftovers } of [stateful, old, socket]) yield* until(leftovers, (left) => left.length === 0)
         for (const { sockets } of [unwilling, mute]) yield* until(sockets, (count) => count === 0)
-      }).pipe(Effect.scoped),
-    60_000
+      }).pipe(Effect.scoped)
   )
 })

@@ -1,9 +1,19 @@
 /**
- * Meets a server through the library, uses it, leaves it, and tells what came of it as a row of `docs/servers.md`.
+ * Connects to a server through the library, uses it and closes: gives the row of `docs/servers.md`. And restarts a server under a
+ * session. Both fail if anything is not as it must be.
  */
-import { type ServerConfig, Sessions, Transport } from "@mcp-sessions/core"
+import { assert } from "@effect/vitest"
+import {
+  type Connection,
+  type Mcp,
+  RetryPolicy,
+  type ServerConfig,
+  type SessionError,
+  Sessions,
+  Transport
+} from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import { Effect, Layer } from "effect"
+import { Effect, Exit, Layer, Option } from "effect"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { until } from "../fixtures/peer.ts"
 import { type Foreign, type Running, type Transport as Way, versionOf } from "./servers.ts"
@@ -24,55 +34,75 @@ export const columns = [
 
 export type Row = Readonly<Record<typeof columns[number], string>>
 
-/** The channel of Node on which each start of a process is told. */
+const textOf = ({ content }: Mcp.CallToolResult): string =>
+  content.map((block) => block.type === "text" ? block.text : "").join("\n")
+
+export const getForeign = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("foreign"))
+
+/** The channel on which Node publishes each start of a process. */
 const spawning = "tracing:child_process.spawn:start"
 
-/** What the library does on its way, and what it is told, beyond what sessions show. */
-interface Sightings {
+/** What the library does and receives beyond what its sessions show. */
+interface Observed {
   starts: number
   kind: string
   refusal: number | undefined
 }
 
-const sightings = (marker: string) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const seen: Sightings = { starts: 0, kind: "", refusal: undefined }
-      const started = (message: unknown) => {
-        const { options } = message as { readonly options: { readonly envPairs: ReadonlyArray<string> } }
-        if (options.envPairs.includes(marker)) seen.starts++
-      }
-      subscribe(spawning, started)
-      return { seen, stop: () => unsubscribe(spawning, started) }
-    }),
-    ({ stop }) => Effect.sync(stop)
+const observe = (marker: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const observed: Observed = { starts: 0, kind: "", refusal: undefined }
+        const started = (message: unknown) => {
+          const { options } = message as { readonly options: { readonly envPairs: ReadonlyArray<string> } }
+          if (options.envPairs.includes(marker)) observed.starts++
+        }
+        subscribe(spawning, started)
+        return { observed, stop: () => unsubscribe(spawning, started) }
+      }),
+      ({ stop }) => Effect.sync(stop)
+    ),
+    ({ observed }) => observed
   )
 
-/** The transports of the library, watched. */
-const watched = (seen: Sightings): Layer.Layer<Transport.Transports> =>
+/** The transports of the library, observed. */
+const observing = (observed: Observed): Layer.Layer<Transport.Transports> =>
   Layer.effect(
     Transport.Transports,
     Effect.map(Transport.Transports, (transports) => {
-      const watch = Effect.map(Transport.Transport, ({ connect }) => ({
-        connect: Effect.map(connect, (connection) => ({
+      const note = (method: string, exit: Exit.Exit<unknown, SessionError.Reason>) => {
+        const reason = Option.getOrUndefined(Exit.findErrorOption(exit))
+        const isProbe = method === "ping" || method === "server/discover"
+        if (isProbe && reason?._tag === "ProtocolFailed") observed.refusal = reason.code
+      }
+      const observedTransport = Effect.map(Transport.Transport, ({ connect }) => ({
+        connect: Effect.map(connect, (connection): Connection.Connection => ({
           ...connection,
           get kind() {
             return connection.kind
           },
           initialize: Effect.tap(connection.initialize, () =>
             Effect.sync(() => {
-              seen.kind = connection.kind
+              observed.kind = connection.kind
             })),
-          request: (request: Parameters<typeof connection.request>[0]) =>
-            Effect.tapErrorTag(connection.request(request), "ProtocolFailed", ({ code }) =>
-              Effect.sync(() => {
-                if (request.method === "ping" || request.method === "server/discover") seen.refusal = code
-              }))
+          send: (request) => {
+            const { settle } = request
+            Object.assign(request, {
+              settle: (exit: Parameters<typeof settle>[0]) => {
+                note(request.method, exit)
+                settle.call(request, exit)
+              }
+            })
+            connection.send(request)
+          },
+          request: (options) =>
+            Effect.onExit(connection.request(options), (exit) => Effect.sync(() => note(options.method, exit)))
         }))
       }))
       return {
         transport: (definition) =>
-          Layer.effect(Transport.Transport, watch).pipe(Layer.provide(transports.transport(definition)))
+          Layer.effect(Transport.Transport, observedTransport).pipe(Layer.provide(transports.transport(definition)))
       }
     })
   ).pipe(Layer.provide(Transports.layer))
@@ -80,24 +110,24 @@ const watched = (seen: Sightings): Layer.Layer<Transport.Transports> =>
 const remarksOf = (options: {
   readonly transport: Way
   readonly warnings: ReadonlyArray<string>
-  readonly seen: Sightings
+  readonly observed: Observed
   readonly sessions: ReturnType<Running["sessions"]>
-}): ReadonlyArray<string> => {
-  const { seen, sessions, transport, warnings } = options
-  const remarks: Array<string> = []
-  if (seen.starts > 1) remarks.push("exits on the probe")
-  if (seen.refusal !== undefined) remarks.push(`no ping (${seen.refusal})`)
-  if (warnings.length > 0) remarks.push("warned of")
-  if (transport === "http") remarks.push(`met over ${seen.kind}`)
-  if (transport === "streamable_http" && sessions.length === 0) remarks.push("no session")
-  for (const [, status] of sessions) {
-    remarks.push(status === 200 || status === 204 ? "session given back" : `keeps its session (${status})`)
-  }
-  return remarks
+}): string => {
+  const { observed, sessions, transport, warnings } = options
+  return [
+    ...(observed.starts > 1 ? ["exits on the probe"] : []),
+    ...(observed.refusal === undefined ? [] : [`no ping (${observed.refusal})`]),
+    ...(warnings.length > 0 ? ["warned of"] : []),
+    ...(transport === "http" ? [`met over ${observed.kind}`] : []),
+    ...(transport === "streamable_http" && sessions.length === 0 ? ["no session"] : []),
+    ...sessions.map(([, status]) =>
+      status === 200 || status === 204 ? "session given back" : `keeps its session (${status})`
+    )
+  ].join(", ")
 }
 
-/** One tool call, one ping and one list of tools on one session that is then closed, until nothing is left of it. */
-export const negotiate = Effect.fnUntraced(function*(options: {
+/** Lists tools, calls one, pings and closes, and waits until neither process nor socket nor open session is left. */
+const negotiate = Effect.fnUntraced(function*(options: {
   readonly foreign: Foreign
   readonly running: Running
   readonly transport: Way
@@ -105,49 +135,77 @@ export const negotiate = Effect.fnUntraced(function*(options: {
   readonly protocol: typeof protocols[number]
 }) {
   const { config, foreign, protocol, running, transport } = options
-  const { seen } = yield* sightings(running.marker)
+  const observed = yield* observe(running.marker)
   const processes = running.processes()
   const before = { sessions: running.sessions().length, sockets: running.sockets().opened }
-  const layer = Sessions.layer({ servers: { foreign: { ...config, protocol } } }).pipe(Layer.provide(watched(seen)))
-  const used = yield* Effect.gen(function*() {
-    const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("foreign"))
+  const layer = Sessions.layer({ servers: { foreign: { ...config, protocol } } }).pipe(
+    Layer.provide(observing(observed))
+  )
+  const { info, tools } = yield* Effect.gen(function*() {
+    const session = yield* getForeign
     const tools = yield* session.listTools()
-    const result = yield* session.callTool(foreign.tool, foreign.args)
+    assert.include(tools.map(({ name }) => name), foreign.tool)
+    assert.include(textOf(yield* session.callTool(foreign.tool, foreign.args)), foreign.answer)
     yield* session.ping
-    const info = yield* session.info
-    return { info, tools: tools.map(({ name }) => name), result, processes: running.processes() }
+    // Only a process that was seen can be missed later.
+    assert.isAbove(running.processes().length, 0)
+    return { info: yield* session.info, tools }
   }).pipe(Effect.scoped, Effect.provide(layer))
-  // A server sees that its client has gone when it gets round to looking.
+  const sessions = () => running.sessions().slice(before.sessions)
   if (config.transport !== "stdio") {
     yield* until(running.sockets, ({ open, opened }) => opened > before.sockets && open === 0)
   }
-  yield* until(
-    () => running.sessions().slice(before.sessions),
-    (left) => left.every(([, status]) => status !== undefined)
-  )
+  yield* until(sessions, (left) => left.every(([, status]) => status !== undefined))
   yield* until(() => running.processes().filter((id) => !processes.includes(id)), (left) => left.length === 0)
-  const { implementation } = used.info
   const row: Row = {
     server: foreign.name,
     package: `${foreign.from} ${versionOf(foreign.from)}`,
     transport,
     protocol,
-    era: used.info.era,
-    revision: used.info.protocolVersion,
-    "calls itself": implementation?.name ?? "",
-    tools: String(used.tools.length),
-    remarks: remarksOf({
-      transport,
-      warnings: used.info.warnings,
-      seen,
-      sessions: running.sessions().slice(before.sessions)
-    }).join(", ")
+    era: info.era,
+    revision: info.protocolVersion,
+    "calls itself": info.implementation?.name ?? "",
+    tools: String(tools.length),
+    remarks: remarksOf({ transport, warnings: info.warnings, observed, sessions: sessions() })
   }
-  return { ...used, row }
+  return row
 }, Effect.scoped)
 
-/** All that a server is met in: each of its transports in each protocol. */
-export const waysOf = (running: Running) =>
-  Object.entries(running.configs).flatMap(([transport, config]) =>
-    protocols.map((protocol) => ({ transport: transport as Way, config, protocol }))
-  )
+/** Starts a server and gives its rows: one for each of its transports in each protocol. */
+export const rowsOf = (foreign: Foreign): Effect.Effect<ReadonlyArray<Row>> =>
+  Effect.flatMap(foreign.start, (running) =>
+    Effect.forEach(
+      Object.entries(running.configs).flatMap(([transport, config]) =>
+        protocols.map((protocol) => ({ transport: transport as Way, config, protocol }))
+      ),
+      (way) => negotiate({ foreign, running, ...way })
+    )).pipe(Effect.scoped, Effect.orDie)
+
+export const layerOf = (config: ServerConfig.ServerConfigInput) =>
+  Sessions.layer({ servers: { foreign: config }, retry: RetryPolicy.never }).pipe(Layer.provide(Transports.layer))
+
+/** Restarts a server under a session: the next call gets through, in one new session. */
+export const restartUnder = ({ answer, args, restarted = [], start, tool }: Foreign): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const running = yield* start
+    const ways = restarted.flatMap((protocol) =>
+      Object.values(running.configs).map((config) => ({ ...config, protocol }))
+    )
+    yield* Effect.forEach(ways, (config) =>
+      Effect.gen(function*() {
+        const session = yield* getForeign
+        const { era } = yield* session.info
+        yield* session.listTools()
+        yield* running.restart
+        assert.include(textOf(yield* session.callTool(tool, args)), answer)
+        // A modern connection has no session to start again.
+        assert.strictEqual(yield* session.generation, era === "modern" ? 1 : 2)
+        if (era === "modern" || config.transport !== "streamable_http") return
+        yield* until(running.sessions, (sessions) => sessions.length > 0)
+        assert.strictEqual(running.sessions().length, 1)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(layerOf(config)),
+        Effect.andThen(until(() => running.sockets().open, (open) => open === 0))
+      ), { discard: true })
+  }).pipe(Effect.scoped, Effect.orDie)

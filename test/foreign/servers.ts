@@ -1,35 +1,37 @@
 /**
- * Servers that no one here wrote, as data: where each comes from, how it is started, and what one of its tools answers.
- * (Of those on a library there is the smallest program that uses it, in `programs`.)
+ * Servers of other people, as data: the package of each, how it is started, and what one of its tools answers. For a library there is
+ * the smallest program on it, in `programs` or `others`. The packages of `test/package.json` are there for the tests; those of
+ * `test/foreign/package.json` are installed by `pnpm foreign`.
  */
 import type { ServerConfig } from "@mcp-sessions/core"
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
-import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { findPackageJSON } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { isAlive, until } from "../fixtures/peer.ts"
+import { descendants, until } from "../fixtures/peer.ts"
 
-/** How a server is to be met: a transport, or `http` for the one of the two over HTTP that it understands. */
+/** A transport, or `http` for whichever of the two over HTTP the server speaks. */
 export type Transport = ServerConfig.TransportKind | "http"
 
-/** A server that is ready to be met, in one or more ways. */
+type Protocol = "auto" | "legacy"
+
+/** A server that can be connected to, in one or more ways. */
 export interface Running {
   readonly configs: Partial<Record<Transport, ServerConfig.ServerConfigInput>>
-  /** A variable with a value, which its processes have in their environments. */
+  /** A variable with its value in the environment of all its processes. */
   readonly marker: string
-  /** The processes that are there on its account, by id. */
+  /** The ids of its processes. */
   readonly processes: () => ReadonlyArray<string>
-  /** How many sockets to it were ever opened, and how many are open. */
   readonly sockets: () => { readonly opened: number; readonly open: number }
-  /** The HTTP sessions that it has handed out, each with the status of the answer to its `DELETE`. */
+  /** The HTTP sessions that it started, each with the status of the response to its `DELETE`. */
   readonly sessions: () => ReadonlyArray<readonly [id: string, status: number | undefined]>
-  /** What it has written. */
-  readonly said: () => string
+  /** Its output. */
+  readonly output: () => string
   /** Kills it, starts it again at the same address, and waits until it listens. */
   readonly restart: Effect.Effect<void>
 }
@@ -44,6 +46,8 @@ export interface Foreign {
   readonly args: Record<string, unknown>
   /** A part of what the tool answers. */
   readonly answer: string
+  /** The protocols in which it is restarted under a session. */
+  readonly restarted?: ReadonlyArray<Protocol>
 }
 
 // -----------------------------------------------------------------------------
@@ -58,7 +62,7 @@ const manifestOf = (name: string): string | undefined => {
   }
 }
 
-/** The version that is installed, if it is: packages with a binary for one platform are installed there alone. */
+/** The version that is installed: a package with a binary for one platform is installed there alone. */
 export const versionOf = (name: string): string | undefined => {
   const manifest = manifestOf(name)
   return manifest === undefined ? undefined : JSON.parse(readFileSync(manifest, "utf8")).version.replace(/^v/, "")
@@ -72,36 +76,19 @@ const programOf = (name: string): string => {
   return fileOf(name, typeof bin === "string" ? bin : String(Object.values(bin)[0]))
 }
 
-const program = (name: string): string => fileURLToPath(new URL(`programs/${name}`, import.meta.url))
-
-/** What proxies are put before. */
-const everything = [programOf("@modelcontextprotocol/server-everything"), "stdio"]
-
-/** The same for those who start it in a shell. */
-const everythingQuoted = [process.execPath, ...everything].map((word) => `'${word}'`).join(" ")
+const local = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 // -----------------------------------------------------------------------------
 // Starting
 // -----------------------------------------------------------------------------
 
-/** The processes that have a marker in their environment: they are known by it even when their parents have gone. */
-const marked = (marker: string): ReadonlyArray<string> =>
-  readdirSync("/proc").filter((name) => {
-    try {
-      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/environ`, "latin1").includes(marker) && isAlive(name)
-    } catch {
-      // It ended between the two looks, or is somebody else's.
-      return false
-    }
-  })
-
-/** A directory to be at home in, and an environment that marks whatever inherits it. No process may outlive it. */
+/** A home directory, and an environment that marks every process which inherits it. No process may outlive it. */
 const place = Effect.acquireRelease(
   Effect.sync(() => {
     const directory = mkdtempSync(join(tmpdir(), "foreign-"))
-    const marker = `FOREIGN=${randomUUID()}`
-    const env = { HOME: directory, FOREIGN: marker.slice("FOREIGN=".length) }
-    return { directory, env, marker, processes: () => marked(marker) }
+    const id = randomUUID()
+    const marker = `FOREIGN=${id}`
+    return { directory, env: { HOME: directory, FOREIGN: id }, marker, processes: () => descendants(marker) }
   }),
   ({ directory, processes }) =>
     until(processes, (left) => left.length === 0).pipe(
@@ -112,12 +99,12 @@ const place = Effect.acquireRelease(
     )
 )
 
-/** However busy the machine is, a server that answers the probe is not to be taken for one that does not. */
+/** Long enough for a server that responds to the probe on a busy machine. */
 const probeTimeout = "20 seconds"
 
 type Command = readonly [command: string, ...args: ReadonlyArray<string>]
 
-/** Started by whoever connects. */
+/** A server that the library starts. */
 const stdio = (command: (directory: string) => Command) => ({
   transports: ["stdio"] as const,
   start: Effect.map(place, ({ directory, env, marker, processes }): Running => {
@@ -128,18 +115,20 @@ const stdio = (command: (directory: string) => Command) => ({
       processes,
       sockets: () => ({ opened: 0, open: 0 }),
       sessions: () => [],
-      said: () => "",
-      restart: Effect.die(new Error("a server on stdio is started by whoever connects"))
+      output: () => "",
+      restart: Effect.die(new Error("the library starts a server on stdio"))
     }
   })
 })
+
+const node = (...args: ReadonlyArray<string>): Command => [process.execPath, ...args]
 
 const configOf = (transport: Transport, address: string): ServerConfig.ServerConfigInput => {
   switch (transport) {
     case "http":
       return { transport: "streamable_http", url: `http://${address}`, sseFallback: true, probeTimeout }
     case "websocket":
-      // There is one, and the probe finds it silent: its answers lose ids that are no numbers.
+      // The one such server does not respond to the probe: it drops responses whose ids are not numbers.
       return { transport, url: `ws://${address}`, probeTimeout: "300 millis" }
     case "stdio":
       throw new Error("a server on stdio does not listen")
@@ -148,72 +137,69 @@ const configOf = (transport: Transport, address: string): ServerConfig.ServerCon
   }
 }
 
-interface Told {
+/** A message of `programs/listen.mjs`. */
+interface Report {
   readonly port?: number
   readonly sockets?: ReturnType<Running["sockets"]>
   readonly session?: string
   readonly status?: number
 }
 
-/** Started here, to be met at the paths given once it listens and has said what it `says`; ended with the scope. */
-const listening = (options: {
-  readonly at: Partial<Record<Transport, string>>
-  readonly args: ReadonlyArray<string>
-  readonly says?: string
-}) => {
-  const { args, at, says = "" } = options
-  const transports = Object.keys(at) as ReadonlyArray<Transport>
+/** A server that is started here with Node, and has a path for each transport. It is ready when it listens and has printed `prints`. */
+const listening = (
+  at: Partial<Record<Transport, string>>,
+  args: () => ReadonlyArray<string>,
+  prints = ""
+) => {
   const start = Effect.gen(function*() {
     const { directory, env, marker, processes } = yield* place
-    let said = ""
+    let output = ""
     let sockets = { opened: 0, open: 0 }
     const sessions = new Map<string, number | undefined>()
-    let running: ChildProcess | undefined
+    let child: ChildProcess | undefined
     const stop = Effect.promise(async () => {
-      running?.kill("SIGKILL")
-      if (running?.exitCode === null && running.signalCode === null) await once(running, "exit")
+      child?.kill("SIGKILL")
+      if (child?.exitCode === null && child.signalCode === null) await once(child, "exit")
     })
-    /** Gives the port that it listens on, which is a free one unless told. */
     const launch = (listen: number) =>
       Effect.callback<number>((resume) => {
-        const child = running = spawn(process.execPath, ["--import", program("listen.mjs"), ...args], {
+        const started = child = spawn(process.execPath, ["--import", local("programs/listen.mjs"), ...args()], {
           cwd: directory,
           env: { PATH: process.env.PATH, LISTEN: String(listen), ...env },
           stdio: ["ignore", "pipe", "pipe", "ipc"]
         })
-        const begun = said.length
+        const begun = output.length
         let port: number | undefined
         const look = () => {
-          if (port !== undefined && said.slice(begun).includes(says)) resume(Effect.succeed(port))
+          if (port !== undefined && output.slice(begun).includes(prints)) resume(Effect.succeed(port))
         }
-        for (const stream of [child.stdout, child.stderr]) {
+        for (const stream of [started.stdout, started.stderr]) {
           stream?.setEncoding("utf8").on("data", (chunk: string) => {
-            said += chunk
+            output += chunk
             look()
           })
         }
-        child.on("message", (told: Told) => {
-          port ??= told.port
-          if (told.sockets !== undefined) sockets = told.sockets
-          if (told.session !== undefined) sessions.set(told.session, told.status ?? sessions.get(told.session))
+        started.on("message", (report: Report) => {
+          port ??= report.port
+          if (report.sockets !== undefined) sockets = report.sockets
+          if (report.session !== undefined) {
+            sessions.set(report.session, report.status ?? sessions.get(report.session))
+          }
           look()
         })
-        child.once("exit", () => resume(Effect.die(new Error(`it ended before it listened: ${said}`))))
+        started.once("exit", () => resume(Effect.die(new Error(`it ended before it listened: ${output}`))))
       })
     const port = yield* Effect.acquireRelease(launch(0), () => stop, { interruptible: true })
-    const address = `127.0.0.1:${port}`
-    const met: Running = {
-      configs: Object.fromEntries(
-        Object.entries(at).map(([transport, path]) => [
-          transport,
-          configOf(transport as Transport, `${address}${path}`)
-        ])
-      ),
+    const configs = Object.entries(at).map(([transport, path]) =>
+      [transport, configOf(transport as Transport, `127.0.0.1:${port}${path}`)] as const
+    )
+    const running: Running = {
+      configs: Object.fromEntries(configs),
       marker,
       processes,
       sockets: () => sockets,
       sessions: () => [...sessions],
-      said: () => said,
+      output: () => output,
       restart: Effect.andThen(
         stop,
         Effect.suspend(() => {
@@ -223,15 +209,10 @@ const listening = (options: {
         })
       )
     }
-    return met
+    return running
   })
-  return { transports, start }
+  return { transports: Object.keys(at) as ReadonlyArray<Transport>, start }
 }
-
-const node = (...args: ReadonlyArray<string>) => (): Command => [process.execPath, ...args]
-
-/** One of the examples inside the package of the SDK v1. */
-const example = (name: string): string => fileOf("@modelcontextprotocol/sdk", `dist/esm/examples/server/${name}.js`)
 
 // -----------------------------------------------------------------------------
 // Servers
@@ -241,160 +222,141 @@ const sum = { tool: "get-sum", args: { a: 40, b: 2 }, answer: "The sum of 40 and
 const greet = { tool: "greet", args: { name: "you" }, answer: "Hello, you!" }
 const greetPlainly = { tool: "greet", args: {}, answer: "Hello from " }
 const count = { tool: "start-notification-stream", args: { interval: 1, count: 2 }, answer: "notifications every 1ms" }
+const sql = { tool: "execute_sql", args: { sql: "SELECT 40 + 2 AS answer" }, answer: "\"answer\": 42" }
+const longTask = { tool: "long-task", args: {}, answer: "Long task completed successfully!" }
 
-const sdk1 = "@modelcontextprotocol/sdk"
-const sdk2 = "@modelcontextprotocol/server"
 const serverEverything = "@modelcontextprotocol/server-everything"
+const everything = (kind: string): ReadonlyArray<string> => [programOf(serverEverything), kind]
+/** For programs that start it in a shell. */
+const everythingQuoted = () => [process.execPath, ...everything("stdio")].map((word) => `'${word}'`).join(" ")
+
+/** One of the examples inside the package of the SDK v1. */
+const example = (
+  name: string,
+  at: Partial<Record<Transport, string>>,
+  use: Pick<Foreign, "tool" | "args" | "answer" | "restarted">
+): Foreign => ({
+  name: `example ${name}`,
+  from: "@modelcontextprotocol/sdk",
+  ...listening(at, () => [fileOf("@modelcontextprotocol/sdk", `dist/esm/examples/server/${name}.js`)]),
+  ...use
+})
+
+const post = { streamable_http: "/mcp" }
+const restarted = ["auto"] as const
 
 export const everythingOverStdio: Foreign = {
   name: "server-everything",
   from: serverEverything,
-  ...stdio(node(...everything)),
+  ...stdio(() => node(...everything("stdio"))),
   ...sum
 }
 
 export const everythingOverHttp: Foreign = {
   name: "server-everything streamableHttp",
   from: serverEverything,
-  ...listening({ at: { streamable_http: "/mcp" }, args: [programOf(serverEverything), "streamableHttp"] }),
-  ...sum
+  ...listening(post, () => everything("streamableHttp")),
+  ...sum,
+  restarted
+}
+
+export const everythingOverSse: Foreign = {
+  name: "server-everything sse",
+  from: serverEverything,
+  ...listening({ sse: "/sse" }, () => everything("sse")),
+  ...sum,
+  restarted
 }
 
 export const servers: ReadonlyArray<Foreign> = [
   everythingOverStdio,
-  {
-    name: "server-everything sse",
-    from: serverEverything,
-    ...listening({ at: { sse: "/sse" }, args: [programOf(serverEverything), "sse"] }),
-    ...sum
-  },
+  everythingOverSse,
   everythingOverHttp,
   {
     name: "server-filesystem",
     from: "@modelcontextprotocol/server-filesystem",
     ...stdio((directory) => {
       writeFileSync(join(directory, "note.txt"), "noted")
-      return [process.execPath, programOf("@modelcontextprotocol/server-filesystem"), directory]
+      return node(programOf("@modelcontextprotocol/server-filesystem"), directory)
     }),
     tool: "read_text_file",
     args: { path: "note.txt" },
     answer: "noted"
   },
+  example("simpleStreamableHttp", post, { ...greet, restarted }),
+  example("simpleStatelessStreamableHttp", post, count),
+  example("jsonResponseStreamableHttp", post, { ...greet, restarted }),
+  example("honoWebStandardStreamableHttp", post, greet),
+  example("simpleSseServer", { sse: "/mcp", http: "/mcp" }, count),
+  example("sseAndStreamableHttpCompatibleServer", { ...post, sse: "/sse" }, count),
+  example("ssePollingExample", post, { ...longTask, restarted }),
   {
-    name: "example simpleStreamableHttp",
-    from: sdk1,
-    ...listening({ at: { streamable_http: "/mcp" }, args: [example("simpleStreamableHttp")] }),
-    ...greet
+    name: "on SDK v2, stdio",
+    from: "@modelcontextprotocol/server",
+    ...stdio(() => node(local("programs/sdk.ts"), "stdio")),
+    ...greetPlainly
   },
-  {
-    name: "example simpleStatelessStreamableHttp",
-    from: sdk1,
-    ...listening({ at: { streamable_http: "/mcp" }, args: [example("simpleStatelessStreamableHttp")] }),
-    ...count
-  },
-  {
-    name: "example jsonResponseStreamableHttp",
-    from: sdk1,
-    ...listening({ at: { streamable_http: "/mcp" }, args: [example("jsonResponseStreamableHttp")] }),
-    ...greet
-  },
-  {
-    name: "example honoWebStandardStreamableHttp",
-    from: sdk1,
-    ...listening({ at: { streamable_http: "/mcp" }, args: [example("honoWebStandardStreamableHttp")] }),
-    ...greet
-  },
-  {
-    name: "example simpleSseServer",
-    from: sdk1,
-    ...listening({ at: { sse: "/mcp", http: "/mcp" }, args: [example("simpleSseServer")] }),
-    ...count
-  },
-  {
-    name: "example sseAndStreamableHttpCompatibleServer",
-    from: sdk1,
-    ...listening({
-      at: { streamable_http: "/mcp", sse: "/sse" },
-      args: [example("sseAndStreamableHttpCompatibleServer")]
-    }),
-    ...count
-  },
-  {
-    name: "example ssePollingExample",
-    from: sdk1,
-    ...listening({ at: { streamable_http: "/mcp" }, args: [example("ssePollingExample")] }),
-    tool: "long-task",
-    args: {},
-    answer: "Long task completed successfully!"
-  },
-  { name: "on SDK v2, stdio", from: sdk2, ...stdio(node(program("sdk.ts"), "stdio")), ...greetPlainly },
   {
     name: "on SDK v2, http",
-    from: sdk2,
-    ...listening({ at: { streamable_http: "/mcp" }, args: [program("sdk.ts"), "http"] }),
+    from: "@modelcontextprotocol/server",
+    ...listening(post, () => [local("programs/sdk.ts"), "http"]),
     ...greetPlainly
   },
   {
     name: "mcp-proxy",
     from: "mcp-proxy",
-    ...listening({
-      at: { streamable_http: "/mcp", sse: "/sse" },
-      args: [programOf("mcp-proxy"), "--", process.execPath, ...everything]
-    }),
-    ...sum
+    ...listening({ ...post, sse: "/sse" }, () => [
+      programOf("mcp-proxy"),
+      "--",
+      process.execPath,
+      ...everything("stdio")
+    ]),
+    ...sum,
+    restarted: ["auto", "legacy"]
   },
   {
     name: "supergateway ws",
     from: "supergateway",
-    ...listening({
-      at: { websocket: "/message" },
-      args: [programOf("supergateway"), "--stdio", everythingQuoted, "--outputTransport", "ws"],
-      says: "Starting default (STDIO) server"
-    }),
+    ...listening(
+      { websocket: "/message" },
+      () => [programOf("supergateway"), "--stdio", everythingQuoted(), "--outputTransport", "ws"],
+      "Starting default (STDIO) server"
+    ),
     ...sum
   },
   {
     name: "supergateway streamableHttp --stateful",
     from: "supergateway",
-    ...listening({
-      at: { streamable_http: "/mcp" },
-      args: [
-        programOf("supergateway"),
-        "--stdio",
-        everythingQuoted,
-        "--outputTransport",
-        "streamableHttp",
-        "--stateful"
-      ]
-    }),
+    ...listening(post, () => [
+      programOf("supergateway"),
+      "--stdio",
+      everythingQuoted(),
+      "--outputTransport",
+      "streamableHttp",
+      "--stateful"
+    ]),
     ...sum
   },
-  { name: "on fastmcp, stdio", from: "fastmcp", ...stdio(node(program("fastmcp.ts"), "stdio")), ...greetPlainly },
+  { name: "on fastmcp, stdio", from: "fastmcp", ...stdio(() => node(local("others/fastmcp.ts"))), ...greetPlainly },
   {
     name: "on fastmcp, httpStream",
     from: "fastmcp",
-    ...listening({ at: { streamable_http: "/mcp", sse: "/sse" }, args: [program("fastmcp.ts"), "httpStream"] }),
-    ...greetPlainly
+    ...listening({ ...post, sse: "/sse" }, () => [local("others/fastmcp.ts"), "httpStream"]),
+    ...greetPlainly,
+    restarted
   },
-  { name: "on tmcp", from: "tmcp", ...stdio(node(program("tmcp.ts"))), ...greetPlainly },
+  { name: "on tmcp", from: "tmcp", ...stdio(() => node(local("programs/tmcp.ts"))), ...greetPlainly },
   {
     name: "dbhub --demo",
     from: "@bytebase/dbhub",
-    ...stdio(node(programOf("@bytebase/dbhub"), "--demo", "--transport", "stdio")),
-    tool: "execute_sql",
-    args: { sql: "SELECT 40 + 2 AS answer" },
-    answer: "\"answer\": 42"
+    ...stdio(() => node(programOf("@bytebase/dbhub"), "--demo", "--transport", "stdio")),
+    ...sql
   },
   {
     name: "dbhub --demo --transport http",
     from: "@bytebase/dbhub",
-    ...listening({
-      at: { streamable_http: "/mcp" },
-      args: [programOf("@bytebase/dbhub"), "--demo", "--transport", "http"]
-    }),
-    tool: "execute_sql",
-    args: { sql: "SELECT 40 + 2 AS answer" },
-    answer: "\"answer\": 42"
+    ...listening(post, () => [programOf("@bytebase/dbhub"), "--demo", "--transport", "http"]),
+    ...sql
   },
   {
     name: "mcp-time",
@@ -408,7 +370,7 @@ export const servers: ReadonlyArray<Foreign> = [
     name: "leanspec",
     from: "@leanspec/mcp-linux-x64",
     ...stdio((directory) => {
-      // What makes it executable is its install script, and those do not run.
+      // Its install script, which does not run, would make it executable.
       const binary = join(directory, "leanspec-mcp")
       copyFileSync(fileOf("@leanspec/mcp-linux-x64", "leanspec-mcp"), binary)
       chmodSync(binary, 0o755)
@@ -427,3 +389,10 @@ export const servers: ReadonlyArray<Foreign> = [
     answer: "\"total_seconds\": 5400"
   }
 ]
+
+const { dependencies, optionalDependencies } = JSON.parse(readFileSync(local("../package.json"), "utf8"))
+
+/** The servers that the tests start: those whose packages come with the repository, and are made for this platform. */
+export const tested: ReadonlyArray<Foreign> = servers.filter(({ from }) =>
+  from in dependencies || (from in optionalDependencies && versionOf(from) !== undefined)
+)

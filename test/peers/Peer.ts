@@ -1,47 +1,49 @@
 /**
- * A client of MCP servers as the benchmarks and the fault table see it: what all of them can do, each through its public API
- * and in the way that its documentation shows.
+ * A client of MCP servers as the benchmarks and the fault table use it: through its public API, in the way that its documentation
+ * shows.
  */
 import { readFileSync } from "node:fs"
 import { findPackageJSON } from "node:module"
 
 export type ServerOf =
-  | { readonly kind: "stdio"; readonly command: string; readonly args: ReadonlyArray<string> }
-  | { readonly kind: "http"; readonly url: string }
-  | { readonly kind: "websocket"; readonly url: string }
+  & { readonly era?: "legacy" | "modern" }
+  & (
+    | { readonly kind: "stdio"; readonly command: string; readonly args: ReadonlyArray<string> }
+    | { readonly kind: "http"; readonly url: string }
+    | { readonly kind: "websocket"; readonly url: string }
+  )
 
 export type TransportOf = ServerOf["kind"]
 
+type Args = Record<string, unknown>
+
 export interface PeerSession {
-  /** Rejects if the server was not reached or refused; what a tool itself reports as an error may come either way. */
-  readonly call: (
-    tool: string,
-    args: Record<string, unknown>,
-    options?: { readonly signal?: AbortSignal | undefined }
-  ) => Promise<unknown>
-  /** Gets its tools anew, where tools are bound to the connection that they came over. */
+  /** Rejects if the server was not reached or refused; a tool's own error may come either way. */
+  readonly call: (tool: string, args: Args, options?: { readonly signal?: AbortSignal | undefined }) => Promise<unknown>
+  /** Lists its tools again, where tools are bound to the connection that listed them. */
   readonly refresh?: () => Promise<void>
-  readonly close: () => Promise<void>
+  readonly close: () => Promise<unknown>
 }
 
-/** Sessions with several servers, which one client holds. */
+/** Sessions with several servers in one client. */
 interface PeerSessions {
-  readonly call: (server: string, tool: string, args: Record<string, unknown>) => Promise<unknown>
-  readonly close: () => Promise<void>
+  readonly call: (server: string, tool: string, args: Args) => Promise<unknown>
+  readonly close: () => Promise<unknown>
 }
 
 export interface Peer {
   readonly name: string
-  /** The package that it is from. */
   readonly package: string
   readonly version: string
   readonly transports: ReadonlyArray<TransportOf>
+  /** Set for clients that speak the revision 2026-07-28. */
+  readonly isModern?: boolean
   readonly connect: (server: ServerOf) => Promise<PeerSession>
   /** Connects to all of them, for clients that hold several; resolves when their documentation would go on. */
   readonly connectMany?: (servers: Readonly<Record<string, ServerOf>>) => Promise<PeerSessions>
 }
 
-/** What clients call themselves in handshakes where they want to be given a name. */
+/** The name that clients give themselves in handshakes where they need one. */
 export const clientInfo = { name: "peer", version: "1.0.0" }
 
 /** The version of a package that is installed. */
@@ -51,7 +53,7 @@ export const versionOf = (name: string): string => {
   return JSON.parse(readFileSync(manifest, "utf8")).version
 }
 
-/** For a transport that a client does not claim. */
+/** For a transport that a client does not have. */
 export const unsupported = (kind: TransportOf): never => {
   throw new Error(`this client has no transport ${kind}`)
 }

@@ -1,5 +1,5 @@
 /**
- * The servers that faults are tried on: started, killed, found when they are left behind, and what they wrote down.
+ * The servers that faults are tried on, what they wrote down, and the processes that are left of them.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -12,34 +12,52 @@ import { fileURLToPath } from "node:url"
 import { isAlive } from "../fixtures/peer.ts"
 import type { ServerOf } from "./Peer.ts"
 
-export const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
+const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
 
-/** A directory with the ledger that servers write. All of them, and their children, have it among their words. */
-export const makePlace = (): string => {
+/** A directory with the ledger that servers write. Its path is among the arguments of every process started for it. */
+export interface Place {
+  readonly directory: string
+  readonly file: string
+  /** Reads the lines of the ledger that begin with a word, without that word. */
+  readonly read: (word: string) => ReadonlyArray<string>
+  /** How long to wait after a client closed before its processes are counted: some clients start servers then. In milliseconds. */
+  readonly settle: number
+}
+
+export const makeDirectory = (): string => {
   const directory = mkdtempSync(join(tmpdir(), "faults-"))
   writeFileSync(join(directory, "ledger"), "")
   return directory
 }
 
-const wordsOf = (pid: string): string => {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8")
-  } catch {
-    // It ended between the two looks.
-    return ""
+export const placeOf = (directory: string, settle: number): Place => {
+  const file = join(directory, "ledger")
+  return {
+    directory,
+    file,
+    settle,
+    read: (word) =>
+      (existsSync(file) ? readFileSync(file, "utf8") : "").split("\n")
+        .filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1))
   }
 }
 
-/** The processes that have a place among their words: they are known by it even when their parents have gone. */
-export const processesIn = (place: string): ReadonlyArray<string> =>
-  readdirSync("/proc").filter((pid) =>
-    /^\d+$/.test(pid) && pid !== String(process.pid) && wordsOf(pid).includes(place) && isAlive(pid)
-  )
+/** Finds the processes that have a directory among their arguments, also when their parents have gone. */
+export const processesIn = (directory: string): ReadonlyArray<string> =>
+  readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid) || pid === String(process.pid)) return false
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(directory) && isAlive(pid)
+    } catch {
+      // It ended in between.
+      return false
+    }
+  })
 
-/** Ends what is left of a place, each by its id. */
-export const clear = (place: string): void => {
-  rmSync(place, { recursive: true, force: true })
-  for (const pid of processesIn(place)) {
+/** Removes a directory and kills the processes that are left of it, each by its id. */
+export const clear = (directory: string): void => {
+  rmSync(directory, { recursive: true, force: true })
+  for (const pid of processesIn(directory)) {
     try {
       process.kill(Number(pid), "SIGKILL")
     } catch {
@@ -48,7 +66,7 @@ export const clear = (place: string): void => {
   }
 }
 
-/** Waits until a condition holds, as long as that is allowed to take; tells whether it came to hold. */
+/** Waits until a condition holds or the time is over; resolves with whether it holds. */
 export const holdsWithin = async (millis: number, holds: () => boolean): Promise<boolean> => {
   const end = performance.now() + millis
   while (!holds()) {
@@ -58,45 +76,21 @@ export const holdsWithin = async (millis: number, holds: () => boolean): Promise
   return true
 }
 
-export interface Ledger {
-  readonly file: string
-  /** The lines that begin with a word, without it. */
-  readonly read: (word: string) => ReadonlyArray<string>
-}
-
-export const ledgerOf = (place: string): Ledger => {
-  const file = join(place, "ledger")
-  return {
-    file,
-    read: (word) =>
-      (existsSync(file) ? readFileSync(file, "utf8") : "").split("\n").filter((line) => line.startsWith(`${word} `))
-        .map((line) => line.slice(word.length + 1))
-  }
-}
-
-export const stdioServer = (ledger: Ledger, ...words: ReadonlyArray<string>): ServerOf => ({
+export const stdioServer = ({ file }: Place, ...words: ReadonlyArray<string>): ServerOf => ({
   kind: "stdio",
   command: process.execPath,
-  args: [fixture("stdio.mjs"), ledger.file, ...words]
+  args: [fixture("stdio.mjs"), file, ...words]
 })
 
-/** The same behind a shell that waits for it, as launchers of packages do. */
-export const wrapped = (ledger: Ledger, ...words: ReadonlyArray<string>): ServerOf => {
-  const quoted = [process.execPath, fixture("stdio.mjs"), ledger.file, ...words].map((word) => `"${word}"`)
+/** Puts a shell that waits around a server, as launchers of packages do. */
+export const wrapped = ({ file }: Place, ...words: ReadonlyArray<string>): ServerOf => {
+  const quoted = [process.execPath, fixture("stdio.mjs"), file, ...words].map((word) => `"${word}"`)
   return { kind: "stdio", command: "sh", args: ["-c", `${quoted.join(" ")}; true`] }
 }
 
-export interface HttpServer {
-  readonly server: ServerOf
-  /** Has it know no session any more. */
-  readonly forget: () => Promise<void>
-  /** Kills it and starts it again at the same address. */
-  readonly restart: () => Promise<void>
-}
-
-export const httpServer = async (ledger: Ledger, ...words: ReadonlyArray<string>): Promise<HttpServer> => {
+export const httpServer = async ({ file }: Place, ...words: ReadonlyArray<string>) => {
   const start = async (port: string): Promise<readonly [ChildProcess, string]> => {
-    const child = spawn(process.execPath, [fixture("http.mjs"), ledger.file, port, ...words], {
+    const child = spawn(process.execPath, [fixture("http.mjs"), file, port, ...words], {
       stdio: ["pipe", "pipe", "inherit"]
     })
     const [line] = await once(createInterface(child.stdout), "line")
@@ -104,11 +98,13 @@ export const httpServer = async (ledger: Ledger, ...words: ReadonlyArray<string>
   }
   let [child, port] = await start("0")
   return {
-    server: { kind: "http", url: `http://127.0.0.1:${port}/mcp` },
+    server: { kind: "http", url: `http://127.0.0.1:${port}/mcp` } as const,
+    /** Makes it forget all its sessions. */
     forget: async () => {
       const [response] = await once(request(`http://127.0.0.1:${port}/forget`, { method: "POST" }).end(), "response")
       response.resume()
     },
+    /** Kills it and starts it again at the same address. */
     restart: async () => {
       child.kill("SIGKILL")
       await once(child, "exit")

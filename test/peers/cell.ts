@@ -1,21 +1,21 @@
 /**
- * One fault on one client, as a process of its own: `cell.ts FAULT CLIENT PLACE SETTLE`. Sends its cells to the parent.
+ * One fault on one client, in a process of its own: `cell.ts FAULT CLIENT DIRECTORY SETTLE`. Sends its cells to the parent.
  */
-import { faults, tryOn } from "./Fault.ts"
-import { peers } from "./peers.ts"
+import { faults } from "./Fault.ts"
+import { load } from "./peers.ts"
+import { placeOf } from "./Servers.ts"
 
 const [, , name, client = "", directory = "", settle] = process.argv
 
-// It would end the program of whoever uses the client; here it is for the page.
-const strays: Array<string> = []
-process.on("uncaughtException", (error) => strays.push(error.constructor.name))
+// It would end the program that uses the client; here it is reported.
+const uncaught: Array<string> = []
+process.on("uncaughtException", (error) => uncaught.push(error.constructor.name))
 
 const fault = faults.find((fault) => fault.name === name)
-const load = peers[client]
-if (fault === undefined || load === undefined) throw new Error(`there is no fault ${name} or no client ${client}`)
+if (fault === undefined) throw new Error(`there is no fault ${name}`)
 try {
-  const cells = await tryOn({ fault, peer: await load(), directory, settle: Number(settle) })
-  process.send?.({ cells, strays }, () => process.exit(0))
+  const cells = await fault.run(await load(client), placeOf(directory, Number(settle)))
+  process.send?.({ cells, uncaught }, () => process.exit(0))
 } catch (error) {
   console.error(error)
   process.exit(1)

@@ -1,42 +1,35 @@
 /**
- * Tries all faults on all clients and writes down what came of it: `pnpm faults`, after a client has a new version. What has
- * changed is for a person to look at before it is committed.
+ * Tries all faults on all clients and writes the table of the README and `docs/faults.md` (`pnpm faults`). Read what has changed
+ * before you commit it.
  */
 import { type Cell, faults } from "./Fault.ts"
 import { write } from "./page.ts"
-import { peers } from "./peers.ts"
+import { load, peers } from "./peers.ts"
 import { run } from "./run.ts"
 
-/** What was closed is looked at after this time, in milliseconds: there are clients that start servers then. */
+/** Some clients start servers after they were closed. In milliseconds. */
 const settle = 3000
 
-/** At once. Most of the time is spent waiting. */
+/** Most of the time is spent waiting. */
 const lanes = 3
 
 const clients = Object.keys(peers)
-const table = new Map<string, ReadonlyArray<Cell>>()
-const keyOf = (fault: { readonly name: string }, client: string) => `${fault.name} on ${client}`
-
-const work = faults.flatMap((fault) => clients.map((client) => ({ fault, client })))
+const columns = await Promise.all(clients.map(async (client) => ({
+  peer: await load(client),
+  cells: new Map<string, ReadonlyArray<Cell>>()
+})))
+const work = faults.flatMap((fault) => columns.map((column) => ({ fault, column })))
+const total = work.length
 const worker = async (): Promise<void> => {
   for (let next = work.shift(); next !== undefined; next = work.shift()) {
-    const { client, fault } = next
-    const cells = await run({ fault, client, settle })
-    console.log(
-      keyOf(fault, client),
-      cells.map(({ measured, verdict }) => [verdict, measured].filter(Boolean).join(" "))
-    )
-    table.set(keyOf(fault, client), cells)
+    const { column: { cells, peer }, fault } = next
+    const found = await run({ fault, client: peer.name, settle })
+    cells.set(fault.name, found)
+    const shown = found.map(({ measured, verdict }) => [verdict, measured].filter(Boolean).join(" ")).join("; ")
+    console.log(`${total - work.length}/${total} ${fault.name}, ${peer.name}: ${shown}`)
   }
 }
 await Promise.all(Array.from({ length: lanes }, worker))
-
-write(
-  await Promise.all(clients.map(async (client) => {
-    const peer = await peers[client]?.()
-    if (peer === undefined) throw new Error(`there is no client ${client}`)
-    return { peer, cells: (fault) => table.get(keyOf(fault, client)) ?? [] }
-  }))
-)
+write(columns)
 // Some clients keep something open that they never use.
 process.exit(0)

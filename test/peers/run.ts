@@ -1,14 +1,14 @@
 /**
- * Tries faults on clients, each in a process of its own, so that one that hangs is one that hangs.
+ * Tries a fault on a client in a process of its own, which is killed if it hangs.
  */
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import type { Cell, Fault } from "./Fault.ts"
-import { clear, makePlace } from "./Servers.ts"
+import { clear, makeDirectory } from "./Servers.ts"
 
-/** Longer than all that a fault has patience for. In milliseconds. */
-const limit = 60_000
+/** Longer than all time limits of a fault together, in milliseconds. */
+const processTimeout = 60_000
 
 export const run = async (options: {
   readonly fault: Fault
@@ -16,34 +16,29 @@ export const run = async (options: {
   readonly settle: number
 }): Promise<ReadonlyArray<Cell>> => {
   const { client, fault, settle } = options
-  const place = makePlace()
-  const program = fileURLToPath(new URL("cell.ts", import.meta.url))
-  // Nothing else of this process, which may well set what clients report to or log.
+  const directory = makeDirectory()
+  // The rest of this environment could make clients log or send telemetry.
   const { HOME, PATH } = process.env
-  const child = fork(program, [fault.name, client, place, String(settle)], {
-    env: { HOME, PATH, MASTRA_TELEMETRY_DISABLED: "1" },
-    execArgv: [],
-    stdio: ["ignore", "ignore", "pipe", "ipc"]
-  })
-  let said = ""
-  child.stderr?.setEncoding("utf8").on("data", (text) => {
-    said += text
-  })
-  const timer = setTimeout(() => child.kill("SIGKILL"), limit)
-  let told: { readonly cells: ReadonlyArray<Cell>; readonly strays: ReadonlyArray<string> } | undefined
+  const child = fork(
+    fileURLToPath(new URL("cell.ts", import.meta.url)),
+    [fault.name, client, directory, String(settle)],
+    { env: { HOME, PATH, MASTRA_TELEMETRY_DISABLED: "1" }, execArgv: [], stdio: ["ignore", "ignore", "pipe", "ipc"] }
+  )
+  let stderr = ""
+  child.stderr?.setEncoding("utf8").on("data", (text) => stderr += text)
+  const timer = setTimeout(() => child.kill("SIGKILL"), processTimeout)
+  let result: { readonly cells: ReadonlyArray<Cell>; readonly uncaught: ReadonlyArray<string> } | undefined
   child.on("message", (message) => {
-    told = message as NonNullable<typeof told>
+    result = message as NonNullable<typeof result>
   })
   try {
     await once(child, "exit")
   } finally {
     clearTimeout(timer)
-    clear(place)
+    clear(directory)
   }
-  if (told === undefined) throw new Error(`${fault.name} on ${client} told nothing: ${said}`)
-  const { cells, strays } = told
-  if (strays.length === 0) return cells
-  return cells.map((cell, index) =>
-    index > 0 ? cell : { ...cell, detail: [cell.detail, `uncaught: ${strays.join(", ")}`].filter(Boolean).join("; ") }
-  )
+  if (result === undefined) throw new Error(`${fault.name} on ${client} sent no result: ${stderr}`)
+  const { cells: [first, ...rest], uncaught } = result
+  if (first === undefined || uncaught.length === 0) return result.cells
+  return [{ ...first, detail: [first.detail, `uncaught: ${uncaught.join(", ")}`].filter(Boolean).join("; ") }, ...rest]
 }

@@ -84,10 +84,8 @@ describe("a host name", () => {
           const { port } = new URL(server.url)
           resolveTo((callback) => callback(null, ["127.0.0.2", "127.0.0.1"].map((address) => ({ address, family: 4 }))))
           const url = `http://example.test:${port}/mcp`
-          const began = performance.now()
           yield* withSession({ transport: "streamable_http", url, protocol: "legacy" }, (session) =>
             session.callTool("x"))
-          assert.isBelow(performance.now() - began, 2000)
         }))
       assert.strictEqual(server.count("POST tools/call x"), 1)
     }))

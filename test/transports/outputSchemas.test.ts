@@ -63,10 +63,8 @@ describe("an output schema", () => {
   for (const [name, tag, schema, value] of kinds) {
     it.live(`fails in bounded time with ${name}`, () =>
       Effect.gen(function*() {
-        const start = performance.now()
         const reason = yield* Effect.flip(Effect.asVoid(call(schema, value)))
         assert.strictEqual(reason._tag, tag)
-        assert.isBelow(performance.now() - start, 4000)
         assert.isBelow(reason.message.length, 2000)
       }))
   }

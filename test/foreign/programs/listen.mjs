@@ -1,30 +1,30 @@
 /**
- * What is loaded first (`node --import`) into servers that listen. Whatever address they choose, it is a free port on
- * loopback, or the one that the variable LISTEN names; and they tell who started them, over IPC: the port, each socket that opens and closes, each session that is
- * handed out and how its `DELETE` was answered.
+ * Loaded first (`node --import`) into servers that listen. Makes them listen on a free port of the loopback, or on the port in the
+ * variable LISTEN, and reports over IPC: the port, the sockets that open and close, the sessions that start, and the status of the
+ * response to each `DELETE`.
  */
 import { Server as HttpServer } from "node:http"
 import { Server } from "node:net"
 
-const tell = (message) => process.send?.(message)
+const report = (message) => process.send?.(message)
 
 const listen = Server.prototype.listen
 
 Server.prototype.listen = function(...args) {
   let opened = 0
   let open = 0
-  this.once("listening", () => tell({ port: this.address().port }))
+  this.once("listening", () => report({ port: this.address().port }))
   this.on("connection", (socket) => {
-    tell({ sockets: { opened: ++opened, open: ++open } })
-    socket.once("close", () => tell({ sockets: { opened, open: --open } }))
+    report({ sockets: { opened: ++opened, open: ++open } })
+    socket.once("close", () => report({ sockets: { opened, open: --open } }))
   })
   if (this instanceof HttpServer) {
     this.on("request", ({ headers, method }, response) => {
       response.once("close", () => {
-        // Headers that went out along with the status can be read nowhere else.
+        // Headers that were written together with the status are found only there.
         const session = /^mcp-session-id: *(\S+)/im.exec(response._header)?.[1]
-        if (session !== undefined) tell({ session })
-        if (method === "DELETE") tell({ session: headers["mcp-session-id"], status: response.statusCode })
+        if (session !== undefined) report({ session })
+        if (method === "DELETE") report({ session: headers["mcp-session-id"], status: response.statusCode })
       })
     })
   }

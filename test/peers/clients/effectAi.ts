@@ -1,4 +1,4 @@
-/** The client that comes with Effect, at the revision of the servers here: it knows one at a time. */
+/** The client that comes with Effect. It speaks one revision: that of the server. */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, ManagedRuntime } from "effect"
 import { McpClient, McpProtocol } from "effect/ai"
@@ -6,9 +6,8 @@ import { FetchHttpClient } from "effect/http"
 import { ChildProcess } from "effect/process"
 import { clientInfo, type Peer, type ServerOf, unsupported, versionOf } from "../Peer.ts"
 
-const protocol = McpProtocol.v2025_11_25
-
 const layerOf = (server: ServerOf) => {
+  const protocol = server.era === "modern" ? McpProtocol.v2026_07_28 : McpProtocol.v2025_11_25
   switch (server.kind) {
     case "stdio":
       return McpClient.layerStdio({
@@ -30,10 +29,11 @@ export const peer: Peer = {
   package: "effect",
   version: versionOf("effect"),
   transports: ["stdio", "http"],
+  isModern: true,
   connect: async (server) => {
     const runtime = ManagedRuntime.make(layerOf(server))
     const client = await runtime.runPromise(McpClient.McpClient)
-    // It calls tools that it was told of.
+    // It calls tools that it has listed.
     const tools = new Map((await runtime.runPromise(client.listTools())).map((tool) => [tool.name, tool]))
     return {
       call: (name, args, options) => {

@@ -4,13 +4,14 @@ import { Transports } from "@mcp-sessions/transports"
 import { type Peer, type ServerOf, versionOf } from "../Peer.ts"
 
 export const definitionOf = (server: ServerOf): ServerConfig.ServerConfigInput => {
+  const protocol = server.era === "modern" ? "2026-07-28" : "auto"
   switch (server.kind) {
     case "stdio":
-      return { transport: "stdio", command: server.command, args: server.args }
+      return { transport: "stdio", command: server.command, args: server.args, protocol }
     case "http":
-      return { transport: "streamable_http", url: server.url }
+      return { transport: "streamable_http", url: server.url, protocol }
     case "websocket":
-      return { transport: "websocket", url: server.url }
+      return { transport: "websocket", url: server.url, protocol }
   }
 }
 
@@ -25,6 +26,7 @@ export const peer: Peer = {
   package: "@mcp-sessions/core",
   version: versionOf("@mcp-sessions/core"),
   transports: ["stdio", "http", "websocket"],
+  isModern: true,
   connect: async (server) => {
     const sessions = make({ server })
     const session = await sessions.get("server")
@@ -33,11 +35,11 @@ export const peer: Peer = {
       close: async () => sessions[Symbol.asyncDispose]()
     }
   },
-  // Connects on first use; here all are asked for at once, as with the others.
+  // Sessions connect on first use; here all are opened at once, as other clients do.
   connectMany: async (servers) => {
     const sessions = make(servers)
     const opened = new Map(Object.keys(servers).map((name) => [name, sessions.get(name)] as const))
-    // The failure of a server is for those who call it.
+    // A failed server is reported to the callers of that server.
     for (const session of opened.values()) session.catch(() => {})
     return {
       call: async (server, tool, args) => (await opened.get(server))?.callTool(tool, args),

@@ -1,4 +1,4 @@
-/** The official SDK, second major, with its defaults: the legacy era. */
+/** The official SDK, second major: by default in the legacy era. */
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { clientInfo, type Peer, type ServerOf, unsupported, versionOf } from "../Peer.ts"
@@ -19,8 +19,12 @@ export const peer: Peer = {
   package: "@modelcontextprotocol/client",
   version: versionOf("@modelcontextprotocol/client"),
   transports: ["stdio", "http"],
+  isModern: true,
   connect: async (server) => {
-    const client = new Client(clientInfo)
+    const client = new Client(
+      clientInfo,
+      server.era === "modern" ? { versionNegotiation: { mode: { pin: "2026-07-28" } } } : {}
+    )
     // Its transports are not declared for `exactOptionalPropertyTypes`.
     await client.connect(transportOf(server) as Parameters<Client["connect"]>[0])
     return {

@@ -1,4 +1,4 @@
-/** The client of Mastra. Tools are had once and kept, as agents do; they connect again by themselves. */
+/** The client of Mastra. Tools are listed once and kept, as agents do; they reconnect by themselves. */
 import { MCPClient } from "@mastra/mcp"
 import { type Peer, type ServerOf, unsupported, versionOf } from "../Peer.ts"
 
@@ -13,7 +13,7 @@ const definitionOf = (server: ServerOf) => {
   }
 }
 
-/** What is used of its tools, whose arguments are of any type. */
+/** The part of its tools that is used here. */
 interface Tool {
   readonly execute?: (
     args: Record<string, unknown>,
@@ -25,7 +25,7 @@ let clients = 0
 
 const open = async (servers: Readonly<Record<string, ServerOf>>) => {
   const client = new MCPClient({
-    // Two of one configuration would be refused.
+    // It refuses two clients of one configuration.
     id: `peer ${++clients}`,
     servers: Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, definitionOf(server)]))
   })

@@ -1,6 +1,6 @@
 /**
- * The adapters of LangChain, with what their README turns on: `restart` of processes, and servers that cannot be reached left
- * out. Tools are had once and kept, as agents do.
+ * The adapters of LangChain, with the options that their README turns on: `restart` of processes, and unreachable servers left out.
+ * Tools are listed once and kept, as agents do.
  */
 import { MultiServerMCPClient } from "@langchain/mcp-adapters"
 import { type Peer, type ServerOf, unsupported, versionOf } from "../Peer.ts"

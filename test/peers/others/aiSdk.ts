@@ -1,4 +1,4 @@
-/** The client of the AI SDK, which does not repeat calls unless told to. */
+/** The client of the AI SDK, with its defaults: it does not repeat calls. */
 import { createMCPClient } from "@ai-sdk/mcp"
 import { StdioMCPTransport } from "@ai-sdk/mcp/mcp-stdio"
 import { type Peer, type ServerOf, unsupported, versionOf } from "../Peer.ts"
