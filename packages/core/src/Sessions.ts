@@ -65,7 +65,7 @@ import {
   type FallbackPolicy
 } from "./Fallback.ts"
 import * as Health from "./Health.ts"
-import { checkPolicies } from "./internal/config/checkPolicies.ts"
+import { checkPolicies } from "./internal/config/checkOptions.ts"
 import type { ServerState } from "./internal/connection/managedConnection.ts"
 import * as fallback from "./internal/fallback/failover.ts"
 import * as standing from "./internal/fallback/outlierDetection.ts"
