@@ -369,7 +369,7 @@ export const transportKinds: ReadonlyArray<TransportKind> = Keys.transportKinds
  * @category models
  * @since 0.1.0
  */
-export type DurationInput = Duration.Duration | number | `${number} ${Duration.Unit}`
+export type DurationInput = Duration.Duration | number | string
 
 type InputOf<Value> = Value extends Duration.Duration ? DurationInput
   : Value extends Secrets ? Readonly<Record<string, string | Redacted.Redacted<string>>>
@@ -398,7 +398,7 @@ export interface StdioServerInput extends Inputs<Omit<StdioServer, "command" | "
   /** Another name for `transport`. */
   readonly type?: "stdio" | "local" | undefined
   /** Names the program to start, without a shell, or lists the program and its arguments. */
-  readonly command: string | readonly [program: string, ...args: Array<string>]
+  readonly command: string | ReadonlyArray<string>
   /** Another name for `env`. */
   readonly environment?: Readonly<Record<string, string | Redacted.Redacted<string>>> | undefined
   /** Another name for `env`. */
@@ -455,11 +455,12 @@ export interface WebSocketServerInput extends RemoteServerInput, Inputs<Omit<Web
   readonly transport: "websocket" | "ws"
 }
 
+/** Another name in place of `url`. */
 type OrUrlAlias<Input extends RemoteServerInput> =
   | Input
-  | Omit<Input, "url"> & { readonly httpUrl: string }
-  | Omit<Input, "url"> & { readonly serverUrl: string }
-  | Omit<Input, "url"> & { readonly baseUrl: string }
+  | Omit<Input, "url"> & { readonly httpUrl: string; readonly url?: undefined }
+  | Omit<Input, "url"> & { readonly serverUrl: string; readonly url?: undefined }
+  | Omit<Input, "url"> & { readonly baseUrl: string; readonly url?: undefined }
 
 /**
  * A server definition as users write it, in programs and in files.
@@ -471,9 +472,9 @@ export type ServerConfigInput =
   | StdioServerInput
   | OrUrlAlias<StreamableHttpServerInput>
   | OrUrlAlias<SseServerInput>
-  | OrUrlAlias<Omit<SseServerInput, "transport"> & { readonly type: "sse" }>
+  | OrUrlAlias<Omit<SseServerInput, "transport"> & { readonly type: "sse"; readonly transport?: undefined }>
   | OrUrlAlias<WebSocketServerInput>
-  | OrUrlAlias<Omit<WebSocketServerInput, "transport"> & { readonly type: "websocket" | "ws" }>
+  | OrUrlAlias<Omit<WebSocketServerInput, "transport"> & { readonly type: "websocket" | "ws"; readonly transport?: undefined }>
 
 // -----------------------------------------------------------------------------
 // Schema
