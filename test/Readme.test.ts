@@ -3,9 +3,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ServerConfig } from "@mcp-sessions/core"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Predicate } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { descriptionOf } from "../packages/core/src/internal/config/keys.ts"
+import * as keys from "../tools/keys.ts"
 import { workplace } from "./cli/cli.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -40,33 +42,35 @@ describe("README", () => {
     assert.include(named, "demo")
   })
 
-  it.effect("tells the defaults that there are", () =>
+  for (const [file, update] of keys.targets) {
+    it(`describes each key in ${file} as the schema does (pnpm keys)`, () => {
+      const bare = (text: string) => text.replaceAll(/ {2,}/g, " ").replaceAll(/-{3,}/g, "---")
+      const page = readFileSync(join(root, file), "utf8")
+      assert.strictEqual(bare(page), bare(update(page)))
+      for (const key of ["command", "args", "url", "cwd", "rateLimit"]) assert.include(update(page), key)
+    })
+  }
+
+  it.effect("gives the defaults that a definition without options decodes to", () =>
     Effect.gen(function*() {
-      const stdio: Record<string, unknown> = yield* ServerConfig.decode({ transport: "stdio", command: "x", args: [] })
-      const http: Record<string, unknown> = yield* ServerConfig.decode({
-        transport: "streamable_http",
-        url: "http://h"
-      })
-      const [, table = ""] = readme.split("## Defaults")
-      const rows = Array.from(
-        table.split("## ")[0]?.matchAll(/^\| `(\w+)` +\|[^|]*\| ([^|]*) \|/gm) ?? [],
-        ([, key = "", text = ""]) => ({ key, text: text.trim() })
-      )
       const shown = (value: unknown) =>
         Duration.isDuration(value)
-          ? Duration.toMillis(value)
-          : typeof value === "object" && value !== null
-          ? ("name" in value ? value.name : Object.keys(value).length === 0 ? "none" : value)
-          : value
+          ? [Duration.toMillis(value)]
+          : Predicate.isObject(value)
+          ? "name" in value ? ["mcp-sessions and its version"] : ["none"]
+          : [String(value)]
       const read = (text: string) =>
-        /^\d+ \w+$/.test(text) ? Duration.toMillis(Duration.fromInputUnsafe(text as "1 second")) : text
-      for (const { key, text } of rows) {
-        const [local = "", remote = local] = text.replace(" stdio", "").replace(" else", "").split(", ")
-        if (key in stdio) assert.strictEqual(String(shown(stdio[key])), String(read(local)), key)
-        if (key in http) assert.strictEqual(String(shown(http[key])), String(read(remote)), key)
+        /^\d+ \w+$/.test(text) || text === "0" ? Duration.toMillis(Duration.fromInputUnsafe(text as "1 second")) : text
+      const urls = { streamable_http: "http://h", sse: "http://h", websocket: "ws://h" } as const
+      for (const kind of ServerConfig.transportKinds) {
+        const given = kind === "stdio" ? { command: "x" } : { url: urls[kind] }
+        const config = yield* ServerConfig.decode({ transport: kind, ...given })
+        const decoded = Object.entries(config).filter(([key]) => key !== "transport" && !(key in given))
+        for (const [key, value] of decoded) {
+          const text = descriptionOf({ kind, key })?.default ?? ""
+          const start = Duration.isDuration(value) ? read(text) : text.split(/ \(|;/)[0]
+          assert.deepStrictEqual(Array.isArray(value) ? ["none"] : shown(value), [start], `${kind} ${key}`)
+        }
       }
-      const keys = new Set([...Object.keys(stdio), ...Object.keys(http)])
-      for (const own of ["transport", "command", "args", "url"]) keys.delete(own)
-      assert.deepStrictEqual(rows.map(({ key }) => key).toSorted(), [...keys].toSorted())
     }))
 })

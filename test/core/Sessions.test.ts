@@ -153,7 +153,7 @@ describe("connecting", () => {
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
       const unknown = yield* Effect.flip(sessions.get("t"))
-      assert.strictEqual(unknown.message, "unknown server \"t\", expected one of s, off")
+      assert.strictEqual(unknown.message, "the server \"t\" is not configured; the valid names are s and off")
       const off = yield* Effect.flip(sessions.get("off"))
       assert.strictEqual(off._tag === "ConfigError" ? off.problems[0]._tag : off._tag, "DisabledServer")
       const health = yield* Effect.flip(sessions.health("t"))

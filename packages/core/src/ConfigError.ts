@@ -1,35 +1,66 @@
 /**
  * Typed failures of configuration.
  *
- * Everything that is wrong with a configuration is found in one pass and reported in one {@link ConfigError}. Each
- * problem says where it is (`source`, `server`, JSON `path`), what was expected there, and which names would have been
- * valid. Values are never quoted, because any of them may be a secret; the names of keys, servers, transports and
- * variables are.
+ * One pass finds every problem of a configuration and reports all of them in one {@link ConfigError}. Each problem names
+ * where it is (`source`, `server`, JSON `path`), what the value must be, and the names that are valid there.
+ *
+ * **Details**
+ *
+ * `description` states the problem alone, for programs that show the place themselves. `message` is the same sentence with
+ * source, server and JSON path in front.
+ *
+ * **Gotchas**
+ *
+ * Messages quote the names of keys, servers, transports, headers, variables and programs, and never a value, because any
+ * value may be a secret.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { andList, orList } from "./internal/config/wording.ts"
 
 const where = {
-  /** The file, or whatever else the configuration came from. */
+  /** The file or other origin of the configuration. */
   source: Schema.optional(Schema.String),
-  /** The name of the server definition, where the problem lies in one. */
+  /** The name of the server definition that has the problem. */
   server: Schema.optional(Schema.String),
   /** The keys that lead to the problem, outermost first. Empty: the document itself. */
   path: Schema.Array(Schema.Union([Schema.String, Schema.Finite]))
 }
 
+interface Place {
+  readonly source?: string | undefined
+  readonly server?: string | undefined
+  readonly path: ReadonlyArray<string | number>
+}
+
 const names = Schema.Array(Schema.String)
 
-const oneOf = (validNames: ReadonlyArray<string>): string =>
-  validNames.length === 0
-    ? "none: there are none"
-    : validNames.length === 1
-    ? `${validNames[0]}`
-    : `one of ${validNames.join(", ")}`
+/** Puts the place in front of a description. A problem without a path names its server in the description. */
+const at = ({ path, server, source }: Place, description: string): string => {
+  const inServer = server === undefined ? "" : `server ${JSON.stringify(server)} at `
+  return [
+    ...(source === undefined ? [] : [source]),
+    ...(path.length === 0 ? [] : [`${inServer}${jsonPath(path)}`]),
+    description
+  ].join(": ")
+}
+
+/** The last key of a path, with the index where it leads into a list. */
+const subjectOf = (path: ReadonlyArray<string | number>): string => {
+  const last = path.at(-1)
+  return last === undefined
+    ? "the value"
+    : typeof last === "number"
+    ? JSON.stringify(`${path.at(-2) ?? ""}[${last}]`)
+    : JSON.stringify(last)
+}
+
+const mustBe = ({ expected, path }: Place & { readonly expected: string }): string =>
+  `${subjectOf(path)} must be ${expected}`
 
 /**
- * A definition names no transport.
+ * A definition has none of `transport`, `command` and `url`, which decide its transport.
  *
  * @category problems
  * @since 0.1.0
@@ -39,7 +70,10 @@ export class MissingTransport extends Schema.TaggedClass<MissingTransport>("@mcp
   { ...where, validNames: names }
 ) {
   get description(): string {
-    return `no transport given, expected "transport": ${oneOf(this.validNames)}`
+    return `the transport is missing; set "command", "url" or "transport" (${orList(this.validNames)})`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
@@ -49,19 +83,20 @@ export class MissingTransport extends Schema.TaggedClass<MissingTransport>("@mcp
  * @category problems
  * @since 0.1.0
  */
-export class UnsupportedTransport
-  extends Schema.TaggedClass<UnsupportedTransport>("@mcp-sessions/core/UnsupportedTransport")(
-    "UnsupportedTransport",
-    { ...where, transport: Schema.String, validNames: names }
-  )
-{
+export class UnsupportedTransport extends Schema.TaggedClass<UnsupportedTransport>("@mcp-sessions/core/UnsupportedTransport")(
+  "UnsupportedTransport",
+  { ...where, transport: Schema.String, validNames: names }
+) {
   get description(): string {
-    return `unsupported transport ${JSON.stringify(this.transport)}, expected ${oneOf(this.validNames)}`
+    return `the transport ${JSON.stringify(this.transport)} is not supported; use ${orList(this.validNames)}`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A key that this transport cannot do without is absent.
+ * A key that the transport requires is absent.
  *
  * @category problems
  * @since 0.1.0
@@ -71,7 +106,10 @@ export class MissingKey extends Schema.TaggedClass<MissingKey>("@mcp-sessions/co
   { ...where, key: Schema.String, expected: Schema.String }
 ) {
   get description(): string {
-    return `missing ${JSON.stringify(this.key)}, expected ${this.expected}`
+    return `${JSON.stringify(this.key)} is missing; it must be ${this.expected}`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
@@ -86,12 +124,15 @@ export class UnknownKey extends Schema.TaggedClass<UnknownKey>("@mcp-sessions/co
   { ...where, key: Schema.String, validNames: names }
 ) {
   get description(): string {
-    return `unknown key ${JSON.stringify(this.key)}, expected ${oneOf(this.validNames)}`
+    return `the key ${JSON.stringify(this.key)} is unknown; the valid keys are ${andList(this.validNames)}`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A key that exists, but for another transport: `headers` on stdio, `args` on streamable_http.
+ * A key of another transport: `headers` on stdio, `args` on streamable_http.
  *
  * @category problems
  * @since 0.1.0
@@ -101,12 +142,15 @@ export class MisplacedKey extends Schema.TaggedClass<MisplacedKey>("@mcp-session
   { ...where, key: Schema.String, transport: Schema.String, appliesTo: names }
 ) {
   get description(): string {
-    return `${JSON.stringify(this.key)} does not apply to ${this.transport}, only to ${this.appliesTo.join(", ")}`
+    return `${JSON.stringify(this.key)} applies to ${andList(this.appliesTo)} servers, not to ${this.transport} servers`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * The same key given twice under two of its names.
+ * Two keys that give the same setting.
  *
  * @category problems
  * @since 0.1.0
@@ -116,12 +160,15 @@ export class ConflictingKeys extends Schema.TaggedClass<ConflictingKeys>("@mcp-s
   { ...where, keys: names }
 ) {
   get description(): string {
-    return `${this.keys.map((key) => JSON.stringify(key)).join(" and ")} mean the same, expected one of them`
+    return `${andList(this.keys.map((key) => JSON.stringify(key)))} give the same setting; keep one of them`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A URL that does not parse, has another scheme than the transport needs, or carries credentials.
+ * A URL that does not parse, has a scheme that the transport cannot use, or carries credentials.
  *
  * @category problems
  * @since 0.1.0
@@ -131,7 +178,10 @@ export class InvalidUrl extends Schema.TaggedClass<InvalidUrl>("@mcp-sessions/co
   { ...where, expected: Schema.String }
 ) {
   get description(): string {
-    return `bad URL, expected ${this.expected}`
+    return mustBe(this)
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
@@ -146,43 +196,15 @@ export class InvalidDuration extends Schema.TaggedClass<InvalidDuration>("@mcp-s
   { ...where, expected: Schema.String }
 ) {
   get description(): string {
-    return `bad duration, expected ${this.expected}`
+    return `${mustBe(this)}, in milliseconds or such as "20 seconds"`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A header that the transport writes itself, from what it knows of the session and the message.
- *
- * @category problems
- * @since 0.1.0
- */
-export class ReservedHeader extends Schema.TaggedClass<ReservedHeader>("@mcp-sessions/core/ReservedHeader")(
-  "ReservedHeader",
-  { ...where, header: Schema.String }
-) {
-  get description(): string {
-    return `the header ${JSON.stringify(this.header)} is the transport's own, expected others`
-  }
-}
-
-/**
- * A variable that makes a program load other code, or leave out checks, for which the definition would have to say
- * `allowUnsafeEnv: true`.
- *
- * @category problems
- * @since 0.1.0
- */
-export class UnsafeVariable extends Schema.TaggedClass<UnsafeVariable>("@mcp-sessions/core/UnsafeVariable")(
-  "UnsafeVariable",
-  { ...where, variable: Schema.String }
-) {
-  get description(): string {
-    return `the variable ${this.variable} can change what the server runs, expected "allowUnsafeEnv": true beside it`
-  }
-}
-
-/**
- * Any other value that is not what its key takes.
+ * Any other value that its key does not accept.
  *
  * @category problems
  * @since 0.1.0
@@ -192,12 +214,52 @@ export class InvalidValue extends Schema.TaggedClass<InvalidValue>("@mcp-session
   { ...where, expected: Schema.String }
 ) {
   get description(): string {
-    return `bad value, expected ${this.expected}`
+    return mustBe(this)
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A program that the policy of the application does not let definitions start. What would be started is shown in full.
+ * A header that the transport writes itself, from the state of the session and the message.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class ReservedHeader extends Schema.TaggedClass<ReservedHeader>("@mcp-sessions/core/ReservedHeader")(
+  "ReservedHeader",
+  { ...where, header: Schema.String }
+) {
+  get description(): string {
+    return `the transport sets the header ${JSON.stringify(this.header)} itself; remove it`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
+
+/**
+ * A variable that makes a program load other code or skip checks, in a definition without `allowUnsafeEnv: true`.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class UnsafeVariable extends Schema.TaggedClass<UnsafeVariable>("@mcp-sessions/core/UnsafeVariable")(
+  "UnsafeVariable",
+  { ...where, variable: Schema.String }
+) {
+  get description(): string {
+    return `the variable ${this.variable} can change which code the server runs; set "allowUnsafeEnv": true to allow it`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
+
+/**
+ * A program that the application does not allow definitions to start. `args` is data for a program that asks its user, and
+ * not part of the message, because arguments may hold secrets.
  *
  * @category problems
  * @since 0.1.0
@@ -207,12 +269,15 @@ export class DisallowedCommand extends Schema.TaggedClass<DisallowedCommand>("@m
   { ...where, command: Schema.String, args: Schema.Array(Schema.String) }
 ) {
   get description(): string {
-    return `${[this.command, ...this.args].map((word) => JSON.stringify(word)).join(" ")} may not be started here`
+    return `this application does not allow the command ${JSON.stringify(this.command)}`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A server name that no definition has.
+ * A server name that the configuration does not have.
  *
  * @category problems
  * @since 0.1.0
@@ -222,12 +287,17 @@ export class UnknownServer extends Schema.TaggedClass<UnknownServer>("@mcp-sessi
   { ...where, validNames: names }
 ) {
   get description(): string {
-    return `unknown server ${JSON.stringify(this.server ?? "")}, expected ${oneOf(this.validNames)}`
+    const { validNames } = this
+    const valid = validNames.length === 0 ? "the configuration is empty" : `the valid names are ${andList(validNames)}`
+    return `the server ${JSON.stringify(this.server ?? "")} is not configured; ${valid}`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A server that is configured but switched off with `disabled: true`.
+ * A server whose definition says `disabled: true`.
  *
  * @category problems
  * @since 0.1.0
@@ -237,7 +307,10 @@ export class DisabledServer extends Schema.TaggedClass<DisabledServer>("@mcp-ses
   where
 ) {
   get description(): string {
-    return `the server ${JSON.stringify(this.server ?? "")} is disabled`
+    return `the server ${JSON.stringify(this.server ?? "")} is disabled in its definition`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
@@ -252,12 +325,16 @@ export class MissingVariable extends Schema.TaggedClass<MissingVariable>("@mcp-s
   { ...where, variable: Schema.String }
 ) {
   get description(): string {
-    return `the variable ${this.variable} is not set and has no default, expected it set, or \${${this.variable}:-default}`
+    const { variable } = this
+    return `the variable ${variable} is not set; set it, or give a default with \${${variable}:-default}`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A configuration document that is not there, or cannot be read.
+ * A configuration document that does not exist or cannot be read.
  *
  * @category problems
  * @since 0.1.0
@@ -267,12 +344,15 @@ export class MissingDocument extends Schema.TaggedClass<MissingDocument>("@mcp-s
   { ...where, expected: Schema.String }
 ) {
   get description(): string {
-    return `no configuration found, expected ${this.expected}`
+    return `the configuration cannot be read; expected ${this.expected}`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * A configuration document that is not well formed, or holds something else.
+ * A configuration document with a syntax error, or with content other than server definitions.
  *
  * @category problems
  * @since 0.1.0
@@ -287,13 +367,18 @@ export class InvalidDocument extends Schema.TaggedClass<InvalidDocument>("@mcp-s
   }
 ) {
   get description(): string {
-    const at = this.position === undefined ? "" : ` at line ${this.position.line}, column ${this.position.column}`
-    return `bad document${at}, expected ${this.expected}`
+    const { expected, position } = this
+    return position === undefined
+      ? `the document must be ${expected}`
+      : `syntax error at line ${position.line}, column ${position.column}; expected ${expected}`
+  }
+  get message(): string {
+    return at(this, this.description)
   }
 }
 
 /**
- * One thing that is wrong with a configuration.
+ * One problem of a configuration.
  *
  * @category models
  * @since 0.1.0
@@ -367,7 +452,7 @@ export const jsonPath = (path: ReadonlyArray<string | number>): string =>
   )
 
 /**
- * Error of configuration: all problems that one pass found, in the order of the document.
+ * Error of configuration: every problem that one pass found, in the order of the document.
  *
  * **Example** (Reading all problems at once)
  *
@@ -388,10 +473,6 @@ export class ConfigError extends Schema.TaggedError<ConfigError>("@mcp-sessions/
   problems: Schema.NonEmptyArray(ConfigProblem)
 }) {
   override get message(): string {
-    return this.problems.map(({ description, path, source }) =>
-      [...(source === undefined ? [] : [source]), ...(path.length === 0 ? [] : [jsonPath(path)]), description].join(
-        ": "
-      )
-    ).join("\n")
+    return this.problems.map(({ message }) => message).join("\n")
   }
 }

@@ -55,7 +55,7 @@ import {
   type FallbackPolicy
 } from "./FallbackPolicy.ts"
 import type * as Health from "./Health.ts"
-import { checkPolicies } from "./internal/config/checkPolicies.ts"
+import { checkPolicies } from "./internal/config/checkOptions.ts"
 import * as executionPlan from "./internal/fallback/executionPlan.ts"
 import * as failover from "./internal/fallback/failover.ts"
 import type { FallbackPort } from "./internal/fallback/fallbackPort.ts"

@@ -1,0 +1,256 @@
+/**
+ * Schemas of option values: durations, whole numbers, choices, text, URLs, secrets. Each carries its expectation, the text
+ * that completes "must be …" in error messages and fills the tables of the documentation.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import * as SchemaGetter from "effect/SchemaGetter"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as ConfigError from "../../ConfigError.ts"
+import { orList } from "./wording.ts"
+
+// -----------------------------------------------------------------------------
+// Expectations
+// -----------------------------------------------------------------------------
+
+/** What a value must be, and the problem that says so. */
+export interface Expectation {
+  readonly text: string
+  readonly problem: "InvalidDuration" | "InvalidUrl" | "InvalidValue"
+}
+
+const annotation = "@mcp-sessions/core/expectation"
+
+type Annotation = { readonly [annotation]: Expectation }
+
+/** Annotates a schema with its expectation. */
+export const expecting = (text: string): Annotation => ({ [annotation]: { text, problem: "InvalidValue" } })
+
+/** Annotates the schema of a duration with its expectation. */
+export const expectingDuration = (text: string): Annotation => ({ [annotation]: { text, problem: "InvalidDuration" } })
+
+const expectingUrl = (text: string): Annotation => ({ [annotation]: { text, problem: "InvalidUrl" } })
+
+const namesAnnotation = "@mcp-sessions/core/expectationOfNames"
+
+const expectationIn = (annotations: { readonly [key: string]: unknown } | undefined): Expectation | undefined =>
+  annotations?.[annotation] as Expectation | undefined
+
+/** The expectation of a schema. */
+export const expectationOf = (schema: { readonly ast: SchemaAST.AST }): Expectation | undefined =>
+  expectationIn(SchemaAST.resolve(schema.ast))
+
+/** Annotates a member of an object with its expectation, which explains its absence. */
+export const member = <S extends Schema.Top>(schema: S) =>
+  schema.pipe(Schema.annotateKey({ [annotation]: expectationOf(schema) }))
+
+interface Fault {
+  readonly path: ReadonlyArray<string | number>
+  readonly expectation: Expectation
+}
+
+/** The innermost expectation on the way to a fault explains it best. */
+const faultsIn = (issue: SchemaIssue.Issue, { expectation, path }: Fault): ReadonlyArray<Fault> => {
+  const within = (annotations: { readonly [key: string]: unknown } | undefined): Fault => ({
+    path,
+    expectation: expectationIn(annotations) ?? expectation
+  })
+  switch (issue._tag) {
+    case "Pointer": {
+      const below = issue.path.map((key) => typeof key === "symbol" ? String(key) : key)
+      return faultsIn(issue.issue, { path: [...path, ...below], expectation })
+    }
+    case "Composite": {
+      const inner = within(SchemaAST.resolve(issue.ast))
+      return issue.issues.flatMap((issue) => faultsIn(issue, inner))
+    }
+    case "Filter": {
+      const { annotations } = issue.filter
+      const ofNames = annotations?.[namesAnnotation]
+      return faultsIn(issue.issue, within(typeof ofNames === "string" ? expecting(ofNames) : annotations))
+    }
+    case "Encoding":
+      return faultsIn(issue.issue, within(SchemaAST.resolve(issue.ast)))
+    case "MissingKey":
+      return [within(issue.annotations)]
+    case "InvalidType":
+    case "AnyOf":
+    case "OneOf":
+      return [within(SchemaAST.resolve(issue.ast))]
+    default:
+      return [{ path, expectation }]
+  }
+}
+
+/** Decodes a value, or fails with a problem for each path at which it is not what the schema expects. */
+export const decodeValue = <A>(options: {
+  readonly schema: Schema.ConstraintDecoder<A>
+  readonly value: unknown
+  readonly expectation: Expectation
+  readonly place: {
+    readonly source: string | undefined
+    readonly server: string | undefined
+    readonly path: ReadonlyArray<string | number>
+  }
+}): Result.Result<A, ReadonlyArray<ConfigError.InvalidDuration | ConfigError.InvalidUrl | ConfigError.InvalidValue>> => {
+  const { expectation, place, schema, value } = options
+  const decoded = Schema.decodeUnknownResult(schema, { errors: "all" })(value)
+  return Result.mapError(decoded, ({ issue }) => {
+    // One value may fail more than one check; it is one problem.
+    const faults = new Map(faultsIn(issue, { path: [], expectation }).map((fault) => [fault.path.join("\0"), fault]))
+    return Array.from(faults.values(), ({ expectation: { problem, text }, path }) =>
+      new ConfigError[problem]({ ...place, path: [...place.path, ...path], expected: text }))
+  })
+}
+
+// -----------------------------------------------------------------------------
+// Numbers and choices
+// -----------------------------------------------------------------------------
+
+/** A bound or default of a duration: milliseconds, or text that reads well in a sentence. */
+type DurationBound = number | `${number} ${"seconds" | "minute" | "minutes" | "hours" | "days"}`
+
+/** The text of a bound or default. */
+export const durationText = (bound: DurationBound): string =>
+  typeof bound === "string" ? bound : bound === 0 ? "0" : `${bound} ms`
+
+/** Schema of a duration within bounds, both inclusive. Numbers are milliseconds. */
+export const duration = ({ maximum, minimum }: {
+  readonly minimum: DurationBound
+  readonly maximum: DurationBound
+}) => {
+  const bounds = { minimum: Duration.fromInputUnsafe(minimum), maximum: Duration.fromInputUnsafe(maximum) }
+  const expectation = expectingDuration(
+    `a duration from ${durationText(minimum)} to ${durationText(maximum)}`
+  )
+  return Schema.Union([Schema.Duration, Schema.Finite, Schema.String]).pipe(
+    Schema.decodeTo(Schema.Duration, {
+      decode: SchemaGetter.transformEffect((input: Duration.Duration | number | string) =>
+        Effect.fromOption(Duration.fromInput(input as Duration.Input)).pipe(
+          Effect.mapError(() => new SchemaIssue.InvalidValue(undefined))
+        )
+      ),
+      encode: SchemaGetter.transform((value: Duration.Duration): Duration.Duration | number | string => value)
+    }),
+    Schema.check(Schema.makeFilter((value: Duration.Duration) => Duration.between(value, bounds), expectation))
+  )
+}
+
+/** Schema of a whole number within bounds, both inclusive. */
+export const wholeNumber = ({ maximum, minimum }: { readonly minimum: number; readonly maximum: number }) =>
+  Schema.Int.check(
+    Schema.isBetween({ minimum, maximum }, expecting(`a whole number from ${minimum} to ${maximum}`))
+  )
+
+/** Schema of `true` and `false`. */
+export const boolean = Schema.Boolean.annotate(expecting("true or false"))
+
+/** Schema of one of several names. */
+export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names) =>
+  Schema.Literals(names).annotate(expecting(orList(names.map((name) => JSON.stringify(name)))))
+
+// -----------------------------------------------------------------------------
+// Text
+// -----------------------------------------------------------------------------
+
+/** Schema of text that matches a pattern. */
+export const text = ({ expected, pattern }: { readonly pattern: RegExp; readonly expected: string }) =>
+  Schema.String.check(Schema.isPattern(pattern, expecting(expected)))
+
+/** Schema of non-empty text. */
+export const nonEmptyText = text({ pattern: /^[^\0]+$/, expected: "a non-empty string without NUL characters" })
+
+/** Schema of a process argument or the value of a variable. The system call would reject a NUL without naming the value. */
+export const argument = text({ pattern: /^[^\0]*$/, expected: "a string without NUL characters" })
+
+/**
+ * Schema of a header's value.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#name-field-values the error of the HTTP client quotes a bad value, so a bad value must not get that far
+ */
+export const headerValue = text({
+  pattern: /^(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff\t]*[\x21-\x7e\x80-\xff])?)?$/,
+  expected: "a string of Latin-1 characters without control characters"
+})
+
+/** Schema of a URL without credentials. */
+export const url = ({ expected, scheme }: { readonly scheme: string; readonly expected: string }) =>
+  Schema.String.check(
+    Schema.isPattern(
+      new RegExp(`^${scheme}://[^/?#@\\s]+(?:[/?#]\\S*)?$`, "i"),
+      expectingUrl(expected)
+    ),
+    Schema.makeFilter(
+      (value: string) => Result.isSuccess(Schema.decodeResult(Schema.URLFromString)(value)),
+      expectingUrl(expected)
+    )
+  )
+
+// -----------------------------------------------------------------------------
+// Secrets by name
+// -----------------------------------------------------------------------------
+
+/** Schema of an object of secrets. A record of checked keys would drop the entries whose names do not pass. */
+export const secrets = (options: {
+  readonly value: typeof argument
+  readonly expected: string
+  readonly isName: (name: string) => boolean
+  readonly expectedName: string
+}) => {
+  const { expected, expectedName, isName, value } = options
+  // Programs may pass their secrets redacted already.
+  const secret = Schema.Union([Schema.RedactedFromValue(value), Schema.Redacted(value)]).annotate(
+    expecting(expectationOf(value)?.text ?? expected)
+  )
+  return Schema.Record(Schema.String, secret).pipe(
+    Schema.check(Schema.makeFilter(
+      (record: Readonly<Record<string, unknown>>) =>
+        Object.keys(record).filter((name) => !isName(name)).map((name) => ({ path: [name], issue: "name" })),
+      { ...expecting(expected), [namesAnnotation]: expectedName }
+    ))
+  )
+}
+
+/** The headers that the transports write. A definition that sets one would contradict the session or the message. */
+const reservedHeaders = new Set([
+  "accept",
+  "connection",
+  "content-length",
+  "content-type",
+  "expect",
+  "host",
+  "keep-alive",
+  "last-event-id",
+  "mcp-method",
+  "mcp-name",
+  "mcp-protocol-version",
+  "mcp-session-id",
+  "sec-websocket-accept",
+  "sec-websocket-extensions",
+  "sec-websocket-key",
+  "sec-websocket-protocol",
+  "sec-websocket-version",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+])
+
+/** Whether the transports write a header themselves. */
+export const isReservedHeader = (name: string): boolean => reservedHeaders.has(name.toLowerCase())
+
+/** Whether a definition may send a header of this name. */
+export const isHeaderName = (name: string): boolean =>
+  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) && !isReservedHeader(name)
+
+/** Whether the operating system accepts a variable of this name. */
+// eslint-disable-next-line no-control-regex
+export const isVariableName = (name: string): boolean => /^[^\0=]+$/.test(name)
+
+/** Whether interpreters or linkers take a variable as an order to load other code or to skip checks. */
+export const isUnsafeVariable = (name: string): boolean =>
+  /^(?:BASH_ENV|DYLD_.+|JAVA_TOOL_OPTIONS|LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)|NODE_OPTIONS|NODE_TLS_REJECT_UNAUTHORIZED|PERL5OPT|PYTHONSTARTUP|RUBYOPT)$/i
+    .test(name)
