@@ -167,13 +167,13 @@ const tour = Effect.gen(function*() {
 
     yield* heading("Killing the process of a server under a live session")
     const session = yield* sessions.get("everything")
-    const first = yield* session.info
+    const first = yield* session.connect
     if (first.pid === undefined) return yield* new DemoFailed({ message: "a stdio server should have a process" })
     process.kill(first.pid, "SIGKILL")
     yield* done(`killed process ${first.pid}, generation ${first.generation}`)
     // Nobody can tell whether a call that a dying server swallowed has run. This one may run twice, and says so.
     yield* session.callTool("echo", { message: "still there?" }, { idempotent: true })
-    const second = yield* session.info
+    const second = yield* session.connect
     if (second.pid !== undefined) started.add(second.pid)
     yield* expect(second.generation > first.generation, "the call should have been answered by a new generation")
     yield* expect(second.pid !== first.pid, "the new generation should have a process of its own")

@@ -47,7 +47,7 @@ describe("McpSessions", () => {
       assert.deepStrictEqual(result.content, [{ type: "text", text: "hi" }])
       await using good = await sessions.get("good")
       assert.strictEqual((await good.listTools()).length, toolNames.length)
-      assert.strictEqual((await good.info()).era, "modern")
+      assert.strictEqual((await good.connect()).era, "modern")
       await good.ping()
       const status = await sessions.status("good")
       assert.isTrue(status.health.isHealthy)
@@ -177,7 +177,7 @@ describe("McpSessions", () => {
         assert.strictEqual(manual.server, "good")
         const initialized = await manual.initialize()
         assert.strictEqual(text(await initialized.callTool("echo", { message: "hi" })), "hi")
-        const pids = await Promise.all([shared, own, initialized].map(async (session) => (await session.info()).pid))
+        const pids = await Promise.all([shared, own, initialized].map(async (session) => (await session.connect()).pid))
         assert.strictEqual(new Set(pids).size, 3)
       }
       await Effect.runPromise(until(() => read("process").filter(isAlive), (alive) => alive.length === 1))
@@ -264,7 +264,7 @@ describe("McpSessions", () => {
         })
         await Promise.all([1, 2].map(() =>
           pool.use(async (session) => {
-            pids.add((await session.info()).pid)
+            pids.add((await session.connect()).pid)
             if (pids.size === 2) resolve()
             // Neither gives its session back before the other has one.
             await both

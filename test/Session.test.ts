@@ -55,7 +55,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
     it.effect("reports what was negotiated", () =>
       withShared((session) =>
         Effect.gen(function*() {
-          const info = yield* session.info
+          const info = yield* session.connect
           assert.strictEqual(info.era, era)
           assert.strictEqual(info.protocolVersion, era === "modern" ? "2026-07-28" : "2025-11-25")
           assert.deepStrictEqual(info.implementation, { name: "fixture", version: "1.0.0" })
@@ -279,7 +279,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
             yield* until(() => running.ledger("hang"), (started) => started.length === 3)
             yield* Effect.flip(session.callTool("die"))
             for (const { _tag } of yield* Fiber.join(hung)) assert.strictEqual(_tag, "OutcomeUnknown")
-            assert.strictEqual((yield* sessions.health("peer")).errorCount, 1)
+            assert.strictEqual((yield* Effect.map(sessions.status("peer"), ({ health }) => health)).errorCount, 1)
             yield* session.callTool("echo", { message: "back" })
             assert.strictEqual(yield* session.generation, 2)
           })

@@ -49,7 +49,7 @@ describe.concurrent("A2: death in mid-call", () => {
         assert.deepStrictEqual(content, [{ type: "text", text: "x" }])
         assert.strictEqual(yield* session.generation, 2)
         assert.strictEqual(read("process").length, 2)
-        assert.strictEqual((yield* session.info).pid, Number(read("process")[1]))
+        assert.strictEqual((yield* session.connect).pid, Number(read("process")[1]))
       }).pipe(Effect.scoped, Effect.provide(layer))
       assert.deepStrictEqual(read("call"), ["charge_card", "x"])
       assert.deepStrictEqual(read("process").filter(isAlive), [])

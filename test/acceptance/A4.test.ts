@@ -58,7 +58,7 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
       yield* Effect.gen(function*() {
         const began = performance.now()
         const sessions = yield* Sessions.Sessions
-        const opened = yield* readAll(yield* sessions.openAll())
+        const opened = yield* readAll(sessions.openAll())
         const first = yield* Queue.takeN(opened, 2)
         const good = first.find(({ server }) => server === "good")
         const dead = first.find(({ server }) => server === "dead")
@@ -78,7 +78,7 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
         yield* Effect.forEach(
           ["dead", "mute"],
           (server) =>
-            sessions.healthChanges(server).pipe(Stream.takeUntil(({ isHealthy }) => isHealthy), Stream.runDrain),
+            Stream.map(sessions.statusChanges(server), ({ health }) => health).pipe(Stream.takeUntil(({ isHealthy }) => isHealthy), Stream.runDrain),
           {
             concurrency: "unbounded"
           }
@@ -99,7 +99,7 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
       const { file, layer, read } = yield* three
       yield* Effect.gen(function*() {
         const sessions = yield* Sessions.Sessions
-        const opened = yield* sessions.openAll({ mode: "strict" })
+        const opened = sessions.openAll({ mode: "strict" })
         const { errors } = yield* Effect.flip(Stream.runDrain(opened))
         // At this very moment, and the deaf one among them.
         assert.deepStrictEqual(descendants(file), [])
@@ -115,7 +115,7 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
       const { file, layer, read } = yield* three
       yield* Effect.gen(function*() {
         const sessions = yield* Sessions.Sessions
-        yield* Stream.runDrain(yield* sessions.openAll())
+        yield* Stream.runDrain(sessions.openAll())
         assert.strictEqual((yield* sessions.callTool("good", "x")).content.length, 1)
       }).pipe(Effect.scoped, Effect.provide(layer))
       assert.deepStrictEqual(descendants(file), [])

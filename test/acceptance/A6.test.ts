@@ -50,7 +50,7 @@ const moody = Effect.map(makeLedger, ({ file, read }) => {
 
 /** Kills the process of a session, and waits until that is noticed. */
 const kill = Effect.fnUntraced(function*(session: Session.Session, phases: Queue.Dequeue<{ readonly _tag: string }>) {
-  const { pid = 0 } = yield* session.info
+  const { pid = 0 } = yield* session.connect
   process.kill(pid, "SIGKILL")
   yield* phaseOf(phases, "Idle")
 })
@@ -126,7 +126,7 @@ describe.concurrent("A6: close races restart", () => {
         const { config, file, mood, read } = setting
         const { close, scope, sessions } = yield* open({ s: config }, retry)
         const session = yield* get().pipe(Effect.provideContext(sessions), Scope.provide(scope))
-        const phases = yield* readAll(session.phases)
+        const phases = yield* readAll(session.stateChanges)
         prepare(setting)
         yield* kill(session, phases)
         const call = yield* Effect.forkChild(Effect.flip(session.callTool("x")), { startImmediately: true })
@@ -151,7 +151,7 @@ describe.concurrent("A6: close races restart", () => {
       const opened = yield* readAll(yield* Scope.provide(openAll(), scope))
       const first = yield* TestClock.withLive(Queue.take(opened))
       if (first._tag !== "Usable") return assert.fail(first.error.message)
-      const phases = yield* readAll(first.session.phases)
+      const phases = yield* readAll(first.session.stateChanges)
       mood("exit")
       yield* kill(first.session, phases)
       yield* TestClock.adjust("1 second")
@@ -179,7 +179,7 @@ describe.concurrent("A6: close races restart", () => {
       const [first, second, third] = taken
       if (first === undefined || second === undefined || third === undefined) return assert.fail("there are three")
       b.mood("exit")
-      const phases = yield* readAll(second.session.phases)
+      const phases = yield* readAll(second.session.stateChanges)
       yield* kill(second.session, phases)
       const call = yield* Effect.forkChild(Effect.flip(second.session.callTool("x")), { startImmediately: true })
       yield* phaseOf(phases, "Backoff")

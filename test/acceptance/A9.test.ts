@@ -66,12 +66,12 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
   it.live("is used by one program, each by its name and with its tools, and none is asked twice for its era", () =>
     Effect.gen(function*() {
       const { ledgers, revisions, servers } = yield* startFleet
-      const retry = RetryPolicy.spaced({ tries: 3, delay: "10 millis" })
+      const retry = RetryPolicy.spaced({ retries: 2, delay: "10 millis" })
       const layer = Sessions.layer({ servers, retry }).pipe(Layer.provide(Transports.layer))
       yield* Effect.gen(function*() {
         const sessions = yield* Sessions.Sessions
         const open = yield* Effect.forEach(sessions.names, (name) => sessions.get(name), { concurrency: "unbounded" })
-        const seen = yield* Effect.forEach(open, (session) => session.info)
+        const seen = yield* Effect.forEach(open, (session) => session.connect)
         assert.deepStrictEqual(seen.map(({ protocolVersion, server }) => [server, protocolVersion]), revisions)
         const tools = yield* Effect.forEach(open, (session) => session.listTools())
         const small = new Set(["old", "strict", "silent", "banner"])
@@ -90,7 +90,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
         // The second connection of each takes one process and no probe.
         for (const name of ["strict", "silent"] as const) {
           const session = yield* sessions.get(name)
-          const { pid = 0 } = yield* session.info
+          const { pid = 0 } = yield* session.connect
           process.kill(pid, "SIGKILL")
           yield* until(() => isAlive(pid), (alive) => !alive)
           yield* session.callTool("echo", {}, { idempotent: true })
@@ -137,7 +137,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
         const sessions = yield* Sessions.Sessions
         for (const era of ["legacy", "modern"] as const) {
           const session = yield* sessions.get(era)
-          assert.strictEqual((yield* session.info).era, era)
+          assert.strictEqual((yield* session.connect).era, era)
           const { content: [block] } = yield* session.callTool("ask")
           assert.deepInclude(JSON.parse(block?.type === "text" ? block.text : "{}"), { content: { name: "Ada" } })
         }

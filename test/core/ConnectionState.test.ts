@@ -108,7 +108,7 @@ describe("phases", () => {
     return Effect.gen(function*() {
       const scope = yield* Scope.make()
       const session = yield* Scope.provide(get, scope)
-      const phases = yield* read(session.phases)
+      const phases = yield* read(session.stateChanges)
       assert.deepStrictEqual(yield* Queue.take(phases), { _tag: "Ready", generation: 1 })
       yield* script.lose(gone)
       const ping = yield* Effect.forkChild(session.ping, { startImmediately: true })
@@ -134,7 +134,7 @@ describe("phases", () => {
     return Effect.gen(function*() {
       const session = yield* get
       yield* Queue.take(yield* read(session.notifications))
-      const phases = yield* read(session.phases)
+      const phases = yield* read(session.stateChanges)
       yield* Queue.take(phases)
       yield* script.lose(gone)
       for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
@@ -157,7 +157,7 @@ describe("phases", () => {
       const sessions = yield* Sessions.Sessions
       const scope = yield* Scope.make()
       const session = yield* Scope.provide(sessions.get("s"), scope)
-      const phases = yield* Effect.forkChild(Stream.runCollect(session.phases), { startImmediately: true })
+      const phases = yield* Effect.forkChild(Stream.runCollect(session.stateChanges), { startImmediately: true })
       yield* Effect.yieldNow
       yield* Scope.close(scope, Exit.void)
       yield* TestClock.adjust("10 minutes")
@@ -172,7 +172,7 @@ describe("phases", () => {
     })
     return Effect.gen(function*() {
       const session = yield* get
-      const phases = yield* read(session.phases)
+      const phases = yield* read(session.stateChanges)
       yield* Queue.take(phases)
       yield* Effect.forkChild(Effect.flip(session.callTool("slow")), { startImmediately: true })
       yield* TestClock.adjust("60 seconds")
@@ -315,7 +315,7 @@ describe("a probe", () => {
       })
       for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
       // Makes a connection if there is none.
-      yield* session.info
+      yield* session.connect
       for (let second = 0; second < 90; second++) yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(short)).reason._tag, "OutcomeUnknown")
       assert.include(script.requests, "1:ping")
@@ -338,7 +338,7 @@ describe("health, as a stream", () => {
     })
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
-      const changes = yield* read(sessions.healthChanges("s"))
+      const changes = yield* read(Stream.map(sessions.statusChanges("s"), ({ health }) => health))
       const next = Effect.map(Queue.take(changes), ({ errorCount, isHealthy }) => [isHealthy, errorCount])
       assert.deepStrictEqual(yield* next, [false, 0])
       const session = yield* get

@@ -156,7 +156,7 @@ describe("connecting", () => {
       assert.strictEqual(unknown.message, "the server \"t\" is not configured; the valid names are s and off")
       const off = yield* Effect.flip(sessions.get("off"))
       assert.strictEqual(off._tag === "ConfigError" ? off.problems[0]._tag : off._tag, "DisabledServer")
-      const health = yield* Effect.flip(sessions.health("t"))
+      const health = yield* Effect.flip(Effect.map(sessions.status("t"), ({ health }) => health))
       assert.strictEqual(health.problems[0]._tag, "UnknownServer")
       assert.deepStrictEqual(sessions.names, ["s", "off"])
     }).pipe(
@@ -251,7 +251,7 @@ describe("sharing and releasing", () => {
       const session = yield* Effect.scoped(get("s"))
       assert.strictEqual(script.open, 1)
       assert.strictEqual(tagOf(yield* Effect.flip(session.callTool("echo"))), "SessionClosed")
-      assert.strictEqual(tagOf(yield* Effect.flip(session.info)), "SessionClosed")
+      assert.strictEqual(tagOf(yield* Effect.flip(session.connect)), "SessionClosed")
       assert.deepStrictEqual(script.requests, [])
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
@@ -311,7 +311,7 @@ describe("initialize: false", () => {
       const session = yield* get("s", { initialize: false })
       assert.strictEqual(script.open, 1)
       assert.strictEqual(tagOf(yield* Effect.flip(session.callTool("echo"))), "NotInitialized")
-      assert.strictEqual(tagOf(yield* Effect.flip(session.info)), "NotInitialized")
+      assert.strictEqual(tagOf(yield* Effect.flip(session.connect)), "NotInitialized")
       assert.deepStrictEqual(script.requests, [])
       const info = yield* session.initialize
       assert.strictEqual(info.protocolVersion, "2025-11-25")
@@ -380,7 +380,7 @@ describe("initialize: false", () => {
 })
 
 describe("health", () => {
-  const healthOf = (name: string) => Effect.flatMap(Sessions.Sessions, (sessions) => sessions.health(name))
+  const healthOf = (name: string) => Effect.flatMap(Sessions.Sessions, (sessions) => Effect.map(sessions.status(name), ({ health }) => health))
 
   it.effect("is unknown, hence not healthy, before the first contact", () =>
     Effect.gen(function*() {

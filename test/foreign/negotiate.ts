@@ -149,7 +149,7 @@ const negotiate = Effect.fnUntraced(function*(options: {
     yield* session.ping
     // Only a process that was seen can be missed later.
     assert.isAbove(running.processes().length, 0)
-    return { info: yield* session.info, tools }
+    return { info: yield* session.connect, tools }
   }).pipe(Effect.scoped, Effect.provide(layer))
   const sessions = () => running.sessions().slice(before.sessions)
   if (config.transport !== "stdio") {
@@ -194,7 +194,7 @@ export const restartUnder = ({ answer, args, restarted = [], start, tool }: Fore
     yield* Effect.forEach(ways, (config) =>
       Effect.gen(function*() {
         const session = yield* getForeign
-        const { era } = yield* session.info
+        const { era } = yield* session.connect
         yield* session.listTools()
         yield* running.restart
         assert.include(textOf(yield* session.callTool(tool, args)), answer)

@@ -57,7 +57,7 @@ describe("faults", () => {
   it.effect("at the response let the tool run once and leave its outcome unknown", () => {
     const { layer, ran } = setting(
       [{ at: "answer", tool: "charge", nth: 1, what: Faulty.lose }],
-      RetryPolicy.spaced({ tries: 3, delay: 0 })
+      RetryPolicy.spaced({ retries: 2, delay: 0 })
     )
     return Effect.gen(function*() {
       assert.strictEqual(yield* reasonOf(call("a", "charge")), "TransportClosed")
@@ -113,7 +113,7 @@ describe("faults", () => {
   it.effect("at connects count the attempts of the retry policy", () => {
     const { layer } = setting(
       [{ at: "connect", server: "a", nth: [1, 2], what: Faulty.fail(Faulty.refused) }],
-      RetryPolicy.spaced({ tries: 3, delay: "1 second" })
+      RetryPolicy.spaced({ retries: 2, delay: "1 second" })
     )
     return Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(call("a", "read"), { startImmediately: true })

@@ -132,7 +132,7 @@ describe.concurrent("a slow server", () => {
   it.effect("loses its connection when its process is stopped, and a new process answers", () =>
     Effect.gen(function*() {
       const { ledger, session } = yield* withProcess("v1")
-      const { pid = 0 } = yield* session.info
+      const { pid = 0 } = yield* session.connect
       process.kill(pid, "SIGSTOP")
       yield* silence(session)
       const { content } = yield* session.callTool("echo", { message: "back" })

@@ -25,7 +25,7 @@ const conversation = Effect.gen(function*() {
   const sessions = yield* Sessions.Sessions
   const session = yield* sessions.get("peer")
   const seen: Array<unknown> = []
-  const { pid: _, ...info } = yield* session.info
+  const { pid: _, ...info } = yield* session.connect
   seen.push(info)
   seen.push(yield* session.listTools())
   seen.push(yield* session.callTool("echo", { message: "hi" }))

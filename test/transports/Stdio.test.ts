@@ -127,7 +127,7 @@ describe("a stdio connection", () => {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
         const session = yield* get
-        const info = yield* session.info
+        const info = yield* session.connect
         assert.strictEqual(info.era, "legacy")
         assert.strictEqual(info.protocolVersion, "2025-06-18")
         assert.strictEqual(pids(read).length, 2)
@@ -139,7 +139,7 @@ describe("a stdio connection", () => {
         assert.strictEqual(read("message").filter((method) => method === "server/discover").length, 1)
       }).pipe(
         Effect.scoped,
-        Effect.provide(layerOf(faulty("strict", file), RetryPolicy.spaced({ tries: 2, delay: 0 })))
+        Effect.provide(layerOf(faulty("strict", file), RetryPolicy.spaced({ retries: 1, delay: 0 })))
       )
       assert.deepStrictEqual(pids(read).filter(isAlive), [])
     }).pipe(Effect.scoped))
@@ -180,7 +180,7 @@ describe("a stdio connection", () => {
       const config = { ...faulty("banner", file), encodingErrors: "replace" as const, env: { SECRET: "Welcome" } }
       yield* Effect.gen(function*() {
         const session = yield* get
-        const { warnings } = yield* session.info
+        const { warnings } = yield* session.connect
         assert.deepStrictEqual(warnings, [
           "printed 5 non-JSON-RPC lines to stdout, first: \"<redacted> to the server\""
         ])

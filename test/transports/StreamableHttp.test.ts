@@ -426,7 +426,7 @@ describe.concurrent("limits over HTTP", () => {
           withSession(
             { transport, url: `${address}/mcp` },
             () => Effect.void,
-            RetryPolicy.spaced({ tries: 3, delay: "50 millis" })
+            RetryPolicy.spaced({ retries: 2, delay: "50 millis" })
           )
         )
         assert.deepInclude(error, { _tag: "SessionError", server: "s", delivery: "NotSent", isRetryable: true })
@@ -598,7 +598,7 @@ describe.concurrent("the probe of the era over HTTP", () => {
     Effect.gen(function*() {
       const { server } = yield* withServer(
         () => false,
-        (session) => Effect.map(session.info, ({ era }) => assert.strictEqual(era, "legacy")),
+        (session) => Effect.map(session.connect, ({ era }) => assert.strictEqual(era, "legacy")),
         { config: { protocol: "auto" } }
       )
       const posts = server.ledger.map(({ what }) => what).filter((what) => what.startsWith("POST"))
@@ -844,8 +844,8 @@ describe.concurrent("the memory of the era", () => {
       )
       yield* Effect.gen(function*() {
         const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
-        assert.strictEqual((yield* session.info).era, "legacy")
-        const era = Effect.map(session.info, (info) => info.era)
+        assert.strictEqual((yield* session.connect).era, "legacy")
+        const era = Effect.map(session.connect, (info) => info.era)
         const ended = yield* Effect.result(era).pipe(
           Effect.repeat({
             until: (result) => result._tag === "Success" && result.success === "modern",

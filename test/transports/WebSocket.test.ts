@@ -111,7 +111,7 @@ describe("a WebSocket connection", () => {
       const server = yield* start(() => {})
       yield* withSocket({ url: server.url, probeTimeout: "100 millis" }, (session) =>
         Effect.gen(function*() {
-          const info = yield* session.info
+          const info = yield* session.connect
           assert.deepInclude(info, { era: "legacy", protocolVersion: "2025-06-18" })
         }))
       assert.strictEqual(server.connections(), 1)

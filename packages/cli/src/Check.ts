@@ -80,12 +80,12 @@ export const check = Effect.fnUntraced(function*(server: ConfiguredServer): Effe
     const ping = yield* timed(session.ping)
     const list = yield* timed(session.listTools())
     return {
-      info: yield* session.info,
+      info: yield* session.connect,
       tools: list.value.length,
       latency: { connect: connect.millis, ping: ping.millis, list: list.millis }
     }
   }).pipe(Effect.scoped)
-  const health = Effect.orDie(sessions.health(name))
+  const health = Effect.orDie(Effect.map(sessions.status(name), ({ health }) => health))
   if (config.disabled) return row(yield* health)
   return yield* Effect.matchEffect(measured, {
     onSuccess: (found) =>

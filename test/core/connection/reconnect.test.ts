@@ -35,7 +35,7 @@ const watch = Effect.fnUntraced(function*(options: {
   yield* Effect.gen(function*() {
     const sessions = yield* Sessions.Sessions
     if (keep === "openAll") {
-      const opened = yield* sessions.openAll()
+      const opened = sessions.openAll()
       yield* Effect.forkChild(Stream.runDrain(opened), { startImmediately: true })
     } else {
       const session = yield* sessions.get("s")
@@ -116,7 +116,7 @@ describe("a server that is to be there, and takes connections only to end them",
     })
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
-      const opened = yield* sessions.openAll()
+      const opened = sessions.openAll()
       yield* Effect.forkChild(Stream.runDrain(opened), { startImmediately: true })
       // The first round, of openAll, at 0, 1.1 and 2.2 seconds; then the one try half a second after that.
       yield* TestClock.adjust("2300 millis")
@@ -140,7 +140,7 @@ describe("a server that is to be there, and takes connections only to end them",
     })
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
-      yield* Stream.runDrain(yield* sessions.openAll())
+      yield* Stream.runDrain(sessions.openAll())
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual(script.connects, [0])
       wants = false

@@ -23,7 +23,7 @@ describe("credentials", () => {
     })))
     return Effect.gen(function*() {
       const { callTool, openAll, restart } = yield* Sessions.Sessions
-      yield* Stream.runDrain(yield* openAll())
+      yield* Stream.runDrain(openAll())
       assert.strictEqual(scripts.old.connects.length, 1)
       token = "new"
       yield* callTool("s", "t")

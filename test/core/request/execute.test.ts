@@ -391,7 +391,7 @@ describe("a read", () => {
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("5 minutes")
       assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "RequestTimeout")
-    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.spaced({ tries: 100, delay: "1 second" }) })))
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.spaced({ retries: 99, delay: "1 second" }) })))
   })
 })
 
@@ -487,7 +487,7 @@ describe("a call", () => {
       const session = yield* get
       yield* Effect.flip(session.readResource("a://b", { retry: RetryPolicy.never }))
       assert.strictEqual(script.requests.length, 1)
-      const call = session.callTool("t", {}, { idempotent: true, retry: RetryPolicy.spaced({ tries: 5, delay: 0 }) })
+      const call = session.callTool("t", {}, { idempotent: true, retry: RetryPolicy.spaced({ retries: 4, delay: 0 }) })
       yield* Effect.flip(call)
       assert.strictEqual(script.requests.length, 6)
     }).pipe(Effect.provide(Scripted.sessions(script)))

@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { CircuitPolicy } from "../../Circuit.ts"
 import { ConfigError, type ConfigProblem } from "../../ConfigError.ts"
-import type { FallbackPolicy } from "../../Fallback.ts"
+import type { FallbackPolicy } from "../../FallbackPolicy.ts"
 import { decodeValue, duration, expecting, expectingDuration, wholeNumber } from "./values.ts"
 
 /** Decodes options, or fails with every problem of them. */
