@@ -40,7 +40,7 @@ const read = (
     Effect.provide(files)
   )
 
-describe("arguments", () => {
+describe("tool arguments", () => {
   const table: ReadonlyArray<readonly [words: ReadonlyArray<string>, expected: Record<string, unknown>]> = [
     [["text=5"], { text: "5" }],
     [["text=true"], { text: "true" }],
@@ -71,13 +71,13 @@ describe("arguments", () => {
       Effect.map(read(words), (args) => assert.deepStrictEqual(args, { text: "x", ...expected })))
   }
 
-  it.effect("are overridden by words where they come from elsewhere", () =>
+  it.effect("prefers words of the command line to arguments from --args", () =>
     Effect.map(
       read(["text=word"], { base: { text: "base", count: 1 } }),
       (args) => assert.deepStrictEqual(args, { text: "word", count: 1 })
     ))
 
-  it.effect("are all refused together, with the signature", () =>
+  it.effect("reports all invalid arguments together with the signature of the tool", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(
         read(["count=x", "nope=1", "flag:=7", "flga=true", "choice=c", "ratio:={", "count", "text=1", "text=2"], {
@@ -88,7 +88,7 @@ describe("arguments", () => {
         "count: expected integer",
         "ratio: expected JSON after :=",
         "cannot read count, expected key=value or key:=JSON",
-        "text: given twice, and not a list",
+        "text: given twice, but not a list",
         "unknown argument nope",
         "flag: expected boolean",
         "unknown argument flga, did you mean flag?",
@@ -96,41 +96,41 @@ describe("arguments", () => {
       ])
       assert.strictEqual(
         error.hint,
-        "t text=<string> [count=<integer>] [ratio=<number>] [flag=<boolean>] [list=<array>] [nested=<object>] [maybe=<string|null>] [choice=<any>] [either=<integer|boolean>] [anything=<any>] [referred=<integer>] [dot.ted=<number>] (--no-validate sends arguments as they are)"
+        "t text=<string> [count=<integer>] [ratio=<number>] [flag=<boolean>] [list=<array>] [nested=<object>] [maybe=<string|null>] [choice=<any>] [either=<integer|boolean>] [anything=<any>] [referred=<integer>] [dot.ted=<number>] (--no-validate sends the arguments unchecked)"
       )
     }))
 
-  it.effect("are refused where a required one is missing", () =>
+  it.effect("reports a missing required argument", () =>
     Effect.map(
       Effect.flip(read([], { base: {} })),
       ({ problems }) => assert.deepStrictEqual(problems, ["missing argument text"])
     ))
 
-  it.effect("are left to the server without validation", () =>
+  it.effect("sends unknown arguments to the server without validation", () =>
     Effect.map(
       read(["unknown=1"], { base: {}, validate: false }),
       (args) => assert.deepStrictEqual(args, { unknown: "1" })
     ))
 
-  it.effect("are missing only where they were not given", () =>
+  it.effect("does not report an argument with an unreadable file as missing too", () =>
     Effect.map(
       Effect.flip(read(["text=@nowhere"], { base: {} })),
       ({ problems }) => assert.deepStrictEqual(problems, ["text: cannot read the file nowhere"])
     ))
 
-  it.effect("refuse numbers beyond all bounds", () =>
+  it.effect("rejects a number that is too large for a double", () =>
     Effect.map(
       Effect.flip(read(["ratio=1e999"])),
       ({ problems }) => assert.deepStrictEqual(problems, ["ratio: expected number"])
     ))
 
-  it.effect("refuse whole numbers that would change on the way", () =>
+  it.effect("rejects an integer that a double cannot represent exactly", () =>
     Effect.map(
       Effect.flip(read(["count=9007199254740993"])),
       ({ problems }) => assert.include(problems[0], "cannot be represented exactly")
     ))
 
-  it.effect("keep a key named like a prototype a key", () =>
+  it.effect("treats __proto__ as an ordinary key", () =>
     Effect.map(read(["__proto__.polluted:=1"], { validate: false }), (args) => {
       assert.isTrue(Object.hasOwn(args, "__proto__"))
       assert.isUndefined(({} as Record<string, unknown>).polluted)

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { workplace } from "./cli.ts"
 
-describe("the bundle that is published", () => {
-  it.live("works without anything beside it", () =>
+describe("the published bundle", () => {
+  it.live("runs without any other file", () =>
     Effect.gen(function*() {
       const { run, write } = yield* workplace
       write(".mcp.json", { mcpServers: { everything: { command: "mcp-server-everything", args: ["stdio"] } } })

@@ -32,8 +32,8 @@ const inWorkplace = <A, E>(
     return yield* use(yield* workplace, file, read)
   }))
 
-describe.concurrent("answers", () => {
-  it.live("with its version and help, without a configuration", () =>
+describe.concurrent("the command line", () => {
+  it.live("prints its version and help without a configuration", () =>
     inWorkplace(({ run }) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* run(["--version"]), { status: 0, stdout: "0.1.0\n", stderr: "" })
@@ -44,7 +44,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with the configured servers, from comments and variables as written", () =>
+  it.live("servers lists the configured servers, with variables as written", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write(
@@ -83,7 +83,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with what a check found, one document, and 13 if it was not all good", () =>
+  it.live("check prints the state of each server and exits with 13 if one is unhealthy", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", {
@@ -125,7 +125,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with the tools of all servers that are there, of one, or those that match", () =>
+  it.live("tools lists the tools of all reachable servers, of one server, or those that match", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         const absent = { command: "no-such-command" }
@@ -148,7 +148,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with what a tool said: as text, or as the plain result", () =>
+  it.live("call prints the result of a tool as text or as JSON", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: { good: good(file) } })
@@ -162,7 +162,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("whole, 300 KB through a slow pipe", () =>
+  it.live("call writes a result of 300 KB completely into a slow pipe", () =>
     inWorkplace(({ start, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: { good: good(file) } })
@@ -181,7 +181,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with 1 where there is no room for the answer", () =>
+  it.live("call exits with 1 if the disk is full", () =>
     inWorkplace(({ directory, write }, file) =>
       Effect.sync(() => {
         write("mcp-sessions.json", { servers: { good: good(file) } })
@@ -195,7 +195,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("with the rows of a check whole, however many fail at once", () =>
+  it.live("check does not mix the rows of servers that fail at once", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         const absent = { command: "no-such-command" }
@@ -205,7 +205,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("that there is nothing to do, where there is nothing", () =>
+  it.live("notes that no servers are configured and exits with 0", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: {} })
@@ -219,7 +219,7 @@ describe.concurrent("answers", () => {
       })
     ))
 
-  it.live("quietly to a reader who has had enough", () =>
+  it.live("call exits with 0 and without a message if the reader closes the pipe", () =>
     inWorkplace(({ directory, write }, file) =>
       Effect.sync(() => {
         write("mcp-sessions.json", { servers: { good: good(file) } })
@@ -253,29 +253,29 @@ describe.concurrent("exit statuses", () => {
     ["no command", [], 2, "Usage"],
     ["an unknown flag", ["check", "--frob"], 2, "Usage"],
     ["a flag without its value", ["call", "good/echo", "--timeout"], 2, "Usage"],
-    ["a duration that is none", ["check", "--timeout", "soon"], 2, "Usage"],
+    ["an invalid duration", ["check", "--timeout", "soon"], 2, "Usage"],
     ["an unknown server", ["check", "god"], 2, "Usage"],
     ["an unknown server in a target", ["call", "god/echo"], 2, "Usage"],
     ["a target without a tool", ["call", "good"], 2, "Usage"],
     ["a disabled server", ["call", "off/echo"], 2, "DisabledServer"],
     ["a disabled server to check", ["check", "off"], 2, "DisabledServer"],
-    ["an unknown server to allow", ["check", "good", "--allow", "god"], 2, "Usage"],
-    ["arguments that cannot be read", ["call", "good/echo", "nonsense"], 2, "Usage"],
-    ["a file of arguments that is not there", ["call", "good/echo", "--args", "@none.json"], 2, "Usage"],
-    ["arguments that are no object", ["call", "good/echo", "--args", "[1]"], 2, "Usage"],
+    ["an unknown server in --allow", ["check", "good", "--allow", "god"], 2, "Usage"],
+    ["an argument that cannot be parsed", ["call", "good/echo", "nonsense"], 2, "Usage"],
+    ["a missing file of arguments", ["call", "good/echo", "--args", "@none.json"], 2, "Usage"],
+    ["arguments that are not an object", ["call", "good/echo", "--args", "[1]"], 2, "Usage"],
     ["a command that is not installed", ["call", "absent/echo"], 4, "SpawnFailed", "not_sent"],
     ["a server that exits at start", ["tools", "crashing"], 4, "ServerExited", "not_sent"],
-    ["a server that does not answer", ["tools", "mute", "--timeout", "700ms"], 4, "ConnectTimeout", "not_sent"],
-    ["a port that nobody listens on", ["tools", "refused", "--timeout", "500ms"], 4, "ConnectionRefused", "not_sent"],
+    ["a server that does not respond", ["tools", "mute", "--timeout", "700ms"], 4, "ConnectTimeout", "not_sent"],
+    ["a port without a listener", ["tools", "refused", "--timeout", "500ms"], 4, "ConnectionRefused", "not_sent"],
     ["a tool that fails", ["call", "good/fail"], 5, "ToolError", "failed"],
-    ["a tool that does not exist", ["call", "good/ech"], 5, "ToolNotFound", "not_sent"],
-    ["a call that takes too long", ["call", "good/hang", "--timeout", "1500ms"], 11, "OutcomeUnknown", "unknown"],
-    ["a server that dies under a call", ["call", "good/die"], 12, "OutcomeUnknown", "unknown"],
+    ["an unknown tool", ["call", "good/ech"], 5, "ToolNotFound", "not_sent"],
+    ["a call that exceeds the time limit", ["call", "good/hang", "--timeout", "1500ms"], 11, "OutcomeUnknown", "unknown"],
+    ["a server that exits during a call", ["call", "good/die"], 12, "OutcomeUnknown", "unknown"],
     ["a JSON-RPC error", ["call", "good/reject"], 14, "ProtocolFailed", "failed"],
-    ["a revision that the server lacks", ["tools", "modern"], 14, "HandshakeFailed", "not_sent"]
+    ["a protocol revision that the server does not support", ["tools", "modern"], 14, "HandshakeFailed", "not_sent"]
   ]
   for (const [title, words, status, code, outcome] of table) {
-    it.live(`${status} for ${title}, with ${code} and nothing on stdout but an answer`, () =>
+    it.live(`exits with ${status} and code ${code} on ${title}`, () =>
       inWorkplace(({ run, write }, file, read) =>
         Effect.gen(function*() {
           write("mcp-sessions.json", { servers: servers(file) })
@@ -291,7 +291,7 @@ describe.concurrent("exit statuses", () => {
       ))
   }
 
-  it.live("3 for a server that wants credentials", () =>
+  it.live("exits with 3 if a server requires credentials", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         const server = yield* Http.start(({ response }) => {
@@ -309,7 +309,7 @@ describe.concurrent("exit statuses", () => {
       })
     ))
 
-  it.live("tells the tail of stderr, and what to try", () =>
+  it.live("prints the tail of stderr and a hint", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: servers(file) })
@@ -322,13 +322,13 @@ describe.concurrent("exit statuses", () => {
     ))
 })
 
-describe.concurrent("configurations", () => {
+describe.concurrent("a configuration", () => {
   const table: ReadonlyArray<readonly [title: string, content: unknown, codes: ReadonlyArray<string>]> = [
-    ["that are not well formed", "{ \"servers\": { ,", ["InvalidDocument"]],
+    ["with a syntax error", "{ \"servers\": { ,", ["InvalidDocument"]],
     ["with a mistyped key and no transport", { servers: { a: { comand: "x" } } }, ["MissingTransport", "UnknownKey"]],
     ["without servers", { something: 1 }, ["InvalidDocument"]],
     ["with two lists of servers", { servers: {}, mcpServers: {} }, ["ConflictingKeys"]],
-    ["whose servers are no object", { servers: [] }, ["InvalidValue"]],
+    ["with servers that are not an object", { servers: [] }, ["InvalidValue"]],
     [
       "with several problems",
       {
@@ -343,7 +343,7 @@ describe.concurrent("configurations", () => {
       ["MissingVariable", "InvalidValue", "MisplacedKey", "UnsupportedTransport", "MissingTransport", "UnknownKey"]
     ],
     [
-      "with variables that are not set, or within each other, wherever they stand",
+      "with unset and nested variables",
       {
         servers: {
           a: { command: "x", args: ["--key=${NOPE}"], env: { KEY: "${NOPE}" } },
@@ -354,7 +354,7 @@ describe.concurrent("configurations", () => {
     ]
   ]
   for (const [title, content, codes] of table) {
-    it.live(`${title} end with 10 and all that is wrong`, () =>
+    it.live(`${title} is rejected with exit status 10 and all its problems`, () =>
       inWorkplace(({ run, write }) =>
         Effect.gen(function*() {
           write("mcp-sessions.json", content)
@@ -367,7 +367,7 @@ describe.concurrent("configurations", () => {
       ))
   }
 
-  it.live("that are not there end with 10 and the names that are looked for", () =>
+  it.live("that does not exist is reported with exit status 10 and the searched names", () =>
     inWorkplace(({ run }) =>
       Effect.gen(function*() {
         const none = yield* run(["servers"])
@@ -379,7 +379,7 @@ describe.concurrent("configurations", () => {
       })
     ))
 
-  it.live("tell line and column of a syntax error", () =>
+  it.live("reports the line and column of its syntax error", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", "{\n  \"servers\": nope\n}")
@@ -387,7 +387,7 @@ describe.concurrent("configurations", () => {
       })
     ))
 
-  it.live("get variables from the environment, defaults included, and never an empty one in place of an unset one", () =>
+  it.live("takes variables and defaults from the environment and rejects an unset variable", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("custom.json", {
@@ -409,7 +409,7 @@ describe.concurrent("configurations", () => {
       })
     ))
 
-  it.live("get what a variable holds as it is: no variables of another server, and no secret on any screen", () =>
+  it.live("does not expand the value of a variable again and does not print secrets", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", {
@@ -428,7 +428,7 @@ describe.concurrent("configurations", () => {
       })
     ))
 
-  it.live("prefer the file of this program to that of others", () =>
+  it.live("is read from mcp-sessions.jsonc before .mcp.json", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write(".mcp.json", { mcpServers: { other: { command: "x" } } })
@@ -441,7 +441,7 @@ describe.concurrent("configurations", () => {
 
 describe.concurrent("signals", () => {
   for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-    it.live(`${signal} cancels the call, leaves no process and ends with ${status}`, () =>
+    it.live(`${signal} cancels the call, stops the server process and exits with ${status}`, () =>
       inWorkplace(({ start, write }, file, read) =>
         Effect.gen(function*() {
           write("mcp-sessions.json", { servers: { good: good(file) } })
@@ -456,7 +456,7 @@ describe.concurrent("signals", () => {
       ))
   }
 
-  it.live("SIGTERM while connecting leaves no process, stubborn as it may be", () =>
+  it.live("SIGTERM while connecting stops a server process that ignores it", () =>
     inWorkplace(({ start, write }, file, read) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: { mute: faulty("mute", file) } })
@@ -469,7 +469,7 @@ describe.concurrent("signals", () => {
       })
     ))
 
-  it.live("a second signal does not wait, and leaves no process either", () =>
+  it.live("a second signal exits at once and stops the server process", () =>
     inWorkplace(({ start, write }, file, read) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: { mute: faulty("mute", file) } })

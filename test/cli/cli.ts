@@ -1,6 +1,5 @@
 /**
- * The command line as its users have it: the bundle that is published, with nothing beside it, as a process with words,
- * streams and an exit status.
+ * Runs the command line as its users do: the published bundle alone, as a process with words, streams and an exit status.
  */
 import { Effect } from "effect"
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
@@ -47,7 +46,7 @@ const text = async (stream: NodeJS.ReadableStream | null): Promise<string> => {
   return all
 }
 
-/** A directory of its own to run in, removed with the scope. */
+/** Creates a working directory for the command line and removes it with the scope. */
 export const workplace = Effect.acquireRelease(
   Effect.sync((): Workplace => {
     const directory = mkdtempSync(join(tmpdir(), "cli-"))

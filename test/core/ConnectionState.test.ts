@@ -2,9 +2,10 @@
  * The phases of a connection: as a pure machine under any sequence of events, and as users see them.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Circuit, ConnectionState, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
+import { Circuit, type ConnectionState, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
 import { Deferred, Effect, Exit, Fiber, Queue, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import * as Machine from "../../packages/core/src/internal/connection/stateMachine.ts"
 import { read } from "../fixtures/read.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
@@ -20,8 +21,8 @@ const Step = Schema.Struct({
     "Failed",
     "GaveUp",
     "Connected",
-    "Silent",
-    "Heard",
+    "TimedOut",
+    "Responded",
     "Lost",
     "Down",
     "Closing",
@@ -31,15 +32,14 @@ const Step = Schema.Struct({
   pause: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 90_000 }))
 })
 
-const eventOf = ({ generation, tag }: typeof Step.Type, now: number): ConnectionState.Event => {
+const eventOf = ({ generation, tag }: typeof Step.Type, now: number): Machine.Event => {
   switch (tag) {
-    case "Attempted":
     case "Connected":
       return { _tag: tag, now }
     case "Failed":
       return { _tag: tag, error }
-    case "Silent":
-    case "Heard":
+    case "TimedOut":
+    case "Responded":
     case "Lost":
       return { _tag: tag, generation }
     case "Down":
@@ -49,7 +49,7 @@ const eventOf = ({ generation, tag }: typeof Step.Type, now: number): Connection
   }
 }
 
-const isLive = ({ phase }: ConnectionState.State) => phase._tag === "Ready" || phase._tag === "Suspect"
+const isLive = ({ state }: Machine.Machine) => Machine.isConnected(state)
 
 describe("the machine", () => {
   it.effect.prop(
@@ -57,27 +57,27 @@ describe("the machine", () => {
     [Schema.Array(Step)],
     ([steps]) =>
       Effect.sync(() => {
-        let state = ConnectionState.initial
+        let machine = Machine.initial
         let now = 0
         for (const step of steps) {
           now += step.pause
-          const before = state
+          const before = machine
           const event = eventOf(step, now)
-          state = ConnectionState.transition({ state, event })
+          machine = Machine.transition({ machine, event })
           // Generations only grow, one at a time, and only by a connection.
-          assert.include([before.generation, before.generation + 1], state.generation)
-          if (state.generation > before.generation) assert.strictEqual(event._tag, "Connected")
+          assert.include([before.generation, before.generation + 1], machine.generation)
+          if (machine.generation > before.generation) assert.strictEqual(event._tag, "Connected")
           // A connection that is there is the latest, and only its own news ends it.
-          if (isLive(state)) assert.strictEqual("generation" in state.phase && state.phase.generation, state.generation)
-          if (isLive(before) && !isLive(state) && event._tag === "Lost") {
+          if (isLive(machine)) assert.strictEqual("generation" in machine.state && machine.state.generation, machine.generation)
+          if (isLive(before) && !isLive(machine) && event._tag === "Lost") {
             assert.strictEqual(event.generation, before.generation)
           }
-          if (isLive(before) && !isLive(state)) assert.include(["Lost", "Closing", "Closed"], event._tag)
+          if (isLive(before) && !isLive(machine)) assert.include(["Lost", "Closing", "Closed"], event._tag)
           // What is closed stays so.
-          if (before.phase._tag === "Closed") assert.strictEqual(state.phase._tag, "Closed")
-          if (before.phase._tag === "Draining") assert.include(["Draining", "Closed"], state.phase._tag)
+          if (before.state._tag === "Closed") assert.strictEqual(machine.state._tag, "Closed")
+          if (before.state._tag === "Draining") assert.include(["Draining", "Closed"], machine.state._tag)
           // Never more starts than allowed are counted as possible now.
-          const startableAt = ConnectionState.startableAt({ state, now })
+          const startableAt = Machine.startableAt({ machine, now })
           assert.isAtLeast(startableAt, now)
           assert.isAtMost(startableAt, now + 60_000)
         }
@@ -85,19 +85,19 @@ describe("the machine", () => {
   )
 
   it("allows five starts in a minute, and the next when the first of them is a minute old", () => {
-    let state = ConnectionState.initial
+    let machine = Machine.initial
     for (const now of [0, 1000, 2000, 3000, 4000]) {
-      assert.strictEqual(ConnectionState.startableAt({ state, now }), now)
-      state = ConnectionState.transition({ state, event: { _tag: "Attempted", now } })
-      state = ConnectionState.transition({ state, event: { _tag: "Connected", now } })
-      state = ConnectionState.transition({ state, event: { _tag: "Lost", generation: state.generation } })
+      assert.strictEqual(Machine.startableAt({ machine, now }), now)
+      machine = Machine.transition({ machine, event: { _tag: "Attempted" } })
+      machine = Machine.transition({ machine, event: { _tag: "Connected", now } })
+      machine = Machine.transition({ machine, event: { _tag: "Lost", generation: machine.generation } })
     }
-    assert.strictEqual(ConnectionState.startableAt({ state, now: 5000 }), 60_000)
-    assert.strictEqual(ConnectionState.startableAt({ state, now: 60_000 }), 60_000)
+    assert.strictEqual(Machine.startableAt({ machine, now: 5000 }), 60_000)
+    assert.strictEqual(Machine.startableAt({ machine, now: 60_000 }), 60_000)
   })
 })
 
-const tags = (phases: ReadonlyArray<ConnectionState.Phase>) => phases.map(({ _tag }) => _tag)
+const tags = (phases: ReadonlyArray<ConnectionState.ConnectionState>) => phases.map(({ _tag }) => _tag)
 
 describe("phases", () => {
   it.effect("tell of connects, retries, loss and close", () => {
@@ -251,7 +251,7 @@ describe("a probe", () => {
       isGone = false
       yield* session.callTool("t")
       assert.strictEqual(yield* session.generation, 2)
-      const { errorCount, lastError } = yield* (yield* Sessions.Sessions).health("s")
+      const { health: { errorCount, lastError } } = yield* (yield* Sessions.Sessions).status("s")
       assert.strictEqual(errorCount, 0)
       assert.strictEqual(lastError?.reason._tag, "TransportFailed")
     }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
@@ -275,7 +275,7 @@ describe("a probe", () => {
       const session = yield* get
       for (let n = 0; n < 10; n++) yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* session.generation, 1)
-      assert.isTrue((yield* (yield* Sessions.Sessions).health("s")).isHealthy)
+      assert.isTrue((yield* (yield* Sessions.Sessions).status("s")).health.isHealthy)
     }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
   })
 

@@ -48,8 +48,8 @@ describe("credentials of owners", () => {
     let token = "old"
     const { layer, script } = setting(() => Effect.sync(() => bearer(token)))
     return Effect.gen(function*() {
-      const { callTool, get, identity } = yield* Sessions.Sessions
-      const before = yield* identity("http")
+      const { callTool, get } = yield* Sessions.Sessions
+      const before = yield* identity
       yield* Effect.scoped(Effect.gen(function*() {
         const held = yield* get("http")
         token = "new"
@@ -100,22 +100,22 @@ describe("credentials of owners", () => {
         : Effect.succeed(bearer("x"))
     )
     return Effect.gen(function*() {
-      const { callTool, health } = yield* Sessions.Sessions
+      const { callTool, status } = yield* Sessions.Sessions
       yield* callTool("http", "t")
       const error = yield* Effect.flip(callTool("http", "t", {}, { owner: "locked out" }))
       assert(error._tag === "SessionError")
       assert.deepInclude(error.reason, { _tag: "CredentialsFailed", delivery: "NotSent", owner: "locked out" })
-      assert.strictEqual((yield* health("http")).errorCount, 0)
+      assert.strictEqual((yield* status("http")).health.errorCount, 0)
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("are used for sessions of one's own, too", () => {
     const { definitions, layer, script } = setting(({ owner }) => Effect.succeed(bearer(owner)))
     return Effect.gen(function*() {
-      const { get } = yield* Sessions.Sessions
+      const { open } = yield* Sessions.Sessions
       yield* Effect.scoped(Effect.gen(function*() {
-        yield* get("http", { owner: "a", shared: false })
-        yield* get("http", { owner: "a", shared: false })
+        yield* open("http", { owner: "a" })
+        yield* open("http", { owner: "a" })
         assert.strictEqual(script.open, 2)
         // What is of the server is of one and the same transport.
         assert.strictEqual(definitions.length, 1)

@@ -5,8 +5,11 @@ import { TestClock } from "effect/testing"
 import { start } from "../fixtures/fibers.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
-const get = (name: string, options?: Sessions.GetOptions) =>
+const get = (name: string, options?: Sessions.OwnerOptions) =>
   Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get(name, options))
+
+/** A connection before its handshake. */
+const open = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.open("s", { handshake: "manual" }))
 
 const tagOf = (error: unknown): string =>
   Schema.is(SessionError.SessionError)(error) ? error.reason._tag : (error as { readonly _tag: string })._tag
@@ -289,7 +292,7 @@ describe("sharing and releasing", () => {
     })
     return Effect.gen(function*() {
       yield* get("s").pipe(Effect.provideService(Marker, "caller"))
-      yield* get("s", { initialize: false }).pipe(Effect.provideService(Marker, "caller"))
+      yield* open.pipe(Effect.provideService(Marker, "caller"))
       assert.deepStrictEqual(seen, ["layer", "layer"])
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
@@ -304,74 +307,79 @@ describe("sharing and releasing", () => {
   })
 })
 
-describe("initialize: false", () => {
-  it.effect("gives a connected session that is initialized by hand, once", () => {
+describe("a manual handshake", () => {
+  it.effect("gives a connection before its handshake, and a session after it", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
-      const session = yield* get("s", { initialize: false })
+      const { initialize, server } = yield* open
+      assert.strictEqual(server, "s")
       assert.strictEqual(script.open, 1)
-      assert.strictEqual(tagOf(yield* Effect.flip(session.callTool("echo"))), "NotInitialized")
-      assert.strictEqual(tagOf(yield* Effect.flip(session.connect)), "NotInitialized")
       assert.deepStrictEqual(script.requests, [])
-      const info = yield* session.initialize
-      assert.strictEqual(info.protocolVersion, "2025-11-25")
+      const session = yield* initialize
+      assert.strictEqual((yield* session.connect).protocolVersion, "2025-11-25")
       yield* session.callTool("echo")
-      assert.strictEqual(tagOf(yield* Effect.flip(session.initialize)), "AlreadyInitialized")
       assert.strictEqual(script.connects.length, 1)
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("shares such a session with nobody, and closes it with its scope", () => {
+  it.effect("is made once, however often and by however many callers it is asked for", () => {
+    let handshakes = 0
+    const script = Scripted.make({ initialize: () => Effect.delay(Effect.sync(() => void handshakes++), "1 second") })
+    return Effect.gen(function*() {
+      const { initialize } = yield* open
+      const first = yield* start(initialize)
+      const second = yield* start(initialize)
+      yield* TestClock.adjust("1 second")
+      yield* (yield* Fiber.join(first)).callTool("echo")
+      yield* (yield* Fiber.join(second)).callTool("echo")
+      yield* initialize
+      assert.strictEqual(handshakes, 1)
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("is made on a connection that is not shared and closes with its scope", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       yield* get("s")
       yield* Effect.scoped(Effect.gen(function*() {
-        yield* get("s", { initialize: false })
-        yield* get("s", { initialize: false })
+        yield* open
+        yield* open
         assert.strictEqual(script.open, 3)
       }))
       assert.strictEqual(script.open, 1)
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("refuses to initialize what is initialized", () => {
-    const script = Scripted.make({})
-    return Effect.gen(function*() {
-      const session = yield* get("s")
-      assert.strictEqual(tagOf(yield* Effect.flip(session.initialize)), "AlreadyInitialized")
-    }).pipe(Effect.provide(Scripted.sessions(script)))
-  })
-
-  it.effect("can be initialized again after the handshake failed", () => {
+  it.effect("can be made again after it failed", () => {
     const reason = new SessionError.HandshakeFailed({ description: "not today" })
     const script = Scripted.make({ initialize: (attempt) => attempt === 1 ? Effect.fail(reason) : Effect.void })
     return Effect.gen(function*() {
-      const session = yield* get("s", { initialize: false })
-      assert.strictEqual(tagOf(yield* Effect.flip(session.initialize)), "HandshakeFailed")
+      const { initialize } = yield* open
+      assert.strictEqual(tagOf(yield* Effect.flip(initialize)), "HandshakeFailed")
       assert.strictEqual(script.open, 0)
-      yield* session.initialize
+      const session = yield* initialize
       yield* session.callTool("echo")
       assert.strictEqual(yield* session.generation, 2)
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("can be initialized again after connecting failed", () => {
+  it.effect("can be made again after connecting failed", () => {
     const script = Scripted.make({
       connect: (attempt) => attempt === 2 ? Effect.fail(Scripted.refused) : Effect.void
     })
     return Effect.gen(function*() {
-      const session = yield* get("s", { initialize: false })
+      const { initialize } = yield* open
       yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
-      assert.strictEqual(tagOf(yield* Effect.flip(session.initialize)), "ConnectionRefused")
-      yield* session.initialize
+      assert.strictEqual(tagOf(yield* Effect.flip(initialize)), "ConnectionRefused")
+      yield* initialize
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("initializes by itself once it was initialized and the connection was replaced", () => {
+  it.effect("is made by the session itself when its connection is replaced later", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
-      const session = yield* get("s", { initialize: false })
-      yield* session.initialize
+      const { initialize } = yield* open
+      const session = yield* initialize
       yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
       yield* session.callTool("echo")
       assert.strictEqual(yield* session.generation, 2)

@@ -1,13 +1,13 @@
 /**
- * Turns words of the command line into the arguments of a tool, by the tool's own input schema.
+ * Parses words of the command line into the arguments of a tool, guided by the input schema of the tool.
  *
  * | form | meaning |
  * | --- | --- |
- * | `key=value` | as the schema types the key: text stays text, numbers and booleans are read, arrays and objects are JSON |
- * | `key:=JSON` | the JSON, whatever the schema says |
- * | `key=@file` | the contents of a file; `@@` begins a text that begins with `@` |
+ * | `key=value` | a value of the type in the schema: text as it is, a number, a boolean, or JSON for arrays and objects |
+ * | `key:=JSON` | a JSON value, regardless of the schema |
+ * | `key=@file` | the contents of a file; `@@` escapes a text that begins with `@` |
  * | `a.b=value` | the member `b` of the object `a` |
- * | `key=a key=b` | an array, where the schema has one |
+ * | `key=a key=b` | an array, if the schema says array |
  *
  * @since 0.1.0
  */
@@ -37,7 +37,7 @@ const typesOf = (schema: unknown): ReadonlyArray<string> => {
 const propertiesOf = (schema: unknown): Raw | undefined =>
   isRaw(schema) && isRaw(schema.properties) ? schema.properties : undefined
 
-/** Follows a reference within the schema of the tool. References to elsewhere are nobody's to follow. */
+/** Follows a reference within the schema of the tool. References to other documents are not followed. */
 const resolved = (schema: unknown, root: unknown, depth = 0): unknown => {
   if (!isRaw(schema) || typeof schema.$ref !== "string" || !schema.$ref.startsWith("#/") || depth > 8) return schema
   const target = schema.$ref.slice(2).split("/").reduce<unknown>((found, key) => {
@@ -47,7 +47,7 @@ const resolved = (schema: unknown, root: unknown, depth = 0): unknown => {
   return resolved(target, root, depth + 1)
 }
 
-/** The schema of a dotted key. Members of what the schema does not describe are undescribed. */
+/** Returns the schema of a dotted key; `undefined` if the schema does not describe it. */
 const schemaAt = (root: unknown, path: ReadonlyArray<string>): unknown =>
   path.reduce<unknown>((schema, key) => resolved(propertiesOf(schema)?.[key], root), root)
 
@@ -59,7 +59,7 @@ const typed = (word: string, schema: unknown, name: string): Result.Result<unkno
   if ((types.includes("integer") || types.includes("number")) && decimal.test(word)) {
     const value = Number(word)
     if (/^-?\d+$/.test(word) && !Number.isSafeInteger(value)) {
-      return Result.fail(`${name}: ${word} cannot be represented exactly; pass it as text if the tool takes that`)
+      return Result.fail(`${name}: ${word} cannot be represented exactly; pass it as text if the tool accepts text`)
     }
     const isFit = types.includes("number") ? Number.isFinite(value) : Number.isInteger(value)
     if (isFit) return Result.succeed(value)
@@ -105,14 +105,14 @@ const assign = (target: Raw, path: ReadonlyArray<string>, value: unknown): void 
   define(target, key, value)
 }
 
-/** As `=`, but `__proto__` is a key like any other. */
+/** Sets a property like `=`, but treats `__proto__` as an ordinary key. */
 const define = (target: Raw, key: string, value: unknown): void => {
   Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
 const word = /^([^=:]+)(:=|=)([\s\S]*)$/
 
-/** The call as the tool would have it, for people. */
+/** Formats the expected call of a tool. */
 const signature = (tool: Tool): string => {
   const required = Array.isArray(tool.inputSchema.required) ? tool.inputSchema.required : []
   const keys = Object.entries(propertiesOf(tool.inputSchema) ?? {}).map(([key, schema]) => {
@@ -122,7 +122,7 @@ const signature = (tool: Tool): string => {
   return [tool.name, ...keys].join(" ")
 }
 
-/** All that is wrong with arguments, as far as the first level of the schema tells. The rest the server knows best. */
+/** Checks arguments against the first level of the schema. The server checks nested values itself. */
 const problemsOf = (tool: Tool, args: Raw, refused: ReadonlySet<string>): ReadonlyArray<string> => {
   const properties = propertiesOf(tool.inputSchema)
   const { additionalProperties, required } = tool.inputSchema
@@ -154,8 +154,8 @@ const problemsOf = (tool: Tool, args: Raw, refused: ReadonlySet<string>): Readon
 }
 
 /**
- * Reads the words. `base` holds arguments from elsewhere, which words override. With `validate` the result is held against
- * the schema, and everything that is wrong is reported at once.
+ * Parses the words. They override the arguments in `base`. With `validate`, the result is checked against the schema, and all
+ * problems are reported together.
  *
  * @category constructors
  * @since 0.1.0
@@ -171,7 +171,7 @@ export const read = Effect.fnUntraced(function*(options: {
   const args: Raw = { ...options.base }
   const problems: Array<string> = []
   const given = new Map<string, unknown>()
-  /** Arguments that were given, if badly. They are not missing on top of that. */
+  /** Arguments that were given but are invalid. They are not reported as missing too. */
   const refused = new Set<string>()
   for (const text of words) {
     const [, name, operator, rest = ""] = word.exec(text) ?? []
@@ -179,7 +179,7 @@ export const read = Effect.fnUntraced(function*(options: {
       problems.push(`cannot read ${text}, expected key=value or key:=JSON`)
       continue
     }
-    // A key that has dots of its own is that key.
+    // A property whose name contains dots takes precedence over a path.
     const isWhole = Object.hasOwn(propertiesOf(tool.inputSchema) ?? {}, name)
     const path = isWhole ? [name] : name.split(".")
     const schema = schemaAt(tool.inputSchema, path)
@@ -209,7 +209,7 @@ export const read = Effect.fnUntraced(function*(options: {
     const isRepeated = given.has(name)
     const wantsList = typesOf(schema).includes("array")
     if (isRepeated && !wantsList && typesOf(schema).length > 0) {
-      problems.push(`${name}: given twice, and not a list`)
+      problems.push(`${name}: given twice, but not a list`)
       continue
     }
     const listOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : [value]
@@ -221,6 +221,6 @@ export const read = Effect.fnUntraced(function*(options: {
   const [first, ...others] = all
   if (first === undefined) return args
   const hasUnknown = all.some((problem) => problem.startsWith("unknown argument"))
-  const hint = hasUnknown ? `${signature(tool)} (--no-validate sends arguments as they are)` : signature(tool)
+  const hint = hasUnknown ? `${signature(tool)} (--no-validate sends the arguments unchecked)` : signature(tool)
   return yield* new UsageError({ problems: [first, ...others], hint })
 })

@@ -1,5 +1,5 @@
 /**
- * The check of one server: connect, one round trip, list the tools. Nothing is tried twice; what is shown is what was.
+ * Checks one server: connects, pings it and lists its tools. Each step runs once, without retries.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import type { ConfiguredServer } from "./ConfigFiles.ts"
 import { envelope } from "./Failure.ts"
 
 /**
- * What a check found. Times in milliseconds, `lastChecked` since the epoch.
+ * Result of the check of one server. Times are in milliseconds, `lastChecked` since the epoch.
  *
  * @category models
  * @since 0.1.0
@@ -53,7 +53,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 /**
- * Checks one server.
+ * Checks one server. A failure is part of the result.
  *
  * @category checks
  * @since 0.1.0
@@ -95,7 +95,7 @@ export const check = Effect.fnUntraced(function*(server: ConfiguredServer): Effe
 })
 
 /**
- * A row as `check --json` prints it.
+ * Converts a row to the JSON that `check --json` prints.
  *
  * @category rendering
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The check as people see it: a line for each server as soon as it is known, and what is still awaited.
+ * Prints the check as a table: a row for each server as soon as its check ends, and the names of the pending servers.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,7 @@ const marks = {
 } as const
 
 /**
- * Checks all servers at once. With `show`, prints each row when it is known and the names of those that are not yet.
+ * Checks all servers concurrently. With `show`, prints each row when its check ends, and the names of the pending servers.
  *
  * @category checks
  * @since 0.1.0
@@ -31,9 +31,9 @@ export const run = Effect.fnUntraced(function*(options: {
 }): Effect.fn.Return<ReadonlyArray<Row>, OutputClosed, Sessions | Output> {
   const { servers, show } = options
   const output = yield* Output
-  const waiting = new Set(servers.map(({ name }) => name))
+  const pending = new Set(servers.map(({ name }) => name))
   const progress = Effect.suspend(() =>
-    show ? output.progress(waiting.size === 0 ? "" : `connecting to ${[...waiting].join(", ")} …`) : Effect.void
+    show ? output.progress(pending.size === 0 ? "" : `connecting to ${[...pending].join(", ")} …`) : Effect.void
   )
   const nameWidth = Math.max(0, ...servers.map(({ name }) => name.length))
   const kindWidth = Math.max(0, ...servers.map(({ config }) => config.transport.length))
@@ -56,7 +56,7 @@ export const run = Effect.fnUntraced(function*(options: {
       return yield* output.answer([line, ...warnings].join("\n"))
     }
     const [first = row.state, ...rest] = row.error === undefined ? [] : lines(row.error)
-    // In one piece: others are printing theirs.
+    // One write: other checks print their rows concurrently.
     yield* output.answer([
       `${head}  ${output.style(colour, output.peer(first))}`,
       ...rest.map((line) => `    ${output.style("dim", output.peer(line))}`)
@@ -67,7 +67,7 @@ export const run = Effect.fnUntraced(function*(options: {
   return yield* Effect.forEach(servers, (server) =>
     check(server).pipe(
       Effect.tap((row) => {
-        waiting.delete(server.name)
+        pending.delete(server.name)
         return show ? Effect.andThen(print(row), progress) : Effect.void
       })
     ), { concurrency: "unbounded" })

@@ -1,5 +1,5 @@
 /**
- * The command line as one effect: words in, exit status out.
+ * The command line as one effect from words to an exit status.
  *
  * @since 0.1.0
  */
@@ -21,7 +21,7 @@ import { toJson } from "./internal/text.ts"
 import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
 import { version } from "./Version.ts"
 
-/** Help that was asked for is an answer; help that nobody asked for is none, and must not get into one. */
+/** Prints requested help to stdout. Help after an error goes to stderr, so that it does not mix with results. */
 const presenter = Layer.effect(
   CliOutput.Presenter,
   Effect.map(Output, ({ answer, note }): CliOutput.Presenter => {
@@ -43,7 +43,7 @@ const presenter = Layer.effect(
   })
 )
 
-/** What is built in and does something here. */
+/** The built-in flags that have an effect in this program. */
 const builtIns = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 
 const usageOf = (error: CliError.CliError): UsageError => {
@@ -69,13 +69,13 @@ const report = Effect.fnUntraced(function*(failure: Failure, json: boolean) {
 const lostOutput = ({ code }: OutputClosed) =>
   Effect.flatMap(
     Output,
-    ({ note }) => Effect.as(note(`error[Unexpected]: the answer could not be written (${code})`), 1)
+    ({ note }) => Effect.as(note(`error[Unexpected]: cannot write to stdout (${code})`), 1)
   )
 
 const program = Command.runWith(root.pipe(Command.withSubcommands([servers, check, tools, call])), { version })
 
 /**
- * Runs the command line on the words after the program's name. Reports its own failures and succeeds with the exit status.
+ * Runs the command line with the words after the program name. Prints its failures and succeeds with the exit status.
  *
  * @category running
  * @since 0.1.0
@@ -84,7 +84,7 @@ export const run = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   program(words).pipe(
     Effect.as(0),
     Effect.catch((error) => {
-      // Whoever stopped reading knows why. A full disk is another matter.
+      // A reader that closed the pipe needs no message. A full disk does.
       if (error._tag === "OutputClosed") return error.isQuiet ? Effect.succeed(0) : lostOutput(error)
       const json = words.some((word) => word === "--json" || word === "--json=true")
       return report(CliError.isCliError(error) ? usageOf(error) : error, json)

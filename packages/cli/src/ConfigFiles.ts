@@ -1,10 +1,9 @@
 /**
  * Finds, reads and completes configuration files.
  *
- * A file is JSON with comments and trailing commas allowed, and holds server definitions by name under `mcpServers` or
- * `servers`. `${NAME}` and `${NAME:-default}` in any text of a definition are replaced from the environment. Definitions of
- * editors leave things out that are clear from the rest: a `command` means stdio and needs no `args`, a `url` means
- * Streamable HTTP.
+ * A file is JSON with comments and trailing commas. It holds server definitions by name under `mcpServers` or `servers`.
+ * `${NAME}` and `${NAME:-default}` in any text of a definition are replaced from the environment. Files that editors write omit
+ * the transport: a `command` means stdio and needs no `args`, a `url` means Streamable HTTP.
  *
  * @since 0.1.0
  */
@@ -26,7 +25,7 @@ import * as Predicate from "effect/Predicate"
 import { parse, type ParseError, printParseErrorCode } from "jsonc-parser"
 
 /**
- * The files that are looked for in the working directory, the first that exists counts.
+ * Names of the files that are searched for in the working directory. The first one that exists is used.
  *
  * @category constants
  * @since 0.1.0
@@ -34,7 +33,7 @@ import { parse, type ParseError, printParseErrorCode } from "jsonc-parser"
 export const fileNames: ReadonlyArray<string> = ["mcp-sessions.json", "mcp-sessions.jsonc", ".mcp.json"]
 
 /**
- * A definition, where it stands, and how it was written there: for display, with variables not replaced.
+ * Server definition with its source file, and as it was written there: for display, without replaced variables.
  *
  * @category models
  * @since 0.1.0
@@ -90,7 +89,7 @@ const parseDocument = (source: string, text: string) => {
   return Effect.fail(new ConfigError({ problems: [new InvalidDocument({ source, path: [], expected, position })] }))
 }
 
-/** The definitions of a document, and the key that they stand under. */
+/** Returns the definitions of a document and the key that holds them. */
 const serversOf = (source: string, document: unknown) => {
   const keys = ["mcpServers", "servers"].filter((key) => isRaw(document) && document[key] !== undefined)
   const [key, other] = keys
@@ -104,10 +103,10 @@ const serversOf = (source: string, document: unknown) => {
 }
 
 const variable = /\$\{([^}]*)\}/g
-/** A name and maybe a default, in which there are no variables: what would be left of them is not what was meant. */
+/** A name with an optional default. A default cannot contain variables: `}` would end it at the wrong place. */
 const variableForm = /^([A-Za-z_]\w*)(?::-((?:(?!\$\{)[\s\S])*))?$/
 
-/** Replaces the variables in every text below a value. */
+/** Replaces the variables in all texts of a value. */
 const interpolate = (options: {
   readonly value: unknown
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -132,7 +131,7 @@ const interpolate = (options: {
   })
 }
 
-/** Says what a definition as editors write it leaves unsaid. */
+/** Adds the keys that editors omit from definitions. */
 const complete = (raw: unknown): unknown => {
   if (!isRaw(raw)) return raw
   const entry = raw
@@ -152,8 +151,8 @@ const complete = (raw: unknown): unknown => {
 }
 
 /**
- * Reads the definitions of a file, or of the first of {@link fileNames} in the directory. Fails with all that is wrong with
- * the file, unset variables included.
+ * Reads the definitions of a file, or of the first of {@link fileNames} in the directory. Fails with all problems of the file,
+ * including unset variables.
  *
  * @category constructors
  * @since 0.1.0
@@ -184,7 +183,7 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   const unresolved = new Set(problems.map(({ path }) => jsonPath(path)))
   const definitions = yield* ServerConfig.decodeServers({ servers: ready, source, path: [key] }).pipe(
     Effect.catch((error) => {
-      // What is wrong with a value for want of its variables has been said.
+      // Values with unset variables were already reported.
       problems.push(...error.problems.filter(({ path }) => !unresolved.has(jsonPath(path))))
       return Effect.succeed([])
     })

@@ -1,17 +1,17 @@
 /**
- * How failures of the command line end: exit status, what a person reads, what a program reads.
+ * Maps failures of the command line to exit statuses, text and JSON.
  *
  * | status | meaning |
  * | --- | --- |
- * | 1 | unexpected |
- * | 2 | usage: bad flags, unknown server, arguments that do not fit |
+ * | 1 | unexpected error |
+ * | 2 | usage error: invalid flags, unknown server, invalid arguments |
  * | 3 | authorization required |
- * | 4 | unreachable |
- * | 5 | the tool failed, or there is no such tool |
- * | 10 | bad configuration |
+ * | 4 | server unreachable |
+ * | 5 | the tool failed or does not exist |
+ * | 10 | invalid configuration |
  * | 11 | timed out |
- * | 12 | outcome unknown: lost after the request was sent |
- * | 13 | `check`: a server is unhealthy |
+ * | 12 | outcome unknown: the connection was lost after the request was sent |
+ * | 13 | `check` found an unhealthy server |
  * | 14 | protocol error |
  * | 129, 130, 143 | ended by SIGHUP, SIGINT, SIGTERM |
  *
@@ -23,7 +23,7 @@ import type { Delivery, Reason, SessionError } from "@mcp-sessions/core/SessionE
 import * as Schema from "effect/Schema"
 
 /**
- * A command that cannot be carried out as given.
+ * Failure of a command whose words are invalid.
  *
  * @category errors
  * @since 0.1.0
@@ -38,7 +38,7 @@ export class UsageError extends Schema.TaggedError<UsageError>("@mcp-sessions/cl
 }
 
 /**
- * A tool that failed, or that does not exist.
+ * Failure of a tool call: the tool failed or does not exist.
  *
  * @category errors
  * @since 0.1.0
@@ -56,7 +56,7 @@ export class ToolFailed extends Schema.TaggedError<ToolFailed>("@mcp-sessions/cl
 }
 
 /**
- * At least one server that was checked is not healthy.
+ * Failure of a check: at least one server is not healthy.
  *
  * @category errors
  * @since 0.1.0
@@ -70,7 +70,7 @@ export class CheckFailed extends Schema.TaggedError<CheckFailed>("@mcp-sessions/
 }
 
 /**
- * Everything that a command fails with, apart from a closed output.
+ * Failure of a command, except a closed output.
  *
  * @category models
  * @since 0.1.0
@@ -109,7 +109,7 @@ const statusOfReason = (reason: Reason): number => {
 }
 
 /**
- * The exit status of a failure.
+ * Returns the exit status of a failure.
  *
  * @category getters
  * @since 0.1.0
@@ -146,9 +146,9 @@ const hintOf = (failure: Failure): string | undefined => {
       return failure.hint
     case "SessionError":
       return failure.reason._tag === "OutcomeUnknown"
-        ? "find out on the server whether it ran before calling it again"
+        ? "check on the server whether the tool ran before you call it again"
         : failure.reason._tag === "SpawnFailed" && failure.reason.cwd === undefined
-        ? "check the command, and that it is installed and on PATH"
+        ? "check that the command is correct, installed and on PATH"
         : undefined
     default:
       return undefined
@@ -156,7 +156,7 @@ const hintOf = (failure: Failure): string | undefined => {
 }
 
 /**
- * One failure as data: the `error` member of what `--json` prints to stderr.
+ * Converts a failure to the `error` member of the JSON that `--json` prints to stderr.
  *
  * @category rendering
  * @since 0.1.0
@@ -202,7 +202,7 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
 }
 
 /**
- * One failure as lines for a person.
+ * Formats a failure as lines of text.
  *
  * @category rendering
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * What the command line shows, and where: answers on stdout, everything else on stderr.
+ * Output of the command line: results go to stdout, everything else to stderr.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import * as process from "./internal/process.ts"
 import { toJson } from "./internal/text.ts"
 
 /**
- * The output cannot be written: nobody reads it any more, as when it is piped into `head`, or there is no room for it.
+ * Failure to write to stdout: the reader closed the pipe, as `head` does, or the disk is full.
  *
  * @category errors
  * @since 0.1.0
@@ -19,39 +19,39 @@ import { toJson } from "./internal/text.ts"
 export class OutputClosed
   extends Schema.TaggedError<OutputClosed>("@mcp-sessions/cli/OutputClosed")("OutputClosed", { code: Schema.String })
 {
-  /** Whether the reader left, which is no failure. */
+  /** Whether the reader closed the pipe, which needs no message. */
   get isQuiet(): boolean {
     return this.code === "EPIPE" || this.code === "EOF" || this.code === "ERR_STREAM_DESTROYED"
   }
 }
 
 /**
- * Service that writes to the terminal or to whatever stands in for it.
+ * Service that writes the output of commands.
  *
  * @category services
  * @since 0.1.0
  */
 export class Output extends Context.Service<Output, {
-  /** Writes a line to stdout and waits until it is taken. */
+  /** Writes a line to stdout and waits until it is written. */
   readonly answer: (line: string) => Effect.Effect<void, OutputClosed>
   /** Writes a JSON document to stdout. */
   readonly answerJson: (value: unknown) => Effect.Effect<void, OutputClosed>
-  /** Writes a line to stderr. A closed stderr is no reason to stop. */
+  /** Writes a line to stderr. Ignores a closed stderr. */
   readonly note: (line: string) => Effect.Effect<void>
-  /** Replaces the line that shows what is going on; only on a terminal. An empty text removes it. */
+  /** Replaces the progress line on a terminal. An empty text removes it. */
   readonly progress: (text: string) => Effect.Effect<void>
-  /** Colours text that goes to stdout. */
+  /** Colours text for stdout. */
   readonly style: (format: process.Style, text: string) => string
-  /** Colours text that goes to stderr. */
+  /** Colours text for stderr. */
   readonly styleNote: (format: process.Style, text: string) => string
-  /** Makes text of a peer fit for stdout: on a terminal without control characters, elsewhere as it is. */
+  /** Prepares text of a server for stdout: removes control characters if stdout is a terminal. */
   readonly peer: (text: string) => string
-  /** The same for stderr. */
+  /** Prepares text of a server for stderr: removes control characters if stderr is a terminal. */
   readonly peerNote: (text: string) => string
 }>()("@mcp-sessions/cli/Output") {}
 
 /**
- * Removes control characters, so that what a server says cannot move the cursor or forge lines. Newlines and tabs stay.
+ * Removes control characters except newlines and tabs, so that text of a server cannot move the cursor or forge lines.
  *
  * @category rendering
  * @since 0.1.0
@@ -62,7 +62,7 @@ export const sanitize = (text: string): string => text.replaceAll(controlCharact
 const controlCharacters = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
 /**
- * Layer that writes to this process's own streams.
+ * Layer that writes to stdout and stderr of this process.
  *
  * @category layers
  * @since 0.1.0

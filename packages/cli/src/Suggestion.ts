@@ -1,10 +1,10 @@
 /**
- * What somebody may have meant.
+ * Suggests the intended name for a mistyped one.
  *
  * @since 0.1.0
  */
 
-/** Number of insertions, deletions, replacements and swaps of neighbours that lead from one text to the other. */
+/** Edit distance: the number of insertions, deletions, replacements and swaps of neighbours between two texts. */
 const distance = (from: string, to: string): number => {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   let before: ReadonlyArray<number> = []
@@ -23,7 +23,7 @@ const distance = (from: string, to: string): number => {
 }
 
 /**
- * The name nearest to the one given, if any is near.
+ * Returns the name that is most similar to `given`, if one is similar enough.
  *
  * @category getters
  * @since 0.1.0

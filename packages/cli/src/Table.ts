@@ -1,12 +1,12 @@
 /**
- * Text in columns.
+ * Formats text in columns.
  *
  * @since 0.1.0
  */
 import { stripVTControlCharacters } from "./internal/text.ts"
 
 /**
- * Pads cells so that they stand below one another. Colours take no width.
+ * Pads cells to the width of their column. Colour codes do not count.
  *
  * @category rendering
  * @since 0.1.0
@@ -23,7 +23,7 @@ export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArr
 }
 
 /**
- * A time in milliseconds, as people read it.
+ * Formats milliseconds as seconds.
  *
  * @category rendering
  * @since 0.1.0

@@ -1,11 +1,11 @@
 /**
- * The version that the command line reports.
+ * Version of the command line.
  *
  * @since 0.1.0
  */
 
 /**
- * The version of all packages of this repository, which are released together.
+ * Version of all packages of this repository. They are released together.
  *
  * @category constants
  * @since 0.1.0

@@ -2,7 +2,7 @@
 import process from "node:process"
 import { version } from "./Version.ts"
 
-// The one answer that should not have to wait for the rest to load.
+// Answered without loading the rest of the program.
 if (process.argv.length === 3 && process.argv[2] === "--version") {
   process.stdout.write(`${version}\n`)
 } else {

@@ -1,15 +1,14 @@
 /**
- * When a server is left alone for a while: after failures of its channel, one after the other.
+ * Circuit breaker of a server: stops connects and calls for a while after consecutive failures of its connections.
  *
- * An open circuit lets nothing through to the server: connects and calls fail with `ServerDown`, at once. When its time is over,
- * one of them goes through as a probe, and how that ends decides. Errors that a server answers with never open it.
+ * While the circuit is open, connects and calls fail with `ServerDown` at once. When the open time ends, one operation passes as a probe:
+ * its success closes the circuit, its failure opens it again. Error responses of a server never open the circuit.
  *
  * **Details**
  *
- * Circuits are kept in the process. Provide a `CircuitBreakerStore` of `effect/persistence/CircuitBreaker` to the layer of the
- * sessions, such as the one on Redis, and processes share them. One that has a connection already learns that another has opened
- * a circuit when it connects the next time or a call of its own fails. Such a store is waited for half a second; where it does
- * not answer, calls go through as if there were none.
+ * Circuits are kept in memory. To share them between processes, provide a `CircuitBreakerStore` of `effect/persistence/CircuitBreaker`
+ * to the layer of the sessions, for example the one on Redis. A process with an open connection learns that another process opened the
+ * circuit at its next connect or failed call. A store that does not respond within half a second is ignored.
  *
  * @since 0.1.0
  */
@@ -17,8 +16,8 @@ import type * as Duration from "effect/Duration"
 import * as Schedule from "effect/Schedule"
 
 /**
- * `failures` in a row open the circuit (`Infinity`: none do), for as long as `openFor` says: by the count of openings where it
- * is a schedule.
+ * Policy of a circuit: it opens after `failures` consecutive failures (`Infinity`: never) and stays open for `openFor`. A schedule
+ * receives the number of openings.
  *
  * @category models
  * @since 0.1.0
@@ -29,20 +28,20 @@ export interface CircuitPolicy {
 }
 
 /**
- * The default: 4 failures in a row open it for 5 seconds, then 10, up to a minute. One round of the default retry policy does not
- * open it.
+ * Default policy: opens after 5 failures in a row, for 5 seconds, then for 10, up to a minute. One operation with the default retry
+ * policy makes 4 attempts, so it does not open the circuit alone.
  *
  * @category defaults
  * @since 0.1.0
  */
 export const circuitDefault: CircuitPolicy = {
-  failures: 4,
+  failures: 5,
   openFor: Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("60 seconds")])
 }
 
 /**
- * The state of a circuit: `closed` lets everything through, `open` nothing until `retryAt` (milliseconds since the epoch),
- * when the next operation is a probe; `half-open` is the time of the probe.
+ * State of a circuit. `closed` admits all operations. `open` admits none until `retryAt` (milliseconds since the epoch); then the next
+ * operation is a probe. `half-open` lasts while the probe runs.
  *
  * @category models
  * @since 0.1.0
@@ -53,7 +52,7 @@ export type CircuitState =
   | { readonly state: "half-open" }
 
 /**
- * A circuit that never opens.
+ * Policy of a circuit that never opens.
  *
  * @category constructors
  * @since 0.1.0

@@ -61,7 +61,7 @@ import type {
 import type { LogLevel, LogMessage } from "./Notification.ts"
 
 /**
- * Refusal of a handler to do what the server asks, for example because the user said no. The server receives `code`, `description`
+ * Refusal of a handler to do what the server asks, for example because the user declined. The server receives `code`, `description`
  * (as the message of the JSON-RPC error) and `data` verbatim. Default code: -1, which the specification gives to a user's refusal.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/client/sampling#error-handling
@@ -119,7 +119,7 @@ export interface Origin extends Peer {
 }
 
 /**
- * Handlers of a client. Each one that is present is declared to the server.
+ * Handlers of a client. Each handler that is present is declared to the server.
  *
  * @category models
  * @since 0.1.0

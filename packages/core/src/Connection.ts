@@ -153,8 +153,9 @@ export interface RequestOptions {
 }
 
 /**
- * Makes a connection whose requests are effects: for transports in tests, and for those that wrap another connection. Each request
- * runs in a fiber of its own, in the context in which the connection was made.
+ * Makes a connection whose requests are effects: for transports in tests, and for wrappers of another connection. Each request runs in a
+ * fiber of its own, in the context in which the connection was made. A request counts as written from its start, unless its effect fails
+ * with `NotSent`.
  *
  * @category constructors
  * @since 0.1.0
@@ -182,10 +183,15 @@ export const fromRequest = (
         const onSent = (id: string | number) => {
           request.id = id
         }
+        // An effect that is still running may have written the request.
+        request.isWritten = true
         const fiber = fork(parts.request({ method, params, onProgress, onSent }))
         fibers.set(request, fiber)
         fiber.addObserver((outcome) => {
-          if (fibers.delete(request)) request.settle(outcome)
+          if (!fibers.delete(request)) return
+          const failure = Exit.findErrorOption(outcome)
+          request.isWritten = failure._tag === "None" || failure.value.delivery !== "NotSent"
+          request.settle(outcome)
         })
       },
       cancel: (request) => {

@@ -1,13 +1,12 @@
 /**
- * What owners show to servers to be let in as themselves.
+ * Credentials of owners: a {@link CredentialsProvider} returns the headers or environment variables of each owner.
  *
- * All owners of a server share its one definition. Where each has credentials of its own, a {@link CredentialsProvider} gives them,
- * and no connection is shared between two that differ in them: not between owners, nor between an owner's old credentials and its
- * new ones. It is asked each time that a session is taken. When it gives others than before, the connection with the old ones is
- * let go of as soon as nobody uses it any more, and whoever takes a session from then on is on a new one. It is asked once more for each
- * connection, so that one that is made again long afterwards is not made with what has expired.
+ * All owners of a server share its definition, but a connection is never shared between different credentials: not between owners, and
+ * not between old and new credentials of one owner. The provider runs each time that a session is taken. If it returns new credentials,
+ * later sessions use a new connection, and the old one closes when its last session is released. The provider also runs before each
+ * connect, so that a reconnect does not use expired credentials.
  *
- * **Example** (Acting for tenants)
+ * **Example** (Credentials for each tenant)
  *
  * ```ts import.meta.vitest
  * import { Sessions } from "@mcp-sessions/core"
@@ -32,8 +31,8 @@ import type * as Redacted from "effect/Redacted"
 import type { CredentialsFailed } from "./SessionError.ts"
 
 /**
- * The credentials of one owner at one server, beside what its definition says: `headers` for servers behind a URL, `env` for those
- * that are started. They stand in for those of the same name, and pass the same checks.
+ * Credentials of one owner for one server: `headers` for servers with a URL, `env` for stdio servers. They extend the definition of the
+ * server, override its entries of equal name, and pass the checks of the definition.
  *
  * @category models
  * @since 0.1.0
@@ -44,8 +43,8 @@ export interface Credentials {
 }
 
 /**
- * Gives the credentials of an owner. It is asked each time that a session is taken, so one that has to fetch them remembers what it
- * has.
+ * Returns the credentials of an owner. It runs each time that a session is taken and before each connect, so cache credentials that are
+ * expensive to fetch.
  *
  * @category models
  * @since 0.1.0

@@ -1,8 +1,8 @@
 /**
- * Vocabulary of the protocol, as types; and {@link text}, which reads the text of a result.
+ * Types of the Model Context Protocol, and {@link text}, which reads the text of a result.
  *
- * This is the only module of the package that names the MCP SDK, and it imports types only: no code of the SDK is loaded at run
- * time. Shapes are those of the Model Context Protocol schema, 2024-11-05 to 2026-07-28.
+ * The types cover the protocol revisions 2024-11-05 to 2026-07-28. This is the only module of the package that imports the MCP SDK, and
+ * it imports types only: no code of the SDK is loaded at run time.
  *
  * **Example** (Reading the text of a result)
  *
@@ -44,7 +44,7 @@ import type {
 import * as Predicate from "effect/Predicate"
 
 /**
- * A tool as a server lists it: name, JSON Schema of its input, optional output schema and annotations.
+ * Tool of a server: name, JSON Schema of its input, optional output schema and annotations.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/server/tools
  * @category models
@@ -53,7 +53,7 @@ import * as Predicate from "effect/Predicate"
 export type Tool = SdkTool
 
 /**
- * What a tool answered. `isError: true` is an answer too: the tool ran and says that it failed.
+ * Result of a tool call. With `isError: true` the tool ran and reports that it failed.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/server/tools#error-handling
  * @category models
@@ -62,7 +62,7 @@ export type Tool = SdkTool
 export type CallToolResult = SdkCallToolResult
 
 /**
- * A resource as a server lists it.
+ * Resource of a server.
  *
  * @category models
  * @since 0.1.0
@@ -70,7 +70,7 @@ export type CallToolResult = SdkCallToolResult
 export type Resource = SdkResource
 
 /**
- * A family of resources as a server lists it: a URI template (RFC 6570) to fill in.
+ * Template of resources of a server: a URI template (RFC 6570).
  *
  * @category models
  * @since 0.1.0
@@ -78,7 +78,7 @@ export type Resource = SdkResource
 export type ResourceTemplate = SdkResourceTemplate
 
 /**
- * The contents of a resource.
+ * Contents of a resource.
  *
  * @category models
  * @since 0.1.0
@@ -86,7 +86,7 @@ export type ResourceTemplate = SdkResourceTemplate
 export type ReadResourceResult = SdkReadResourceResult
 
 /**
- * A prompt as a server lists it.
+ * Prompt of a server.
  *
  * @category models
  * @since 0.1.0
@@ -94,7 +94,7 @@ export type ReadResourceResult = SdkReadResourceResult
 export type Prompt = SdkPrompt
 
 /**
- * The messages that a prompt expands to.
+ * Messages that a prompt expands to.
  *
  * @category models
  * @since 0.1.0
@@ -102,7 +102,7 @@ export type Prompt = SdkPrompt
 export type GetPromptResult = SdkGetPromptResult
 
 /**
- * What a completion is for: an argument of a prompt, or a variable of a resource template.
+ * Target of a completion: an argument of a prompt, or a variable of a resource template.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/completion
  * @category models
@@ -111,7 +111,7 @@ export type GetPromptResult = SdkGetPromptResult
 export type CompletionReference = SdkPromptReference | SdkResourceTemplateReference
 
 /**
- * What an argument may be completed to: at most 100 values, the best ones first, and whether there are more.
+ * Completions of an argument: at most 100 values, best matches first, and whether there are more.
  *
  * @category models
  * @since 0.1.0
@@ -119,7 +119,7 @@ export type CompletionReference = SdkPromptReference | SdkResourceTemplateRefere
 export type Completion = SdkCompleteResult["completion"]
 
 /**
- * How far a request has come: `progress` grows with each report, up to `total` where the server knows it.
+ * Progress of a request: `progress` grows with each notification, up to `total` if the server knows it.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/progress
  * @category models
@@ -128,7 +128,7 @@ export type Completion = SdkCompleteResult["completion"]
 export type Progress = SdkProgress
 
 /**
- * The name and version that a peer gives itself. Self-reported, hence no proof of identity.
+ * Name and version that a peer reports. They do not prove its identity.
  *
  * @category models
  * @since 0.1.0
@@ -136,7 +136,7 @@ export type Progress = SdkProgress
 export type Implementation = SdkImplementation
 
 /**
- * What a server says that it offers.
+ * Capabilities that a server declares.
  *
  * @category models
  * @since 0.1.0
@@ -144,7 +144,7 @@ export type Implementation = SdkImplementation
 export type ServerCapabilities = SdkServerCapabilities
 
 /**
- * What a server wants a language model to answer.
+ * Request of a server for a message of a language model.
  *
  * @category models
  * @since 0.1.0
@@ -152,7 +152,7 @@ export type ServerCapabilities = SdkServerCapabilities
 export type CreateMessageParams = SdkCreateMessageRequestParams
 
 /**
- * What a language model answered.
+ * Response of a language model.
  *
  * @category models
  * @since 0.1.0
@@ -160,7 +160,7 @@ export type CreateMessageParams = SdkCreateMessageRequestParams
 export type CreateMessageResult = SdkCreateMessageResult
 
 /**
- * A form that a server wants filled in by the user.
+ * Form that a server asks the user to fill in.
  *
  * @category models
  * @since 0.1.0
@@ -168,7 +168,7 @@ export type CreateMessageResult = SdkCreateMessageResult
 export type ElicitFormParams = SdkElicitRequestFormParams
 
 /**
- * A URL that a server wants the user to visit.
+ * URL that a server asks the user to visit.
  *
  * @category models
  * @since 0.1.0
@@ -176,7 +176,7 @@ export type ElicitFormParams = SdkElicitRequestFormParams
 export type ElicitUrlParams = SdkElicitRequestURLParams
 
 /**
- * How far a tool call is that runs as a task.
+ * Status of a tool call that runs as a task.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks
  * @category models
@@ -185,7 +185,7 @@ export type ElicitUrlParams = SdkElicitRequestURLParams
 export type Task = SdkTask
 
 /**
- * What the user did with what a server wanted of them.
+ * Response of the user to a form or URL: accepted, declined or cancelled.
  *
  * @category models
  * @since 0.1.0
@@ -193,7 +193,7 @@ export type Task = SdkTask
 export type ElicitResult = SdkElicitResult
 
 /**
- * A directory or file that a server may work in.
+ * Directory or file that a server may access.
  *
  * @category models
  * @since 0.1.0
@@ -209,7 +209,7 @@ const listOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) 
 
 /**
  * Reads the text of a result: the text blocks of a tool result, the text contents of a resource, or the text messages of a prompt,
- * joined by newlines. Skips images, audio, links and blocks of another shape than the protocol promises.
+ * joined by newlines. Skips images, audio, links and invalid blocks.
  *
  * @category accessors
  * @since 0.1.0

@@ -1,7 +1,7 @@
 /**
- * What a server says without having been asked: log messages, and that something of its has changed.
+ * Notifications of a server: log messages, and changes of its lists and resources.
  *
- * **Example** (Keeping a list of tools up to date)
+ * **Example** (Watching the list of tools)
  *
  * ```ts import.meta.vitest
  * import { Sessions } from "@mcp-sessions/core"
@@ -15,7 +15,7 @@
  * const program = Effect.gen(function*() {
  *   const sessions = yield* Sessions.Sessions
  *   const everything = yield* sessions.get("everything")
- *   // The list as it is, and again whenever it has changed.
+ *   // Emits the current list, and the new list after each change.
  *   return yield* everything.watchTools.pipe(
  *     Stream.map((tools) => tools.some(({ name }) => name === "echo")),
  *     Stream.take(1),
@@ -33,7 +33,7 @@ import * as Predicate from "effect/Predicate"
 const logLevels = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"] as const
 
 /**
- * How much a log message matters, as in RFC 5424: from `debug` to `emergency`.
+ * Severity of a log message as in RFC 5424: from `debug` to `emergency`.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/logging
  * @category models
@@ -42,7 +42,7 @@ const logLevels = ["debug", "info", "notice", "warning", "error", "critical", "a
 export type LogLevel = typeof logLevels[number]
 
 /**
- * A log message of a server. `data` is whatever the server logs.
+ * Log message of a server. `data` is any JSON value.
  *
  * @category models
  * @since 0.1.0
@@ -50,25 +50,26 @@ export type LogLevel = typeof logLevels[number]
 export interface LogMessage {
   readonly _tag: "LogMessage"
   readonly level: LogLevel
-  /** The part of the server that logs, if it says so. */
+  /** Name of the component that logged the message, if the server gives one. */
   readonly logger: string | undefined
   readonly data: unknown
 }
 
 /**
- * From here on the server tells of changes. What changed before, such as while there was no connection, it did not tell.
+ * Marks the start of notifications: from here on the server reports changes. Earlier changes, for example while there was no connection,
+ * may have been missed.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Listening {
   readonly _tag: "Listening"
-  /** The number of the connection. */
+  /** The number of the connection, counted from 1. */
   readonly generation: number
 }
 
 /**
- * A resource has changed, or one below it.
+ * Reports that a resource, or one below it, has changed.
  *
  * @category models
  * @since 0.1.0
@@ -79,8 +80,8 @@ export interface ResourceUpdated {
 }
 
 /**
- * What a server says of its own accord, and `Listening` each time that it begins to. `Other` is what has no name here:
- * extensions, and known notifications of a shape that they should not have.
+ * Notification of a server, or `Listening` each time that notifications start. `Other` stands for unknown methods, and for known methods
+ * with invalid params.
  *
  * @category models
  * @since 0.1.0
@@ -96,7 +97,7 @@ export type Notification =
   | { readonly _tag: "Other"; readonly method: string; readonly params: Record<string, unknown> | undefined }
 
 /**
- * A notification as it is on the wire.
+ * Notification as it is sent in JSON-RPC.
  *
  * @category models
  * @since 0.1.0
@@ -109,7 +110,7 @@ export interface WireNotification {
 const isLogLevel = (value: unknown): value is LogLevel => logLevels.some((level) => level === value)
 
 /**
- * Reads a notification off the wire.
+ * Decodes a notification.
  *
  * @internal
  */

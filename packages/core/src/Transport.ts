@@ -2,7 +2,7 @@
  * Ports through which core reaches servers: one {@link Transport} opens connections to one server, and {@link Transports}
  * makes the right one for a definition.
  *
- * Swapping a layer of either swaps the behaviour: tests, recordings and scripted faults are other layers of these two.
+ * Recordings, scripted faults and tests provide other layers of these two services.
  *
  * @since 0.1.0
  */
@@ -33,8 +33,8 @@ export const Peer: Context.Reference<PeerIdentity & { readonly handlers: Handler
 /**
  * Service that opens connections of one kind to one server.
  *
- * `connect` is exactly one attempt, without handshake and without retry. Closing its scope leaves nothing behind: no
- * process, socket, timer or session on the server. Resources that outlive single connections belong to the layer.
+ * `connect` makes exactly one attempt, without handshake and without retry. Closing its scope releases the process, the sockets, the
+ * timers and the session on the server. Resources that outlive single connections belong to the layer.
  *
  * @category services
  * @since 0.1.0
@@ -44,9 +44,9 @@ export class Transport extends Context.Service<Transport, {
 }>()("@mcp-sessions/core/Transport") {}
 
 /**
- * Service that maps any server definition to the layer of its transport: the universal factory.
+ * Service that maps any server definition to the layer of its transport.
  *
- * The layer fails with `UnsupportedTransport` for kinds that the factory does not know.
+ * The layer fails with `UnsupportedTransport` for an unknown kind of transport.
  *
  * @category services
  * @since 0.1.0

@@ -188,7 +188,7 @@ describe("the herd after a restart of the server", () => {
     })
     return Effect.gen(function*() {
       const { openAll } = yield* Sessions.Sessions
-      yield* Effect.forEach(owners, (owner) => Effect.flatMap(openAll({ owner }), Stream.runDrain), {
+      yield* Effect.forEach(owners, (owner) => Stream.runDrain(openAll({ owner })), {
         concurrency: "unbounded"
       })
       assert.strictEqual(script.open, 200)

@@ -16,10 +16,10 @@ describe("panic mode", () => {
     const all = ["primary", "secondary", "tertiary"] as const
     const connects = () => Object.values(members).map(({ script }) => script.connects.length)
     return Effect.gen(function*() {
-      const { circuit } = yield* Sessions.Sessions
+      const { status } = yield* Sessions.Sessions
       for (let n = 0; n < 4; n++) yield* Effect.flip(call({ servers: all }))
       assert.deepStrictEqual(connects(), [4, 4, 4])
-      assert.strictEqual((yield* circuit("primary")).state, "open")
+      assert.strictEqual((yield* status("primary")).circuit.state, "open")
       // All are open: one is tried, whose circuit that does not stop, and then none until the window is over.
       for (let n = 0; n < 20; n++) {
         const failed = yield* Effect.flip(call({ servers: all }))

@@ -129,13 +129,13 @@ describe("credentials of an owner", () => {
     const script = Scripted.make({})
     let isOut = false
     return Effect.gen(function*() {
-      const { callTool, circuit, get } = yield* Sessions.Sessions
+      const { callTool, get, status } = yield* Sessions.Sessions
       const held = yield* get("s", { owner: "a" })
       yield* callTool("s", "t", {}, { owner: "b" })
       isOut = true
       yield* script.loseAll(lost)
       for (let n = 0; n < 2; n++) yield* settled(yield* start(Effect.exit(held.ping)), 300)
-      const state = yield* circuit("s")
+      const state = (yield* status("s")).circuit
       const other = yield* start(callTool("s", "t", {}, { owner: "b" }))
       const exit = yield* settled(other, 5)
       assert.deepStrictEqual([state.state, exit?._tag], ["closed", "Success"])

@@ -50,7 +50,7 @@ const faults: ReadonlyArray<Faulty.Fault> = [
 ]
 
 /** Turns the clock until something has happened. */
-const until = <A, E>(effect: Effect.Effect<A, E>) =>
+const until = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(effect, Effect.forever(TestClock.adjust("1 second")))
 
 const reasonOf = (opened: Sessions.Opened) =>
@@ -157,8 +157,7 @@ describe("openAll", () => {
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
       const scope = yield* Scope.make()
-      const stream = yield* Scope.provide(sessions.openAll(), scope)
-      yield* Stream.runDrain(stream)
+      yield* Scope.provide(Stream.runDrain(sessions.openAll()), scope)
       yield* Scope.close(scope, Exit.void)
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(open.size, 0)

@@ -313,13 +313,13 @@ describe("a tool call", () => {
 })
 
 describe("a tool call that is known to be harmless", () => {
-  it.effect("is tried 3 times in all, also when each try takes the connection along", () => {
+  it.effect("is attempted 4 times in all, also when each attempt loses the connection", () => {
     const script = Scripted.make({ answer: () => Effect.fail(exited) })
     return Effect.gen(function*() {
       const session = yield* get
       const result = yield* run(session.callTool("set", {}, { idempotent: true }))
       assert.strictEqual(result._tag, "Failure")
-      assert.strictEqual(script.requests.length, 3)
+      assert.strictEqual(script.requests.length, 4)
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
@@ -378,7 +378,7 @@ describe("a read", () => {
       const session = yield* get
       const result = yield* run(Effect.flip(session.readResource("file:///x")))
       assert.strictEqual(result._tag === "Success" ? result.success.reason._tag : "", "TransportFailed")
-      assert.strictEqual(script.requests.length, 3)
+      assert.strictEqual(script.requests.length, 4)
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 

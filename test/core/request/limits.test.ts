@@ -86,11 +86,11 @@ describe("requests that are under way", () => {
   it.effect("refuse what would wait behind as many as may, and have sent nothing of it", () => {
     const { answer, called, layer } = held({ maxInFlight: 1, maxQueued: 2 })
     return Effect.gen(function*() {
-      const { callTool, health } = yield* Sessions.Sessions
+      const { callTool, status } = yield* Sessions.Sessions
       yield* Effect.forEach(["a", "b", "c"], (tool) => start(callTool("s", tool)))
       const refused = yield* Effect.flip(callTool("s", "d"))
       assert.deepInclude(reasonOf(refused), { _tag: "QueueFull", limit: 2, inFlight: 1, delivery: "NotSent" })
-      assert.strictEqual((yield* health("s")).errorCount, 0)
+      assert.strictEqual((yield* status("s")).health.errorCount, 0)
       yield* answer(0)
       const next = yield* start(callTool("s", "e"))
       yield* answer(1)

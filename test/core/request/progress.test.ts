@@ -25,7 +25,7 @@ const reporting = (reports: number) =>
 /** A server that reports 1, 2, … at once and then does as given. */
 const bursting = (
   reports: number,
-  then: Effect.Effect<unknown, SessionError.Reason> = Effect.succeed({ content: [] })
+  then: Effect.Effect<unknown, SessionError.Reason> = Effect.succeed({ content: [], contents: [], messages: [] })
 ) =>
   Scripted.make({
     answer: ({ report }) =>

@@ -47,14 +47,14 @@ describe("a circuit", () => {
   it.effect("can be looked at", () => {
     const { layer } = setting((number) => number <= 4 ? Effect.fail(down) : Effect.succeed({ content: [] }))
     return Effect.gen(function*() {
-      const { circuit } = yield* Sessions.Sessions
-      assert.deepStrictEqual(yield* circuit("s"), { state: "closed" })
+      const { status } = yield* Sessions.Sessions
+      assert.deepStrictEqual((yield* status("s")).circuit, { state: "closed" })
       for (let n = 0; n < 4; n++) yield* outcome
-      assert.deepStrictEqual(yield* circuit("s"), { state: "open", retryAt: 5000 })
+      assert.deepStrictEqual((yield* status("s")).circuit, { state: "open", retryAt: 5000 })
       yield* TestClock.adjust("5 seconds")
-      assert.deepStrictEqual(yield* circuit("s"), { state: "open", retryAt: 5000 })
+      assert.deepStrictEqual((yield* status("s")).circuit, { state: "open", retryAt: 5000 })
       assert.strictEqual(yield* outcome, "ok")
-      assert.deepStrictEqual(yield* circuit("s"), { state: "closed" })
+      assert.deepStrictEqual((yield* status("s")).circuit, { state: "closed" })
     }).pipe(Effect.provide(layer))
   })
 

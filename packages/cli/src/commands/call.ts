@@ -17,17 +17,17 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Arguments from "../Arguments.ts"
 import { ToolFailed, UsageError } from "../Failure.ts"
-import { howFar } from "../HowFar.ts"
 import * as process from "../internal/process.ts"
 import { toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
-import { configured, retryAloud, root, timeout, within, withSessions } from "./root.ts"
+import { progressLabel } from "../ProgressLabel.ts"
+import { configured, root, timeout, withRetryNotes, withSessions, withTimeLimit } from "./root.ts"
 import { split } from "./target.ts"
 import { findTool } from "./tools.ts"
 
 const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 
-/** `--args`: JSON, the contents of a file, or what comes in on standard input. */
+/** Reads `--args`: JSON, a file, or standard input. */
 const baseOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
   if (Option.isNone(text)) return {}
   const fs = yield* FileSystem.FileSystem
@@ -46,7 +46,7 @@ const baseOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
   return decoded.success as Record<string, unknown>
 })
 
-/** What a result says, for people. */
+/** Formats a result as text. */
 const textOf = (result: CallToolResult): string => {
   const blocks = result.content.map((block) => {
     switch (block.type) {
@@ -67,22 +67,22 @@ const textOf = (result: CallToolResult): string => {
 }
 
 export const call = Command.make("call", {
-  target: Argument.String("server/tool").pipe(Argument.withDescription("The tool to call")),
+  target: Argument.String("server/tool").pipe(Argument.withDescription("Tool to call")),
   words: Argument.String("argument").pipe(
-    Argument.withDescription("key=value, key:=JSON or key=@file; dots lead into objects, repetition makes lists"),
+    Argument.withDescription("key=value, key:=JSON or key=@file; use dots for nested keys, and repeat a key for a list"),
     Argument.variadic()
   ),
   args: Flag.String("args").pipe(
-    Flag.withDescription("Arguments as JSON, @file, or - for standard input; words override them"),
+    Flag.withDescription("Arguments as JSON, @file, or - for standard input; arguments by name override them"),
     Flag.optional
   ),
   validate: Flag.Boolean("validate").pipe(
     Flag.withDescription(
-      "Hold the arguments against the tool's schema before sending (--no-validate: leave it to the server)"
+      "Check the arguments against the schema of the tool before the call (--no-validate: send them unchecked)"
     ),
     Flag.withDefault(true)
   ),
-  timeout: timeout("How long connecting and calling may take together")
+  timeout: timeout("Time limit for connecting and calling together")
 }, ({ args, target, timeout, validate, words }) =>
   Effect.gen(function*() {
     const output = yield* Output
@@ -91,7 +91,7 @@ export const call = Command.make("call", {
     const { server, tool } = yield* split(target, all)
     if (tool === undefined || tool === "") {
       return yield* new UsageError({
-        problems: [`which tool of ${server}? expected ${server}/<tool>`],
+        problems: [`missing tool name, expected ${server}/<tool>`],
         hint: `mcp-sessions tools ${server}`
       })
     }
@@ -107,12 +107,12 @@ export const call = Command.make("call", {
         const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
         return { session, values: yield* Arguments.read({ tool: definition, words, base, validate }) }
       })
-      const { session, values } = yield* within({ server, limit: timeout })(prepared)
+      const { session, values } = yield* withTimeLimit({ server, limit: timeout })(prepared)
       const sentAt = yield* Clock.currentTimeMillis
       const left = Duration.max(Duration.subtract(timeout, Duration.millis(sentAt - startedAt)), Duration.millis(1))
-      const onProgress = (report: Progress) => output.progress(`calling ${target} … ${output.peerNote(howFar(report))}`)
+      const onProgress = (progress: Progress) => output.progress(`calling ${target} … ${output.peerNote(progressLabel(progress))}`)
       return yield* session.callTool(tool, values, { timeout: left, onProgress }).pipe(
-        // The limit of each try is that of all; what was under way when it ended may have run.
+        // Without this, retries could exceed the limit. A call that was in flight at that time may have run.
         Effect.timeoutOrElse({
           duration: Duration.sum(left, Duration.millis(50)),
           orElse: () => {
@@ -125,7 +125,7 @@ export const call = Command.make("call", {
       )
     }).pipe(
       Effect.scoped,
-      withSessions({ servers, limit: timeout, retry: yield* retryAloud(json) }),
+      withSessions({ servers, limit: timeout, retry: yield* withRetryNotes(json) }),
       Effect.ensuring(output.progress(""))
     )
     const text = output.peer(textOf(result))
@@ -135,9 +135,9 @@ export const call = Command.make("call", {
       return yield* new ToolFailed({ server, tool, kind: "ToolError", description: textOf(result) })
     }
   })).pipe(
-    Command.withDescription("Call a tool and print what it answers"),
+    Command.withDescription("Call a tool and print its result"),
     Command.withExamples([
-      { command: "mcp-sessions call files/read_text_file path=README.md", description: "Arguments by name" },
-      { command: "mcp-sessions call db/query --args @query.json --json", description: "From a file, for a program" }
+      { command: "mcp-sessions call files/read_text_file path=README.md", description: "Pass arguments by name" },
+      { command: "mcp-sessions call db/query --args @query.json --json", description: "Read arguments from a file and print JSON" }
     ])
   )

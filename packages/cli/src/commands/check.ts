@@ -1,5 +1,5 @@
 /**
- * `check`: connects to servers, makes a round trip and lists the tools, all at once.
+ * `check`: connects to servers concurrently, pings them and lists their tools.
  */
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
 import * as Argument from "effect/cli/Argument"
@@ -10,18 +10,18 @@ import { toJson } from "../Check.ts"
 import * as CheckTable from "../CheckTable.ts"
 import { CheckFailed } from "../Failure.ts"
 import { Output } from "../Output.ts"
-import { configured, known, noteNone, root, select, timeout, withSessions } from "./root.ts"
+import { configured, known, noteNoServers, root, select, timeout, withSessions } from "./root.ts"
 
 export const check = Command.make("check", {
   servers: Argument.String("server").pipe(
-    Argument.withDescription("Servers to check (default: all that are not disabled)"),
+    Argument.withDescription("Servers to check (default: all enabled servers)"),
     Argument.variadic()
   ),
   allow: Flag.String("allow").pipe(
-    Flag.withDescription("A server that may be unhealthy; can be repeated"),
+    Flag.withDescription("Server that may be unhealthy; can be repeated"),
     Flag.atLeast(0)
   ),
-  timeout: timeout("How long each server may take")
+  timeout: timeout("Time limit for each server")
 }, ({ allow, servers: names, timeout }) =>
   Effect.gen(function*() {
     const output = yield* Output
@@ -35,13 +35,13 @@ export const check = Command.make("check", {
     if (json) {
       yield* output.answerJson({ schema: "mcp-sessions/1", servers: rows.map(toJson) })
     }
-    if (servers.length === 0) yield* noteNone(all)
+    if (servers.length === 0) yield* noteNoServers(all)
     const unhealthy = rows.filter(({ isHealthy, name }) => !isHealthy && !allow.includes(name))
     if (unhealthy.length > 0) return yield* new CheckFailed({ servers: unhealthy.map(({ name }) => name) })
   })).pipe(
-    Command.withDescription("Connect to servers, ping them and list their tools, all at once"),
+    Command.withDescription("Connect to servers, ping them and list their tools"),
     Command.withExamples([
       { command: "mcp-sessions check", description: "Check all servers" },
-      { command: "mcp-sessions check files --timeout 5s --json", description: "Check one, for a program" }
+      { command: "mcp-sessions check files --timeout 5s --json", description: "Check one server and print JSON" }
     ])
   )

@@ -1,5 +1,5 @@
 /**
- * The flags that all commands share, and how commands get at what the flags lead to.
+ * The flags that all commands share, and the configuration and sessions that follow from them.
  */
 import { ConfigError, DisabledServer } from "@mcp-sessions/core/ConfigError"
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
@@ -23,7 +23,7 @@ import { Output } from "../Output.ts"
 import { closest } from "../Suggestion.ts"
 
 export const root = Command.make("mcp-sessions").pipe(
-  Command.withDescription("Talk to MCP servers: what is configured, what works, what they offer, what they answer."),
+  Command.withDescription("List, check and call MCP servers."),
   Command.withSharedFlags({
     config: Flag.String("config").pipe(
       Flag.withAlias("c"),
@@ -37,7 +37,7 @@ export const root = Command.make("mcp-sessions").pipe(
   })
 )
 
-/** The configuration that the flags lead to. */
+/** Reads the configuration that the flags select. */
 export const configured: Effect.Effect<
   ReadonlyArray<ConfigFiles.ConfiguredServer>,
   ConfigError,
@@ -49,7 +49,7 @@ export const configured: Effect.Effect<
     environment: process.environment
   }))
 
-/** Refuses names that no server has. */
+/** Fails if one of the names is not a configured server. */
 export const known = (
   ...[servers, names]: readonly [ReadonlyArray<ConfigFiles.ConfiguredServer>, ReadonlyArray<string>]
 ): Effect.Effect<void, UsageError> => {
@@ -58,7 +58,7 @@ export const known = (
   return first === undefined ? Effect.void : Effect.fail(new UsageError({ problems: [first, ...rest] }))
 }
 
-/** The servers of the given names, or all that are not disabled. */
+/** Selects the servers with the given names, or all enabled servers. */
 export const select = Effect.fnUntraced(function*(
   servers: ReadonlyArray<ConfigFiles.ConfiguredServer>,
   names: ReadonlyArray<string>
@@ -73,8 +73,8 @@ export const select = Effect.fnUntraced(function*(
   return selected
 })
 
-/** Says that there is nothing to do, which is no failure. */
-export const noteNone = (servers: ReadonlyArray<ConfigFiles.ConfiguredServer>): Effect.Effect<void, never, Output> =>
+/** Notes that no server is configured or enabled. The command still succeeds. */
+export const noteNoServers = (servers: ReadonlyArray<ConfigFiles.ConfiguredServer>): Effect.Effect<void, never, Output> =>
   Effect.flatMap(
     Output,
     ({ note }) => note(servers.length === 0 ? "no servers are configured" : "all configured servers are disabled")
@@ -84,12 +84,12 @@ export const unknownServer = (...[name, known]: readonly [name: string, known: R
   const meant = closest(name, known)
   return `unknown server ${name}, ${
     meant === undefined
-      ? `expected ${known.length > 1 ? `one of ${known.join(", ")}` : known[0] ?? "none: there are none"}`
+      ? `expected ${known.length > 1 ? `one of ${known.join(", ")}` : known[0] ?? "a configured server, but none are configured"}`
       : `did you mean ${meant}?`
   }`
 }
 
-/** `--timeout`, as a number of seconds or with a unit. */
+/** The flag `--timeout`: a number of seconds or a duration with a unit. */
 export const timeout = (description: string) =>
   Flag.String("timeout").pipe(
     Flag.withDescription(`${description}, as "5 seconds", "500ms" or a number of seconds (default: 60 seconds)`),
@@ -113,7 +113,7 @@ const durationOf = (text: string): Duration.Duration | undefined => {
   return duration !== undefined && Duration.toMillis(duration) > 0 ? duration : undefined
 }
 
-/** Provides sessions of the servers, none of which takes longer than `limit` for anything. */
+/** Provides `Sessions` for the servers, with all timeouts capped at `limit`. */
 export const withSessions = (options: {
   readonly servers: ReadonlyArray<ConfigFiles.ConfiguredServer>
   readonly limit: Duration.Duration
@@ -127,7 +127,7 @@ export const withSessions = (options: {
     requestTimeout: limited(config.requestTimeout),
     totalTimeout: limited(config.totalTimeout)
   }]))
-  // The engine is loaded by the commands that connect, not by those that only read the configuration.
+  // Only commands that connect load the transports, which makes the others start faster.
   const transports = Layer.unwrap(
     Effect.map(Effect.promise(() => import("@mcp-sessions/transports/Transports")), ({ layer }) => layer)
   )
@@ -135,26 +135,26 @@ export const withSessions = (options: {
 }
 
 /**
- * Limits all that is done with a server. What is told at the end of the time is what went wrong before, if anything did,
- * rather than that the time is over.
+ * Limits the time of an effect that uses one server. At the limit it fails with the latest error of the server, if there is one, since
+ * that says more than a timeout.
  */
-export const within =
+export const withTimeLimit =
   (options: { readonly server: string; readonly limit: Duration.Duration }) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ConfigError | SessionError, R | Sessions.Sessions> =>
     Effect.timeoutOrElse(effect, {
-      // A little later than the limits of the single steps, which know more about what they waited for.
+      // Slightly longer than the limits of the single steps, whose timeouts say more.
       duration: Duration.sum(options.limit, Duration.millis(100)),
       orElse: () =>
-        Effect.flatMap(Sessions.Sessions, ({ health }) =>
-          Effect.flatMap(health(options.server), ({ lastError }) => {
+        Effect.flatMap(Sessions.Sessions, ({ status }) =>
+          Effect.flatMap(status(options.server), ({ health: { lastError } }) => {
             const { limit, server } = options
             const reason = new ConnectTimeout({ timeout: Duration.toMillis(limit) })
             return Effect.fail(lastError ?? new SessionError({ server, reason }))
           }))
     })
 
-/** The default retry policy, which says what it does: a line for each try, as JSON where errors are. */
-export const retryAloud = (json: boolean): Effect.Effect<RetryPolicy.RetryPolicy, never, Output> =>
+/** The default retry policy, with a note on stderr for each retry, as JSON if `json` is set. */
+export const withRetryNotes = (json: boolean): Effect.Effect<RetryPolicy.RetryPolicy, never, Output> =>
   Effect.map(Output, (output) =>
     RetryPolicy.retryDefault.pipe(
       Schedule.tap(({ attempt, input: { reason, server } }) =>

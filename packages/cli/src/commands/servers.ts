@@ -1,14 +1,14 @@
 /**
- * `servers`: what is configured, and where. Connects nothing.
+ * `servers`: lists the configured servers and their sources, without connecting.
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { Output } from "../Output.ts"
 import { columns } from "../Table.ts"
-import { configured, noteNone, root } from "./root.ts"
+import { configured, noteNoServers, root } from "./root.ts"
 
-/** What a definition leads to, as it was written: with the names of variables, not with their values. */
+/** Returns the command or URL of a definition as written: with names of variables, which may hold secrets. */
 const targetOf = ({ config, written }: ConfiguredServer): string => {
   if (config.transport !== "stdio") {
     const url = ["url", "httpUrl", "serverUrl", "baseUrl"].map((key) => written[key]).find((value) =>
@@ -32,7 +32,7 @@ export const servers = Command.make("servers", {}, () =>
       disabled: server.config.disabled
     }))
     if (json) return yield* output.answerJson({ schema: "mcp-sessions/1", servers: rows })
-    if (rows.length === 0) return yield* noteNone(all)
+    if (rows.length === 0) return yield* noteNoServers(all)
     const cells = rows.map(({ disabled, name, source, target, transport }) => [
       disabled ? output.style("dim", name) : output.style("bold", name),
       transport,
@@ -40,4 +40,4 @@ export const servers = Command.make("servers", {}, () =>
       output.style("dim", disabled ? `${source} (disabled)` : source)
     ])
     yield* Effect.forEach(columns(cells), output.answer, { discard: true })
-  })).pipe(Command.withDescription("List the configured servers and where each comes from, without connecting"))
+  })).pipe(Command.withDescription("List the configured servers and their source files, without connecting"))

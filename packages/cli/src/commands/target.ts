@@ -1,12 +1,12 @@
 /**
- * `server/tool` as one word.
+ * Splits the word `server/tool`.
  */
 import * as Effect from "effect/Effect"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { UsageError } from "../Failure.ts"
 import { unknownServer } from "./root.ts"
 
-/** Splits a target at the slash after a known server. Names of servers may have slashes of their own; the longest wins. */
+/** Splits a target after the name of a configured server. Names may contain slashes, so the longest match wins. */
 export const split = (
   ...[target, servers]: readonly [target: string, servers: ReadonlyArray<ConfiguredServer>]
 ): Effect.Effect<{ readonly server: string; readonly tool: string | undefined }, UsageError> => {

@@ -1,5 +1,5 @@
 /**
- * `tools`: what servers offer.
+ * `tools`: lists the tools of servers.
  */
 import type { Tool } from "@mcp-sessions/core/Mcp"
 import { Sessions } from "@mcp-sessions/core/Sessions"
@@ -14,10 +14,10 @@ import { toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { closest } from "../Suggestion.ts"
 import { columns } from "../Table.ts"
-import { configured, noteNone, retryAloud, root, timeout, within, withSessions } from "./root.ts"
+import { configured, noteNoServers, root, timeout, withRetryNotes, withSessions, withTimeLimit } from "./root.ts"
 import { split } from "./target.ts"
 
-/** The tool of a name, or what to say where there is none. */
+/** Finds a tool by name. Fails with a suggestion if there is none. */
 export const findTool = (options: {
   readonly tools: ReadonlyArray<Tool>
   readonly server: string
@@ -47,18 +47,18 @@ const describe = Effect.fnUntraced(function*(tool: Tool, schema: boolean) {
 
 export const tools = Command.make("tools", {
   target: Argument.String("server[/tool]").pipe(
-    Argument.withDescription("A server, or one tool of it (default: all servers)"),
+    Argument.withDescription("Server, or one of its tools (default: all enabled servers)"),
     Argument.optional
   ),
   grep: Flag.String("grep").pipe(
-    Flag.withDescription("Only tools whose name or description contains this"),
+    Flag.withDescription("Show only tools whose name or description contains this text"),
     Flag.optional
   ),
   schema: Flag.Boolean("schema").pipe(
-    Flag.withDescription("Show the schema of the input too"),
+    Flag.withDescription("Show the input schema of each tool"),
     Flag.withDefault(false)
   ),
-  timeout: timeout("How long each server may take")
+  timeout: timeout("Time limit for each server")
 }, ({ grep, schema, target, timeout }) =>
   Effect.gen(function*() {
     const output = yield* Output
@@ -76,11 +76,11 @@ export const tools = Command.make("tools", {
     const found = yield* Effect.forEach(servers, ({ name }) =>
       Effect.flatMap(Sessions, (sessions) =>
         sessions.use(name, (session) => session.listTools())).pipe(
-          within({ server: name, limit: timeout }),
+          withTimeLimit({ server: name, limit: timeout }),
           Effect.result,
           Effect.map((result) => ({ name, result }))
         ), { concurrency: "unbounded" }).pipe(
-        withSessions({ servers, limit: timeout, retry: yield* retryAloud(json) }),
+        withSessions({ servers, limit: timeout, retry: yield* withRetryNotes(json) }),
         Effect.ensuring(output.progress(""))
       )
 
@@ -122,7 +122,7 @@ export const tools = Command.make("tools", {
         yield* Effect.forEach(columns(cells), output.answer, { discard: true })
       }
     }
-    // Those that failed are told after those that did not, and the first of them decides about the exit status.
+    // Failures are printed after the tools. The first failure decides the exit status.
     const failures = found.flatMap(({ result }) =>
       Result.isFailure(result) ? [result.failure] : []
     )
@@ -138,15 +138,15 @@ export const tools = Command.make("tools", {
     }
     if (first !== undefined) return yield* first
     const isEmpty = found.every(({ result }) => Result.isSuccess(result) && !result.success.some(matches))
-    if (servers.length === 0) yield* noteNone(all)
-    else if (!json && isEmpty) yield* output.note("no tools to show")
+    if (servers.length === 0) yield* noteNoServers(all)
+    else if (!json && isEmpty) yield* output.note("no tools found")
   })).pipe(
     Command.withDescription("List the tools of servers"),
     Command.withExamples([
       {
         command: "mcp-sessions tools files --grep read",
-        description: "Tools of one server that have to do with reading"
+        description: "List the tools of one server that match \"read\""
       },
-      { command: "mcp-sessions tools files/read_text_file", description: "One tool, with its schema" }
+      { command: "mcp-sessions tools files/read_text_file", description: "Show one tool with its schema" }
     ])
   )

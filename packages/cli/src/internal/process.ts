@@ -1,5 +1,5 @@
 /**
- * What the command line needs of this process, and nothing else needs.
+ * Access to this process. Other modules of the command line do not use `node:process`.
  */
 import process from "node:process"
 import { styleText } from "node:util"
@@ -12,14 +12,14 @@ export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stre
 
 export type Style = Parameters<typeof styleText>[0]
 
-/** Colours text if the stream is a terminal that has colours and the user did not say otherwise (`NO_COLOR`). */
+/** Colours text if the stream is a terminal that supports colours and `NO_COLOR` is not set. */
 export const style = (options: {
   readonly stream: "stdout" | "stderr"
   readonly format: Style
   readonly text: string
 }): string => styleText(options.format, options.text, { stream: process[options.stream] })
 
-/** Writes and waits until it is written. Gives the system's error code if it cannot be. */
+/** Writes text and waits until it is written. Resolves with the error code of the system if that fails. */
 export const write = (options: {
   readonly stream: "stdout" | "stderr"
   readonly text: string
@@ -31,12 +31,12 @@ export const write = (options: {
     })
   })
 
-/** A broken pipe is reported by each write; without a listener it would end the process. */
+/** Keeps a broken pipe from ending the process. `write` reports it. */
 export const tolerateBrokenPipes = (): void => {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
 }
 
-/** All of standard input. */
+/** Reads standard input to its end. */
 export const readInput = async (): Promise<string> => {
   let text = ""
   process.stdin.setEncoding("utf8")

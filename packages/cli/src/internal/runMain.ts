@@ -1,8 +1,8 @@
 /**
  * Runs the command line as the main program of the process.
  *
- * The first SIGINT, SIGTERM or SIGHUP interrupts it, which cancels what is under way and closes every connection; the exit
- * status is then 128 and the number of the signal. A second one ends the process at once, and its children with it.
+ * The first SIGINT, SIGTERM or SIGHUP interrupts the command, which cancels requests in flight and closes all connections. The exit
+ * status is then 128 plus the signal number. A second signal ends the process and its children at once.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import process from "node:process"
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
-/** `effect` does its own reporting and succeeds with the exit status. What it dies of is reported here. */
+/** Runs an effect that succeeds with the exit status, and ends the process. Prints defects. */
 export const runMain = (effect: Effect.Effect<number>): void => {
   let status: number | undefined
   const fiber = Effect.runFork(effect)

@@ -1,8 +1,8 @@
 /**
- * Text as programs and terminals see it.
+ * Converts text for programs and terminals.
  */
 export { stripVTControlCharacters } from "node:util"
 
-/** The JSON of a value that holds nothing but what JSON has. */
+/** Encodes a value that consists of JSON types only. */
 export const toJson = (...[value, indentation]: readonly [value: unknown, indentation?: number]): string =>
   JSON.stringify(value, undefined, indentation)

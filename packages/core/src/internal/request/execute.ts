@@ -136,17 +136,19 @@ export class Executor {
     const now = this.#host.timers.now()
     if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.counters.operations++
     const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
-    return this.#send(operation, live, attempt, now + this.#host.totalTimeout, (outcome, after) => {
-      const settled = Exit.isSuccess(outcome)
-        ? this.#succeeded(live, attempt, Exit.succeed(outcome.value))
-        : this.#continue(
-          operation,
-          { caller, startedAt: now, isTraced: false, writes: undefined, attempts: 1 },
-          live,
-          attempt,
-          outcome
-        )
-      onEnd(after === undefined ? settled : Effect.andThen(after, settled))
+    return this.#send(operation, live, attempt, now + this.#host.totalTimeout, (outcome, flight) => {
+      if (Exit.isSuccess(outcome)) {
+        const settled = this.#succeeded(live, attempt, Exit.succeed(outcome.value))
+        const released = flight.release()
+        return onEnd(released === undefined ? settled : Effect.andThen(Effect.uninterruptible(released), settled))
+      }
+      const state = { caller, startedAt: now, isTraced: false, writes: undefined, attempts: 1 }
+      const found = Exit.findErrorOption(outcome)
+      // A defect of the transport has no reason to record.
+      const failed = found._tag === "None"
+        ? Effect.ensuring(Effect.orDie(outcome), Effect.suspend(() => flight.release() ?? Effect.void))
+        : this.#failed(operation, live, attempt, found.value)
+      onEnd(this.#orRetry(operation, state, failed))
     })
   }
 
@@ -156,11 +158,11 @@ export class Executor {
     live: LiveConnection,
     attempt: Attempt,
     latest: number,
-    onEnd: (outcome: Exit.Exit<A, Reason>, after: Effect.Effect<void> | undefined) => void
+    onEnd: (outcome: Exit.Exit<A, Reason>, flight: InFlight) => void
   ): InFlight {
     const { decode, method, onProgress, params, recover, timeout, wireMethod } = operation
     if (operation.kind._tag !== "Probe") this.#managed.server.counters.requests++
-    const flight = new InFlight({
+    const flight: InFlight = new InFlight({
       host: this.#host,
       live,
       method: wireMethod === undefined || live.info === undefined ? method : wireMethod(live.info),
@@ -169,11 +171,11 @@ export class Executor {
       timeout: timeout === undefined ? this.#requestTimeout : Duration.toMillis(Duration.fromInputUnsafe(timeout)),
       latest,
       now: attempt.sentAt,
-      onEnd: (outcome, after) => {
-        if (Exit.isSuccess(outcome)) return onEnd(decode(outcome.value), after)
+      onEnd: (outcome) => {
+        if (Exit.isSuccess(outcome)) return onEnd(decode(outcome.value), flight)
         const reason = recover === undefined ? undefined : Exit.findErrorOption(outcome)
         const recovered = reason?._tag === "Some" ? recover?.(reason.value) : undefined
-        onEnd(recovered ?? outcome as Exit.Failure<A, Reason>, after)
+        onEnd(recovered ?? outcome as Exit.Failure<A, Reason>, flight)
       }
     })
     attempt.flight = flight
@@ -206,7 +208,12 @@ export class Executor {
     reason: Reason
   ): Effect.Effect<never, SessionError> {
     const error = this.#fail(reason)
-    return Effect.andThen(this.#recordFailure(live, attempt, error), this.#toFinalError(operation, attempt, error))
+    // Recorded before the permits are released: a request that waits for them has to see the pause that a 429 asks for.
+    const recorded = Effect.ensuring(
+      this.#recordFailure(live, attempt, error),
+      Effect.suspend(() => attempt.flight?.release() ?? Effect.void)
+    )
+    return Effect.andThen(Effect.uninterruptible(recorded), this.#toFinalError(operation, attempt, error))
   }
 
   #recordFailure(live: LiveConnection, attempt: Attempt, error: SessionError): Effect.Effect<void> {
@@ -247,20 +254,6 @@ export class Executor {
     lost: LostReason
   ): SessionError {
     return this.#fail(new OutcomeUnknown({ method, tool, requestId, sentAt, lost }))
-  }
-
-  /** Continues after the first attempt has failed. */
-  #continue<A>(
-    operation: Operation<A>,
-    state: RequestState,
-    live: LiveConnection,
-    attempt: Attempt,
-    exit: Exit.Exit<A, Reason>
-  ): Effect.Effect<A, SessionError> {
-    const found = Exit.findErrorOption(exit)
-    // A defect of the transport.
-    if (found._tag === "None") return Effect.orDie(exit)
-    return this.#orRetry(operation, state, this.#failed(operation, live, attempt, found.value))
   }
 
   #orRetry<A>(
@@ -396,8 +389,12 @@ export class Executor {
       if (refused !== undefined) return Effect.fail(refused)
       return Effect.callback((resume) => {
         isLaunched = true
-        const flight = this.#send(operation, live, attempt, latest, (exit, after) =>
-          resume(after === undefined ? exit : Effect.andThen(after, exit)))
+        const flight = this.#send(operation, live, attempt, latest, (exit, flight) => {
+          // A typed failure is recorded before its permits are released.
+          if (Exit.findErrorOption(exit)._tag === "Some") return resume(exit)
+          const released = flight.release()
+          resume(released === undefined ? exit : Effect.andThen(Effect.uninterruptible(released), exit))
+        })
         return Effect.suspend(() => flight.cancel())
       })
     })

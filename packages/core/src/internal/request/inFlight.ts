@@ -2,7 +2,7 @@
  * In-flight record: one object for each request, which holds its timeout and its permits, and which the connection settles.
  *
  * It needs no fiber. The connection stores the record in its table and calls `settle`; the timers call `fire` when the timeout is over; the
- * caller calls `cancel` when it is interrupted. The first of the three ends the request: it releases the permits and calls `onEnd`.
+ * caller calls `cancel` when it is interrupted. The first of the three ends the request.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -33,8 +33,8 @@ export interface InFlightOptions {
   /** The time at which the whole operation times out, in milliseconds since the epoch. */
   readonly latest: number
   readonly now: number
-  /** Receives the outcome, and the effect that has to run after it, if there is one. */
-  readonly onEnd: (outcome: Exit.Exit<unknown, Reason>, after: Effect.Effect<void> | undefined) => void
+  /** Receives the outcome. Has to call `release`. */
+  readonly onEnd: (outcome: Exit.Exit<unknown, Reason>) => void
 }
 
 export class InFlight implements OutgoingRequest, Timer {
@@ -73,26 +73,37 @@ export class InFlight implements OutgoingRequest, Timer {
 
   settle(outcome: Exit.Exit<unknown, Reason>): void {
     if (this.#isEnded) return
-    const after = this.#end()
-    this.#options.onEnd(Exit.isSuccess(outcome) ? outcome : this.#honest(outcome), after)
+    this.#end()
+    this.#options.onEnd(Exit.isSuccess(outcome) ? outcome : this.#honest(outcome))
   }
 
   /** Called by the timers. */
   fire(): void {
     if (this.#isEnded) return
     const { host, latest, live, method, onEnd } = this.#options
-    const after = this.#end()
+    this.#end()
     live.connection.cancel(this)
     const timeout = this.dueAt === latest ? host.totalTimeout : this.#options.timeout
-    onEnd(Exit.fail(new RequestTimeout({ method, timeout, delivery: deliveryOf(this.isWritten) })), after)
+    onEnd(Exit.fail(new RequestTimeout({ method, timeout, delivery: deliveryOf(this.isWritten) })))
   }
 
   /** Gives up the request, without an outcome. */
   cancel(): Effect.Effect<void> {
     if (this.#isEnded) return Effect.void
-    const after = this.#end()
+    this.#end()
     this.#options.live.connection.cancel(this)
-    return after ?? Effect.void
+    return this.release() ?? Effect.void
+  }
+
+  /**
+   * Releases the permits. Returns the effect that hands them to waiting requests and closes a retired connection, if there is something to do.
+   */
+  release(): Effect.Effect<void> | undefined {
+    const { host, live } = this.#options
+    const released = host.admission.release()
+    const closed = live.end()
+    if (released === undefined) return closed
+    return closed === undefined ? released : Effect.andThen(released, closed)
   }
 
   #honest(outcome: Exit.Exit<unknown, Reason>): Exit.Exit<unknown, Reason> {
@@ -100,13 +111,8 @@ export class InFlight implements OutgoingRequest, Timer {
     return isWritten ? Exit.mapError(outcome, (reason) => endOf(reason, isWritten)) : outcome
   }
 
-  #end(): Effect.Effect<void> | undefined {
+  #end(): void {
     this.#isEnded = true
-    const { host, live } = this.#options
-    host.timers.clear(this)
-    const released = host.admission.release()
-    const closed = live.end()
-    if (released === undefined) return closed
-    return closed === undefined ? released : Effect.andThen(released, closed)
+    this.#options.host.timers.clear(this)
   }
 }

@@ -44,7 +44,7 @@ export class ReplayMismatch extends Data.TaggedError("ReplayMismatch")<{
   }
 }
 
-/** How many of the possible calls are named. */
+/** The number of possible calls that the message names. */
 const mostExpected = 5
 
 /** How many turns of the event loop a program has to react to a result before the next unsolicited event. */
@@ -178,7 +178,7 @@ class Playback {
           this.listener?.({ method: event.method, params: event.params })
           break
         case "ask":
-          // A handler may take its time, and may call the server in turn.
+          // A handler may be slow, and may call the server itself.
           this.#asked.set(event.id, yield* Effect.forkScoped(this.#ask(event), { startImmediately: true }))
           break
         case "answer": {
