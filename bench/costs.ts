@@ -2,7 +2,7 @@
  * Measures what sessions cost beside the wire: calls by way of each layer, failover, recovery, many dead servers, idle sessions.
  * Prints a table; `--write` also writes it to `docs/performance.md`. Memory needs `node --expose-gc` (`pnpm bench`).
  */
-import * as Fallback from "@mcp-sessions/core/Fallback"
+import * as FallbackPolicy from "@mcp-sessions/core/FallbackPolicy"
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
 import * as SessionPool from "@mcp-sessions/core/SessionPool"
 import * as Sessions from "@mcp-sessions/core/Sessions"
@@ -56,7 +56,7 @@ const layers = Effect.gen(function*() {
     "`pool.callTool`": pool.callTool("echo"),
     "`withFallback`": sessions.withFallback({ servers }, (session) => session.callTool("echo")),
     "`fallbackPlan`": Effect.withExecutionPlan(
-      Effect.flatMap(Fallback.CurrentSession, (session) => session.callTool("echo")),
+      Effect.flatMap(FallbackPolicy.CurrentSession, (session) => session.callTool("echo")),
       plan
     )
   }
@@ -159,7 +159,7 @@ const openAll = Effect.gen(function*() {
   const millis = yield* Effect.gen(function*() {
     const sessions = yield* Sessions.Sessions
     return yield* timed(
-      Stream.unwrap(sessions.openAll()).pipe(
+      sessions.openAll().pipe(
         Stream.filter((opened) => opened._tag === "Usable"),
         Stream.take(10),
         Stream.runDrain

@@ -3,7 +3,7 @@
  * and to lose its connection.
  */
 import { type Connection, fromRequest } from "@mcp-sessions/core/Connection"
-import { type Reason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import { type CloseReason, type RequestReason, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import { Transport, Transports } from "@mcp-sessions/core/Transport"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -34,20 +34,20 @@ const later = () => {
 
 export const scripted = () => {
   const soon = later()
-  let lost = Deferred.makeUnsafe<Reason>()
+  let lost = Deferred.makeUnsafe<CloseReason>()
   let isFailing = false
-  const outcome = (): Exit.Exit<unknown, Reason> =>
+  const outcome = (): Exit.Exit<unknown, RequestReason> =>
     isFailing
       ? Exit.fail(new TransportFailed({ description: "reset", delivery: "Unknown" }))
       : Exit.succeed({ content: [] })
   const connect = Effect.suspend(() => {
-    const closed = lost = Deferred.makeUnsafe<Reason>()
+    const closed = lost = Deferred.makeUnsafe<CloseReason>()
     return Effect.map(
       fromRequest({
         kind: "memory",
         initialize: Effect.succeed(info),
         request: () =>
-          Effect.callback<unknown, Reason>((resume) => {
+          Effect.callback<unknown, RequestReason>((resume) => {
             soon(() => resume(outcome()))
           }),
         onNotification: () => {},

@@ -2,7 +2,7 @@
  * Disposing of the promise facade while calls are pending.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Circuit, McpSessions, SessionError } from "@mcp-sessions/core"
+import { McpSessions, SessionError } from "@mcp-sessions/core"
 import { Effect } from "effect"
 import { stdio } from "./fixtures/fleet.ts"
 import * as Scripted from "./fixtures/scripted.ts"
@@ -22,7 +22,7 @@ describe("disposing of the promise facade", () => {
         transports: script.layer,
         credentials: () => new Promise(() => {})
       })
-      await mcp.health("s")
+      await mcp.status("s")
       const call = mcp.callTool("s", "t")
       await new Promise((resolve) => setTimeout(resolve, 50))
       await mcp[Symbol.asyncDispose]()
@@ -34,8 +34,12 @@ describe("disposing of the promise facade", () => {
       const script = Scripted.make({
         answer: () => Effect.fail(new SessionError.HttpFailed({ status: 503, retryAfter: "5", delivery: "Rejected" }))
       })
-      const mcp = McpSessions.make({ servers: { s: stdio }, transports: script.layer, circuit: Circuit.never })
-      await mcp.health("s")
+      const mcp = McpSessions.make({
+        servers: { s: stdio },
+        transports: script.layer,
+        circuit: { failures: Infinity, openFor: "5 seconds" }
+      })
+      await mcp.status("s")
       const call = mcp.callTool("s", "t")
       await new Promise((resolve) => setTimeout(resolve, 50))
       await mcp[Symbol.asyncDispose]()
@@ -45,8 +49,12 @@ describe("disposing of the promise facade", () => {
   it.live("settles a fallback whose operation never ends", () =>
     Effect.promise(async () => {
       const script = Scripted.make({})
-      const mcp = McpSessions.make({ servers: { s: stdio }, transports: script.layer, circuit: Circuit.never })
-      await mcp.health("s")
+      const mcp = McpSessions.make({
+        servers: { s: stdio },
+        transports: script.layer,
+        circuit: { failures: Infinity, openFor: "5 seconds" }
+      })
+      await mcp.status("s")
       const call = mcp.withFallback({ servers: ["s"] }, () => new Promise(() => {}))
       await new Promise((resolve) => setTimeout(resolve, 50))
       await mcp[Symbol.asyncDispose]()

@@ -155,18 +155,16 @@ const suite = (peer: Peer, protocol: Protocol) => {
         }).pipe(Effect.scoped)
       ))
 
-    it.effect("leaves the handshake to whoever wants it so, once", () =>
-      withShared((session, _, sessions) =>
+    it.effect("makes the handshake when the caller asks for it, on a connection opened for a manual one", () =>
+      withShared((_session, _, sessions) =>
         Effect.gen(function*() {
-          const own = yield* sessions.get("peer", { initialize: false })
-          assert.strictEqual((yield* reasonOf(own.callTool("echo")))._tag, "NotInitialized")
-          assert.strictEqual((yield* own.initialize).era, era)
+          const { initialize } = yield* sessions.open("peer", { handshake: "manual" })
+          const own = yield* initialize
+          assert.strictEqual((yield* own.connect).era, era)
           const { content } = yield* own.callTool("echo", { message: "at last" })
           assert.deepStrictEqual(content, [{ type: "text", text: "at last" }])
-          for (const initialized of [own, session]) {
-            assert.strictEqual((yield* reasonOf(initialized.initialize))._tag, "AlreadyInitialized")
-            assert.strictEqual(yield* initialized.generation, 1)
-          }
+          yield* initialize
+          assert.strictEqual(yield* own.generation, 1)
         }).pipe(Effect.scoped)
       ))
 

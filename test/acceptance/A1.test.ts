@@ -218,7 +218,7 @@ describe.concurrent("A1: an expiry storm", () => {
           const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
           yield* session.callTool("count", { id: "before" })
           const [id = ""] = ledger("session")
-          assert.strictEqual(yield* endSession(url, id), 200)
+          assert.strictEqual(yield* endSession(String(url), id), 200)
           assert.deepStrictEqual(ledger("delete"), [id])
           yield* Effect.forEach(ids, (id) => session.callTool("count", { id }), { concurrency: "unbounded" })
           assert.strictEqual(yield* session.generation, 2)

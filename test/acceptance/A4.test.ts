@@ -78,7 +78,10 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
         yield* Effect.forEach(
           ["dead", "mute"],
           (server) =>
-            Stream.map(sessions.statusChanges(server), ({ health }) => health).pipe(Stream.takeUntil(({ isHealthy }) => isHealthy), Stream.runDrain),
+            Stream.map(sessions.statusChanges(server), ({ health }) => health).pipe(
+              Stream.takeUntil(({ isHealthy }) => isHealthy),
+              Stream.runDrain
+            ),
           {
             concurrency: "unbounded"
           }

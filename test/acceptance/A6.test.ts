@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, type ServerConfig, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import { Context, Effect, Exit, Fiber, Layer, Queue, Schedule, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Queue, Schedule, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { descendants, fixture, makeLedger, until as untilLive } from "../fixtures/peer.ts"
@@ -148,7 +148,7 @@ describe.concurrent("A6: close races restart", () => {
       const { config, file, mood, read } = setting
       const { close, scope, sessions } = yield* open({ s: config }, persistent("10 seconds"))
       const { openAll } = Context.get(sessions, Sessions.Sessions)
-      const opened = yield* readAll(yield* Scope.provide(openAll(), scope))
+      const opened = yield* readAll(Stream.provideService(openAll(), Scope.Scope, scope))
       const first = yield* TestClock.withLive(Queue.take(opened))
       if (first._tag !== "Usable") return assert.fail(first.error.message)
       const phases = yield* readAll(first.session.stateChanges)

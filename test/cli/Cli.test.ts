@@ -269,7 +269,13 @@ describe.concurrent("exit statuses", () => {
     ["a port without a listener", ["tools", "refused", "--timeout", "500ms"], 4, "ConnectionRefused", "not_sent"],
     ["a tool that fails", ["call", "good/fail"], 5, "ToolError", "failed"],
     ["an unknown tool", ["call", "good/ech"], 5, "ToolNotFound", "not_sent"],
-    ["a call that exceeds the time limit", ["call", "good/hang", "--timeout", "1500ms"], 11, "OutcomeUnknown", "unknown"],
+    [
+      "a call that exceeds the time limit",
+      ["call", "good/hang", "--timeout", "1500ms"],
+      11,
+      "OutcomeUnknown",
+      "unknown"
+    ],
     ["a server that exits during a call", ["call", "good/die"], 12, "OutcomeUnknown", "unknown"],
     ["a JSON-RPC error", ["call", "good/reject"], 14, "ProtocolFailed", "failed"],
     ["a protocol revision that the server does not support", ["tools", "modern"], 14, "HandshakeFailed", "not_sent"]

@@ -68,11 +68,15 @@ describe("the machine", () => {
           assert.include([before.generation, before.generation + 1], machine.generation)
           if (machine.generation > before.generation) assert.strictEqual(event._tag, "Connected")
           // A connection that is there is the latest, and only its own news ends it.
-          if (isLive(machine)) assert.strictEqual("generation" in machine.state && machine.state.generation, machine.generation)
+          if (isLive(machine)) {
+            assert.strictEqual("generation" in machine.state && machine.state.generation, machine.generation)
+          }
           if (isLive(before) && !isLive(machine) && event._tag === "Lost") {
             assert.strictEqual(event.generation, before.generation)
           }
-          if (isLive(before) && !isLive(machine)) assert.include(["Lost", "Closing", "Closed"], event._tag)
+          if (isLive(before) && !isLive(machine)) {
+            assert.include(["Lost", "Closing", "Closed"], event._tag)
+          }
           // What is closed stays so.
           if (before.state._tag === "Closed") assert.strictEqual(machine.state._tag, "Closed")
           if (before.state._tag === "Draining") assert.include(["Draining", "Closed"], machine.state._tag)

@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigError, type Credentials, type ServerConfig, SessionError, Sessions, Transport } from "@mcp-sessions/core"
 import { Effect, Equal, Layer, Redacted } from "effect"
+import { identityOf } from "../../packages/core/src/internal/registry/registryOf.ts"
 import * as Scripted from "../fixtures/scripted.ts"
 
 const servers = {
@@ -48,7 +49,9 @@ describe("credentials of owners", () => {
     let token = "old"
     const { layer, script } = setting(() => Effect.sync(() => bearer(token)))
     return Effect.gen(function*() {
-      const { callTool, get } = yield* Sessions.Sessions
+      const sessions = yield* Sessions.Sessions
+      const { callTool, get } = sessions
+      const identity = identityOf({ service: sessions, server: "http", owner: "default" })
       const before = yield* identity
       yield* Effect.scoped(Effect.gen(function*() {
         const held = yield* get("http")
@@ -60,9 +63,9 @@ describe("credentials of owners", () => {
       }))
       // The old one has no idle time to wait for.
       assert.strictEqual(script.open, 1)
-      const after = yield* identity("http")
+      const after = yield* identity
       assert.isFalse(Equal.equals(before, after))
-      assert.isTrue(Equal.equals(after, yield* identity("http")))
+      assert.isTrue(Equal.equals(after, yield* identity))
       assert.notInclude(`${JSON.stringify(after)} ${String(after)}`, "new")
     }).pipe(Effect.provide(layer))
   })

@@ -388,7 +388,8 @@ describe("a manual handshake", () => {
 })
 
 describe("health", () => {
-  const healthOf = (name: string) => Effect.flatMap(Sessions.Sessions, (sessions) => Effect.map(sessions.status(name), ({ health }) => health))
+  const healthOf = (name: string) =>
+    Effect.flatMap(Sessions.Sessions, (sessions) => Effect.map(sessions.status(name), ({ health }) => health))
 
   it.effect("is unknown, hence not healthy, before the first contact", () =>
     Effect.gen(function*() {

@@ -16,7 +16,7 @@ const through = <A, E>(
   use: (session: Session.Session) => Effect.Effect<A, E>
 ) => {
   if (config.transport === "stdio") return assert.fail("there is no network to a process")
-  const url = new URL(config.url)
+  const url = new URL(String(config.url))
   url.port = String(port)
   return Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s")).pipe(
     Effect.flatMap(use),
@@ -94,7 +94,7 @@ describe.concurrent("a response that is cut off", () => {
       Effect.gen(function*() {
         const { config } = yield* net(kind, "v1").start
         if (config.transport === "stdio") return
-        const proxy = yield* tcpProxy(Number(new URL(config.url).port))
+        const proxy = yield* tcpProxy(Number(new URL(String(config.url)).port))
         const size = yield* through(config, proxy.port, (session) => measure(session, proxy))
         assert.isAbove(size, 50)
         for (let bytes = 0; bytes < size; bytes += step) {

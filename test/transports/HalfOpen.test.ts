@@ -2,7 +2,7 @@
  * Connections whose other end is gone without a word. The network is real, the clock is not.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { RetryPolicy, type Session, Sessions } from "@mcp-sessions/core"
+import { RetryPolicy, type ServerConfig, type Session, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Context, Effect, Fiber, Layer, Queue } from "effect"
 import { TestClock } from "effect/testing"
@@ -20,11 +20,11 @@ const sessionOf = (options: Parameters<typeof Sessions.layer>[0]) =>
 const through = Effect.fnUntraced(function*(peer: Peer) {
   const { config, ledger } = yield* peer.start
   if (config.transport === "stdio") return assert.fail("there is no network to a process")
-  const url = new URL(config.url)
+  const url = new URL(String(config.url))
   const proxy = yield* tcpProxy(Number(url.port))
   url.port = String(proxy.port)
   const session = yield* sessionOf({
-    servers: { s: { ...config, url: String(url), healthInterval: 0 } },
+    servers: { s: { ...config, url: String(url), healthInterval: 0 } as ServerConfig.ServerConfigInput },
     retry: RetryPolicy.never
   })
   return { session, proxy, ledger }

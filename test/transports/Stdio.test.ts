@@ -192,7 +192,7 @@ describe("a stdio connection", () => {
   it.live("fails when a server prints more non-JSON-RPC lines than the definition allows, and quotes the first", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
-      const reason = yield* failure({ ...faulty("banner", file), encodingErrors: "replace", maxNoiseLines: 4 })
+      const reason = yield* failure({ ...faulty("banner", file), encodingErrors: "replace" as const, maxNoiseLines: 4 })
       assert.strictEqual(reason._tag, "TransportFailed")
       assert.include(reason.message, "more than 4 non-JSON-RPC lines")
       assert.include(reason.message, "Welcome to the server")
@@ -229,12 +229,12 @@ describe("a stdio connection", () => {
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* Effect.gen(function*() {
-        const { health } = yield* Sessions.Sessions
+        const { status } = yield* Sessions.Sessions
         const session = yield* get
         yield* session.callTool("leave")
         // A call on the heels of the exit would have been written to nobody, and be lost.
-        const { lastError } = yield* Effect.repeat(health("s"), {
-          until: ({ errorCount }) => errorCount === 1,
+        const { health: { lastError } } = yield* Effect.repeat(status("s"), {
+          until: ({ health }) => health.errorCount === 1,
           schedule: Schedule.spaced("10 millis")
         }).pipe(Effect.timeout("5 seconds"))
         assert.deepInclude(lastError?.reason, { _tag: "ServerExited", exitCode: 0, signal: null })
@@ -320,7 +320,7 @@ describe("a stdio connection", () => {
       const { file } = yield* makeLedger
       const config = { ...faulty("token", file), env: { TOKEN: token } }
       yield* Effect.gen(function*() {
-        const { warnings } = yield* (yield* get).info
+        const { warnings } = yield* (yield* get).connect
         assert.include(warnings.join(), "token=<redacted>")
         assert.notInclude(warnings.join(), token.slice(0, 20))
       }).pipe(Effect.scoped, Effect.provide(layerOf(config)))

@@ -83,10 +83,12 @@ export class MissingTransport extends Schema.TaggedClass<MissingTransport>("@mcp
  * @category problems
  * @since 0.1.0
  */
-export class UnsupportedTransport extends Schema.TaggedClass<UnsupportedTransport>("@mcp-sessions/core/UnsupportedTransport")(
-  "UnsupportedTransport",
-  { ...where, transport: Schema.String, validNames: names }
-) {
+export class UnsupportedTransport
+  extends Schema.TaggedClass<UnsupportedTransport>("@mcp-sessions/core/UnsupportedTransport")(
+    "UnsupportedTransport",
+    { ...where, transport: Schema.String, validNames: names }
+  )
+{
   get description(): string {
     return `the transport ${JSON.stringify(this.transport)} is not supported; use ${orList(this.validNames)}`
   }

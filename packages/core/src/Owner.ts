@@ -35,6 +35,9 @@ import * as Context from "effect/Context"
  * @category references
  * @since 0.1.0
  */
-export const CurrentOwner: Context.Reference<string> = Context.Reference<string>("@mcp-sessions/core/Owner/CurrentOwner", {
-  defaultValue: () => "default"
-})
+export const CurrentOwner: Context.Reference<string> = Context.Reference<string>(
+  "@mcp-sessions/core/Owner/CurrentOwner",
+  {
+    defaultValue: () => "default"
+  }
+)

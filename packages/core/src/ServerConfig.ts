@@ -474,7 +474,9 @@ export type ServerConfigInput =
   | OrUrlAlias<SseServerInput>
   | OrUrlAlias<Omit<SseServerInput, "transport"> & { readonly type: "sse"; readonly transport?: undefined }>
   | OrUrlAlias<WebSocketServerInput>
-  | OrUrlAlias<Omit<WebSocketServerInput, "transport"> & { readonly type: "websocket" | "ws"; readonly transport?: undefined }>
+  | OrUrlAlias<
+    Omit<WebSocketServerInput, "transport"> & { readonly type: "websocket" | "ws"; readonly transport?: undefined }
+  >
 
 // -----------------------------------------------------------------------------
 // Schema

@@ -364,11 +364,12 @@ export const make = Effect.fnUntraced(function*(
           toError: (errors) => new OpenFailed({ errors })
         }))),
     restart: (server) =>
-      Effect.flatMap(members.find(server), ({ cores }) =>
-        Effect.forEach(cores, ({ managed }) => managed.restart, { discard: true })),
+      Effect.flatMap(
+        members.find(server),
+        ({ cores }) => Effect.forEach(cores, ({ managed }) => managed.restart, { discard: true })
+      ),
     status: (server) => Effect.flatMap(members.find(server), status.statusOf),
     statusChanges: (server) => Stream.unwrap(Effect.map(members.find(server), status.statusChanges))
   })
   return attachRegistry(sessions, members)
 })
-

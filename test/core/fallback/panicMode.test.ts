@@ -37,10 +37,10 @@ describe("panic mode", () => {
       for (const { trouble } of Object.values(members)) trouble.connect = undefined
       yield* TestClock.adjust("1 millis")
       for (let n = 0; n < 3; n++) assert.strictEqual(yield* call({ servers: all }), "tertiary")
-      assert.strictEqual((yield* circuit("tertiary")).state, "open")
+      assert.strictEqual((yield* status("tertiary")).circuit.state, "open")
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* call({ servers: all }), "tertiary")
-      assert.strictEqual((yield* circuit("tertiary")).state, "closed")
+      assert.strictEqual((yield* status("tertiary")).circuit.state, "closed")
     }).pipe(Effect.provide(fleet(members, {
       circuit: { failures: 4, openFor: "1 minute" },
       fallback: { ...FallbackPolicy.fallbackDefault, probeInterval: "1 hour" }

@@ -391,7 +391,9 @@ describe("a read", () => {
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("5 minutes")
       assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "RequestTimeout")
-    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.spaced({ retries: 99, delay: "1 second" }) })))
+    }).pipe(
+      Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.spaced({ retries: 99, delay: "1 second" }) }))
+    )
   })
 })
 

@@ -69,7 +69,9 @@ const textOf = (result: CallToolResult): string => {
 export const call = Command.make("call", {
   target: Argument.String("server/tool").pipe(Argument.withDescription("Tool to call")),
   words: Argument.String("argument").pipe(
-    Argument.withDescription("key=value, key:=JSON or key=@file; use dots for nested keys, and repeat a key for a list"),
+    Argument.withDescription(
+      "key=value, key:=JSON or key=@file; use dots for nested keys, and repeat a key for a list"
+    ),
     Argument.variadic()
   ),
   args: Flag.String("args").pipe(
@@ -110,7 +112,8 @@ export const call = Command.make("call", {
       const { session, values } = yield* withTimeLimit({ server, limit: timeout })(prepared)
       const sentAt = yield* Clock.currentTimeMillis
       const left = Duration.max(Duration.subtract(timeout, Duration.millis(sentAt - startedAt)), Duration.millis(1))
-      const onProgress = (progress: Progress) => output.progress(`calling ${target} … ${output.peerNote(progressLabel(progress))}`)
+      const onProgress = (progress: Progress) =>
+        output.progress(`calling ${target} … ${output.peerNote(progressLabel(progress))}`)
       return yield* session.callTool(tool, values, { timeout: left, onProgress }).pipe(
         // Without this, retries could exceed the limit. A call that was in flight at that time may have run.
         Effect.timeoutOrElse({
@@ -138,6 +141,9 @@ export const call = Command.make("call", {
     Command.withDescription("Call a tool and print its result"),
     Command.withExamples([
       { command: "mcp-sessions call files/read_text_file path=README.md", description: "Pass arguments by name" },
-      { command: "mcp-sessions call db/query --args @query.json --json", description: "Read arguments from a file and print JSON" }
+      {
+        command: "mcp-sessions call db/query --args @query.json --json",
+        description: "Read arguments from a file and print JSON"
+      }
     ])
   )

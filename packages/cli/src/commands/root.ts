@@ -74,7 +74,9 @@ export const select = Effect.fnUntraced(function*(
 })
 
 /** Notes that no server is configured or enabled. The command still succeeds. */
-export const noteNoServers = (servers: ReadonlyArray<ConfigFiles.ConfiguredServer>): Effect.Effect<void, never, Output> =>
+export const noteNoServers = (
+  servers: ReadonlyArray<ConfigFiles.ConfiguredServer>
+): Effect.Effect<void, never, Output> =>
   Effect.flatMap(
     Output,
     ({ note }) => note(servers.length === 0 ? "no servers are configured" : "all configured servers are disabled")
@@ -84,7 +86,9 @@ export const unknownServer = (...[name, known]: readonly [name: string, known: R
   const meant = closest(name, known)
   return `unknown server ${name}, ${
     meant === undefined
-      ? `expected ${known.length > 1 ? `one of ${known.join(", ")}` : known[0] ?? "a configured server, but none are configured"}`
+      ? `expected ${
+        known.length > 1 ? `one of ${known.join(", ")}` : known[0] ?? "a configured server, but none are configured"
+      }`
       : `did you mean ${meant}?`
   }`
 }
@@ -145,12 +149,15 @@ export const withTimeLimit =
       // Slightly longer than the limits of the single steps, whose timeouts say more.
       duration: Duration.sum(options.limit, Duration.millis(100)),
       orElse: () =>
-        Effect.flatMap(Sessions.Sessions, ({ status }) =>
-          Effect.flatMap(status(options.server), ({ health: { lastError } }) => {
-            const { limit, server } = options
-            const reason = new ConnectTimeout({ timeout: Duration.toMillis(limit) })
-            return Effect.fail(lastError ?? new SessionError({ server, reason }))
-          }))
+        Effect.flatMap(
+          Sessions.Sessions,
+          ({ status }) =>
+            Effect.flatMap(status(options.server), ({ health: { lastError } }) => {
+              const { limit, server } = options
+              const reason = new ConnectTimeout({ timeout: Duration.toMillis(limit) })
+              return Effect.fail(lastError ?? new SessionError({ server, reason }))
+            })
+        )
     })
 
 /** The default retry policy, with a note on stderr for each retry, as JSON if `json` is set. */

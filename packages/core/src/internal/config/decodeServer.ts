@@ -163,9 +163,7 @@ const problemsOfKey = ({ entries, key, kind, place }: {
   const unsafe = key === "env" ? Keys.unsafeVariables(entries) : []
   return [
     ...found,
-    ...unsafe.map((variable) =>
-      new ConfigError.UnsafeVariable({ ...place, path: [...place.path, variable], variable })
-    )
+    ...unsafe.map((variable) => new ConfigError.UnsafeVariable({ ...place, path: [...place.path, variable], variable }))
   ]
 }
 

@@ -311,7 +311,9 @@ const urlOf = (scheme: "https?" | "wss?") =>
   required(
     url({
       scheme,
-      expected: `${scheme === "https?" ? "an http:// or https://" : "a ws:// or wss://"} URL without user name and password`
+      expected: `${
+        scheme === "https?" ? "an http:// or https://" : "a ws:// or wss://"
+      } URL without user name and password`
     }),
     {
       description: "Locates the endpoint of the server.",
@@ -335,7 +337,8 @@ const remote = {
     }
   ),
   addresses: defaulted(oneOf(["any", "public"]), {
-    description: "Restricts the addresses to dial: `public` allows only publicly routable addresses, in the URL and from DNS.",
+    description:
+      "Restricts the addresses to dial: `public` allows only publicly routable addresses, in the URL and from DNS.",
     default: "any",
     why: "URLs from other people must not lead into your network."
   }),

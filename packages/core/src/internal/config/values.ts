@@ -95,14 +95,20 @@ export const decodeValue = <A>(options: {
     readonly server: string | undefined
     readonly path: ReadonlyArray<string | number>
   }
-}): Result.Result<A, ReadonlyArray<ConfigError.InvalidDuration | ConfigError.InvalidUrl | ConfigError.InvalidValue>> => {
+}): Result.Result<
+  A,
+  ReadonlyArray<ConfigError.InvalidDuration | ConfigError.InvalidUrl | ConfigError.InvalidValue>
+> => {
   const { expectation, place, schema, value } = options
   const decoded = Schema.decodeUnknownResult(schema, { errors: "all" })(value)
   return Result.mapError(decoded, ({ issue }) => {
     // One value may fail more than one check; it is one problem.
     const faults = new Map(faultsIn(issue, { path: [], expectation }).map((fault) => [fault.path.join("\0"), fault]))
-    return Array.from(faults.values(), ({ expectation: { problem, text }, path }) =>
-      new ConfigError[problem]({ ...place, path: [...place.path, ...path], expected: text }))
+    return Array.from(
+      faults.values(),
+      ({ expectation: { problem, text }, path }) =>
+        new ConfigError[problem]({ ...place, path: [...place.path, ...path], expected: text })
+    )
   })
 }
 

@@ -23,7 +23,15 @@ import type { ConnectionState } from "../../ConnectionState.ts"
 import { fromWire, type LogLevel, type Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { type ConnectReason, ConnectTimeout, type Reason, ServerDown, SessionClosed, SessionError, TransportClosed } from "../../SessionError.ts"
+import {
+  type ConnectReason,
+  ConnectTimeout,
+  type Reason,
+  ServerDown,
+  SessionClosed,
+  SessionError,
+  TransportClosed
+} from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import { isContextTraced, withSpan } from "../telemetry.ts"
@@ -241,7 +249,10 @@ export class ManagedConnection {
         this.#starting === undefined ? Effect.void : Fiber.interrupt(this.#starting),
         this.#cleanup.finish(last)
       )
-    }).pipe(Effect.ensuring(Scope.close(this.#work as Scope.Closeable, Exit.void)), Effect.ensuring(Effect.sync(() => this.#on({ _tag: "Closed" }))))
+    }).pipe(
+      Effect.ensuring(Scope.close(this.#work as Scope.Closeable, Exit.void)),
+      Effect.ensuring(Effect.sync(() => this.#on({ _tag: "Closed" })))
+    )
   }
 
   #now(): number {
@@ -279,15 +290,18 @@ export class ManagedConnection {
 
   /** The handshake, and the log level, which each connection has to be asked for anew. */
   #handshake(connection: Connection): Effect.Effect<ConnectionInfo, ConnectReason> {
-    return Effect.tap(connection.initialize, ({ capabilities }) =>
-      this.logLevel === undefined || capabilities.logging === undefined ? Effect.void : Effect.catch(
-        connection.setLogLevel(this.logLevel),
-        (reason): Effect.Effect<void, ConnectReason> =>
-          reason.losesConnection
-            ? Effect.fail(new TransportClosed({ delivery: "NotSent" }))
-            // The server is usable without it.
-            : Effect.logDebug("the server did not accept the log level", reason)
-      ))
+    return Effect.tap(
+      connection.initialize,
+      ({ capabilities }) =>
+        this.logLevel === undefined || capabilities.logging === undefined ? Effect.void : Effect.catch(
+          connection.setLogLevel(this.logLevel),
+          (reason): Effect.Effect<void, ConnectReason> =>
+            reason.losesConnection
+              ? Effect.fail(new TransportClosed({ delivery: "NotSent" }))
+              // The server is usable without it.
+              : Effect.logDebug("the server did not accept the log level", reason)
+        )
+    )
   }
 
   #handshakeOn(live: LiveConnection): Effect.Effect<void, SessionError> {

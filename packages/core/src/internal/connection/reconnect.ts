@@ -89,9 +89,7 @@ export class Reconnect {
         }
         yield* afterFailure({ first: lastFailure(), effect: acquireOnce }).pipe(
           Effect.retry({ schedule: policy, while: ({ reason }) => !isFinal(reason) }),
-          Effect.catch(({ reason }) =>
-            reason._tag === "SessionClosed" ? Effect.never : Deferred.await(this.#restarted)
-          )
+          Effect.catch(({ reason }) => reason._tag === "SessionClosed" ? Effect.never : Deferred.await(this.#restarted))
         )
       }
     })

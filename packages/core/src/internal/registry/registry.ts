@@ -309,8 +309,11 @@ export const make = Effect.fnUntraced(function*(
     const outliers = outlierDetection.make({ policy: options.fallback, reconnect: options.reconnect, scope, context })
     return [name, { server: name, definition, state, outliers, cores: new Set() }]
   }))
-  yield* Effect.forEach(members.values(), ({ server, state }) =>
-    register({ server, counters: state.counters, inFlight: () => state.bulkhead.used }), { discard: true })
+  yield* Effect.forEach(
+    members.values(),
+    ({ server, state }) => register({ server, counters: state.counters, inFlight: () => state.bulkhead.used }),
+    { discard: true }
+  )
   const transports = yield* RcMap.make({
     lookup: ({ definition }: Identified) =>
       Effect.map(

@@ -12,7 +12,14 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { Task } from "../../Mcp.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
-import { InvalidResult, OutcomeUnknown, type Reason, SessionError, TransportFailed, Unsupported } from "../../SessionError.ts"
+import {
+  InvalidResult,
+  OutcomeUnknown,
+  type Reason,
+  SessionError,
+  TransportFailed,
+  Unsupported
+} from "../../SessionError.ts"
 import { isLost } from "./deliveryRule.ts"
 import type { Execute } from "./execute.ts"
 import { type Kind, read } from "./operation.ts"
@@ -51,12 +58,15 @@ const hasSameStatus = (left: Task, right: Task) =>
 /** Calls a tool as a task. Succeeds with the result of `tasks/result`. Interruption cancels the task. */
 export const callAsTask = (options: TaskOptions): Effect.Effect<unknown, SessionError> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(create(options)), (task) =>
-      Effect.onExit(restore(followAccepted(options, task)), (exit) =>
-        Exit.hasInterrupts(exit)
-          // A task that has just ended cannot be cancelled, which is no failure.
-          ? Effect.ignore(Effect.timeout(ask(options, "tasks/cancel", task.taskId), cancelTimeout))
-          : Effect.void))
+    Effect.flatMap(
+      restore(create(options)),
+      (task) =>
+        Effect.onExit(restore(followAccepted(options, task)), (exit) =>
+          Exit.hasInterrupts(exit)
+            // A task that has just ended cannot be cancelled, which is no failure.
+            ? Effect.ignore(Effect.timeout(ask(options, "tasks/cancel", task.taskId), cancelTimeout))
+            : Effect.void)
+    )
   )
 
 const create = ({ args, execute, kind, retry, timeout, ttl }: TaskOptions): Effect.Effect<Task, SessionError> => {

@@ -96,8 +96,10 @@ export class RateLimit {
     }).pipe(
       Effect.as(Duration.zero),
       // A store that cannot be reached limits nothing.
-      Effect.catchTag("RateLimiterError", ({ reason }) =>
-        Effect.succeed(reason._tag === "RateLimitExceeded" ? reason.retryAfter : Duration.zero))
+      Effect.catchTag(
+        "RateLimiterError",
+        ({ reason }) => Effect.succeed(reason._tag === "RateLimitExceeded" ? reason.retryAfter : Duration.zero)
+      )
     )
     return Effect.flatMap(
       delay,

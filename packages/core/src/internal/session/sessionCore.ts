@@ -16,9 +16,7 @@ import { Executor } from "../request/execute.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import type { Identity } from "./identity.ts"
 
-export interface SessionCoreOptions
-  extends Omit<ConnectionOptions, "logLevel" | "onNotification" | "peer">
-{
+export interface SessionCoreOptions extends Omit<ConnectionOptions, "logLevel" | "onNotification" | "peer"> {
   readonly owner: string
   /** The identity that the connection is made with, or was the last time. */
   readonly identity: () => Identity
@@ -109,7 +107,17 @@ export const make = Effect.fnUntraced(function*(
   })
   // Closed before the connection: subscribers and watchers are told first.
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const core = new SessionCore({ owner, identity: options.identity, managed, hub, timers, retry, reconnect, scope, context })
+  const core = new SessionCore({
+    owner,
+    identity: options.identity,
+    managed,
+    hub,
+    timers,
+    retry,
+    reconnect,
+    scope,
+    context
+  })
   yield* Effect.addFinalizer(() => Effect.andThen(core.subscriptions.close, core.lists.close))
   if (logging !== undefined) {
     yield* logPump.make({ hub, handle: (message) => logging.handle(message, { owner, server }) })
