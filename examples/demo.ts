@@ -1,7 +1,7 @@
 /**
- * The demonstration: real servers over two transports, one that is broken on purpose, and one that is killed.
+ * The demonstration: connects to real servers over two transports and to a broken one, calls tools, and kills the process of a server.
  *
- * Everything that is printed as done has been looked at; the exit status is 0 only if all of it really happened.
+ * Each line with a check mark was verified. The exit status is 0 only if all verifications passed.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as CheckTable from "@mcp-sessions/cli/CheckTable"
@@ -23,12 +23,12 @@ import { connect, createServer } from "node:net"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Something that the demonstration promised did not happen. */
+/** A verification of the demonstration failed. */
 class DemoFailed extends Data.TaggedError("DemoFailed")<{ readonly message: string }> {}
 
 const repository = fileURLToPath(new URL("..", import.meta.url))
 
-/** The program that a package installs, so that nothing depends on PATH. */
+/** Returns the path of the program that a package installs, so that the demonstration does not depend on PATH. */
 const programOf = (name: string): string => {
   const resolve = createRequire(import.meta.url).resolve
   const manifest = resolve(`${name}/package.json`)
@@ -47,7 +47,7 @@ const freePort = Effect.promise(async () => {
   return typeof address === "object" && address !== null ? address.port : 0
 })
 
-/** The HTTP server is not ours to start in real life, so here it is somebody else's process too. */
+/** Starts the HTTP server as a separate process, since sessions do not start HTTP servers. */
 const httpServer = Effect.acquireRelease(
   Effect.gen(function*() {
     const port = yield* freePort
@@ -72,14 +72,14 @@ const httpServer = Effect.acquireRelease(
     })
 )
 
-/** All processes that are there and not merely waiting to be collected, by `/proc` or, where there is none, by `ps`. */
+/** Lists all processes except zombies: from `/proc`, or from `ps` where that does not exist. */
 const processes = (): ReadonlyArray<{ readonly pid: number; readonly parent: number; readonly group: number }> => {
   const lines = existsSync("/proc/self/stat")
     ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
       try {
         return [`${pid} ${readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "")}`]
       } catch {
-        // The process ended between the two looks at it.
+        // The process ended after the directory was read.
         return []
       }
     })
@@ -90,7 +90,7 @@ const processes = (): ReadonlyArray<{ readonly pid: number; readonly parent: num
   })
 }
 
-/** What a stdio server leads is a group of its own, so whatever it started is found even when it has lost its parent. */
+/** Finds the processes that are left. Each stdio server leads a process group, so orphans of it are found too. */
 const leftOf = (pids: ReadonlySet<number>): ReadonlyArray<number> =>
   processes().filter(({ group, parent, pid }) => pids.has(group) || (parent === process.pid && pids.has(pid)))
     .map(({ pid }) => pid)
@@ -139,54 +139,54 @@ const tour = Effect.gen(function*() {
     const stateOf = (name: string) => rows.find((row) => row.name === name)
     for (const { server } of calls) {
       const row = stateOf(server)
-      yield* expect(row?.state === "healthy", `${server} should have been healthy`)
+      yield* expect(row?.state === "healthy", `${server} is not healthy`)
       if (row?.info?.pid !== undefined) started.add(row.info.pid)
     }
-    yield* expect(leftOf(started).length >= 2, "the stdio servers should be found among the processes")
+    yield* expect(leftOf(started).length >= 2, "the processes of the stdio servers were not found")
     const broken = stateOf("broken")?.error
     yield* expect(
       broken?._tag === "SessionError" && broken.reason._tag === "ServerExited" && broken.reason.exitCode === 3 &&
         broken.reason.stderrTail === "FATAL: API_KEY is not set",
-      "the broken server should have told its exit code and what it wrote to stderr"
+      "the error of the broken server lacks its exit code or stderr"
     )
     const lastGood = Math.max(...calls.map(({ server }) => stateOf(server)?.lastChecked ?? Infinity))
     yield* expect(
       lastGood < (stateOf("broken")?.lastChecked ?? 0),
-      "the good servers should not have waited for the broken one"
+      "the broken server delayed the healthy ones"
     )
     yield* done("the broken server delayed nobody")
 
-    yield* heading("Calling a tool on each")
+    yield* heading("Calling a tool on each healthy server")
     for (const { args, holds, server, tool } of calls) {
       const result = yield* sessions.callTool(server, tool, args)
-      yield* expect(holds(result), `${server}/${tool} should have answered otherwise`)
+      yield* expect(holds(result), `${server}/${tool} returned an unexpected result`)
       const [block] = result.content
       const said = block?.type === "text" ? block.text.split("\n", 1)[0] ?? "" : ""
       yield* done(`${server}/${tool} ${style("dim", JSON.stringify(args))} → ${said.slice(0, 60)}`)
     }
 
-    yield* heading("Killing the process of a server under a live session")
+    yield* heading("Killing the server process of a live session")
     const session = yield* sessions.get("everything")
     const first = yield* session.connect
-    if (first.pid === undefined) return yield* new DemoFailed({ message: "a stdio server should have a process" })
+    if (first.pid === undefined) return yield* new DemoFailed({ message: "the stdio server has no process id" })
     process.kill(first.pid, "SIGKILL")
     yield* done(`killed process ${first.pid}, generation ${first.generation}`)
-    // Nobody can tell whether a call that a dying server swallowed has run. This one may run twice, and says so.
+    // A call may have run before the server was killed. This one is marked idempotent, so it is sent again.
     yield* session.callTool("echo", { message: "still there?" }, { idempotent: true })
     const second = yield* session.connect
     if (second.pid !== undefined) started.add(second.pid)
-    yield* expect(second.generation > first.generation, "the call should have been answered by a new generation")
-    yield* expect(second.pid !== first.pid, "the new generation should have a process of its own")
+    yield* expect(second.generation > first.generation, "the call did not use a new connection")
+    yield* expect(second.pid !== first.pid, "the new connection uses the killed process")
     yield* done(`the next call succeeded on process ${second.pid}, generation ${second.generation}`)
   }).pipe(
     Effect.scoped,
     Effect.provide(Sessions.layer({ servers: input }).pipe(Layer.provide(Transports.layer)))
   )
 
-  yield* heading("Leaving")
+  yield* heading("Closing all sessions")
   const left = leftOf(started)
-  yield* expect(left.length === 0, `processes were left behind: ${left.join(", ")}`)
-  yield* done(`no child process is left, nor any that the ${started.size} started`)
+  yield* expect(left.length === 0, `processes are left: ${left.join(", ")}`)
+  yield* done(`no child process is left, of the ${started.size} servers or their children`)
 })
 
 const reported = tour.pipe(

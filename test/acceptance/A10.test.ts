@@ -47,7 +47,7 @@ const call = (tool: string) =>
   )
 
 describe("A10: flap, fail over, recover", () => {
-  it.effect("what may have run on the primary fails there, what did not moves, and after four failures nothing goes to it", () => {
+  it.effect("a call that may have run on the primary fails, a call that did not run moves, and after four failures no call goes to the primary", () => {
     const { layer, primary, secondary, trouble } = pair()
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -73,30 +73,34 @@ describe("A10: flap, fail over, recover", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("an open circuit lets one probe through at its time, and signs of life in a row bring the primary back", () => {
+  it.effect("an open circuit admits one probe each time its period ends, and three consecutive successful probes readmit the primary", () => {
     const { layer, primary, secondary, trouble } = pair()
     return Effect.gen(function*() {
       const { status } = yield* Sessions.Sessions
       trouble.connect = Scripted.refused
       for (let n = 0; n < 8; n++) assert.strictEqual(yield* call(`${n}`), "secondary")
       assert.deepStrictEqual(primary.connects, [0, 0, 0, 0])
-      assert.deepStrictEqual((yield* status("primary")).circuit, { state: "open", retryAt: 5000 })
-      // It is asked after 5 seconds and every 10 from then on; the circuit opens for 5, 10, 20 and so on.
-      yield* TestClock.adjust("65 seconds")
-      assert.deepStrictEqual(primary.connects.slice(4), [5000, 15_000, 35_000])
+      assert.deepStrictEqual((yield* status("primary")).circuit, { state: "closed" })
+      // The first probe fails after 5 seconds. It is the fifth failure in a row, which opens the circuit.
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual((yield* status("primary")).circuit, { state: "open", retryAt: 10_000 })
+      // Probes follow every 10 seconds; the circuit opens for 5 seconds, then for 10, 20 and so on.
+      yield* TestClock.adjust("60 seconds")
+      assert.deepStrictEqual(primary.connects.slice(4), [5000, 15_000, 25_000, 45_000])
+      assert.deepStrictEqual((yield* status("primary")).circuit, { state: "open", retryAt: 85_000 })
       trouble.connect = undefined
-      yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(primary.connects.length, 8)
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(primary.connects.length, 9)
       assert.deepStrictEqual((yield* status("primary")).circuit, { state: "closed" })
       assert.strictEqual(yield* call("not yet"), "secondary")
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* call("back"), "primary")
-      assert.deepStrictEqual(primary.requests, ["8:ping", "8:ping", "8:ping", "8:tools/call:back"])
+      assert.deepStrictEqual(primary.requests, ["9:ping", "9:ping", "9:ping", "9:tools/call:back"])
       assert.strictEqual(secondary.requests.length, 9)
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("a primary that nothing was heard of for five minutes is asked before it gets the call, which moves if it is mute", () => {
+  it.effect("a primary without contact for five minutes is pinged before it gets a call, and the call moves if the ping fails", () => {
     const { layer, primary, secondary, trouble } = pair()
     return Effect.gen(function*() {
       yield* Effect.flatMap(Sessions.Sessions, ({ get }) => get("primary"))
@@ -109,7 +113,7 @@ describe("A10: flap, fail over, recover", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
-  it.effect("progress gives a call more time, up to the total", () => {
+  it.effect("each progress report restarts the timeout of a call, up to the total timeout", () => {
     const script = Scripted.make({
       answer: ({ report }) =>
         Effect.forever(Effect.andThen(Effect.sleep("50 seconds"), Effect.sync(() => report({ progress: 1 }))))
@@ -126,7 +130,7 @@ describe("A10: flap, fail over, recover", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("of a thousand changes of a list one fetch goes on and one is due", () => {
+  it.effect("a thousand changes of a list cause one more fetch while one fetch runs", () => {
     let running = 0
     let most = 0
     const asked = Deferred.makeUnsafe<void>()
@@ -152,7 +156,7 @@ describe("A10: flap, fail over, recover", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.live("one caller's interruption cancels its own call and nobody else's", () =>
+  it.live("the interruption of one caller cancels the call of that caller only", () =>
     Effect.gen(function*() {
       const held: Array<Http.Arrival> = []
       const server = yield* Http.start((arrival) => {
@@ -176,7 +180,7 @@ describe("A10: flap, fail over, recover", () => {
       ))
     }).pipe(Effect.scoped))
 
-  it.live("spans tell what each call did, and counters are what the servers wrote down", () =>
+  it.live("spans record the attempts of each call, and counters match the requests that the servers received", () =>
     Effect.gen(function*() {
       const refuse = { next: 0 }
       const primary = yield* Http.start(({ message, response }) => {

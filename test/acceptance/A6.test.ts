@@ -120,7 +120,7 @@ const moments: ReadonlyArray<{
 
 describe.concurrent("A6: close races restart", () => {
   for (const { prepare, reach, retry, title } of moments) {
-    it.effect(`that is ${title}: closed twice, from other fibers, it leaves nothing, and nothing comes later`, () =>
+    it.effect(`closing twice from other fibers during a restart ${title} leaves no process and starts none later`, () =>
       Effect.gen(function*() {
         const setting = yield* moody
         const { config, file, mood, read } = setting
@@ -142,7 +142,7 @@ describe.concurrent("A6: close races restart", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.effect("that nobody waits for, of servers that are to be there: it ends like the others", () =>
+  it.effect("closing ends a reconnect in the background that no caller waits for", () =>
     Effect.gen(function*() {
       const setting = yield* moody
       const { config, file, mood, read } = setting
@@ -162,7 +162,7 @@ describe.concurrent("A6: close races restart", () => {
       assert.strictEqual(read("process").length, processes)
     }).pipe(Effect.scoped))
 
-  it.effect("of one server is nothing to the others, in whatever order they are closed", () =>
+  it.effect("closing one session leaves the sessions of other servers usable, in any order of closing", () =>
     Effect.gen(function*() {
       const settings = [yield* moody, yield* moody, yield* moody] as const
       const [a, b, c] = settings
@@ -198,7 +198,7 @@ describe.concurrent("A6: close races restart", () => {
       assert.deepStrictEqual(settings.map(({ read }) => read("call")), [[], [], ["still here"]])
     }).pipe(Effect.scoped))
 
-  it.effect("of an HTTP session leaves no socket, and the call that waited is told", () =>
+  it.effect("closing an HTTP session during a reconnect leaves no socket, and ends the waiting call with SessionClosed", () =>
     Effect.gen(function*() {
       let isForgotten = false
       const server = yield* Http.start(({ message, response }) => {

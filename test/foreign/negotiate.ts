@@ -78,7 +78,6 @@ const observing = (observed: Observed): Layer.Layer<Transport.Transports> =>
       }
       const observedTransport = Effect.map(Transport.Transport, ({ connect }) => ({
         connect: Effect.map(connect, (connection): Connection.Connection => ({
-          ...connection,
           get kind() {
             return connection.kind
           },
@@ -97,7 +96,15 @@ const observing = (observed: Observed): Layer.Layer<Transport.Transports> =>
             connection.send(request)
           },
           request: (options) =>
-            Effect.onExit(connection.request(options), (exit) => Effect.sync(() => note(options.method, exit)))
+            Effect.onExit(connection.request(options), (exit) => Effect.sync(() => note(options.method, exit))),
+          cancel: (request) => connection.cancel(request),
+          onNotification: (listener) => connection.onNotification(listener),
+          listen: (filter) => connection.listen(filter),
+          setLogLevel: (level) => connection.setLogLevel(level),
+          closed: connection.closed,
+          onClose: (listener) => connection.onClose(listener),
+          stderrTail: () => connection.stderrTail(),
+          warnings: () => connection.warnings()
         }))
       }))
       return {

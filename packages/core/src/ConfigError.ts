@@ -198,7 +198,7 @@ export class InvalidDuration extends Schema.TaggedClass<InvalidDuration>("@mcp-s
   { ...where, expected: Schema.String }
 ) {
   get description(): string {
-    return `${mustBe(this)}, in milliseconds or such as "20 seconds"`
+    return `${mustBe(this)}, written as milliseconds or as text such as "20 seconds"`
   }
   get message(): string {
     return at(this, this.description)

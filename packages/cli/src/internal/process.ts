@@ -1,5 +1,5 @@
 /**
- * Access to this process. Other modules of the command line do not use `node:process`.
+ * Access to the environment, the streams and the working directory of this process.
  */
 import process from "node:process"
 import { styleText } from "node:util"

@@ -230,7 +230,7 @@ class Playback {
     })
   }
 
-  /** Ends the connection, whatever is left of the recording. */
+  /** Ends the connection, even if the recording continues. */
   end(): void {
     const gone = new TransportClosed({ delivery: "Unknown" })
     for (const { outcome } of this.#calls.values()) Deferred.doneUnsafe(outcome, Effect.fail(gone))
