@@ -9,17 +9,19 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
-import * as ConfigError from "../../ConfigError.ts"
+import { InvalidDuration, InvalidUrl, InvalidValue } from "../../ConfigError.ts"
 import { orList } from "./wording.ts"
 
 // -----------------------------------------------------------------------------
 // Expectations
 // -----------------------------------------------------------------------------
 
-/** What a value must be, and the problem that says so. */
+const problems = { InvalidDuration, InvalidUrl, InvalidValue }
+
+/** The text that completes "must be …", and the problem that carries it. */
 export interface Expectation {
   readonly text: string
-  readonly problem: "InvalidDuration" | "InvalidUrl" | "InvalidValue"
+  readonly problem: keyof typeof problems
 }
 
 const annotation = "@mcp-sessions/core/expectation"
@@ -97,7 +99,7 @@ export const decodeValue = <A>(options: {
   }
 }): Result.Result<
   A,
-  ReadonlyArray<ConfigError.InvalidDuration | ConfigError.InvalidUrl | ConfigError.InvalidValue>
+  ReadonlyArray<InvalidDuration | InvalidUrl | InvalidValue>
 > => {
   const { expectation, place, schema, value } = options
   const decoded = Schema.decodeUnknownResult(schema, { errors: "all" })(value)
@@ -107,7 +109,7 @@ export const decodeValue = <A>(options: {
     return Array.from(
       faults.values(),
       ({ expectation: { problem, text }, path }) =>
-        new ConfigError[problem]({ ...place, path: [...place.path, ...path], expected: text })
+        new problems[problem]({ ...place, path: [...place.path, ...path], expected: text })
     )
   })
 }
