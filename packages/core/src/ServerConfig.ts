@@ -35,7 +35,8 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as ConfigError from "./ConfigError.ts"
-import { decodeServer, failWith, isRaw } from "./internal/config/decodeServer.ts"
+import { decodeServer, isRaw } from "./internal/config/decodeServer.ts"
+import { failWith } from "./internal/config/failWith.ts"
 import * as Keys from "./internal/config/keys.ts"
 
 // -----------------------------------------------------------------------------
