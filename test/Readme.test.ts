@@ -60,7 +60,11 @@ describe("README", () => {
           ? "name" in value ? ["mcp-sessions and its version"] : ["none"]
           : [String(value)]
       const read = (text: string) =>
-        text === "0" ? 0 : /^\d+ \w+$/.test(text) ? Duration.toMillis(Duration.fromInputUnsafe(text as "1 second")) : text
+        text === "0"
+          ? 0
+          : /^\d+ \w+$/.test(text)
+          ? Duration.toMillis(Duration.fromInputUnsafe(text as "1 second"))
+          : text
       const urls = { streamable_http: "http://h", sse: "http://h", websocket: "ws://h" } as const
       for (const kind of ServerConfig.transportKinds) {
         const given = kind === "stdio" ? { command: "x" } : { url: urls[kind] }

@@ -171,7 +171,7 @@ export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names) =
 // -----------------------------------------------------------------------------
 
 /** Schema of text that matches a pattern. */
-export const text = ({ expected, pattern }: { readonly pattern: RegExp; readonly expected: string }) =>
+const text = ({ expected, pattern }: { readonly pattern: RegExp; readonly expected: string }) =>
   Schema.String.check(Schema.isPattern(pattern, expecting(expected)))
 
 /** Schema of non-empty text. */
