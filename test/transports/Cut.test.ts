@@ -11,7 +11,7 @@ import { tcpProxy } from "../fixtures/tcpProxy.ts"
 
 /** A session through a proxy. Nothing is tried again, and no circuit is in the way. */
 const through = <A, E>(
-  config: ServerConfig.ServerConfigInput,
+  config: typeof ServerConfig.ServerConfig.Encoded,
   port: number,
   use: (session: Session.Session) => Effect.Effect<A, E>
 ) => {

@@ -1,9 +1,8 @@
 /**
- * Finds, reads and completes configuration files.
+ * Finds and reads configuration files.
  *
  * A file is JSON with comments and trailing commas. It holds server definitions by name under `mcpServers` or `servers`.
- * `${NAME}` and `${NAME:-default}` in any text of a definition are replaced from the environment. Files that editors write omit
- * the transport: a `command` means stdio and needs no `args`, a `url` means Streamable HTTP.
+ * `${NAME}` and `${NAME:-default}` in any text of a definition are replaced from the environment.
  *
  * @since 0.1.0
  */
@@ -131,25 +130,6 @@ const interpolate = (options: {
   })
 }
 
-/** Adds the keys that editors omit from definitions. */
-const complete = (raw: unknown): unknown => {
-  if (!isRaw(raw)) return raw
-  const entry = raw
-  const isStdio = entry.command !== undefined
-  const isHttp = ["url", "httpUrl", "serverUrl", "baseUrl"].some((key) => entry[key] !== undefined)
-  return {
-    ...(entry.transport !== undefined || entry.type !== undefined
-      ? {}
-      : isStdio
-      ? { transport: "stdio" }
-      : isHttp
-      ? { transport: "http" }
-      : {}),
-    ...(isStdio && !Array.isArray(entry.command) && entry.args === undefined ? { args: [] } : {}),
-    ...entry
-  }
-}
-
 /**
  * Reads the definitions of a file, or of the first of {@link fileNames} in the directory. Fails with all problems of the file,
  * including unset variables.
@@ -178,7 +158,7 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   const ready: Raw = {}
   for (const [server, raw] of Object.entries(servers)) {
     const place = { source, server, path: [key, server] }
-    ready[server] = complete(interpolate({ value: raw, environment, place, problems }))
+    ready[server] = interpolate({ value: raw, environment, place, problems })
   }
   const unresolved = new Set(problems.map(({ path }) => jsonPath(path)))
   const definitions = yield* ServerConfig.decodeServers({ servers: ready, source, path: [key] }).pipe(

@@ -35,7 +35,7 @@ export interface CircuitPolicy {
  * @since 0.1.0
  */
 export const circuitDefault: CircuitPolicy = {
-  failures: 5,
+  failures: 4,
   openFor: Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("60 seconds")])
 }
 

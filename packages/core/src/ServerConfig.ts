@@ -35,7 +35,8 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as ConfigError from "./ConfigError.ts"
-import { decodeServer, failWith, isRaw } from "./internal/config/decodeServer.ts"
+import { decodeServer, isRaw } from "./internal/config/decodeServer.ts"
+import { failWith } from "./internal/config/failWith.ts"
 import * as Keys from "./internal/config/keys.ts"
 
 // -----------------------------------------------------------------------------
@@ -455,12 +456,26 @@ export interface WebSocketServerInput extends RemoteServerInput, Inputs<Omit<Web
   readonly transport: "websocket" | "ws"
 }
 
-/** Another name in place of `url`. */
-type OrUrlAlias<Input extends RemoteServerInput> =
-  | Input
-  | Omit<Input, "url"> & { readonly httpUrl: string; readonly url?: undefined }
-  | Omit<Input, "url"> & { readonly serverUrl: string; readonly url?: undefined }
-  | Omit<Input, "url"> & { readonly baseUrl: string; readonly url?: undefined }
+interface AliasedServerInput extends Aliases, Inputs<Omit<StreamableHttpServer, "transport" | "url">> {
+  /** Selects the transport. */
+  readonly transport?: HttpName | SseServerInput["transport"] | WebSocketServerInput["transport"] | undefined
+  /** Another name for `transport`. */
+  readonly type?: HttpName | SseServerInput["transport"] | WebSocketServerInput["transport"] | undefined
+  /** A key of stdio servers. */
+  readonly command?: undefined
+}
+
+/**
+ * The definition of a remote server with another name for `transport` or `url`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RemoteServerAlias =
+  | AliasedServerInput & { readonly url: string }
+  | AliasedServerInput & { readonly httpUrl: string; readonly url?: undefined }
+  | AliasedServerInput & { readonly serverUrl: string; readonly url?: undefined }
+  | AliasedServerInput & { readonly baseUrl: string; readonly url?: undefined }
 
 /**
  * A server definition as users write it, in programs and in files.
@@ -470,13 +485,10 @@ type OrUrlAlias<Input extends RemoteServerInput> =
  */
 export type ServerConfigInput =
   | StdioServerInput
-  | OrUrlAlias<StreamableHttpServerInput>
-  | OrUrlAlias<SseServerInput>
-  | OrUrlAlias<Omit<SseServerInput, "transport"> & { readonly type: "sse"; readonly transport?: undefined }>
-  | OrUrlAlias<WebSocketServerInput>
-  | OrUrlAlias<
-    Omit<WebSocketServerInput, "transport"> & { readonly type: "websocket" | "ws"; readonly transport?: undefined }
-  >
+  | StreamableHttpServerInput
+  | SseServerInput
+  | WebSocketServerInput
+  | RemoteServerAlias
 
 // -----------------------------------------------------------------------------
 // Schema

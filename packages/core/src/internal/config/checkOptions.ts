@@ -6,9 +6,10 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { CircuitPolicy } from "../../Circuit.ts"
-import { ConfigError, type ConfigProblem } from "../../ConfigError.ts"
+import type { ConfigError, ConfigProblem } from "../../ConfigError.ts"
 import type { FallbackPolicy } from "../../FallbackPolicy.ts"
-import { decodeValue, duration, expecting, expectingDuration, wholeNumber } from "./values.ts"
+import { failWith } from "./failWith.ts"
+import { decodeValue, durationInput, expecting, expectingDuration, wholeNumber } from "./values.ts"
 
 /** Decodes options, or fails with every problem of them. */
 export const decodeOptions = <A>({ path, schema, server, value }: {
@@ -25,13 +26,9 @@ export const decodeOptions = <A>({ path, schema, server, value }: {
     expectation: { text: "an object of options", problem: "InvalidValue" }
   })
 
-/** Fails with the problems, if any. */
-export const failWithAny = ([first, ...rest]: ReadonlyArray<ConfigProblem>): Effect.Effect<void, ConfigError> =>
-  first === undefined ? Effect.void : Effect.fail(new ConfigError({ problems: [first, ...rest] }))
-
 const count = wholeNumber({ minimum: 1, maximum: 1000 })
 
-const time = duration({ minimum: 1, maximum: "24 hours" })
+const time = durationInput({ minimum: 1, maximum: "24 hours" })
 
 const Circuit = Schema.Struct({
   failures: Schema.Union([count, Schema.declare((value): value is number => value === Number.POSITIVE_INFINITY)])
@@ -54,8 +51,6 @@ export const checkPolicies = ({ circuit, fallback }: {
         onSuccess: () => [],
         onFailure: (problems) => problems
       })
-    return failWithAny([
-      ...problemsOf("circuit", Circuit, circuit),
-      ...problemsOf("fallback", Fallback, fallback)
-    ])
+    const problems = [...problemsOf("circuit", Circuit, circuit), ...problemsOf("fallback", Fallback, fallback)]
+    return problems.length === 0 ? Effect.void : failWith(problems)
   })

@@ -1,7 +1,6 @@
 /**
  * Decodes one server definition of unknown origin: resolves aliases, infers the transport, and collects every problem.
  */
-import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -45,16 +44,6 @@ type Raw = Record<string, unknown>
 
 /** Whether a value is an object with keys. */
 export const isRaw = (value: unknown): value is Raw => Predicate.isObject(value)
-
-/** Fails with problems. */
-export const failWith = (
-  problems: ReadonlyArray<ConfigError.ConfigProblem>
-): Effect.Effect<never, ConfigError.ConfigError> => {
-  const [first, ...rest] = problems
-  return first === undefined
-    ? Effect.die("a failure needs a problem")
-    : Effect.fail(new ConfigError.ConfigError({ problems: [first, ...rest] }))
-}
 
 interface Canonical {
   /** The values by canonical key. */

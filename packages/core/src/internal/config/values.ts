@@ -9,17 +9,19 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
-import * as ConfigError from "../../ConfigError.ts"
+import { InvalidDuration, InvalidUrl, InvalidValue } from "../../ConfigError.ts"
 import { orList } from "./wording.ts"
 
 // -----------------------------------------------------------------------------
 // Expectations
 // -----------------------------------------------------------------------------
 
-/** What a value must be, and the problem that says so. */
+const problems = { InvalidDuration, InvalidUrl, InvalidValue }
+
+/** The text that completes "must be …", and the problem that carries it. */
 export interface Expectation {
   readonly text: string
-  readonly problem: "InvalidDuration" | "InvalidUrl" | "InvalidValue"
+  readonly problem: keyof typeof problems
 }
 
 const annotation = "@mcp-sessions/core/expectation"
@@ -97,7 +99,7 @@ export const decodeValue = <A>(options: {
   }
 }): Result.Result<
   A,
-  ReadonlyArray<ConfigError.InvalidDuration | ConfigError.InvalidUrl | ConfigError.InvalidValue>
+  ReadonlyArray<InvalidDuration | InvalidUrl | InvalidValue>
 > => {
   const { expectation, place, schema, value } = options
   const decoded = Schema.decodeUnknownResult(schema, { errors: "all" })(value)
@@ -107,7 +109,7 @@ export const decodeValue = <A>(options: {
     return Array.from(
       faults.values(),
       ({ expectation: { problem, text }, path }) =>
-        new ConfigError[problem]({ ...place, path: [...place.path, ...path], expected: text })
+        new problems[problem]({ ...place, path: [...place.path, ...path], expected: text })
     )
   })
 }
@@ -117,33 +119,39 @@ export const decodeValue = <A>(options: {
 // -----------------------------------------------------------------------------
 
 /** A bound or default of a duration: milliseconds, or text that reads well in a sentence. */
-type DurationBound = number | `${number} ${"seconds" | "minute" | "minutes" | "hours" | "days"}`
+type DurationBound = number | `${number} ${"seconds" | "minute" | "minutes" | "hour" | "hours" | "days"}`
 
 /** The text of a bound or default. */
 export const durationText = (bound: DurationBound): string =>
   typeof bound === "string" ? bound : bound === 0 ? "0" : `${bound} ms`
 
-/** Schema of a duration within bounds, both inclusive. Numbers are milliseconds. */
-export const duration = ({ maximum, minimum }: {
+interface DurationBounds {
   readonly minimum: DurationBound
   readonly maximum: DurationBound
-}) => {
+}
+
+const durationFrom = <S extends Schema.Codec<unknown, unknown>>(inputs: S, { maximum, minimum }: DurationBounds) => {
   const bounds = { minimum: Duration.fromInputUnsafe(minimum), maximum: Duration.fromInputUnsafe(maximum) }
-  const expectation = expectingDuration(
-    `a duration from ${durationText(minimum)} to ${durationText(maximum)}`
-  )
-  return Schema.Union([Schema.Duration, Schema.Finite, Schema.String]).pipe(
+  const expectation = expectingDuration(`a duration from ${durationText(minimum)} to ${durationText(maximum)}`)
+  return inputs.pipe(
     Schema.decodeTo(Schema.Duration, {
-      decode: SchemaGetter.transformEffect((input: Duration.Duration | number | string) =>
+      decode: SchemaGetter.transformEffect((input: S["Type"]) =>
         Effect.fromOption(Duration.fromInput(input as Duration.Input)).pipe(
           Effect.mapError(() => new SchemaIssue.InvalidValue(undefined))
         )
       ),
-      encode: SchemaGetter.transform((value: Duration.Duration): Duration.Duration | number | string => value)
+      encode: SchemaGetter.transform((value: Duration.Duration): S["Type"] => value)
     }),
     Schema.check(Schema.makeFilter((value: Duration.Duration) => Duration.between(value, bounds), expectation))
   )
 }
+
+/** Schema of a duration in a server definition, within bounds that are both inclusive. Numbers are milliseconds. */
+export const duration = (bounds: DurationBounds) =>
+  durationFrom(Schema.Union([Schema.Duration, Schema.Finite, Schema.String]), bounds)
+
+/** Schema of a duration that a program gives, within bounds that are both inclusive. Numbers are milliseconds. */
+export const durationInput = (bounds: DurationBounds) => durationFrom(Schema.Unknown, bounds)
 
 /** Schema of a whole number within bounds, both inclusive. */
 export const wholeNumber = ({ maximum, minimum }: { readonly minimum: number; readonly maximum: number }) =>
@@ -163,7 +171,7 @@ export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names) =
 // -----------------------------------------------------------------------------
 
 /** Schema of text that matches a pattern. */
-export const text = ({ expected, pattern }: { readonly pattern: RegExp; readonly expected: string }) =>
+const text = ({ expected, pattern }: { readonly pattern: RegExp; readonly expected: string }) =>
   Schema.String.check(Schema.isPattern(pattern, expecting(expected)))
 
 /** Schema of non-empty text. */

@@ -1,11 +1,15 @@
 /**
  * Options of a pool: fills in the defaults, and fails with all problems at once.
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import type { Span } from "effect/Tracer"
-import { type ConfigError, InvalidDuration, InvalidValue } from "../../ConfigError.ts"
-import { Checks } from "../config/optionChecks.ts"
+import type { ConfigError } from "../../ConfigError.ts"
+import { decodeOptions } from "../config/checkOptions.ts"
+import { failWith } from "../config/failWith.ts"
+import { durationInput, expecting, expectingDuration, wholeNumber } from "../config/values.ts"
 
 /** A report of a lease that is held for too long, as in `LeakReport`. */
 interface Leak {
@@ -42,7 +46,34 @@ export interface PoolOptions {
   readonly onLeak: OnLeak
 }
 
-const day = 24 * 60 * 60 * 1000
+const count = ({ default: value, minimum }: { readonly minimum: number; readonly default: number }) =>
+  wholeNumber({ minimum, maximum: 10_000 }).pipe(Schema.withDecodingDefault(Effect.succeed(value)))
+
+const time = ({ default: value, ...bounds }: Parameters<typeof durationInput>[0] & { readonly default: string }) =>
+  durationInput(bounds).pipe(Schema.withDecodingDefault(Effect.succeed(value)))
+
+const Options = Schema.Struct({
+  max: count({ minimum: 1, default: 10 }),
+  min: count({ minimum: 0, default: 0 }),
+  concurrency: count({ minimum: 1, default: 1 }),
+  acquireTimeout: time({ minimum: 1, maximum: "1 hour", default: "5 seconds" }),
+  idleTimeToLive: time({ minimum: 0, maximum: "24 hours", default: "5 minutes" }),
+  maxLifetime: time({ minimum: 0, maximum: "30 days", default: "30 minutes" }),
+  validateAfter: time({ minimum: 0, maximum: "24 hours", default: "30 seconds" }),
+  leakAfter: time({ minimum: 0, maximum: "30 days", default: "1 hour" })
+}).check(
+  Schema.makeFilter(
+    ({ max, min }) => min <= max ? undefined : { path: ["min"], issue: "above max" },
+    expecting("at most max")
+  ),
+  Schema.makeFilter(
+    ({ idleTimeToLive, maxLifetime }) =>
+      Duration.isZero(maxLifetime) || Duration.isLessThanOrEqualTo(idleTimeToLive, maxLifetime)
+        ? undefined
+        : { path: ["idleTimeToLive"], issue: "above maxLifetime" },
+    expectingDuration("a duration of at most maxLifetime")
+  )
+)
 
 const logLeak: OnLeak = ({ heldFor, owner, server, span }) => {
   const taken = span === undefined ? "" : `; it was taken in span ${span.name} (${span.traceId}-${span.spanId})`
@@ -56,38 +87,22 @@ export const checkPoolOptions = ({ exists, options }: {
 }): Effect.Effect<PoolOptions, ConfigError> =>
   Effect.gen(function*() {
     const { server } = options
-    const checks = new Checks(server)
-
-    const whole = (key: CountKey, fallback: number, [from, to]: readonly [number, number]) => {
-      const value = options[key] ?? fallback
-      checks.whole(value, { path: ["pool", key], from, to })
-      return value
+    const decoded = decodeOptions({ schema: Options, value: options, path: ["pool"], server })
+    const known = yield* Effect.result(exists)
+    if (Result.isFailure(decoded)) {
+      return yield* failWith([...decoded.failure, ...(Result.isFailure(known) ? known.failure.problems : [])])
     }
-
-    const millis = (key: DurationKey, fallback: Duration.Input, [from, to]: readonly [number, number]) =>
-      checks.millis(options[key] ?? fallback, { path: ["pool", key], from, to })
-
-    const checked: PoolOptions = {
+    yield* Effect.fromResult(known)
+    const { acquireTimeout, idleTimeToLive, leakAfter, maxLifetime, validateAfter, ...counts } = decoded.success
+    return {
+      ...counts,
       server,
       owner: options.owner ?? "default",
-      max: whole("max", 10, [1, 10_000]),
-      min: whole("min", 0, [0, 10_000]),
-      concurrency: whole("concurrency", 1, [1, 10_000]),
-      acquireMillis: millis("acquireTimeout", "5 seconds", [1, day / 24]),
-      idleMillis: millis("idleTimeToLive", "5 minutes", [0, day]),
-      lifeMillis: millis("maxLifetime", "30 minutes", [0, 30 * day]),
-      validateMillis: millis("validateAfter", "30 seconds", [0, day]),
-      leakMillis: millis("leakAfter", "1 hour", [0, 30 * day]),
+      acquireMillis: Duration.toMillis(acquireTimeout),
+      idleMillis: Duration.toMillis(idleTimeToLive),
+      lifeMillis: Duration.toMillis(maxLifetime),
+      validateMillis: Duration.toMillis(validateAfter),
+      leakMillis: Duration.toMillis(leakAfter),
       onLeak: options.onLeak ?? logLeak
     }
-    const { idleMillis, lifeMillis, max, min } = checked
-    if (checks.isGood && min > max) {
-      checks.add(new InvalidValue({ ...checks.at(["pool", "min"]), expected: `at most max, which is ${max}` }))
-    }
-    if (checks.isGood && lifeMillis > 0 && idleMillis > lifeMillis) {
-      checks.add(new InvalidDuration({ ...checks.at(["pool", "idleTimeToLive"]), expected: "at most maxLifetime" }))
-    }
-    const known = yield* Effect.result(exists)
-    if (known._tag === "Failure") known.failure.problems.forEach((problem) => checks.add(problem))
-    return yield* Effect.as(checks.done, checked)
   })

@@ -1,0 +1,129 @@
+/**
+ * The text of every problem of a configuration.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigError } from "@mcp-sessions/core"
+
+const at = (...path: ReadonlyArray<string | number>) => ({
+  source: "mcp.json",
+  server: "s",
+  path: ["servers", "s", ...path]
+})
+const validNames = ["a", "b", "c"]
+const expected = "a list of strings"
+
+const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message: string]> = [
+  [
+    new ConfigError.MissingTransport({ ...at(), validNames }),
+    "mcp.json: server \"s\" at $.servers.s: the transport is missing; set \"command\", \"url\" or \"transport\" (a, b or c)"
+  ],
+  [
+    new ConfigError.UnsupportedTransport({ ...at("type"), transport: "x", validNames }),
+    "mcp.json: server \"s\" at $.servers.s.type: the transport \"x\" is not supported; use a, b or c"
+  ],
+  [
+    new ConfigError.MissingKey({ ...at(), key: "url", expected }),
+    "mcp.json: server \"s\" at $.servers.s: \"url\" is missing; it must be a list of strings"
+  ],
+  [
+    new ConfigError.UnknownKey({ ...at("argz"), key: "argz", validNames }),
+    "mcp.json: server \"s\" at $.servers.s.argz: the key \"argz\" is unknown; the valid keys are a, b and c"
+  ],
+  [
+    new ConfigError.MisplacedKey({ ...at("args"), key: "args", transport: "sse", appliesTo: ["stdio"] }),
+    "mcp.json: server \"s\" at $.servers.s.args: \"args\" applies to stdio servers, not to sse servers"
+  ],
+  [
+    new ConfigError.ConflictingKeys({ ...at(), keys: ["url", "baseUrl"] }),
+    "mcp.json: server \"s\" at $.servers.s: \"url\" and \"baseUrl\" give the same setting; keep one of them"
+  ],
+  [
+    new ConfigError.InvalidUrl({ ...at("url"), expected: "an http:// URL" }),
+    "mcp.json: server \"s\" at $.servers.s.url: \"url\" must be an http:// URL"
+  ],
+  [
+    new ConfigError.InvalidDuration({ ...at("timeout"), expected: "a duration from 1 ms to 24 hours" }),
+    "mcp.json: server \"s\" at $.servers.s.timeout: \"timeout\" must be a duration from 1 ms to 24 hours, in milliseconds " +
+    "or such as \"20 seconds\""
+  ],
+  [
+    new ConfigError.ReservedHeader({ ...at("headers", "Host"), header: "Host" }),
+    "mcp.json: server \"s\" at $.servers.s.headers.Host: the transport sets the header \"Host\" itself; remove it"
+  ],
+  [
+    new ConfigError.UnsafeVariable({ ...at("env", "LD_PRELOAD"), variable: "LD_PRELOAD" }),
+    "mcp.json: server \"s\" at $.servers.s.env.LD_PRELOAD: the variable LD_PRELOAD can change which code the server runs; " +
+    "set \"allowUnsafeEnv\": true to allow it"
+  ],
+  [
+    new ConfigError.DisallowedCommand({ ...at("command"), command: "sh", args: ["--token=s3cret"] }),
+    "mcp.json: server \"s\" at $.servers.s.command: this application does not allow the command \"sh\""
+  ],
+  [
+    new ConfigError.InvalidValue({ ...at("args", 1), expected }),
+    "mcp.json: server \"s\" at $.servers.s.args[1]: \"args[1]\" must be a list of strings"
+  ],
+  [
+    new ConfigError.UnknownServer({ server: "t", path: [], validNames }),
+    "the server \"t\" is not configured; the valid names are a, b and c"
+  ],
+  [new ConfigError.DisabledServer({ server: "s", path: [] }), "the server \"s\" is disabled in its definition"],
+  [
+    new ConfigError.MissingVariable({ ...at("url"), variable: "HOST" }),
+    "mcp.json: server \"s\" at $.servers.s.url: the variable HOST is not set; set it, or give a default with ${HOST:-default}"
+  ],
+  [
+    new ConfigError.MissingDocument({ source: "mcp.json", path: [], expected: "a file that can be read" }),
+    "mcp.json: the configuration cannot be read; expected a file that can be read"
+  ],
+  [
+    new ConfigError.InvalidDocument({
+      source: "mcp.json",
+      path: [],
+      expected: "a comma",
+      position: { line: 2, column: 14 }
+    }),
+    "mcp.json: syntax error at line 2, column 14; expected a comma"
+  ]
+]
+
+describe("ConfigError", () => {
+  it("has a row of this table for every problem", () => {
+    const problems = ConfigError.ConfigProblem.members.map(({ fields }) => fields._tag.schema.literal)
+    assert.deepStrictEqual(table.map(([{ _tag }]) => _tag), problems)
+  })
+
+  for (const [problem, message] of table) {
+    it(`explains ${problem._tag} with place, expectation and valid names`, () => {
+      assert.strictEqual(problem.message, message)
+      assert.isTrue(message.endsWith(problem.description))
+      assert.notInclude(message, "s3cret")
+    })
+  }
+
+  it("joins the messages of its problems, one per line", () => {
+    const first = new ConfigError.DisabledServer({ server: "s", path: [] })
+    const second = new ConfigError.InvalidValue({ path: ["servers"], expected })
+    const error = new ConfigError.ConfigError({ problems: [first, second] })
+    assert.strictEqual(error.message, `${first.message}\n${second.message}`)
+  })
+
+  it("explains an empty configuration, a document of another shape, and values without a path", () => {
+    assert.deepStrictEqual(
+      [
+        new ConfigError.UnknownServer({ server: "t", path: [], validNames: [] }),
+        new ConfigError.InvalidDocument({ path: [], expected: "an object" }),
+        new ConfigError.InvalidValue({ path: [], expected: "an object" })
+      ].map(({ message }) => message),
+      [
+        "the server \"t\" is not configured; the configuration is empty",
+        "the document must be an object",
+        "the value must be an object"
+      ]
+    )
+  })
+
+  it("renders a path as a JSON path, with quotes where a name needs them", () => {
+    assert.strictEqual(ConfigError.jsonPath(["servers", "my server", "args", 0]), "$.servers[\"my server\"].args[0]")
+  })
+})
