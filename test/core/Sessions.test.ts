@@ -23,7 +23,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("tries 3 times, 1 second apart, and then fails with the last error", () => {
+  it.effect("makes 4 attempts, 1 second apart, and then fails with the last error", () => {
     const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
     return Effect.gen(function*() {
       const fiber = yield* start(Effect.flip(get("s")))
@@ -33,7 +33,7 @@ describe("connecting", () => {
       yield* TestClock.adjust("1 millis")
       assert.deepStrictEqual(script.connects, [0, 1000])
       yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(script.connects, [0, 1000, 2000])
+      assert.deepStrictEqual(script.connects, [0, 1000, 2000, 3000])
       assert.strictEqual(tagOf(yield* Fiber.join(fiber)), "ConnectionRefused")
       assert.strictEqual(script.open, 0)
     }).pipe(Effect.provide(Scripted.sessions(script)))
@@ -397,20 +397,36 @@ describe("health", () => {
       assert.deepStrictEqual(health, { ...Health.unknown, isHealthy: false })
     }).pipe(Effect.provide(Scripted.sessions(Scripted.make({})))))
 
-  it.effect("turns bad at the fourth channel failure in a row and good at the first answer", () => {
+  it.effect("turns bad at the fourth failed request in a row and good at the first response", () => {
+    let works = false
+    const reset = new SessionError.TransportFailed({ description: "reset", delivery: "Unknown" })
+    const script = Scripted.make({
+      answer: () => Effect.suspend(() => works ? Effect.succeed({ content: [] }) : Effect.fail(reset))
+    })
+    return Effect.gen(function*() {
+      const session = yield* get("s")
+      for (const errorCount of [1, 2, 3]) {
+        yield* Effect.flip(session.callTool("t"))
+        assert.deepInclude(yield* healthOf("s"), { errorCount, isHealthy: true })
+      }
+      yield* Effect.flip(session.callTool("t"))
+      assert.deepInclude(yield* healthOf("s"), { errorCount: 4, isHealthy: false, lastChecked: 0 })
+      works = true
+      yield* session.callTool("t")
+      assert.deepInclude(yield* healthOf("s"), { errorCount: 0, isHealthy: true })
+    }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
+  })
+
+  it.effect("turns bad at the first failed connect and good at the first connect that succeeds", () => {
     let works = false
     const script = Scripted.make({ connect: () => works ? Effect.void : Effect.fail(Scripted.refused) })
     return Effect.gen(function*() {
       yield* Effect.flip(get("s"))
-      yield* Effect.flip(get("s"))
-      yield* Effect.flip(get("s"))
-      assert.deepInclude(yield* healthOf("s"), { errorCount: 3, isHealthy: true })
-      yield* Effect.flip(get("s"))
-      assert.deepInclude(yield* healthOf("s"), { errorCount: 4, isHealthy: false, lastChecked: 0 })
+      assert.deepInclude(yield* healthOf("s"), { errorCount: 1, isConnectFailing: true, isHealthy: false })
       works = true
       yield* get("s")
       const health = yield* healthOf("s")
-      assert.deepInclude(health, { errorCount: 0, isHealthy: true })
+      assert.deepInclude(health, { errorCount: 0, isConnectFailing: false, isHealthy: true })
       assert.strictEqual(health.lastError?.reason._tag, "ConnectionRefused")
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })

@@ -28,8 +28,8 @@ export interface CircuitPolicy {
 }
 
 /**
- * Default policy: opens after 5 failures in a row, for 5 seconds, then for 10, up to a minute. One operation with the default retry
- * policy makes 4 attempts, so it does not open the circuit alone.
+ * Default policy: opens after 4 failures in a row, for 5 seconds, then for 10, up to a minute: after one operation
+ * whose 4 attempts of the default retry policy all failed.
  *
  * @category defaults
  * @since 0.1.0

@@ -60,7 +60,7 @@ describe("failover", () => {
       const fiber = yield* start(call({ retry: RetryPolicy.retryDefault }))
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* Fiber.join(fiber), "secondary")
-      assert.deepStrictEqual(members.primary.calls(), ["charge", "charge", "charge"])
+      assert.deepStrictEqual(members.primary.calls(), ["charge", "charge", "charge", "charge"])
     }).pipe(Effect.provide(fleet(members)))
   })
 

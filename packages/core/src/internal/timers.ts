@@ -65,7 +65,7 @@ export class Timers {
     this.#wakesAt = Number.POSITIVE_INFINITY
     for (const { dueAt } of this.#timers) if (dueAt < this.#wakesAt) this.#wakesAt = dueAt
     if (this.#wakesAt === Number.POSITIVE_INFINITY) return Effect.void
-    return this.#clock.sleep(Duration.millis(Math.max(0, this.#wakesAt - this.now()))).pipe(
+    return this.#clock.sleep(Duration.millis(Math.max(0, Math.ceil(this.#wakesAt - this.now())))).pipe(
       Effect.andThen(Effect.sync(() => this.#fireDue())),
       Effect.andThen(this.#sleepUntilEmpty)
     )

@@ -43,8 +43,8 @@ export class Cleanup {
   /** Waits for all connections that are being closed, and for `last`. Fails with the cause of the first that failed to close. */
   finish(last: Closeable | undefined): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
-      if (last !== undefined) yield* this.start(last)
-      const reports = yield* Fiber.joinAll([...this.#running])
+      const latest = last === undefined ? [] : [yield* this.start(last)]
+      const reports = yield* Fiber.joinAll(new Set([...this.#running, ...latest]))
       for (const { cause } of reports) {
         if (cause !== undefined) return yield* Effect.failCause(cause)
       }

@@ -116,7 +116,7 @@ export class Liveness {
     let pause = 0
     const next = () => {
       pause = interval * (1 - probeSpread + 2 * probeSpread * random.nextDoubleUnsafe())
-      return timers.now() + pause
+      return Math.round(timers.now() + pause)
     }
     const timer: Timer = {
       timerIndex: -1,
@@ -133,6 +133,6 @@ export class Liveness {
   #lifetimeTimer(live: LiveConnection): Timer {
     const { config, fork, random, retire, timers } = this.#host
     const lifetime = Duration.toMillis(config.maxLifetime) * (1 - lifetimeSpread * random.nextDoubleUnsafe())
-    return { timerIndex: -1, dueAt: timers.now() + lifetime, fire: () => fork(live, retire(live)) }
+    return { timerIndex: -1, dueAt: Math.round(timers.now() + lifetime), fire: () => fork(live, retire(live)) }
   }
 }

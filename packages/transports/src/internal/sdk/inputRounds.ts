@@ -8,7 +8,7 @@
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
-import type { RequestReason } from "@mcp-sessions/core/SessionError"
+import { InvalidResult, type RequestReason } from "@mcp-sessions/core/SessionError"
 import type { StandardSchemaV1, Transport } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import type { FulfilInput } from "../modern/modernCodec.ts"
@@ -66,7 +66,15 @@ export const makeFulfilInput = (options: {
       ...(onProgress === undefined ? {} : { onprogress: onProgress })
     }).then(
       (value) => onEnd(Exit.succeed(value)),
-      (error: unknown) => onEnd(Exit.fail(reasonOf(error, method)))
+      (error: unknown) => {
+        const reason = reasonOf(error, method)
+        // The server has answered: with a question that this client cannot.
+        onEnd(Exit.fail(
+          reason._tag === "Unsupported"
+            ? new InvalidResult({ method, description: reason.description, cause: error })
+            : reason
+        ))
+      }
     )
     return () => abort.abort()
   }
