@@ -31,10 +31,13 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { ConfigError } from "./ConfigError.ts"
 import type { ConnectionInfo } from "./Connection.ts"
 import type { ConnectionState } from "./ConnectionState.ts"
+import { checkPolicies } from "./internal/config/checkOptions.ts"
 import type {
   CallToolResult,
   Completion,
@@ -50,7 +53,10 @@ import type {
 } from "./Mcp.ts"
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "./Notification.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
+import { decodeServers, type ServerConfigInput } from "./ServerConfig.ts"
 import type { SessionError } from "./SessionError.ts"
+import { make as makeSessions, type OwnerOptions, type Policies } from "./Sessions.ts"
+import type { Transports } from "./Transport.ts"
 
 /**
  * The result of the handshake of a session's connection.
@@ -248,3 +254,31 @@ export interface Session {
   /** Makes one round trip: `ping`, or `server/discover` in the modern era. An error response counts as success. */
   readonly ping: Effect.Effect<void, SessionError>
 }
+
+/**
+ * Options of one session. `name` is the name of the server in errors, logs and spans; default: `server`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MakeOptions extends Policies, OwnerOptions {
+  readonly name?: string | undefined
+}
+
+/**
+ * Makes a session of one definition, for as long as the scope, without a registry of named servers. Connects before it succeeds. Fails with
+ * a `ConfigError` that holds all problems of the definition and the policies.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  definition: ServerConfigInput,
+  options: MakeOptions = {}
+): Effect.fn.Return<Session, ConfigError | SessionError, Scope.Scope | Transports> {
+  const { allowCommand, name = "server", owner } = options
+  yield* checkPolicies(options)
+  const definitions = yield* decodeServers({ servers: { [name]: definition }, allowCommand })
+  const sessions = yield* makeSessions({ ...options, definitions })
+  return yield* sessions.get(name, { owner })
+})
