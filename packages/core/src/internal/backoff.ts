@@ -9,10 +9,10 @@ import * as Random from "effect/Random"
 const pauses = { first: 1000, factor: 1.6, longest: 120_000 }
 
 /** How long a run has to last for the pauses to start over, in milliseconds. */
-export const stableAfter = 60_000
+const stableAfter = 60_000
 
 /** The longest pause after a number of failures in a row, in milliseconds. */
-export const pauseAfter = (failures: number): number =>
+const pauseAfter = (failures: number): number =>
   Math.min(pauses.first * pauses.factor ** Math.max(0, failures - 1), pauses.longest)
 
 /** Repeats an effect until it succeeds with `true`, with pauses that `wake` cuts short. */

@@ -7,7 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Random } from "effect/Random"
-import { type Connection, type ConnectionInfo } from "../../Connection.ts"
+import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import type { ServerConfig } from "../../ServerConfig.ts"
 import { type Reason, TransportFailed } from "../../SessionError.ts"
 import type { Timer, Timers } from "../timers.ts"
@@ -18,7 +18,7 @@ import type { Event } from "./stateMachine.ts"
 const unresponsive = "UNRESPONSIVE"
 
 /** How long a server may take to respond to a ping. */
-export const pingTimeout = Duration.seconds(10)
+const pingTimeout = Duration.seconds(10)
 
 /** The share by which intervals between probes vary, so that clients of one server do not probe in step. */
 const probeSpread = 0.2
@@ -31,7 +31,7 @@ export const pingMethod = (info: ConnectionInfo | undefined): string =>
   info?.era === "modern" ? "server/discover" : "ping"
 
 /** Makes the smallest round trip. An error response is a response: some servers do not implement the method. */
-export const ping = ({ connection, info }: {
+const ping = ({ connection, info }: {
   readonly connection: Connection
   readonly info: ConnectionInfo | undefined
 }): Effect.Effect<void, Reason> =>

@@ -26,7 +26,7 @@ const metaOf = (params: Record<string, unknown> | undefined): object | undefined
   Predicate.isObject(params?._meta) ? params._meta : undefined
 
 /** Adds the progress token to params, for a request that wants progress. */
-export const withProgressToken = ({ id, onProgress, params }: OutgoingRequest): Record<string, unknown> | undefined =>
+const withProgressToken = ({ id, onProgress, params }: OutgoingRequest): Record<string, unknown> | undefined =>
   onProgress === undefined ? params : { ...params, _meta: { ...metaOf(params), progressToken: id } }
 
 /** The codec of the revisions up to 2025-11-25. */

@@ -41,7 +41,7 @@ import { OutputSchemas } from "./outputSchemas.ts"
 import { classifyRequest } from "./sdkError.ts"
 import { listenLegacy, listenModern } from "./subscriptions.ts"
 
-export { type ConnectOptions, type EraMemory, type Fallback, unknownEra } from "./negotiate.ts"
+export { type ConnectOptions, unknownEra } from "./negotiate.ts"
 
 /** Opens a channel and makes it a connection, closed with the scope. */
 export const make = Effect.fnUntraced(function*(

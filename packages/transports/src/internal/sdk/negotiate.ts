@@ -34,7 +34,7 @@ export const unknownEra = (): EraMemory => ({ isLegacy: false, isFallback: false
 export type Open = Effect.Effect<EngineChannel, ConnectReason, Scope.Scope>
 
 /** Another transport, for servers that do not speak the first one. */
-export interface Fallback {
+interface Fallback {
   readonly kind: Connection["kind"]
   readonly open: Open
   /** Whether a failure of the handshake calls for the fallback. */
