@@ -1,37 +1,38 @@
 /**
- * The demonstration: connects to real servers over two transports and to a broken one, calls tools, and kills the process of a server.
+ * A demo on real MCP servers: three that work, over stdio and HTTP, one that is broken, and one whose process is killed.
  *
- * Each line with a check mark was verified. The exit status is 0 only if all verifications passed.
+ * Each line with ✓ is printed after it was checked. The exit status is 0 only if all checks hold.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as CheckTable from "@mcp-sessions/cli/CheckTable"
 import * as Failure from "@mcp-sessions/cli/Failure"
 import { layer as outputLayer, Output } from "@mcp-sessions/cli/Output"
+import { text } from "@mcp-sessions/core/Mcp"
 import * as ServerConfig from "@mcp-sessions/core/ServerConfig"
-import type { Session } from "@mcp-sessions/core/Session"
 import * as Sessions from "@mcp-sessions/core/Sessions"
 import * as Transports from "@mcp-sessions/transports/Transports"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { connect, createServer } from "node:net"
+import { createServer } from "node:net"
 import { dirname, join } from "node:path"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 
-/** A verification of the demonstration failed. */
+/** A check of the demo did not hold. */
 class DemoFailed extends Data.TaggedError("DemoFailed")<{ readonly message: string }> {}
+
+const check = (condition: boolean, message: string) => condition ? Effect.void : new DemoFailed({ message })
 
 const repository = fileURLToPath(new URL("..", import.meta.url))
 
-/** Returns the path of the program that a package installs, so that the demonstration does not depend on PATH. */
+/** Returns the program that a package installs. */
 const programOf = (name: string): string => {
-  const resolve = createRequire(import.meta.url).resolve
-  const manifest = resolve(`${name}/package.json`)
+  const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`)
   const { bin } = JSON.parse(readFileSync(manifest, "utf8"))
   return join(dirname(manifest), String(Object.values(bin)[0]))
 }
@@ -39,29 +40,22 @@ const programOf = (name: string): string => {
 const everything = programOf("@modelcontextprotocol/server-everything")
 const filesystem = programOf("@modelcontextprotocol/server-filesystem")
 
-const freePort = Effect.promise(async () => {
+const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const address = server.address()
   server.close()
   return typeof address === "object" && address !== null ? address.port : 0
-})
+}
 
-/** Starts the HTTP server as a separate process, since sessions do not start HTTP servers. */
+/** Starts an HTTP server outside of the library, as HTTP servers run in real life. Resolves with its URL. */
 const httpServer = Effect.acquireRelease(
-  Effect.gen(function*() {
-    const port = yield* freePort
-    const child = spawn(process.execPath, [everything, "streamableHttp"], {
-      env: { ...process.env, PORT: String(port) },
-      stdio: "ignore"
-    })
-    yield* Effect.callback<void, DemoFailed>((resume) => {
-      const socket = connect(port, "127.0.0.1", () => {
-        socket.end()
-        resume(Effect.void)
-      })
-      socket.on("error", () => resume(new DemoFailed({ message: "the HTTP server did not start" })))
-    }).pipe(Effect.retry(Schedule.max([Schedule.spaced("50 millis"), Schedule.recurs(400)])))
+  Effect.promise(async () => {
+    const port = await freePort()
+    const env = { ...process.env, PORT: String(port) }
+    const child = spawn(process.execPath, [everything, "streamableHttp"], { env, stdio: ["ignore", "ignore", "pipe"] })
+    for await (const line of createInterface(child.stderr)) if (line.includes("listening")) break
+    child.stderr.resume()
     return { child, url: `http://127.0.0.1:${port}/mcp` }
   }),
   ({ child }) =>
@@ -72,54 +66,28 @@ const httpServer = Effect.acquireRelease(
     })
 )
 
-/** Lists all processes except zombies: from `/proc`, or from `ps` where that does not exist. */
-const processes = (): ReadonlyArray<{ readonly pid: number; readonly parent: number; readonly group: number }> => {
-  const lines = existsSync("/proc/self/stat")
-    ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-      try {
-        return [`${pid} ${readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "")}`]
-      } catch {
-        // The process ended after the directory was read.
-        return []
-      }
-    })
-    : spawnSync("ps", ["-A", "-o", "pid=,stat=,ppid=,pgid="], { encoding: "utf8" }).stdout.trim().split("\n")
-  return lines.flatMap((line) => {
-    const [pid, state = "", parent, group] = line.trim().split(/\s+/)
-    return state.startsWith("Z") ? [] : [{ pid: Number(pid), parent: Number(parent), group: Number(group) }]
-  })
+/** Whether a process runs in the group of a stdio server. Each of them leads its own group, so this finds its children too. */
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(-pid, 0)
+  } catch {
+    return false
+  }
 }
 
-/** Finds the processes that are left. Each stdio server leads a process group, so orphans of it are found too. */
-const leftOf = (pids: ReadonlySet<number>): ReadonlyArray<number> =>
-  processes().filter(({ group, parent, pid }) => pids.has(group) || (parent === process.pid && pids.has(pid)))
-    .map(({ pid }) => pid)
-
-const expect = (condition: boolean, message: string) =>
-  condition ? Effect.void : Effect.fail(new DemoFailed({ message }))
-
-const hasText = (part: string) => (result: Effect.Success<ReturnType<Session["callTool"]>>) =>
-  result.isError !== true && result.content.some((block) => block.type === "text" && block.text.includes(part))
-
 const calls = [
-  { server: "everything", tool: "get-sum", args: { a: 19, b: 23 }, holds: hasText("42") },
-  { server: "everything-http", tool: "echo", args: { message: "over HTTP" }, holds: hasText("over HTTP") },
-  {
-    server: "filesystem",
-    tool: "read_text_file",
-    args: { path: join(repository, "package.json") },
-    holds: hasText("mcp-sessions")
-  }
+  { server: "everything", tool: "get-sum", args: { a: 19, b: 23 }, expected: "42" },
+  { server: "everything-http", tool: "echo", args: { message: "over HTTP" }, expected: "over HTTP" },
+  { server: "filesystem", tool: "read_text_file", args: { path: "package.json" }, expected: "mcp-sessions" }
 ]
 
-const tour = Effect.gen(function*() {
-  const { answer, style } = yield* Output
+const demo = Effect.gen(function*() {
+  const { print, style } = yield* Output
   const { url } = yield* httpServer
-  const started = new Set<number>()
   const input = {
     everything: { transport: "stdio", command: process.execPath, args: [everything, "stdio"] },
     "everything-http": { transport: "streamable_http", url },
-    filesystem: { transport: "stdio", command: process.execPath, args: [filesystem, repository] },
+    filesystem: { transport: "stdio", command: process.execPath, args: [filesystem, repository], cwd: repository },
     broken: {
       transport: "stdio",
       command: process.execPath,
@@ -127,69 +95,71 @@ const tour = Effect.gen(function*() {
     }
   } satisfies Record<string, ServerConfig.ServerConfigInput>
   const definitions = yield* ServerConfig.decodeServers({ servers: input })
-  const servers = definitions.map((definition) => ({ ...definition, source: "demo", written: {} }))
-  const heading = (text: string) => answer(`\n${style("bold", text)}`)
-  const done = (text: string) => answer(`${style("green", "✓")} ${text}`)
+  const heading = (words: string) => print(`\n${style("bold", words)}`)
+  const proven = (words: string) => print(`${style("green", "✓")} ${words}`)
+  const pids = new Set<number>()
 
+  yield* print("This demo uses real MCP servers. Each line with ✓ was checked; the demo fails if one does not hold.")
   yield* Effect.gen(function*() {
     const sessions = yield* Sessions.Sessions
 
-    yield* heading("Connecting to four servers at once, one of them broken on purpose")
+    yield* heading("1. Connect to four servers concurrently. One of them is broken on purpose.")
+    const servers = definitions.map((definition) => ({ ...definition, source: "demo", written: {} }))
     const rows = yield* CheckTable.run({ servers, show: true })
-    const stateOf = (name: string) => rows.find((row) => row.name === name)
-    for (const { server } of calls) {
-      const row = stateOf(server)
-      yield* expect(row?.state === "healthy", `${server} is not healthy`)
-      if (row?.info?.pid !== undefined) started.add(row.info.pid)
+    const broken = rows.find(({ name }) => name === "broken")
+    const working = rows.filter(({ name }) => name !== "broken")
+    for (const { info, isHealthy, name } of working) {
+      yield* check(isHealthy, `the server "${name}" is not healthy`)
+      if (info?.pid !== undefined) pids.add(info.pid)
     }
-    yield* expect(leftOf(started).length >= 2, "the processes of the stdio servers were not found")
-    const broken = stateOf("broken")?.error
-    yield* expect(
-      broken?._tag === "SessionError" && broken.reason._tag === "ServerExited" && broken.reason.exitCode === 3 &&
-        broken.reason.stderrTail === "FATAL: API_KEY is not set",
-      "the error of the broken server lacks its exit code or stderr"
+    yield* check(pids.size === 2 && [...pids].every(isRunning), "the processes of the stdio servers do not run")
+    yield* check(
+      broken?.error?._tag === "SessionError" && broken.error.reason._tag === "ServerExited" &&
+        broken.error.reason.exitCode === 3 && broken.error.reason.stderrTail === "FATAL: API_KEY is not set",
+      "the error of the broken server does not contain its exit code and its stderr"
     )
-    const lastGood = Math.max(...calls.map(({ server }) => stateOf(server)?.lastChecked ?? Infinity))
-    yield* expect(
-      lastGood < (stateOf("broken")?.lastChecked ?? 0),
-      "the broken server delayed the healthy ones"
-    )
-    yield* done("the broken server delayed nobody")
+    const lastConnected = Math.max(...working.map(({ lastChecked }) => lastChecked ?? Infinity))
+    yield* check(lastConnected < (broken?.lastChecked ?? 0), "a working server waited for the broken one")
+    yield* proven("the broken server reports its exit code and stderr, and did not delay the others")
 
-    yield* heading("Calling a tool on each healthy server")
-    for (const { args, holds, server, tool } of calls) {
+    yield* heading("2. Call a tool on each working server.")
+    for (const { args, expected, server, tool } of calls) {
       const result = yield* sessions.callTool(server, tool, args)
-      yield* expect(holds(result), `${server}/${tool} returned an unexpected result`)
-      const [block] = result.content
-      const said = block?.type === "text" ? block.text.split("\n", 1)[0] ?? "" : ""
-      yield* done(`${server}/${tool} ${style("dim", JSON.stringify(args))} → ${said.slice(0, 60)}`)
+      yield* check(
+        result.isError !== true && text(result).includes(expected),
+        `${server}/${tool} returned no ${expected}`
+      )
+      const [line = ""] = text(result).replaceAll(/\s+/g, " ").match(/^.{0,60}/) ?? []
+      yield* proven(`${server}/${tool} ${style("dim", JSON.stringify(args))} → ${line}`)
     }
 
-    yield* heading("Killing the server process of a live session")
+    yield* heading("3. Kill the process of a server while its session is open.")
     const session = yield* sessions.get("everything")
-    const first = yield* session.connect
-    if (first.pid === undefined) return yield* new DemoFailed({ message: "the stdio server has no process id" })
-    process.kill(first.pid, "SIGKILL")
-    yield* done(`killed process ${first.pid}, generation ${first.generation}`)
-    // A call may have run before the server was killed. This one is marked idempotent, so it is sent again.
+    const before = yield* session.connect
+    if (before.pid === undefined) return yield* new DemoFailed({ message: "the stdio server has no process" })
+    process.kill(before.pid, "SIGKILL")
+    yield* proven(`killed process ${before.pid} (connection ${before.generation} of the session)`)
+    // The killed server may have received this call, so it is only resent because it is declared idempotent.
     yield* session.callTool("echo", { message: "still there?" }, { idempotent: true })
-    const second = yield* session.connect
-    if (second.pid !== undefined) started.add(second.pid)
-    yield* expect(second.generation > first.generation, "the call did not use a new connection")
-    yield* expect(second.pid !== first.pid, "the new connection uses the killed process")
-    yield* done(`the next call succeeded on process ${second.pid}, generation ${second.generation}`)
+    const after = yield* session.connect
+    if (after.pid !== undefined) pids.add(after.pid)
+    yield* check(after.generation === before.generation + 1, "the call did not use a new connection")
+    yield* check(after.pid !== before.pid, "the new connection does not have its own process")
+    yield* proven(
+      `the session reconnected: process ${after.pid} (connection ${after.generation}) answered the next call`
+    )
   }).pipe(
     Effect.scoped,
     Effect.provide(Sessions.layer({ servers: input }).pipe(Layer.provide(Transports.layer)))
   )
 
-  yield* heading("Closing all sessions")
-  const left = leftOf(started)
-  yield* expect(left.length === 0, `processes are left: ${left.join(", ")}`)
-  yield* done(`no child process is left, of the ${started.size} servers or their children`)
+  yield* heading("4. Close all sessions.")
+  const left = [...pids].filter(isRunning)
+  yield* check(left.length === 0, `processes still run: ${left.join(", ")}`)
+  yield* proven(`all ${pids.size} server processes have ended, and their children too`)
 })
 
-const reported = tour.pipe(
+const reported = demo.pipe(
   Effect.scoped,
   Effect.tapError((error) =>
     Effect.flatMap(Output, ({ note, styleNote }) => {

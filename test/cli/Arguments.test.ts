@@ -87,11 +87,11 @@ describe("tool arguments", () => {
       assert.deepStrictEqual(error.problems, [
         "count: expected integer",
         "ratio: expected JSON after :=",
-        "cannot read count, expected key=value or key:=JSON",
-        "text: given twice, but not a list",
-        "unknown argument nope",
+        "cannot parse \"count\"; expected key=value or key:=JSON",
+        "text: given twice, but the tool takes one value",
+        "unknown argument \"nope\"",
         "flag: expected boolean",
-        "unknown argument flga, did you mean flag?",
+        "unknown argument \"flga\"; did you mean \"flag\"?",
         "choice: expected one of a, b"
       ])
       assert.strictEqual(
@@ -103,7 +103,7 @@ describe("tool arguments", () => {
   it.effect("reports a missing required argument", () =>
     Effect.map(
       Effect.flip(read([], { base: {} })),
-      ({ problems }) => assert.deepStrictEqual(problems, ["missing argument text"])
+      ({ problems }) => assert.deepStrictEqual(problems, ["missing argument \"text\""])
     ))
 
   it.effect("sends unknown arguments to the server without validation", () =>
@@ -115,7 +115,7 @@ describe("tool arguments", () => {
   it.effect("does not report an argument with an unreadable file as missing too", () =>
     Effect.map(
       Effect.flip(read(["text=@nowhere"], { base: {} })),
-      ({ problems }) => assert.deepStrictEqual(problems, ["text: cannot read the file nowhere"])
+      ({ problems }) => assert.deepStrictEqual(problems, ["text: cannot read the file \"nowhere\""])
     ))
 
   it.effect("rejects a number that is too large for a double", () =>

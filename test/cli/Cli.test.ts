@@ -322,8 +322,11 @@ describe.concurrent("exit statuses", () => {
         const crash = yield* run(["tools", "crashing"])
         assert.include(crash.stderr, "error[ServerExited] crashing: the server exited with code 3")
         assert.include(crash.stderr, "  | FATAL no key")
-        assert.include((yield* run(["call", "good/ech"])).stderr, "good has no tool ech, did you mean echo?")
-        assert.include((yield* run(["check", "god"])).stderr, "did you mean good?")
+        assert.include(
+          (yield* run(["call", "good/ech"])).stderr,
+          "the server has no tool \"ech\"; did you mean \"echo\"?"
+        )
+        assert.include((yield* run(["check", "god"])).stderr, "did you mean \"good\"?")
       })
     ))
 })

@@ -20,29 +20,31 @@ import * as Schema from "effect/Schema"
 import { UsageError } from "./Failure.ts"
 import { closest } from "./Suggestion.ts"
 
-type Raw = Record<string, unknown>
+type JsonObject = Record<string, unknown>
 
-const isRaw = (value: unknown): value is Raw => Predicate.isObject(value)
+const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
 
 const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 
 const typesOf = (schema: unknown): ReadonlyArray<string> => {
-  if (!isRaw(schema)) return []
+  if (!isJsonObject(schema)) return []
   const { anyOf, oneOf, type } = schema
   if (typeof type === "string") return [type]
   if (Array.isArray(type)) return type.filter((name) => typeof name === "string")
   return [anyOf, oneOf].flatMap((members) => Array.isArray(members) ? members.flatMap(typesOf) : [])
 }
 
-const propertiesOf = (schema: unknown): Raw | undefined =>
-  isRaw(schema) && isRaw(schema.properties) ? schema.properties : undefined
+const propertiesOf = (schema: unknown): JsonObject | undefined =>
+  isJsonObject(schema) && isJsonObject(schema.properties) ? schema.properties : undefined
 
 /** Follows a reference within the schema of the tool. References to other documents are not followed. */
 const resolved = (schema: unknown, root: unknown, depth = 0): unknown => {
-  if (!isRaw(schema) || typeof schema.$ref !== "string" || !schema.$ref.startsWith("#/") || depth > 8) return schema
+  if (!isJsonObject(schema) || typeof schema.$ref !== "string" || !schema.$ref.startsWith("#/") || depth > 8) {
+    return schema
+  }
   const target = schema.$ref.slice(2).split("/").reduce<unknown>((found, key) => {
     const name = key.replaceAll("~1", "/").replaceAll("~0", "~")
-    return isRaw(found) && Object.hasOwn(found, name) ? found[name] : undefined
+    return isJsonObject(found) && Object.hasOwn(found, name) ? found[name] : undefined
   }, root)
   return resolved(target, root, depth + 1)
 }
@@ -53,7 +55,7 @@ const schemaAt = (root: unknown, path: ReadonlyArray<string>): unknown =>
 
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
-const typed = (word: string, schema: unknown, name: string): Result.Result<unknown, string> => {
+const parseValue = (word: string, schema: unknown, name: string): Result.Result<unknown, string> => {
   const types = typesOf(schema)
   if (types.includes("string") || types.length === 0) return Result.succeed(word)
   if ((types.includes("integer") || types.includes("number")) && decimal.test(word)) {
@@ -72,7 +74,7 @@ const typed = (word: string, schema: unknown, name: string): Result.Result<unkno
       return Result.succeed(json.success)
     }
     if (types.includes("array") && !/^\s*[[{]/.test(word)) {
-      return Result.map(typed(word, isRaw(schema) ? schema.items : undefined, name), (item) => [item])
+      return Result.map(parseValue(word, isJsonObject(schema) ? schema.items : undefined, name), (item) => [item])
     }
   }
   return Result.fail(`${name}: expected ${types.join(" or ")}`)
@@ -85,7 +87,7 @@ const matches = (value: unknown, type: string): boolean => {
     case "array":
       return Array.isArray(value)
     case "object":
-      return isRaw(value) && !Array.isArray(value)
+      return isJsonObject(value) && !Array.isArray(value)
     case "null":
       return value === null
     default:
@@ -93,11 +95,11 @@ const matches = (value: unknown, type: string): boolean => {
   }
 }
 
-const assign = (target: Raw, path: ReadonlyArray<string>, value: unknown): void => {
+const assign = (target: JsonObject, path: ReadonlyArray<string>, value: unknown): void => {
   const [key = "", ...rest] = path
   if (rest.length > 0) {
     const below = Object.hasOwn(target, key) ? target[key] : undefined
-    const member: Raw = isRaw(below) ? below : {}
+    const member: JsonObject = isJsonObject(below) ? below : {}
     define(target, key, member)
     assign(member, rest, value)
     return
@@ -106,11 +108,11 @@ const assign = (target: Raw, path: ReadonlyArray<string>, value: unknown): void 
 }
 
 /** Sets a property like `=`, but treats `__proto__` as an ordinary key. */
-const define = (target: Raw, key: string, value: unknown): void => {
+const define = (target: JsonObject, key: string, value: unknown): void => {
   Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
-const word = /^([^=:]+)(:=|=)([\s\S]*)$/
+const wordPattern = /^([^=:]+)(:=|=)([\s\S]*)$/
 
 /** Formats the expected call of a tool. */
 const signature = (tool: Tool): string => {
@@ -123,31 +125,32 @@ const signature = (tool: Tool): string => {
 }
 
 /** Checks arguments against the first level of the schema. The server checks nested values itself. */
-const problemsOf = (tool: Tool, args: Raw, refused: ReadonlySet<string>): ReadonlyArray<string> => {
+const problemsOf = (tool: Tool, args: JsonObject, invalid: ReadonlySet<string>): ReadonlyArray<string> => {
   const properties = propertiesOf(tool.inputSchema)
   const { additionalProperties, required } = tool.inputSchema
   const names = Object.keys(properties ?? {})
-  const isOpen = properties === undefined || additionalProperties === true || isRaw(additionalProperties)
+  const isOpen = properties === undefined || additionalProperties === true || isJsonObject(additionalProperties)
   const problems: Array<string> = []
   for (const [key, value] of Object.entries(args)) {
     const schema = properties !== undefined && Object.hasOwn(properties, key)
       ? resolved(properties[key], tool.inputSchema)
       : undefined
     if (schema === undefined) {
-      const meant = closest(key, names)
-      if (!isOpen) problems.push(`unknown argument ${key}${meant === undefined ? "" : `, did you mean ${meant}?`}`)
+      const suggestion = closest(key, names)
+      const advice = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`
+      if (!isOpen) problems.push(`unknown argument "${key}"${advice}`)
       continue
     }
     const types = typesOf(schema)
     if (types.length > 0 && !types.some((type) => matches(value, type))) {
       problems.push(`${key}: expected ${types.join(" or ")}`)
-    } else if (isRaw(schema) && Array.isArray(schema.enum) && !schema.enum.includes(value)) {
+    } else if (isJsonObject(schema) && Array.isArray(schema.enum) && !schema.enum.includes(value)) {
       problems.push(`${key}: expected one of ${schema.enum.join(", ")}`)
     }
   }
   for (const key of Array.isArray(required) ? required : []) {
-    if (typeof key === "string" && !Object.hasOwn(args, key) && !refused.has(key)) {
-      problems.push(`missing argument ${key}`)
+    if (typeof key === "string" && !Object.hasOwn(args, key) && !invalid.has(key)) {
+      problems.push(`missing argument "${key}"`)
     }
   }
   return problems
@@ -168,15 +171,15 @@ export const read = Effect.fnUntraced(function*(options: {
 }): Effect.fn.Return<Record<string, unknown>, UsageError, FileSystem.FileSystem> {
   const { tool, words } = options
   const fs = yield* FileSystem.FileSystem
-  const args: Raw = { ...options.base }
+  const args: JsonObject = { ...options.base }
   const problems: Array<string> = []
   const given = new Map<string, unknown>()
   /** Arguments that were given but are invalid. They are not reported as missing too. */
-  const refused = new Set<string>()
+  const invalid = new Set<string>()
   for (const text of words) {
-    const [, name, operator, rest = ""] = word.exec(text) ?? []
+    const [, name, operator, rest = ""] = wordPattern.exec(text) ?? []
     if (name === undefined) {
-      problems.push(`cannot read ${text}, expected key=value or key:=JSON`)
+      problems.push(`cannot parse "${text}"; expected key=value or key:=JSON`)
       continue
     }
     // A property whose name contains dots takes precedence over a path.
@@ -188,28 +191,28 @@ export const read = Effect.fnUntraced(function*(options: {
       : rest.startsWith("@") && operator === "="
       ? yield* fs.readFileString(rest.slice(1)).pipe(
         Effect.catch(() => {
-          problems.push(`${name}: cannot read the file ${rest.slice(1)}`)
+          problems.push(`${name}: cannot read the file "${rest.slice(1)}"`)
           return Effect.undefined
         })
       )
       : rest
     if (literal === undefined) {
-      refused.add(path[0] ?? name)
+      invalid.add(path[0] ?? name)
       continue
     }
     const value = operator === ":="
       ? Result.mapError(decodeJson(literal), () => `${name}: expected JSON after :=`)
-      : typed(literal, schema, name)
+      : parseValue(literal, schema, name)
     if (Result.isFailure(value)) {
       problems.push(value.failure)
-      refused.add(path[0] ?? name)
+      invalid.add(path[0] ?? name)
       continue
     }
     const before = given.get(name)
     const isRepeated = given.has(name)
-    const wantsList = typesOf(schema).includes("array")
-    if (isRepeated && !wantsList && typesOf(schema).length > 0) {
-      problems.push(`${name}: given twice, but not a list`)
+    const isList = typesOf(schema).includes("array")
+    if (isRepeated && !isList && typesOf(schema).length > 0) {
+      problems.push(`${name}: given twice, but the tool takes one value`)
       continue
     }
     const listOf = (value: unknown): ReadonlyArray<unknown> => Array.isArray(value) ? value : [value]
@@ -217,7 +220,7 @@ export const read = Effect.fnUntraced(function*(options: {
     given.set(name, next)
     assign(args, path, next)
   }
-  const all = options.validate ? [...problems, ...problemsOf(tool, args, refused)] : problems
+  const all = options.validate ? [...problems, ...problemsOf(tool, args, invalid)] : problems
   const [first, ...others] = all
   if (first === undefined) return args
   const hasUnknown = all.some((problem) => problem.startsWith("unknown argument"))

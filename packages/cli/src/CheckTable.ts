@@ -45,21 +45,23 @@ export const run = Effect.fnUntraced(function*(options: {
     }`
     if (row.info !== undefined && row.latency !== undefined) {
       const { era, implementation, protocolVersion } = row.info
-      const named = implementation === undefined ? "" : output.peer(`${implementation.name} ${implementation.version}`)
+      const named = implementation === undefined
+        ? ""
+        : output.sanitize(`${implementation.name} ${implementation.version}`)
       const line = [
         head,
         seconds(row.latency.connect + row.latency.ping + row.latency.list),
         `${String(row.tools ?? 0).padStart(3)} tools`,
         output.style("dim", `${protocolVersion} ${era}  ${named}`)
       ].join("  ").trimEnd()
-      const warnings = row.info.warnings.map((warning) => `    ${output.style("yellow", output.peer(warning))}`)
-      return yield* output.answer([line, ...warnings].join("\n"))
+      const warnings = row.info.warnings.map((warning) => `    ${output.style("yellow", output.sanitize(warning))}`)
+      return yield* output.print([line, ...warnings].join("\n"))
     }
     const [first = row.state, ...rest] = row.error === undefined ? [] : lines(row.error)
     // One write: other checks print their rows concurrently.
-    yield* output.answer([
-      `${head}  ${output.style(colour, output.peer(first))}`,
-      ...rest.map((line) => `    ${output.style("dim", output.peer(line))}`)
+    yield* output.print([
+      `${head}  ${output.style(colour, output.sanitize(first))}`,
+      ...rest.map((line) => `    ${output.style("dim", output.sanitize(line))}`)
     ].join("\n"))
   })
 

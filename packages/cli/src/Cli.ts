@@ -1,5 +1,5 @@
 /**
- * The command line as one effect from words to an exit status.
+ * The command line as one effect: takes the arguments of the process and succeeds with the exit status.
  *
  * @since 0.1.0
  */
@@ -24,17 +24,17 @@ import { version } from "./Version.ts"
 /** Prints requested help to stdout. Help after an error goes to stderr, so that it does not mix with results. */
 const presenter = Layer.effect(
   CliOutput.Presenter,
-  Effect.map(Output, ({ answer, note }): CliOutput.Presenter => {
+  Effect.map(Output, ({ note, print }): CliOutput.Presenter => {
     const formatter = CliOutput.defaultFormatter()
     return {
       present: (event) => {
         switch (event._tag) {
           case "Help":
             return event.reason === "Requested"
-              ? Effect.ignore(answer(formatter.formatHelpDoc(event.helpDoc)))
+              ? Effect.ignore(print(formatter.formatHelpDoc(event.helpDoc)))
               : note(formatter.formatHelpDoc(event.helpDoc))
           case "Version":
-            return Effect.ignore(answer(event.version))
+            return Effect.ignore(print(event.version))
           case "InvalidInvocation":
             return Effect.void
         }
@@ -46,9 +46,36 @@ const presenter = Layer.effect(
 /** The built-in flags that have an effect in this program. */
 const builtIns = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 
-const usageOf = (error: CliError.CliError): UsageError => {
-  if (error._tag !== "ShowHelp") return new UsageError({ problems: [error.message] })
-  const [first, ...rest] = error.errors.map(({ message }) => message.replaceAll(/\s+/g, " ").trim())
+const didYouMean = ([suggestion]: ReadonlyArray<string>): string =>
+  suggestion === undefined ? "" : `; did you mean "${suggestion}"?`
+
+/** Words the errors of the parser like all other errors of this program. */
+const problemOf = (error: CliError.CliError): string => {
+  switch (error._tag) {
+    case "UnknownSubcommand":
+      return `unknown command "${error.subcommand}"${didYouMean(error.suggestions)}`
+    case "UnrecognizedOption":
+      return `unknown flag "${error.option}"${didYouMean(error.suggestions)}`
+    case "MissingOption":
+      return `missing flag --${error.option}`
+    case "MissingArgument":
+      return `missing argument <${error.argument}>`
+    case "UnexpectedArgument":
+      return `unexpected argument ${error.arguments.map((argument) => `"${argument}"`).join(", ")}`
+    case "InvalidValue": {
+      const name = error.kind === "flag" ? `--${error.option}` : `<${error.option}>`
+      return error.value === ""
+        ? `${name}: missing value; expected ${error.expected}`
+        : `${name}: expected ${error.expected}, not "${error.value}"`
+    }
+    default:
+      return error.message.replaceAll(/\s+/g, " ").trim()
+  }
+}
+
+const toUsageError = (error: CliError.CliError): UsageError => {
+  if (error._tag !== "ShowHelp") return new UsageError({ problems: [problemOf(error)] })
+  const [first, ...rest] = error.errors.map(problemOf)
   return new UsageError({
     problems: [first ?? "no command given", ...rest],
     hint: `${error.commandPath.join(" ")} --help`
@@ -56,17 +83,17 @@ const usageOf = (error: CliError.CliError): UsageError => {
 }
 
 const report = Effect.fnUntraced(function*(failure: Failure, json: boolean) {
-  const { note, peerNote, styleNote } = yield* Output
+  const { note, sanitizeNote, styleNote } = yield* Output
   if (json) yield* note(toJson({ error: envelope(failure) }))
   else {
     const [first, ...rest] = lines(failure)
-    yield* note(styleNote("red", peerNote(first ?? failure._tag)))
-    yield* Effect.forEach(rest, (line) => note(peerNote(line)), { discard: true })
+    yield* note(styleNote("red", sanitizeNote(first ?? failure._tag)))
+    yield* Effect.forEach(rest, (line) => note(sanitizeNote(line)), { discard: true })
   }
   return exitStatus(failure)
 })
 
-const lostOutput = ({ code }: OutputClosed) =>
+const reportLostOutput = ({ code }: OutputClosed) =>
   Effect.flatMap(
     Output,
     ({ note }) => Effect.as(note(`error[Unexpected]: cannot write to stdout (${code})`), 1)
@@ -75,19 +102,19 @@ const lostOutput = ({ code }: OutputClosed) =>
 const program = Command.runWith(root.pipe(Command.withSubcommands([servers, check, tools, call])), { version })
 
 /**
- * Runs the command line with the words after the program name. Prints its failures and succeeds with the exit status.
+ * Runs the command line with the arguments after the program name. Prints its failures and succeeds with the exit status.
  *
  * @category running
  * @since 0.1.0
  */
-export const run = (words: ReadonlyArray<string>): Effect.Effect<number> =>
-  program(words).pipe(
+export const run = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  program(argv).pipe(
     Effect.as(0),
     Effect.catch((error) => {
       // A reader that closed the pipe needs no message. A full disk does.
-      if (error._tag === "OutputClosed") return error.isQuiet ? Effect.succeed(0) : lostOutput(error)
-      const json = words.some((word) => word === "--json" || word === "--json=true")
-      return report(CliError.isCliError(error) ? usageOf(error) : error, json)
+      if (error._tag === "OutputClosed") return error.isQuiet ? Effect.succeed(0) : reportLostOutput(error)
+      const json = argv.some((word) => word === "--json" || word === "--json=true")
+      return report(CliError.isCliError(error) ? toUsageError(error) : error, json)
     }),
     Effect.provide(
       Layer.mergeAll(presenter, builtIns).pipe(Layer.provideMerge(Layer.merge(outputLayer, NodeServices.layer)))

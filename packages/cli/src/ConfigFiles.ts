@@ -42,16 +42,16 @@ export interface ConfiguredServer extends ServerConfig.ServerDefinition {
   readonly written: Readonly<Record<string, unknown>>
 }
 
-type Raw = Record<string, unknown>
+type JsonObject = Record<string, unknown>
 
-const isRaw = (value: unknown): value is Raw => Predicate.isObject(value)
+const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
 
 const failWith = (problems: ReadonlyArray<ConfigProblem>) => {
   const [first, ...rest] = problems
   return first === undefined ? Effect.void : Effect.fail(new ConfigError({ problems: [first, ...rest] }))
 }
 
-const find = Effect.fnUntraced(function*(directory: string) {
+const findFile = Effect.fnUntraced(function*(directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   for (const name of fileNames) {
@@ -90,9 +90,9 @@ const parseDocument = (source: string, text: string) => {
 
 /** Returns the definitions of a document and the key that holds them. */
 const serversOf = (source: string, document: unknown) => {
-  const keys = ["mcpServers", "servers"].filter((key) => isRaw(document) && document[key] !== undefined)
+  const keys = ["mcpServers", "servers"].filter((key) => isJsonObject(document) && document[key] !== undefined)
   const [key, other] = keys
-  if (!isRaw(document) || key === undefined) {
+  if (!isJsonObject(document) || key === undefined) {
     const expected = "an object with server definitions by name under \"mcpServers\" or \"servers\""
     return Effect.fail(new ConfigError({ problems: [new InvalidDocument({ source, path: [], expected })] }))
   }
@@ -116,12 +116,16 @@ const interpolate = (options: {
   const below = (key: string | number, value: unknown) =>
     interpolate({ ...options, value, place: { ...place, path: [...place.path, key] } })
   if (Array.isArray(value)) return value.map((item, index) => below(index, item))
-  if (isRaw(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, below(key, item)]))
+  if (isJsonObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, below(key, item)]))
+  }
   if (typeof value !== "string") return value
   return value.replaceAll(variable, (whole, inside: string) => {
     const [, name, fallback] = variableForm.exec(inside) ?? []
     if (name === undefined) {
-      problems.push(new InvalidValue({ ...place, expected: "variables as ${NAME} or ${NAME:-default}" }))
+      problems.push(
+        new InvalidValue({ ...place, expected: "text with variables of the form ${NAME} or ${NAME:-default}" })
+      )
       return whole
     }
     const found = environment[name] === "" && fallback !== undefined ? undefined : environment[name]
@@ -145,17 +149,17 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   const { directory, environment } = options
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const source = options.file ?? (yield* find(directory))
+  const source = options.file ?? (yield* findFile(directory))
   const text = yield* fs.readFileString(path.resolve(directory, source)).pipe(
     Effect.mapError(() =>
-      new ConfigError({ problems: [new MissingDocument({ source, path: [], expected: "a file that can be read" })] })
+      new ConfigError({ problems: [new MissingDocument({ source, path: [], expected: "a readable file" })] })
     )
   )
   const { key, servers } = yield* Effect.flatMap(parseDocument(source, text), (document) => serversOf(source, document))
-  if (!isRaw(servers)) return yield* Effect.as(ServerConfig.decodeServers({ servers, source, path: [key] }), [])
+  if (!isJsonObject(servers)) return yield* Effect.as(ServerConfig.decodeServers({ servers, source, path: [key] }), [])
 
   const problems: Array<ConfigProblem> = []
-  const ready: Raw = {}
+  const ready: JsonObject = {}
   for (const [server, raw] of Object.entries(servers)) {
     const place = { source, server, path: [key, server] }
     ready[server] = interpolate({ value: raw, environment, place, problems })
@@ -171,6 +175,6 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   yield* failWith(problems)
   return definitions.map((definition) => {
     const written = servers[definition.name]
-    return { ...definition, source, written: isRaw(written) ? written : {} }
+    return { ...definition, source, written: isJsonObject(written) ? written : {} }
   })
 })

@@ -21,6 +21,7 @@ import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import { jsonPath } from "@mcp-sessions/core/ConfigError"
 import type { Delivery, Reason, SessionError } from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
+import { firstLine } from "./internal/text.ts"
 
 /**
  * Failure of a command whose words are invalid.
@@ -65,7 +66,8 @@ export class CheckFailed extends Schema.TaggedError<CheckFailed>("@mcp-sessions/
   servers: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `not healthy: ${this.servers.join(", ")}`
+    const count = this.servers.length
+    return `${count} ${count === 1 ? "server is" : "servers are"} unhealthy: ${this.servers.join(", ")}`
   }
 }
 
@@ -136,8 +138,6 @@ const tailOf = (reason: Reason): string | undefined => {
   const tail = "stderrTail" in reason ? reason.stderrTail : undefined
   return tail === "" ? undefined : tail
 }
-
-const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
 
 const hintOf = (failure: Failure): string | undefined => {
   switch (failure._tag) {

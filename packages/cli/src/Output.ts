@@ -33,9 +33,9 @@ export class OutputClosed
  */
 export class Output extends Context.Service<Output, {
   /** Writes a line to stdout and waits until it is written. */
-  readonly answer: (line: string) => Effect.Effect<void, OutputClosed>
+  readonly print: (line: string) => Effect.Effect<void, OutputClosed>
   /** Writes a JSON document to stdout. */
-  readonly answerJson: (value: unknown) => Effect.Effect<void, OutputClosed>
+  readonly printJson: (value: unknown) => Effect.Effect<void, OutputClosed>
   /** Writes a line to stderr. Ignores a closed stderr. */
   readonly note: (line: string) => Effect.Effect<void>
   /** Replaces the progress line on a terminal. An empty text removes it. */
@@ -44,10 +44,10 @@ export class Output extends Context.Service<Output, {
   readonly style: (format: process.Style, text: string) => string
   /** Colours text for stderr. */
   readonly styleNote: (format: process.Style, text: string) => string
-  /** Prepares text of a server for stdout: removes control characters if stdout is a terminal. */
-  readonly peer: (text: string) => string
-  /** Prepares text of a server for stderr: removes control characters if stderr is a terminal. */
-  readonly peerNote: (text: string) => string
+  /** Removes control characters from text of a server if stdout is a terminal. */
+  readonly sanitize: (text: string) => string
+  /** Removes control characters from text of a server if stderr is a terminal. */
+  readonly sanitizeNote: (text: string) => string
 }>()("@mcp-sessions/cli/Output") {}
 
 /**
@@ -79,7 +79,7 @@ export const layer: Layer.Layer<Output> = Layer.sync(Output, () => {
     shown = false
     return note("\r\u001b[K")
   })
-  const answer = (line: string) =>
+  const print = (line: string) =>
     Effect.andThen(
       clear,
       Effect.flatMap(
@@ -88,8 +88,8 @@ export const layer: Layer.Layer<Output> = Layer.sync(Output, () => {
       )
     )
   return {
-    answer,
-    answerJson: (value) => answer(toJson(value, 2)),
+    print,
+    printJson: (value) => print(toJson(value, 2)),
     note: (line) => Effect.andThen(clear, note(`${line}\n`)),
     progress: (text) =>
       Effect.suspend(() => {
@@ -99,7 +99,7 @@ export const layer: Layer.Layer<Output> = Layer.sync(Output, () => {
       }),
     style: (format, text) => process.style({ stream: "stdout", format, text }),
     styleNote: (format, text) => process.style({ stream: "stderr", format, text }),
-    peer: (text) => isTerminal ? sanitize(text) : text,
-    peerNote: (text) => showsProgress ? sanitize(text) : text
+    sanitize: (text) => isTerminal ? sanitize(text) : text,
+    sanitizeNote: (text) => showsProgress ? sanitize(text) : text
   }
 })

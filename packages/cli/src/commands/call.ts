@@ -21,14 +21,15 @@ import * as process from "../internal/process.ts"
 import { toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { progressLabel } from "../ProgressLabel.ts"
-import { configured, root, timeout, withRetryNotes, withSessions, withTimeLimit } from "./root.ts"
-import { split } from "./target.ts"
+import { root, timeout } from "./root.ts"
+import { loadServers, splitTarget } from "./selection.ts"
+import { withRetryNotes, withSessions, withTimeLimit } from "./sessions.ts"
 import { findTool } from "./tools.ts"
 
 const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 
 /** Reads `--args`: JSON, a file, or standard input. */
-const baseOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
+const parseArgsFlag = Effect.fnUntraced(function*(text: Option.Option<string>) {
   if (Option.isNone(text)) return {}
   const fs = yield* FileSystem.FileSystem
   const source = text.value
@@ -36,7 +37,7 @@ const baseOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
     ? yield* Effect.promise(process.readInput)
     : source.startsWith("@")
     ? yield* fs.readFileString(source.slice(1)).pipe(
-      Effect.mapError(() => new UsageError({ problems: [`--args: cannot read the file ${source.slice(1)}`] }))
+      Effect.mapError(() => new UsageError({ problems: [`--args: cannot read the file "${source.slice(1)}"`] }))
     )
     : source
   const decoded = decodeJson(json)
@@ -47,7 +48,7 @@ const baseOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
 })
 
 /** Formats a result as text. */
-const textOf = (result: CallToolResult): string => {
+const formatContent = (result: CallToolResult): string => {
   const blocks = result.content.map((block) => {
     switch (block.type) {
       case "text":
@@ -66,6 +67,45 @@ const textOf = (result: CallToolResult): string => {
     : blocks.join("\n")
 }
 
+/** Connects, parses the arguments with the schema of the tool and calls it, all within one time limit. */
+const connectAndCall = Effect.fnUntraced(function*(options: {
+  readonly server: string
+  readonly tool: string
+  readonly words: ReadonlyArray<string>
+  readonly base: Readonly<Record<string, unknown>>
+  readonly validate: boolean
+  readonly limit: Duration.Duration
+}) {
+  const { base, limit, server, tool, validate, words } = options
+  const output = yield* Output
+  const label = `${server}/${tool}`
+  const startedAt = yield* Clock.currentTimeMillis
+  yield* output.progress(`connecting to ${server} …`)
+  const { args, session } = yield* Effect.gen(function*() {
+    const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
+    yield* output.progress(`calling ${label} …`)
+    const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
+    return { session, args: yield* Arguments.read({ tool: definition, words, base, validate }) }
+  }).pipe(withTimeLimit({ server, limit }))
+
+  const sentAt = yield* Clock.currentTimeMillis
+  const left = Duration.max(Duration.subtract(limit, Duration.millis(sentAt - startedAt)), Duration.millis(1))
+  const onProgress = (progress: Progress) =>
+    output.progress(`calling ${label} … ${output.sanitizeNote(progressLabel(progress))}`)
+  return yield* session.callTool(tool, args, { timeout: left, onProgress }).pipe(
+    // Without this, retries could exceed the limit. A call that was in flight at that time may have run.
+    Effect.timeoutOrElse({
+      duration: Duration.sum(left, Duration.millis(50)),
+      orElse: () => {
+        const timeout = Duration.toMillis(limit)
+        const lost = new RequestTimeout({ method: "tools/call", timeout, delivery: "Unknown" })
+        const reason = new OutcomeUnknown({ method: "tools/call", tool, sentAt, lost })
+        return Effect.fail(new SessionError({ server, reason }))
+      }
+    })
+  )
+})
+
 export const call = Command.make("call", {
   target: Argument.String("server/tool").pipe(Argument.withDescription("Tool to call")),
   words: Argument.String("argument").pipe(
@@ -75,7 +115,8 @@ export const call = Command.make("call", {
     Argument.variadic()
   ),
   args: Flag.String("args").pipe(
-    Flag.withDescription("Arguments as JSON, @file, or - for standard input; arguments by name override them"),
+    Flag.withMetavar("json"),
+    Flag.withDescription("Arguments as a JSON object, @file, or - for standard input; arguments by name override them"),
     Flag.optional
   ),
   validate: Flag.Boolean("validate").pipe(
@@ -89,53 +130,26 @@ export const call = Command.make("call", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* configured
-    const { server, tool } = yield* split(target, all)
+    const all = yield* loadServers
+    const { server, tool } = yield* splitTarget(target, all)
     if (tool === undefined || tool === "") {
       return yield* new UsageError({
-        problems: [`missing tool name, expected ${server}/<tool>`],
+        problems: [`missing tool name; expected ${server}/<tool>`],
         hint: `mcp-sessions tools ${server}`
       })
     }
-    const base = yield* baseOf(args)
+    const base = yield* parseArgsFlag(args)
     const servers = all.filter(({ name }) => name === server)
-    const startedAt = yield* Clock.currentTimeMillis
-
-    yield* output.progress(`connecting to ${server} …`)
-    const result = yield* Effect.gen(function*() {
-      const prepared = Effect.gen(function*() {
-        const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
-        yield* output.progress(`calling ${target} …`)
-        const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
-        return { session, values: yield* Arguments.read({ tool: definition, words, base, validate }) }
-      })
-      const { session, values } = yield* withTimeLimit({ server, limit: timeout })(prepared)
-      const sentAt = yield* Clock.currentTimeMillis
-      const left = Duration.max(Duration.subtract(timeout, Duration.millis(sentAt - startedAt)), Duration.millis(1))
-      const onProgress = (progress: Progress) =>
-        output.progress(`calling ${target} … ${output.peerNote(progressLabel(progress))}`)
-      return yield* session.callTool(tool, values, { timeout: left, onProgress }).pipe(
-        // Without this, retries could exceed the limit. A call that was in flight at that time may have run.
-        Effect.timeoutOrElse({
-          duration: Duration.sum(left, Duration.millis(50)),
-          orElse: () => {
-            const millis = Duration.toMillis(timeout)
-            const lost = new RequestTimeout({ method: "tools/call", timeout: millis, delivery: "Unknown" })
-            const reason = new OutcomeUnknown({ method: "tools/call", tool, sentAt, lost })
-            return Effect.fail(new SessionError({ server, reason }))
-          }
-        })
-      )
-    }).pipe(
+    const result = yield* connectAndCall({ server, tool, words, base, validate, limit: timeout }).pipe(
       Effect.scoped,
       withSessions({ servers, limit: timeout, retry: yield* withRetryNotes(json) }),
       Effect.ensuring(output.progress(""))
     )
-    const text = output.peer(textOf(result))
-    if (json) yield* output.answerJson(result)
-    else if (result.isError !== true && text !== "") yield* output.answer(text)
+    const text = output.sanitize(formatContent(result))
+    if (json) yield* output.printJson(result)
+    else if (result.isError !== true && text !== "") yield* output.print(text)
     if (result.isError === true) {
-      return yield* new ToolFailed({ server, tool, kind: "ToolError", description: textOf(result) })
+      return yield* new ToolFailed({ server, tool, kind: "ToolError", description: formatContent(result) })
     }
   })).pipe(
     Command.withDescription("Call a tool and print its result"),

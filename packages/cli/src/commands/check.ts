@@ -10,7 +10,9 @@ import { toJson } from "../Check.ts"
 import * as CheckTable from "../CheckTable.ts"
 import { CheckFailed } from "../Failure.ts"
 import { Output } from "../Output.ts"
-import { configured, known, noteNoServers, root, select, timeout, withSessions } from "./root.ts"
+import { root, timeout } from "./root.ts"
+import { loadServers, noteNoServers, requireKnown, selectServers } from "./selection.ts"
+import { withSessions } from "./sessions.ts"
 
 export const check = Command.make("check", {
   servers: Argument.String("server").pipe(
@@ -18,7 +20,8 @@ export const check = Command.make("check", {
     Argument.variadic()
   ),
   allow: Flag.String("allow").pipe(
-    Flag.withDescription("Server that may be unhealthy; can be repeated"),
+    Flag.withMetavar("server"),
+    Flag.withDescription("Server that may be unhealthy without failing the check; can be repeated"),
     Flag.atLeast(0)
   ),
   timeout: timeout("Time limit for each server")
@@ -26,14 +29,14 @@ export const check = Command.make("check", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* configured
-    const servers = yield* select(all, names)
-    yield* known(all, allow)
+    const all = yield* loadServers
+    const servers = yield* selectServers(all, names)
+    yield* requireKnown(all, allow)
     const rows = yield* CheckTable.run({ servers, show: !json }).pipe(
       withSessions({ servers, limit: timeout, retry: RetryPolicy.never })
     )
     if (json) {
-      yield* output.answerJson({ schema: "mcp-sessions/1", servers: rows.map(toJson) })
+      yield* output.printJson({ schema: "mcp-sessions/1", servers: rows.map(toJson) })
     }
     if (servers.length === 0) yield* noteNoServers(all)
     const unhealthy = rows.filter(({ isHealthy, name }) => !isHealthy && !allow.includes(name))

@@ -6,9 +6,10 @@ import * as Effect from "effect/Effect"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { Output } from "../Output.ts"
 import { columns } from "../Table.ts"
-import { configured, noteNoServers, root } from "./root.ts"
+import { root } from "./root.ts"
+import { loadServers, noteNoServers } from "./selection.ts"
 
-/** Returns the command or URL of a definition as written: with names of variables, which may hold secrets. */
+/** Returns the command or URL of a definition as written: with variable names instead of values, which may be secret. */
 const targetOf = ({ config, written }: ConfiguredServer): string => {
   if (config.transport !== "stdio") {
     const url = ["url", "httpUrl", "serverUrl", "baseUrl"].map((key) => written[key]).find((value) =>
@@ -23,7 +24,7 @@ export const servers = Command.make("servers", {}, () =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* configured
+    const all = yield* loadServers
     const rows = all.map((server) => ({
       name: server.name,
       transport: server.config.transport,
@@ -31,13 +32,13 @@ export const servers = Command.make("servers", {}, () =>
       source: server.source,
       disabled: server.config.disabled
     }))
-    if (json) return yield* output.answerJson({ schema: "mcp-sessions/1", servers: rows })
+    if (json) return yield* output.printJson({ schema: "mcp-sessions/1", servers: rows })
     if (rows.length === 0) return yield* noteNoServers(all)
     const cells = rows.map(({ disabled, name, source, target, transport }) => [
       disabled ? output.style("dim", name) : output.style("bold", name),
       transport,
-      output.peer(target),
+      output.sanitize(target),
       output.style("dim", disabled ? `${source} (disabled)` : source)
     ])
-    yield* Effect.forEach(columns(cells), output.answer, { discard: true })
+    yield* Effect.forEach(columns(cells), output.print, { discard: true })
   })).pipe(Command.withDescription("List the configured servers and their source files, without connecting"))

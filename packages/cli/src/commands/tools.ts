@@ -1,21 +1,26 @@
 /**
  * `tools`: lists the tools of servers.
  */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { Tool } from "@mcp-sessions/core/Mcp"
+import type { SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { envelope, lines, ToolFailed } from "../Failure.ts"
-import { toJson } from "../internal/text.ts"
+import { firstLine, toJson } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { closest } from "../Suggestion.ts"
 import { columns } from "../Table.ts"
-import { configured, noteNoServers, root, timeout, withRetryNotes, withSessions, withTimeLimit } from "./root.ts"
-import { split } from "./target.ts"
+import { root, timeout } from "./root.ts"
+import { loadServers, noteNoServers, splitTarget } from "./selection.ts"
+import { withRetryNotes, withSessions, withTimeLimit } from "./sessions.ts"
 
 /** Finds a tool by name. Fails with a suggestion if there is none. */
 export const findTool = (options: {
@@ -26,23 +31,98 @@ export const findTool = (options: {
   const { server, tool, tools } = options
   const found = tools.find(({ name }) => name === tool)
   if (found !== undefined) return Effect.succeed(found)
-  const meant = closest(tool, tools.map(({ name }) => name))
+  const suggestion = closest(tool, tools.map(({ name }) => name))
   return Effect.fail(
     new ToolFailed({
       server,
       tool,
       kind: "ToolNotFound",
-      description: `${server} has no tool ${tool}${meant === undefined ? "" : `, did you mean ${meant}?`}`,
+      description: `the server has no tool "${tool}"${
+        suggestion === undefined ? "" : `; did you mean "${suggestion}"?`
+      }`,
       hint: `mcp-sessions tools ${server}`
     })
   )
 }
 
-const describe = Effect.fnUntraced(function*(tool: Tool, schema: boolean) {
+/** The tools of one server, or the failure to list them. */
+interface Listing {
+  readonly name: string
+  readonly result: Result.Result<ReadonlyArray<Tool>, SessionError | ConfigError>
+}
+
+/** Lists the tools of all servers concurrently. A failure is part of the listing. */
+const listTools = Effect.fnUntraced(function*(options: {
+  readonly servers: ReadonlyArray<ConfiguredServer>
+  readonly limit: Duration.Duration
+  readonly json: boolean
+}) {
+  const { json, limit, servers } = options
+  const { progress } = yield* Output
+  yield* progress(`connecting to ${servers.map(({ name }) => name).join(", ")} …`)
+  return yield* Effect.forEach(
+    servers,
+    ({ name }) =>
+      Effect.flatMap(Sessions, (sessions) => sessions.use(name, (session) => session.listTools())).pipe(
+        withTimeLimit({ server: name, limit }),
+        Effect.result,
+        Effect.map((result): Listing => ({ name, result }))
+      ),
+    { concurrency: "unbounded" }
+  ).pipe(
+    withSessions({ servers, limit, retry: yield* withRetryNotes(json) }),
+    Effect.ensuring(progress(""))
+  )
+})
+
+/** Prints the name, the description and the input schema of a tool. */
+const printSchema = Effect.fnUntraced(function*(tool: Tool) {
   const output = yield* Output
-  yield* output.answer(output.style("bold", output.peer(tool.name)))
-  if (tool.description !== undefined) yield* output.answer(output.peer(tool.description))
-  if (schema) yield* output.answer(output.peer(toJson(tool.inputSchema, 2)))
+  yield* output.print(output.style("bold", output.sanitize(tool.name)))
+  if (tool.description !== undefined) yield* output.print(output.sanitize(tool.description))
+  yield* output.print(output.sanitize(toJson(tool.inputSchema, 2)))
+})
+
+/** Prints tools as a table, or each with its schema. */
+const printTools = Effect.fnUntraced(function*(tools: ReadonlyArray<Tool>, schema: boolean) {
+  const output = yield* Output
+  if (schema) return yield* Effect.forEach(tools, printSchema, { discard: true })
+  const cells = tools.map(({ description = "", name }) => [
+    output.style("bold", output.sanitize(name)),
+    output.style("dim", output.sanitize(firstLine(description)).slice(0, 100))
+  ])
+  yield* Effect.forEach(columns(cells), output.print, { discard: true })
+})
+
+/** Prints the tools of several servers. Fails with the first failure, which decides the exit status. */
+const printListings = Effect.fnUntraced(function*(options: {
+  readonly listings: ReadonlyArray<Listing>
+  readonly json: boolean
+  readonly schema: boolean
+}) {
+  const { json, listings, schema } = options
+  const output = yield* Output
+  if (json) {
+    const servers = listings.map(({ name, result }) =>
+      Result.isSuccess(result) ? { name, tools: result.success } : { name, error: envelope(result.failure) }
+    )
+    yield* output.printJson({ schema: "mcp-sessions/1", servers })
+  } else {
+    for (const { name, result } of listings) {
+      if (Result.isFailure(result)) continue
+      yield* output.print(output.style("underline", name))
+      yield* printTools(result.success, schema)
+    }
+  }
+  const [first, ...others] = listings.flatMap(({ result }) => Result.isFailure(result) ? [result.failure] : [])
+  if (!json) {
+    yield* Effect.forEach(
+      others.flatMap(lines),
+      (line) => output.note(output.styleNote("red", output.sanitizeNote(line))),
+      { discard: true }
+    )
+  }
+  if (first !== undefined) return yield* first
 })
 
 export const tools = Command.make("tools", {
@@ -51,6 +131,7 @@ export const tools = Command.make("tools", {
     Argument.optional
   ),
   grep: Flag.String("grep").pipe(
+    Flag.withMetavar("text"),
     Flag.withDescription("Show only tools whose name or description contains this text"),
     Flag.optional
   ),
@@ -63,81 +144,29 @@ export const tools = Command.make("tools", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* configured
+    const all = yield* loadServers
     const { server, tool } = Option.isNone(target)
       ? { server: undefined, tool: undefined }
-      : yield* split(target.value, all)
+      : yield* splitTarget(target.value, all)
     const servers = all.filter(({ config, name }) => server === undefined ? !config.disabled : name === server)
-    const pattern = Option.map(grep, (text) => text.toLowerCase())
-    const matches = ({ description = "", name }: Tool) =>
-      Option.isNone(pattern) || `${name} ${description}`.toLowerCase().includes(pattern.value)
+    const listings = yield* listTools({ servers, limit: timeout, json })
 
-    yield* output.progress(`connecting to ${servers.map(({ name }) => name).join(", ")} …`)
-    const found = yield* Effect.forEach(servers, ({ name }) =>
-      Effect.flatMap(Sessions, (sessions) =>
-        sessions.use(name, (session) => session.listTools())).pipe(
-          withTimeLimit({ server: name, limit: timeout }),
-          Effect.result,
-          Effect.map((result) => ({ name, result }))
-        ), { concurrency: "unbounded" }).pipe(
-        withSessions({ servers, limit: timeout, retry: yield* withRetryNotes(json) }),
-        Effect.ensuring(output.progress(""))
-      )
-
-    const [only] = found
+    const [only] = listings
+    if (server !== undefined && tool !== undefined && only !== undefined) {
+      const found = yield* findTool({ tools: yield* Effect.fromResult(only.result), server, tool })
+      return yield* json ? output.printJson(found) : printSchema(found)
+    }
+    const pattern = Option.getOrElse(grep, () => "").toLowerCase()
+    const matches = ({ description = "", name }: Tool) => `${name} ${description}`.toLowerCase().includes(pattern)
+    const matching = listings.map(({ name, result }) => ({
+      name,
+      result: Result.map(result, (tools) => tools.filter(matches))
+    }))
     if (server !== undefined && only !== undefined) {
-      const offered = yield* Effect.fromResult(only.result)
-      if (tool !== undefined) {
-        const one = yield* findTool({ tools: offered, server, tool })
-        return yield* json ? output.answerJson(one) : describe(one, true)
-      }
-      if (json) {
-        return yield* output.answerJson(offered.filter(matches))
-      }
-    } else if (json) {
-      const servers = found.map(({ name, result }) => ({
-        name,
-        ...(Result.isSuccess(result)
-          ? { tools: result.success.filter(matches) }
-          : { error: envelope(result.failure) })
-      }))
-      yield* output.answerJson({ schema: "mcp-sessions/1", servers })
-    }
-    for (const { name, result } of json ? [] : found) {
-      if (Result.isFailure(result)) {
-        continue
-      }
-      const shown = result.success.filter(matches)
-      if (server === undefined) {
-        yield* output.answer(output.style("underline", name))
-      }
-      if (schema) {
-        yield* Effect.forEach(shown, (tool) =>
-          describe(tool, true), { discard: true })
-      } else {
-        const cells = shown.map((tool) => [
-          output.style("bold", output.peer(tool.name)),
-          output.style("dim", output.peer(tool.description?.split("\n", 1)[0] ?? "").slice(0, 100))
-        ])
-        yield* Effect.forEach(columns(cells), output.answer, { discard: true })
-      }
-    }
-    // Failures are printed after the tools. The first failure decides the exit status.
-    const failures = found.flatMap(({ result }) =>
-      Result.isFailure(result) ? [result.failure] : []
-    )
-    const [first, ...rest] = failures
-    if (!json) {
-      yield* Effect.forEach(
-        rest.flatMap(lines),
-        (line) => output.note(output.styleNote("red", output.peerNote(line))),
-        {
-          discard: true
-        }
-      )
-    }
-    if (first !== undefined) return yield* first
-    const isEmpty = found.every(({ result }) => Result.isSuccess(result) && !result.success.some(matches))
+      const shown = (yield* Effect.fromResult(only.result)).filter(matches)
+      yield* json ? output.printJson(shown) : printTools(shown, schema)
+    } else yield* printListings({ listings: matching, json, schema })
+    const isEmpty = matching.every(({ result }) => Result.isSuccess(result) && result.success.length === 0)
     if (servers.length === 0) yield* noteNoServers(all)
     else if (!json && isEmpty) yield* output.note("no tools found")
   })).pipe(

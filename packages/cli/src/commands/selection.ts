@@ -1,0 +1,81 @@
+/**
+ * Selects configured servers by the flags and arguments of a command.
+ */
+import { ConfigError, DisabledServer } from "@mcp-sessions/core/ConfigError"
+import type * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import { type ConfiguredServer, load } from "../ConfigFiles.ts"
+import { UsageError } from "../Failure.ts"
+import * as process from "../internal/process.ts"
+import { Output } from "../Output.ts"
+import { closest } from "../Suggestion.ts"
+import { root } from "./root.ts"
+
+/** Reads the configuration file that the flags select. */
+export const loadServers: Effect.Effect<
+  ReadonlyArray<ConfiguredServer>,
+  ConfigError,
+  Command.CommandContext<"mcp-sessions"> | FileSystem.FileSystem | Path.Path
+> = Effect.flatMap(root, ({ config }) =>
+  load({
+    file: Option.getOrUndefined(config),
+    directory: process.workingDirectory(),
+    environment: process.environment
+  }))
+
+/** Fails if a name is not the name of a configured server. */
+export const requireKnown = (
+  ...[servers, names]: readonly [ReadonlyArray<ConfiguredServer>, ReadonlyArray<string>]
+): Effect.Effect<void, UsageError> => {
+  const valid = servers.map(({ name }) => name)
+  const [first, ...rest] = names.filter((name) => !valid.includes(name)).map((name) => unknownServer(name, valid))
+  return first === undefined ? Effect.void : Effect.fail(new UsageError({ problems: [first, ...rest] }))
+}
+
+/** Selects the servers with the given names, or all enabled servers. */
+export const selectServers = Effect.fnUntraced(function*(
+  servers: ReadonlyArray<ConfiguredServer>,
+  names: ReadonlyArray<string>
+): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, UsageError | ConfigError> {
+  if (names.length === 0) return servers.filter(({ config }) => !config.disabled)
+  yield* requireKnown(servers, names)
+  const selected = servers.filter(({ name }) => names.includes(name))
+  const [disabled, ...others] = selected.filter(({ config }) => config.disabled).map(({ name, source }) =>
+    new DisabledServer({ server: name, source, path: [] })
+  )
+  if (disabled !== undefined) return yield* new ConfigError({ problems: [disabled, ...others] })
+  return selected
+})
+
+/** Notes that no server is configured or enabled. The command still succeeds. */
+export const noteNoServers = (servers: ReadonlyArray<ConfiguredServer>): Effect.Effect<void, never, Output> =>
+  Effect.flatMap(
+    Output,
+    ({ note }) => note(servers.length === 0 ? "no servers are configured" : "all configured servers are disabled")
+  )
+
+const unknownServer = (...[name, known]: readonly [name: string, known: ReadonlyArray<string>]): string => {
+  const suggestion = closest(name, known)
+  const advice = suggestion !== undefined
+    ? `did you mean "${suggestion}"?`
+    : known.length === 0
+    ? "no servers are configured"
+    : `configured servers: ${known.join(", ")}`
+  return `unknown server "${name}"; ${advice}`
+}
+
+/** Splits `server/tool` after the name of a configured server. Names may contain slashes, so the longest match wins. */
+export const splitTarget = (
+  ...[target, servers]: readonly [target: string, servers: ReadonlyArray<ConfiguredServer>]
+): Effect.Effect<{ readonly server: string; readonly tool: string | undefined }, UsageError> => {
+  const names = servers.map(({ name }) => name)
+  const server = names
+    .filter((name) => target === name || target.startsWith(`${name}/`))
+    .toSorted((a, b) => b.length - a.length)[0]
+  return server === undefined
+    ? Effect.fail(new UsageError({ problems: [unknownServer(target.split("/", 1)[0] ?? target, names)] }))
+    : Effect.succeed({ server, tool: target === server ? undefined : target.slice(server.length + 1) })
+}

@@ -1,0 +1,70 @@
+/**
+ * Provides sessions to a command, with a time limit and a note for each retry.
+ */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
+import { ConnectTimeout, SessionError } from "@mcp-sessions/core/SessionError"
+import * as Sessions from "@mcp-sessions/core/Sessions"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import type { ConfiguredServer } from "../ConfigFiles.ts"
+import { firstLine, toJson } from "../internal/text.ts"
+import { Output } from "../Output.ts"
+
+/** Provides `Sessions` for the servers, with all timeouts capped at `limit`. */
+export const withSessions = (options: {
+  readonly servers: ReadonlyArray<ConfiguredServer>
+  readonly limit: Duration.Duration
+  readonly retry: RetryPolicy.RetryPolicy
+}) =>
+<A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const limited = (duration: Duration.Duration) => Duration.min(duration, options.limit)
+  const servers = Object.fromEntries(options.servers.map(({ config, name }) => [name, {
+    ...config,
+    connectTimeout: Duration.max(limited(config.connectTimeout), Duration.millis(100)),
+    requestTimeout: limited(config.requestTimeout),
+    totalTimeout: limited(config.totalTimeout)
+  }]))
+  // Only commands that connect load the transports, which makes the others start faster.
+  const transports = Layer.unwrap(
+    Effect.map(Effect.promise(() => import("@mcp-sessions/transports/Transports")), ({ layer }) => layer)
+  )
+  return Effect.provide(effect, Sessions.layer({ servers, retry: options.retry }).pipe(Layer.provide(transports)))
+}
+
+/**
+ * Limits the time of an effect that uses one server. At the limit, it fails with the latest error of the server, which says more than
+ * a timeout, or with a timeout if there was no error.
+ */
+export const withTimeLimit =
+  (options: { readonly server: string; readonly limit: Duration.Duration }) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ConfigError | SessionError, R | Sessions.Sessions> =>
+    Effect.timeoutOrElse(effect, {
+      // Slightly longer than the limits of connecting and of requests, whose timeouts say more.
+      duration: Duration.sum(options.limit, Duration.millis(100)),
+      orElse: () =>
+        Effect.flatMap(
+          Sessions.Sessions,
+          ({ status }) =>
+            Effect.flatMap(status(options.server), ({ health: { lastError } }) => {
+              const { limit, server } = options
+              const reason = new ConnectTimeout({ timeout: Duration.toMillis(limit) })
+              return Effect.fail(lastError ?? new SessionError({ server, reason }))
+            })
+        )
+    })
+
+/** The default retry policy, with a note on stderr for each retry, as JSON if `json` is set. */
+export const withRetryNotes = (json: boolean): Effect.Effect<RetryPolicy.RetryPolicy, never, Output> =>
+  Effect.map(Output, (output) =>
+    RetryPolicy.retryDefault.pipe(
+      Schedule.tap(({ attempt, input: { message, reason, server } }) =>
+        output.note(
+          json
+            ? toJson({ retry: { server, attempt, code: reason._tag } })
+            : output.styleNote("yellow", output.sanitizeNote(`${firstLine(message)}; retry ${attempt}`))
+        )
+      )
+    ))
