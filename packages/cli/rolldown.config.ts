@@ -1,10 +1,10 @@
 import { defineConfig } from "rolldown"
 
-/** One directory of modules: what a command does not use, it does not load. */
+/** Bundles into several modules, so that a command loads only the code it uses. */
 export default defineConfig({
   input: "src/bin.ts",
   platform: "node",
-  // jsonc-parser's `main` is a UMD file whose requires no bundler can see.
+  // The `main` of jsonc-parser is a UMD file with `require` calls that bundlers cannot follow.
   resolve: { mainFields: ["module", "main"] },
   output: { dir: "bundle", minify: true, cleanDir: true }
 })

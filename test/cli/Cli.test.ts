@@ -315,6 +315,40 @@ describe.concurrent("exit statuses", () => {
       })
     ))
 
+  it.live("words the errors of the parser like its own, with a suggestion", () =>
+    inWorkplace(({ run }) =>
+      Effect.gen(function*() {
+        const table: ReadonlyArray<readonly [words: ReadonlyArray<string>, expected: string]> = [
+          [[], "no command given"],
+          [["chek"], "unknown command \"chek\"; did you mean \"check\"?"],
+          [["check", "--timout", "5s"], "unknown flag \"--timout\"; did you mean \"--timeout\"?"],
+          [["check", "--timeout"], "--timeout: missing value; expected duration"],
+          [
+            ["check", "--timeout", "soon"],
+            "--timeout: expected a number of seconds, or a duration such as 500ms or 2m, not \"soon\""
+          ],
+          [["call"], "missing argument <server/tool>"],
+          [["servers", "x"], "unexpected argument \"x\""]
+        ]
+        for (const [words, expected] of table) {
+          assert.include((yield* run(words)).stderr, `error[Usage]: ${expected}\n  try: mcp-sessions`)
+        }
+      })
+    ))
+
+  it.live("notes each retry on stderr with the failure that caused it", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: servers(file) })
+        const words = ["tools", "refused", "--timeout", "500ms"]
+        assert.match((yield* run(words)).stderr, /^refused: cannot reach .* \(ECONNREFUSED\); retry 1$/m)
+        const [line = ""] = (yield* run([...words, "--json"])).stderr.split("\n")
+        assert.deepStrictEqual(JSON.parse(line), {
+          retry: { server: "refused", attempt: 1, code: "ConnectionRefused" }
+        })
+      })
+    ))
+
   it.live("prints the tail of stderr and a hint", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
@@ -331,7 +365,7 @@ describe.concurrent("exit statuses", () => {
     ))
 })
 
-describe.concurrent("a configuration", () => {
+describe.concurrent("configuration files", () => {
   const table: ReadonlyArray<readonly [title: string, content: unknown, codes: ReadonlyArray<string>]> = [
     ["with a syntax error", "{ \"servers\": { ,", ["InvalidDocument"]],
     ["with a mistyped key and no transport", { servers: { a: { comand: "x" } } }, ["MissingTransport", "UnknownKey"]],
@@ -363,7 +397,7 @@ describe.concurrent("a configuration", () => {
     ]
   ]
   for (const [title, content, codes] of table) {
-    it.live(`${title} is rejected with exit status 10 and all its problems`, () =>
+    it.live(`rejects a configuration ${title} with exit status 10 and all its problems`, () =>
       inWorkplace(({ run, write }) =>
         Effect.gen(function*() {
           write("mcp-sessions.json", content)
@@ -376,7 +410,7 @@ describe.concurrent("a configuration", () => {
       ))
   }
 
-  it.live("that does not exist is reported with exit status 10 and the searched names", () =>
+  it.live("reports a missing configuration with exit status 10 and the names that it searched for", () =>
     inWorkplace(({ run }) =>
       Effect.gen(function*() {
         const none = yield* run(["servers"])
@@ -388,7 +422,7 @@ describe.concurrent("a configuration", () => {
       })
     ))
 
-  it.live("reports the line and column of its syntax error", () =>
+  it.live("reports the line and column of a syntax error in a configuration", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", "{\n  \"servers\": nope\n}")
@@ -396,7 +430,7 @@ describe.concurrent("a configuration", () => {
       })
     ))
 
-  it.live("takes variables and defaults from the environment and rejects an unset variable", () =>
+  it.live("replaces variables in a configuration from the environment and rejects an unset variable", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("custom.json", {
@@ -418,7 +452,7 @@ describe.concurrent("a configuration", () => {
       })
     ))
 
-  it.live("does not expand the value of a variable again and does not print secrets", () =>
+  it.live("does not replace variables in the value of a variable and does not print secrets", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", {
@@ -437,7 +471,7 @@ describe.concurrent("a configuration", () => {
       })
     ))
 
-  it.live("is read from mcp-sessions.jsonc before .mcp.json", () =>
+  it.live("reads mcp-sessions.jsonc if .mcp.json exists too", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write(".mcp.json", { mcpServers: { other: { command: "x" } } })
@@ -450,7 +484,7 @@ describe.concurrent("a configuration", () => {
 
 describe.concurrent("signals", () => {
   for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-    it.live(`${signal} cancels the call, stops the server process and exits with ${status}`, () =>
+    it.live(`cancels the call on ${signal}, stops the server process and exits with ${status}`, () =>
       inWorkplace(({ start, write }, file, read) =>
         Effect.gen(function*() {
           write("mcp-sessions.json", { servers: { good: good(file) } })
@@ -465,7 +499,7 @@ describe.concurrent("signals", () => {
       ))
   }
 
-  it.live("SIGTERM while connecting stops a server process that ignores it", () =>
+  it.live("stops a server process that ignores SIGTERM if SIGTERM arrives while connecting", () =>
     inWorkplace(({ start, write }, file, read) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: { mute: faulty("mute", file) } })
@@ -478,7 +512,7 @@ describe.concurrent("signals", () => {
       })
     ))
 
-  it.live("a second signal exits at once and stops the server process", () =>
+  it.live("exits at once and stops the server process on a second signal", () =>
     inWorkplace(({ start, write }, file, read) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: { mute: faulty("mute", file) } })
