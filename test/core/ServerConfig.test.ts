@@ -154,7 +154,8 @@ describe("ServerConfig.decode", () => {
             yield* ServerConfig.decode({ ...base, [alias]: value }),
             yield* ServerConfig.decode({ ...base, [key]: value })
           )
-        })
+        }),
+      { arbitrary: { seed: 1 } }
     )
   }
 
@@ -164,7 +165,8 @@ describe("ServerConfig.decode", () => {
     ([enabled]) =>
       Effect.gen(function*() {
         assert.strictEqual((yield* ServerConfig.decode({ ...stdio, enabled })).disabled, !enabled)
-      })
+      }),
+    { arbitrary: { seed: 1 } }
   )
 
   const transportAliases: ReadonlyArray<readonly [alias: string, canonical: object]> = [
@@ -192,7 +194,7 @@ describe("ServerConfig.decode", () => {
       const input: ServerConfig.ServerConfigInput = decoded
       assert.deepStrictEqual(yield* ServerConfig.decode(input), decoded)
       assert.isTrue(Schema.is(ServerConfig.ServerConfig)(decoded))
-    }))
+    }), { arbitrary: { seed: 1 } })
 
   it.effect("redacts variables and headers in JSON and text", () =>
     Effect.gen(function*() {
@@ -335,7 +337,8 @@ describe("ServerConfig.decode of an invalid definition", () => {
         if (decoded._tag === "Failure") return
         assert.strictEqual(new Headers({ a: value }).get("a"), value)
         validateHeaderValue("a", value)
-      })
+      }),
+    { arbitrary: { seed: 1 } }
   )
 
   it.effect("accepts unsafe variables only with allowUnsafeEnv, in the bare schema too", () =>
@@ -442,7 +445,8 @@ describe("ServerConfig.decode of an invalid definition", () => {
         assert.notInclude(error.message, "s3cret")
         assert.notInclude(JSON.stringify(error), "s3cret")
       })
-    }
+    },
+    { arbitrary: { seed: 1 } }
   )
 })
 

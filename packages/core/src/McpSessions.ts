@@ -31,6 +31,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -62,7 +63,10 @@ import {
   iterate,
   make as makeRuntime
 } from "./internal/facade/promiseRuntime.ts"
+import { startCall } from "./internal/registry/directCall.ts"
+import { registryOf } from "./internal/registry/registryOf.ts"
 import { CurrentWrites, type Writes } from "./internal/request/writes.ts"
+import { ClientSession } from "./internal/session/clientSession.ts"
 import type * as Session from "./Session.ts"
 import { SessionError } from "./SessionError.ts"
 import * as SessionPool from "./SessionPool.ts"
@@ -210,6 +214,11 @@ const layerOf = ({ transports, ...options }: Options & {
     : Layer.provide(sessions, Layer.succeed(ClientHandlers, layerHandlers(options.handlers)))
 }
 
+/** Whether a call needs a fiber: to be interrupted, or to run effects. */
+const needsFiber = (options: Plain<CallOptions> & SignalOptions | undefined): boolean =>
+  options !== undefined && (options.signal !== undefined || options.onProgress !== undefined ||
+    options.task !== undefined || options.retry !== undefined)
+
 /** A session whose end is decided elsewhere. */
 const nothing = () => Promise.resolve()
 
@@ -221,7 +230,7 @@ const nothing = () => Promise.resolve()
  * @since 0.1.0
  */
 export const make = (options: Options & { readonly transports: Layer.Layer<Transports> }): McpSessions => {
-  const { close, run } = makeRuntime<Sessions.Sessions, Failure>({ layer: layerOf(options), isTyped })
+  const { close, run, runDirect } = makeRuntime<Sessions.Sessions, Failure>({ layer: layerOf(options), isTyped })
   /** Closes the pools that are still open. */
   const pools = new Set<() => Promise<void>>()
 
@@ -233,8 +242,25 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
     return iterate({ stream: made as Stream.Stream<unknown, SessionError>, server, signal: options?.signal })
   }
 
-  const sessionIn = (source: Session.Session, close: () => Promise<void>, writes?: Writes): McpSession =>
-    sessionOf({ source, runner: runnerOf({ server: source.server, writes }), more: closeable(close) })
+  const sessionIn = (source: Session.Session, close: () => Promise<void>, writes?: Writes): McpSession => {
+    const caller = { server: source.server, writes }
+    const session = sessionOf({ source, runner: runnerOf(caller), more: closeable(close) })
+    const { callTool } = session
+    const direct: McpSession["callTool"] = (tool, args, options) =>
+      needsFiber(options) ? callTool(tool, args, options) : runDirect(
+        (_, onEnd) =>
+          ClientSession.startCall({
+            session: source,
+            tool,
+            args: args ?? {},
+            options: options as Session.CallToolOptions | undefined,
+            onEnd
+          }),
+        () => source.callTool(tool, args, options as Session.CallToolOptions | undefined),
+        caller
+      )
+    return Object.defineProperty(session, "callTool", { enumerable: true, value: direct })
+  }
 
   /** Runs an operation of the program on a session that is lent for its duration. */
   const lend = <A>(session: Session.Session, operation: (session: McpSession) => Promise<A>) =>
@@ -303,14 +329,28 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
           { server },
           options
         )) as McpSessions["open"],
-    callTool: (server, tool, args, options) =>
-      run(
+    callTool: (server, tool, args, options) => {
+      const call = () =>
         inSessions(({ callTool }) =>
           callTool(server, tool, args, options === undefined ? undefined : effectOptions<CallOptions>(options))
-        ),
-        { server },
-        options
-      ),
+        )
+      return needsFiber(options) ? run(call(), { server }, options) : runDirect(
+        (context, onEnd) => {
+          const registry = registryOf(Context.get(context, Sessions.Sessions))
+          return registry === undefined ? undefined : startCall({
+            registry,
+            server,
+            owner: options?.owner ?? "default",
+            tool,
+            args: args ?? {},
+            options: options as CallOptions | undefined,
+            onEnd
+          })
+        },
+        call,
+        { server }
+      )
+    },
     withFallback: (options, operation) =>
       run(
         inSessions(({ withFallback }) =>

@@ -295,7 +295,6 @@ export const make = Effect.fnUntraced(function*(
     credentials: options.credentials,
     onCleanup: options.onCleanup ?? logUncleanClose
   })
-  const caller = { retry, isEnded: () => false, connectsOnce: false }
   const ownerOf = (options: OwnerOptions | undefined) =>
     options?.owner === undefined ? CurrentOwner : Effect.succeed(options.owner)
 
@@ -340,7 +339,6 @@ export const make = Effect.fnUntraced(function*(
     callTool: (server, tool, args = {}, options) =>
       directCall({
         registry: members,
-        caller,
         server,
         owner: options?.owner,
         tool,

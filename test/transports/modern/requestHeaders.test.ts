@@ -153,7 +153,7 @@ describe("the headers that a tool declares", () => {
       encoded === undefined ? header : Buffer.from(encoded, "base64").toString(),
       Buffer.from(text).toString()
     )
-  })
+  }, { arbitrary: { seed: 1 } })
 })
 
 /** The headers that the SDK's client sends with a call of a tool with this schema; `undefined` if it leaves out the tool. */

@@ -2,6 +2,7 @@
  * Runs effects as promises over one layer: builds it on first use, cancels what a signal aborts, and ends everything at once.
  */
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -30,6 +31,12 @@ export interface Closeable extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
+/** Starts a call without a fiber, or returns `undefined`. */
+type DirectStart<A, R> = (
+  context: Context.Context<R>,
+  onEnd: (outcome: Effect.Effect<A, SessionError>) => void
+) => { readonly cancel: () => Effect.Effect<void> } | undefined
+
 export interface PromiseRuntime<R, E> {
   /** Runs an effect. All operations pass through here. */
   readonly run: <A>(
@@ -37,8 +44,24 @@ export interface PromiseRuntime<R, E> {
     caller: Caller,
     options?: SignalOptions
   ) => Promise<A>
+  /**
+   * Runs a call without a fiber, if `start` can start it; runs `effect` otherwise. `start` receives the layer's context, and returns
+   * `undefined` if it cannot start the call.
+   */
+  readonly runDirect: <A>(
+    start: DirectStart<A, R>,
+    effect: () => Effect.Effect<A, E | SessionError, R>,
+    caller: Caller
+  ) => Promise<A>
   /** Runs `before`, closes the layer, and ends what is still running. */
   readonly close: (before: Effect.Effect<unknown>) => Promise<void>
+}
+
+/** A call without a fiber. */
+interface Direct extends InBag {
+  cancel: Effect.Effect<void>
+  /** Rejects the promise of the call. */
+  readonly end: () => void
 }
 
 const cancelled = (server: string, signal: Signal, delivery: "NotSent" | "Unknown"): SessionError =>
@@ -51,6 +74,7 @@ export const make = <R, E>({ isTyped, layer }: {
 }): PromiseRuntime<R, E> => {
   const runtime = ManagedRuntime.make(layer)
   const running = new Bag<InBag & { readonly fiber: Fiber.Fiber<unknown, unknown> }>()
+  const direct = new Bag<Direct>()
   let isClosed = false
 
   const closed = (server: string) => new SessionError({ server, reason: new SessionClosed() })
@@ -87,13 +111,46 @@ export const make = <R, E>({ isTyped, layer }: {
     })
   }
 
+  const runDirect = <A>(
+    start: DirectStart<A, R>,
+    effect: () => Effect.Effect<A, E | SessionError, R>,
+    caller: Caller
+  ): Promise<A> => {
+    const { cachedContext } = runtime
+    if (isClosed || cachedContext === undefined || caller.writes !== undefined) return run(effect(), caller)
+    // @effect-diagnostics-next-line newPromise:off - a call without a fiber settles its promise itself
+    return new Promise((resolve, reject) => {
+      const entry: Direct = { place: -1, cancel: Effect.void, end: () => reject(closed(caller.server)) }
+      const started = start(cachedContext, (outcome) => {
+        direct.remove(entry)
+        if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return resolve(outcome.value as A)
+        run(outcome, caller).then(resolve, reject)
+      })
+      if (started === undefined) {
+        run(effect(), caller).then(resolve, reject)
+        return
+      }
+      entry.cancel = Effect.suspend(() => started.cancel())
+      direct.add(entry)
+    })
+  }
+
   return {
     run,
+    runDirect,
     close: (before) => {
       isClosed = true
+      const calls = direct.all()
+      for (const call of calls) {
+        direct.remove(call)
+        call.end()
+      }
+      const given = Effect.forEach(calls, ({ cancel }) => cancel, { discard: true })
       const rest = Effect.suspend(() => Fiber.interruptAll(running.all().map(({ fiber }) => fiber)))
       return Effect.runPromise(
-        Effect.asVoid(before.pipe(Effect.ensuring(runtime.disposeEffect), Effect.ensuring(rest)))
+        Effect.asVoid(
+          Effect.andThen(given, before).pipe(Effect.ensuring(runtime.disposeEffect), Effect.ensuring(rest))
+        )
       )
     }
   }

@@ -8,13 +8,19 @@ import type { CallToolResult } from "../../Mcp.ts"
 import { CurrentOwner } from "../../Owner.ts"
 import type { CallToolOptions } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
-import type { CallerPolicy } from "../request/retryLoop.ts"
 import { ClientSession } from "../session/clientSession.ts"
 import type { Registry } from "./registry.ts"
 
+/** Receives the outcome of a call, or the effect that leads to it. */
+export type OnEnd = (outcome: Effect.Effect<CallToolResult, SessionError>) => void
+
+/** A call without a fiber, as far as its caller may have to end it. */
+export interface StartedCall {
+  readonly cancel: () => Effect.Effect<void>
+}
+
 export interface DirectCall<E> {
   readonly registry: Registry
-  readonly caller: CallerPolicy
   readonly server: string
   readonly owner: string | undefined
   readonly tool: string
@@ -24,9 +30,36 @@ export interface DirectCall<E> {
   readonly otherwise: (owner: string) => Effect.Effect<CallToolResult, E>
 }
 
+/**
+ * Starts a direct call without a fiber: for the promise facade. Returns `undefined` if the call needs one: the server is not connected, the
+ * owner has credentials, permits are taken, or the circuit is open.
+ */
+export const startCall = (
+  call: Pick<DirectCall<never>, "args" | "options" | "registry" | "server" | "tool"> & {
+    readonly owner: string
+    readonly onEnd: OnEnd
+  }
+): StartedCall | undefined => {
+  const { args, onEnd, options, owner, registry, server, tool } = call
+  const leased = registry.tryShared(server, owner)
+  if (leased === undefined) return undefined
+  const { core, lease } = leased
+  const end = Effect.sync(() => registry.endLease(lease))
+  const flight = core.executor.start(ClientSession.toolCall(core, tool, args, options), registry.caller, (outcome) => {
+    if (!Exit.isExit(outcome)) return onEnd(Effect.ensuring(outcome, end))
+    registry.endLease(lease)
+    onEnd(outcome)
+  })
+  if (flight === undefined) {
+    registry.endLease(lease)
+    return undefined
+  }
+  return { cancel: () => Effect.andThen(flight.cancel(), end) }
+}
+
 export const directCall = <E>(call: DirectCall<E>): Effect.Effect<CallToolResult, E | SessionError> =>
   Effect.callback((resume) => {
-    const { args, caller, options, otherwise, registry, server, tool } = call
+    const { args, options, otherwise, registry, server, tool } = call
     const fiber = Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>
     const owner = call.owner ?? fiber.getRef(CurrentOwner)
     const isPlain = options?.task === undefined && options?.onProgress === undefined
@@ -34,10 +67,15 @@ export const directCall = <E>(call: DirectCall<E>): Effect.Effect<CallToolResult
     if (leased === undefined) return resume(otherwise(owner))
     const { core, lease } = leased
     const end = Effect.sync(() => registry.endLease(lease))
-    const flight = core.executor.begin(ClientSession.toolCall(core, tool, args, options), caller, fiber, (outcome) => {
-      if (!Exit.isExit(outcome)) return resume(Effect.ensuring(outcome, end))
-      registry.endLease(lease)
-      resume(outcome)
-    })
+    const flight = core.executor.begin(
+      ClientSession.toolCall(core, tool, args, options),
+      registry.caller,
+      fiber,
+      (outcome) => {
+        if (!Exit.isExit(outcome)) return resume(Effect.ensuring(outcome, end))
+        registry.endLease(lease)
+        resume(outcome)
+      }
+    )
     if (flight !== undefined) return Effect.suspend(() => Effect.andThen(flight.cancel(), end))
   })

@@ -23,6 +23,7 @@ import type { Session } from "../../Session.ts"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
 import { Transport, Transports } from "../../Transport.ts"
 import * as outlierDetection from "../fallback/outlierDetection.ts"
+import type { CallerPolicy } from "../request/retryLoop.ts"
 import type { ToolLedger } from "../request/toolLedger.ts"
 import { Bulkhead } from "../server/bulkhead.ts"
 import * as circuitBreaker from "../server/circuitBreaker.ts"
@@ -86,12 +87,14 @@ export class Registry {
   /** The identities of the shared cores by key. */
   readonly #identified = new Map<string, Identified>()
   readonly #names: ReadonlyArray<string>
+  readonly #caller: CallerPolicy
   #isClosed = false
 
   constructor(options: RegistryOptions, shared: Shared) {
     this.#options = options
     this.#shared = shared
     this.#names = options.definitions.map(({ name }) => name)
+    this.#caller = { retry: options.retry, isEnded: () => false, connectsOnce: false }
     this.#cores = new SharedCores({
       timers: shared.timers,
       parent: shared.coresScope,
@@ -100,6 +103,11 @@ export class Registry {
       open: (key, scope) => this.#openShared(key, scope),
       idleTimeToLive: (key) => this.#idleTimeToLive(key)
     })
+  }
+
+  /** How calls without a session object are retried. */
+  get caller(): CallerPolicy {
+    return this.#caller
   }
 
   /** The names of all servers, in the order of the configuration. */

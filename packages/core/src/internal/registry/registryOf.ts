@@ -12,6 +12,8 @@ export const attachRegistry = <A extends object>(service: A, registry: Registry)
   return service
 }
 
+export const registryOf = (service: object): Registry | undefined => registries.get(service)
+
 /** The identity of an owner at a server. A service that a test provides has no registry: there, owners are their identities. */
 export const identityOf = (options: {
   readonly service: object

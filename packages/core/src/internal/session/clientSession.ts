@@ -223,6 +223,20 @@ export class ClientSession implements Session, CallerPolicy {
       })
   }
 
+  /** Starts a tool call without a fiber, if that is possible; `undefined` otherwise, and for any other implementation. */
+  static startCall(options: {
+    readonly session: Session
+    readonly tool: string
+    readonly args: Record<string, unknown>
+    readonly options: CallToolOptions | undefined
+    readonly onEnd: (outcome: Effect.Effect<CallToolResult, SessionError>) => void
+  }): { readonly cancel: () => Effect.Effect<void> } | undefined {
+    const { args, onEnd, session, tool } = options
+    if (!(#parts in session) || session.connectsOnce) return undefined
+    const { core } = session.#parts
+    return core.executor.start(session.#toolCall(tool, args, options.options), session, onEnd)
+  }
+
   /** A tool call as an operation. */
   static toolCall(
     core: SessionCore,
