@@ -1,5 +1,5 @@
 /**
- * Arrows go one way: `cli -> transports -> core -> effect`. What a package may import is written down here.
+ * Imports go one way: `cli -> transports -> core -> effect`. This test lists the imports that each package may use.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
@@ -42,9 +42,9 @@ const packages = {
   ]
 }
 
-describe("imports", () => {
+describe("the import rules", () => {
   for (const [name, allowed] of Object.entries(packages)) {
-    it(`of ${name} stay within what it may know`, () => {
+    it(`allow ${name} only its listed packages`, () => {
       const imports = importsOf(name)
       assert.isAbove(imports.length, 20)
       const strays = imports.filter(({ file, from, isType }) =>
@@ -54,7 +54,7 @@ describe("imports", () => {
       assert.deepStrictEqual(strays, [])
     })
 
-    it(`of ${name} stay within its own folder and name no barrel`, () => {
+    it(`allow ${name} only files of its own folder, and no barrel`, () => {
       const strays = importsOf(name).filter(({ file, from }) =>
         from.startsWith(".") &&
         (!normalize(join(dirname(file), from)).startsWith(`packages/${name}/src/`) || from.endsWith("/index.ts"))
@@ -63,14 +63,14 @@ describe("imports", () => {
     })
   }
 
-  it("of the SDK at run time are in transports alone", () => {
+  it("allow run-time imports of the SDK only in transports", () => {
     const strays = ["core", "cli"].flatMap(importsOf).filter(({ from, isType }) =>
       from.startsWith("@modelcontextprotocol/") && !isType
     )
     assert.deepStrictEqual(strays, [])
   })
 
-  it("of Node are in rooms of their own: internal ones, and the program's entry", () => {
+  it("allow imports of Node only in internal modules and the program's entry", () => {
     const strays = ["transports", "cli"].flatMap(importsOf).filter(({ file, from }) =>
       from.startsWith("node:") && !file.includes("/internal/") && !file.endsWith("/bin.ts")
     )
@@ -78,13 +78,13 @@ describe("imports", () => {
   })
 })
 
-describe("programs", () => {
+describe("child processes", () => {
   const sources = globSync("packages/*/src/**/*.ts", { cwd: root }).map((file) => ({
     file,
     source: readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")
   }))
 
-  it("are started in one place, without a shell, from a definition alone", () => {
+  it("are started by one module, without a shell, from a definition only", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
     assert.deepStrictEqual(starters.map(({ file }) => file), ["packages/transports/src/internal/stdio/childProcess.ts"])
     const [{ source } = { source: "" }] = starters
@@ -94,7 +94,7 @@ describe("programs", () => {
     assert.deepStrictEqual(callers.map(({ file }) => file), ["packages/transports/src/Stdio.ts"])
   })
 
-  it("are handed no URL to open", () => {
+  it("never open a URL", () => {
     const openers = sources.filter(({ source }) =>
       /\b(?:xdg-open|rundll32|start \/|openExternal)\b|\b(?:spawn|exec\w*)\(\s*"open"/.test(source)
     )
@@ -102,8 +102,8 @@ describe("programs", () => {
   })
 })
 
-describe("modules", () => {
-  it("say in their first lines what they are", () => {
+describe("source modules", () => {
+  it("begin with a doc comment", () => {
     const silent = globSync("packages/*/src/**/*.ts", { cwd: root }).filter((file) =>
       !file.endsWith("/index.ts") &&
       !/^(#!.*\n)?(import [^\n]*\n|\n)*\/\*\*/.test(readFileSync(join(root, file), "utf8"))
@@ -111,8 +111,8 @@ describe("modules", () => {
     assert.deepStrictEqual(silent.filter((file) => !file.endsWith("/bin.ts")), [])
   })
 
-  it("are small", () => {
-    // The public reasons belong together: their unions are what programs match on.
+  it("have at most 500 lines of code", () => {
+    // The public error reasons stay in one module, because programs match on their unions.
     const files = globSync("packages/*/src/**/*.ts", { cwd: root }).filter((file) => !file.endsWith("/SessionError.ts"))
     const large = files.filter((file) => {
       const code = readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, "").split("\n")
@@ -121,7 +121,7 @@ describe("modules", () => {
     assert.deepStrictEqual(large, [])
   })
 
-  it("have the version that their packages have", () => {
+  it("use one version number in all packages", () => {
     const versions = globSync("packages/*/package.json", { cwd: root }).map((file) =>
       JSON.parse(readFileSync(join(root, file), "utf8")).version
     )

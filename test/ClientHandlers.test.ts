@@ -1,5 +1,5 @@
 /**
- * Requests of a server to its client, in both eras.
+ * Requests from a server to its client, in both eras.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, type ServerConfig, Sessions, type Transport } from "@mcp-sessions/core"
@@ -27,8 +27,8 @@ const ask = (protocol: "legacy" | "auto", handlers: ClientHandlers.Handlers) =>
   )
 
 for (const protocol of ["legacy", "auto"] as const) {
-  describe(`handlers, protocol ${protocol}`, () => {
-    it.live("answer a form", () =>
+  describe(`client handlers, protocol ${protocol}`, () => {
+    it.live("respond to a form elicitation", () =>
       Effect.gen(function*() {
         const { text } = yield* ask(protocol, {
           elicitation: {
@@ -38,7 +38,7 @@ for (const protocol of ["legacy", "auto"] as const) {
         assert.deepInclude(JSON.parse(text), { action: "accept", content: { name: "Ada, asked your name?" } })
       }))
 
-    it.live("that are absent are never asked", () =>
+    it.live("receive no request when they are not registered", () =>
       Effect.gen(function*() {
         const result = yield* Effect.result(ask(protocol, {}))
         const isRefused = result._tag === "Failure" || result.success.isError === true
@@ -66,14 +66,14 @@ const sessionsWith = (options: {
     Layer.provide(Layer.merge(options.transports, Layer.succeed(ClientHandlers.ClientHandlers, options.handlers)))
   )
 
-/** Answers each form with the tool on whose behalf the server asks. */
+/** Responds to each form with the tool whose call caused the elicitation. */
 const accept = (origin: ClientHandlers.Origin) =>
   Effect.succeed({ action: "accept" as const, content: { name: origin.call?.tool ?? "unknown" } })
 
 const nameIn = ({ content: [block] }: { readonly content: ReadonlyArray<{ readonly type: string }> }): unknown =>
   JSON.parse((block as unknown as { readonly text: string }).text).content.name
 
-describe("the origin of a question", () => {
+describe("the origin of an elicitation", () => {
   const two = (options: Parameters<typeof sessionsWith>[0]) =>
     Effect.gen(function*() {
       const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("asking"))
@@ -84,7 +84,7 @@ describe("the origin of a question", () => {
       return calls.map(nameIn)
     }).pipe(Effect.scoped, Effect.provide(sessionsWith(options)))
 
-  /** Answers only once both questions are there, the later one first. */
+  /** Responds only after both elicitations have arrived, to the later one first. */
   const crossed = Effect.map(Deferred.make<void>(), (both) => {
     const ids = new Set<string | number | undefined>()
     return {
@@ -177,8 +177,8 @@ describe("the origin of a question", () => {
     }))
 })
 
-describe("capabilities", () => {
-  it.live("are those of the handlers that the owner has, not of all handlers in the layer", () =>
+describe("the declared client capabilities", () => {
+  it.live("match the handlers of the owner, not all handlers of the layer", () =>
     Effect.gen(function*() {
       const declared: Array<unknown> = []
       const serve: Memory.Serve = (peer) => {
@@ -207,8 +207,8 @@ describe("capabilities", () => {
     }))
 })
 
-describe("handlers", () => {
-  it.live("are interrupted with the call that the server asks for, and no sooner", () =>
+describe("client handlers", () => {
+  it.live("are interrupted with the call that caused the request, and not earlier", () =>
     Effect.gen(function*() {
       const asked = yield* Queue.unbounded<Deferred.Deferred<void>>()
       const form = () =>
@@ -272,7 +272,7 @@ describe("handlers", () => {
       }).pipe(Effect.scoped, Effect.provide(layer))
     }))
 
-  it.live("end with the connection", () =>
+  it.live("are interrupted when the connection closes", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
       const interrupted = yield* Deferred.make<void>()
@@ -289,7 +289,7 @@ describe("handlers", () => {
       yield* Deferred.await(interrupted)
     }))
 
-  it.live("pass a refusal on to the server", () =>
+  it.live("send a declined elicitation to the server", () =>
     Effect.gen(function*() {
       const result = yield* Effect.result(ask("legacy", {
         elicitation: { form: () => Effect.fail(new ClientHandlers.RequestRefused({ description: "not now" })) }
@@ -297,7 +297,7 @@ describe("handlers", () => {
       assert.include(JSON.stringify(result), "not now")
     }))
 
-  it.live("refuse with a code, a text and data that the server receives verbatim", () =>
+  it.live("send an error with code, message and data verbatim to the server", () =>
     Effect.gen(function*() {
       const received = yield* Queue.unbounded<unknown>()
       const serve: Memory.Serve = (peer) => {
@@ -334,7 +334,7 @@ describe("handlers", () => {
       ])
     }))
 
-  it.live("are interrupted with the only call in flight, and the server receives an error at once", () =>
+  it.live("are interrupted with the only call in flight, and send an error to the server at once", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
       const answered = yield* Queue.unbounded<unknown>()
@@ -342,7 +342,7 @@ describe("handlers", () => {
         serveStdio(() => {
           const server = new McpServer({ name: "s", version: "1" }, { capabilities: { tools: {} } })
           server.registerTool("hang", {}, () => {
-            // Not related to the call: on one channel for all calls the client cannot know that.
+            // The request is unrelated to the call, which a client with one channel for all calls cannot detect.
             server.server.elicitInput({ message: "go on?", requestedSchema: { type: "object", properties: {} } }).then(
               (result) => Queue.offerUnsafe(answered, result),
               (error: unknown) => Queue.offerUnsafe(answered, String(error))

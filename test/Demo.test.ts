@@ -3,7 +3,7 @@ import { execFile } from "node:child_process"
 import { join } from "node:path"
 
 describe("examples/demo.ts", () => {
-  it("runs all four steps and exits with 0", async () => {
+  it("runs all four steps and exits with code 0", async () => {
     const { code, output } = await new Promise<{ readonly code: number | null; readonly output: string }>((resolve) => {
       const child = execFile(
         process.execPath,

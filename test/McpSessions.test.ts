@@ -1,5 +1,5 @@
 /**
- * The promise facade. The tests use Effect for their fixtures only, as programs need none of it.
+ * The promise facade. The tests use Effect only for their fixtures.
  */
 import { McpSessions as CoreSessions, type ServerConfig } from "@mcp-sessions/core"
 import { isConfigError, isSessionError, McpSessions, Memory, text } from "@mcp-sessions/transports"
@@ -96,7 +96,7 @@ describe("McpSessions", () => {
       assert.deepStrictEqual(messages, ["step 1", "step 2", "step 3"])
     }))
 
-  it("rejects with the typed errors themselves", () =>
+  it("rejects with typed errors", () =>
     withLedger(async (sessions) => {
       const spawn = await rejection(sessions.get("absent"))
       assert.deepInclude(spawn, { _tag: "SessionError", server: "absent" })
@@ -105,7 +105,7 @@ describe("McpSessions", () => {
       assert.deepInclude(await rejection(sessions.callTool("nobody", "x")), { _tag: "ConfigError" })
     }))
 
-  it("rejects a bad configuration at the first use, before anything is started", () =>
+  it("rejects an invalid configuration at the first use, before it starts a process", () =>
     withLedger(async (sessions, read) => {
       assert.deepInclude(await rejection(sessions.get("good")), { _tag: "ConfigError" })
       assert.deepStrictEqual(read("process"), [])
@@ -168,7 +168,7 @@ describe("McpSessions", () => {
     assert.deepInclude(await calls[0], { _tag: "SessionError" })
   })
 
-  it("opens a session of its own, whose handshake may be manual", () =>
+  it("opens a separate session with an optional manual handshake", () =>
     withLedger(async (sessions, read) => {
       await using shared = await sessions.get("good")
       {
@@ -192,7 +192,7 @@ describe("McpSessions", () => {
     assert.strictEqual((error as { readonly reason: { readonly _tag: string } }).reason._tag, "SessionClosed")
   })
 
-  it("has no Effect in its types", () => {
+  it("exposes no Effect types", () => {
     expectTypeOf<McpSessions.McpSessions["callTool"]>().returns.resolves.toHaveProperty("content")
     expectTypeOf<McpSessions.McpSession>().toExtend<AsyncDisposable>()
     expectTypeOf<McpSessions.SignalOptions["signal"]>().toEqualTypeOf<CoreSessions.Signal | undefined>()
@@ -221,7 +221,7 @@ describe("McpSessions", () => {
     }
   })
 
-  it("falls back to another server, with an operation in promises", () =>
+  it("falls back to another server for an operation that returns a promise", () =>
     withLedger(async (sessions, read) => {
       const servers = ["absent", "good"] as const
       const result = await sessions.withFallback({ servers }, (session) => session.callTool("count", { id: "1" }))
@@ -236,7 +236,7 @@ describe("McpSessions", () => {
       assert.deepInclude(await reasonOf(aborted), { _tag: "Cancelled", delivery: "NotSent", cause: reason })
     }))
 
-  it("says of an aborted fallback whether its operation has sent anything", () =>
+  it("reports the delivery of an aborted fallback operation", () =>
     withLedger(async (sessions, read) => {
       const run = (operation: (session: McpSessions.McpSession) => Promise<unknown>, controller: AbortController) =>
         reasonOf(sessions.withFallback({ servers: ["good"], signal: controller.signal }, operation))
@@ -253,7 +253,7 @@ describe("McpSessions", () => {
       assert.deepInclude(await sent, { _tag: "Cancelled", delivery: "Unknown" })
     }))
 
-  it("lends sessions from a pool, and closes an open pool with everything else", () =>
+  it("leases sessions from a pool, and closes the pool with the sessions", () =>
     withLedger(async (sessions) => {
       {
         await using pool = await sessions.pool({ server: "good", max: 2, acquireTimeout: "20 seconds" })
@@ -266,7 +266,7 @@ describe("McpSessions", () => {
           pool.use(async (session) => {
             pids.add((await session.connect()).pid)
             if (pids.size === 2) resolve()
-            // Neither gives its session back before the other has one.
+            // Neither lease ends before the other one has started.
             await both
           })
         ))
@@ -290,7 +290,7 @@ describe("McpSessions", () => {
     assert.strictEqual((error as { readonly reason: { readonly _tag: string } }).reason._tag, "CredentialsFailed")
   })
 
-  it("retries as often as numbers say, with plain options of a call too", async () => {
+  it("retries according to plain numbers, also in the options of a call", async () => {
     let connects = 0
     await using sessions = CoreSessions.make({
       transports: Memory.layerTransports({
@@ -318,7 +318,7 @@ describe("McpSessions", () => {
       assert.deepStrictEqual(messages, ["step 1", "step 2", "step 3"])
     }))
 
-  it("keeps its methods bound when they are taken out of a session", () =>
+  it("binds the methods of a session", () =>
     withLedger(async (sessions) => {
       await using good = await sessions.get("good")
       const { callTool, ping } = good
@@ -327,7 +327,7 @@ describe("McpSessions", () => {
     }))
 })
 
-describe("handlers of the promise facade", () => {
+describe("client handlers of the promise facade", () => {
   const asking: Memory.Serve = (peer) => {
     serveStdio(makeAsking, { transport: peer })
   }
@@ -338,7 +338,7 @@ describe("handlers of the promise facade", () => {
       handlers
     })
 
-  it("answer a form as an async function that learns the owner, the server and the call", async () => {
+  it("respond to a form as an async function that receives the owner, the server and the call", async () => {
     const origins: Array<unknown> = []
     await using sessions = open({
       elicitation: async ({ message }, { call, owner, server, signal }) => {
@@ -350,7 +350,7 @@ describe("handlers of the promise facade", () => {
     assert.deepStrictEqual(origins, [{ owner: "ada", server: "s", tool: "ask", aborted: false }])
   })
 
-  it("are aborted when the call is that the server asks for", async () => {
+  it("are aborted when the call that caused the request is aborted", async () => {
     const controller = new AbortController()
     const aborted = new Promise<void>((resolve) => {
       void (async () => {
@@ -367,7 +367,7 @@ describe("handlers of the promise facade", () => {
     await aborted
   })
 
-  it("refuse with a RequestRefused, and tell the server nothing of another error", async () => {
+  it("send a RequestRefused to the server, and hide the details of any other error", async () => {
     const refused = new McpSessions.RequestRefused({ description: "not now", code: 42 })
     for (const [error, expected] of [[refused, "not now"], [new Error("swordfish"), "handler"]] as const) {
       await using sessions = open({ elicitation: () => Promise.reject(error) })
@@ -377,7 +377,7 @@ describe("handlers of the promise facade", () => {
     }
   })
 
-  it("sample, list roots, and receive log messages, for each owner with handlers of its own", async () => {
+  it("sample, list roots and receive log messages with separate handlers per owner", async () => {
     const logged: Array<unknown> = []
     let told = () => {}
     const all = new Promise<void>((resolve) => {
@@ -416,7 +416,7 @@ describe("handlers of the promise facade", () => {
 })
 
 describe("a program in plain TypeScript", () => {
-  it("opens servers, reads a file, recognises errors and closes everything", async () => {
+  it("opens servers, reads a file, distinguishes errors and closes all sessions", async () => {
     const { signal } = new AbortController()
     const ask = (message: string) => Promise.resolve(`an answer to ${message}`)
     let said = ""

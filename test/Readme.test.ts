@@ -1,5 +1,5 @@
 /**
- * What the README says beside its TypeScript examples, which Docs.test.ts executes.
+ * Checks the README apart from its TypeScript examples, which Docs.test.ts executes.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ServerConfig } from "@mcp-sessions/core"
@@ -15,8 +15,8 @@ const readme = readFileSync(join(root, "README.md"), "utf8")
 const fences = (language: string) =>
   Array.from(readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm")), ([, code = ""]) => code)
 
-describe("README", () => {
-  it.live("shows commands that work on the configuration that it shows", () =>
+describe("the README", () => {
+  it.live("shows commands that work with its example configuration", () =>
     Effect.gen(function*() {
       const { run, write } = yield* workplace
       write(".mcp.json", fences("json")[0])
@@ -34,7 +34,7 @@ describe("README", () => {
       }
     }).pipe(Effect.scoped))
 
-  it("names commands that exist", () => {
+  it("names only existing commands", () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
     const pages = readme + readFileSync(join(root, "CONTRIBUTING.md"), "utf8")
     const named = Array.from(pages.matchAll(/pnpm@12 (\w+)/g), ([, name = ""]) => name)
@@ -51,7 +51,7 @@ describe("README", () => {
     })
   }
 
-  it.effect("gives the defaults that a definition without options decodes to", () =>
+  it.effect("lists the defaults of a decoded definition", () =>
     Effect.gen(function*() {
       const shown = (value: unknown) =>
         Duration.isDuration(value)

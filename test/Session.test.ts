@@ -1,5 +1,5 @@
 /**
- * What holds for a session on every transport, on servers of both SDK generations, in both eras.
+ * Behaviour of a session on every transport, on servers of both SDK generations, in both eras.
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { type Mcp, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
@@ -22,7 +22,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
   const open = Effect.gen(function*() {
     const running = yield* Effect.acquireRelease(
       peer.start,
-      // Before the server is gone, and after everything of ours.
+      // Runs after all sessions have closed and before the server stops.
       ({ leftovers }) => until(leftovers, (left) => left.length === 0)
     )
     const live = Sessions.layer({ servers: { peer: { ...running.config, protocol } } }).pipe(
@@ -32,17 +32,17 @@ const suite = (peer: Peer, protocol: Protocol) => {
     return { running, sessions, session: yield* sessions.get("peer") }
   })
 
-  /** A started server and a session with it; what is left is looked at after everything of ours has closed. */
+  /** Starts a server and a session with it, and checks for leaks after the session has closed. */
   const withPeer = <A, E>(
     use: (session: Session.Session, running: RunningPeer, sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E>
   ) => Effect.scoped(Effect.flatMap(open, ({ running, session, sessions }) => use(session, running, sessions)))
 
-  /** The same for what does no harm to others: they share one server. */
+  /** Uses one server and session that are shared by all tests without side effects. */
   const withShared = <A, E>(
     use: (session: Session.Session, running: RunningPeer, sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E>
   ) => Effect.flatMap(Opened, ({ running, session, sessions }) => use(session, running, sessions))
 
-  /** The same with a connection of its own. */
+  /** Uses the shared server through a separate connection. */
   const withOwn = <A, E>(
     owner: string,
     use: (session: Session.Session, running: RunningPeer) => Effect.Effect<A, E>
@@ -52,7 +52,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
     Effect.map(Effect.flip(effect), ({ reason }) => reason)
 
   layer(Layer.effect(Opened, open), { excludeTestServices: true })(`${peer.name}, protocol ${protocol}`, (it) => {
-    it.effect("reports what was negotiated", () =>
+    it.effect("reports the negotiated protocol", () =>
       withShared((session) =>
         Effect.gen(function*() {
           const info = yield* session.connect
@@ -103,7 +103,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    it.effect("passes on what a call reports, in order and before its result", () =>
+    it.effect("delivers the progress of a call in order and before its result", () =>
       withShared((session) =>
         Effect.gen(function*() {
           const reports: Array<Mcp.Progress> = []
@@ -119,7 +119,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    it.effect("tells of changes in lists and resources, fetching a list once more however many there are", () =>
+    it.effect("notifies of changes in lists and resources, and fetches a list once for a burst of changes", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
           const notifications = yield* read(session.notifications)
@@ -141,7 +141,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         }).pipe(Effect.scoped)
       ))
 
-    it.effect("passes on the log messages of the level that was asked for", () =>
+    it.effect("delivers log messages of the requested level", () =>
       withShared((session) =>
         Effect.gen(function*() {
           yield* session.setLogLevel("error")
@@ -155,7 +155,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         }).pipe(Effect.scoped)
       ))
 
-    it.effect("makes the handshake of a manually opened connection once, when the caller asks for it", () =>
+    it.effect("initializes a manually opened connection once, when the caller requests it", () =>
       withShared((session, _, sessions) =>
         Effect.gen(function*() {
           const { initialize } = yield* sessions.open("peer", { handshake: "manual" })
@@ -168,9 +168,9 @@ const suite = (peer: Peer, protocol: Protocol) => {
         }).pipe(Effect.scoped)
       ))
 
-    it.effect("answers a ping in the way of the era", () => withShared((session) => session.ping))
+    it.effect("pings in the way of its era", () => withShared((session) => session.ping))
 
-    it.effect("cancels on the server what is interrupted here, and nothing else", () =>
+    it.effect("cancels an interrupted call on the server, and no other call", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
           const first = yield* Effect.forkChild(session.callTool("hang", { id: "first" }), { startImmediately: true })
@@ -190,7 +190,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    it.effect("tells the server when a call times out by the time that it says", () =>
+    it.effect("cancels a call on the server when its own `timeout` expires", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
           const error = yield* Effect.flip(session.callTool("hang", { id: "late" }, { timeout: "200 millis" }))
@@ -201,7 +201,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    it.effect("runs a call that is sent once, once", () =>
+    it.effect("runs a call exactly once", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
           const ids = Array.from({ length: 50 }, (_, index) => String(index))
@@ -210,7 +210,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
         })
       ))
 
-    it.effect("holds structured content against the output schema, once that is known", () =>
+    it.effect("validates structured content against a known output schema", () =>
       withOwn("a", (session, running) =>
         Effect.gen(function*() {
           const wrong = { structuredContent: { grams: "many" } }
@@ -231,7 +231,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
           assert.deepInclude(yield* session.callTool("weigh", right), right)
         })))
 
-    it.effect("shares one connection among all who ask at once", () =>
+    it.effect("shares one connection between concurrent callers", () =>
       withShared((_, running, sessions) =>
         Effect.gen(function*() {
           const before = { sessions: running.ledger("session").length, processes: running.ledger("process").length }
@@ -246,7 +246,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
       ))
   })
 
-  describe.concurrent(`${peer.name}, protocol ${protocol}, on its own`, () => {
+  describe.concurrent(`${peer.name}, protocol ${protocol}, with a server of its own`, () => {
     it.live("does not repeat a call that a dying server may have run", () =>
       withPeer((session, running) =>
         Effect.gen(function*() {
@@ -266,7 +266,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
       ))
 
     if (peer.hasProcess || peer.name.startsWith("memory")) {
-      it.live("is lost once when the server dies, with all calls, and works again on a new generation", () =>
+      it.live("fails all calls in flight when the server dies, and reconnects with a new generation", () =>
         withPeer((session, running, sessions) =>
           Effect.gen(function*() {
             const hung = yield* Effect.forkChild(
@@ -292,9 +292,9 @@ for (const peer of peers) {
   if (peer.version === "v2") suite(peer, "2026-07-28")
 }
 
-describe.concurrent("the end of all sessions", () => {
+describe.concurrent("closing all sessions", () => {
   for (const peer of peers) {
-    it.live(`is the end of a call under way: ${peer.name}`, () =>
+    it.live(`fails a call in flight with OutcomeUnknown: ${peer.name}`, () =>
       Effect.gen(function*() {
         const { config, ledger, transports } = yield* peer.start
         const scope = yield* Scope.make()

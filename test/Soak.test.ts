@@ -1,5 +1,5 @@
 /**
- * The soak for a few seconds, with a fixed seed: all criteria hold.
+ * Runs the soak test for a few seconds with a fixed seed and checks all criteria.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
@@ -14,8 +14,8 @@ const soak = (args: ReadonlyArray<string>) =>
     )
   })
 
-describe.concurrent("the soak", () => {
-  it("finds no call that ran twice, no undeclared failure and nothing left over while servers fail", async () => {
+describe.concurrent("the soak test", () => {
+  it("finds no duplicate call, no undeclared failure and no leak while servers fail", async () => {
     const { code, stderr, stdout } = await soak(["--seconds", "12", "--seed", "11", "--fault-every", "0.7"])
     assert.strictEqual(code, 0, stdout + stderr)
     for (
@@ -33,7 +33,7 @@ describe.concurrent("the soak", () => {
     assert.match(stderr, /^seed 11, .*\n\d+ s: \d+ calls, /m)
   }, 180_000)
 
-  it("prints its usage, and what is wrong with an option", async () => {
+  it("prints its usage and the error of an invalid option", async () => {
     const help = await soak(["--help"])
     assert.strictEqual(help.code, 0)
     assert.include(help.stdout, "--fault-every N")

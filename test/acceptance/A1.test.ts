@@ -1,5 +1,5 @@
 /**
- * A1, an expiry storm: a server forgets the session of twenty calls that are under way. What it ran is in its own ledger.
+ * A1, session expiry: a server drops the session of twenty calls in flight. Its own ledger records the calls that it ran.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, RetryPolicy, Sessions } from "@mcp-sessions/core"
@@ -18,7 +18,7 @@ const ids = Array.from({ length: 20 }, (_, id) => `call ${id}`)
 const idOf = ({ message }: Http.Arrival) =>
   (message.params as { readonly arguments: { readonly id: string } }).arguments.id
 
-/** Has a server forget a session, as one does that another client gave back. */
+/** Deletes a session on a server, as another client would. */
 const endSession = (url: string, id: string) =>
   Effect.callback<number | undefined>((resume) => {
     const headers = { "mcp-session-id": id, "mcp-protocol-version": "2025-11-25" }
@@ -31,8 +31,8 @@ const sessionOf = ({ request }: Http.Arrival) => request.headers["mcp-session-id
 const tool = { name: "charge", inputSchema: { type: "object" } }
 
 /**
- * A server with sessions that tells of changes, asks its users, and writes down what it ran. It knows the latest session that
- * it handed out; `forget` makes it know none.
+ * A server with sessions, notifications and elicitation that records the calls it ran. It accepts only the latest session
+ * that it created; `forget` drops that session.
  */
 const forgetful = (handle: (arrival: Http.Arrival) => boolean) => {
   let handedOut = 0
@@ -93,19 +93,19 @@ const forgetful = (handle: (arrival: Http.Arrival) => boolean) => {
     forget: () => {
       known = undefined
     },
-    /** Says something of its own accord, in a session. */
+    /** Sends a notification in a session. */
     tell: (session: string, method: string, params: object) =>
       void streams.get(session)?.write(Http.event({ jsonrpc: "2.0", method, params }))
   }
 }
 
-describe.concurrent("A1: an expiry storm", () => {
-  it.live("is one new session for all, in which each call runs once and all that was asked for holds on", () =>
+describe.concurrent("A1: an expired session with calls in flight", () => {
+  it.live("is replaced once for all calls, each call runs once, and all subscriptions continue", () =>
     Effect.gen(function*() {
       const held: Array<Http.Arrival> = []
       const { answer, forget, ran, tell } = forgetful((arrival) => {
         const isDead = sessionOf(arrival) === "session-1"
-        // All but one hear of it when the new session is there already: their reports come late.
+        // All calls but one receive their 404 after the new session is established.
         if (arrival.message.method === "notifications/initialized" && !isDead) {
           for (const { response } of held.splice(0)) response.writeHead(404).end()
         }
@@ -121,7 +121,7 @@ describe.concurrent("A1: an expiry storm", () => {
       })
       const layer = Sessions.layer({
         servers: { s: { transport: "streamable_http", url: server.url, protocol: "legacy" } },
-        // Without it a retry would bring what must come at once.
+        // A retry could otherwise hide a call that was not resent at once.
         retry: RetryPolicy.never
       }).pipe(Layer.provide(Layer.merge(Transports.layer, handlers)))
       yield* Effect.gen(function*() {
@@ -130,7 +130,7 @@ describe.concurrent("A1: an expiry storm", () => {
         const tools = yield* read(session.watchTools)
         yield* Queue.take(updates)
         yield* Queue.take(tools)
-        // A tool as an application holds on to it.
+        // An application keeps a reference to a tool.
         const charge = (id: string) => session.callTool("charge", { id })
         yield* charge("before")
 
@@ -139,7 +139,7 @@ describe.concurrent("A1: an expiry storm", () => {
         assert.strictEqual(server.count("POST initialize"), 2)
         assert.deepStrictEqual(ran.toSorted(), ["before", ...ids].toSorted())
 
-        // Those who listen hear of the new session, and on it.
+        // Subscribers receive Listening, and then notifications of the new session.
         assert.deepStrictEqual(yield* Queue.take(updates), { _tag: "Listening", generation: 2 })
         yield* Queue.take(tools)
         yield* until(
@@ -152,7 +152,7 @@ describe.concurrent("A1: an expiry storm", () => {
         tell("session-2", "notifications/tools/list_changed", {})
         yield* Queue.take(tools)
 
-        // So do those who are asked.
+        // Elicitation works on the new session too.
         const asked = yield* session.callTool("ask", { id: "asked" })
         assert.include(JSON.stringify(asked.content), "Ada")
         yield* charge("after")
@@ -162,12 +162,12 @@ describe.concurrent("A1: an expiry storm", () => {
       const second = server.ledger.findLastIndex(({ what }) => what === "POST initialize")
       const late = server.ledger.slice(second + 1).filter(({ headers }) => headers["mcp-session-id"] === "session-1")
       assert.deepStrictEqual(late, [])
-      // The one that the server forgot cannot be given back.
+      // The session that the server dropped cannot be deleted.
       assert.strictEqual(server.count("DELETE"), 1)
       yield* until(server.sockets, (sockets) => sockets === 0)
     }).pipe(Effect.scoped))
 
-  it.live("that comes again with the new session ends typed, without a loop", () =>
+  it.live("fails its call with SessionExpired, without a loop, when the new session expires too", () =>
     Effect.gen(function*() {
       const { answer, ran } = forgetful(({ message, response }) => {
         if (message.method !== "tools/call") return false
@@ -184,7 +184,7 @@ describe.concurrent("A1: an expiry storm", () => {
       assert.deepStrictEqual(ran, [])
     }))
 
-  it.live("without end comes to be left alone: five sessions, and then none until a minute is over", () =>
+  it.live("is replaced at most five times per minute when every session expires", () =>
     Effect.gen(function*() {
       const { answer } = forgetful(({ message, response }) => {
         if (message.method !== "tools/call") return false
@@ -205,7 +205,7 @@ describe.concurrent("A1: an expiry storm", () => {
     }))
 
   for (const version of ["v1", "v2"] as const) {
-    it.live(`is the same on a server of the SDK that was told to forget: ${version}`, () =>
+    it.live(`is replaced once on a server of SDK ${version} too`, () =>
       Effect.gen(function*() {
         const { config, ledger, transports } = yield* http(version).start
         if (config.transport !== "streamable_http") return

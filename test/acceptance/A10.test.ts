@@ -1,6 +1,6 @@
 /**
- * A10, flap, fail over, recover: a primary that comes and goes, under a clock that the test turns, and on real servers with what they
- * saw in their own ledgers.
+ * A10, flap, fail over, recover: an unstable primary, under a test clock and on real servers that record their requests
+ * in their own ledgers.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -23,7 +23,7 @@ const servers = ["primary", "secondary"] as const
 
 const reasonOf = (error: unknown) => (error as SessionError.SessionError).reason
 
-/** Two servers; the primary has the trouble that it is given. */
+/** Two servers; the primary fails as the test specifies. */
 const pair = (options: Partial<Parameters<typeof Sessions.layer>[0]> = {}) => {
   const trouble: { connect?: SessionError.Reason | undefined; answer?: Effect.Effect<unknown, SessionError.Reason> } =
     {}
@@ -52,7 +52,7 @@ describe("A10: flap, fail over, recover", () => {
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
       assert.strictEqual(yield* call("before"), "primary")
-      // Three are under way when the connection breaks: none of them moves.
+      // Three calls are in flight when the connection breaks, and no call moves.
       trouble.answer = Effect.andThen(Effect.sleep("1 second"), Effect.fail(lost))
       const ambiguous = yield* Effect.forEach([1, 2, 3], (n) => start(Effect.flip(call(`ambiguous ${n}`))))
       yield* TestClock.adjust("1 second")
@@ -60,7 +60,7 @@ describe("A10: flap, fail over, recover", () => {
       assert.deepStrictEqual(secondary.requests, [])
       yield* primary.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
       trouble.connect = Scripted.refused
-      // It was three failures, and the end of the connection is the fourth.
+      // The three calls are three failures, and the loss of the connection is the fourth.
       assert.deepInclude(yield* Effect.map(sessions.status("primary"), ({ health }) => health), {
         errorCount: 4,
         isHealthy: false
@@ -199,7 +199,7 @@ describe("A10: flap, fail over, recover", () => {
         refuse.next = 1
         assert.strictEqual(yield* Effect.withSpan(call("moved"), "program"), "secondary")
 
-        // The layer was built outside of any span, and connecting belongs to no caller.
+        // The connect span has no parent: the layer was built outside of any span, and a connect belongs to no caller.
         assert.deepStrictEqual(
           seen("connect").map(({ above, attributes }) => [above, attributes["mcp.server"], attributes["mcp.attempt"]]),
           [[[], "primary", 1], [[], "secondary", 1]]
@@ -248,7 +248,7 @@ describe("A10: flap, fail over, recover", () => {
           [[3, 5, 1], [1, 1, 0]]
         )
       }).pipe(traced, Effect.provide(live))
-      // What is gone is not counted any more.
+      // Closed connections are not counted.
       assert.deepStrictEqual((yield* Metric.snapshot).filter(({ id }) => id.startsWith("mcp_sessions_")), [])
     }).pipe(Effect.scoped))
 })

@@ -1,5 +1,5 @@
 /**
- * A2, death in mid-call: a process is killed while it runs a tool. What it ran is in its own ledger.
+ * A2, death in mid-call: a server process is killed while it runs a tool. Its own ledger records the calls that it ran.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { SessionError, Sessions } from "@mcp-sessions/core"
@@ -17,7 +17,7 @@ const mortal = (file: string, trusted = false) => ({
   trusted
 })
 
-/** The server dies under the call if it is one of the first processes of it, as many as are to die. */
+/** Arguments of a call that kills the server process, for the given number of processes. */
 const dying = (deaths: number) => ({ deaths })
 
 const setting = (trusted: boolean) =>
@@ -28,8 +28,8 @@ const setting = (trusted: boolean) =>
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
-describe.concurrent("A2: death in mid-call", () => {
-  it.live("leaves a charge unknown, with how and why, runs it once, and the handle goes on with a new process", () =>
+describe.concurrent("A2: a server death in mid-call", () => {
+  it.live("fails the call with OutcomeUnknown and its cause, and the session continues on a new process", () =>
     Effect.gen(function*() {
       const { layer, read } = yield* setting(false)
       yield* Effect.gen(function*() {
@@ -55,14 +55,14 @@ describe.concurrent("A2: death in mid-call", () => {
       assert.deepStrictEqual(read("process").filter(isAlive), [])
     }).pipe(Effect.scoped))
 
-  it.live("costs those who only read nothing but time, where the server is trusted to say who does", () =>
+  it.live("repeats the call of a tool that a trusted server declares read-only", () =>
     Effect.gen(function*() {
       const { layer, read } = yield* setting(true)
       yield* Effect.gen(function*() {
         const session = yield* get
         const { content } = yield* session.callTool("read_file", dying(1))
         assert.deepStrictEqual(content, [{ type: "text", text: "read_file" }])
-        // The very server that is trusted is not believed of a tool that it says nothing of.
+        // A tool without annotations is not repeated, even on a trusted server.
         assert.strictEqual(
           (yield* Effect.flip(session.callTool("charge_card", dying(2)))).reason._tag,
           "OutcomeUnknown"
@@ -71,7 +71,7 @@ describe.concurrent("A2: death in mid-call", () => {
       assert.deepStrictEqual(read("call"), ["read_file", "read_file", "charge_card"])
     }).pipe(Effect.scoped))
 
-  it.live("takes all calls along that are under way, each of which learns of it, and runs none again", () =>
+  it.live("fails every call in flight with OutcomeUnknown, and repeats no call", () =>
     Effect.gen(function*() {
       const { layer, read } = yield* setting(false)
       yield* Effect.gen(function*() {
@@ -89,7 +89,7 @@ describe.concurrent("A2: death in mid-call", () => {
       }).pipe(Effect.scoped, Effect.provide(layer))
     }).pipe(Effect.scoped))
 
-  it.live("again and again ends with the server being left alone: five processes, and no more until a minute is over", () =>
+  it.live("leads to at most five processes per minute when every process dies", () =>
     Effect.gen(function*() {
       const { layer, read } = yield* setting(false)
       yield* Effect.gen(function*() {
@@ -104,7 +104,7 @@ describe.concurrent("A2: death in mid-call", () => {
       }).pipe(Effect.scoped, Effect.provide(layer))
     }).pipe(Effect.scoped))
 
-  it.effect("is followed by tries at the times of the schedule, and no others", () => {
+  it.effect("is followed by reconnects at the times of the schedule only", () => {
     const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
     let isBroken = false
     const script: Scripted.Script = Scripted.make({

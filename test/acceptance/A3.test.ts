@@ -1,6 +1,6 @@
 /**
- * A3, nothing survives: a wrapper, its server, and a child of the server that is deaf to polite requests. However it ends,
- * nothing of them is left after five seconds, the sum of all steps.
+ * A3, no process survives: a wrapper, its server, and a child of the server that ignores SIGTERM. However the session ends,
+ * no process is left after five seconds, the sum of all steps.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { McpSessions, RetryPolicy, type ServerConfig, Sessions, Transport } from "@mcp-sessions/core"
@@ -8,7 +8,7 @@ import { Transports } from "@mcp-sessions/transports"
 import { Cause, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { descendants, fixture, makeLedger, until } from "../fixtures/peer.ts"
 
-/** A server as `npx` would start it. All of its processes have the ledger in their environment. */
+/** A server behind a wrapper, as `npx` starts it. All of its processes have the ledger in their environment. */
 const wrapped = (mode: string, file: string) => {
   const words = [process.execPath, fixture("faultyStdio.mjs"), mode, file, "family"].map((word) => `"${word}"`)
   return {
@@ -24,7 +24,7 @@ const layerOf = (servers: Readonly<Record<string, ServerConfig.ServerConfigInput
 
 const get = (name = "s") => Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get(name))
 
-/** Sessions that are closed by hand. */
+/** Sessions that the test closes itself. */
 const open = Effect.fnUntraced(function*(config: ServerConfig.ServerConfigInput) {
   const scope = yield* Scope.make()
   const context = yield* Layer.buildWithScope(layerOf({ s: config }), scope)
@@ -32,16 +32,16 @@ const open = Effect.fnUntraced(function*(config: ServerConfig.ServerConfigInput)
   return { close: Scope.close(scope, Exit.void) }
 })
 
-/** Runs what ends everything, and looks at what is left at the very moment when that returns. */
+/** Runs a closing effect, and checks that no process is left at the moment when it returns. */
 const ends = <A, E, R>(file: string, ending: Effect.Effect<A, E, R>) =>
   Effect.map(ending, (value) => {
     assert.deepStrictEqual(descendants(file), [])
     return value
   })
 
-describe.concurrent("A3: nothing survives", () => {
+describe.concurrent("A3: no process survives", () => {
   for (const [letter, title, mode] of [["a", "polite", "plain"], ["b", "stubborn", "stubborn"]] as const) {
-    it.live(`(${letter}) the end of a ${title} server`, () =>
+    it.live(`the close of a ${title} server and its descendants (${letter})`, () =>
       Effect.gen(function*() {
         const { file } = yield* makeLedger
         const { close } = yield* open(wrapped(mode, file))
@@ -50,7 +50,7 @@ describe.concurrent("A3: nothing survives", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("(c) an interruption while it connects", () =>
+  it.live("an interrupted connect (c)", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const layer = layerOf({ s: { ...wrapped("mute", file), protocol: "legacy" } })
@@ -60,17 +60,17 @@ describe.concurrent("A3: nothing survives", () => {
       yield* ends(file, Fiber.interrupt(connecting))
     }).pipe(Effect.scoped))
 
-  it.live("(d) the first of two, which went upon the era probe and left its child", () =>
+  it.live("the exit of a first process that rejected the era probe and left its child (d)", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const { close } = yield* open(wrapped("strict", file))
       assert.strictEqual(read("process").length, 4)
-      // The wrapper, the server and the child of the second one alone.
+      // Only the wrapper, the server and the child of the second start are alive.
       assert.strictEqual(descendants(file).length, 3)
       yield* ends(file, close)
     }).pipe(Effect.scoped))
 
-  it.live("(e) two ends at once, one of them interrupted", () =>
+  it.live("two concurrent closes, one of them interrupted (e)", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const { close } = yield* open(wrapped("stubborn", file))
@@ -80,7 +80,7 @@ describe.concurrent("A3: nothing survives", () => {
       yield* ends(file, close)
     }).pipe(Effect.scoped))
 
-  it.live("(e) two ends at once, of promises", () =>
+  it.live("two concurrent closes of the promise facade (e)", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const sessions = McpSessions.make({ transports: Transports.layer, servers: { s: wrapped("stubborn", file) } })
@@ -90,7 +90,7 @@ describe.concurrent("A3: nothing survives", () => {
       yield* ends(file, dispose)
     }).pipe(Effect.scoped))
 
-  it.live("and what could not be ended is told, all of it", () =>
+  it.live("a close that reports every failed finalizer", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const complaining = Layer.effect(

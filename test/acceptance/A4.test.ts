@@ -1,5 +1,5 @@
 /**
- * A4, three servers at once: one whose command is not there, one that says nothing, one that is good.
+ * A4, three servers at once: one has a missing command, one never responds, one works.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
@@ -10,13 +10,13 @@ import { join } from "node:path"
 import { descendants, fixture, makeLedger } from "../fixtures/peer.ts"
 import { read as readAll } from "../fixtures/read.ts"
 
-/** How long the mute one has, in milliseconds. It takes two seconds more to be ended, as it is deaf, too. */
+/** The connect timeout of the mute server in milliseconds. It ignores SIGTERM, so that its end takes two seconds more. */
 const deadline = 1500
 
 const every = (pause: "100 millis"): RetryPolicy.RetryPolicy =>
   Schedule.setInputType<SessionError.SessionError>()(Schedule.spaced(pause))
 
-/** The three, what they write, and how each of the two is put right. */
+/** The three servers, their ledger, and a repair for each of the two failing ones. */
 const three = Effect.map(makeLedger, ({ directory, file, read }) => {
   const script = join(directory, "late-server")
   const server = fixture("faultyStdio.mjs")
@@ -32,7 +32,7 @@ const three = Effect.map(makeLedger, ({ directory, file, read }) => {
     servers,
     retry: RetryPolicy.never,
     reconnect: every("100 millis"),
-    // What is tried again as often as this opens it.
+    // The frequent reconnects open the circuit; a short period keeps the test fast.
     circuit: { ...Circuit.circuitDefault, openFor: "300 millis" }
   }).pipe(Layer.provide(Transports.layer))
   return {
@@ -51,8 +51,8 @@ const three = Effect.map(makeLedger, ({ directory, file, read }) => {
 const reasonOf = (opened: Sessions.Opened) =>
   opened._tag === "Failed" && opened.error._tag === "SessionError" ? opened.error.reason : undefined
 
-describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
-  it.live("the good one answers at once, the others fail each in its way and time, and join when they are put right", () =>
+describe.concurrent("A4: openAll on a dead, a mute and a good server", () => {
+  it.live("emits the good server at once, reports the other two as they fail, and emits them after their repair", () =>
     Effect.gen(function*() {
       const { cure, file, install, layer, read } = yield* three
       yield* Effect.gen(function*() {
@@ -72,7 +72,7 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
         assert.deepInclude(reasonOf(mute), { _tag: "ConnectTimeout", timeout: deadline })
         assert.isAtLeast(millis, deadline - 10)
 
-        // Nobody asks for them, and nothing is built anew.
+        // They recover without a caller and without a new layer.
         install()
         cure()
         yield* Effect.forEach(
@@ -92,19 +92,19 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
         }
         assert.strictEqual(yield* good.session.generation, 1)
       }).pipe(Effect.scoped, Effect.provide(layer))
-      // Those that were mute among them.
+      // This includes the mute processes.
       assert.deepStrictEqual(descendants(file), [])
       assert.deepStrictEqual(read("call"), ["hello", "dead", "mute", "good"])
     }).pipe(Effect.scoped))
 
-  it.live("where all are needed it fails with what is wrong with each, and nothing runs any more", () =>
+  it.live("fails in strict mode with the error of each server, and leaves no process", () =>
     Effect.gen(function*() {
       const { file, layer, read } = yield* three
       yield* Effect.gen(function*() {
         const sessions = yield* Sessions.Sessions
         const opened = sessions.openAll({ mode: "strict" })
         const { errors } = yield* Effect.flip(Stream.runDrain(opened))
-        // At this very moment, and the deaf one among them.
+        // The processes have ended when the error arrives, including the one that ignores SIGTERM.
         assert.deepStrictEqual(descendants(file), [])
         assert.strictEqual(read("process").length, 2)
         const all = errors.map((error) => error._tag === "SessionError" ? `${error.server} ${error.reason._tag}` : "")
@@ -113,7 +113,7 @@ describe.concurrent("A4: three servers, one dead, one mute, one good", () => {
       assert.strictEqual(read("process").length, 2)
     }).pipe(Effect.scoped))
 
-  it.live("those that never get well are ended with the rest", () =>
+  it.live("ends servers that never recover when the sessions close", () =>
     Effect.gen(function*() {
       const { file, layer, read } = yield* three
       yield* Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /**
- * A5, streams that lie: they end without what they were for, break off, close at once, or come with a wish to be left alone.
+ * A5, faulty streams: they end without a response, break off, close at once, or arrive with Retry-After.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, type SessionError } from "@mcp-sessions/core"
@@ -16,15 +16,15 @@ const lostIn = ({ reason }: SessionError.SessionError) =>
 
 const note = { jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: "still at it" } }
 
-/** The times between requests of a kind, in milliseconds. */
+/** The delays between requests of one kind, in milliseconds. */
 const pauses = (server: Http.ScriptedHttp, kind: string) => {
   const times = server.ledger.filter(({ what }) => what === kind).map(({ at }) => at)
   return times.slice(1).map((at, index) => at - (times[index] ?? 0))
 }
 
-describe.concurrent("A5: streams that lie", () => {
+describe.concurrent("A5: a faulty stream", () => {
   for (const era of ["legacy", "modern"] as const) {
-    it.live(`(i) one that ends without the answer: the call fails at once, and is not repeated (${era})`, () =>
+    it.live(`fails its call at once, without a repeat, when it ends without the response (i, ${era})`, () =>
       Effect.gen(function*() {
         const handle = (arrival: Http.Arrival) => {
           if (!isCall(arrival)) return false
@@ -42,7 +42,7 @@ describe.concurrent("A5: streams that lie", () => {
       }))
   }
 
-  it.live("(iii) one that breaks off after event 7: it is taken up there, and nothing comes twice or not at all", () =>
+  it.live("is resumed after event 7 when it breaks off there, and each event is delivered once (iii)", () =>
     Effect.gen(function*() {
       let call: Http.Arrival | undefined
       const seen: Array<number> = []
@@ -78,7 +78,7 @@ describe.concurrent("A5: streams that lie", () => {
       assert.deepStrictEqual(server.ledger.flatMap(({ headers }) => headers["last-event-id"] ?? []), ["7"])
     }))
 
-  it.live("(iii) that of the server's own messages, too, is taken up after its event 7, and each is told once", () =>
+  it.live("is resumed after event 7 when it carries server notifications too, and each is delivered once (iii)", () =>
     Effect.gen(function*() {
       let first: Http.Arrival | undefined
       const log = (data: number) =>
@@ -112,8 +112,8 @@ describe.concurrent("A5: streams that lie", () => {
       assert.strictEqual(server.count("POST initialize"), 1)
     }))
 
-  // How the pauses grow to a minute is in streams.test.ts: 7 requests in the first minute, then one a minute.
-  it.live("(iv) one that is closed at once: it is not asked for in a loop, whatever the server wishes for, and users are told", () =>
+  // streams.test.ts tests the growth of the delay to a minute: 7 requests in the first minute, then one per minute.
+  it.live("is requested again with growing delays when it closes at once, and causes a warning (iv)", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(
         ({ request, response }) => {
@@ -139,7 +139,7 @@ describe.concurrent("A5: streams that lie", () => {
 
   for (const status of [429, 503]) {
     for (const [what, kind] of [["call", "POST tools/call charge"], ["handshake", "POST initialize"]] as const) {
-      it.live(`(v) ${status} with Retry-After: the ${what} is sent again when that is over, and not before`, () =>
+      it.live(`is no obstacle after ${status} with Retry-After: the ${what} is sent again when the delay is over (v)`, () =>
         Effect.gen(function*() {
           let turnedAway = 0
           let ran = 0

@@ -1,6 +1,6 @@
 /**
- * A6, close races restart: whatever a restart is at when everything is closed, nothing of it is left when that returns, and
- * nothing comes of it later.
+ * A6, close races restart: at whatever step of a restart the sessions close, the close leaves no process or socket, and
+ * none is started later.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, type ServerConfig, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
@@ -16,11 +16,11 @@ const until = <A>(read: () => A, holds: (value: A) => boolean) => TestClock.with
 
 const get = (name = "s") => Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get(name))
 
-/** Whatever the error, again after the pause. */
+/** Retries every error after the delay. */
 const persistent = (pause: "10 seconds" | "10 millis"): RetryPolicy.RetryPolicy =>
   Schedule.setInputType<SessionError.SessionError>()(Schedule.spaced(pause))
 
-/** Sessions that are closed by hand. */
+/** Sessions that the test closes itself. */
 const open = Effect.fnUntraced(function*(
   servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>,
   retry: RetryPolicy.RetryPolicy
@@ -33,7 +33,7 @@ const open = Effect.fnUntraced(function*(
   return { sessions, scope, close: Scope.close(scope, Exit.void) }
 })
 
-/** A server with a deaf child, whose next start goes as `mood` says. */
+/** A server with a child that ignores SIGTERM; `mood` sets the behaviour of its next start. */
 const moody = Effect.map(makeLedger, ({ file, read }) => {
   const mood = (mood: string) => writeFileSync(`${file}.mode`, mood)
   mood("plain")
@@ -48,7 +48,7 @@ const moody = Effect.map(makeLedger, ({ file, read }) => {
   return { file, read, mood, config }
 })
 
-/** Kills the process of a session, and waits until that is noticed. */
+/** Kills the process of a session, and waits until the session reports the loss. */
 const kill = Effect.fnUntraced(function*(session: Session.Session, phases: Queue.Dequeue<{ readonly _tag: string }>) {
   const { pid = 0 } = yield* session.connect
   process.kill(pid, "SIGKILL")
@@ -58,7 +58,7 @@ const kill = Effect.fnUntraced(function*(session: Session.Session, phases: Queue
 const phaseOf = (phases: Queue.Dequeue<{ readonly _tag: string }>, tag: string): Effect.Effect<void> =>
   Effect.flatMap(Queue.take(phases), ({ _tag }) => _tag === tag ? Effect.void : phaseOf(phases, tag))
 
-/** Closes from two fibers that are no children of this one, and once more; each time nothing is there when it returns. */
+/** Closes from two unrelated fibers and once more, and checks each time that no process is left. */
 const ends = Effect.fnUntraced(function*(close: Effect.Effect<void>, left: () => ReadonlyArray<string>) {
   const first = yield* Effect.forkDetach(close, { startImmediately: true })
   const second = yield* Effect.forkDetach(close, { startImmediately: true })
@@ -71,13 +71,13 @@ const ends = Effect.fnUntraced(function*(close: Effect.Effect<void>, left: () =>
 
 type Setting = Effect.Success<typeof moody>
 
-/** What a restart may be at, and how it comes to that. */
+/** The steps of a restart, and the way to reach each of them. */
 const moments: ReadonlyArray<{
   readonly title: string
   readonly retry: RetryPolicy.RetryPolicy
-  /** Before the server is killed. */
+  /** Runs before the server is killed. */
   readonly prepare: (setting: Setting) => void
-  /** After somebody has asked for it again. */
+  /** Runs after a call has started the reconnect. */
   readonly reach: (
     setting: Setting,
     phases: Queue.Dequeue<{ readonly _tag: string }>
@@ -93,7 +93,7 @@ const moments: ReadonlyArray<{
     title: "in the start of the process",
     retry: persistent("10 seconds"),
     prepare: ({ mood }) => mood("stubborn"),
-    // In the very turn in which it is started.
+    // The close follows in the turn that starts the process.
     reach: () => Effect.void
   },
   {
@@ -106,7 +106,7 @@ const moments: ReadonlyArray<{
   {
     title: "in the era probe",
     retry: persistent("10 millis"),
-    // What is remembered of the era is given up when a start fails.
+    // A failed start clears the remembered era.
     prepare: ({ mood }) => mood("exit"),
     reach: Effect.fnUntraced(function*({ mood, read }, phases) {
       yield* phaseOf(phases, "Backoff")
@@ -184,16 +184,16 @@ describe.concurrent("A6: close races restart", () => {
       const call = yield* Effect.forkChild(Effect.flip(second.session.callTool("x")), { startImmediately: true })
       yield* phaseOf(phases, "Backoff")
 
-      // The first that was opened first, and not the last.
+      // The server that was opened first closes first.
       yield* ends(first.close, () => descendants(a.file))
       assert.strictEqual(descendants(c.file).length, 2)
       yield* third.session.callTool("still here")
-      // Who has left is told so; what the others wait for goes on.
+      // The closed session fails, and the other sessions keep waiting.
       assert.strictEqual((yield* Effect.flip(first.session.callTool("x"))).reason._tag, "SessionClosed")
       assert.isUndefined(call.pollUnsafe())
       yield* ends(close, () => settings.flatMap(({ file }) => descendants(file)))
       assert.strictEqual((yield* Fiber.join(call)).reason._tag, "SessionClosed")
-      // What they were taken for may be closed later still.
+      // A scope may close after its sessions.
       yield* Effect.all([third.close, second.close], { concurrency: "unbounded" })
       assert.deepStrictEqual(settings.map(({ read }) => read("call")), [[], [], ["still here"]])
     }).pipe(Effect.scoped))
@@ -207,7 +207,7 @@ describe.concurrent("A6: close races restart", () => {
           response.writeHead(404).end()
           return true
         }
-        // The new session never comes.
+        // The new session is never established.
         return message.method === "initialize"
       })
       const { close, scope, sessions } = yield* open(

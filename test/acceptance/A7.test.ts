@@ -1,6 +1,6 @@
 /**
- * A7, hundreds of cycles: sessions opened and closed over and over, and some that cannot be. A program of its own does
- * it, so that all that it has at the end is ours. What servers saw is in their own ledgers.
+ * A7, hundreds of cycles: sessions open and close repeatedly, and some fail to open. A separate program runs the cycles,
+ * so that every resource left at its end belongs to this library. The servers keep their own ledgers.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -9,7 +9,7 @@ import { promisify } from "node:util"
 import { fixture, http, makeLedger, net, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 
-/** How much of it stays, at most, for each cycle, in bytes. What is forgotten of a session would be many times that. */
+/** The largest growth of memory per cycle, in bytes. A leaked session would be many times larger. */
 const heapForEach = 8000
 
 interface Left {
@@ -37,9 +37,9 @@ const cycles = (counts: Record<string, number>, definitions: object) =>
     return JSON.parse(stdout)
   })
 
-describe("A7: cycle after cycle", () => {
+describe("A7: repeated cycles of opening and closing", () => {
   it.live(
-    "leave no listener, timer, descriptor, socket, process or memory, and give every session back",
+    "leave no listener, timer, descriptor, socket, process or memory, and delete every session",
     () =>
       Effect.gen(function*() {
         const stateful = yield* http("v1").start
@@ -93,7 +93,7 @@ describe("A7: cycle after cycle", () => {
         assert.notMatch(String(after.resources), /TCP|Process|Timeout/)
         assert.isBelow((after.heap - before.heap) / all, heapForEach)
         assert.deepStrictEqual(warnings, [])
-        // The rounds to warm up with, too.
+        // The expected number includes the warm-up rounds.
         assert.strictEqual(stateful.ledger("session").length, counts.stateful + counts.stateful / 10)
         assert.deepStrictEqual(stateful.ledger("delete").toSorted(), stateful.ledger("session").toSorted())
         assert.strictEqual(read("process").length, counts.process + counts.process / 10)

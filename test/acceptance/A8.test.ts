@@ -1,5 +1,5 @@
 /**
- * A8, tenants in a pool: many identities on few sessions of a server that knows each of them by its token. What it saw is in its own
+ * A8, tenants in a pool: many identities share few sessions of a server that identifies each by its token. The server keeps its own
  * ledger.
  */
 import { assert, describe, it } from "@effect/vitest"
@@ -11,12 +11,12 @@ import { until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 
 interface Known {
-  /** The tokens that came with its requests, that of its `initialize` first. */
+  /** The tokens of its requests, beginning with that of `initialize`. */
   readonly tokens: Set<string | undefined>
   isOpen: boolean
 }
 
-/** A server with sessions, which notes who used each of them, and how many there were at most. */
+/** A server that records the tokens used in each session and the largest number of sessions. */
 const strict = (handle: (arrival: Http.Arrival) => boolean = () => false) => {
   const sessions = new Map<string, Known>()
   const ran: Array<string> = []
@@ -65,8 +65,8 @@ const live = (url: string) =>
 
 const sessionOf = (entry: Http.Entry | undefined) => entry?.headers["mcp-session-id"]
 
-describe("A8: tenants in a pool", () => {
-  it.effect("fifty of them make twenty calls each on ten sessions, no two of them on the same one, and idle ones are given back", () =>
+describe("A8: a pool with many tenants", () => {
+  it.effect("runs twenty calls for each of fifty tenants on ten sessions, never shares a session, and closes idle sessions", () =>
     Effect.gen(function*() {
       const server = strict()
       const { count, ledger, url } = yield* Http.start(server.answer)
@@ -94,7 +94,7 @@ describe("A8: tenants in a pool", () => {
       }).pipe(Effect.scoped, Effect.provide(live(url)))
     }))
 
-  it.effect("those that wait are served in their order, and one that leaves is passed over", () =>
+  it.effect("serves waiting tenants in order, and skips a tenant that leaves", () =>
     Effect.gen(function*() {
       const server = strict()
       const { url } = yield* Http.start(server.answer)
@@ -119,7 +119,7 @@ describe("A8: tenants in a pool", () => {
       }).pipe(Effect.scoped, Effect.provide(live(url)))
     }))
 
-  it.effect("one that is interrupted tells the server so, and its session is lent to the next", () =>
+  it.effect("cancels the call of an interrupted tenant on the server, and leases its session to the next", () =>
     Effect.gen(function*() {
       const server = strict(({ message }) => message.method === "tools/call" && message.params?.name === "slow")
       const { count, ledger, url } = yield* Http.start(server.answer)
@@ -135,7 +135,7 @@ describe("A8: tenants in a pool", () => {
       }).pipe(Effect.scoped, Effect.provide(live(url)))
     }))
 
-  it.effect("a session that the server forgot while it was lent is not lent again", () =>
+  it.effect("does not lease a session again after the server dropped it during a lease", () =>
     Effect.gen(function*() {
       const server = strict()
       const { ledger, url } = yield* Http.start(server.answer)
@@ -153,7 +153,7 @@ describe("A8: tenants in a pool", () => {
         yield* pool.callTool("charge", { n: 3 }, { owner: "a" })
         assert.deepStrictEqual(server.ran, [`{"n":1}`, `{"n":2}`, `{"n":3}`])
         const used = ledger.filter(({ what }) => what === "POST tools/call charge").map(sessionOf)
-        // The second call met the dead one first.
+        // The second call was first sent on the dropped session.
         assert.deepStrictEqual(used, ["session-1", "session-1", "session-2", "session-3"])
         assert.strictEqual(server.open(), 1)
       }).pipe(Effect.scoped, Effect.provide(live(url)))

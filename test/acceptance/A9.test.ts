@@ -1,5 +1,5 @@
 /**
- * A9, a fleet of mixed eras: servers of three revisions behind four transports, some of them impolite, in one file.
+ * A9, a fleet of mixed eras: servers of three revisions behind four transports, some of them faulty, in one file.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, RetryPolicy, type ServerConfig, type Session, Sessions } from "@mcp-sessions/core"
@@ -18,7 +18,7 @@ const program = (name: string, ...args: ReadonlyArray<string>) => ({
   args: [fixture(name), ...args]
 })
 
-/** Starts what there is to start, and gives the definitions of all with the revision that each speaks. */
+/** Starts the servers, and returns the definition and the expected revision of each. */
 const startFleet = Effect.gen(function*() {
   const ledgers = { strict: yield* makeLedger, silent: yield* makeLedger }
   const banner = yield* makeLedger
@@ -49,7 +49,7 @@ const asked = (read: (word: string) => ReadonlyArray<string>) => ({
 })
 
 describe.concurrent("A9: a fleet of mixed eras", () => {
-  it.live("is all there, each at its own revision, from one file", () =>
+  it.live("connects from one file, with each server at its own revision", () =>
     Effect.gen(function*() {
       const { revisions, servers } = yield* startFleet
       const { run, write } = yield* workplace
@@ -63,7 +63,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("is used by one program, each by its name and with its tools, and none is asked twice for its era", () =>
+  it.live("serves one program by server name, with the tools of each, and each era is probed once", () =>
     Effect.gen(function*() {
       const { ledgers, revisions, servers } = yield* startFleet
       const retry = RetryPolicy.spaced({ retries: 2, delay: "10 millis" })
@@ -87,7 +87,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
         }
         assert.deepStrictEqual(asked(ledgers.strict.read), { processes: 2, probes: 1 })
         assert.deepStrictEqual(asked(ledgers.silent.read), { processes: 1, probes: 1 })
-        // The second connection of each takes one process and no probe.
+        // A second connection starts one process and sends no probe.
         for (const name of ["strict", "silent"] as const) {
           const session = yield* sessions.get(name)
           const { pid = 0 } = yield* session.connect
@@ -101,7 +101,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
     }).pipe(Effect.scoped))
 
   for (const revision of ["1999-01-01", "2026-07-28", "2099-12-31"]) {
-    it.live(`has no place for a server whose handshake ends with ${revision}`, () =>
+    it.live(`rejects a server whose handshake returns revision ${revision}`, () =>
       Effect.gen(function*() {
         const server = yield* Http.start(({ message, response }) => {
           if (message.method !== "initialize") return false
@@ -116,7 +116,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("asks its user through one handler, whichever way a server asks", () =>
+  it.live("uses one elicitation handler for servers of both eras", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const asking = program("stdioServer.ts", "asking", file)
@@ -145,7 +145,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
       }).pipe(Effect.scoped, Effect.provide(layer))
     }).pipe(Effect.scoped))
 
-  it.live("is refused with all that is wrong with its file, where it is, and without a value", () =>
+  it.live("is rejected with every problem of its file, the place of each, and no value", () =>
     Effect.gen(function*() {
       const { run, write } = yield* workplace
       write("mcp-sessions.json", {

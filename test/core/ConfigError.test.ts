@@ -1,5 +1,5 @@
 /**
- * The text of every problem of a configuration.
+ * Messages of ConfigError: each problem states its place, the expected value and the valid names.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigError } from "@mcp-sessions/core"
@@ -88,7 +88,7 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
 ]
 
 describe("ConfigError", () => {
-  it("has a row of this table for every problem", () => {
+  it("covers every problem type in the table of this test", () => {
     const problems = ConfigError.ConfigProblem.members.map(({ fields }) => fields._tag.schema.literal)
     assert.deepStrictEqual(table.map(([{ _tag }]) => _tag), problems)
   })

@@ -1,5 +1,5 @@
 /**
- * The phases of a connection: as a pure machine under any sequence of events, and as users see them.
+ * The connection state machine: a pure function under any sequence of events, and the state changes that users observe.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, type ConnectionState, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -51,9 +51,9 @@ const eventOf = ({ generation, tag }: typeof Step.Type, now: number): Machine.Ev
 
 const isLive = ({ state }: Machine.Machine) => Machine.isConnected(state)
 
-describe("the machine", () => {
+describe("the connection state machine", () => {
   it.effect.prop(
-    "keeps its promises, whatever happens in whatever order",
+    "keeps its invariants under any sequence of events",
     [Schema.Array(Step)],
     ([steps]) =>
       Effect.sync(() => {
@@ -64,10 +64,10 @@ describe("the machine", () => {
           const before = machine
           const event = eventOf(step, now)
           machine = Machine.transition({ machine, event })
-          // Generations only grow, one at a time, and only by a connection.
+          // The generation increases by one, and only when a connection is established.
           assert.include([before.generation, before.generation + 1], machine.generation)
           if (machine.generation > before.generation) assert.strictEqual(event._tag, "Connected")
-          // A connection that is there is the latest, and only its own news ends it.
+          // A live connection has the latest generation, and only an event of its own ends it.
           if (isLive(machine)) {
             assert.strictEqual("generation" in machine.state && machine.state.generation, machine.generation)
           }
@@ -77,10 +77,10 @@ describe("the machine", () => {
           if (isLive(before) && !isLive(machine)) {
             assert.include(["Lost", "Closing", "Closed"], event._tag)
           }
-          // What is closed stays so.
+          // A closed machine stays closed.
           if (before.state._tag === "Closed") assert.strictEqual(machine.state._tag, "Closed")
           if (before.state._tag === "Draining") assert.include(["Draining", "Closed"], machine.state._tag)
-          // Never more starts than allowed are counted as possible now.
+          // The next start is at most one minute away.
           const startableAt = Machine.startableAt({ machine, now })
           assert.isAtLeast(startableAt, now)
           assert.isAtMost(startableAt, now + 60_000)
@@ -89,7 +89,7 @@ describe("the machine", () => {
     { arbitrary: { seed: 1 } }
   )
 
-  it("allows five starts in a minute, and the next when the first of them is a minute old", () => {
+  it("allows five starts per minute, and the sixth one minute after the first", () => {
     let machine = Machine.initial
     for (const now of [0, 1000, 2000, 3000, 4000]) {
       assert.strictEqual(Machine.startableAt({ machine, now }), now)
@@ -104,8 +104,8 @@ describe("the machine", () => {
 
 const tags = (phases: ReadonlyArray<ConnectionState.ConnectionState>) => phases.map(({ _tag }) => _tag)
 
-describe("phases", () => {
-  it.effect("tell of connects, retries, loss and close", () => {
+describe("the state changes of a session", () => {
+  it.effect("report connects, retries and the loss of the connection", () => {
     let failures = 2
     const script = Scripted.make({
       connect: (attempt) => attempt > 1 && failures-- > 0 ? Effect.fail(Scripted.refused) : Effect.void
@@ -134,7 +134,7 @@ describe("phases", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("count the tries that are made for those who only listen", () => {
+  it.effect("count the connect attempts that are made for subscribers only", () => {
     const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.void : Effect.fail(Scripted.refused) })
     return Effect.gen(function*() {
       const session = yield* get
@@ -156,7 +156,7 @@ describe("phases", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("end with Closed, when all is", () => {
+  it.effect("end with Draining and Closed when the session closes", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -170,7 +170,7 @@ describe("phases", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("tell of a server that is silent, and of its sign of life", () => {
+  it.effect("report Suspect after a request timeout, and Ready when the server answers the ping", () => {
     const heard = Deferred.makeUnsafe<void>()
     const script = Scripted.make({
       answer: ({ method }) => method === "ping" ? Effect.as(Deferred.await(heard), {}) : Effect.never
@@ -188,8 +188,8 @@ describe("phases", () => {
   })
 })
 
-describe("a server that dies as often as it is started", () => {
-  it.effect("is left alone after five times in a minute, and tried again when that is over", () => {
+describe("a server that exits after each start", () => {
+  it.effect("is not started a sixth time before the minute is over", () => {
     const script: Scripted.Script = Scripted.make({
       answer: () => Effect.andThen(script.lose(gone), Effect.fail(gone))
     })
@@ -209,7 +209,7 @@ describe("a server that dies as often as it is started", () => {
   })
 })
 
-describe("restart", () => {
+describe("Sessions.restart", () => {
   it.effect("replaces the connection at the next use", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
@@ -222,13 +222,13 @@ describe("restart", () => {
   })
 })
 
-describe("a probe", () => {
+describe("the health probe", () => {
   const options = (healthInterval: string | number) => ({
     servers: { s: { transport: "stdio" as const, command: "s", args: [], healthInterval } },
     circuit: Circuit.never
   })
 
-  it.effect("asks a quiet server about once a minute, and not one that is talked to", () => {
+  it.effect("pings an idle server about once a minute, and a busy server never", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* get
@@ -244,7 +244,7 @@ describe("a probe", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
   })
 
-  it.effect("finds a server that is gone without a word, which costs nobody a call", () => {
+  it.effect("replaces the connection to an unresponsive server before a call fails", () => {
     let isGone = false
     const script = Scripted.make({
       answer: () => Effect.suspend(() => isGone ? Effect.never : Effect.succeed({ content: [] }))
@@ -262,7 +262,7 @@ describe("a probe", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, options("60 seconds"))))
   })
 
-  it.effect("is not made where the definition says so", () => {
+  it.effect("is disabled by a `healthInterval` of 0", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       yield* get
@@ -271,7 +271,7 @@ describe("a probe", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, options(0))))
   })
 
-  it.effect("is answered by an error, too: that is a sign of life", () => {
+  it.effect("accepts a JSON-RPC error as a response", () => {
     const script = Scripted.make({
       answer: ({ method }) =>
         Effect.fail(new SessionError.ProtocolFailed({ method, code: -32601, description: "no", data: undefined }))
@@ -285,7 +285,7 @@ describe("a probe", () => {
   })
 
   for (const status of [429, 503]) {
-    it.effect(`is answered by ${status}, too: a server that has no time is there`, () => {
+    it.effect(`accepts HTTP status ${status} as a response`, () => {
       const script = Scripted.make({
         answer: () => Effect.fail(new SessionError.HttpFailed({ status, delivery: "Rejected" }))
       })
@@ -299,7 +299,7 @@ describe("a probe", () => {
     })
   }
 
-  it.effect("is waited for while the server reports how far another call has come", () => {
+  it.effect("keeps the connection while another call receives progress", () => {
     const script = Scripted.make({
       answer: ({ params, report }) =>
         params?.name === "long"
@@ -319,7 +319,7 @@ describe("a probe", () => {
         startImmediately: true
       })
       for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
-      // Makes a connection if there is none.
+      // Connects if the connection was lost.
       yield* session.connect
       for (let second = 0; second < 90; second++) yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(short)).reason._tag, "OutcomeUnknown")
@@ -330,8 +330,8 @@ describe("a probe", () => {
   })
 })
 
-describe("health, as a stream", () => {
-  it.effect("tells what it is and when it changes, aging included", () => {
+describe("Sessions.statusChanges", () => {
+  it.effect("emits the current health and each change of it, also when the health becomes stale", () => {
     let isDown = false
     const script = Scripted.make({
       answer: () =>
@@ -365,10 +365,10 @@ describe("health, as a stream", () => {
   })
 })
 
-describe("connections with a lifetime", () => {
+describe("connections with a `maxLifetime`", () => {
   const config = { transport: "stdio" as const, command: "s", args: [], healthInterval: 0, maxLifetime: "30 minutes" }
 
-  it.effect("that were made together do not end together", () => {
+  it.effect("do not expire at the same time when they were opened at the same time", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -382,12 +382,12 @@ describe("connections with a lifetime", () => {
         yield* TestClock.adjust("1 second")
         most = Math.max(most, before - script.open)
       }
-      // 45 seconds for a thousand, 22 in each on average.
+      // 1,000 connections expire over 45 seconds, on average 22 per second.
       assert.isBelow(most, 60)
     }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script, { servers: { s: config } })))
   })
 
-  it.effect("end their calls first, and are replaced at the next use", () => {
+  it.effect("finish their calls in flight, and are replaced at the next use", () => {
     const done = Deferred.makeUnsafe<void>()
     const script = Scripted.make({
       answer: ({ params }) => Effect.as(params?.name === "long" ? Deferred.await(done) : Effect.void, { content: [] })

@@ -1,5 +1,5 @@
 /**
- * Owners with credentials of their own: nothing is shared between two that differ in them, nor between old ones and new ones.
+ * Credentials of owners: a connection is shared only by requests with equal credentials.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigError, type Credentials, type ServerConfig, SessionError, Sessions, Transport } from "@mcp-sessions/core"
@@ -32,7 +32,7 @@ const secretsOf = (record: Readonly<Record<string, Redacted.Redacted<string>>>) 
 const bearer = (token: string) => ({ headers: { authorization: Redacted.make(token) } })
 
 describe("credentials of owners", () => {
-  it.effect("stand in for those of the definition, and make a connection of their own for each owner", () => {
+  it.effect("replace the credentials of the definition, and give each owner its own connection", () => {
     const { definitions, layer, script } = setting(({ owner }) => Effect.succeed(bearer(`token of ${owner}`)))
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -45,7 +45,7 @@ describe("credentials of owners", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("that change make another connection, and the old one ends with the last who uses it", () => {
+  it.effect("open a new connection when they change, and the old connection closes with its last session", () => {
     let token = "old"
     const { layer, script } = setting(() => Effect.sync(() => bearer(token)))
     return Effect.gen(function*() {
@@ -61,7 +61,7 @@ describe("credentials of owners", () => {
         yield* held.callTool("t")
         assert.strictEqual(script.connects.length, 2)
       }))
-      // The old one has no idle time to wait for.
+      // The old connection closes without waiting for `idleTimeToLive`.
       assert.strictEqual(script.open, 1)
       const after = yield* identity
       assert.isFalse(Equal.equals(before, after))
@@ -70,7 +70,7 @@ describe("credentials of owners", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("pass the checks that definitions do, before anything is connected", () => {
+  it.effect("are validated like definitions before a connect", () => {
     const bad = [
       ["http", { headers: { Host: Redacted.make("x") } }, "ReservedHeader $.credentials.http.headers.Host"],
       ["http", { headers: { a: Redacted.make("x\r\ny: z") } }, "InvalidValue $.credentials.http.headers.a"],
@@ -96,7 +96,7 @@ describe("credentials of owners", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("that cannot be had are a failure of those who need them, and of nobody else", () => {
+  it.effect("fail only the requests of their own owner when the provider fails", () => {
     const { layer } = setting(({ owner }) =>
       owner === "locked out"
         ? Effect.fail(new SessionError.CredentialsFailed({ owner }))
@@ -112,7 +112,7 @@ describe("credentials of owners", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("are used for sessions of one's own, too", () => {
+  it.effect("apply to sessions from `open` too", () => {
     const { definitions, layer, script } = setting(({ owner }) => Effect.succeed(bearer(owner)))
     return Effect.gen(function*() {
       const { open } = yield* Sessions.Sessions
@@ -120,7 +120,7 @@ describe("credentials of owners", () => {
         yield* open("http", { owner: "a" })
         yield* open("http", { owner: "a" })
         assert.strictEqual(script.open, 2)
-        // What is of the server is of one and the same transport.
+        // Both connections share one transport.
         assert.strictEqual(definitions.length, 1)
       }))
       assert.strictEqual(script.open, 0)

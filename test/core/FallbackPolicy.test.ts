@@ -1,5 +1,5 @@
 /**
- * Orders of fallback, and the message of the error that all servers share.
+ * Fallback orders, and the message of AllServersFailed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { FallbackPolicy, Health, SessionError } from "@mcp-sessions/core"
@@ -15,7 +15,7 @@ const namesOf = (candidates: ReadonlyArray<FallbackPolicy.Candidate>) => candida
 
 const loads = Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 })))
 
-describe("orders of fallback", () => {
+describe("fallback orders", () => {
   it.prop("every order keeps each server exactly once", [loads], ([loads]) => {
     const candidates = loads.map((inFlight, n) => candidate(`s${n}`, inFlight))
     for (const order of [FallbackPolicy.inOrder, FallbackPolicy.roundRobin(), FallbackPolicy.leastInFlight()]) {

@@ -1,5 +1,5 @@
 /**
- * The text of results.
+ * Mcp.text extracts the text of results.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Mcp } from "@mcp-sessions/core"

@@ -341,12 +341,12 @@ describe("ServerConfig.decode of an invalid definition", () => {
     { arbitrary: { seed: 1 } }
   )
 
-  it.effect("accepts unsafe variables only with allowUnsafeEnv, in the bare schema too", () =>
+  it.effect("accepts unsafe variables only with allowUnsafeEnv, in the schema without `decode` too", () =>
     Effect.gen(function*() {
       const given = { ...stdio, env: { NODE_OPTIONS: "--max-old-space-size=64" }, allowUnsafeEnv: true }
       const config = yield* ServerConfig.decode(given)
       assert.deepStrictEqual(yield* ServerConfig.decode(config), config)
-      // The bare schema applies the rule, too.
+      // The schema without `decode` applies the rule too.
       const bare = { ...given, allowUnsafeEnv: false, transport: "stdio" as const }
       assert.isTrue(Schema.is(ServerConfig.ServerConfig)(config))
       assert.strictEqual(Schema.decodeResult(ServerConfig.ServerConfig)(bare)._tag, "Failure")

@@ -11,7 +11,7 @@ import * as Scripted from "../fixtures/scripted.ts"
 
 const lost = new SessionError.TransportClosed({ delivery: "Unknown" })
 
-/** Which connection answered a call: the first part of what arrived. */
+/** The number of the connection that received the latest request. */
 const connectionOf = (script: Scripted.Script) => Number(script.requests.at(-1)?.split(":")[0])
 
 const scripted = (
@@ -116,7 +116,7 @@ describe("a pool", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("opens a session to the end although its waiter has left, for the next one", () => {
+  it.effect("finishes opening a session whose waiter has left, and leases it to the next waiter", () => {
     const { layer, script } = scripted({ connect: () => Effect.sleep("20 seconds") })
     return Effect.gen(function*() {
       const pool = yield* poolOf()
@@ -259,7 +259,7 @@ describe("a pool", () => {
   })
 
   for (const [what, onLeak] of [["fails with a defect", Effect.die("report")], ["never ends", Effect.never]] as const) {
-    it.effect(`closes idle sessions although the report of a leak ${what}`, () => {
+    it.effect(`closes idle sessions even if onLeak ${what}`, () => {
       const script = Scripted.make({})
       return Effect.gen(function*() {
         const pool = yield* poolOf({ leakAfter: "1 minute", idleTimeToLive: "2 minutes", onLeak: () => onLeak })
@@ -273,7 +273,7 @@ describe("a pool", () => {
     })
   }
 
-  it.effect("ends session objects with their lease", () => {
+  it.effect("invalidates session objects when their lease ends", () => {
     const { layer } = scripted()
     return Effect.gen(function*() {
       const pool = yield* poolOf()

@@ -14,7 +14,7 @@ const open = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.open("s", 
 const tagOf = (error: unknown): string =>
   Schema.is(SessionError.SessionError)(error) ? error.reason._tag : (error as { readonly _tag: string })._tag
 
-describe("connecting", () => {
+describe("Sessions, connecting", () => {
   it.effect("connects nothing before the first use", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
@@ -39,7 +39,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("follows a schedule of the user's instead", () => {
+  it.effect("follows a custom retry schedule", () => {
     const script = Scripted.make({ connect: (attempt) => attempt < 5 ? Effect.fail(Scripted.refused) : Effect.void })
     const retry: RetryPolicy.RetryPolicy = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 10 }))
     return Effect.gen(function*() {
@@ -50,7 +50,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry })))
   })
 
-  it.effect("does not try again what cannot get better", () => {
+  it.effect("does not retry a connect error that is not retryable", () => {
     const reason = new SessionError.SpawnFailed({ command: "s", code: "ENOENT" })
     const script = Scripted.make({ connect: () => Effect.fail(reason) })
     return Effect.gen(function*() {
@@ -59,7 +59,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("gives up a server that does not answer the handshake, at its deadline", () => {
+  it.effect("fails a handshake without a response at the connect timeout", () => {
     const script = Scripted.make({ initialize: () => Effect.never })
     return Effect.gen(function*() {
       const fiber = yield* start(Effect.flip(get("s")))
@@ -72,7 +72,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("connects again when it is asked to and not before, then after the delay of the policy", () => {
+  it.effect("reconnects at the next use, and retries after the delay of the policy", () => {
     const script = Scripted.make({ connect: (attempt) => attempt === 2 ? Effect.fail(Scripted.refused) : Effect.void })
     return Effect.gen(function*() {
       const session = yield* get("s")
@@ -88,7 +88,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("connects once for each time that it is asked to, where the policy is never to try again", () => {
+  it.effect("makes one connect attempt per call under RetryPolicy.never", () => {
     const script = Scripted.make({ connect: (attempt) => attempt > 1 ? Effect.fail(Scripted.refused) : Effect.void })
     return Effect.gen(function*() {
       const session = yield* get("s")
@@ -118,7 +118,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("goes on for the others when one who waits is interrupted, be it the first", () => {
+  it.effect("keeps connecting for the other callers when one caller is interrupted, even the first", () => {
     const script = Scripted.make({ connect: () => Effect.sleep("1 second") })
     return Effect.gen(function*() {
       const first = yield* start(get("s"))
@@ -132,7 +132,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("starts afresh after a failure", () => {
+  it.effect("connects again after a failed connect", () => {
     const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.fail(Scripted.refused) : Effect.void })
     return Effect.gen(function*() {
       yield* Effect.flip(get("s"))
@@ -141,7 +141,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("keeps a server that fails from delaying another", () => {
+  it.effect("does not delay a server while another server fails", () => {
     const script = Scripted.make({ connect: (attempt) => attempt === 1 ? Effect.never : Effect.void })
     const server = { transport: "stdio", command: "s", args: [] } as const
     return Effect.gen(function*() {
@@ -151,7 +151,7 @@ describe("connecting", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { servers: { mute: server, good: server } })))
   })
 
-  it.effect("fails on unknown and on disabled servers with what would be valid", () => {
+  it.effect("fails for unknown and disabled servers with the valid names", () => {
     const server = { transport: "stdio", command: "s", args: [] } as const
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -170,8 +170,8 @@ describe("connecting", () => {
   })
 })
 
-describe("sharing and releasing", () => {
-  it.effect("keeps owners apart", () => {
+describe("Sessions, sharing connections", () => {
+  it.effect("opens one connection per owner", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       yield* get("s")
@@ -184,7 +184,7 @@ describe("sharing and releasing", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("keeps a connection for its idle time to live, and no longer", () => {
+  it.effect("closes an unused connection after `idleTimeToLive`", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       yield* Effect.scoped(get("s"))
@@ -198,7 +198,7 @@ describe("sharing and releasing", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("keeps a connection that is in use for as long as it is", () => {
+  it.effect("keeps a connection open while it is in use", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* get("s")
@@ -208,7 +208,7 @@ describe("sharing and releasing", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("closes everything with the layer, all servers at once, one failure aside", () => {
+  it.effect("closes all servers in parallel with the layer, even if one of them fails to close", () => {
     const script = Scripted.make({
       connect: (attempt) =>
         Effect.addFinalizer(() => attempt === 2 ? Effect.die("stubborn") : Effect.sleep("1 second")) as Effect.Effect<
@@ -234,7 +234,7 @@ describe("sharing and releasing", () => {
     })
   })
 
-  it.effect("leaves nothing of a connect that the closing of the layer interrupts", () => {
+  it.effect("leaves nothing open when the layer closes during a connect", () => {
     const script = Scripted.make({ initialize: () => Effect.never })
     return Effect.gen(function*() {
       const scope = yield* Scope.make()
@@ -248,7 +248,7 @@ describe("sharing and releasing", () => {
     })
   })
 
-  it.effect("fails typed on a handle whose scope has closed, though the connection is still there", () => {
+  it.effect("fails with a typed error on a session whose scope has closed, even if its connection is still open", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* Effect.scoped(get("s"))
@@ -259,7 +259,7 @@ describe("sharing and releasing", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("tells those who wait for a connection that it will not come, when the layer closes", () => {
+  it.effect("fails callers that wait for a connection when the layer closes", () => {
     const script = Scripted.make({ connect: () => Effect.never })
     return Effect.gen(function*() {
       const scope = yield* Scope.make()
@@ -270,7 +270,7 @@ describe("sharing and releasing", () => {
     })
   })
 
-  it.effect("is not wedged by an interruption, wherever it falls", () =>
+  it.effect("stays usable after an interruption at any step", () =>
     Effect.gen(function*() {
       for (let steps = 1000; steps < 1060; steps++) {
         const script = Scripted.make({})
@@ -297,7 +297,7 @@ describe("sharing and releasing", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("fails typed on a handle whose layer has closed", () => {
+  it.effect("fails with a typed error on a session whose layer has closed", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* get("s").pipe(Effect.provide(Scripted.sessions(script)), Effect.scoped)
@@ -308,7 +308,7 @@ describe("sharing and releasing", () => {
 })
 
 describe("a manual handshake", () => {
-  it.effect("gives a connection before its handshake, and a session after it", () => {
+  it.effect("turns an uninitialized session into a session", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const { initialize, server } = yield* open
@@ -322,7 +322,7 @@ describe("a manual handshake", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is made once, however often and by however many callers it is asked for", () => {
+  it.effect("runs once for any number of callers", () => {
     let handshakes = 0
     const script = Scripted.make({ initialize: () => Effect.delay(Effect.sync(() => void handshakes++), "1 second") })
     return Effect.gen(function*() {
@@ -337,7 +337,7 @@ describe("a manual handshake", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is made on a connection that is not shared and closes with its scope", () => {
+  it.effect("uses a connection that is not shared and closes with its scope", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       yield* get("s")
@@ -350,7 +350,7 @@ describe("a manual handshake", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("can be made again after it failed", () => {
+  it.effect("can be repeated after it failed", () => {
     const reason = new SessionError.HandshakeFailed({ description: "not today" })
     const script = Scripted.make({ initialize: (attempt) => attempt === 1 ? Effect.fail(reason) : Effect.void })
     return Effect.gen(function*() {
@@ -363,7 +363,7 @@ describe("a manual handshake", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("can be made again after connecting failed", () => {
+  it.effect("can be repeated after the connect failed", () => {
     const script = Scripted.make({
       connect: (attempt) => attempt === 2 ? Effect.fail(Scripted.refused) : Effect.void
     })
@@ -375,7 +375,7 @@ describe("a manual handshake", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("is made by the session itself when its connection is replaced later", () => {
+  it.effect("runs automatically when the connection is replaced later", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const { initialize } = yield* open
@@ -387,17 +387,17 @@ describe("a manual handshake", () => {
   })
 })
 
-describe("health", () => {
+describe("the health of a server", () => {
   const healthOf = (name: string) =>
     Effect.flatMap(Sessions.Sessions, (sessions) => Effect.map(sessions.status(name), ({ health }) => health))
 
-  it.effect("is unknown, hence not healthy, before the first contact", () =>
+  it.effect("is unhealthy before the first contact", () =>
     Effect.gen(function*() {
       const health = yield* healthOf("s")
       assert.deepStrictEqual(health, { ...Health.unknown, isHealthy: false })
     }).pipe(Effect.provide(Scripted.sessions(Scripted.make({})))))
 
-  it.effect("turns bad at the fourth failed request in a row and good at the first response", () => {
+  it.effect("becomes unhealthy at the fourth consecutive failed request and healthy at the first response", () => {
     let works = false
     const reset = new SessionError.TransportFailed({ description: "reset", delivery: "Unknown" })
     const script = Scripted.make({
@@ -417,7 +417,7 @@ describe("health", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("turns bad at the first failed connect and good at the first connect that succeeds", () => {
+  it.effect("becomes unhealthy at the first failed connect and healthy at the first successful connect", () => {
     let works = false
     const script = Scripted.make({ connect: () => works ? Effect.void : Effect.fail(Scripted.refused) })
     return Effect.gen(function*() {
@@ -431,7 +431,7 @@ describe("health", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("counts the loss of a connection once, however many calls it took along", () => {
+  it.effect("counts the loss of a connection once, however many calls were in flight", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     return Effect.gen(function*() {
       const session = yield* get("s")
@@ -447,7 +447,7 @@ describe("health", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("does not hold the errors of tools against the server", () => {
+  it.effect("ignores the errors of tools", () => {
     const reason = new SessionError.ProtocolFailed({ method: "tools/call", code: -32602, description: "no" })
     const script = Scripted.make({ answer: () => Effect.fail(reason) })
     return Effect.gen(function*() {
@@ -457,7 +457,7 @@ describe("health", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("goes stale after 5 minutes without contact", () =>
+  it.effect("becomes stale after 5 minutes without contact", () =>
     Effect.gen(function*() {
       yield* get("s")
       yield* TestClock.adjust("5 minutes")

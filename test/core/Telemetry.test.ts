@@ -1,5 +1,5 @@
 /**
- * What is counted.
+ * Spans and counters of operations.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { FallbackPolicy, Sessions } from "@mcp-sessions/core"
@@ -19,7 +19,7 @@ describe("telemetry", () => {
       ])
     ))
 
-  it.effect("makes no span where nobody looks at them", () => {
+  it.effect("creates no span without a tracer", () => {
     const spans: Array<string> = []
     const script = Scripted.make({})
     return Effect.gen(function*() {
@@ -35,7 +35,7 @@ describe("telemetry", () => {
     })))
   })
 
-  it.effect("does not count signs of life among the operations", () => {
+  it.effect("does not count health probes as operations", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const pool = yield* poolOf()
@@ -65,7 +65,7 @@ describe("telemetry", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("counts as fallbacks what moves on after hedging", () => {
+  it.effect("counts a hedged operation that moves to another server as a fallback", () => {
     const members = { ...two(), tertiary: named("tertiary") }
     members.primary.trouble.answer = () => Effect.delay(Effect.fail(lost), "2 seconds")
     members.secondary.trouble.answer = () => Effect.delay(Effect.fail(lost), "2 seconds")
@@ -84,7 +84,7 @@ describe("telemetry", () => {
     }).pipe(Effect.provide(fleet(members)))
   })
 
-  it.effect("counts as fallbacks what a plan moves on", () => {
+  it.effect("counts an operation that an execution plan moves as a fallback", () => {
     const members = two()
     members.primary.trouble.answer = () => Effect.fail(lost)
     return Effect.gen(function*() {
@@ -97,7 +97,7 @@ describe("telemetry", () => {
     }).pipe(Effect.provide(fleet(members)))
   })
 
-  it.effect("of two sets of sessions that know a server by the same name shows both", () => {
+  it.effect("reports both layers when two layers use one name for a server", () => {
     const script = Scripted.make({})
     const layer = () => Layer.fresh(Scripted.sessions(script))
     const once = Effect.flatMap(Sessions.Sessions, ({ callTool }) => callTool("s", "t"))

@@ -1,5 +1,5 @@
 /**
- * Closing: bounded, in parallel, each connection for itself, and what went wrong is told.
+ * Cleanup: connections close in parallel, each within a time limit, and `onCleanup` reports each outcome.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type Cleanup, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -12,7 +12,7 @@ const names = Array.from({ length: 50 }, (_, n) => `s${n}`)
 
 const servers = Object.fromEntries(names.map((name) => [name, stdio]))
 
-/** The closing of a connection, as a finalizer that runs before the others of it. */
+/** Adds a finalizer that runs before the other finalizers of a connection. */
 const closing = (finalizer: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
   Effect.addFinalizer(() => finalizer)
 
@@ -34,7 +34,7 @@ describe("closing fifty servers", () => {
       ["fails", Effect.die("stubborn"), "failed", 1000]
     ] as const
   ) {
-    it.effect(`of which one ${what} closes the others, and takes no longer than one may`, () => {
+    it.effect(`closes 49 and takes no longer than one server may when the other one ${what}`, () => {
       const script = Scripted.make({
         connect: (attempt) => closing(attempt === 7 ? finalizer : Effect.sleep("1 second"))
       })
@@ -62,8 +62,8 @@ describe("closing fifty servers", () => {
   }
 })
 
-describe("a report", () => {
-  it.effect("is made of each connection: lost ones, and those that did not come to be", () => {
+describe("onCleanup", () => {
+  it.effect("receives a report for each connection, including lost ones and failed handshakes", () => {
     const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
     const script = Scripted.make({
       initialize: (attempt) => attempt === 2 ? Effect.fail(gone) : Effect.void
@@ -89,10 +89,10 @@ describe("a report", () => {
   })
 })
 
-describe("opening", () => {
-  // One more step each time, until the opening gets through.
+describe("an interrupted connect", () => {
+  // Each case interrupts one scheduler turn later, until the connect completes.
   for (const step of Array.from({ length: 12 }, (_, n) => n)) {
-    it.effect(`that is interrupted after ${step} turns has released what it has acquired`, () => {
+    it.effect(`releases its resources when the interruption arrives after ${step} turns`, () => {
       const script = Scripted.make({
         connect: () => Effect.andThen(Effect.yieldNow, closing(Effect.yieldNow)),
         initialize: () => Effect.andThen(Effect.yieldNow, Effect.yieldNow)

@@ -1,5 +1,5 @@
 /**
- * How often a server is asked for that should be there and is not: nine minutes of it, on the clock of the test.
+ * Reconnect delays for a server that closes every connection, over nine minutes on the test clock.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -11,7 +11,7 @@ import * as Scripted from "../../fixtures/scripted.ts"
 
 const watched = 540_000
 
-/** The policy that is the default, where the dice fall as they like, and where they always fall the same way. */
+/** The default policy with random jitter, and with constant jitter. */
 const policy: Backoff = { first: 1000, factor: 1.6, last: 120_000, jitter: [0, 1] }
 const exact: Backoff = { ...policy, jitter: [0.5, 0.5] }
 
@@ -20,8 +20,8 @@ const even = { nextDoubleUnsafe: () => 0.5, nextIntUnsafe: () => 0 }
 const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
 
 /**
- * Keeps a server there for nine minutes that takes each connection and ends it: before the handshake, or a second after that
- * where it is good.
+ * Runs a server for nine minutes that closes each connection: during the handshake, or one second after the handshake
+ * if the attempt is good.
  */
 const watch = Effect.fnUntraced(function*(options: {
   readonly isGood?: (attempt: number) => boolean
@@ -53,26 +53,26 @@ const watch = Effect.fnUntraced(function*(options: {
   return script.connects.map((at, index): Attempt => ({ at, isGood: isGood(index + 1) }))
 })
 
-/** The most that there are of them within a minute. */
+/** The largest number of attempts within one minute. */
 const mostInAMinute = (attempts: ReadonlyArray<Attempt>) =>
   Math.max(...attempts.map(({ at }) => attempts.filter((other) => other.at >= at && other.at < at + 60_000).length))
 
-describe("a server that is to be there, and takes connections only to end them", () => {
-  it.effect("is asked at the pauses of the policy, to the millisecond where no dice are thrown", () =>
+describe("reconnecting to a server that closes every connection", () => {
+  it.effect("follows the delays of the policy to the millisecond without jitter", () =>
     Effect.gen(function*() {
       const attempts = yield* Effect.provideService(watch({}), Random.Random, even)
       assert.deepStrictEqual(judge({ attempts, backoff: exact, until: watched }), [])
       assert.strictEqual(attempts.length, 18)
     }))
 
-  it.effect("is asked within the pauses of the policy where they are", () =>
+  it.effect("stays within the delays of the policy with jitter", () =>
     Effect.gen(function*() {
       const attempts = yield* watch({})
       assert.deepStrictEqual(judge({ attempts, backoff: policy, until: watched }), [])
       assert.isAbove(attempts.length, 10)
     }))
 
-  it.effect("has the pauses start over after a good handshake, and after nothing else", () =>
+  it.effect("resets the delays only after a successful handshake", () =>
     Effect.gen(function*() {
       const attempts = yield* Effect.provideService(
         watch({ isGood: (attempt) => attempt % 8 === 0 }),
@@ -83,14 +83,14 @@ describe("a server that is to be there, and takes connections only to end them",
       assert.isAbove(attempts.filter(({ isGood }) => isGood).length, 5)
     }))
 
-  it.effect("is asked no more than five times in a minute where each handshake is good", () =>
+  it.effect("makes at most five attempts per minute when each handshake succeeds", () =>
     Effect.gen(function*() {
       const attempts = yield* watch({ isGood: () => true })
       assert.strictEqual(mostInAMinute(attempts), 5)
       assert.isAtLeast(attempts.length, 20)
     }))
 
-  it.effect("is left alone longer where a circuit is in the way, and for no longer than the longest pause and that", () =>
+  it.effect("waits for an open circuit, and never longer than the longest delay plus the open period", () =>
     Effect.gen(function*() {
       const attempts = yield* Effect.provideService(watch({ circuit: Circuit.circuitDefault }), Random.Random, even)
       const wrong = judge({ attempts, backoff: { ...exact, jitter: [0.5, 3] }, until: watched })
@@ -99,7 +99,7 @@ describe("a server that is to be there, and takes connections only to end them",
       assert.isAtMost(Math.max(...gaps), 180_000)
     }))
 
-  it.effect("is asked at the same pauses by those who listen for its news", () =>
+  it.effect("uses the delays of the policy for notification subscribers too", () =>
     Effect.gen(function*() {
       const attempts = yield* Effect.provideService(
         watch({ keep: "notifications", isGood: (attempt) => attempt === 1 }),
@@ -110,7 +110,7 @@ describe("a server that is to be there, and takes connections only to end them",
       assert.isAbove(attempts.length, 10)
     }))
 
-  it.effect("is tried a whole round for a caller who comes while it is tried once: the two share its first try", () => {
+  it.effect("counts the attempt in flight as the first attempt of a caller that joins it", () => {
     const script = Scripted.make({
       initialize: () => Effect.delay(Effect.fail(gone), "100 millis")
     })
@@ -118,7 +118,7 @@ describe("a server that is to be there, and takes connections only to end them",
       const sessions = yield* Sessions.Sessions
       const opened = sessions.openAll()
       yield* Effect.forkChild(Stream.runDrain(opened), { startImmediately: true })
-      // The first round, of openAll, at 0, 1.1, 2.2 and 3.3 seconds; then one attempt half a second after that.
+      // openAll makes four attempts, at 0, 1.1, 2.2 and 3.3 seconds; the next one follows half a second later.
       yield* TestClock.adjust("3400 millis")
       yield* TestClock.adjust("500 millis")
       assert.strictEqual(script.connects.length, 5)
@@ -133,7 +133,7 @@ describe("a server that is to be there, and takes connections only to end them",
     )
   })
 
-  it.effect("that wants credentials is not asked again before a restart, and by the policy after that", () => {
+  it.effect("stops after AuthRequired, and follows the policy again after a restart", () => {
     let wants = true
     const script = Scripted.make({
       initialize: () => Effect.suspend(() => Effect.fail(wants ? new SessionError.AuthRequired({ status: 401 }) : gone))
@@ -155,10 +155,10 @@ describe("a server that is to be there, and takes connections only to end them",
   })
 })
 
-describe("the judge", () => {
+describe("the backoff judge", () => {
   const bad = (at: number): Attempt => ({ at, isGood: false })
 
-  it("finds a client that comes too early, too late, not at all, or starts over without reason", () => {
+  it("reports attempts that are early, late or missing, and resets without a successful handshake", () => {
     for (
       const [attempts, count] of [
         [[0, 1000, 2600, 5160, 9256], 0],
@@ -174,14 +174,14 @@ describe("the judge", () => {
   })
 })
 
-describe("the herd after a restart of the server", () => {
+describe("reconnects after a server restart", () => {
   const owners = Array.from({ length: 200 }, (_, n) => `owner ${n}`)
 
-  /** The most that came within a time. */
+  /** The largest number of connects within a period. */
   const peak = (connects: ReadonlyArray<number>, millis: number) =>
     Math.max(...connects.map((at) => connects.filter((other) => other >= at && other < at + millis).length))
 
-  it.effect("spreads over a second, and over more and more while the server is still away", () => {
+  it.effect("spread over a second, and over longer periods while the server stays down", () => {
     let isAway = false
     const script = Scripted.make({
       connect: () => Effect.suspend(() => isAway ? Effect.fail(Scripted.refused) : Effect.void)
@@ -198,16 +198,16 @@ describe("the herd after a restart of the server", () => {
       yield* TestClock.adjust("30 seconds")
       isAway = false
       const tried = script.connects.slice(lostAt)
-      // The first tries of all, in the second after the loss.
+      // The first attempts spread over the second after the loss.
       assert.isAtMost(peak(tried, 100), 80)
-      // 200 clients that never waited would have come 30 times each by now.
+      // Without delays, each of the 200 clients would have made about 30 attempts.
       assert.isAtMost(tried.length, 200 * 12)
       yield* TestClock.adjust("2 minutes")
       assert.strictEqual(script.open, 200)
     }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script, { retry: RetryPolicy.never })))
   })
 
-  it.effect("is one connection for all callers of a session, and does not come at all while the circuit is open", () => {
+  it.effect("open one connection for all callers of a session, and stop while the circuit is open", () => {
     let isAway = false
     const script = Scripted.make({
       connect: () => Effect.suspend(() => isAway ? Effect.fail(Scripted.refused) : Effect.sleep("100 millis")),
@@ -237,7 +237,7 @@ describe("the herd after a restart of the server", () => {
         yield* TestClock.adjust("1 second")
         yield* Fiber.join(fiber)
       }
-      // 12,000 calls in a minute come to four tries, and then to one after 5, 10 and 20 seconds.
+      // 12,000 calls in a minute cause four attempts, then one each after 5, 10 and 20 seconds.
       assert.isAtMost(script.connects.length - 2, 8)
     }).pipe(
       Effect.provide(Scripted.sessions(script, { circuit: Circuit.circuitDefault, retry: RetryPolicy.never }))

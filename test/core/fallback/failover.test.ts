@@ -1,5 +1,5 @@
 /**
- * Failover: which operations move to the next server, and what remains when all servers have failed.
+ * Failover: the operations that move to the next server, and the error when all servers fail.
  */
 import { assert, describe, it } from "@effect/vitest"
 import {
@@ -32,7 +32,7 @@ describe("failover", () => {
     }).pipe(Effect.provide(fleet(members)))
   })
 
-  it.effect("is what Fallback.run does", () => {
+  it.effect("applies to Fallback.run", () => {
     const members = two()
     members.primary.trouble.connect = refused
     return Effect.gen(function*() {

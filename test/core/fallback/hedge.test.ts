@@ -9,7 +9,7 @@ import { hedge, type Start } from "../../../packages/core/src/internal/fallback/
 import { settled, start } from "../../fixtures/fibers.ts"
 import { call, fleet, lost, named, run, servers, textOf, two } from "../../fixtures/fleet.ts"
 
-/** An attempt that ends after a time, and notes how. */
+/** An attempt that ends after a delay and records its outcome. */
 const after = (millis: number, result: string, log: Array<string> = []): Start<string, never> => () =>
   Effect.as(Effect.sleep(millis), result).pipe(
     Effect.tap(() => Effect.sync(() => log.push(`${result} ended`))),
@@ -143,9 +143,9 @@ describe("hedging between servers", () => {
     })))
   })
 
-  it.effect("lets the first attempt that comes to a tool continue alone", () => {
+  it.effect("continues only with the attempt that reaches a tool call first", () => {
     const members = two()
-    // The read of the first takes long, so that the second is asked, which gets to the tool first.
+    // The first server reads slowly, so the second attempt starts and reaches the tool call first.
     members.primary.trouble.answer = (method) => method === "resources/read" ? slow(10_000)() : undefined
     return Effect.gen(function*() {
       const fiber = yield* start(
@@ -209,7 +209,7 @@ describe("hedging between servers", () => {
     })
   }
 
-  it.effect("lets one of two attempts continue whose tool calls cannot be interrupted", () => {
+  it.effect("continues with only one of two attempts whose tool calls cannot be interrupted", () => {
     const members = two()
     members.primary.trouble.answer = (method) =>
       method === "resources/read" ? Effect.delay(Effect.succeed({ contents: [] }), "3 seconds") : undefined

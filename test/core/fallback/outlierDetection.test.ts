@@ -1,5 +1,5 @@
 /**
- * Outlier detection: when a server is ejected, what readmits it, and what other owners learn of that.
+ * Outlier detection: ejects a failing server, readmits it after successful probes, and keeps owners separate.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, type Credentials, FallbackPolicy, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -143,7 +143,7 @@ describe("an ejected server", () => {
       for (let n = 0; n < 6; n++) tries.push(yield* call())
       assert.deepStrictEqual(members.primary.script.connects.length, 4)
       assert.deepStrictEqual(new Set(tries), new Set(["secondary"]))
-      // Asked after 5 seconds, and then as the policy says.
+      // The first probe follows after 5 seconds, the others at the intervals of the policy.
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(members.primary.script.connects.length, 5)
       yield* TestClock.adjust("20 seconds")
@@ -180,7 +180,7 @@ describe("an ejected server", () => {
 
   const switchesOf = (seen: ReadonlyArray<string>) => seen.filter((server, n) => n > 0 && server !== seen[n - 1]).length
 
-  it.effect("that keeps flapping takes the traffic with it less and less often", () => {
+  it.effect("receives traffic less and less often while it keeps flapping", () => {
     const members = two()
     return Effect.gen(function*() {
       const seen = yield* served({ members, period: 30, until: 1800 })
@@ -192,7 +192,7 @@ describe("an ejected server", () => {
     )
   })
 
-  it.effect("with an open circuit costs an operation nothing", () => {
+  it.effect("costs an operation no time while its circuit is open", () => {
     const members = two()
     members.primary.trouble.answer = failing(unavailable)
     return Effect.gen(function*() {
@@ -249,8 +249,8 @@ describe("an ejected server", () => {
   }
 })
 
-describe("a server", () => {
-  it.effect("without contact for five minutes is probed before it is used", () => {
+describe("a server in a fallback list", () => {
+  it.effect("is probed before use after five minutes without contact", () => {
     const members = two()
     return Effect.gen(function*() {
       yield* Effect.flatMap(Sessions.Sessions, ({ get }) => get("primary"))
@@ -301,7 +301,7 @@ describe("a server", () => {
     })))
   })
 
-  it.effect("that never answers is ejected, also when callers give up before the request times out", () => {
+  it.effect("is ejected when it never answers, even if callers give up before the request times out", () => {
     const members = two()
     members.primary.trouble.answer = () => Effect.never
     return Effect.gen(function*() {
@@ -378,7 +378,7 @@ describe("a fallback policy", () => {
       ["a panic window that is not a duration", { panicWindow: "soon" as "1 second" }]
     ] as const
   ) {
-    it.effect(`is refused as a ConfigError with ${what}`, () =>
+    it.effect(`fails with a ConfigError for ${what}`, () =>
       Effect.gen(function*() {
         const layer = Scripted.sessions(Scripted.make({}), {
           fallback: { ...FallbackPolicy.fallbackDefault, ...policy }

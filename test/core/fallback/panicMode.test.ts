@@ -1,5 +1,5 @@
 /**
- * Panic mode: which server is used while no server is fit.
+ * Panic mode: selects one server per window while every server is unfit.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, FallbackPolicy, RetryPolicy, type Session, SessionError, Sessions } from "@mcp-sessions/core"
@@ -20,7 +20,7 @@ describe("panic mode", () => {
       for (let n = 0; n < 4; n++) yield* Effect.flip(call({ servers: all }))
       assert.deepStrictEqual(connects(), [4, 4, 4])
       assert.strictEqual((yield* status("primary")).circuit.state, "open")
-      // All are open: one is tried, whose circuit that does not stop, and then none until the window is over.
+      // All circuits are open: panic mode tries one server despite its circuit, and no other until the window ends.
       for (let n = 0; n < 20; n++) {
         const failed = yield* Effect.flip(call({ servers: all }))
         assert(failed._tag === "AllServersFailed")
@@ -58,7 +58,7 @@ describe("panic mode", () => {
       for (let n = 0; n < 4; n++) {
         yield* once((session) => Effect.andThen(session.readResource("a:"), session.readResource("b:")))
       }
-      // The one try of this window.
+      // The only attempt of this window.
       yield* once((session) => session.callTool("charge"))
       assert.deepStrictEqual(members.primary.calls(), ["charge"])
       yield* once((session) => session.callTool("charge"))

@@ -1,5 +1,5 @@
 /**
- * The lists of servers: watched, and remembered for as long as they hold.
+ * Lists of servers: watched for changes, and cached while they are valid.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { SessionError, Sessions } from "@mcp-sessions/core"
@@ -18,7 +18,7 @@ const lists = (script: Scripted.Script) => script.requests.filter((request) => r
 describe("a watched list", () => {
   const options = { info: { capabilities: legacy } }
 
-  it.effect("is emitted as it is and whenever it changes, to all who watch at the price of one", () => {
+  it.effect("is emitted at once and after each change, with one fetch for all watchers", () => {
     const script = Scripted.make({ ...options, answer: () => Effect.succeed(listed) })
     return Effect.gen(function*() {
       const session = yield* get
@@ -34,7 +34,7 @@ describe("a watched list", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is fetched once more after a storm of changes, however many came", () => {
+  it.effect("is fetched once more after a burst of changes", () => {
     const asked = Deferred.makeUnsafe<void>()
     const script = Scripted.make({
       ...options,
@@ -62,7 +62,7 @@ describe("a watched list", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that failed can be watched again", () => {
+  it.effect("can be watched again after it failed", () => {
     let isBroken = true
     const script = Scripted.make({
       ...options,
@@ -83,7 +83,7 @@ describe("a watched list", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("outlasts a server that is restarted, for those who have seen it", () => {
+  it.effect("survives a server restart for watchers that have received it", () => {
     let isDown = false
     const script = Scripted.make({
       ...options,
@@ -102,7 +102,7 @@ describe("a watched list", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is fetched in the context of the layer, not in that of whoever came first", () => {
+  it.effect("is fetched in the context of the layer, not in that of the first watcher", () => {
     const Who = Context.Reference<string>("Who", { defaultValue: () => "nobody" })
     const seen = new Set<string>()
     const script = Scripted.make({ ...options, answer: () => Effect.map(Who, (who) => (seen.add(who), listed)) })
@@ -120,11 +120,11 @@ describe("a watched list", () => {
   })
 })
 
-describe("a list that the server says holds for a while", () => {
+describe("a cached list", () => {
   const holding = (era: "legacy" | "modern") =>
     Scripted.make({ info: { ...modern, era }, answer: () => Effect.succeed({ ...listed, ttlMs: 60_000 }) })
 
-  it.effect("is not asked for again until then, unless it changes, the caller insists, or the connection is another", () => {
+  it.effect("is fetched again only when it expires, it changes, the caller refreshes it, or the connection is replaced", () => {
     const script = holding("modern")
     return Effect.gen(function*() {
       const session = yield* get
@@ -148,7 +148,7 @@ describe("a list that the server says holds for a while", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is asked for anew when it changes during a call, which goes on", () => {
+  it.effect("is fetched again when it changes during a call, and the call continues", () => {
     const finish = Deferred.makeUnsafe<void>()
     const script = Scripted.make({
       info: modern,
@@ -175,7 +175,7 @@ describe("a list that the server says holds for a while", () => {
     }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is not remembered where it changed while it was under way", () => {
+  it.effect("is not stored when it changes during its fetch", () => {
     const script = Scripted.make({
       info: modern,
       answer: () => Effect.delay(Effect.succeed({ ...listed, ttlMs: 60_000 }), "1 second")
@@ -191,7 +191,7 @@ describe("a list that the server says holds for a while", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is remembered for one owner and no other, even where the server would have it shared", () => {
+  it.effect("is stored per owner, even if the server allows sharing", () => {
     const script = Scripted.make({
       info: modern,
       answer: () => Effect.succeed({ ...listed, ttlMs: 60_000, cacheScope: "public" })
@@ -206,7 +206,7 @@ describe("a list that the server says holds for a while", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is asked for each time in the legacy era, which knows no such promise", () => {
+  it.effect("does not exist in the legacy era, which fetches the list each time", () => {
     const script = holding("legacy")
     return Effect.gen(function*() {
       const session = yield* get
@@ -216,7 +216,7 @@ describe("a list that the server says holds for a while", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("does not outlive its connection, be there another or not", () => {
+  it.effect("is dropped when its connection is lost", () => {
     const script = holding("modern")
     return Effect.gen(function*() {
       const session = yield* get
@@ -227,7 +227,7 @@ describe("a list that the server says holds for a while", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is forgotten for a newer one that does not hold", () => {
+  it.effect("is dropped when a refreshed list is not cacheable", () => {
     let version = 0
     const script = Scripted.make({
       info: modern,

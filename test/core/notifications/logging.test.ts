@@ -1,5 +1,5 @@
 /**
- * What servers log, and the levels that they are asked for.
+ * Log messages of servers, and the log levels that are requested.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, SessionError, Sessions } from "@mcp-sessions/core"
@@ -12,10 +12,10 @@ const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
 const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
 
-describe("log levels", () => {
+describe("server logging", () => {
   const options = { info: { capabilities: legacy } }
 
-  it.effect("are asked for, and again on the next connection", () => {
+  it.effect("requests the level, and requests it again on the next connection", () => {
     const script = Scripted.make(options)
     return Effect.gen(function*() {
       const session = yield* get
@@ -26,7 +26,7 @@ describe("log levels", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("are Unsupported by a server that does not log", () => {
+  it.effect("fails with Unsupported for a server without the logging capability", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const { reason } = yield* Effect.flip((yield* get).setLogLevel("debug"))
@@ -34,7 +34,7 @@ describe("log levels", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("of the logging handler are asked for on every connection, and it gets the messages in their order", () => {
+  it.effect("requests the level of the handler on every connection, and delivers messages in order", () => {
     const script = Scripted.make(options)
     const seen: Array<string> = []
     const handlers = Layer.succeed(ClientHandlers.ClientHandlers, {
@@ -53,7 +53,7 @@ describe("log levels", () => {
     }).pipe(Effect.provide(Scripted.sessions(script).pipe(Layer.provide(handlers))))
   })
 
-  it.effect("do not end with a message that the handler chokes on", () => {
+  it.effect("continues after the handler fails on a message", () => {
     const script = Scripted.make(options)
     return Effect.gen(function*() {
       const seen = yield* Queue.unbounded<unknown>()
@@ -71,7 +71,7 @@ describe("log levels", () => {
     })
   })
 
-  it.effect("are handled one after the other for each server, and no server waits for another", () => {
+  it.effect("handles the messages of each server in sequence, and does not delay other servers", () => {
     const script = Scripted.make(options)
     const now = new Map<string, number>()
     const most = new Map<string, number>()

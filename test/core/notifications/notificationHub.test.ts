@@ -1,5 +1,5 @@
 /**
- * What servers say of their own accord: how it gets to those who listen, and how it goes on after a reconnect.
+ * Notifications of servers: delivery to subscribers, before and after a reconnect.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -14,7 +14,7 @@ const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
 
 describe("notifications", () => {
-  it.effect("begin with Listening and tell what the server says, known or not", () => {
+  it.effect("begin with Listening and include every message of the server, known or unknown", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const notifications = yield* read((yield* get).notifications)
@@ -42,7 +42,7 @@ describe("notifications", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("go on with Listening on the next connection, which is made without anyone asking", () => {
+  it.effect("continue with Listening after an automatic reconnect", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const notifications = yield* read((yield* get).notifications)
@@ -55,7 +55,7 @@ describe("notifications", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("do not connect in a tight loop to a server that hangs up at once", () => {
+  it.effect("do not reconnect in a tight loop to a server that closes each connection", () => {
     const script: Scripted.Script = Scripted.make({
       connect: () => Effect.forkDetach(Effect.suspend(() => script.lose(gone)))
     })
@@ -67,7 +67,7 @@ describe("notifications", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("outlast a server that cannot be reached for long, while those that are new fail", () => {
+  it.effect("survive a long outage of the server, while new subscriptions fail", () => {
     let isDown = false
     const script = Scripted.make({
       connect: () => Effect.suspend(() => isDown ? Effect.fail(Scripted.refused) : Effect.void)
@@ -84,7 +84,7 @@ describe("notifications", () => {
       })
       yield* Effect.raceFirst(Fiber.await(late), Effect.forever(TestClock.adjust("10 seconds")))
       assert.strictEqual((yield* Fiber.join(late)).reason._tag, "ConnectionRefused")
-      // 3 tries each time, no more than 2 minutes apart once it has been down for long.
+      // Each round makes up to 4 attempts, and rounds are at most 2 minutes apart after a long outage.
       assert.isBelow(script.connects.length, 120)
       isDown = false
       yield* TestClock.adjust("3 minutes")
@@ -92,7 +92,7 @@ describe("notifications", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("end with the session that they were taken from", () => {
+  it.effect("end with their session", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const scope = yield* Scope.make()
@@ -105,7 +105,7 @@ describe("notifications", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("keep the latest 256 for a slow reader, and cost the others nothing", () => {
+  it.effect("keep the latest 256 messages for a slow subscriber without delaying the others", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* get
@@ -132,7 +132,7 @@ describe("notifications", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("fail typed once the layer has closed", () => {
+  it.effect("fail with SessionClosed after the layer has closed", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const scope = yield* Scope.make()
@@ -144,12 +144,12 @@ describe("notifications", () => {
     })
   })
 
-  it.effect("begin at once on a connection that is there, however often others were lost before", () => {
+  it.effect("begin at once on a live connection, however many connections were lost before", () => {
     const script: Scripted.Script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* get
       yield* Queue.take(yield* read(session.notifications))
-      // A server that is restarted now and then, twice within what counts as lasting.
+      // The server restarts every 51 seconds, before its connection counts as stable.
       for (let n = 0; n < 14; n++) {
         yield* script.lose(gone)
         yield* TestClock.adjust("1 second")
@@ -165,7 +165,7 @@ describe("notifications", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("are told to a slow reader up to the loss of the connection, and on from there", () => {
+  it.effect("reach a slow subscriber up to the loss of the connection and continue after the reconnect", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const session = yield* get
@@ -190,7 +190,7 @@ describe("notifications", () => {
   })
 })
 
-it.effect("nothing that is listened to outlives the sessions", () => {
+it.effect("every subscription ends when the sessions close", () => {
   const script = Scripted.make({ info: { capabilities: legacy }, answer: () => Effect.succeed(listed) })
   return Effect.gen(function*() {
     const scope = yield* Scope.make()

@@ -1,5 +1,5 @@
 /**
- * What servers are asked to tell of: for as long as someone listens, once for all who do, and anew where that is needed.
+ * Subscriptions: requested once for all subscribers, renewed when necessary, and ended with the last subscriber.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type Connection, type Notification, SessionError, Sessions } from "@mcp-sessions/core"
@@ -16,7 +16,7 @@ const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
 describe("subscriptions to a resource", () => {
   const options = { info: { capabilities: legacy } }
 
-  it.effect("tell the server once for all who listen, and once when the last has left", () => {
+  it.effect("are requested once for all subscribers, and ended once when the last subscriber leaves", () => {
     const script = Scripted.make(options)
     return Effect.gen(function*() {
       const session = yield* get
@@ -36,7 +36,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("tell of the resource and of those below it, and of no other", () => {
+  it.effect("deliver updates of the resource and of resources below it, and no others", () => {
     const script = Scripted.make(options)
     return Effect.gen(function*() {
       const updates = yield* read((yield* get).subscribe("a://b/1"))
@@ -49,7 +49,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("are made again on the next connection before that is called Listening", () => {
+  it.effect("are renewed on the next connection before Listening is emitted", () => {
     const script = Scripted.make(options)
     return Effect.gen(function*() {
       const updates = yield* read((yield* get).subscribe("a://b"))
@@ -61,7 +61,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("fail with Unsupported where the server does not offer them, without asking", () => {
+  it.effect("fail with Unsupported, without a request, when the server does not offer them", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const { reason } = yield* Effect.flip(Stream.runDrain((yield* get).subscribe("a://b")))
@@ -70,7 +70,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that the server refuses fail with its answer, and leave the others alone", () => {
+  it.effect("fail with the error of the server when it rejects them, without affecting other subscriptions", () => {
     const script = Scripted.make({
       ...options,
       answer: ({ method, params }) =>
@@ -89,7 +89,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("of a server that does not answer fail by the time limit of requests", () => {
+  it.effect("fail at the request timeout when the server does not answer", () => {
     const script = Scripted.make({ ...options, answer: () => Effect.never })
     return Effect.gen(function*() {
       const session = yield* get
@@ -101,7 +101,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that the server cannot answer for a moment are asked for again by the retry policy", () => {
+  it.effect("are retried by the retry policy when the server is busy", () => {
     let tries = 0
     const script = Scripted.make({
       ...options,
@@ -120,7 +120,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("do not wait for the answer to an end of another", () => {
+  it.effect("do not wait for the response to another unsubscribe", () => {
     const script = Scripted.make({
       ...options,
       answer: ({ method }) => method === "resources/unsubscribe" ? Effect.never : Effect.succeed({})
@@ -131,7 +131,7 @@ describe("subscriptions to a resource", () => {
       const scope = yield* Scope.make()
       yield* Queue.take(yield* Scope.provide(read(session.subscribe("a://")), scope))
       yield* Scope.close(scope, Exit.void)
-      // Does not return before the clock is turned if it waits for anything.
+      // This would not return before the clock advances if it waited for a response.
       yield* Queue.take(yield* read(session.subscribe("b://")))
       assert.deepStrictEqual(script.requests.toSorted(), [
         "1:resources/subscribe",
@@ -141,7 +141,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that are given up before the server has agreed to them are ended, too", () => {
+  it.effect("are ended on the server when the subscriber leaves before the server has confirmed them", () => {
     const release = Deferred.makeUnsafe<void>()
     const script = Scripted.make({ ...options, answer: () => Effect.as(Deferred.await(release), {}) })
     return Effect.gen(function*() {
@@ -155,7 +155,7 @@ describe("subscriptions to a resource", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("to what was just given up begin once the server has agreed to the end, or has had 5 seconds for it", () => {
+  it.effect("begin after the pending unsubscribe of their resource is confirmed, or after 5 seconds", () => {
     const release = Deferred.makeUnsafe<void>()
     const script = Scripted.make({
       ...options,
@@ -186,8 +186,8 @@ describe("subscriptions to a resource", () => {
   })
 })
 
-describe("a modern server", () => {
-  /** Notes what it is asked to tell of and by how many at a time; its promises end when `end` says so. */
+describe("subscriptions to a modern server", () => {
+  /** A server that records its subscriptions and the number of open ones; `end` ends them. */
   const listening = (refuse: ReadonlyArray<string> = []) => {
     const asked: Array<Connection.ListenFilter> = []
     const ends: Array<Deferred.Deferred<void>> = []
@@ -215,7 +215,7 @@ describe("a modern server", () => {
     return { script, asked, open: () => open, end }
   }
 
-  it.effect("is asked once for all that is wanted, for no more than it offers, and not any more once nothing is", () => {
+  it.effect("use one request for all subscribed resources, request only offered kinds, and end with the last subscriber", () => {
     const { asked, open, script } = listening()
     return Effect.gen(function*() {
       const session = yield* get
@@ -241,7 +241,7 @@ describe("a modern server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that stops telling is asked again, with pauses", () => {
+  it.effect("are requested again, with backoff, when the server ends them", () => {
     const { asked, end, script } = listening()
     return Effect.gen(function*() {
       const notifications = yield* read((yield* get).notifications)
@@ -259,7 +259,7 @@ describe("a modern server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that does not agree to a resource makes that one Unsupported", () => {
+  it.effect("fail with Unsupported for a resource that the server does not confirm", () => {
     const { script } = listening(["no://"])
     return Effect.gen(function*() {
       const session = yield* get
@@ -272,7 +272,7 @@ describe("a modern server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that is not up to it for a moment is asked again by the retry policy", () => {
+  it.effect("to a modern server are retried by the retry policy when it is busy", () => {
     let tries = 0
     const script = Scripted.make({
       info: modern,
@@ -291,7 +291,7 @@ describe("a modern server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that did not agree to a resource does not the next time either", () => {
+  it.effect("fail with Unsupported again for a resource that the server did not confirm", () => {
     const { script } = listening(["no://"])
     return Effect.gen(function*() {
       const session = yield* get
@@ -303,7 +303,7 @@ describe("a modern server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that objects to one resource goes on telling of all else, and fails that one with its answer", () => {
+  it.effect("continue for the other resources when the server rejects one, which fails with the server's error", () => {
     const script = Scripted.make({
       info: modern,
       listen: (_, { resourceSubscriptions = [] }) =>
@@ -331,7 +331,7 @@ describe("a modern server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is not asked to tell of resources that it does not offer to tell of", () => {
+  it.effect("do not request resource updates that the server does not offer", () => {
     const asked: Array<Connection.ListenFilter> = []
     const script = Scripted.make({
       info: { ...modern, capabilities: { tools: { listChanged: true }, resources: {} } },
@@ -347,7 +347,7 @@ describe("a modern server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that stops telling before it has agreed to more makes all who listen look again", () => {
+  it.effect("make all subscribers refresh when the server ends them before it confirms an extension", () => {
     const ends: Array<Deferred.Deferred<void>> = []
     const agreed = Deferred.makeUnsafe<void>()
     const script = Scripted.make({
@@ -369,7 +369,7 @@ describe("a modern server", () => {
       const updates = yield* read(session.subscribe("a://"))
       yield* TestClock.adjust("1 second")
       assert.strictEqual(ends.length, 2)
-      // Between this and the agreement nobody is told of anything.
+      // Until the server confirms, no subscriber receives a notification.
       yield* Effect.forEach(ends.slice(0, 1), (end) => Deferred.succeed(end, undefined))
       yield* TestClock.adjust("1 second")
       yield* Deferred.succeed(agreed, undefined)
@@ -379,19 +379,19 @@ describe("a modern server", () => {
   })
 })
 
-describe("in whatever order wishes come and go, connections are lost and promises end", () => {
-  /** The same numbers each time, from 0 to 1. */
+describe("subscriptions under random subscribing, unsubscribing and connection loss", () => {
+  /** A reproducible sequence of numbers from 0 to 1. */
   const numbers = (seed: number) => () => {
     seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff
     return seed / 0x7fffffff
   }
 
-  /** Lets virtual time go by in steps, between which all that can happen does. */
+  /** Advances the test clock in steps and runs all due work after each step. */
   const settle = Effect.repeat(TestClock.adjust("10 seconds"), { times: 120 })
 
   for (const era of ["legacy", "modern"] as const) {
     it.effect.each(Array.from({ length: 40 }, (_, seed) => seed + 1))(
-      `a ${era} server is in the end asked for what is wanted and for nothing else: %d`,
+      `converge to exactly the subscribed resources on a ${era} server: seed %d`,
       (seed) => {
         const random = numbers(seed * 7919)
         const below = (limit: number) => Math.floor(random() * limit)
@@ -442,9 +442,9 @@ describe("in whatever order wishes come and go, connections are lost and promise
             if (chance < 0.45) {
               const uri = `r://${below(4)}`
               const scope = yield* Scope.make()
-              // Those who come while the server is down are told so, and come again.
-              const patient = Stream.retry(session.subscribe(uri), Schedule.spaced("1 second"))
-              wishes.push({ uri, scope, updates: yield* Scope.provide(read(patient), scope) })
+              // A subscription that fails while the server is down is repeated.
+              const retried = Stream.retry(session.subscribe(uri), Schedule.spaced("1 second"))
+              wishes.push({ uri, scope, updates: yield* Scope.provide(read(retried), scope) })
             } else if (chance < 0.8) yield* leave(below(wishes.length), 1)
             else if (chance < 0.88) yield* script.lose(gone)
             else if (chance < 0.95) yield* Effect.forkChild(Effect.exit(session.ping), { startImmediately: true })

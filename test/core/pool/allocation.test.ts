@@ -1,5 +1,5 @@
 /**
- * Allocation of a pool, as a pure function: which waiter gets which session, and which sessions are opened and closed.
+ * Allocation of a pool, as a pure function: assigns sessions to waiters, and decides which sessions to open and close.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Equal, Hash, Schema } from "effect"

@@ -1,5 +1,5 @@
 /**
- * Leases: waiting for a session, and what a waiter learns when it gets none.
+ * Leases: waiting for a session, and the error of a waiter that gets none.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { SessionError } from "@mcp-sessions/core"
@@ -53,7 +53,7 @@ describe("a waiter of a pool", () => {
     delivery: "NotSent"
   })
 
-  it.effect("learns nothing of another owner's processes from AcquireTimeout", () => {
+  it.effect("receives no details of another owner's processes in AcquireTimeout", () => {
     let isDown = true
     const script = Scripted.make({ connect: () => Effect.suspend(() => isDown ? Effect.fail(exited) : Effect.void) })
     return Effect.gen(function*() {
@@ -68,7 +68,7 @@ describe("a waiter of a pool", () => {
     }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("learns nothing of another owner's credentials from AcquireTimeout", () => {
+  it.effect("receives no details of another owner's credentials in AcquireTimeout", () => {
     const script = Scripted.make({ connect: () => Effect.never })
     return Effect.gen(function*() {
       const pool = yield* poolOf({ min: 1, acquireTimeout: "1 second" })

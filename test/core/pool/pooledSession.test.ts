@@ -1,5 +1,5 @@
 /**
- * Sessions of a pool: which ones may be leased again.
+ * Sessions of a pool: the conditions for leasing a session again.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, SessionError, Sessions, Transport } from "@mcp-sessions/core"
@@ -22,7 +22,7 @@ describe("a pooled session", () => {
         credentials: () =>
           Effect.sync(() => {
             const env = { TOKEN: Redacted.make(token as string) }
-            // Asked for by the pool, by the session, then by the connection.
+            // The pool, the session and then the connection request the credentials.
             if (++asked === times) token = "two"
             return { env }
           })
@@ -33,7 +33,7 @@ describe("a pooled session", () => {
         const pool = yield* poolOf()
         yield* pool.callTool("t")
         const before = scripts.two.requests.length
-        // Back to the first: what was opened with the second must not serve it.
+        // The credentials change back: a connection with the second token must not serve the first.
         token = "one"
         yield* pool.callTool("t")
         assert.strictEqual(scripts.two.requests.length, before)

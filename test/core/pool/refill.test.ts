@@ -47,7 +47,7 @@ describe("the refill of a pool", () => {
       const before = script.connects.length
       yield* one.release
       yield* TestClock.adjust("10 minutes")
-      // About twenty rounds of three attempts, as the jitter falls. Without a pace it would be thousands.
+      // About twenty rounds of attempts, depending on jitter. Without delays there would be thousands.
       assert.isAtMost(script.connects.length - before, 150)
       isDown = false
       yield* TestClock.adjust("3 minutes")

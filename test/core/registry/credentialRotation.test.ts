@@ -1,5 +1,5 @@
 /**
- * Credentials that change, and lookups that met a defect.
+ * Credential rotation, and lookups that died with a defect.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, Sessions, Transport } from "@mcp-sessions/core"
@@ -9,8 +9,8 @@ import { settled, start } from "../../fixtures/fibers.ts"
 import { lost, stdio, tokenOf } from "../../fixtures/fleet.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
 
-describe("credentials", () => {
-  it.effect("that changed are those that a server kept there is reconnected with", () => {
+describe("credential rotation", () => {
+  it.effect("reconnects an open server with the new credentials only", () => {
     const scripts = { old: Scripted.make({}), new: Scripted.make({}) }
     let token: keyof typeof scripts = "old"
     const layer = Sessions.layer({
@@ -47,7 +47,7 @@ describe("credentials", () => {
     return { scripts, current, layer }
   }
 
-  it.effect("that are new need not wait for the connection with the old ones to be closed", () => {
+  it.effect("does not wait until the connection with the old credentials has closed", () => {
     const { current, layer } = rotating("2 seconds")
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -62,7 +62,7 @@ describe("credentials", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("that changed twice in a row leave no connection with those in between", () => {
+  it.effect("leaves no connection open with credentials that were replaced in between", () => {
     const { current, layer, scripts } = rotating("2 seconds")
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -81,7 +81,7 @@ describe("credentials", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("or transports that met a defect once are asked for again", () => {
+  it.effect("builds the transport again after it died with a defect", () => {
     const script = Scripted.make({})
     let built = 0
     const layer = Sessions.layer({ servers: { s: stdio }, circuit: Circuit.never }).pipe(
@@ -100,8 +100,8 @@ describe("credentials", () => {
   })
 })
 
-describe("credentials of an owner", () => {
-  it.effect("that changed and changed back share no connection with those in between", () => {
+describe("the credentials of one owner", () => {
+  it.effect("do not use the connection of the credentials in between after they change back", () => {
     const scripts = { one: Scripted.make({}), two: Scripted.make({}) }
     let token: keyof typeof scripts = "one"
     const layer = Sessions.layer({
@@ -125,7 +125,7 @@ describe("credentials of an owner", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
-  it.effect("that never arrive keep no other owner from the server", () => {
+  it.effect("do not block other owners while their provider hangs", () => {
     const script = Scripted.make({})
     let isOut = false
     return Effect.gen(function*() {

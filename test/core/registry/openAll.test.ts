@@ -1,5 +1,5 @@
 /**
- * Opening all servers at once: the good ones are there at once, the bad ones are reported, and heal.
+ * openAll emits each server when it connects, reports failures, and reconnects the failed servers.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, type ServerConfig, SessionError, Sessions } from "@mcp-sessions/core"
@@ -14,7 +14,7 @@ import * as Scripted from "../../fixtures/scripted.ts"
 
 const missing = new SessionError.SpawnFailed({ command: "no-such-command", code: "ENOENT" })
 
-/** Servers in memory that count what is open, and the faults before them. */
+/** In-memory servers that count their open connections, behind scripted faults. */
 const fleet = (names: ReadonlyArray<string>, faults: ReadonlyArray<Faulty.Fault>) => {
   const open = new Set<object>()
   const serve = (name: string): Memory.Serve => (peer) => {
@@ -49,7 +49,7 @@ const faults: ReadonlyArray<Faulty.Fault> = [
   { at: "initialize", server: "mute", nth: 1, what: Faulty.hang }
 ]
 
-/** Turns the clock until something has happened. */
+/** Advances the clock until a condition holds. */
 const until = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(effect, Effect.forever(TestClock.adjust("1 second")))
 
@@ -57,7 +57,7 @@ const reasonOf = (opened: Sessions.Opened) =>
   opened._tag === "Failed" && opened.error._tag === "SessionError" ? opened.error.reason._tag : undefined
 
 describe("openAll", () => {
-  it.effect("gives the good server at once, reports the others in their time, and both join later", () => {
+  it.effect("emits the good server at once, reports the others as they fail, and emits them when they recover", () => {
     const { layer, open } = fleet(three, faults)
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -73,7 +73,7 @@ describe("openAll", () => {
       const mute = yield* until(Queue.take(opened))
       assert.strictEqual(mute.server, "mute")
       assert.strictEqual(reasonOf(mute), "ConnectTimeout")
-      // Nobody asks for them, and they heal all the same.
+      // They recover without a caller.
       while (open.size < 3) yield* TestClock.adjust("1 second")
       for (const server of three) {
         const { content } = yield* sessions.callTool(server, "hello")
@@ -82,7 +82,7 @@ describe("openAll", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
-  it.live("gives the real servers that are there, be that none, and tells of the others by name", () =>
+  it.live("emits the real servers that are available, and reports the others by name", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v1").start
       const open = (servers: Readonly<Record<string, ServerConfig.ServerConfigInput>>) =>
@@ -104,7 +104,7 @@ describe("openAll", () => {
       assert.deepStrictEqual(yield* open({}), {})
     }).pipe(Effect.scoped))
 
-  it.effect("in strict mode fails with all that is wrong, and leaves nothing open", () => {
+  it.effect("fails in strict mode with all errors, and leaves nothing open", () => {
     const { layer, open } = fleet(three, faults)
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -119,7 +119,7 @@ describe("openAll", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
-  it.effect("in strict mode gives all where all are there", () => {
+  it.effect("emits all servers in strict mode when all are available", () => {
     const { layer } = fleet(three, [])
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -128,7 +128,7 @@ describe("openAll", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
-  it.effect("does not keep a good server waiting behind any number of mute ones", () => {
+  it.effect("does not delay a good server behind any number of unresponsive ones", () => {
     const names = [...Array.from({ length: 12 }, (_, n) => `mute${n}`), "good"]
     const { layer } = fleet(
       names,
@@ -143,7 +143,7 @@ describe("openAll", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
-  it.effect("tells of a transport that breaks the rules, instead of keeping its reader waiting", () => {
+  it.effect("reports a transport that violates its contract, and does not hang", () => {
     const script = Scripted.make({ connect: () => Effect.die("broken") })
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions
@@ -152,7 +152,7 @@ describe("openAll", () => {
     }).pipe(Effect.scoped, Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("ends with its scope, healing included", () => {
+  it.effect("stops reconnecting when its scope closes", () => {
     const { layer, open } = fleet(three, [{ at: "connect", server: "dead", what: Faulty.fail(missing) }])
     return Effect.gen(function*() {
       const sessions = yield* Sessions.Sessions

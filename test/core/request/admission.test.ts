@@ -1,5 +1,5 @@
 /**
- * Turns where there are both places and a rate to wait for.
+ * Admission of requests under both a bulkhead and a rate limit.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -9,7 +9,7 @@ import { start } from "../../fixtures/fibers.ts"
 import { stdio } from "../../fixtures/fleet.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
 
-describe("turns", () => {
+describe("a request that waits for a permit", () => {
   const held = (config: object) => {
     const answers: Array<Deferred.Deferred<unknown, SessionError.Reason>> = []
     const script = Scripted.make({
@@ -22,7 +22,7 @@ describe("turns", () => {
     return { answers, script, layer: Scripted.sessions(script, { servers: { s: { ...stdio, ...config } } }) }
   }
 
-  it.effect("of those who wait for a place wait for the pause that a 429 asks for as well", () => {
+  it.effect("also waits for the delay that a 429 response requires", () => {
     const { answers, layer, script } = held({ maxInFlight: 1 })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -37,7 +37,7 @@ describe("turns", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("keep to the rate also when they waited for a place", () => {
+  it.effect("also keeps to the rate limit", () => {
     const { answers, layer, script } = held({ maxInFlight: 1, rateLimit: { limit: 1, window: "1 second" } })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -47,7 +47,7 @@ describe("turns", () => {
       )
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(script.requests.length, 1)
-      // Each answer brings the next request, and its answer into the list.
+      // Each response admits the next request, which adds its own response to the list.
       for (const answer of answers) yield* Deferred.succeed(answer, { content: [] })
       assert.isAtMost(script.requests.length, 2)
     }).pipe(Effect.provide(layer))

@@ -1,5 +1,5 @@
 /**
- * What may be sent again, and what may not.
+ * Delivery rules: the requests that are sent again after a failure, and the requests that are not.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -15,7 +15,7 @@ const expired = new SessionError.SessionExpired({ status: 404 })
 const busy = new SessionError.HttpFailed({ status: 503, delivery: "Rejected" })
 const unsent = new SessionError.TransportClosed({ delivery: "NotSent" })
 
-/** A server whose first request ends as given, and the others well. */
+/** A server that fails the first request with the reason and answers the others. */
 const once = (reason: SessionError.Reason) =>
   Scripted.make({
     answer: ({ number }) => number === 1 ? Effect.fail(reason) : Effect.succeed({ content: [], contents: [] })
@@ -48,7 +48,7 @@ const annotated = (trusted: boolean) => {
 
 describe("a tool call", () => {
   for (const reason of [lost, exited, new SessionError.ResponseLost({ method: "tools/call" })]) {
-    it.effect(`is not sent again after ${reason._tag}, and says that its outcome is unknown`, () => {
+    it.effect(`is not sent again after ${reason._tag}, and fails with OutcomeUnknown`, () => {
       const script = once(reason)
       return Effect.gen(function*() {
         const session = yield* get
@@ -63,7 +63,7 @@ describe("a tool call", () => {
     })
   }
 
-  it.effect("is not sent again even by a policy that retries everything", () => {
+  it.effect("is not sent again, even under a policy that retries everything", () => {
     const script = once(lost)
     return Effect.gen(function*() {
       const session = yield* get
@@ -72,7 +72,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: Schedule.recurs(5) })))
   })
 
-  it.effect("is sent again if the caller says that it is idempotent", () => {
+  it.effect("is sent again when the caller declares it idempotent", () => {
     const script = once(lost)
     return Effect.gen(function*() {
       const session = yield* get
@@ -82,7 +82,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is sent again if a trusted server says that the tool only reads", () => {
+  it.effect("is sent again when a trusted server declares the tool read-only", () => {
     const { layer, script } = annotated(true)
     return Effect.gen(function*() {
       const session = yield* get
@@ -92,7 +92,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("is not sent again because a server that nobody trusts says so", () => {
+  it.effect("is not sent again when an untrusted server declares the tool read-only", () => {
     const { layer, script } = annotated(false)
     return Effect.gen(function*() {
       const session = yield* get
@@ -102,7 +102,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("is sent on a new session at once when the old one had expired", () => {
+  it.effect("is sent again at once on a new session when the old session has expired", () => {
     const script = once(expired)
     return Effect.gen(function*() {
       const session = yield* get
@@ -114,7 +114,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("fails typed when the new session has expired too, without a loop", () => {
+  it.effect("fails with a typed error, without a loop, when the new session has expired too", () => {
     const script = Scripted.make({ answer: () => Effect.fail(expired) })
     return Effect.gen(function*() {
       const session = yield* get
@@ -124,7 +124,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("re-initializes once for all callers whose session expired together", () => {
+  it.effect("initializes one new session for all callers whose session has expired", () => {
     const script = Scripted.make({
       initialize: () => Effect.sleep("10 millis"),
       answer: ({ connection }) => connection === 1 ? Effect.fail(expired) : Effect.succeed({ content: [] })
@@ -142,7 +142,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("leaves the new session alone when the loss of the old one is reported late", () => {
+  it.effect("keeps the new session when the loss of the old one is reported late", () => {
     const script = Scripted.make({
       answer: ({ connection, params }) =>
         connection === 1
@@ -160,7 +160,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that never left goes out on a new connection at once", () => {
+  it.effect("is sent at once on a new connection when it was not sent on the old one", () => {
     const script = once(unsent)
     return Effect.gen(function*() {
       const session = yield* get
@@ -169,7 +169,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that was turned away is sent again by the policy", () => {
+  it.effect("is retried by the policy when the server rejected it", () => {
     const script = once(busy)
     return Effect.gen(function*() {
       const session = yield* get
@@ -193,7 +193,7 @@ describe("a tool call", () => {
       ["soon", 1000]
     ] as const
   ) {
-    it.effect(`that was turned away with "Retry-After: ${retryAfter}" is sent again after ${millis} ms`, () => {
+    it.effect(`is sent again after ${millis} ms when it was rejected with "Retry-After: ${retryAfter}"`, () => {
       const script = once(new SessionError.HttpFailed({ status: 429, retryAfter, delivery: "Rejected" }))
       return Effect.gen(function*() {
         const session = yield* get
@@ -207,7 +207,7 @@ describe("a tool call", () => {
     })
   }
 
-  it.effect("that was answered is never sent again, whatever the policy", () => {
+  it.effect("is never sent again after a response, whatever the policy", () => {
     const reason = new SessionError.ProtocolFailed({ method: "tools/call", code: -32000, description: "no" })
     const script = once(reason)
     return Effect.gen(function*() {
@@ -218,7 +218,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { retry: Schedule.recurs(5) })))
   })
 
-  it.effect("never takes longer than all tries together may", () => {
+  it.effect("ends at the total timeout", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     const s = { transport: "stdio", command: "s", args: [], totalTimeout: "2 seconds" } as const
     return Effect.gen(function*() {
@@ -229,7 +229,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { servers: { s } })))
   })
 
-  it.effect("is told apart by its deadline", () => {
+  it.effect("reports RequestTimeout as the cause at its request timeout", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     return Effect.gen(function*() {
       const session = yield* get
@@ -242,7 +242,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("has the time that it says itself, be it more or less than its server gives", () => {
+  it.effect("uses its own `timeout`, shorter or longer than that of the server", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     const s = { transport: "stdio", command: "s", args: [], requestTimeout: "10 seconds" } as const
     return Effect.gen(function*() {
@@ -261,7 +261,7 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script, { servers: { s } })))
   })
 
-  it.effect("keeps deadlines of its own, whatever the order in which they fall", () => {
+  it.effect("times out at its own deadline, in any order of the deadlines in flight", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     return Effect.gen(function*() {
       const session = yield* get
@@ -282,8 +282,8 @@ describe("a tool call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  for (const news of ["says so", "is another by then"]) {
-    it.effect(`is not sent again where it was idempotent once, and the server ${news}`, () => {
+  for (const news of ["announced a changed tool list", "was reconnected"]) {
+    it.effect(`is not sent again by an idempotentHint from before the server ${news}`, () => {
       let idempotentHint = true
       const script: Scripted.Script = Scripted.make({
         answer: ({ method }) =>
@@ -295,7 +295,7 @@ describe("a tool call", () => {
         const session = yield* get
         yield* session.listTools()
         idempotentHint = false
-        if (news === "says so") script.notify("notifications/tools/list_changed")
+        if (news === "announced a changed tool list") script.notify("notifications/tools/list_changed")
         else {
           yield* script.lose(unsent)
           yield* session.ping
@@ -312,8 +312,8 @@ describe("a tool call", () => {
   }
 })
 
-describe("a tool call that is known to be harmless", () => {
-  it.effect("is attempted 4 times in all, also when each attempt loses the connection", () => {
+describe("an idempotent tool call", () => {
+  it.effect("is attempted 4 times in all, even if each attempt loses the connection", () => {
     const script = Scripted.make({ answer: () => Effect.fail(exited) })
     return Effect.gen(function*() {
       const session = yield* get
@@ -323,7 +323,7 @@ describe("a tool call that is known to be harmless", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("stays unknown when it was lost and then could not be sent again", () => {
+  it.effect("fails with OutcomeUnknown when it was lost and cannot be sent again", () => {
     const script = Scripted.make({
       connect: (attempt) => attempt === 1 ? Effect.void : Effect.fail(Scripted.refused),
       answer: () => Effect.fail(exited)
@@ -337,7 +337,7 @@ describe("a tool call that is known to be harmless", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is known so of a trusted server that was never asked for its tools", () => {
+  it.effect("is recognized by fetching the tools of a trusted server after the call was lost", () => {
     const { layer, script } = annotated(true)
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -347,11 +347,13 @@ describe("a tool call that is known to be harmless", () => {
   })
 })
 
-describe("a result", () => {
+describe("a tool result", () => {
   for (
-    const [title, value] of [["is no object", 7], ["has no content", {}], ["has a hole", { content: [null] }]] as const
+    const [title, value] of [["is a number", 7], ["has no content", {}], ["contains null", {
+      content: [null]
+    }]] as const
   ) {
-    it.effect(`that ${title} is refused`, () => {
+    it.effect(`fails with InvalidResult when it ${title}`, () => {
       const script = Scripted.make({ answer: () => Effect.succeed(value) })
       return Effect.gen(function*() {
         const session = yield* get
@@ -363,7 +365,7 @@ describe("a result", () => {
 })
 
 describe("a read", () => {
-  it.effect("is sent again after it was lost", () => {
+  it.effect("is sent again after its connection was lost", () => {
     const script = once(lost)
     return Effect.gen(function*() {
       const session = yield* get
@@ -372,7 +374,7 @@ describe("a read", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("fails with the error itself once the policy gives up", () => {
+  it.effect("fails with its own error when the policy gives up", () => {
     const script = Scripted.make({ answer: () => Effect.fail(lost) })
     return Effect.gen(function*() {
       const session = yield* get
@@ -382,7 +384,7 @@ describe("a read", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("ends at the total deadline, however often it may be sent again", () => {
+  it.effect("ends at the total timeout, however many retries the policy allows", () => {
     const script = Scripted.make({ answer: () => Effect.never })
     return Effect.gen(function*() {
       const session = yield* get
@@ -417,19 +419,19 @@ describe("a list", () => {
   const reasonOf = (script: Scripted.Script) =>
     Effect.map(listing(script), (result) => result._tag === "Failure" && result.failure.reason._tag)
 
-  it.effect("ends at a page without cursor", () =>
+  it.effect("ends at a page without a cursor", () =>
     Effect.map(
       listing(pages((cursor) => cursor === undefined ? "1" : undefined)),
       (result) => assert.strictEqual(result._tag === "Success" && result.success.length, 2)
     ))
 
-  it.effect("is refused when a cursor comes back", () =>
+  it.effect("is rejected when a cursor repeats", () =>
     Effect.map(
       reasonOf(pages((cursor) => cursor === "a" ? "b" : "a")),
       (tag) => assert.strictEqual(tag, "PaginationExceeded")
     ))
 
-  it.effect("is refused after 100 pages", () => {
+  it.effect("is rejected after 100 pages", () => {
     let page = 0
     const script = pages(() => String(++page))
     return Effect.map(reasonOf(script), (tag) => {
@@ -438,7 +440,7 @@ describe("a list", () => {
     })
   })
 
-  it.effect("is refused beyond 10,000 items", () => {
+  it.effect("is rejected beyond 10,000 items", () => {
     const tools = Array.from({ length: 5001 }, (_, index) => ({ name: `x${index}`, inputSchema: {} }))
     let page = 0
     const script = Scripted.make({ answer: () => Effect.succeed({ tools, nextCursor: String(++page) }) })
@@ -448,15 +450,15 @@ describe("a list", () => {
     })
   })
 
-  it.effect("is refused when it is no list", () =>
+  it.effect("is rejected when it is not an array", () =>
     Effect.map(
       reasonOf(Scripted.make({ answer: () => Effect.succeed({ tools: "none" }) })),
       (tag) => assert.strictEqual(tag, "InvalidResult")
     ))
 })
 
-describe("the retry budget", () => {
-  it.effect("of a server is 10, however many calls fail, and grows with successes", () => {
+describe("the retry budget of a server", () => {
+  it.effect("allows 10 retries, however many calls fail, and grows with successful calls", () => {
     let isFailing = true
     const script = Scripted.make({
       answer: () => isFailing ? Effect.fail(lost) : Effect.succeed({ contents: [] })
@@ -472,7 +474,7 @@ describe("the retry budget", () => {
           }
           return script.requests.length - before
         })
-      // Two retries each, until there are none left.
+      // Each call takes two retries until the budget is empty.
       assert.strictEqual(yield* read(100), 110)
       isFailing = false
       yield* read(20)
@@ -482,8 +484,8 @@ describe("the retry budget", () => {
   })
 })
 
-describe("a call", () => {
-  it.effect("may bring a policy of its own", () => {
+describe("a call with a `retry` option", () => {
+  it.effect("uses its own retry policy", () => {
     const script = Scripted.make({ answer: () => Effect.fail(lost) })
     return Effect.gen(function*() {
       const session = yield* get

@@ -1,5 +1,5 @@
 /**
- * How many requests may be under way at a time, whose turn it is, and how fast they may follow each other.
+ * Limits of a server: requests in flight, the order of queued requests, and the rate.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -15,7 +15,7 @@ const ok = { content: [] }
 const times = <A>(count: number, make: (index: number) => A): ReadonlyArray<A> =>
   Array.from({ length: count }, (_, i) => make(i))
 
-/** A server `s` that answers when it is told to. What arrived is in `script.requests`. */
+/** A server `s` that responds when the test calls `answer`. Its requests are in `script.requests`. */
 const held = (config: object, options: Partial<Parameters<typeof Scripted.sessions>[1]> = {}) => {
   const answers: Array<Deferred.Deferred<unknown, SessionError.Reason>> = []
   const script = Scripted.make({
@@ -36,8 +36,8 @@ const held = (config: object, options: Partial<Parameters<typeof Scripted.sessio
 
 const reasonOf = (error: unknown) => (error as SessionError.SessionError).reason
 
-describe("requests that are under way", () => {
-  it.effect("are as many as the session may have, and the others wait in the order in which they came", () => {
+describe("the bulkhead", () => {
+  it.effect("admits `maxInFlight` requests and queues the others in order of arrival", () => {
     const { answer, called, layer } = held({ maxInFlight: 2 })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -53,7 +53,7 @@ describe("requests that are under way", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("have their own time limit from when they are sent, and wait no longer than all tries may take", () => {
+  it.effect("starts the timeout of a request when it is sent, and limits its wait by `totalTimeout`", () => {
     const { answer, called, layer } = held({
       maxInFlight: 1,
       requestTimeout: "10 seconds",
@@ -83,7 +83,7 @@ describe("requests that are under way", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("refuse what would wait behind as many as may, and have sent nothing of it", () => {
+  it.effect("rejects a request beyond `maxQueued` before it is sent", () => {
     const { answer, called, layer } = held({ maxInFlight: 1, maxQueued: 2 })
     return Effect.gen(function*() {
       const { callTool, status } = yield* Sessions.Sessions
@@ -101,7 +101,7 @@ describe("requests that are under way", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("give their place back when they are interrupted, before and after they are sent", () => {
+  it.effect("releases the permit of an interrupted request, before and after it is sent", () => {
     const { answer, called, layer } = held({ maxInFlight: 1, maxInFlightTotal: 1 })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -121,7 +121,7 @@ describe("requests that are under way", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("at one server go round the owners that wait, however many one of them has waiting", () => {
+  it.effect("serves waiting owners in turn, however many requests one of them queues", () => {
     const { answer, called, layer } = held({ maxInFlight: 64, maxInFlightTotal: 1 })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -132,7 +132,7 @@ describe("requests that are under way", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("at one server take no place at another", () => {
+  it.effect("limits each server separately", () => {
     const script = Scripted.make({
       answer: ({ params }) => params?.name === "hang" ? Effect.never : Effect.succeed(ok)
     })
@@ -147,7 +147,7 @@ describe("requests that are under way", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("wait for a connection that is lost meanwhile, and then go out on the next one", () => {
+  it.effect("keeps a queued request when the connection is lost, and sends it on the next one", () => {
     const { answer, called, layer, script } = held({ maxInFlight: 1 })
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
@@ -163,8 +163,8 @@ describe("requests that are under way", () => {
   })
 })
 
-describe("the rate of a server", () => {
-  it.effect("is kept to, and owners take turns in the line", () => {
+describe("the rate limit of a server", () => {
+  it.effect("admits requests at its rate, and waiting owners in turn", () => {
     const script = Scripted.make({})
     const layer = Scripted.sessions(script, {
       servers: {
@@ -193,7 +193,7 @@ describe("the rate of a server", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("refuses at once what would wait longer than it may, and that uses up nothing", () => {
+  it.effect("rejects at once a request that would wait beyond `totalTimeout`, without using capacity", () => {
     const script = Scripted.make({})
     const layer = Scripted.sessions(script, {
       servers: {
@@ -218,7 +218,7 @@ describe("the rate of a server", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("lets through what it has room for, also where nothing may wait", () => {
+  it.effect("admits requests within the limit, even if the queue is disabled", () => {
     const script = Scripted.make({})
     const rateLimit = { limit: 2, window: "2 seconds" as const }
     const layer = Scripted.sessions(script, { servers: { s: { ...stdio, maxQueued: 0, rateLimit } } })
@@ -234,7 +234,7 @@ describe("the rate of a server", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("holds for all processes that share a store", () => {
+  it.effect("applies to all processes that share a store", () => {
     const config = { transport: "stdio" as const, command: "s", args: [], rateLimit: { limit: 1, window: "1 second" } }
     const store = RateLimiter.layerStoreMemory
     const scripts = [Scripted.make({}), Scripted.make({})]
@@ -254,7 +254,7 @@ describe("the rate of a server", () => {
     })
   })
 
-  it.effect("drops to nothing for all callers when the server answers 429, for as long as it says", () => {
+  it.effect("blocks all callers after a 429 response for the delay that it requires", () => {
     let limited = true
     const script = Scripted.make({
       answer: () =>
@@ -278,7 +278,7 @@ describe("the rate of a server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is learnt from what the server took, and not from a burst that it refused as a whole", () => {
+  it.effect("is learned from accepted requests, and not from a burst that the server rejected as a whole", () => {
     let limited = true
     const script = Scripted.make({
       answer: () =>
@@ -291,7 +291,7 @@ describe("the rate of a server", () => {
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
       const calls = (count: number) => Effect.forEach(times(count, (n) => n), (n) => start(callTool("s", `${n}`)))
-      // All are refused, wait for a second, come together and are refused once more. Then the server is well.
+      // The server rejects all three, and rejects them again a second later. Then it recovers.
       const refused = yield* calls(3)
       yield* TestClock.adjust("1500 millis")
       limited = false
@@ -303,8 +303,8 @@ describe("the rate of a server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is learnt from a server that goes on answering 429, and then asked for no more than it takes", () => {
-    // Five requests in ten seconds are what it takes.
+  it.effect("is learned from repeated 429 responses, and then prevents most of them", () => {
+    // The server accepts five requests in ten seconds.
     let taken: Array<number> = []
     let refusals = 0
     const script = Scripted.make({

@@ -1,5 +1,5 @@
 /**
- * What a request reports on its way, and what that does to its time.
+ * Progress notifications of a request, and their effect on its timeout.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type Mcp, SessionError, Sessions } from "@mcp-sessions/core"
@@ -9,7 +9,7 @@ import * as Scripted from "../../fixtures/scripted.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
-/** A server that reports every 40 seconds, and answers after the given number of reports. */
+/** A server that sends progress every 40 seconds, and responds after the given number of notifications. */
 const reporting = (reports: number) =>
   Scripted.make({
     answer: ({ report }) =>
@@ -22,7 +22,7 @@ const reporting = (reports: number) =>
       })
   })
 
-/** A server that reports 1, 2, … at once and then does as given. */
+/** A server that sends progress 1, 2, … at once and then runs the given effect. */
 const bursting = (
   reports: number,
   then: Effect.Effect<unknown, SessionError.Reason> = Effect.succeed({ content: [], contents: [], messages: [] })
@@ -38,8 +38,8 @@ const bursting = (
 const lostTo = (error: SessionError.SessionError) =>
   error.reason._tag === "OutcomeUnknown" ? error.reason.lost : error.reason
 
-describe("the time of a call", () => {
-  it.effect("starts anew with each report", () =>
+describe("the timeout of a call", () => {
+  it.effect("restarts with each progress notification", () =>
     Effect.gen(function*() {
       const session = yield* get
       const call = yield* Effect.forkChild(session.callTool("slow", {}, { onProgress: () => {} }), {
@@ -49,7 +49,7 @@ describe("the time of a call", () => {
       assert.deepStrictEqual((yield* Fiber.join(call)).content, [])
     }).pipe(Effect.provide(Scripted.sessions(reporting(5)))))
 
-  it.effect("does not start anew for a caller who does not listen", () =>
+  it.effect("does not restart without a progress handler", () =>
     Effect.gen(function*() {
       const session = yield* get
       const call = yield* Effect.forkChild(Effect.flip(session.callTool("slow")), { startImmediately: true })
@@ -58,7 +58,7 @@ describe("the time of a call", () => {
       assert.deepInclude(lost, { _tag: "RequestTimeout", timeout: 60_000 })
     }).pipe(Effect.provide(Scripted.sessions(reporting(5)))))
 
-  it.effect("runs out when the reports stop", () => {
+  it.effect("expires when progress stops", () => {
     const script = bursting(1, Effect.never)
     return Effect.gen(function*() {
       const session = yield* get
@@ -71,7 +71,7 @@ describe("the time of a call", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("never exceeds the total, however much is reported", () =>
+  it.effect("never exceeds the total timeout, however much progress arrives", () =>
     Effect.gen(function*() {
       const session = yield* get
       const call = yield* Effect.forkChild(Effect.flip(session.callTool("slow", {}, { onProgress: () => {} })), {
@@ -84,8 +84,8 @@ describe("the time of a call", () => {
     }).pipe(Effect.provide(Scripted.sessions(reporting(1_000)))))
 })
 
-describe("a handler of progress", () => {
-  it.effect("is done with all reports, in order, when the call returns", () =>
+describe("a progress handler", () => {
+  it.effect("has handled all notifications, in order, when the call returns", () =>
     Effect.gen(function*() {
       const session = yield* get
       const seen: Array<number> = []
@@ -100,7 +100,7 @@ describe("a handler of progress", () => {
       assert.deepStrictEqual(seen, [1, 2, 3])
     }).pipe(Effect.provide(Scripted.sessions(bursting(3)))))
 
-  it.effect("gets the latest of a flood that it cannot keep up with", () =>
+  it.effect("receives the latest notification of a burst that it cannot keep up with", () =>
     Effect.gen(function*() {
       const session = yield* get
       const seen: Array<number> = []
@@ -109,7 +109,7 @@ describe("a handler of progress", () => {
       assert.strictEqual(seen.at(-1), 100_000)
     }).pipe(Effect.provide(Scripted.sessions(bursting(100_000)))))
 
-  it.effect("has seen what came before a failure", () => {
+  it.effect("has handled the notifications before a failure when the call fails", () => {
     const rejected = new SessionError.ProtocolFailed({
       method: "tools/call",
       code: -1,
@@ -142,7 +142,7 @@ describe("a handler of progress", () => {
       yield* Deferred.await(interrupted)
     }).pipe(Effect.provide(Scripted.sessions(bursting(1, Effect.never)))))
 
-  it.effect("does not take the connection along when it dies", () =>
+  it.effect("does not close the connection when it dies", () =>
     Effect.gen(function*() {
       const session = yield* get
       const exit = yield* Effect.exit(session.callTool("slow", {}, { onProgress: () => Effect.die("a bug") }))
@@ -155,7 +155,7 @@ describe("a handler of progress", () => {
 describe("a completion", () => {
   const reference = { type: "ref/prompt", name: "greet" } as const
 
-  it.effect("is asked for with what is settled already", () => {
+  it.effect("sends the arguments that are already resolved", () => {
     const asked: Array<unknown> = []
     const script = Scripted.make({
       answer: ({ params }) => {
@@ -178,7 +178,7 @@ describe("a completion", () => {
   for (
     const answer of [{}, { completion: null }, { completion: { values: "Paris" } }, { completion: { values: [1] } }]
   ) {
-    it.effect(`is not ${JSON.stringify(answer)}`, () =>
+    it.effect(`fails with InvalidResult for the response ${JSON.stringify(answer)}`, () =>
       Effect.gen(function*() {
         const session = yield* get
         const error = yield* Effect.flip(session.complete(reference, { name: "city", value: "Par" }))

@@ -1,5 +1,5 @@
 /**
- * Tool calls that a server runs as tasks.
+ * Tool calls that run as tasks on the server.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type Mcp, SessionError, Sessions } from "@mcp-sessions/core"
@@ -16,7 +16,7 @@ const info = { capabilities: { tools: {}, tasks: { requests: { tools: { call: {}
 
 const gone = new SessionError.TransportClosed({ delivery: "Unknown" })
 
-/** A server whose task is in these states, one for each time that it is asked, the last one for good. */
+/** A server whose task reports these states, one per request; the last one repeats. */
 const working = (states: ReadonlyArray<Partial<Mcp.Task>>, options: {
   readonly result?: Effect.Effect<unknown, SessionError.Reason>
   readonly onGet?: (asked: number) => Effect.Effect<void, SessionError.Reason>
@@ -43,7 +43,7 @@ const working = (states: ReadonlyArray<Partial<Mcp.Task>>, options: {
 const states = (task: Mcp.Task) => `${task.status} ${task.statusMessage ?? ""}`.trim()
 
 describe("a task", () => {
-  it.effect("is asked for as often as the server wishes, and its result when it is there", () => {
+  it.effect("is polled at the interval of the server, and its result is fetched when it completes", () => {
     const { asked, script } = working([
       { status: "working", pollInterval: 60_000, statusMessage: "reading" },
       { status: "working", pollInterval: 60_000, statusMessage: "reading" },
@@ -55,7 +55,7 @@ describe("a task", () => {
       const session = yield* get
       const task = { ttl: 1000, onTask: (task: Mcp.Task) => void seen.push(states(task)) }
       const call = yield* Effect.forkChild(session.callTool("long", { n: 1 }, { task }), { startImmediately: true })
-      // Longer than a request may take.
+      // The task takes longer than `requestTimeout`.
       yield* Effect.raceFirst(Fiber.await(call), Effect.forever(TestClock.adjust("1 minute")))
       assert.deepStrictEqual(yield* Fiber.join(call), done)
       assert.deepStrictEqual(seen, ["working reading", "working writing", "completed"])
@@ -69,7 +69,7 @@ describe("a task", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is not asked for in a tight loop, whatever the server wishes for", () => {
+  it.effect("is not polled in a tight loop, whatever interval the server requires", () => {
     const { asked, script } = working([{ status: "working", pollInterval: 0 }])
     return Effect.gen(function*() {
       const session = yield* get
@@ -79,7 +79,7 @@ describe("a task", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("outlives the connection, and is made once", () => {
+  it.effect("survives the loss of the connection, and is created once", () => {
     const { asked, script } = working([{ status: "working" }, { status: "working" }, { status: "completed" }], {
       onGet: (asked) =>
         asked === 1 ? Effect.andThen(Effect.suspend(() => script.lose(gone)), Effect.fail(gone)) : Effect.void
@@ -94,7 +94,7 @@ describe("a task", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that needs something of us has its result waited for, and waited for again", () => {
+  it.effect("waits for its result beyond the request timeout when it requires input", () => {
     let asked = 0
     const { script } = working([{ status: "input_required" }], {
       result: Effect.suspend(() => ++asked < 4 ? Effect.never : Effect.succeed(done))
@@ -107,7 +107,7 @@ describe("a task", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is cancelled on the server when the call is interrupted, and only then", () => {
+  it.effect("is cancelled on the server when the call is interrupted", () => {
     const { asked, script } = working([{ status: "working" }])
     return Effect.gen(function*() {
       const session = yield* get
@@ -119,7 +119,7 @@ describe("a task", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("that failed fails as the server says", () => {
+  it.effect("fails the call with the error of the server when it fails", () => {
     const failure = new SessionError.ProtocolFailed({
       method: "tasks/result",
       code: -32603,
@@ -134,7 +134,7 @@ describe("a task", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("is Unsupported by a server that runs no tools as tasks, which is not asked", () => {
+  it.effect("fails with Unsupported, without a request, when the server does not run tools as tasks", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
       const { reason } = yield* Effect.flip((yield* get).callTool("long", {}, { task: {} }))
@@ -145,11 +145,11 @@ describe("a task", () => {
 
   for (
     const [what, answer] of [
-      ["no task", { content: [] }],
-      ["a task without a state", { task: { taskId: "t" } }]
+      ["has no task", { content: [] }],
+      ["has a task without a status", { task: { taskId: "t" } }]
     ] as const
   ) {
-    it.effect(`that is ${what} is an InvalidResult`, () => {
+    it.effect(`fails with InvalidResult when the response ${what}`, () => {
       const script = Scripted.make({ info, answer: () => Effect.succeed(answer) })
       return Effect.gen(function*() {
         const { reason } = yield* Effect.flip((yield* get).callTool("long", {}, { task: {} }))

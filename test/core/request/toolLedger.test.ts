@@ -1,5 +1,5 @@
 /**
- * Tool ledger: a tool runs on one server only, whatever runs beside the operation.
+ * Tool ledger: records the tool calls of an operation, so that a tool runs on one server only.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Fallback, FallbackPolicy, SessionError } from "@mcp-sessions/core"
@@ -153,7 +153,7 @@ describe("a tool runs on one server only", () => {
     }).pipe(Effect.provide(fleet(members)))
   })
 
-  it.effect("without waiting long for the annotations of a tool whose call was lost", () => {
+  it.effect("and its call ends when the server does not return the annotations of the tool", () => {
     const members = two()
     members.primary.trouble.answer = (method) => method === "tools/list" ? Effect.never : Effect.fail(lost)
     const trusted = { ...stdio, trusted: true }

@@ -1,5 +1,5 @@
 /**
- * Circuits: what opens them, what an open one costs, and how they close.
+ * Circuit breaker: opens after consecutive failures, rejects calls while open, and closes after a successful probe.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
@@ -23,8 +23,8 @@ const outcome = Effect.map(Effect.result(call), (result) => {
   return error._tag === "SessionError" ? error.reason._tag : error._tag
 })
 
-describe("a circuit", () => {
-  it.effect("opens at the fourth failure in a row, costs the server nothing while it is open, and lets one probe through", () => {
+describe("the circuit breaker", () => {
+  it.effect("opens at the fourth consecutive failure, sends nothing while it is open, and admits one probe per period", () => {
     const { layer, script } = setting(() => Effect.fail(down))
     return Effect.gen(function*() {
       for (let n = 0; n < 4; n++) assert.strictEqual(yield* outcome, "OutcomeUnknown")
@@ -44,7 +44,7 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("can be looked at", () => {
+  it.effect("shows its state in the status of the server", () => {
     const { layer } = setting((number) => number <= 4 ? Effect.fail(down) : Effect.succeed({ content: [] }))
     return Effect.gen(function*() {
       const { status } = yield* Sessions.Sessions
@@ -58,7 +58,7 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("closes with the probe that is answered", () => {
+  it.effect("closes when its probe succeeds", () => {
     const { layer } = setting((number) => number <= 4 ? Effect.fail(down) : Effect.succeed({ content: [] }))
     return Effect.gen(function*() {
       for (let n = 0; n < 4; n++) yield* outcome
@@ -68,7 +68,7 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("is not opened by what a server answers, however bad", () => {
+  it.effect("stays closed when the server responds with errors", () => {
     const refusal = new SessionError.ProtocolFailed({ method: "t", code: -1, description: "no", data: undefined })
     const { layer, script } = setting(() => Effect.fail(refusal))
     return Effect.gen(function*() {
@@ -77,7 +77,7 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("counts failures of calls that were under way together as one", () => {
+  it.effect("counts the failures of concurrent calls as one", () => {
     const { layer } = setting((number) =>
       number <= 20 ? Effect.delay(Effect.fail(down), "1 second") : Effect.succeed({ content: [] })
     )
@@ -92,7 +92,7 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("of one server is none of another's", () => {
+  it.effect("is separate for each server", () => {
     const script = Scripted.make({
       answer: ({ params }) => params?.name === "bad" ? Effect.fail(down) : Effect.succeed({ content: [] })
     })
@@ -110,7 +110,7 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("opens upon connects that fail, after one round of the default policy and the next try", () => {
+  it.effect("opens after failed connects, within two calls under the default policy", () => {
     const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
     const layer = Scripted.sessions(script, { circuit: Circuit.circuitDefault })
     return Effect.gen(function*() {
@@ -125,7 +125,7 @@ describe("a circuit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("of a server that is well half of the time opens once in each bad spell, and asks with one call at a time", () => {
+  it.effect("opens once per outage of a flapping server, and probes it with one call at a time", () => {
     let calls = 0
     let probes = 0
     let isDown = false
@@ -141,13 +141,13 @@ describe("a circuit", () => {
           const sent = script.requests.length
           const all = yield* Effect.all([outcome, outcome, outcome], { concurrency: "unbounded" })
           calls += all.length
-          // Either it is closed and all three get through, or one at most does.
+          // A closed circuit admits all three calls, an open circuit admits at most one.
           if (all.includes("ServerDown") && script.requests.length > sent) {
             probes++
             assert.strictEqual(script.requests.length, sent + 1)
           }
         }
-        // Four to open it, which come three at a time, and then at 5, 10 and 20 seconds, or more seldom.
+        // Four failures open it, with three calls at a time; the probes follow after 5, 10 and 20 seconds or later.
         if (isDown) assert.isAtMost(script.requests.length - before, 6 + 4)
       }
       assert.isAbove(probes, 10)

@@ -1,5 +1,5 @@
 /**
- * Circuits that are kept in a Redis, shared by the sessions of two runtimes. Skipped where there is no `redis-server` to start.
+ * Circuit breakers in Redis, shared by the sessions of two runtimes. Skipped when `redis-server` is not installed.
  */
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { assert, describe, it } from "@effect/vitest"
@@ -11,11 +11,11 @@ import { until } from "../../fixtures/peer.ts"
 import * as Redis from "../../fixtures/redis.ts"
 import * as Http from "../../fixtures/scriptedHttp.ts"
 
-if (!Redis.isInstalled) console.warn("sharedCircuit.test.ts is skipped: there is no redis-server on this machine")
+if (!Redis.isInstalled) console.warn("sharedCircuitBreaker.test.ts is skipped: redis-server is not installed")
 
 const circuit: Circuit.CircuitPolicy = { failures: 4, openFor: "400 millis" }
 
-/** The sessions of one runtime, which has a connection to the Redis of its own. */
+/** The sessions of one runtime, with its own connection to Redis. */
 const runtime = (url: string, port: number) =>
   Effect.acquireRelease(
     Effect.sync(() =>
@@ -28,7 +28,7 @@ const runtime = (url: string, port: number) =>
           Layer.provide(Transports.layer),
           Layer.provide(CircuitBreaker.layerStoreRedis()),
           Layer.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port } })),
-          // What a client says of a Redis that the test has ended.
+          // Silences the client's log messages after the test stops Redis.
           Layer.provideMerge(Logger.layer([]))
         )
       )
@@ -38,7 +38,7 @@ const runtime = (url: string, port: number) =>
 
 type Runtime = Effect.Success<ReturnType<typeof runtime>>
 
-/** How a call ends. */
+/** The outcome of a call. */
 const outcome = (runtime: Runtime) =>
   Effect.promise(() =>
     runtime.runPromise(
@@ -51,13 +51,13 @@ const outcome = (runtime: Runtime) =>
     )
   )
 
-/** The circuit is open no longer, by the clock of the Redis, which cannot be turned. */
+/** Waits in real time until the open period is over, because Redis uses its own clock. */
 const openedLongAgo = Effect.suspend(() => {
   const end = performance.now() + 500
   return until(() => performance.now(), (now) => now > end)
 })
 
-/** A server that can be told to fail, and counts what reaches it. */
+/** A server that fails while `isDown` is set, and counts its requests. */
 const setting = Effect.gen(function*() {
   const state = { isDown: false, calls: 0, connects: 0 }
   const server = yield* Http.start(({ message, response }) => {
@@ -71,8 +71,8 @@ const setting = Effect.gen(function*() {
   return { state, redis, one: yield* runtime(server.url, redis.port), two: yield* runtime(server.url, redis.port) }
 })
 
-describe.skipIf(!Redis.isInstalled)("a circuit in a Redis", () => {
-  it.live("that one opens is open to the other, which has not even met the server; the probe of one closes it to both", () =>
+describe.skipIf(!Redis.isInstalled)("a circuit breaker in Redis", () => {
+  it.live("opens for both runtimes, even if one never connected, and closes for both when the probe of one succeeds", () =>
     Effect.gen(function*() {
       const { one, state, two } = yield* setting
       assert.strictEqual(yield* outcome(one), "ok")
@@ -88,13 +88,13 @@ describe.skipIf(!Redis.isInstalled)("a circuit in a Redis", () => {
       assert.strictEqual(yield* outcome(one), "ok")
     }).pipe(Effect.scoped))
 
-  it.live("counts the failures of both, and lets through one probe of both", () =>
+  it.live("counts the failures of both runtimes, and admits one probe for both", () =>
     Effect.gen(function*() {
       const { one, state, two } = yield* setting
       for (const each of [one, two]) assert.strictEqual(yield* outcome(each), "ok")
       state.isDown = true
       for (const each of [one, two, one, two]) assert.strictEqual(yield* outcome(each), "OutcomeUnknown")
-      // The one with a connection learns of it from the failure of the other by its own next one.
+      // A connected runtime reads the open state after its own next failure.
       assert.strictEqual(yield* outcome(two), "ServerDown")
       assert.strictEqual(yield* outcome(one), "OutcomeUnknown")
       const both = Effect.all(Array.from({ length: 10 }, () => [outcome(one), outcome(two)]).flat(), {
@@ -109,7 +109,7 @@ describe.skipIf(!Redis.isInstalled)("a circuit in a Redis", () => {
       assert.strictEqual(state.calls, calls + 1)
     }).pipe(Effect.scoped))
 
-  it.live("that is gone costs a call nothing, a failure a second or so, and is used again when it is back", () =>
+  it.live("does not fail calls while Redis is down, and opens again when Redis is back", () =>
     Effect.gen(function*() {
       const { one, redis, state } = yield* setting
       assert.strictEqual(yield* outcome(one), "ok")

@@ -1,5 +1,5 @@
 /**
- * Core on real servers in memory, under a clock that tests turn: what the scripted transport shows, with the SDK at both ends.
+ * Core on in-memory SDK servers under a test clock, with the SDK at both ends.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { SessionError, Sessions, Transport } from "@mcp-sessions/core"
@@ -8,7 +8,7 @@ import { Clock, Context, Effect, Fiber, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { makeV1 } from "../../fixtures/servers.ts"
 
-/** A server in memory whose first connects are refused, with the times of all of them. */
+/** An in-memory server that refuses its first connects and records the time of each. */
 const flaky = (failures: number) => {
   const attempts: Array<number> = []
   let served = 0
@@ -40,7 +40,7 @@ const flaky = (failures: number) => {
 
 const echo = Effect.flatMap(Sessions.Sessions, ({ callTool }) => callTool("s", "echo", { message: "x" }))
 
-/** Turns the clock by the second until the fiber has ended, with a turn of the event loop for the SDK's promises. */
+/** Advances the clock by one second until the fiber ends, with a turn of the event loop for the SDK's promises. */
 const turnUntilDone = <A, E>(fiber: Fiber.Fiber<A, E>) =>
   Effect.gen(function*() {
     yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -49,8 +49,8 @@ const turnUntilDone = <A, E>(fiber: Fiber.Fiber<A, E>) =>
     return yield* Effect.fail("not yet" as const)
   }).pipe(Effect.retry(Schedule.recurs(60)), Effect.andThen(Fiber.join(fiber)))
 
-describe("core on memory", () => {
-  it.effect("connects at exactly 0, 1 and 2 seconds, and then calls", () => {
+describe("a session on the memory transport", () => {
+  it.effect("makes its connect attempts at exactly 0, 1 and 2 seconds", () => {
     const { attempts, layer } = flaky(2)
     return Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(echo, { startImmediately: true })
@@ -69,7 +69,7 @@ describe("core on memory", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("connects for those who still wait when others are interrupted", () => {
+  it.effect("keeps connecting for waiting callers when other callers are interrupted", () => {
     const { attempts, layer, served } = flaky(1)
     return Effect.gen(function*() {
       const fibers = yield* Effect.forEach(

@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Random } from "effect/Random"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
-import type { ServerConfig } from "../../ServerConfig.ts"
+import type { ServerDefinition } from "../../ServerConfig.ts"
 import { type Reason, TransportFailed } from "../../SessionError.ts"
 import type { Timer, Timers } from "../timers.ts"
 import type { LiveConnection } from "./liveConnection.ts"
@@ -41,29 +41,32 @@ const ping = ({ connection, info }: {
   )
 
 /** What liveness needs of the managed connection. */
-interface Host {
-  readonly config: ServerConfig
+export interface LivenessHost {
+  readonly definition: ServerDefinition
   readonly timers: Timers
   readonly random: Random
-  readonly transition: (event: Event) => void
-  readonly isReady: (live: LiveConnection) => boolean
-  readonly lose: (live: LiveConnection, reason: Reason) => Effect.Effect<void>
-  readonly retire: (live: LiveConnection) => Effect.Effect<void>
-  readonly responded: (live: LiveConnection) => void
+  on(event: Event): void
+  /** Whether a connection is the current one, and in doubt neither. */
+  isReady(live: LiveConnection): boolean
+  /** Drops a lost connection. */
+  loseFor(live: LiveConnection, reason: Reason): Effect.Effect<void>
+  /** Lets new requests go to another connection. */
+  drop(live: LiveConnection): Effect.Effect<void>
+  responded(live: LiveConnection): void
   /** Runs an effect in the background for as long as the connection is open. */
-  readonly fork: (live: LiveConnection, effect: Effect.Effect<void>) => void
+  fork(live: LiveConnection, effect: Effect.Effect<void>): void
 }
 
 export class Liveness {
-  readonly #host: Host
+  readonly #host: LivenessHost
 
-  constructor(host: Host) {
+  constructor(host: LivenessHost) {
     this.#host = host
   }
 
   /** Schedules the probes and the retirement of a connection. Returns the removal of both. */
   watch(live: LiveConnection): () => void {
-    const { config, timers } = this.#host
+    const { definition: { config }, timers } = this.#host
     const watched = [
       ...(Duration.isZero(config.healthInterval) ? [] : [this.#probeTimer(live)]),
       ...(Duration.isZero(config.maxLifetime) ? [] : [this.#lifetimeTimer(live)])
@@ -78,13 +81,13 @@ export class Liveness {
   suspect(live: LiveConnection): void {
     const host = this.#host
     if (!host.isReady(live)) return
-    host.transition({ _tag: "TimedOut", generation: live.generation })
+    host.on({ _tag: "TimedOut", generation: live.generation })
     host.fork(live, this.#decide(live))
   }
 
   #decide(live: LiveConnection): Effect.Effect<void> {
     const host = this.#host
-    const respond = Effect.sync(() => host.transition({ _tag: "Responded", generation: live.generation }))
+    const respond = Effect.sync(() => host.on({ _tag: "Responded", generation: live.generation }))
     return Effect.suspend(() => {
       const askedAt = live.heardAt
       return ping(live).pipe(
@@ -97,12 +100,12 @@ export class Liveness {
         }),
         Effect.matchEffect({
           onFailure: (reason): Effect.Effect<void> => {
-            if (reason.losesConnection) return host.lose(live, reason)
+            if (reason.losesConnection) return host.loseFor(live, reason)
             const isSilent = reason._tag === "TransportFailed" && reason.code === unresponsive
             // Any other failure is a response, and so is anything that arrived meanwhile.
             if (!isSilent || live.heardAt > askedAt) return respond
             // The server may be busy with another request. Once that has ended, silence is no longer excused.
-            return live.inFlight > 0 && !live.isRetired ? this.#decide(live) : host.lose(live, reason)
+            return live.inFlight > 0 && !live.isRetired ? this.#decide(live) : host.loseFor(live, reason)
           },
           onSuccess: () => Effect.andThen(Effect.sync(() => host.responded(live)), respond)
         })
@@ -111,7 +114,7 @@ export class Liveness {
   }
 
   #probeTimer(live: LiveConnection): Timer {
-    const { config, random, timers } = this.#host
+    const { definition: { config }, random, timers } = this.#host
     const interval = Duration.toMillis(config.healthInterval)
     let pause = 0
     const next = () => {
@@ -131,8 +134,9 @@ export class Liveness {
   }
 
   #lifetimeTimer(live: LiveConnection): Timer {
-    const { config, fork, random, retire, timers } = this.#host
+    const host = this.#host
+    const { definition: { config }, random, timers } = host
     const lifetime = Duration.toMillis(config.maxLifetime) * (1 - lifetimeSpread * random.nextDoubleUnsafe())
-    return { timerIndex: -1, dueAt: Math.round(timers.now() + lifetime), fire: () => fork(live, retire(live)) }
+    return { timerIndex: -1, dueAt: Math.round(timers.now() + lifetime), fire: () => host.fork(live, host.drop(live)) }
   }
 }

@@ -4,7 +4,6 @@
  * It is the only owner of connecting and reconnecting. Callers wait for a connection and may leave at any time without affecting other
  * callers. Each connection has the next `generation`; reports about an older one are ignored.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -18,30 +17,21 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { CleanupReport } from "../../Cleanup.ts"
-import type { Connection, ConnectionInfo } from "../../Connection.ts"
+import type { Connection } from "../../Connection.ts"
 import type { ConnectionState } from "../../ConnectionState.ts"
-import { fromWire, type LogLevel, type Notification } from "../../Notification.ts"
+import type { LogLevel, Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import {
-  type ConnectReason,
-  ConnectTimeout,
-  type Reason,
-  ServerDown,
-  SessionClosed,
-  SessionError,
-  TransportClosed
-} from "../../SessionError.ts"
+import { ConnectTimeout, type Reason, SessionClosed, SessionError } from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
-import { isContextTraced, withSpan } from "../telemetry.ts"
 import type { Timers } from "../timers.ts"
 import { Cleanup } from "./cleanup.ts"
-import { connect } from "./connect.ts"
-import { LiveConnection } from "./liveConnection.ts"
-import { Liveness } from "./liveness.ts"
+import { Connector, type ConnectorHost } from "./connector.ts"
+import type { LiveConnection } from "./liveConnection.ts"
+import { Liveness, type LivenessHost } from "./liveness.ts"
 import { afterFailure, Reconnect } from "./reconnect.ts"
-import { type Event, initial, startableAt, transition } from "./stateMachine.ts"
+import { type Event, initial, type Machine, transition } from "./stateMachine.ts"
 
 export interface Options {
   readonly definition: ServerDefinition
@@ -65,18 +55,21 @@ interface Connecting {
   readonly isRetried: boolean
 }
 
-export class ManagedConnection {
+export class ManagedConnection implements ConnectorHost, LivenessHost {
   readonly definition: ServerDefinition
   readonly server: ServerState
   /** The log level that new connections ask for. */
   logLevel: LogLevel | undefined
-  readonly #options: Options
-  /** Parent of the connections and of background work. */
-  readonly #work: Scope.Scope
+  /** Whether the next handshake is left to the caller. */
+  isManual: boolean
+  /** The parent scope of the connections and of background work. */
+  readonly work: Scope.Closeable
   /** The context in which connections are made: that of the layer, never that of a caller. */
-  readonly #context: Context.Context<never>
-  readonly #clock: Clock.Clock
-  readonly #cleanup: Cleanup
+  readonly context: Context.Context<never>
+  readonly cleanup: Cleanup
+  readonly random: Random
+  readonly #options: Options
+  readonly #connector: Connector
   readonly #liveness: Liveness
   readonly #reconnect: Reconnect
   #machine = initial
@@ -86,7 +79,6 @@ export class ManagedConnection {
   #starting: Fiber.Fiber<unknown, unknown> | undefined
   /** The failure of the latest attempts, if they failed. */
   #lastFailure: SessionError | undefined
-  #isManual: boolean
   #handshakes: Semaphore.Semaphore | undefined
   #isClosed = false
   #listeners: Set<(state: ConnectionState) => void> | undefined
@@ -96,27 +88,13 @@ export class ManagedConnection {
     this.definition = options.definition
     this.server = options.server
     this.logLevel = options.logLevel
-    this.#isManual = options.isManual
-    this.#work = Scope.forkUnsafe(scope)
-    this.#context = context
-    this.#clock = Context.get(context, Clock.Clock)
-    this.#cleanup = new Cleanup({ server: options.definition.name, onCleanup: options.onCleanup })
-    this.#liveness = new Liveness({
-      config: options.definition.config,
-      timers: options.timers,
-      random: Context.get(context, Random),
-      transition: (event) => this.#on(event),
-      isReady: ({ generation }) => {
-        const { state } = this.#machine
-        return state._tag === "Ready" && state.generation === generation
-      },
-      lose: (live, reason) => this.lose(live, this.#fail(reason)),
-      retire: (live) => this.#drop(live),
-      responded: (live) => this.responded(live),
-      fork: (live, effect) => {
-        Fiber.runIn(Effect.runForkWith(this.#context)(effect), live.scope)
-      }
-    })
+    this.isManual = options.isManual
+    this.work = Scope.forkUnsafe(scope)
+    this.context = context
+    this.cleanup = new Cleanup({ server: options.definition.name, onCleanup: options.onCleanup })
+    this.random = Context.get(context, Random)
+    this.#connector = new Connector(this)
+    this.#liveness = new Liveness(this)
     this.#reconnect = new Reconnect({
       current: () => this.#live,
       lastFailure: () => this.#lastFailure,
@@ -125,6 +103,22 @@ export class ManagedConnection {
       scope,
       context
     })
+  }
+
+  get machine(): Machine {
+    return this.#machine
+  }
+
+  get timers(): Timers {
+    return this.#options.timers
+  }
+
+  get transport(): Transport["Service"] {
+    return this.#options.transport
+  }
+
+  get peer(): typeof Peer.Service {
+    return this.#options.peer
   }
 
   /** The number of the latest connection; 0 before the first. */
@@ -173,13 +167,13 @@ export class ManagedConnection {
   get initialize(): Effect.Effect<LiveConnection, SessionError> {
     this.#handshakes ??= Semaphore.makeUnsafe(1)
     return this.#handshakes.withPermits(1)(Effect.suspend(() => {
-      if (!this.#isManual) return this.acquire
-      this.#isManual = false
+      if (!this.isManual) return this.acquire
+      this.isManual = false
       return this.acquire.pipe(
         Effect.tap((live) => live.info === undefined ? this.#handshakeOn(live) : Effect.void),
         Effect.onError(() =>
           Effect.sync(() => {
-            this.#isManual = true
+            this.isManual = true
           })
         )
       )
@@ -195,7 +189,7 @@ export class ManagedConnection {
   get restart(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#lastFailure = undefined
-      return Effect.andThen(this.#live === undefined ? Effect.void : this.#drop(this.#live), this.#reconnect.restarted)
+      return Effect.andThen(this.#live === undefined ? Effect.void : this.drop(this.#live), this.#reconnect.restarted)
     })
   }
 
@@ -209,8 +203,26 @@ export class ManagedConnection {
         live.isLossRecorded = true
         this.server.failed(error, this.#now())
       }
-      return this.#drop(live)
+      return this.drop(live)
     })
+  }
+
+  loseFor(live: LiveConnection, reason: Reason): Effect.Effect<void> {
+    return this.lose(live, this.#fail(reason))
+  }
+
+  isReady({ generation }: LiveConnection): boolean {
+    const { state } = this.#machine
+    return state._tag === "Ready" && state.generation === generation
+  }
+
+  notified(connection: Connection, notification: Notification): void {
+    if (this.#live?.connection === connection) this.#live.heardAt = this.#now()
+    this.#options.onNotification(notification)
+  }
+
+  fork(live: LiveConnection, effect: Effect.Effect<void>): void {
+    Fiber.runIn(Effect.runForkWith(this.context)(effect), live.scope)
   }
 
   /** Pings the connection after a request on it timed out. */
@@ -240,30 +252,30 @@ export class ManagedConnection {
       const connecting = this.#connecting
       this.#setLive(undefined)
       this.#connecting = undefined
-      this.#on({ _tag: "Closing" })
+      this.on({ _tag: "Closing" })
       // Waiting callers are told before the attempt that they wait for is interrupted.
       if (connecting !== undefined) {
         Deferred.doneUnsafe(connecting.connected, Effect.fail(this.#fail(new SessionClosed())))
       }
       return Effect.andThen(
         this.#starting === undefined ? Effect.void : Fiber.interrupt(this.#starting),
-        this.#cleanup.finish(last)
+        this.cleanup.finish(last)
       )
     }).pipe(
-      Effect.ensuring(Scope.close(this.#work as Scope.Closeable, Exit.void)),
-      Effect.ensuring(Effect.sync(() => this.#on({ _tag: "Closed" })))
+      Effect.ensuring(Scope.close(this.work, Exit.void)),
+      Effect.ensuring(Effect.sync(() => this.on({ _tag: "Closed" })))
     )
   }
 
   #now(): number {
-    return this.#clock.currentTimeMillisUnsafe()
+    return this.timers.now()
   }
 
   #fail(reason: Reason): SessionError {
     return new SessionError({ server: this.definition.name, reason })
   }
 
-  #on(event: Event): void {
+  on(event: Event): void {
     const before = this.#machine.state
     this.#machine = transition({ machine: this.#machine, event })
     const { state } = this.#machine
@@ -278,35 +290,19 @@ export class ManagedConnection {
     this.#unwatch = live === undefined ? undefined : this.#liveness.watch(live)
   }
 
-  #drop(lost: LiveConnection): Effect.Effect<void> {
+  drop(lost: LiveConnection): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#live !== lost) return Effect.void
       // In one step: an observer sees either the connection or its loss.
       this.#setLive(undefined)
-      this.#on({ _tag: "Lost", generation: lost.generation })
+      this.on({ _tag: "Lost", generation: lost.generation })
       return lost.retire
     }).pipe(Effect.uninterruptible)
   }
 
-  /** The handshake, and the log level, which each connection has to be asked for anew. */
-  #handshake(connection: Connection): Effect.Effect<ConnectionInfo, ConnectReason> {
-    return Effect.tap(
-      connection.initialize,
-      ({ capabilities }) =>
-        this.logLevel === undefined || capabilities.logging === undefined ? Effect.void : Effect.catch(
-          connection.setLogLevel(this.logLevel),
-          (reason): Effect.Effect<void, ConnectReason> =>
-            reason.losesConnection
-              ? Effect.fail(new TransportClosed({ delivery: "NotSent" }))
-              // The server is usable without it.
-              : Effect.logDebug("the server did not accept the log level", reason)
-        )
-    )
-  }
-
   #handshakeOn(live: LiveConnection): Effect.Effect<void, SessionError> {
     const { connectTimeout } = this.definition.config
-    return this.#handshake(live.connection).pipe(
+    return this.#connector.handshake(live.connection).pipe(
       Effect.timeoutOrElse({
         duration: connectTimeout,
         orElse: () => {
@@ -324,88 +320,10 @@ export class ManagedConnection {
         }
         const error = Option.getOrUndefined(Exit.findErrorOption(exit))
         if (error !== undefined) this.server.failed(error, now, true)
-        return this.#drop(live)
+        return this.drop(live)
       }),
       Effect.asVoid
     )
-  }
-
-  /** One attempt, if the circuit and the start limit admit one. Its outcome is recorded in the health of the server. */
-  get #attempt(): Effect.Effect<LiveConnection, SessionError> {
-    const attempt = Effect.gen({ self: this }, function*() {
-      const startedAt = this.#now()
-      const retryAt = startableAt({ machine: this.#machine, now: startedAt })
-      if (retryAt > startedAt) return yield* this.#fail(new ServerDown({ retryAt }))
-      this.#on({ _tag: "Attempted" })
-      const opened = yield* this.server.circuitBreaker.guard(this.#open)
-      const now = this.#now()
-      this.#on({ _tag: "Connected", now })
-      this.server.connected(now)
-      return new LiveConnection({
-        ...opened,
-        generation: this.generation,
-        span: this.#isTraced ? Option.getOrUndefined(yield* Effect.option(Effect.currentParentSpan)) : undefined,
-        now,
-        release: (live) => Effect.asVoid(this.#cleanup.start(live))
-      })
-    }).pipe(
-      Effect.tapError((error) =>
-        Effect.sync(() =>
-          this.#on(
-            error.reason._tag === "ServerDown"
-              ? { _tag: "Down", retryAt: error.reason.retryAt, error: this.server.health.lastError }
-              : { _tag: "Failed", error }
-          )
-        )
-      )
-    )
-    return this.#isTraced ? this.#inSpan(attempt) : attempt
-  }
-
-  get #isTraced(): boolean {
-    return isContextTraced(this.#context)
-  }
-
-  #inSpan(attempt: Effect.Effect<LiveConnection, SessionError>): Effect.Effect<LiveConnection, SessionError> {
-    return Effect.suspend(() => {
-      const { config, name } = this.definition
-      const { state } = this.#machine
-      return withSpan({
-        effect: attempt,
-        name: "connect",
-        kind: "client",
-        attributes: {
-          "mcp.server": name,
-          "mcp.transport": config.transport,
-          "mcp.attempt": state._tag === "Backoff" ? state.attempt + 1 : 1
-        }
-      })
-    })
-  }
-
-  get #open() {
-    return Effect.suspend(() => {
-      this.server.counters.connects++
-      return connect({
-        transport: this.#options.transport,
-        peer: this.#options.peer,
-        timeout: this.definition.config.connectTimeout,
-        parent: this.#work,
-        onConnection: (connection) => this.#listen(connection),
-        handshake: this.#isManual ? undefined : (connection) => this.#handshake(connection),
-        cleanup: this.#cleanup
-      })
-    }).pipe(
-      Effect.mapError((reason) => this.#fail(reason)),
-      Effect.tapError((error) => Effect.sync(() => this.server.failed(error, this.#now(), true)))
-    )
-  }
-
-  #listen(connection: Connection): void {
-    connection.onNotification((notification) => {
-      if (this.#live?.connection === connection) this.#live.heardAt = this.#now()
-      this.#options.onNotification(fromWire(notification))
-    })
   }
 
   #acquire(isRetried: boolean, first?: SessionError): Effect.Effect<LiveConnection, SessionError> {
@@ -425,8 +343,8 @@ export class ManagedConnection {
         const connecting: Connecting = { connected: Deferred.makeUnsafe(), isRetried }
         this.#connecting = connecting
         const attempts = isRetried
-          ? Effect.retry(afterFailure({ first, effect: this.#attempt }), this.#options.retry)
-          : this.#attempt
+          ? Effect.retry(afterFailure({ first, effect: this.#connector.attempt }), this.#options.retry)
+          : this.#connector.attempt
         return Effect.andThen(this.#start(attempts, connecting), restore(Deferred.await(connecting.connected)))
       })
     )
@@ -440,12 +358,12 @@ export class ManagedConnection {
           this.#lastFailure = Option.getOrUndefined(Exit.findErrorOption(exit))
           if (Exit.isSuccess(exit)) this.#use(exit.value)
           // The caller of a single attempt may try again.
-          else if (connecting.isRetried) this.#on({ _tag: "GaveUp" })
+          else if (connecting.isRetried) this.on({ _tag: "GaveUp" })
         })
       ),
       Deferred.into(connecting.connected),
-      Effect.updateContext((_: Context.Context<never>) => this.#context),
-      Effect.forkIn(this.#work, { startImmediately: true }),
+      Effect.updateContext((_: Context.Context<never>) => this.context),
+      Effect.forkIn(this.work, { startImmediately: true }),
       Effect.map((fiber) => {
         this.#starting = fiber
       })
@@ -457,8 +375,8 @@ export class ManagedConnection {
     live.connection.onClose((reason) => {
       // Of a connection that was dropped before, the requests in flight report the loss.
       if (this.#live !== live) return
-      const lost = live.info === undefined ? this.#drop(live) : this.lose(live, this.#fail(reason))
-      Effect.runForkWith(this.#context)(lost)
+      const lost = live.info === undefined ? this.drop(live) : this.lose(live, this.#fail(reason))
+      Effect.runForkWith(this.context)(lost)
     })
   }
 }
