@@ -289,7 +289,7 @@ describe("client handlers", () => {
       yield* Deferred.await(interrupted)
     }))
 
-  it.live("send a declined elicitation to the server", () =>
+  it.live("send the description of a RequestRefused to the server", () =>
     Effect.gen(function*() {
       const result = yield* Effect.result(ask("legacy", {
         elicitation: { form: () => Effect.fail(new ClientHandlers.RequestRefused({ description: "not now" })) }

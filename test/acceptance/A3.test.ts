@@ -90,7 +90,7 @@ describe.concurrent("A3: no process survives", () => {
       yield* ends(file, dispose)
     }).pipe(Effect.scoped))
 
-  it.live("a close that reports every failed finalizer", () =>
+  it.live("a close with failing finalizers, which reports each of them", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const complaining = Layer.effect(

@@ -22,9 +22,9 @@ const pauses = (server: Http.ScriptedHttp, kind: string) => {
   return times.slice(1).map((at, index) => at - (times[index] ?? 0))
 }
 
-describe.concurrent("A5: a faulty stream", () => {
+describe.concurrent("A5: the HTTP client", () => {
   for (const era of ["legacy", "modern"] as const) {
-    it.live(`fails its call at once, without a repeat, when it ends without the response (i, ${era})`, () =>
+    it.live(`fails a call at once, without a repeat, when its stream ends without the response (i, ${era})`, () =>
       Effect.gen(function*() {
         const handle = (arrival: Http.Arrival) => {
           if (!isCall(arrival)) return false
@@ -42,7 +42,7 @@ describe.concurrent("A5: a faulty stream", () => {
       }))
   }
 
-  it.live("is resumed after event 7 when it breaks off there, and each event is delivered once (iii)", () =>
+  it.live("resumes the stream of a call that breaks off after event 7, and delivers each event once (iii)", () =>
     Effect.gen(function*() {
       let call: Http.Arrival | undefined
       const seen: Array<number> = []
@@ -78,7 +78,7 @@ describe.concurrent("A5: a faulty stream", () => {
       assert.deepStrictEqual(server.ledger.flatMap(({ headers }) => headers["last-event-id"] ?? []), ["7"])
     }))
 
-  it.live("is resumed after event 7 when it carries server notifications too, and each is delivered once (iii)", () =>
+  it.live("resumes the stream of server notifications after event 7, and delivers each notification once (iii)", () =>
     Effect.gen(function*() {
       let first: Http.Arrival | undefined
       const log = (data: number) =>
@@ -113,7 +113,7 @@ describe.concurrent("A5: a faulty stream", () => {
     }))
 
   // streams.test.ts tests the growth of the delay to a minute: 7 requests in the first minute, then one per minute.
-  it.live("is requested again with growing delays when it closes at once, and causes a warning (iv)", () =>
+  it.live("reopens a stream that closes at once after growing delays, and warns the user (iv)", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(
         ({ request, response }) => {
@@ -139,7 +139,7 @@ describe.concurrent("A5: a faulty stream", () => {
 
   for (const status of [429, 503]) {
     for (const [what, kind] of [["call", "POST tools/call charge"], ["handshake", "POST initialize"]] as const) {
-      it.live(`is no obstacle after ${status} with Retry-After: the ${what} is sent again when the delay is over (v)`, () =>
+      it.live(`sends the ${what} again after ${status} when the Retry-After delay is over, and not before (v)`, () =>
         Effect.gen(function*() {
           let turnedAway = 0
           let ran = 0

@@ -87,7 +87,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       assert.strictEqual(server.count("DELETE"), 0, fixed)
     }).pipe(Effect.scoped))
 
-  // Ours: A5.test.ts, (iv).
+  // Ours: A5.test.ts, "reopens a stream that closes at once after growing delays, …" (iv).
   it.live("still opens a stream that is closed at once again without end, and in a hot loop where the server likes that", () =>
     Effect.gen(function*() {
       const { server } = yield* connectHttp(({ request, response }) => {
@@ -111,7 +111,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       yield* still(until(() => server.count("GET"), (count) => count > 1), internal("serverStream.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: A5.test.ts, (i).
+  // Ours: A5.test.ts, "fails a call at once, without a repeat, when its stream ends without the response" (i).
   it.live("still waits for its timeout when the stream of a call ends without the answer", () =>
     Effect.gen(function*() {
       const { client } = yield* connectHttp((arrival) => {
@@ -139,7 +139,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       assert.strictEqual(JSON.stringify(result.content).length > size, true, internal("httpExchange.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: Session.test.ts, "holds structured content against the output schema, …".
+  // Ours: Session.test.ts, "validates structured content against a known output schema".
   it.live("still reports a result without structured content as if the server had answered with an error", () =>
     Effect.gen(function*() {
       const { client } = yield* connectHttp(({ message, response }) => {
@@ -233,7 +233,7 @@ describe.concurrent("over SSE, the SDK", () => {
 })
 
 describe.concurrent("over stdio, the SDK", () => {
-  // Ours: A3.test.ts, (a).
+  // Ours: A3.test.ts, "the close of a polite server and its descendants" (a).
   it.live("still leaves grandchildren behind when it closes", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
@@ -268,7 +268,7 @@ describe.concurrent("over stdio, the SDK", () => {
       assert.deepStrictEqual(ours, [1])
     }).pipe(Effect.scoped))
 
-  // Ours: sdkError.test.ts, "takes a client without a transport for TransportClosed, NotSent".
+  // Ours: sdkError.test.ts, "classifies a client without a transport as TransportClosed with delivery NotSent".
   it.live("still says with a bare error that it is not connected", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
@@ -278,7 +278,7 @@ describe.concurrent("over stdio, the SDK", () => {
       assert.strictEqual((error as Error).constructor, Error, internal("sdkError.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: Stdio.test.ts, "tells how a server ended that exits at once: …".
+  // Ours: Stdio.test.ts, "reports how a server exited that exits at once: …".
   it.live("still does not tell how a server ended that exits at once", () =>
     Effect.gen(function*() {
       const client = yield* makeClient()
@@ -290,7 +290,7 @@ describe.concurrent("over stdio, the SDK", () => {
       assert.notInclude(JSON.stringify(error), "7", internal("childProcess.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: Stdio.test.ts, "takes … upon the probe for an old server, on the one process".
+  // Ours: Stdio.test.ts, "takes … on the era probe for a legacy server, without a second process".
   it.live("still starts a second process to find out about the era", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger

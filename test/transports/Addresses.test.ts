@@ -1,5 +1,5 @@
 /**
- * The policy that keeps connections to public addresses. The resolver is a real one; what it is told to say is not.
+ * The address policy that limits connections to public addresses, with a real resolver and scripted answers.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, type SessionError } from "@mcp-sessions/core"
@@ -11,7 +11,7 @@ import { afterEach, vi } from "vitest"
 import { dialOptions, guard } from "../../packages/transports/src/internal/network/addressPolicy.ts"
 import { withServer, withSession } from "../fixtures/withSession.ts"
 
-// What modules have imported of the platform follows what is on it when it is told to.
+// `syncBuiltinESMExports` updates the bindings that modules have imported.
 const look = (lookup: (host: string, callback: (error: Error | null, found?: unknown) => void) => void): void => {
   vi.spyOn(dns, "lookup").mockImplementation(
     ((host: string, _: object, callback: () => void) => lookup(host, callback)) as never
@@ -24,7 +24,7 @@ afterEach(() => {
   syncBuiltinESMExports()
 })
 
-/** Names resolve to what is given, one lookup after the other; the last of it stays. Gives the names that were looked up. */
+/** Resolves names to the given addresses, one per lookup; the last one repeats. Returns the names that were looked up. */
 const resolveTo = (...answers: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
   const asked: Array<string> = []
   const left = [...answers]
@@ -154,5 +154,5 @@ describe("addresses: public", () => {
 })
 
 describe("addresses: any", () => {
-  it.live("is the default, for servers in development", () => withServer(() => false, () => Effect.void))
+  it.live("is the default, which allows servers in development", () => withServer(() => false, () => Effect.void))
 })

@@ -1,5 +1,5 @@
 /**
- * Servers that take a connection and say nothing, and names that lead nowhere or to more than one place.
+ * Connects to servers that accept a connection and never respond, and to names with zero or several addresses.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, Sessions } from "@mcp-sessions/core"
@@ -14,7 +14,7 @@ import { afterEach, vi } from "vitest"
 import { until } from "../fixtures/peer.ts"
 import { withServer, withSession } from "../fixtures/withSession.ts"
 
-/** A server that takes connections and reads, and never writes a byte. */
+/** A server that accepts connections and reads, and never writes a byte. */
 const silent = Effect.acquireRelease(
   Effect.promise(async () => {
     const seen = { accepted: 0, open: 0 }
@@ -56,14 +56,14 @@ describe("a server that accepts a connection and never answers", () => {
             timeout: 20_000,
             delivery: "NotSent"
           })
-          // Nothing else has been closed yet.
+          // The sockets close before the scope does.
           yield* TestClock.withLive(until(() => seen.open, (open) => open === 0))
         }).pipe(Effect.provide(layer))
       }).pipe(Effect.scoped))
   }
 })
 
-// What modules have imported of the platform follows what is on it when it is told to.
+// `syncBuiltinESMExports` updates the bindings that modules have imported.
 const resolveTo = (answer: (callback: (error: Error | null, found?: unknown) => void) => void): void => {
   vi.spyOn(dns, "lookup").mockImplementation(
     ((_: string, __: object, callback: () => void) => answer(callback)) as never
@@ -77,7 +77,7 @@ afterEach(() => {
 })
 
 describe("a host name", () => {
-  it.live("with two addresses connects to the second at once when the first is dead", () =>
+  it.live("connects to its second address at once when the first is dead", () =>
     Effect.gen(function*() {
       const { server } = yield* withServer(() => false, (_, server) =>
         Effect.gen(function*() {
@@ -97,7 +97,7 @@ describe("a host name", () => {
       ["ENOTFOUND", "websocket", "ws"]
     ] as const
   ) {
-    it.live(`that is not found (${code}, ${transport}) fails typed and retryable`, () =>
+    it.live(`fails with a typed, retryable error when it is not found (${code}, ${transport})`, () =>
       Effect.gen(function*() {
         resolveTo((callback) => callback(Object.assign(new Error("no"), { code })))
         const error = yield* Effect.flip(

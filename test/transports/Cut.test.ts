@@ -1,5 +1,5 @@
 /**
- * Connections that break off after any byte of an answer.
+ * Connections that close after any byte of a response.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, RetryPolicy, type ServerConfig, type Session, Sessions } from "@mcp-sessions/core"
@@ -9,7 +9,7 @@ import { net } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import { tcpProxy } from "../fixtures/tcpProxy.ts"
 
-/** A session through a proxy. Nothing is tried again, and no circuit is in the way. */
+/** A session through a proxy, without retries and without a circuit. */
 const through = <A, E>(
   config: typeof ServerConfig.ServerConfig.Encoded,
   port: number,
@@ -36,7 +36,7 @@ type Proxy = Effect.Success<ReturnType<typeof tcpProxy>>
 const call = (session: Session.Session, id: string) =>
   Effect.map(session.callTool("echo", { message: "hello", id }), ({ content }) => JSON.stringify(content))
 
-/** How many bytes the answer to a call takes: the second one, since with the first comes what belongs to the beginning. */
+/** Measures the bytes of the second response, because the first one includes connection setup. */
 const measure = Effect.fnUntraced(function*(session: Session.Session, proxy: Proxy) {
   yield* call(session, "first")
   const before = proxy.passed()
@@ -44,7 +44,7 @@ const measure = Effect.fnUntraced(function*(session: Session.Session, proxy: Pro
   return proxy.passed() - before
 })
 
-/** A call whose answer breaks off: it ends in time, with an error that says all there is to know or with the answer. */
+/** Runs a call with a cut response; it ends in time, with OutcomeUnknown or with the result. */
 const cut = Effect.fnUntraced(function*(session: Session.Session, proxy: Proxy, bytes: number) {
   proxy.cutAfter(bytes)
   const end = yield* Effect.result(call(session, String(bytes)))
@@ -56,7 +56,7 @@ const cut = Effect.fnUntraced(function*(session: Session.Session, proxy: Proxy, 
 
 describe.concurrent("a response that is cut off", () => {
   for (const kind of ["json", "sse"] as const) {
-    it.live(`after any byte, over HTTP as ${kind}, ends its call typed and at once, and the call runs once`, () =>
+    it.live(`fails its call at once with a typed error for a cut after any byte, over HTTP as ${kind}, and the call runs once`, () =>
       Effect.gen(function*() {
         const ran: Array<unknown> = []
         const server = yield* Http.start(({ message, response }) => {
@@ -79,7 +79,7 @@ describe.concurrent("a response that is cut off", () => {
               const size = yield* measure(session, proxy)
               const cuts = Array.from({ length: size }, (_, bytes) => bytes)
               const ends = yield* Effect.forEach(cuts, (bytes) => cut(session, proxy, bytes))
-              // Where the answer was there, what was missing was no more than the end of its framing.
+              // A call succeeds only if the cut removes no more than the end of the framing.
               assert.isAbove(ends.filter((end) => end === "Failure").length, size - 20)
               assert.deepStrictEqual(ran, ["first", "second", ...cuts.map(String)])
               yield* call(session, "after")
@@ -90,7 +90,7 @@ describe.concurrent("a response that is cut off", () => {
   }
 
   for (const [kind, step] of [["websocket", 1], ["sse", 7]] as const) {
-    it.live(`after any byte, over ${kind}, ends its call typed and at once, and the next call reconnects`, () =>
+    it.live(`fails its call at once with a typed error for a cut after any byte, over ${kind}, and the next call reconnects`, () =>
       Effect.gen(function*() {
         const { config } = yield* net(kind, "v1").start
         if (config.transport === "stdio") return
@@ -101,7 +101,7 @@ describe.concurrent("a response that is cut off", () => {
           const end = yield* through(config, proxy.port, (session) =>
             Effect.gen(function*() {
               const end = yield* cut(session, proxy, bytes)
-              // What is lost may be found out by the first who uses it.
+              // The next call may be the one that detects the loss.
               assert.include(yield* Effect.retry(call(session, "after"), { times: 1 }), "hello")
               assert.isAtMost(yield* session.generation, 2)
               return end

@@ -1,5 +1,5 @@
 /**
- * Scripted faults: where they strike, how often, and what the server has done by then.
+ * Scripted faults: their place, their number, and the calls that the server has run.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
@@ -9,7 +9,7 @@ import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 
-/** Servers `a` and `b` whose tools write down that they ran, and the faults between them and the program. */
+/** Servers `a` and `b` that record their tool calls, and faults between them and the program. */
 const setting = (faults: ReadonlyArray<Faulty.Fault>, retry: RetryPolicy.RetryPolicy = RetryPolicy.never) => {
   const ran: Array<string> = []
   const serve = (name: string): Memory.Serve => (peer) => {
@@ -39,7 +39,7 @@ const reasonOf = <E extends { readonly _tag: string; readonly reason?: SessionEr
 ) =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason?._tag === "OutcomeUnknown" ? reason.lost._tag : reason?._tag)
 
-describe("faults", () => {
+describe("scripted faults", () => {
   it.effect("strike only the nth match", () => {
     const { layer, ran } = setting([
       { at: "request", server: "a", tool: "charge", nth: 2, what: Faulty.fail(Faulty.refused) }
@@ -54,7 +54,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("at the response let the tool run once and leave its outcome unknown", () => {
+  it.effect("let the tool run once and leave its outcome unknown when they strike at the response", () => {
     const { layer, ran } = setting(
       [{ at: "answer", tool: "charge", nth: 1, what: Faulty.lose }],
       RetryPolicy.spaced({ retries: 2, delay: 0 })
@@ -66,7 +66,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("before the request are retried", () => {
+  it.effect("are retried when they strike before the request", () => {
     const { layer, ran } = setting([{ at: "request", tool: "charge", nth: 1, what: Faulty.lose }])
     return Effect.gen(function*() {
       yield* call("a", "charge")
@@ -74,7 +74,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("delay by the test clock", () => {
+  it.effect("delay a request by the test clock", () => {
     const { layer, ran } = setting([{ at: "request", tool: "charge", what: Faulty.delay("30 seconds") }])
     return Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(call("a", "charge"), { startImmediately: true })
@@ -86,7 +86,7 @@ describe("faults", () => {
   })
 
   for (const at of ["connect", "initialize", "answer"] as const) {
-    it.effect(`that hang end at the deadline (${at})`, () => {
+    it.effect(`end at the request timeout when they hang (${at})`, () => {
       const { layer } = setting([{ at, nth: 1, tool: at === "answer" ? "charge" : undefined, what: Faulty.hang }])
       return Effect.gen(function*() {
         const fiber = yield* Effect.forkChild(reasonOf(call("a", "charge")), { startImmediately: true })
@@ -96,7 +96,7 @@ describe("faults", () => {
     })
   }
 
-  it.effect("replace a result by a malformed one, which is rejected", () => {
+  it.effect("replace a result with a malformed one, which the client rejects", () => {
     const { layer } = setting([{
       at: "answer",
       method: "tools/call",
@@ -110,7 +110,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("at connects count the attempts of the retry policy", () => {
+  it.effect("count the connect attempts of the retry policy", () => {
     const { layer } = setting(
       [{ at: "connect", server: "a", nth: [1, 2], what: Faulty.fail(Faulty.refused) }],
       RetryPolicy.spaced({ retries: 2, delay: "1 second" })

@@ -1,5 +1,5 @@
 /**
- * Connections whose other end is gone without a word. The network is real, the clock is not.
+ * Half-open connections, on a real network and a test clock.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, type ServerConfig, type Session, Sessions } from "@mcp-sessions/core"
@@ -30,13 +30,13 @@ const through = Effect.fnUntraced(function*(peer: Peer) {
   return { session, proxy, ledger }
 })
 
-/** A session with a process of its own. */
+/** A session with a separate server process. */
 const withProcess = Effect.fnUntraced(function*(sdk: "v1" | "v2") {
   const { config, ledger } = yield* stdio(sdk).start
   return { session: yield* sessionOf({ servers: { s: { ...config, healthInterval: 0 } } }), ledger }
 })
 
-/** A call that times out, and the time in which the server could have said that it is there. */
+/** Runs a call that times out, and waits for the ping that follows it. */
 const silence = Effect.fnUntraced(function*(session: Session.Session) {
   const call = yield* Effect.forkChild(Effect.flip(session.callTool("hang", { id: "1" })), { startImmediately: true })
   yield* TestClock.adjust("60 seconds")
@@ -78,10 +78,10 @@ describe.concurrent("a half-open connection", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.effect("does not include a WebSocket whose peer answers pings", () =>
+  it.effect("is not detected on a WebSocket while its peer answers pings", () =>
     Effect.gen(function*() {
       const { ledger, session } = yield* through(net("websocket", "v2"))
-      // What the handshake said counts as heard.
+      // The handshake counts as contact.
       yield* TestClock.adjust("15 seconds")
       for (let asked = 1; asked <= 3; asked++) {
         yield* TestClock.adjust("15 seconds")
@@ -92,7 +92,7 @@ describe.concurrent("a half-open connection", () => {
       assert.strictEqual(yield* session.generation, 1)
     }).pipe(Effect.scoped))
 
-  it.effect("is detected on an idle WebSocket, and subscribers are notified of the next connection", () =>
+  it.effect("is detected on an idle WebSocket, and subscribers receive Listening on the next connection", () =>
     Effect.gen(function*() {
       const { proxy, session } = yield* through(net("websocket", "v2"))
       const notifications = yield* read(session.notifications)
@@ -101,7 +101,7 @@ describe.concurrent("a half-open connection", () => {
       yield* TestClock.adjust("15 seconds")
       yield* TestClock.adjust("15 seconds")
       const next = yield* Effect.forkChild(Queue.take(notifications), { startImmediately: true })
-      // The socket ends in real time; the next one is made within a second of the other.
+      // The socket closes in real time; the next connect follows within a second of test time.
       yield* Effect.raceFirst(
         Fiber.await(next),
         Effect.forever(Effect.andThen(TestClock.adjust("1 second"), TestClock.withLive(Effect.sleep("10 millis"))))
@@ -121,7 +121,7 @@ describe.concurrent("a slow server", () => {
       yield* started
       yield* TestClock.adjust("60 seconds")
       yield* Fiber.join(call)
-      // The answer to the question comes in real time.
+      // The response to the ping arrives in real time.
       yield* session.ping
       yield* TestClock.adjust("10 seconds")
       yield* session.callTool("echo", { message: "x" })
@@ -138,7 +138,7 @@ describe.concurrent("a slow server", () => {
       const { content } = yield* session.callTool("echo", { message: "back" })
       assert.deepStrictEqual(content, [{ type: "text", text: "back" }])
       assert.deepStrictEqual(ledger("hang"), [])
-      // The one that was stopped is being killed, by the clock of the machine.
+      // The stopped process is killed in real time.
       yield* live(() => ledger("process").filter(isAlive), (alive) => alive.length === 1)
     }).pipe(Effect.scoped))
 })

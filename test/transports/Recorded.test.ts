@@ -1,5 +1,5 @@
 /**
- * Conversations that are written down and played back: what a program sees is the same, and no server is there.
+ * Recordings of conversations: a replay without a server gives a program equal results.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, type ConfigError, type ServerConfig, Sessions, type Transport } from "@mcp-sessions/core"
@@ -20,7 +20,7 @@ const directory = Effect.acquireRelease(
 
 const fileIn = Effect.map(directory, (directory) => join(directory, "conversation.jsonl"))
 
-/** What a program makes of a server: results, failures, lists, reports, notifications. */
+/** Everything that a program observes of a server: results, failures, lists, progress, notifications. */
 const conversation = Effect.gen(function*() {
   const sessions = yield* Sessions.Sessions
   const session = yield* sessions.get("peer")
@@ -69,7 +69,7 @@ const echo = (message: string) =>
 describe.concurrent("a recording", () => {
   for (const peer of [stdio("v1"), stdio("v2"), http("v1"), http("v2")]) {
     for (const protocol of ["auto", "legacy"] as const) {
-      it.live(`of ${peer.name}, protocol ${protocol}, replays without the server`, () =>
+      it.live(`replays without the server: ${peer.name}, protocol ${protocol}`, () =>
         Effect.gen(function*() {
           const { config, ledger } = yield* peer.start
           const file = yield* fileIn
@@ -175,12 +175,12 @@ describe.concurrent("a recording", () => {
       const text = readFileSync(file, "utf8")
       for (const secret of ["s3cr3t", "hush-hush"]) assert.notInclude(text, secret)
       assert.include(text, "<redacted>")
-      // Where a secret was, whatever the program sends is accepted.
+      // A replay accepts any value in the place of a removed secret.
       const again = yield* Effect.provide(program, sessionsOver(Recorded.replay(file), absent))
       assert.include(JSON.stringify(again), "<redacted>")
     }).pipe(Effect.scoped))
 
-  it.live("of a failing connect replays the failure and the retries", () =>
+  it.live("replays a failing connect with its failure and retries", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       for (const transports of [Recorded.record(file), Recorded.replay(file)]) {
@@ -315,7 +315,7 @@ describe.concurrent("a replay", () => {
       assert.include(mismatchOf(exit).message, "one more connect")
     }).pipe(Effect.scoped))
 
-  it.effect("of a missing or malformed file fails with the line", () =>
+  it.effect("fails with the line for a missing or malformed file", () =>
     Effect.gen(function*() {
       const file = yield* fileIn
       const build = Effect.scoped(Effect.flip(Layer.build(Recorded.replay(file))))
@@ -371,7 +371,7 @@ describe.concurrent("a replay", () => {
       assert.deepStrictEqual(again, first)
     }).pipe(Effect.scoped))
 
-  it.live("of only the last of many calls does not wait for each of the others", () =>
+  it.live("does not wait for each skipped call when a program makes only the last of many calls", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v2").start
       const file = yield* fileIn
@@ -384,7 +384,7 @@ describe.concurrent("a replay", () => {
             )))
       yield* Effect.provide(program(0), sessionsOver(Recorded.record(file), config))
       const [time] = yield* Effect.timed(Effect.provide(program(59), sessionsOver(Recorded.replay(file), absent)))
-      // Half a second each would be half a minute.
+      // A wait of half a second per call would add up to half a minute.
       assert.isBelow(Duration.toMillis(time), 5000)
     }).pipe(Effect.scoped))
 
@@ -405,7 +405,7 @@ describe.concurrent("a replay", () => {
       const run = (transports: Layer.Layer<Transport.Transports, Recorded.RecordingError>) =>
         Effect.gen(function*() {
           const user = yield* Deferred.make<Effect.Effect<unknown>>()
-          // Fills in what the server itself knows.
+          // The handler completes its response with data from the server.
           const form = () =>
             Effect.as(Effect.flatten(Deferred.await(user)), { action: "accept" as const, content: { name: "Ada" } })
           const handlers = Layer.succeed(ClientHandlers.ClientHandlers, { elicitation: { form } })
@@ -430,7 +430,7 @@ describe.concurrent("a replay", () => {
         const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("peer"))
         const notifications = yield* read(session.notifications)
         yield* Queue.take(notifications)
-        // Takes longer than a recording waits for a call that it goes on without.
+        // The call takes longer than a replay waits before it continues without a call.
         yield* Effect.flip(session.callTool("hang", { id: "1" }, { timeout: "700 millis" }))
         const early = yield* Queue.size(notifications)
         yield* session.callTool("change")

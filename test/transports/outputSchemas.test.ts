@@ -1,5 +1,5 @@
 /**
- * Output schemas that take unbounded time to check, one kind each.
+ * Output schemas whose validation could take unbounded time, one of each kind.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -8,7 +8,7 @@ import * as Http from "../fixtures/scriptedHttp.ts"
 
 const objects = Array.from({ length: 50_000 }, (_, index) => ({ index }))
 
-/** Thirty steps, each of which takes the one below it twice. */
+/** A schema of thirty levels, each of which references the level below it twice. */
 const doubling = Object.fromEntries([
   ["step0", { type: "object" }],
   ...Array.from({ length: 30 }, (_, step) => {
@@ -69,7 +69,7 @@ describe("an output schema", () => {
       }))
   }
 
-  it.live("with a remote reference is not fetched, and its tool is not called", () =>
+  it.live("is not fetched when it has a remote reference, and its tool is not called", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(() => false)
       for (

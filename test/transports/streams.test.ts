@@ -1,5 +1,5 @@
 /**
- * What comes out of a stream of bytes must not depend on how the bytes were cut.
+ * Decoders of byte streams: their output is independent of chunk boundaries.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -32,7 +32,7 @@ describe("lines", () => {
 
   for (const encoding of ["utf-8", "utf-16le"] as const) {
     it.effect.prop(
-      `are the same for any cut of ${encoding}`,
+      `are decoded equally for any chunk boundaries in ${encoding}`,
       [Schema.Array(Schema.Int)],
       ([cuts]) =>
         Effect.sync(() =>
@@ -45,7 +45,7 @@ describe("lines", () => {
     )
   }
 
-  it("are the same byte by byte", () => {
+  it("are decoded equally byte by byte", () => {
     const bytes = Buffer.from(text)
     assert.deepStrictEqual(decode(bytes, utf8, Array.from(bytes, (_, index) => index)), expected)
   })
@@ -54,7 +54,7 @@ describe("lines", () => {
     assert.deepStrictEqual(decode(Buffer.from("\uFEFFa\n\uFEFFb\n"), utf8), ["a", "\uFEFFb"])
   })
 
-  it("of UTF-16 are not split at a character that contains the byte of a newline", () => {
+  it("are not split at a UTF-16 character that contains the byte of a newline", () => {
     // U+010A and U+0A00 hold the byte 0x0A beside another one.
     const text = "\u010a\u0a00x\ny\n"
     assert.deepStrictEqual(decode(Buffer.from(text, "utf16le"), { ...utf8, encoding: "utf-16le" }), [
@@ -63,13 +63,13 @@ describe("lines", () => {
     ])
   })
 
-  it("of latin1 decode every byte", () => {
+  it("decode every byte of latin1", () => {
     assert.deepStrictEqual(decode(Buffer.from([0xe9, 0xff, 10]), { ...utf8, encoding: "latin1" }), ["éÿ"])
   })
 
   const broken = Buffer.concat([Buffer.from("a\uFFFD"), Buffer.from([0xff, 0xc3]), Buffer.from("b\nnext\n")])
 
-  it("that do not decode are reported under strict, and the next line is decoded", () => {
+  it("are reported under strict when they do not decode, and the next line is decoded", () => {
     assert.deepStrictEqual(decode(broken, { ...utf8, errors: "strict" }), ["Undecodable", "next"])
   })
 
@@ -107,21 +107,26 @@ describe("server-sent events", () => {
     "\uFEFF: comment\r\nid: 7\r\nevent: message\r\ndata: one\r\ndata:two\r\n\r\nretry: 250\nid: 8\ndata:\n\ndata: three\r\rdata: lost"
   const expected = [{ event: "message", data: "one\ntwo" }, { event: "message", data: "three" }]
 
-  it.effect.prop("are the same for any cut", [Schema.Array(Schema.Int)], ([cuts]) =>
-    Effect.sync(() => {
-      const { events, parser } = parse(stream, cuts)
-      assert.deepStrictEqual(events, expected)
-      assert.strictEqual(parser.lastEventId, "8")
-      assert.strictEqual(parser.retry, 250)
-    }), { arbitrary: { seed: 1 } })
+  it.effect.prop(
+    "are decoded equally for any chunk boundaries",
+    [Schema.Array(Schema.Int)],
+    ([cuts]) =>
+      Effect.sync(() => {
+        const { events, parser } = parse(stream, cuts)
+        assert.deepStrictEqual(events, expected)
+        assert.strictEqual(parser.lastEventId, "8")
+        assert.strictEqual(parser.retry, 250)
+      }),
+    { arbitrary: { seed: 1 } }
+  )
 
-  it("tell the id of an event without data, which is all that a stream may begin with", () => {
+  it("include the id of an event without data", () => {
     const { events, parser } = parse("id: start\nretry: 500\ndata: \n\n")
     assert.deepStrictEqual(events, [])
     assert.strictEqual(parser.lastEventId, "start")
   })
 
-  it("tell no id of an event that is not complete", () => {
+  it("include no id of an incomplete event", () => {
     assert.isUndefined(parse("id: 1\ndata: x\n").parser.lastEventId)
   })
 
@@ -133,12 +138,12 @@ describe("server-sent events", () => {
     assert.isFalse(push("data:123456\ndata:789012\n"))
   })
 
-  it("are refused when they consist of empty lines", () => {
+  it("are rejected when they consist of empty lines", () => {
     const push = (text: string) => new SseParser({ maxSize: 10, onEvent: () => {} }).push(text)
     assert.isFalse(push("data:\n".repeat(20)))
   })
 
-  it("may be long and come in small pieces", () => {
+  it("are decoded when they are long and arrive in small chunks", () => {
     const events: Array<number> = []
     const parser = new SseParser({ maxSize: 2 ** 25, onEvent: ({ data }) => events.push(data.length) })
     parser.push("data:")
@@ -147,7 +152,7 @@ describe("server-sent events", () => {
     assert.deepStrictEqual(events, [2 ** 23])
   })
 
-  it("ignore ids with NUL and retries that are no numbers", () => {
+  it("ignore ids with NUL and non-numeric retry fields", () => {
     const { parser } = parse("id: a\0b\nretry: 1e12\ndata: x\n\n")
     assert.isUndefined(parser.lastEventId)
     assert.isUndefined(parser.retry)
@@ -155,7 +160,7 @@ describe("server-sent events", () => {
 })
 
 describe("the redactor", () => {
-  it("removes secrets anywhere in a text, longer ones first", () => {
+  it("removes secrets anywhere in a text, the longest first", () => {
     const redact = Redactor.make(["s3cret", "s3cret-long", "abc"])
     assert.strictEqual(redact("x s3cret-long y s3crets abc"), "x <redacted> y <redacted>s abc")
   })
@@ -173,7 +178,7 @@ describe("the backoff of a stream", () => {
     assert.deepStrictEqual(waits, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
   })
 
-  it("starts over after a long stream", () => {
+  it("restarts after a long stream", () => {
     const backoff = new Backoff()
     backoff.next(0, undefined)
     assert.strictEqual(backoff.next(500, undefined), 1000)

@@ -272,7 +272,7 @@ describe("subscriptions to a modern server", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("to a modern server are retried by the retry policy when it is busy", () => {
+  it.effect("are retried by the retry policy when `subscriptions/listen` fails as busy", () => {
     let tries = 0
     const script = Scripted.make({
       info: modern,

@@ -9,6 +9,10 @@ import { start } from "../../fixtures/fibers.ts"
 import { stdio } from "../../fixtures/fleet.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
 
+const configError = new ConfigError.ConfigError({
+  problems: [new ConfigError.UnsupportedTransport({ server: "s", path: [], transport: "stdio", validNames: [] })]
+})
+
 /** A server whose tool `slow` responds when the test says so, and that keeps idle connections for 10 seconds. */
 const make = (config: object = { idleTimeToLive: "10 seconds" }) => {
   const answers: Array<Deferred.Deferred<unknown>> = []
@@ -102,7 +106,7 @@ describe("a shared connection", () => {
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions
       const calls = yield* Effect.forEach([1, 2], () => start(callTool("s", "slow")))
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("10 seconds")
       yield* respond
       yield* TestClock.adjust(0)
       assert.strictEqual(script.open, 1)
@@ -120,7 +124,7 @@ describe("a shared connection", () => {
       transport: () =>
         Layer.unwrap(Effect.suspend(() =>
           ++lookups === 1
-            ? Effect.andThen(Effect.sleep("1 second"), Effect.fail(new ConfigError.ConfigError({ problems: [] })))
+            ? Effect.andThen(Effect.sleep("1 second"), Effect.fail(configError))
             : Effect.succeed(script.transport)
         ))
     })
@@ -138,52 +142,51 @@ describe("a shared connection", () => {
   })
 })
 
-describe("closing", () => {
-  /** A server whose connections take a second to close. */
-  const slow = () =>
-    Scripted.make({
-      connect: () => Effect.addFinalizer(() => Effect.sleep("1 second")) as Effect.Effect<void, never, Scope.Scope>
-    })
-  const config = { ...stdio, idleTimeToLive: "10 seconds" }
-
-  it.effect("waits for a connection that began to close for its idle time", () => {
-    const script = slow()
-    return Effect.gen(function*() {
-      const closing = yield* start(
-        Effect.gen(function*() {
-          const { callTool } = yield* Sessions.Sessions
-          yield* callTool("s", "quick")
-          yield* Effect.sleep("10500 millis")
-          assert.strictEqual(script.open, 1)
-        }).pipe(Effect.provide(Scripted.sessions(script, { servers: { s: config } })))
-      )
-      yield* TestClock.adjust("10999 millis")
-      assert.isUndefined(closing.pollUnsafe())
-      assert.strictEqual(script.open, 1)
-      yield* TestClock.adjust("1 millis")
-      yield* Fiber.join(closing)
-      assert.strictEqual(script.open, 0)
-    })
-  })
-
-  it.effect("waits for a connection with a direct call in flight, and ends the call with SessionClosed or as cancelled", () => {
+describe("closing all sessions", () => {
+  /** A server whose connections take a second to close, and whose tool `slow` does not respond. */
+  const make = () => {
+    const ends: Array<string> = []
     const script = Scripted.make({
-      connect: () => Effect.addFinalizer(() => Effect.sleep("1 second")) as Effect.Effect<void, never, Scope.Scope>,
-      answer: ({ number }) => number === 1 ? Effect.succeed({ content: [] }) : Effect.never
+      connect: () =>
+        Effect.addFinalizer(() =>
+          Effect.andThen(Effect.sleep("1 second"), Effect.sync(() => ends.push("connection closed")))
+        ) as Effect.Effect<void, never, Scope.Scope>,
+      answer: ({ params }) => params?.name === "slow" ? Effect.never : Effect.succeed({ content: [] })
     })
-    return Effect.gen(function*() {
-      const closing = yield* start(
-        Effect.gen(function*() {
-          const { callTool } = yield* Sessions.Sessions
-          yield* callTool("s", "quick")
-          yield* start(callTool("s", "slow"))
-        }).pipe(Effect.provide(Scripted.sessions(script, { servers: { s: config } })))
+    const layer = Scripted.sessions(script, { servers: { s: { ...stdio, idleTimeToLive: "10 seconds" } } })
+    const use = <E>(use: (callTool: Sessions.Sessions["Service"]["callTool"]) => Effect.Effect<unknown, E>) =>
+      Effect.flatMap(Sessions.Sessions, ({ callTool }) => Effect.andThen(callTool("s", "quick"), use(callTool))).pipe(
+        Effect.provide(layer),
+        Effect.andThen(Effect.sync(() => ends.push("sessions closed")))
       )
-      yield* TestClock.adjust("999 millis")
-      assert.isUndefined(closing.pollUnsafe())
+    return { ends, use }
+  }
+
+  it.effect("waits for a connection that is being closed after its idle time", () =>
+    Effect.gen(function*() {
+      const { ends, use } = make()
+      const closing = yield* start(use(() => Effect.sleep("10500 millis")))
+      yield* TestClock.adjust("10999 millis")
+      assert.deepStrictEqual(ends, [])
       yield* TestClock.adjust("1 millis")
       yield* Fiber.join(closing)
-      assert.strictEqual(script.open, 0)
-    })
-  })
+      assert.deepStrictEqual(ends, ["connection closed", "sessions closed"])
+    }))
+
+  it.effect("ends a direct call in flight, and waits for its connection", () =>
+    Effect.gen(function*() {
+      const { ends, use } = make()
+      const scope = yield* Effect.scope
+      const calls: Array<Fiber.Fiber<unknown, unknown>> = []
+      const closing = yield* start(use((callTool) =>
+        Effect.map(Effect.forkIn(callTool("s", "slow"), scope, { startImmediately: true }), (call) => calls.push(call))
+      ))
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(ends, [])
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(ends, ["connection closed", "sessions closed"])
+      yield* TestClock.adjust("1 minute")
+      console.log("CALL", calls[0]?.pollUnsafe())
+    }))
 })
