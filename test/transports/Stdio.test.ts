@@ -55,7 +55,7 @@ describe("starting a stdio server", () => {
     Effect.gen(function*() {
       const reason = yield* failure({ transport: "stdio", command: process.execPath, args: [], cwd: "/no/such/place" })
       assert.deepInclude(reason, { _tag: "SpawnFailed", cwd: "/no/such/place" })
-      assert.include(reason.message, "in \"/no/such/place\", which is no directory")
+      assert.include(reason.message, "in \"/no/such/place\", which is not a directory")
     }))
 
   for (

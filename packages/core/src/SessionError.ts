@@ -1,26 +1,27 @@
 /**
  * The one error of session operations: a {@link SessionError} names the server and carries a `reason` from a closed union.
  *
- * A reason answers four questions without anyone reading its text: may trying again help (`isRetryable`), did the request
- * run (`delivery`), is the connection gone (`losesConnection`), and what does it say of the server (`health`).
+ * A reason answers four questions without its text: whether another attempt may help (`isRetryable`), whether the request ran
+ * (`delivery`), whether the connection is gone (`losesConnection`), and what the failure says about the server (`health`).
  *
  * **Gotchas**
  *
- * A tool that answers `isError: true` is no failure: the result is returned. An unknown tool is a `ProtocolFailed`, or such
- * a result: servers differ.
+ * A tool error (`isError: true`) is a result, not a failure. Servers report an unknown tool either way: as `ProtocolFailed`, or as a tool
+ * error.
  *
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 /**
  * How far a failed request got.
  *
- * - `NotSent`: it never left. Sending it again cannot run it twice.
- * - `Rejected`: the server refused it before running it. The same holds.
- * - `Unknown`: it left and no answer came. It may have run.
- * - `Answered`: the server answered. It has run as far as it ever will.
+ * - `NotSent`: nothing of it left this process. Sending it again cannot run it twice.
+ * - `Rejected`: the server refused it before running it. Sending it again cannot run it twice.
+ * - `Unknown`: it was written and got no response. It may have run.
+ * - `Answered`: the server responded. It is never sent again.
  *
  * @category models
  * @since 0.1.0
@@ -36,7 +37,7 @@ export type Delivery = "NotSent" | "Rejected" | "Unknown" | "Answered"
 export const Delivery = Schema.Literals(["NotSent", "Rejected", "Unknown", "Answered"])
 
 /**
- * What a failure says of the server: it answered (`alive`), its channel failed (`failed`), or it was never asked
+ * The sign that a failure gives about a server: it responded (`alive`), its channel failed (`failed`), or nothing was sent to it
  * (`untouched`).
  *
  * @category models
@@ -54,12 +55,16 @@ interface Traits {
 const cause = Schema.optional(Schema.Defect())
 const stderrTail = Schema.optional(Schema.String)
 
+/** A time as ISO 8601 text. A number beyond what a date can hold stays a number: a message must not throw. */
+const timeOf = (milliseconds: number): string =>
+  Option.match(DateTime.make(milliseconds), { onNone: () => `${milliseconds} ms`, onSome: DateTime.formatIso })
+
 const withTail = (text: string, tail: string | undefined): string =>
   tail === undefined || tail === "" ? text : `${text}\n${tail.trimEnd()}`
 
 /**
- * The process of a stdio server could not be started. `code` is the system's error code, such as `ENOENT`. `cwd` is there
- * if the working directory is what does not exist.
+ * The process of a stdio server could not be started. `code` is the error code of the system, such as `ENOENT`. `cwd` is set if the
+ * working directory does not exist.
  *
  * @category reasons
  * @since 0.1.0
@@ -73,18 +78,18 @@ export class SpawnFailed extends Schema.TaggedError<SpawnFailed>("@mcp-sessions/
   readonly delivery = "NotSent"
   readonly losesConnection = true
   readonly health = "failed"
-  /** A system short of processes or descriptors may have some again soon; a command that is not there stays away. */
+  /** A lack of processes or descriptors may pass; a missing command does not appear by itself. */
   get isRetryable(): boolean {
     return ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"].includes(this.code)
   }
   override get message(): string {
-    const where = this.cwd === undefined ? "" : ` in ${JSON.stringify(this.cwd)}, which is no directory`
+    const where = this.cwd === undefined ? "" : ` in ${JSON.stringify(this.cwd)}, which is not a directory`
     return `cannot start ${JSON.stringify(this.command)}${where} (${this.code})`
   }
 }
 
 /**
- * The process of a stdio server ended on its own, with the tail of what it wrote to stderr.
+ * The process of a stdio server exited. `stderrTail` is the end of its stderr.
  *
  * @category reasons
  * @since 0.1.0
@@ -97,7 +102,7 @@ export class ServerExited extends Schema.TaggedError<ServerExited>("@mcp-session
 }) implements Traits {
   readonly losesConnection = true
   readonly health = "failed"
-  /** A server that exits before it is ready does so again; one that exits under a request may have been unlucky. */
+  /** A server that exits before it is ready will exit again; one that exits during a request may not. */
   get isRetryable(): boolean {
     return this.delivery === "Unknown"
   }
@@ -108,7 +113,7 @@ export class ServerExited extends Schema.TaggedError<ServerExited>("@mcp-session
 }
 
 /**
- * No connection could be made: refused, host not found, network unreachable. `code` is the system's error code.
+ * The server could not be reached: connection refused, host not found, network unreachable. `code` is the error code of the system.
  *
  * @category reasons
  * @since 0.1.0
@@ -131,7 +136,7 @@ export class ConnectionRefused
 }
 
 /**
- * The server was not ready for requests by the connect deadline. `timeout` in milliseconds.
+ * The connect did not complete within the connect timeout. `timeout` in milliseconds.
  *
  * @category reasons
  * @since 0.1.0
@@ -153,8 +158,8 @@ export class ConnectTimeout
 }
 
 /**
- * The definition lets its server be at public addresses only (`addresses: "public"`), and this is none: the host of its URL, or
- * an `address` that it resolves to.
+ * The definition admits only public addresses (`addresses: "public"`), and the host of the URL, or an `address` that it resolves to, is
+ * not public.
  *
  * @category reasons
  * @since 0.1.0
@@ -178,7 +183,7 @@ export class BlockedAddress
 }
 
 /**
- * The channel failed under a request or a connect: reset, broken, unreadable. `code` is the system's error code if any.
+ * The channel failed during a request or a connect: reset, broken, unreadable. `code` is the error code of the system, if there is one.
  *
  * @category reasons
  * @since 0.1.0
@@ -201,7 +206,7 @@ export class TransportFailed
 }
 
 /**
- * The peer closed the channel, or a request met a channel that was closed already.
+ * The peer closed the channel, or the request was made on a closed channel.
  *
  * @category reasons
  * @since 0.1.0
@@ -221,7 +226,7 @@ export class TransportClosed
 }
 
 /**
- * The stream that was to carry the answer ended without it.
+ * The response stream ended without the response.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
  * @category reasons
@@ -240,7 +245,7 @@ export class ResponseLost extends Schema.TaggedError<ResponseLost>("@mcp-session
 }
 
 /**
- * The server's HTTP side answered with another status than success. `retryAfter` is the header of that name, verbatim.
+ * The server responded with an HTTP status other than success. `retryAfter` is the `Retry-After` header, verbatim.
  *
  * @category reasons
  * @since 0.1.0
@@ -258,13 +263,13 @@ export class HttpFailed extends Schema.TaggedError<HttpFailed>("@mcp-sessions/co
     return this.status >= 500 ? "failed" : "alive"
   }
   override get message(): string {
-    return `the server answered HTTP ${this.status}`
+    return `the server responded with HTTP ${this.status}`
   }
 }
 
 /**
- * The server no longer knows the session. A new one is initialized at once and the request sent again, so this surfaces
- * only when the new session is lost too.
+ * The server no longer knows the session. The request is sent again on a new session at once, so this error surfaces only if the new
+ * session is lost too.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
  * @category reasons
@@ -281,12 +286,12 @@ export class SessionExpired
   readonly losesConnection = true
   readonly health = "alive"
   override get message(): string {
-    return `the server does not know the session any more (HTTP ${this.status})`
+    return `the server no longer knows the session (HTTP ${this.status})`
   }
 }
 
 /**
- * The server wants credentials, or other ones. `status` is 401 or 403.
+ * The server requires credentials (401), or refuses those that it got (403).
  *
  * @category reasons
  * @since 0.1.0
@@ -304,7 +309,7 @@ export class AuthRequired extends Schema.TaggedError<AuthRequired>("@mcp-session
 }
 
 /**
- * The peers did not agree: no common protocol revision, or an answer to the handshake that makes no sense.
+ * The handshake failed: there is no common protocol revision, or the response is invalid.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle
  * @category reasons
@@ -328,7 +333,7 @@ export class HandshakeFailed
 }
 
 /**
- * The server answered the handshake with a revision of the protocol that is none, or none that a handshake ends with.
+ * The server responded to the handshake with an unknown protocol revision, or with one that a handshake cannot end with.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#version-negotiation
  * @category reasons
@@ -336,9 +341,9 @@ export class HandshakeFailed
  */
 export class ProtocolMismatch
   extends Schema.TaggedError<ProtocolMismatch>("@mcp-sessions/core/ProtocolMismatch")("ProtocolMismatch", {
-    /** What the server wants to speak. */
+    /** The revision that the server chose. */
     revision: Schema.String,
-    /** What it could have answered. */
+    /** The revisions that a handshake can end with. */
     supported: Schema.Array(Schema.String)
   })
   implements Traits
@@ -348,14 +353,12 @@ export class ProtocolMismatch
   readonly losesConnection = true
   readonly health = "failed"
   override get message(): string {
-    return `the server wants to speak revision ${JSON.stringify(this.revision)}, expected one of ${
-      this.supported.join(", ")
-    }`
+    return `the server chose revision ${JSON.stringify(this.revision)}, expected one of ${this.supported.join(", ")}`
   }
 }
 
 /**
- * No answer came in time. The server was told that nobody waits any more. `timeout` in milliseconds.
+ * The request got no response in time. The server was told to cancel it. `timeout` in milliseconds.
  *
  * @category reasons
  * @since 0.1.0
@@ -372,15 +375,15 @@ export class RequestTimeout
   readonly losesConnection = false
   readonly health = "failed"
   override get message(): string {
-    return `${this.method} was not answered within ${this.timeout} ms`
+    return `${this.method} got no response within ${this.timeout} ms`
   }
 }
 
-/** JSON-RPC errors that come before anything runs: not JSON, no such method. (Servers use -32600 for much else.) */
+/** Codes of JSON-RPC errors that are sent before anything runs: parse error, unknown method. (Servers use -32600 for other errors too.) */
 const refusals = new Set([-32700, -32601])
 
 /**
- * The server answered with a JSON-RPC error: unknown tool, bad arguments, internal error.
+ * The server responded with a JSON-RPC error: unknown tool, invalid arguments, internal error.
  *
  * @see https://www.jsonrpc.org/specification#error_object
  * @category reasons
@@ -407,7 +410,7 @@ export class ProtocolFailed
 }
 
 /**
- * The answer is not what the protocol, or the tool's own output schema, promises.
+ * The response violates the protocol or the output schema of the tool.
  *
  * @category reasons
  * @since 0.1.0
@@ -430,7 +433,7 @@ export class InvalidResult
 }
 
 /**
- * A message exceeded the byte limit of the connection, which is closed for it. `limit` in bytes.
+ * A message exceeded the size limit of the connection, which closes the connection. `limit` in bytes.
  *
  * @category reasons
  * @since 0.1.0
@@ -451,7 +454,7 @@ export class MessageTooLarge
 }
 
 /**
- * A list went over more pages or items than a well-meaning server has, or came round to the same page again.
+ * A list has more pages or items than the limits allow, or repeats a page.
  *
  * @category reasons
  * @since 0.1.0
@@ -473,7 +476,7 @@ export class PaginationExceeded
 }
 
 /**
- * The negotiated protocol revision, or the server, lacks what was asked for. Nothing was sent.
+ * The server, or the negotiated protocol revision, does not support the operation. Nothing was sent.
  *
  * @category reasons
  * @since 0.1.0
@@ -492,7 +495,7 @@ export class Unsupported extends Schema.TaggedError<Unsupported>("@mcp-sessions/
 }
 
 /**
- * An operation on a session whose scope has closed.
+ * The scope of the session has closed.
  *
  * @category reasons
  * @since 0.1.0
@@ -511,8 +514,8 @@ export class SessionClosed
 }
 
 /**
- * The server is left alone until `retryAt` (milliseconds since the epoch), after failures in a row or too many starts. It heals
- * by itself: from then on it is tried again.
+ * The server is not called until `retryAt` (milliseconds since the epoch), after consecutive failures or too many starts. The first call
+ * after that is an attempt.
  *
  * @category reasons
  * @since 0.1.0
@@ -525,13 +528,13 @@ export class ServerDown extends Schema.TaggedError<ServerDown>("@mcp-sessions/co
   readonly losesConnection = false
   readonly health = "untouched"
   override get message(): string {
-    return `the server is down, and tried again at ${DateTime.formatIso(DateTime.makeUnsafe(this.retryAt))}`
+    return `the server is down; next attempt at ${timeOf(this.retryAt)}`
   }
 }
 
 /**
- * As many requests as may wait for their turn at the server do so already. `limit` is how many that are (`maxQueued` of the
- * server), `inFlight` how many requests are under way on the session. Whoever sees this sends more than the server answers.
+ * The queue of the session is full. `limit` is its size (`maxQueued` of the server), `inFlight` the number of requests in flight on the
+ * session. The program sends more than the server answers.
  *
  * @category reasons
  * @since 0.1.0
@@ -545,13 +548,13 @@ export class QueueFull extends Schema.TaggedError<QueueFull>("@mcp-sessions/core
   readonly losesConnection = false
   readonly health = "untouched"
   override get message(): string {
-    return `${this.inFlight} requests are under way, and ${this.limit} wait for their turn already`
+    return `${this.inFlight} requests are in flight and ${this.limit} are waiting, which is the limit`
   }
 }
 
 /**
- * The rate at which the server may be asked leaves this request no time before `retryAt` (milliseconds since the epoch), which
- * is later than it may wait. The rate is that of the definition (`rateLimit`), or what the server asked for with HTTP 429.
+ * The rate limit does not admit the request before `retryAt` (milliseconds since the epoch), which is after its timeout. The rate is that
+ * of the definition (`rateLimit`), or the one that the server asked for with HTTP 429.
  *
  * @category reasons
  * @since 0.1.0
@@ -564,12 +567,12 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@mcp-sessions/
   readonly losesConnection = false
   readonly health = "untouched"
   override get message(): string {
-    return `the server may not be asked again before ${DateTime.formatIso(DateTime.makeUnsafe(this.retryAt))}`
+    return `the rate limit admits no request before ${timeOf(this.retryAt)}`
   }
 }
 
 /**
- * The credentials of an owner could not be had. `cause` is why, as far as their provider says; it should hold no secret.
+ * The credentials of an owner are not available. `cause` is the failure of their provider; it should hold no secret.
  *
  * @category reasons
  * @since 0.1.0
@@ -586,7 +589,7 @@ export class CredentialsFailed
   readonly losesConnection = false
   readonly health = "untouched"
   override get message(): string {
-    return `there are no credentials of ${JSON.stringify(this.owner)}`
+    return `the credentials of ${JSON.stringify(this.owner)} are not available`
   }
 }
 
@@ -620,8 +623,8 @@ const lostReasons = [
 ] as const
 
 /**
- * A tool call left and nobody knows whether it ran. It is not sent again: a tool that may have run once must not run
- * twice because of us. Mark the call `idempotent` where a repetition does no harm.
+ * A tool call was written and got no response, so the tool may have run. The call is not sent again, because the tool must not run twice.
+ * Mark the call `idempotent` if running the tool twice is harmless.
  *
  * @category reasons
  * @since 0.1.0
@@ -630,11 +633,11 @@ export class OutcomeUnknown
   extends Schema.TaggedError<OutcomeUnknown>("@mcp-sessions/core/OutcomeUnknown")("OutcomeUnknown", {
     method: Schema.String,
     tool: Schema.optional(Schema.String),
-    /** The id of the request on the wire, where it is known (in the legacy era), to look for in the logs of the server. */
+    /** The JSON-RPC id of the request, to find it in the logs of the server. */
     requestId: Schema.optional(Schema.Union([Schema.String, Schema.Finite])),
     /** When the call was sent, in milliseconds since the epoch. */
     sentAt: Schema.Finite,
-    /** Why no answer came. */
+    /** Why there is no response. */
     lost: Schema.Union(lostReasons)
   })
   implements Traits
@@ -653,7 +656,7 @@ export class OutcomeUnknown
 }
 
 /**
- * A reason as others may know it than those whom it befell: without what their process has written. `undefined` where it is all theirs.
+ * A reason without the output of the process that it came from, to show to other owners. `undefined` if nothing of it may be shown.
  *
  * @internal
  */
@@ -704,7 +707,7 @@ const reasons = [
 ] as const
 
 /**
- * Everything that a session operation fails with.
+ * All reasons for which session operations fail.
  *
  * @category models
  * @since 0.1.0

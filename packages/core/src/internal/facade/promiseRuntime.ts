@@ -11,6 +11,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Cancelled, SessionClosed, SessionError } from "../../SessionError.ts"
+import type { StartedCall } from "../request/inFlight.ts"
 import { CurrentWrites, Writes } from "../request/writes.ts"
 import { Bag, type InBag } from "./bag.ts"
 import type { Signal, SignalOptions } from "./promised.ts"
@@ -35,7 +36,7 @@ export interface Closeable extends AsyncDisposable {
 type DirectStart<A, R> = (
   context: Context.Context<R>,
   onEnd: (outcome: Effect.Effect<A, SessionError>) => void
-) => { readonly cancel: () => Effect.Effect<void> } | undefined
+) => StartedCall | undefined
 
 export interface PromiseRuntime<R, E> {
   /** Runs an effect. All operations pass through here. */
@@ -121,7 +122,9 @@ export const make = <R, E>({ isTyped, layer }: {
     // @effect-diagnostics-next-line newPromise:off - a call without a fiber settles its promise itself
     return new Promise((resolve, reject) => {
       const entry: Direct = { place: -1, cancel: Effect.void, end: () => reject(closed(caller.server)) }
+      let isSettled = false
       const started = start(cachedContext, (outcome) => {
+        isSettled = true
         direct.remove(entry)
         if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return resolve(outcome.value as A)
         run(outcome, caller).then(resolve, reject)
@@ -130,6 +133,8 @@ export const make = <R, E>({ isTyped, layer }: {
         run(effect(), caller).then(resolve, reject)
         return
       }
+      // A send may fail before `start` returns.
+      if (isSettled) return
       entry.cancel = Effect.suspend(() => started.cancel())
       direct.add(entry)
     })

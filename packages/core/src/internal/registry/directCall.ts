@@ -8,16 +8,12 @@ import type { CallToolResult } from "../../Mcp.ts"
 import { CurrentOwner } from "../../Owner.ts"
 import type { CallToolOptions } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
+import type { StartedCall } from "../request/inFlight.ts"
 import { ClientSession } from "../session/clientSession.ts"
 import type { Registry } from "./registry.ts"
 
 /** Receives the outcome of a call, or the effect that leads to it. */
 export type OnEnd = (outcome: Effect.Effect<CallToolResult, SessionError>) => void
-
-/** A call without a fiber, as far as its caller may have to end it. */
-export interface StartedCall {
-  readonly cancel: () => Effect.Effect<void>
-}
 
 export interface DirectCall<E> {
   readonly registry: Registry

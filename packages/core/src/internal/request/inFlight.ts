@@ -116,3 +116,6 @@ export class InFlight implements OutgoingRequest, Timer {
     this.#options.host.timers.clear(this)
   }
 }
+
+/** A request that was started without a fiber, for the caller that may have to cancel it. */
+export type StartedCall = Pick<InFlight, "cancel">

@@ -18,6 +18,7 @@ import type { LiveConnection } from "../connection/liveConnection.ts"
 import { pingMethod } from "../connection/liveness.ts"
 import type { ListKind } from "../notifications/listCache.ts"
 import type { Execute } from "../request/execute.ts"
+import type { StartedCall } from "../request/inFlight.ts"
 import { probe, read, type RequestOperation } from "../request/operation.ts"
 import { withProgress } from "../request/progress.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
@@ -230,7 +231,7 @@ export class ClientSession implements Session, CallerPolicy {
     readonly args: Record<string, unknown>
     readonly options: CallToolOptions | undefined
     readonly onEnd: (outcome: Effect.Effect<CallToolResult, SessionError>) => void
-  }): { readonly cancel: () => Effect.Effect<void> } | undefined {
+  }): StartedCall | undefined {
     const { args, onEnd, session, tool } = options
     if (!(#parts in session) || session.connectsOnce) return undefined
     const { core } = session.#parts

@@ -6,7 +6,7 @@ import { STATUS_CODES } from "node:http"
 import type { Refusal } from "../http/httpExchange.ts"
 
 export const refusalError = ({ body, status }: Refusal): SdkHttpError =>
-  new SdkHttpError(SdkErrorCode.ClientHttpNotImplemented, `the server answered HTTP ${status}`, {
+  new SdkHttpError(SdkErrorCode.ClientHttpNotImplemented, `the server responded with HTTP ${status}`, {
     status,
     statusText: STATUS_CODES[status] ?? "",
     text: body
