@@ -2,7 +2,7 @@
  * Timers of requests and connections: one fiber that sleeps for all of them.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Schema, Scope } from "effect"
+import { Effect, Exit, Logger, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as timers from "../../packages/core/src/internal/timers.ts"
 
@@ -48,6 +48,26 @@ describe("timers", () => {
       yield* TestClock.adjust(0)
       yield* TestClock.adjust(1000)
       assert.deepStrictEqual(fired, [["late", 100]])
+    }))
+
+  it.effect("fire although another one throws", () =>
+    Effect.gen(function*() {
+      const logs: Array<unknown> = []
+      yield* Effect.gen(function*() {
+        const { all, fired, timer } = yield* makeTimers
+        for (const name of ["first", "second"]) {
+          all.set(timer(name, 10, () => {
+            throw new Error(name)
+          }))
+        }
+        yield* TestClock.adjust(10)
+        all.set(timer("later", 20))
+        yield* TestClock.adjust(10)
+        assert.deepStrictEqual(fired, [["first", 10], ["second", 10], ["later", 20]])
+      }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => {
+        logs.push(message)
+      })])))
+      assert.strictEqual(logs.length, 2)
     }))
 
   it.effect("fire at the later time if they are moved to one", () =>

@@ -43,7 +43,7 @@ export interface ConnectionInfo {
 }
 
 /**
- * What a server of the modern era is to tell of: changes of its lists, and of the resources of these URIs.
+ * The changes that a server of the modern era is asked to notify of: those of its lists, and of the resources with these URIs.
  *
  * @category models
  * @since 0.1.0
@@ -56,21 +56,21 @@ export interface ListenFilter {
 }
 
 /**
- * A server's promise to tell of changes.
+ * The agreement of a server to notify of changes.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Listening {
-  /** The resources that it agreed to tell of, out of those that were asked for. */
+  /** The requested resources whose changes it will notify of. */
   readonly resources: ReadonlyArray<string>
-  /** Completes when something may have gone untold, though the connection may still be there. */
+  /** Completes when notifications may have been missed. The connection may still be open. */
   readonly ended: Effect.Effect<void>
 }
 
 /**
- * A request on its way, as the caller and the connection see it. The caller makes one object for each request; the connection
- * writes `id` and `isWritten`, and calls `settle`.
+ * A request in flight, shared by the caller and the connection. The caller makes one object for each request; the connection writes
+ * `id` and `isWritten`, and calls `settle`.
  *
  * @category models
  * @since 0.1.0
@@ -92,7 +92,11 @@ export interface OutgoingRequest {
 }
 
 /**
- * One live MCP peer. Make one from effects with {@link fromRequest}.
+ * A connection to one MCP server. {@link fromRequest} makes one of effects.
+ *
+ * **Gotchas**
+ *
+ * It may be an instance of a class, which loses its members when it is spread. To wrap one, use {@link fromRequest}, or delegate each member.
  *
  * @category models
  * @since 0.1.0
@@ -108,7 +112,7 @@ export interface Connection {
    * before it returns. Progress is passed on before the result that came after it.
    */
   readonly send: (request: OutgoingRequest) => void
-  /** Gives up a request: tells the server in the way of the era, and never settles it. Does nothing after `settle`. */
+  /** Cancels a request: notifies the server in the way of the era, and never settles the request. Does nothing after `settle`. */
   readonly cancel: (request: OutgoingRequest) => void
   /** Sends a request and waits for its result. Interruption cancels it. */
   readonly request: (options: RequestOptions) => Effect.Effect<unknown, RequestReason>

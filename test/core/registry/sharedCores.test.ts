@@ -173,14 +173,19 @@ describe("closing all sessions", () => {
       assert.deepStrictEqual(ends, ["connection closed", "sessions closed"])
     }))
 
-  it.effect("waits for a connection with a direct call in flight", () =>
+  it.effect("waits for a connection with a direct call in flight, which ends with it", () =>
     Effect.gen(function*() {
       const { ends, use } = make()
-      const closing = yield* start(use((callTool) => start(callTool("s", "slow"))))
+      const closing = yield* start(use((callTool) =>
+        Effect.forkDetach(
+          Effect.onError(callTool("s", "slow"), () => Effect.sync(() => ends.push("call failed"))),
+          { startImmediately: true }
+        )
+      ))
       yield* TestClock.adjust("999 millis")
       assert.deepStrictEqual(ends, [])
       yield* TestClock.adjust("1 millis")
       yield* Fiber.join(closing)
-      assert.deepStrictEqual(ends, ["connection closed", "sessions closed"])
+      assert.deepStrictEqual(ends, ["connection closed", "call failed", "sessions closed"])
     }))
 })

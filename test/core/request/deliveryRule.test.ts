@@ -175,7 +175,7 @@ describe("the decision table of failed requests", () => {
       const actual = reasons.map((reason) => [titleOf(reason), verdictOf(kind, reason)])
       const expected = reasons.map((reason) => [
         titleOf(reason),
-        reason._tag === "OutcomeUnknown" ? "final" : verdicts[reason.delivery][kind._tag]
+        reason._tag === "OutcomeUnknown" || reason._tag === "Cancelled" ? "final" : verdicts[reason.delivery][kind._tag]
       ])
       assert.deepStrictEqual(actual, expected)
     })

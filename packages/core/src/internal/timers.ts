@@ -7,6 +7,7 @@
  * The list is an array in which each timer knows its index. A `Set` allocates a new table each time that it has grown, and each
  * outgrown table refers to the next, which made minor garbage collections twenty times slower.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -77,7 +78,12 @@ export class Timers {
       // One that fired before it may have cleared or moved it.
       if (timer.timerIndex < 0 || timer.dueAt > now) continue
       this.clear(timer)
-      timer.fire()
+      // One that throws must not stop the others.
+      try {
+        timer.fire()
+      } catch (defect) {
+        this.#fork(Effect.logError("a timer failed", Cause.die(defect)))
+      }
     }
   }
 }

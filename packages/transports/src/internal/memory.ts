@@ -11,7 +11,8 @@ import {
 } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { EndReason, EngineChannel, Receiver, RequestSink } from "./jsonRpc/engineChannel.ts"
+import type { EngineChannel } from "./channel/engineChannel.ts"
+import type { EndReason, Receiver, RequestSink } from "./jsonRpc/requestSink.ts"
 import { OrderedInbox } from "./jsonRpc/orderedInbox.ts"
 
 const closed: EndReason = (delivery) => new TransportClosed({ delivery })

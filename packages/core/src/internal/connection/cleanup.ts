@@ -16,11 +16,14 @@ import { type CleanupReport, closeTimeout } from "../../Cleanup.ts"
 interface Closeable {
   readonly scope: Scope.Closeable
   readonly generation: number
+  /** Ends the requests that are still in flight once it is closed. */
+  readonly abandon?: () => void
 }
 
 export class Cleanup {
   readonly #server: string
   readonly #onCleanup: (report: CleanupReport) => Effect.Effect<void>
+  readonly #open = new Set<Closeable>()
   readonly #running = new Set<Fiber.Fiber<CleanupReport>>()
 
   constructor(options: {
@@ -31,19 +34,27 @@ export class Cleanup {
     this.#onCleanup = options.onCleanup
   }
 
+  /** Takes on a connection: `finish` closes it if nothing has before. */
+  opened(closeable: Closeable): void {
+    this.#open.add(closeable)
+  }
+
   /** Closes a connection in the background. */
   start(closeable: Closeable): Effect.Effect<Fiber.Fiber<CleanupReport>> {
-    return Effect.map(Effect.forkDetach(this.#close(closeable), { startImmediately: true }), (fiber) => {
-      this.#running.add(fiber)
-      fiber.addObserver(() => this.#running.delete(fiber))
-      return fiber
+    return Effect.suspend(() => {
+      this.#open.delete(closeable)
+      return Effect.map(Effect.forkDetach(this.#close(closeable), { startImmediately: true }), (fiber) => {
+        this.#running.add(fiber)
+        fiber.addObserver(() => this.#running.delete(fiber))
+        return fiber
+      })
     })
   }
 
-  /** Waits for all connections that are being closed, and for `last`. Fails with the cause of the first that failed to close. */
-  finish(last: Closeable | undefined): Effect.Effect<void> {
+  /** Closes all open connections, and waits for all that are being closed. Fails with the cause of the first that failed to close. */
+  get finish(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
-      const latest = last === undefined ? [] : [yield* this.start(last)]
+      const latest = yield* Effect.forEach([...this.#open], (closeable) => this.start(closeable))
       const reports = yield* Fiber.joinAll(new Set([...this.#running, ...latest]))
       for (const { cause } of reports) {
         if (cause !== undefined) return yield* Effect.failCause(cause)
@@ -51,12 +62,14 @@ export class Cleanup {
     })
   }
 
-  #close({ generation, scope }: Closeable): Effect.Effect<CleanupReport> {
+  #close(closeable: Closeable): Effect.Effect<CleanupReport> {
     return Effect.gen({ self: this }, function*() {
+      const { generation, scope } = closeable
       const startedAt = yield* Clock.currentTimeMillis
       // In a fiber of its own: a finalizer that hangs cannot be interrupted, but the wait for it can.
       const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
       const exit = Option.getOrUndefined(yield* Effect.timeoutOption(Fiber.await(closing), closeTimeout))
+      closeable.abandon?.()
       const report: CleanupReport = {
         server: this.#server,
         generation,

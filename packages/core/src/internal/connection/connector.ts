@@ -57,13 +57,16 @@ export class Connector {
       const now = this.#host.timers.now()
       this.#host.on({ _tag: "Connected", now })
       this.#host.server.connected(now)
-      return new LiveConnection({
+      const live = new LiveConnection({
         ...opened,
         generation: this.#host.machine.generation,
         span: this.#isTraced ? Option.getOrUndefined(yield* Effect.option(Effect.currentParentSpan)) : undefined,
         now,
+        context: this.#host.context,
         release: (live) => Effect.asVoid(this.#host.cleanup.start(live))
       })
+      this.#host.cleanup.opened(live)
+      return live
     }).pipe(
       Effect.tapError((error) =>
         Effect.sync(() =>

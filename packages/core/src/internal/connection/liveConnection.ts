@@ -1,11 +1,21 @@
 /**
  * A connection in use: the channel, its handshake, and the requests in flight on it.
  */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { AnySpan } from "effect/Tracer"
-import type { Connection, ConnectionInfo } from "../../Connection.ts"
+import type { Connection, ConnectionInfo, OutgoingRequest } from "../../Connection.ts"
+import { Bag, type InBag } from "../bag.ts"
+
+/** A request in flight without an effect. */
+export interface Pending extends InBag {
+  /** Ends the request if the connection has not: the connection is closed. */
+  readonly abandon: () => void
+}
 
 export class LiveConnection {
   readonly generation: number
@@ -22,8 +32,11 @@ export class LiveConnection {
   /** Completes when the connection is retired. */
   readonly retired = Deferred.makeUnsafe<void>()
   readonly #release: (live: LiveConnection) => Effect.Effect<void>
+  readonly #context: Context.Context<never>
+  readonly #requests = new Bag<Pending>()
   #isRetired = false
-  #inFlight = 0
+  /** The number of effects in flight. */
+  #effects = 0
 
   constructor(options: {
     readonly generation: number
@@ -32,6 +45,8 @@ export class LiveConnection {
     readonly span: AnySpan | undefined
     readonly info: ConnectionInfo | undefined
     readonly now: number
+    /** The context in which it was made. */
+    readonly context: Context.Context<never>
     /** Closes the connection in the background. Run once the connection is retired and no request is in flight. */
     readonly release: (live: LiveConnection) => Effect.Effect<void>
   }) {
@@ -41,12 +56,13 @@ export class LiveConnection {
     this.span = options.span
     this.info = options.info
     this.heardAt = options.now
+    this.#context = options.context
     this.#release = options.release
   }
 
   /** The number of requests in flight. */
   get inFlight(): number {
-    return this.#inFlight
+    return this.#requests.size + this.#effects
   }
 
   /** Whether new requests go to another connection. Requests in flight stay and learn their own outcome. */
@@ -57,20 +73,46 @@ export class LiveConnection {
   /** Counts an effect as a request in flight. */
   use<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.suspend(() => {
-      this.begin()
-      return Effect.onExit(effect, () => this.end() ?? Effect.void)
+      this.#effects++
+      return Effect.onExit(effect, () => {
+        this.#effects--
+        return this.#ended() ?? Effect.void
+      })
     })
   }
 
   /** Counts a request in flight, for callers without an effect: the in-flight record alone. */
-  begin(): void {
-    this.#inFlight++
+  begin(request: Pending): void {
+    this.#requests.add(request)
   }
 
   /** Ends what `begin` began. Returns the effect that closes a retired connection after its last request. */
-  end(): Effect.Effect<void> | undefined {
-    this.#inFlight--
-    return this.#isRetired && this.#inFlight === 0 ? this.#release(this) : undefined
+  end(request: Pending): Effect.Effect<void> | undefined {
+    this.#requests.remove(request)
+    return this.#ended()
+  }
+
+  /** Sends a request. Never throws: a defect of the connection ends the request. */
+  send(request: OutgoingRequest): void {
+    try {
+      this.connection.send(request)
+    } catch (defect) {
+      request.settle(Exit.die(defect))
+    }
+  }
+
+  /** Gives up a request. Never throws: the caller has an outcome already, so a defect of the connection is logged. */
+  cancel(request: OutgoingRequest): void {
+    try {
+      this.connection.cancel(request)
+    } catch (defect) {
+      Effect.runForkWith(this.#context)(Effect.logError("a connection failed to cancel a request", Cause.die(defect)))
+    }
+  }
+
+  /** Ends the requests that the connection has not ended, now that it is closed. */
+  abandon(): void {
+    for (const request of this.#requests.all()) request.abandon()
   }
 
   /** Retires the connection, and closes it once no request is in flight. */
@@ -78,7 +120,11 @@ export class LiveConnection {
     return Effect.suspend(() => {
       this.#isRetired = true
       Deferred.doneUnsafe(this.retired, Effect.void)
-      return this.#inFlight === 0 ? this.#release(this) : Effect.void
+      return this.inFlight === 0 ? this.#release(this) : Effect.void
     })
+  }
+
+  #ended(): Effect.Effect<void> | undefined {
+    return this.#isRetired && this.inFlight === 0 ? this.#release(this) : undefined
   }
 }

@@ -248,7 +248,6 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#isClosed = true
-      const last = this.#live
       const connecting = this.#connecting
       this.#setLive(undefined)
       this.#connecting = undefined
@@ -259,7 +258,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
       }
       return Effect.andThen(
         this.#starting === undefined ? Effect.void : Fiber.interrupt(this.#starting),
-        this.cleanup.finish(last)
+        this.cleanup.finish
       )
     }).pipe(
       Effect.ensuring(Scope.close(this.work, Exit.void)),

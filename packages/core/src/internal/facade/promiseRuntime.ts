@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import { Cancelled, SessionClosed, SessionError } from "../../SessionError.ts"
 import type { StartedCall } from "../request/inFlight.ts"
 import { CurrentWrites, Writes } from "../request/writes.ts"
-import { Bag, type InBag } from "./bag.ts"
+import { Bag, type InBag } from "../bag.ts"
 import type { Signal, SignalOptions } from "./promised.ts"
 
 /** For whom an operation runs: the server that its errors name, and the record of the operation that it is part of. */
@@ -135,7 +135,7 @@ export const make = <R, E>({ isTyped, layer }: {
       }
       // A send may fail before `start` returns.
       if (isSettled) return
-      entry.cancel = Effect.suspend(() => started.cancel())
+      entry.cancel = started.cancel
       direct.add(entry)
     })
   }

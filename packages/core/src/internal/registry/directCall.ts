@@ -50,7 +50,7 @@ export const startCall = (
     registry.endLease(lease)
     return undefined
   }
-  return { cancel: () => Effect.andThen(flight.cancel(), end) }
+  return { cancel: Effect.andThen(flight.cancel, end) }
 }
 
 export const directCall = <E>(call: DirectCall<E>): Effect.Effect<CallToolResult, E | SessionError> =>
@@ -73,5 +73,5 @@ export const directCall = <E>(call: DirectCall<E>): Effect.Effect<CallToolResult
         resume(outcome)
       }
     )
-    if (flight !== undefined) return Effect.suspend(() => Effect.andThen(flight.cancel(), end))
+    if (flight !== undefined) return Effect.andThen(flight.cancel, end)
   })

@@ -127,7 +127,7 @@ export class Attempts {
           const released = flight.release()
           resume(released === undefined ? exit : Effect.andThen(Effect.uninterruptible(released), exit))
         })
-        return Effect.suspend(() => flight.cancel())
+        return flight.cancel
       })
     })
     return Effect.andThen(admitted, outcome).pipe(

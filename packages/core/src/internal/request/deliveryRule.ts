@@ -15,12 +15,13 @@ import type { Kind } from "./operation.ts"
 export type Verdict = "resend" | "resend-if-idempotent" | "final"
 
 export const verdictOf = (kind: Kind, reason: Reason): Verdict => {
+  // The caller has given up, or has been told.
+  if (reason._tag === "Cancelled" || reason._tag === "OutcomeUnknown") return "final"
   switch (reason.delivery) {
     case "NotSent":
     case "Rejected":
       return "resend"
     case "Unknown":
-      if (reason._tag === "OutcomeUnknown") return "final"
       return kind._tag === "ToolCall" ? "resend-if-idempotent" : "resend"
     case "Answered":
       return "final"

@@ -56,7 +56,7 @@ export class Executor {
   execute<A>(operation: Operation<A>, caller: CallerPolicy): Effect.Effect<A, SessionError> {
     return Effect.callback((resume) => {
       const flight = this.begin(operation, caller, Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>, resume)
-      return flight === undefined ? undefined : Effect.suspend(() => flight.cancel())
+      return flight?.cancel
     })
   }
 

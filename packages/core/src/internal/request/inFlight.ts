@@ -2,14 +2,14 @@
  * In-flight record: one object for each request, which holds its timeout and its permits, and which the connection settles.
  *
  * It needs no fiber. The connection stores the record in its table and calls `settle`; the timers call `fire` when the timeout is over; the
- * caller calls `cancel` when it is interrupted. The first of the three ends the request.
+ * caller runs `cancel` when it is interrupted; the closed connection calls `abandon`. The first of the four ends the request.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { OutgoingRequest } from "../../Connection.ts"
 import type { Progress } from "../../Mcp.ts"
-import { type Reason, RequestTimeout } from "../../SessionError.ts"
-import type { LiveConnection } from "../connection/liveConnection.ts"
+import { type Delivery, type Reason, RequestTimeout, TransportClosed } from "../../SessionError.ts"
+import type { LiveConnection, Pending } from "../connection/liveConnection.ts"
 import type { Timer, Timers } from "../timers.ts"
 import type { Admission } from "./admission.ts"
 import { deliveryOf, endOf } from "./deliveryRule.ts"
@@ -37,13 +37,14 @@ export interface InFlightOptions {
   readonly onEnd: (outcome: Exit.Exit<unknown, Reason>) => void
 }
 
-export class InFlight implements OutgoingRequest, Timer {
+export class InFlight implements OutgoingRequest, Pending, Timer {
   readonly method: string
   readonly params: Record<string, unknown> | undefined
   readonly onProgress: ((progress: Progress) => void) | undefined
   id: string | number | undefined = undefined
   isWritten = false
   timerIndex = -1
+  place = -1
   dueAt: number
   readonly #options: InFlightOptions
   #isEnded = false
@@ -66,9 +67,9 @@ export class InFlight implements OutgoingRequest, Timer {
   /** Sends the request. The permits were taken before. */
   start(): void {
     const { host, live } = this.#options
-    live.begin()
+    live.begin(this)
     host.timers.set(this)
-    live.connection.send(this)
+    live.send(this)
   }
 
   settle(outcome: Exit.Exit<unknown, Reason>): void {
@@ -79,20 +80,24 @@ export class InFlight implements OutgoingRequest, Timer {
 
   /** Called by the timers. */
   fire(): void {
-    if (this.#isEnded) return
-    const { host, latest, live, method, onEnd } = this.#options
-    this.#end()
-    live.connection.cancel(this)
+    const { host, latest, method } = this.#options
     const timeout = this.dueAt === latest ? host.totalTimeout : this.#options.timeout
-    onEnd(Exit.fail(new RequestTimeout({ method, timeout, delivery: deliveryOf(this.isWritten) })))
+    this.#giveUp((delivery) => new RequestTimeout({ method, timeout, delivery }))
+  }
+
+  /** Called once the connection is closed. */
+  abandon(): void {
+    this.#giveUp((delivery) => new TransportClosed({ delivery }))
   }
 
   /** Gives up the request, without an outcome. */
-  cancel(): Effect.Effect<void> {
-    if (this.#isEnded) return Effect.void
-    this.#end()
-    this.#options.live.connection.cancel(this)
-    return this.release() ?? Effect.void
+  get cancel(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#isEnded) return Effect.void
+      this.#end()
+      this.#options.live.cancel(this)
+      return this.release() ?? Effect.void
+    })
   }
 
   /**
@@ -101,7 +106,7 @@ export class InFlight implements OutgoingRequest, Timer {
   release(): Effect.Effect<void> | undefined {
     const { host, live } = this.#options
     const released = host.admission.release()
-    const closed = live.end()
+    const closed = live.end(this)
     if (released === undefined) return closed
     return closed === undefined ? released : Effect.andThen(released, closed)
   }
@@ -109,6 +114,13 @@ export class InFlight implements OutgoingRequest, Timer {
   #honest(outcome: Exit.Exit<unknown, Reason>): Exit.Exit<unknown, Reason> {
     const { isWritten } = this
     return isWritten ? Exit.mapError(outcome, (reason) => endOf(reason, isWritten)) : outcome
+  }
+
+  #giveUp(reasonOf: (delivery: Delivery) => Reason): void {
+    if (this.#isEnded) return
+    this.#end()
+    this.#options.live.cancel(this)
+    this.#options.onEnd(Exit.fail(reasonOf(deliveryOf(this.isWritten))))
   }
 
   #end(): void {

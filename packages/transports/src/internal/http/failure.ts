@@ -14,7 +14,7 @@ import * as Predicate from "effect/Predicate"
 import { isMessage } from "../jsonRpc/codec.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import type { Refusal } from "./httpExchange.ts"
-import { requestReasonOfStatus } from "./status.ts"
+import { requestReasonOfStatus } from "../network/status.ts"
 
 /** How a request ended without a response. */
 export type Failure =

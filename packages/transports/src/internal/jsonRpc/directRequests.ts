@@ -23,7 +23,7 @@ import type {
 } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import { tryEncode } from "./codec.ts"
-import type { EndReason, Receiver, RequestSink } from "./engineChannel.ts"
+import type { EndReason, Receiver, RequestSink } from "./requestSink.ts"
 import type { EraCodec, Outcome } from "./eraCodec.ts"
 import { InFlightTable } from "./inFlightTable.ts"
 

@@ -12,7 +12,7 @@
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import { type CloseReason, TransportClosed } from "@mcp-sessions/core/SessionError"
 import * as Exit from "effect/Exit"
-import type { EndReason } from "./engineChannel.ts"
+import type { EndReason } from "./requestSink.ts"
 
 /** The SDK's client counts its own few requests from 0. Small enough for servers that keep ids in 32 bits. */
 const firstIdDefault = 1_000_000

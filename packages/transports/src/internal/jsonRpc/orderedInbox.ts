@@ -8,7 +8,7 @@
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { setImmediate } from "node:timers"
-import type { RequestSink } from "./engineChannel.ts"
+import type { RequestSink } from "./requestSink.ts"
 
 /** The callbacks of a transport. They are looked up for each message, because the SDK replaces them when it probes. */
 type Callbacks = Pick<RequestSink, "receiver"> & Pick<Transport, "onerror" | "onmessage">

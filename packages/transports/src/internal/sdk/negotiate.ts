@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
-import type { EngineChannel } from "../jsonRpc/engineChannel.ts"
+import type { EngineChannel } from "../channel/engineChannel.ts"
 import { AskableClient, attach, capabilitiesOf } from "./clientHandlers.ts"
 import { classifyConnect } from "./sdkError.ts"
 

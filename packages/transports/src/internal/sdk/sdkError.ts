@@ -28,8 +28,8 @@ import {
   UnauthorizedError
 } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
-import { connectReasonOfStatus, requestReasonOfStatus } from "../http/status.ts"
-import type { EndReason } from "../jsonRpc/engineChannel.ts"
+import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
+import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { causesOf, networkCodeOf } from "../network/networkFailure.ts"
 import { asConnectReason, asRequestReason } from "../reasons.ts"
 

@@ -6,7 +6,7 @@ import type { RequestReason } from "@mcp-sessions/core/SessionError"
 import type { Client, SubscriptionFilter } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { EngineChannel } from "../jsonRpc/engineChannel.ts"
+import type { EngineChannel } from "../channel/engineChannel.ts"
 import { noTimeout } from "./negotiate.ts"
 
 /** How long to wait for the stream of the server's own messages. Some servers do not show it before the first message. */

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { Dispatcher } from "undici"
 import { givenHeaders } from "../http/httpEndpoint.ts"
 import { targetOf } from "../http/httpExchange.ts"
-import type { EngineChannel } from "../jsonRpc/engineChannel.ts"
+import type { EngineChannel } from "../channel/engineChannel.ts"
 import { guard } from "../network/addressPolicy.ts"
 import { SseTransport, type SseTransportOptions } from "./sseTransport.ts"
 

@@ -17,7 +17,7 @@ import { MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
 import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/engineChannel.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 import { firstOf } from "../timeout.ts"
 import type { Child } from "./childProcess.ts"

@@ -28,6 +28,10 @@ export class Bag<A extends InBag> {
     item.place = -1
   }
 
+  get size(): number {
+    return this.#items.length
+  }
+
   /** A copy of the current items. */
   all(): ReadonlyArray<A> {
     return [...this.#items]

@@ -1,12 +1,9 @@
 /**
- * What a kind of transport hands to the engine: an open channel. The handshake speaks through `transport`, which is what the SDK
- * knows as a transport; requests on the initialized connection go through `send`, past the SDK.
+ * What the engine and a channel are to each other: the channel sends the requests of the engine, and the engine receives what arrives.
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { CloseReason, RequestReason } from "@mcp-sessions/core/SessionError"
-import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
-import type { ServerStream } from "../http/serverStream.ts"
-import type { ToolHeaders } from "../modern/toolHeaders.ts"
+import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
 
 /**
  * States why a channel ended, for a request that was written (`Unknown`) or was not (`NotSent`). It is the only form in which a channel
@@ -38,22 +35,4 @@ export interface RequestSink {
    * from then on. Without this method every cancelled request is announced.
    */
   readonly cancelRequest?: ((request: OutgoingRequest) => boolean) | undefined
-}
-
-export interface EngineChannel {
-  readonly transport: Transport & RequestSink
-  /** Returns why the channel ended, once it has ended and was not closed by us. */
-  readonly ended: () => EndReason | undefined
-  /** The end of what a stdio server wrote to stderr. */
-  readonly stderrTail?: (() => string | undefined) | undefined
-  /** Problems that do not keep the server from being used, shown to users. */
-  readonly warnings?: (() => ReadonlyArray<string>) | undefined
-  /** The stream of the server's own messages, where these arrive on a stream of their own. */
-  readonly serverStream?: ServerStream | undefined
-  /** The arguments that are mirrored in headers, where the transport has headers for each request. */
-  readonly toolHeaders?: ToolHeaders | undefined
-  /** `Retry-After` of the last HTTP response, verbatim. */
-  readonly retryAfter?: (() => string | undefined) | undefined
-  /** The process of a stdio server. */
-  readonly pid?: number | undefined
 }
