@@ -6,9 +6,9 @@ import { type Connection, type Notification, SessionError } from "@mcp-sessions/
 import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
 import { Cause, Exit } from "effect"
 import { DirectRequests } from "../../packages/transports/src/internal/jsonRpc/directRequests.ts"
-import type { Receiver, RequestSink } from "../../packages/transports/src/internal/jsonRpc/requestSink.ts"
 import { legacyCodec } from "../../packages/transports/src/internal/jsonRpc/eraCodec.ts"
 import { OrderedInbox } from "../../packages/transports/src/internal/jsonRpc/orderedInbox.ts"
+import type { Receiver, RequestSink } from "../../packages/transports/src/internal/jsonRpc/requestSink.ts"
 
 class RecordingTransport implements Transport, RequestSink {
   onmessage?: (message: JSONRPCMessage) => void

@@ -51,10 +51,12 @@ describe("a pooled session", () => {
     })
     return Effect.gen(function*() {
       const pool = yield* poolOf({ max: 1 })
-      yield* pool.use((session) => start(session.callTool("slow")))
-      assert.strictEqual(under, 1)
+      yield* pool.use((session) =>
+        Effect.tap(start(session.callTool("slow")), () => Effect.sync(() => assert.strictEqual(under, 1)))
+      )
       yield* pool.callTool("t")
-      // The session with the request in flight was evicted.
+      // The session with the request in flight was evicted, which ended the request.
+      assert.strictEqual(under, 0)
       assert.deepStrictEqual(script.requests, ["1:tools/call:slow", "2:tools/call:t"])
       assert.strictEqual(script.open, 1)
     }).pipe(Effect.provide(Scripted.sessions(script)))

@@ -12,8 +12,8 @@ import {
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "./channel/engineChannel.ts"
-import type { EndReason, Receiver, RequestSink } from "./jsonRpc/requestSink.ts"
 import { OrderedInbox } from "./jsonRpc/orderedInbox.ts"
+import type { EndReason, Receiver, RequestSink } from "./jsonRpc/requestSink.ts"
 
 const closed: EndReason = (delivery) => new TransportClosed({ delivery })
 

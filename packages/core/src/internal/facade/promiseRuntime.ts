@@ -11,9 +11,9 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Cancelled, SessionClosed, SessionError } from "../../SessionError.ts"
+import { Bag, type InBag } from "../bag.ts"
 import type { StartedCall } from "../request/inFlight.ts"
 import { CurrentWrites, Writes } from "../request/writes.ts"
-import { Bag, type InBag } from "../bag.ts"
 import type { Signal, SignalOptions } from "./promised.ts"
 
 /** For whom an operation runs: the server that its errors name, and the record of the operation that it is part of. */

@@ -7,7 +7,7 @@ import type { EndReason, RequestSink } from "../jsonRpc/requestSink.ts"
 import type { ToolHeaders } from "../modern/toolHeaders.ts"
 
 /** A stream of the messages that a server sends on its own. A gap is a time in which messages may have been missed. */
-export interface MessageStream {
+interface MessageStream {
   /** The number of gaps up to now. */
   readonly gaps: number
   /** Calls back with the number of gaps once the stream is open, or the server has none. Returns the cancellation. */

@@ -13,8 +13,8 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
 import { isMessage } from "../jsonRpc/codec.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
-import type { Refusal } from "./httpExchange.ts"
 import { requestReasonOfStatus } from "../network/status.ts"
+import type { Refusal } from "./httpExchange.ts"
 
 /** How a request ended without a response. */
 export type Failure =

@@ -23,9 +23,9 @@ import type {
 } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import { tryEncode } from "./codec.ts"
-import type { EndReason, Receiver, RequestSink } from "./requestSink.ts"
 import type { EraCodec, Outcome } from "./eraCodec.ts"
 import { InFlightTable } from "./inFlightTable.ts"
+import type { EndReason, Receiver, RequestSink } from "./requestSink.ts"
 
 /** Requests of a server to the user, made on behalf of a call; the answer may take long. */
 const userRequests = new Set(["sampling/createMessage", "elicitation/create"])

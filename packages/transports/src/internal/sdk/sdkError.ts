@@ -28,9 +28,9 @@ import {
   UnauthorizedError
 } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
-import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { causesOf, networkCodeOf } from "../network/networkFailure.ts"
+import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
 import { asConnectReason, asRequestReason } from "../reasons.ts"
 
 /** An error, and the state of the channel that it happened on. */

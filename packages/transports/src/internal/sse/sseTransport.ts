@@ -20,11 +20,11 @@ import * as Schema from "effect/Schema"
 import { type End, Exchange, type ExchangeListener, type Target, targetOf, type Wire } from "../http/httpExchange.ts"
 import { SkippedEvents } from "../http/skippedEvents.ts"
 import type { SseEvent } from "../http/sseParser.ts"
-import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
+import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
 
 export interface SseTransportOptions extends Wire {
   readonly target: Target

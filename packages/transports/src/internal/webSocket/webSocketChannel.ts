@@ -14,11 +14,11 @@ import type * as Scope from "effect/Scope"
 import type { Buffer } from "node:buffer"
 import type * as Net from "node:net"
 import { WebSocket } from "ws"
-import { connectReasonOfStatus } from "../network/status.ts"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { dialOptions, guard } from "../network/addressPolicy.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
+import { connectReasonOfStatus } from "../network/status.ts"
 import { WebSocketTransport } from "./webSocketTransport.ts"
 
 /** The code of `ws` for a message beyond its limit. */

@@ -7,8 +7,8 @@ import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import { TransportClosed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 
 /** The socket to write to. */
 export interface FrameWriter {
