@@ -17,8 +17,8 @@ const mortal = (file: string, trusted = false) => ({
   trusted
 })
 
-/** Arguments of a call that kills the server process, for the given number of processes. */
-const dying = (deaths: number) => ({ deaths })
+/** Arguments of a call that kills the server process, for the given number of processes, once it has received as many such calls. */
+const dying = (deaths: number, calls = 1) => ({ deaths, calls })
 
 const setting = (trusted: boolean) =>
   Effect.map(makeLedger, ({ file, read }) => ({
@@ -78,12 +78,12 @@ describe.concurrent("A2: a server death in mid-call", () => {
         const session = yield* get
         const ended = yield* Effect.forEach(
           Array.from({ length: 20 }),
-          () => Effect.result(session.callTool("charge_card", dying(1), { timeout: "5 seconds" })),
+          () => Effect.result(session.callTool("charge_card", dying(1, 20), { timeout: "5 seconds" })),
           { concurrency: "unbounded" }
         )
         const tags = ended.map((end) => end._tag === "Failure" ? end.failure.reason._tag : end._tag)
         assert.deepStrictEqual([...new Set(tags)], ["OutcomeUnknown"])
-        assert.strictEqual(read("call").length, 1)
+        assert.strictEqual(read("call").length, 20)
         assert.strictEqual(read("process").length, 1)
         yield* session.ping
       }).pipe(Effect.scoped, Effect.provide(layer))
