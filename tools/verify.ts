@@ -6,13 +6,18 @@ import { spawn } from "node:child_process"
 import { join } from "node:path"
 import process from "node:process"
 
-const checks: ReadonlyArray<readonly [name: string, command: string]> = [
-  ["tools", "tsc -v | grep -q effect-tsgo"],
-  ["format", "dprint check"],
-  ["lint", "oxlint"],
-  ["types", "tsc -b tsconfig.json"],
-  ["unused", "knip"],
-  ["packages", "pnpm --filter './packages/{core,transports}' exec publint --strict"]
+type Check = readonly [name: string, command: string]
+
+/** Each list runs in order: the packages can be checked once the compiler has built them. */
+const checks: ReadonlyArray<ReadonlyArray<Check>> = [
+  [["tools", "tsc -v | grep -q effect-tsgo"]],
+  [["format", "dprint check"]],
+  [["lint", "oxlint"]],
+  [
+    ["types", "tsc -b tsconfig.json"],
+    ["packages", "pnpm --filter './packages/{core,transports}' exec publint --strict"]
+  ],
+  [["unused", "knip"]]
 ]
 const tests = `vitest run ${process.argv.slice(2).join(" ")}`
 
@@ -28,12 +33,15 @@ const run = (command: string, stdio: "inherit" | "pipe") =>
   })
 
 const failed: Array<string> = []
-await Promise.all(checks.map(async ([name, command]) => {
+const check = async ([name, command]: Check) => {
   const start = performance.now()
   const { code, output } = await run(command, "pipe")
   if (code !== 0) failed.push(name)
   const seconds = ((performance.now() - start) / 1000).toFixed(1)
   console.log(`${code === 0 ? "✓" : `${output.trimEnd()}\n✗`} ${name} ${seconds}s`)
+}
+await Promise.all(checks.map(async (inOrder) => {
+  for (const one of inOrder) await check(one)
 }))
 if ((await run(tests, "inherit")).code !== 0) failed.push("tests")
 
