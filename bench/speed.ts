@@ -42,14 +42,17 @@ const servers: ReadonlyArray<readonly [title: string, server: ServerOf]> = [
 const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
+/** What the rounds of a client came to: calls per second one after another, the same with 64 in flight, and the CPU time of these. */
+interface Scores {
+  readonly client: Opened
+  readonly alone: Array<number>
+  readonly together: Array<number>
+  readonly cpu: Array<number>
+}
+
 /** Has clients take short rounds in turn: a machine that is slow for a while is slow for all of them. */
 const compare = async (clients: ReadonlyArray<Opened>): Promise<ReadonlyArray<Row>> => {
-  const scores = clients.map((client) => ({
-    client,
-    alone: [] as Array<number>,
-    together: [] as Array<number>,
-    cpu: [] as Array<number>
-  }))
+  const scores = clients.map((client): Scores => ({ client, alone: [], together: [], cpu: [] }))
   // What is compiled on the way is not what a warm call costs.
   for (const { run } of clients) {
     await run({ millis: millis * 3, inFlight: 1 })
@@ -69,7 +72,7 @@ const compare = async (clients: ReadonlyArray<Opened>): Promise<ReadonlyArray<Ro
   const [base] = scores
   if (base === undefined) return []
   // The ratio within a round is that of two spells a moment apart: what slows the machine for seconds cancels out.
-  const typical = (of: (score: typeof base) => ReadonlyArray<number>, score: typeof base): number =>
+  const typical = (of: (score: Scores) => ReadonlyArray<number>, score: Scores): number =>
     median(of(base)) * median(of(score).map((value, round) => value / (of(base)[round] ?? Number.NaN)))
   return scores.map((score) => ({
     name: score.client.name,
