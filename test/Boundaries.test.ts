@@ -162,7 +162,7 @@ describe("the rooms of internal code", () => {
     const counting = [...new Set(users)].filter((file) =>
       /(?:[\w#)\]]+\??\.)(?<!\bthis\.|\bQueue\.)(?:begin|end)\(/.test(readFileSync(join(root, file), "utf8"))
     )
-    assert.deepStrictEqual(counting, ["packages/core/src/internal/request/inFlight.ts"])
+    assert.deepStrictEqual(counting, ["packages/core/src/internal/request/inFlightRecord.ts"])
   })
 })
 

@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { Backoff } from "../../packages/transports/src/internal/backoff.ts"
 import { type SseEvent, SseParser } from "../../packages/transports/src/internal/http/sseParser.ts"
+import { Backoff } from "../../packages/transports/src/internal/http/streamBackoff.ts"
 import * as Redactor from "../../packages/transports/src/internal/redactor.ts"
 import { LineDecoder, type LineDecoderOptions } from "../../packages/transports/src/internal/stdio/lineDecoder.ts"
 

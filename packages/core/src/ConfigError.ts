@@ -17,7 +17,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { andList, orList } from "./internal/config/wording.ts"
+import { andList, orList } from "./internal/config/nameList.ts"
 
 const where = {
   /** The file or other origin of the configuration. */

@@ -10,7 +10,7 @@ import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidDuration, InvalidUrl, InvalidValue } from "../../ConfigError.ts"
-import { orList } from "./wording.ts"
+import { orList } from "./nameList.ts"
 
 // -----------------------------------------------------------------------------
 // Expectations

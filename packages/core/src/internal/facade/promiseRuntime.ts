@@ -12,7 +12,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Cancelled, SessionClosed, SessionError } from "../../SessionError.ts"
 import { Bag, type InBag } from "../bag.ts"
-import type { StartedCall } from "../request/inFlight.ts"
+import type { StartedCall } from "../request/inFlightRecord.ts"
 import { CurrentWrites, Writes } from "../request/writes.ts"
 import type { Signal, SignalOptions } from "./promised.ts"
 

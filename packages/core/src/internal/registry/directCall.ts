@@ -8,7 +8,7 @@ import type { CallToolResult } from "../../Mcp.ts"
 import { CurrentOwner } from "../../Owner.ts"
 import type { CallToolOptions } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
-import type { StartedCall } from "../request/inFlight.ts"
+import type { StartedCall } from "../request/inFlightRecord.ts"
 import { ClientSession } from "../session/clientSession.ts"
 import type { Registry } from "./registry.ts"
 

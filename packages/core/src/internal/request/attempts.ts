@@ -8,7 +8,7 @@ import { type Reason, RequestTimeout, type SessionError, TransportClosed } from 
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import { withSpan } from "../telemetry.ts"
-import { InFlight, type InFlightHost } from "./inFlight.ts"
+import { InFlight, type InFlightHost } from "./inFlightRecord.ts"
 import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
 import type { Attempt, Outcomes } from "./outcomes.ts"
 import type { CallerPolicy } from "./retryLoop.ts"

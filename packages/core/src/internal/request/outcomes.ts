@@ -9,7 +9,7 @@ import { type LostReason, OutcomeUnknown, type Reason, SessionError } from "../.
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import { isLost } from "./deliveryRule.ts"
-import type { InFlight } from "./inFlight.ts"
+import type { InFlight } from "./inFlightRecord.ts"
 import type { Operation } from "./operation.ts"
 
 /** The state of one attempt. */

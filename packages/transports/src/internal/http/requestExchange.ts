@@ -8,10 +8,10 @@ import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import { clearTimeout, setTimeout } from "node:timers"
-import { Backoff } from "../backoff.ts"
 import type { Failure } from "./failure.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
+import { Backoff } from "./streamBackoff.ts"
 
 /** How many resumptions in a row may bring nothing. */
 const resumeLimit = 5

@@ -8,9 +8,9 @@
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { clearTimeout, setTimeout } from "node:timers"
-import { Backoff } from "../backoff.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
+import { Backoff } from "./streamBackoff.ts"
 
 /** The transport that the stream belongs to. */
 export interface ServerStreamOwner {
