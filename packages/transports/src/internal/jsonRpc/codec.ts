@@ -11,8 +11,8 @@ export const isMessage = (value: unknown): value is JSONRPCMessage =>
 /** Returned by `send` of a transport for a message that was sent: one promise for all. */
 export const sent: Promise<void> = Promise.resolve()
 
-/** Returns the JSON of a message; `undefined` if it has none: params may hold any value of the caller. */
-export const tryEncode = (message: JSONRPCMessage): string | undefined => {
+/** Returns the JSON of a message or of its params; `undefined` if there is none: params may hold any value of the caller. */
+export const tryEncode = (message: object): string | undefined => {
   try {
     return JSON.stringify(message)
   } catch {

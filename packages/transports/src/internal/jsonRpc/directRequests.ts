@@ -22,7 +22,6 @@ import type {
   Transport
 } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
-import { tryEncode } from "./codec.ts"
 import type { EraCodec, Outcome } from "./eraCodec.ts"
 import { InFlightTable } from "./inFlightTable.ts"
 import type { EndReason, Receiver, RequestSink } from "./requestSink.ts"
@@ -91,7 +90,7 @@ export class DirectRequests implements Receiver {
     const message: JSONRPCRequest = params === undefined
       ? { jsonrpc: "2.0", id, method }
       : { jsonrpc: "2.0", id, method, params }
-    const text = tryEncode(message)
+    const text = codec.encode(request, message)
     if (text !== undefined) return transport.sendRequest(request, text, message)
     this.fail(request, new Unsupported({ method, description: `the params of ${method} cannot be encoded as JSON` }))
   }

@@ -3,14 +3,18 @@
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { RequestReason } from "@mcp-sessions/core/SessionError"
+import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
+import { tryEncode } from "./codec.ts"
 
 export type Outcome = Exit.Exit<unknown, RequestReason>
 
 export interface EraCodec {
   /** Returns the params to send. `request.id` is set, and is the progress token of a request that wants progress. */
   readonly paramsOf: (request: OutgoingRequest) => Record<string, unknown> | undefined
+  /** Returns the JSON of the message of a request; `undefined` if it has none. `message.params` are those of `paramsOf`. */
+  readonly encode: (request: OutgoingRequest, message: JSONRPCRequest) => string | undefined
   /**
    * Returns what a request ends with after a response with this `result`; `undefined` keeps the request in flight, and the codec ends it
    * later with `settle` of the engine.
@@ -32,5 +36,6 @@ const withProgressToken = ({ id, onProgress, params }: OutgoingRequest): Record<
 /** The codec of the revisions up to 2025-11-25. */
 export const legacyCodec: EraCodec = {
   paramsOf: withProgressToken,
+  encode: (_, message) => tryEncode(message),
   outcomeOf: (_, result) => Exit.succeed(result)
 }

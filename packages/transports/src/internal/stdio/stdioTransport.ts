@@ -3,7 +3,7 @@
  *
  * **Details**
  *
- * The first write of a turn goes out at once and the rest together, in the microtask or as soon as 1 KB is pending: the server works while
+ * The first write of a turn goes out at once and the rest together, in the microtask or as soon as 2 KB are pending: the server works while
  * the client still writes.
  *
  * Lines on stdout that are not JSON-RPC messages are skipped, counted and reported. The specification forbids them, but servers print
@@ -30,7 +30,7 @@ const shownNoise = 200
 const exitTimeout = 200
 
 /** How many characters may be pending before they are written. */
-const flushLimit = 1024
+const flushLimit = 2048
 
 const openingBrace = 0x7b
 const openingBracket = 0x5b
