@@ -28,8 +28,8 @@ export interface CircuitPolicy {
 }
 
 /**
- * Default policy: opens after 4 failures in a row, for 5 seconds, then for 10, up to a minute: after one operation
- * whose 4 attempts of the default retry policy all failed.
+ * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for 5 seconds, then for 10,
+ * up to 1 minute.
  *
  * @category defaults
  * @since 0.1.0

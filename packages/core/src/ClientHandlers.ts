@@ -92,7 +92,7 @@ export interface Peer {
 }
 
 /**
- * Request of ours on whose behalf a server asks. `id` is its JSON-RPC id, which differs between all requests in flight on one
+ * The client's request during which the server sent its own. `id` is its JSON-RPC id, which differs between all requests in flight on one
  * connection; `tool` is present for tool calls.
  *
  * @category models

@@ -1,8 +1,7 @@
 /**
- * Port: what one live MCP peer offers.
+ * Port of a connection to one MCP server.
  *
- * A connection is one channel to one server, from the moment that the channel is open to the moment that it is not. It
- * never reconnects, retries or times out; those are decisions, and decisions are made above it.
+ * A connection is one open channel. It never reconnects, retries or times out: the modules that use it do.
  *
  * @since 0.1.0
  */
@@ -16,7 +15,7 @@ import type { TransportKind } from "./ServerConfig.ts"
 import type { CloseReason, ConnectReason, RequestReason } from "./SessionError.ts"
 
 /**
- * The two ways in which MCP peers meet: `legacy` (revisions 2024-11-05 to 2025-11-25: an `initialize` handshake) and
+ * The two generations of the protocol: `legacy` (revisions 2024-11-05 to 2025-11-25: an `initialize` handshake) and
  * `modern` (2026-07-28: `server/discover`, no session).
  *
  * @category models
@@ -25,7 +24,7 @@ import type { CloseReason, ConnectReason, RequestReason } from "./SessionError.t
 export type Era = "legacy" | "modern"
 
 /**
- * What the handshake told.
+ * The result of the handshake.
  *
  * @category models
  * @since 0.1.0
@@ -43,7 +42,7 @@ export interface ConnectionInfo {
 }
 
 /**
- * The changes that a server of the modern era is asked to notify of: those of its lists, and of the resources with these URIs.
+ * The changes to subscribe to at a server of the modern era: those of its lists, and of the resources with these URIs.
  *
  * @category models
  * @since 0.1.0
@@ -56,13 +55,13 @@ export interface ListenFilter {
 }
 
 /**
- * The agreement of a server to notify of changes.
+ * An active subscription to changes.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Listening {
-  /** The requested resources whose changes it will notify of. */
+  /** The requested resources whose changes the server will report. */
   readonly resources: ReadonlyArray<string>
   /** Completes when notifications may have been missed. The connection may still be open. */
   readonly ended: Effect.Effect<void>
@@ -78,7 +77,7 @@ export interface Listening {
 export interface OutgoingRequest {
   readonly method: string
   readonly params: Record<string, unknown> | undefined
-  /** Receives the progress notifications of this request. Present: the server is asked to report progress. */
+  /** Receives the progress of this request. If set, the request asks the server for progress notifications. */
   readonly onProgress: ((progress: Progress) => void) | undefined
   /** The JSON-RPC id. Set by the connection when it sends the request; `undefined` where the id is not known. */
   id: string | number | undefined
@@ -122,13 +121,13 @@ export interface Connection {
    */
   readonly onNotification: (listener: (notification: WireNotification) => void) => void
   /**
-   * Asks a server of the modern era to notify of changes, for as long as the scope is open. Succeeds once the server has agreed.
-   * Servers of the legacy era notify of list changes unasked: for them the filter is empty, and this succeeds once their
+   * Subscribes to changes at a server of the modern era, for as long as the scope is open. Succeeds once the server has agreed.
+   * Servers of the legacy era send list changes without a subscription: for them the filter is empty, and this succeeds once their
    * notifications can arrive.
    */
   readonly listen: (filter: ListenFilter) => Effect.Effect<Listening, RequestReason, Scope.Scope>
   /**
-   * Sets the lowest level of log messages to receive. In the modern era nothing is sent for it: each later request names the level.
+   * Sets the lowest level of log messages to receive. In the modern era no message is sent: each later request carries the level.
    */
   readonly setLogLevel: (level: LogLevel) => Effect.Effect<void, RequestReason>
   /** Completes with the reason when the channel is gone. Never completes while it is open. */
@@ -150,7 +149,7 @@ export interface Connection {
 export interface RequestOptions {
   readonly method: string
   readonly params: Record<string, unknown> | undefined
-  /** Receives progress. Present: the server is asked to report it. */
+  /** Receives progress. If set, the request asks the server for progress notifications. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** Receives the JSON-RPC id when the request is sent, where the id is known. */
   readonly onSent?: ((id: string | number) => void) | undefined

@@ -3,7 +3,8 @@
  *
  * **Details**
  *
- * A connection is made on first use. A lost connection is made again on the next use, or at once for subscribers. Each connection has the
+ * A connection is made on first use. A lost connection is made again on the next use, or after a short random delay for
+ * subscribers and for servers opened with `openAll`. Each connection has the
  * next `generation`. A server that was connected {@link maxStarts} times within {@link startWindow} is down until the first of these starts
  * is that old; a server whose circuit is open is down until the circuit admits a probe. While a server is down, calls fail with
  * `ServerDown` and do not wait.
@@ -48,8 +49,8 @@ export type ConnectionState =
   | { readonly _tag: "Closed" }
 
 /**
- * The number of connections that may be made within {@link startWindow}. Value: 5. A server that dies as often as it is started fails for a
- * reason that another start does not remove.
+ * The number of connections that may be made within {@link startWindow}. Value: 5. If a server keeps crashing,
+ * another start does not help.
  *
  * @category defaults
  * @since 0.1.0

@@ -32,7 +32,7 @@ import type { CredentialsFailed } from "./SessionError.ts"
 
 /**
  * Credentials of one owner for one server: `headers` for servers with a URL, `env` for stdio servers. They extend the definition of the
- * server, override its entries of equal name, and pass the checks of the definition.
+ * server, override its entries of the same name, and pass the checks of the definition.
  *
  * @category models
  * @since 0.1.0
@@ -44,7 +44,7 @@ export interface Credentials {
 
 /**
  * Returns the credentials of an owner. It runs each time that a session is taken and before each connect, so cache credentials that are
- * expensive to fetch.
+ * expensive to fetch. It may take 10 seconds, or half of `connectTimeout` if that is less; then the operation fails with `CredentialsFailed`.
  *
  * @category models
  * @since 0.1.0

@@ -118,7 +118,7 @@ export const leastInFlight = (): Order => {
 export interface FallbackOptions {
   /** The servers that may run the operation. A name that is listed twice counts once. */
   readonly servers: NonEmptyReadonlyArray<string>
-  /** The owner of the sessions. Default: as everywhere. */
+  /** The owner of the sessions. Default: `Owner.CurrentOwner`. */
   readonly owner?: string | undefined
   /** Which server is tried first. Default: {@link inOrder}. */
   readonly order?: Order | undefined

@@ -1,8 +1,8 @@
 /**
- * Health of a server: a plain record, fed by connects and requests, and read by a pure function of the record and the time.
+ * Health of a server: a plain record, updated by connects and requests. A pure function of the record and the time derives the status from it.
  *
- * Only failures of the channel count: refused, timed out, lost. A server that responds with an error, be it a JSON-RPC error or a tool
- * error, is healthy.
+ * Only failures of the channel count: refused, timed out, lost. A server that responds with a JSON-RPC error or a tool error is
+ * healthy.
  *
  * @since 0.1.0
  */

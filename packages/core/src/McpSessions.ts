@@ -88,7 +88,7 @@ export type {
 }
 
 /**
- * A {@link Session.Session} in promises. Closing it gives it back.
+ * A {@link Session.Session} in promises. Closing it releases it.
  *
  * @category models
  * @since 0.1.0
@@ -149,7 +149,7 @@ export interface McpSessions extends Closeable {
   ) => Promise<A>
   /** Makes a pool of sessions. It is valid until it is closed. */
   readonly pool: (options: PoolOptions) => Promise<McpPool>
-  /** Reads the status of a server. Connects nothing. */
+  /** Reads the status of a server. Opens no connection. */
   readonly status: PromisedMember<Sessions.Sessions["Service"]["status"]>
   /** Closes the connections to a server once their requests have ended; the next use makes new ones. */
   readonly restart: PromisedMember<Sessions.Sessions["Service"]["restart"]>

@@ -2,7 +2,7 @@
  * The owner on whose behalf a session is used, such as a tenant or a user.
  *
  * Sessions are shared between callers with the same owner only: nothing that a server keeps for the session of one owner is seen by another.
- * A program for one identity need not name an owner.
+ * A program for one identity does not have to set an owner.
  *
  * **Example** (Acting for the user of a request)
  *

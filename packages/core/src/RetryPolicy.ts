@@ -29,8 +29,8 @@ import type { SessionError } from "./SessionError.ts"
 export type RetryPolicy = Schedule.Schedule<unknown, SessionError>
 
 /**
- * The longest `Retry-After` that is honored. Value: 1 minute, which is within the default `totalTimeout` of an operation. A longer one counts
- * as this.
+ * The longest `Retry-After` that is honored. Value: 1 minute, which is within the default `totalTimeout` of an operation. Longer ones
+ * are cut to it.
  *
  * @category defaults
  * @since 0.1.0
@@ -73,7 +73,7 @@ export const withRetryAfter = (policy: RetryPolicy): RetryPolicy =>
 
 /**
  * Makes a policy of a number of retries after the first attempt, a fixed time apart, for errors whose `isRetryable` is true: refused, timed
- * out, or failed in transport. A server that asks for more time with `Retry-After` gets it.
+ * out, or failed in transport. `Retry-After` of the server can lengthen a delay.
  *
  * @category constructors
  * @since 0.1.0

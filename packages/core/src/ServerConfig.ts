@@ -25,7 +25,7 @@
  *
  * **Gotchas**
  *
- * A key has an effect or is a problem; none is ignored. Programs start directly, never through a shell.
+ * Each key takes effect or is reported as a problem; no key is ignored. Programs start directly, never through a shell.
  *
  * @since 0.1.0
  */
@@ -183,12 +183,12 @@ export interface RemoteServerOptions extends ServerOptions {
   readonly addresses: "any" | "public"
   /**
    * Limits one connect, from its start to the end of the handshake. Accepts a duration from 1 ms to 10 minutes (numbers
-   * are milliseconds). Default: 20 seconds. `npx` may have to install the server first.
+   * are milliseconds). Default: 20 seconds. A server that starts on demand may take several seconds.
    */
   readonly connectTimeout: Duration.Duration
   /**
    * Closes a connection that stays unused for this long. Accepts a duration from 0 to 24 hours (numbers are
-   * milliseconds). Default: 5 minutes. Starting a process costs more than opening a socket.
+   * milliseconds). Default: 5 minutes. Load balancers commonly drop connections that stay idle for longer.
    */
   readonly idleTimeToLive: Duration.Duration
 }

@@ -91,8 +91,8 @@ export interface RequestOptions {
 }
 
 /**
- * Options of a list. A server of the modern era says for how long its lists are valid. Until then they are cached for the owner, unless the
- * server notifies of a change, which it does while there is a subscriber or watcher. Lists of legacy servers are always fetched.
+ * Options of a list. A server of the modern era sends a time to live with each list. The list is cached for the owner until then, or until a
+ * change notification arrives, which the server sends only while there is a subscriber or watcher. Lists of legacy servers are always fetched.
  *
  * @category models
  * @since 0.1.0
@@ -132,8 +132,8 @@ export interface ListOptions extends RequestOptions {
  */
 export interface ProgressOptions extends RequestOptions {
   /**
-   * Handles progress, one report at a time; the request ends after the last. Present: the server is asked to report progress, and may ignore
-   * that. Each report restarts `timeout`, up to the server's `totalTimeout`. Of the reports that wait for a slow handler, the latest 64 are
+   * Handles progress, one report at a time; the request ends after the last. If set, the request asks for progress notifications, which the server
+   * may omit. Each report restarts `timeout`, up to the server's `totalTimeout`. Of the reports that wait for a slow handler, the latest 64 are
    * kept. A request that is sent again reports from the beginning.
    */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void> | void) | undefined
@@ -218,7 +218,7 @@ export interface Session {
     args?: Record<string, string>,
     options?: ProgressOptions
   ) => Effect.Effect<GetPromptResult, SessionError>
-  /** Completes the beginning of an argument. */
+  /** Suggests completions of a partial argument. */
   readonly complete: (
     reference: CompletionReference,
     argument: { readonly name: string; readonly value: string },

@@ -37,7 +37,7 @@ export type Delivery = "NotSent" | "Rejected" | "Unknown" | "Answered"
 export const Delivery = Schema.Literals(["NotSent", "Rejected", "Unknown", "Answered"])
 
 /**
- * The sign that a failure gives about a server: it responded (`alive`), its channel failed (`failed`), or nothing was sent to it
+ * What a failure says about the health of a server: it responded (`alive`), its channel failed (`failed`), or nothing was sent to it
  * (`untouched`).
  *
  * @category models
@@ -333,7 +333,7 @@ export class HandshakeFailed
 }
 
 /**
- * The server responded to the handshake with an unknown protocol revision, or with one that a handshake cannot end with.
+ * The server responded to the handshake with an unknown protocol revision, or with one that `initialize` does not support.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#version-negotiation
  * @category reasons
@@ -803,7 +803,7 @@ export const RequestReason = Schema.Union(requestReasons)
 export const Reason = Schema.Union(reasons)
 
 /**
- * A {@link Reason} that can stand behind an {@link OutcomeUnknown}.
+ * A {@link Reason} that can be the cause of an {@link OutcomeUnknown}.
  *
  * @category models
  * @since 0.1.0

@@ -13,7 +13,7 @@
  *
  * A caller leases an idle session of its own identity. If there is none, the pool opens a session while there are fewer than `max`, or
  * evicts the session that has been idle longest. Otherwise the caller waits, first come, first served, for at most `acquireTimeout`. A
- * session is never leased to another identity than the one it was opened for. With `concurrency` above 1, several callers lease one
+ * session is leased only to the identity that it was opened for. With `concurrency` above 1, several callers lease one
  * session at a time.
  *
  * A returned session is leased again unless it has expired, or its connection was lost or replaced during the lease. An interrupted
@@ -22,7 +22,7 @@
  *
  * **Gotchas**
  *
- * Whatever state a server keeps for a session outlives the lease. After the lease, all calls on the session object fail with
+ * State that a server keeps for a session remains after the lease. After the lease, all calls on the session object fail with
  * `SessionClosed`.
  *
  * **Example** (Leasing a session)

@@ -3,7 +3,7 @@
  *
  * **Details**
  *
- * Building the layer connects nothing. The first `get` of a server connects it; concurrent callers wait for that connection, and later
+ * Building the layer opens no connection. The first `get` of a server connects it; concurrent callers wait for that connection, and later
  * callers share it. An unused connection is closed after `idleTimeToLive`, and with the layer at the latest, all servers in parallel.
  *
  * Sessions are shared between callers with the same owner only (`Owner.CurrentOwner`). All owners of a server use its definition,
@@ -85,7 +85,7 @@ export interface OwnerOptions {
 }
 
 /**
- * Options of a connection of one's own. With `handshake: "manual"`, `initialize` makes the handshake; default: `"automatic"`.
+ * Options of a dedicated connection. With `handshake: "manual"`, `initialize` makes the handshake; default: `"automatic"`.
  *
  * @category models
  * @since 0.1.0
@@ -168,7 +168,7 @@ export class Sessions extends Context.Service<Sessions, {
     args?: Record<string, unknown>,
     options?: Session.CallToolOptions & OwnerOptions
   ) => Effect.Effect<CallToolResult, SessionError | ConfigError>
-  /** Runs an operation on a session of the first of several servers that is fit, and as far as the delivery rule allows, of the next. */
+  /** Runs an operation on a session of the first healthy server. If it fails, runs it on the next, if the delivery rule allows that. */
   readonly withFallback: <A, E, R>(
     options: FallbackOptions,
     operation: (session: Session.Session) => Effect.Effect<A, E, R>
@@ -190,7 +190,7 @@ export class Sessions extends Context.Service<Sessions, {
   readonly openAll: (options?: OpenAllOptions) => Stream.Stream<Opened, OpenFailed, Scope.Scope>
   /** Drops the connections to a server; the next use connects again. */
   readonly restart: (server: string) => Effect.Effect<void, ConfigError>
-  /** Reads the status of a server. Connects nothing; works for disabled servers too. */
+  /** Reads the status of a server. Opens no connection; works for disabled servers too. */
   readonly status: (server: string) => Effect.Effect<ServerStatus, ConfigError>
   /** Emits the status of a server, and again when its health, its circuit or the state of a connection changes. */
   readonly statusChanges: (server: string) => Stream.Stream<ServerStatus, ConfigError>
@@ -261,7 +261,7 @@ const logUncleanClose = ({ cause, outcome, server }: CleanupReport): Effect.Effe
     : Effect.logWarning(`the connection to ${server} did not close cleanly (${outcome})`, cause)
 
 /**
- * Layer that provides {@link Sessions} for a set of servers. Validates the whole configuration, and connects nothing.
+ * Layer that provides {@link Sessions} for a set of servers. Validates the whole configuration, and opens no connection.
  *
  * @category layers
  * @since 0.1.0

@@ -9,6 +9,31 @@ import { settled, start } from "../../fixtures/fibers.ts"
 import { lost, stdio, tokenOf } from "../../fixtures/fleet.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
 
+describe("a provider of credentials that does not respond", () => {
+  for (const [connectTimeout, limit] of [["1 minute", 10_000], ["4 seconds", 2000]] as const) {
+    it.effect(`fails calls after ${limit / 1000} seconds if a connect may take ${connectTimeout}`, () => {
+      const script = Scripted.make({})
+      const layer = Sessions.layer({
+        servers: { s: { ...stdio, connectTimeout } },
+        circuit: Circuit.never,
+        credentials: () => Effect.never
+      }).pipe(Layer.provide(script.layer))
+      return Effect.gen(function*() {
+        const { callTool, get } = yield* Sessions.Sessions
+        for (const operation of [Effect.asVoid(callTool("s", "t")), Effect.asVoid(get("s"))]) {
+          const failed = yield* start(Effect.flip(operation))
+          yield* TestClock.adjust(limit - 1)
+          assert.isUndefined(failed.pollUnsafe())
+          yield* TestClock.adjust(1)
+          const error = yield* Fiber.join(failed)
+          assert.strictEqual(error._tag === "SessionError" ? error.reason._tag : error._tag, "CredentialsFailed")
+        }
+        assert.deepStrictEqual(script.connects, [])
+      }).pipe(Effect.provide(layer))
+    })
+  }
+})
+
 describe("credential rotation", () => {
   it.effect("reconnects an open server with the new credentials only", () => {
     const scripts = { old: Scripted.make({}), new: Scripted.make({}) }

@@ -132,25 +132,25 @@ export const common = {
 }
 
 /** Describes `connectTimeout`, whose default depends on the transport. */
-export const connectTimeout = (value: Parameters<typeof durationText>[0]) =>
+export const connectTimeout = (value: Parameters<typeof durationText>[0], why: string) =>
   durationKey({
     minimum: 1,
     maximum: "10 minutes",
     default: value,
     documentation: {
       description: "Limits one connect, from its start to the end of the handshake.",
-      why: "`npx` may have to install the server first."
+      why
     }
   })
 
 /** Describes `idleTimeToLive`, whose default depends on the transport. */
-export const idleTimeToLive = (value: Parameters<typeof durationText>[0]) =>
+export const idleTimeToLive = (value: Parameters<typeof durationText>[0], why: string) =>
   durationKey({
     minimum: 0,
     maximum: "24 hours",
     default: value,
     documentation: {
       description: "Closes a connection that stays unused for this long.",
-      why: "Starting a process costs more than opening a socket."
+      why
     }
   })

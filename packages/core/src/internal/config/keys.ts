@@ -91,8 +91,8 @@ const Stdio = Schema.Struct({
     default: 1000,
     why: "A banner on stdout is harmless, a log on stdout is a fault."
   }),
-  connectTimeout: connectTimeout("30 seconds"),
-  idleTimeToLive: idleTimeToLive("10 minutes"),
+  connectTimeout: connectTimeout("30 seconds", "`npx` may have to install the server first."),
+  idleTimeToLive: idleTimeToLive("10 minutes", "Starting a process costs more than opening a socket."),
   ...common
 }).check(
   Schema.makeFilter((config) =>
@@ -135,8 +135,8 @@ const remote = {
     default: "any",
     why: "URLs from other people must not lead into your network."
   }),
-  connectTimeout: connectTimeout("20 seconds"),
-  idleTimeToLive: idleTimeToLive("5 minutes"),
+  connectTimeout: connectTimeout("20 seconds", "A server that starts on demand may take several seconds."),
+  idleTimeToLive: idleTimeToLive("5 minutes", "Load balancers commonly drop connections that stay idle for longer."),
   ...common
 }
 

@@ -1,5 +1,6 @@
 /**
- * Reconnects without a caller: keeps a connection open for as long as a subscriber, or a server opened with `openAll`, needs one.
+ * Reconnects without a caller: keeps the connections open that `openAll` has opened. The default policy is
+ * `RetryPolicy.reconnectDefault`.
  */
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"

@@ -2,7 +2,6 @@
  * Credentialed transport: asks for the credentials of the owner before each connect. A connection may be made long after the session was
  * taken, and must not be made with credentials that have expired meanwhile.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import type * as Scope from "effect/Scope"
@@ -10,9 +9,6 @@ import type { ConfigError } from "../../ConfigError.ts"
 import { CredentialsFailed, type SessionError } from "../../SessionError.ts"
 import type { Transport } from "../../Transport.ts"
 import type { Identified } from "../session/identity.ts"
-
-/** The longest time that a provider of credentials may take when a connect waits for it. */
-const credentialsTimeout = Duration.seconds(10)
 
 export const make = (options: {
   readonly identified: Identified
@@ -30,20 +26,13 @@ export const make = (options: {
   readonly onIdentity: (identified: Identified) => void
 }): Transport["Service"] => {
   const { identified, identify, onIdentity, transport, transportOf } = options
-  const { definition: { config }, identity: { owner } } = identified
+  const { identity: { owner } } = identified
   const toReason = (error: SessionError | ConfigError) =>
     error._tag === "SessionError" && error.reason._tag === "CredentialsFailed"
       ? error.reason
       : new CredentialsFailed({ owner, cause: error })
-  const current = Effect.mapError(identify, toReason).pipe(
-    // The time of the provider is not the time of the server.
-    Effect.timeoutOrElse({
-      duration: Duration.min(credentialsTimeout, Duration.times(config.connectTimeout, 0.5)),
-      orElse: () => Effect.fail(new CredentialsFailed({ owner }))
-    })
-  )
   return {
-    connect: Effect.flatMap(current, (now) => {
+    connect: Effect.flatMap(Effect.mapError(identify, toReason), (now) => {
       onIdentity(now)
       return Equal.equals(now, identified)
         ? transport.connect

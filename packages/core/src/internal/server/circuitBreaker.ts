@@ -34,7 +34,7 @@ export interface CircuitBreaker {
   readonly revokeTrial: () => void
 }
 
-/** How long callers wait, in milliseconds, while another caller probes the server. */
+/** After how long callers may try again, in milliseconds, while another caller probes the server. */
 const probeWait = 1000
 
 /** How long a store outside this process may take. An unreachable store must cost calls little. */

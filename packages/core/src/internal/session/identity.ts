@@ -4,6 +4,7 @@
  * Two sessions have the same identity if owner, server and credentials are equal. When the credentials of an owner change, the owner has
  * another identity, which shares nothing with the one before.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
@@ -11,7 +12,10 @@ import * as Redacted from "effect/Redacted"
 import type { ConfigError } from "../../ConfigError.ts"
 import type { Credentials, CredentialsProvider } from "../../Credentials.ts"
 import * as ServerConfig from "../../ServerConfig.ts"
-import { SessionError } from "../../SessionError.ts"
+import { CredentialsFailed, SessionError } from "../../SessionError.ts"
+
+/** The longest time that a provider of credentials may take. */
+const providerTimeout = Duration.seconds(10)
 
 /** Compares by value, and shows no secret. */
 export class Identity implements Equal.Equal {
@@ -106,6 +110,11 @@ export const identify = (options: {
   const { name: server } = definition
   if (provider === undefined) return Effect.succeed(new Identified(new Identity(owner, server, ""), definition))
   return provider({ owner, server }).pipe(
+    // A provider that does not respond is no fault of the server, and leaves half of a connect to it.
+    Effect.timeoutOrElse({
+      duration: Duration.min(providerTimeout, Duration.times(definition.config.connectTimeout, 0.5)),
+      orElse: () => Effect.fail(new CredentialsFailed({ owner }))
+    }),
     Effect.mapError((reason) => new SessionError({ server, reason })),
     Effect.flatMap((credentials) => {
       const secrets = JSON.stringify([plain(credentials.headers), plain(credentials.env)])

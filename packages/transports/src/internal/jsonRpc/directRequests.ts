@@ -1,5 +1,6 @@
 /**
- * Engine of requests: one write and one callback per request, without a promise, timer or schema pass.
+ * Engine of requests: one write and one callback per request, without a promise, timer or schema pass. `cancel` is how a request is cancelled
+ * on the wire, together with `cancelRequest` of the transport.
  *
  * The SDK's client keeps the handshake and the requests of the server. Responses to requests of the engine are taken off the channel before
  * the client sees them: the ids of the two come from disjoint ranges.
