@@ -10,8 +10,11 @@ import { join } from "node:path"
 import { descendants, fixture, makeLedger } from "../fixtures/peer.ts"
 import { read as readAll } from "../fixtures/read.ts"
 
-/** The connect timeout of the mute server in milliseconds. It ignores SIGTERM, so that its end takes two seconds more. */
-const deadline = 1500
+/**
+ * The connect timeout of the mute server in milliseconds: long enough for the good server to start first on a loaded machine. The mute one
+ * ignores SIGTERM, so that its end takes two seconds more.
+ */
+const deadline = 6000
 
 const every = (pause: "100 millis"): RetryPolicy.RetryPolicy =>
   Schedule.setInputType<SessionError.SessionError>()(Schedule.spaced(pause))
