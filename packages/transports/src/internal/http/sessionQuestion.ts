@@ -9,7 +9,7 @@ import { clearTimeout, setTimeout } from "node:timers"
 import { conclude, judge, type Ping, type RefusedRequest, type SessionKind, type Verdict } from "./refusal.ts"
 
 /** How long the server may take to answer the ping, in milliseconds. */
-const pingTimeout = 5000
+const pingTimeoutDefault = 5000
 
 /** The ids of the pings: of neither the SDK's client, which counts from 0, nor of the engine, which counts from 1,000,000. */
 const firstId = 900_000
@@ -19,6 +19,8 @@ const lastId = 999_999
 export interface QuestionOwner {
   readonly transport: { readonly sessionKind: SessionKind }
   readonly redact: (text: string) => string
+  /** How long the server may take to answer the ping, in milliseconds; 5 seconds by default. */
+  readonly pingTimeout?: number | undefined
   /** Sends a ping, and calls back at most once when it ends. Returns the end of waiting for it. */
   readonly ping: (message: JSONRPCRequest, onEnd: (ping: Ping) => void) => () => void
 }
@@ -70,8 +72,9 @@ export class SessionQuestion {
       this.close()
       for (const then of waiting) then(ping)
     }
+    const { ping, pingTimeout = pingTimeoutDefault } = this.#owner
     const timer = setTimeout(() => onEnd({ _tag: "Unanswered" }), pingTimeout)
-    const stop = this.#owner.ping({ jsonrpc: "2.0", id, method: "ping" }, onEnd)
+    const stop = ping({ jsonrpc: "2.0", id, method: "ping" }, onEnd)
     this.#stop = () => {
       isOver = true
       clearTimeout(timer)
