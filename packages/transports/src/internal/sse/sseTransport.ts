@@ -50,6 +50,16 @@ const isTooLarge = Schema.is(MessageTooLarge)
 /** How a POST was not accepted. */
 type PostFailure = Refusal | Extract<End, { readonly _tag: "Broken" }>
 
+/** A message to post. */
+interface Post {
+  readonly text: string
+  readonly onStart: (() => void) | undefined
+  /** Called once, unless the exchange is aborted: with the failure, or with `undefined` if the server has accepted the message. */
+  readonly onEnd: (failure: PostFailure | undefined) => void
+  /** The latest exchange of the message. */
+  exchange: Exchange | undefined
+}
+
 /** A ping on the session: its POST was accepted, and the answer is to come on the stream. */
 interface PendingPing {
   readonly id: string | number
@@ -116,7 +126,8 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       onEnd: (failure) => {
         if (failure?._tag === "Refused") this.#judge(request, id, failure)
         else if (failure !== undefined) this.receiver?.fail(request, this.#brokenReason(failure))
-      }
+      },
+      exchange: undefined
     })
   }
 
@@ -131,7 +142,8 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
         onEnd: (failure) => {
           if (failure === undefined) resolve()
           else reject(failure._tag === "Refused" ? this.#refusedReason(failure) : this.#brokenReason(failure))
-        }
+        },
+        exchange: undefined
       })
     })
   }
@@ -142,8 +154,9 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   }
 
   onMessage(message: JSONRPCMessage): void {
-    if (this.#ping !== undefined && !("method" in message) && message.id === this.#ping.id) {
-      return this.#ping.onEnd({ _tag: "Answered" })
+    const ping = this.#ping
+    if (ping !== undefined && !("method" in message) && String(message.id) === String(ping.id)) {
+      return ping.onEnd({ _tag: "Answered" })
     }
     this.#inbox.push(message)
   }
@@ -189,35 +202,27 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     this.#stream.start({ target: this.#source, method: "GET", headers, body: null })
   }
 
-  /** Posts to the endpoint, through its redirects. Returns the end of the exchange. */
-  #post({ onEnd, onStart, text }: {
-    readonly text: string
-    readonly onStart: (() => void) | undefined
-    readonly onEnd: (failure: PostFailure | undefined) => void
-  }): () => void {
+  /** Posts to the endpoint, through its redirects. */
+  #post(post: Post, redirects = 0): void {
+    const target = this.#endpoint
+    if (target === undefined) return
+    const { onEnd, onStart, text } = post
     const headers = [...this.#options.given, "content-type", "application/json"]
-    let current: Exchange | undefined
-    const send = (target: Target, redirects: number): void => {
-      const exchange = current = new Exchange(this.#options, {
-        ...(onStart === undefined ? {} : { onStart }),
-        // The response arrives on the stream. Some servers repeat it here.
-        onMessage: () => {},
-        onEnd: (end) => {
-          this.#posts.delete(exchange)
-          const next = end._tag === "Refused" ? redirectOf({ refusal: end, from: target, redirects }) : undefined
-          if (next === undefined) return onEnd(end._tag === "Refused" || end._tag === "Broken" ? end : undefined)
-          this.#endpoint = next
-          send(next, redirects + 1)
-        }
-      })
-      this.#posts.add(exchange)
-      exchange.start({ target, method: "POST", headers, body: text })
-    }
-    if (this.#endpoint !== undefined) send(this.#endpoint, 0)
-    return () => {
-      if (current !== undefined) this.#posts.delete(current)
-      current?.abort()
-    }
+    const exchange = post.exchange = new Exchange(this.#options, {
+      ...(onStart === undefined ? {} : { onStart }),
+      // The response arrives on the stream. Some servers repeat it here.
+      onMessage: () => {},
+      onEnd: (end) => {
+        this.#posts.delete(exchange)
+        if (end._tag !== "Refused") return onEnd(end._tag === "Broken" ? end : undefined)
+        const next = redirectOf({ refusal: end, from: target, redirects })
+        if (next === undefined) return onEnd(end)
+        this.#endpoint = next
+        this.#post(post, redirects + 1)
+      }
+    })
+    this.#posts.add(exchange)
+    exchange.start({ target, method: "POST", headers, body: text })
   }
 
   /** Ends a request whose POST was refused, once it is known what the refusal means. */
@@ -236,18 +241,22 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   #sendPing(message: JSONRPCRequest, onEnd: (ping: Ping) => void): () => void {
     const { id } = message
-    this.#ping = { id, onEnd }
-    const stop = this.#post({
+    const post: Post = {
       text: encode(message),
       onStart: undefined,
       onEnd: (failure) => {
         if (failure?._tag === "Refused") onEnd({ _tag: "Refused", id, refusal: failure })
         else if (failure !== undefined) onEnd({ _tag: "Unanswered" })
-      }
-    })
+      },
+      exchange: undefined
+    }
+    this.#ping = { id, onEnd }
+    this.#post(post)
     return () => {
-      if (this.#ping?.id === id) this.#ping = undefined
-      stop()
+      this.#ping = undefined
+      if (post.exchange === undefined) return
+      this.#posts.delete(post.exchange)
+      post.exchange.abort()
     }
   }
 
