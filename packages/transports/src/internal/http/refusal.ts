@@ -12,6 +12,7 @@
 import { type HttpFailed, type RequestReason, SessionExpired } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
+import { isSameId } from "../jsonRpc/codec.ts"
 import { deliveryOfStatus, requestReasonOfStatus } from "../network/status.ts"
 import { excerptOf } from "./excerpt.ts"
 import type { Refusal } from "./httpExchange.ts"
@@ -54,15 +55,18 @@ const invalidRequest = -32_600
 const methodNotFound = -32_601
 
 /** Whether a server may mean the session by a JSON-RPC error with this code. The code has no meaning of its own for the request. */
-const mayMeanSession = (code: unknown): boolean =>
-  code === invalidRequest || (typeof code === "number" && code >= -32_099 && code <= -32_000)
+const mayMeanSession = (code: number): boolean => code === invalidRequest || (code >= -32_099 && code <= -32_000)
 
 /** A JSON-RPC error in a body. */
 interface CarriedError {
-  readonly error: { readonly code?: unknown; readonly message?: unknown; readonly data?: unknown }
+  readonly error: { readonly code: number; readonly message: string; readonly data?: unknown }
   /** Whether it names the request by its id. */
   readonly isOwn: boolean
 }
+
+const isError = (value: unknown): value is CarriedError["error"] =>
+  Predicate.isObject(value) && "code" in value && typeof value.code === "number" && "message" in value &&
+  typeof value.message === "string"
 
 const parsed = (body: string): unknown => {
   try {
@@ -79,8 +83,8 @@ const parsed = (body: string): unknown => {
 const errorIn = (body: string, id: string | number): CarriedError | undefined => {
   const value = parsed(body)
   const errors = (Array.isArray(value) ? value : [value]).flatMap((message): ReadonlyArray<CarriedError> =>
-    Predicate.isObject(message) && "jsonrpc" in message && "error" in message && Predicate.isObject(message.error)
-      ? [{ error: message.error, isOwn: "id" in message && String(message.id) === String(id) }]
+    Predicate.isObject(message) && "jsonrpc" in message && "error" in message && isError(message.error)
+      ? [{ error: message.error, isOwn: "id" in message && isSameId(message.id, id) }]
       : []
   )
   return errors.find(({ isOwn }) => isOwn) ?? errors[0]
@@ -91,7 +95,7 @@ const responseOf = (
   id: string | number
 ): Extract<Verdict, { readonly _tag: "Response" }> => ({
   _tag: "Response",
-  response: { jsonrpc: "2.0", id, error: error as { readonly code: number; readonly message: string } }
+  response: { jsonrpc: "2.0", id, error }
 })
 
 /** Whether the server may have refused the session rather than the request. */
@@ -165,7 +169,7 @@ const isAnswer = ({ id, refusal: { body, status } }: Extract<Ping, { readonly _t
  */
 const wordsOf = (body: string, id: string | number): string => {
   const carried = errorIn(body, id)
-  const words = carried === undefined ? body : `${String(carried.error.code)} ${String(carried.error.message)}`
+  const words = carried === undefined ? body : `${carried.error.code} ${carried.error.message}`
   return words.replaceAll(/[\da-f-]+/gi, (run) => /\d/.test(run) ? "#" : run)
 }
 

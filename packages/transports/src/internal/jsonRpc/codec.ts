@@ -9,6 +9,10 @@ export const isMessage = (value: unknown): value is JSONRPCMessage =>
   typeof value === "object" && value !== null && "jsonrpc" in value &&
   ("method" in value || "id" in value || "error" in value)
 
+/** Whether a value is this id. Some servers send it back as text. */
+export const isSameId = (value: unknown, id: string | number): boolean =>
+  value === id || (typeof value === "string" && value === String(id))
+
 /** Whether a message is a JSON-RPC error without a request id: of a request that the server could not read, or did not read. */
 export const isErrorWithoutId = (message: object): message is JSONRPCErrorResponse =>
   "error" in message && message.error != null && (!("id" in message) || message.id == null)

@@ -31,7 +31,7 @@ import type { Ping, SessionKind } from "../http/refusal.ts"
 import { SessionQuestion } from "../http/sessionQuestion.ts"
 import { SkippedEvents } from "../http/skippedEvents.ts"
 import type { SseEvent } from "../http/sseParser.ts"
-import { encode, sent } from "../jsonRpc/codec.ts"
+import { encode, isSameId, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
@@ -155,7 +155,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   onMessage(message: JSONRPCMessage): void {
     const ping = this.#ping
-    if (ping !== undefined && !("method" in message) && String(message.id) === String(ping.id)) {
+    if (ping !== undefined && !("method" in message) && isSameId(message.id, ping.id)) {
       return ping.onEnd({ _tag: "Answered" })
     }
     this.#inbox.push(message)
