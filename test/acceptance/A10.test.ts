@@ -181,7 +181,7 @@ describe("A10: flap, fail over, recover", () => {
       const refuse = { next: 0 }
       const primary = yield* Http.start(({ message, response }) => {
         if (message.method !== "tools/call" || refuse.next-- <= 0) return false
-        response.writeHead(503, { "retry-after": "0" }).end()
+        response.writeHead(429, { "retry-after": "0" }).end()
         return true
       })
       const secondary = yield* Http.start(() => false)

@@ -98,17 +98,52 @@ describe("SSE", () => {
     }).pipe(Effect.scoped))
 
   for (const status of [400, 404]) {
-    it.live(`initializes a new session when a POST is answered with ${status}`, () =>
+    it.live(`initializes a new session when the call and a ping are refused with ${status}`, () =>
       Effect.gen(function*() {
-        let isFirst = true
+        let isKnown = false
         const server = yield* Sse.start(({ message, response }) => {
-          if (message.method !== "tools/call" || !isFirst) return false
-          isFirst = false
+          if (message.method === "ping") isKnown = true
+          else if (message.method !== "tools/call" || isKnown) return false
           response.writeHead(status).end()
           return true
         })
         yield* withSession({ transport: "sse", url: server.url }, (session) => session.callTool("charge"))
         assert.strictEqual(server.count("POST initialize"), 2)
+      }).pipe(Effect.scoped))
+  }
+
+  for (const [title, location] of [["the stream", "/mcp"], ["the endpoint to post to", "/messages"]] as const) {
+    it.live(`follows a redirect of ${title} within its origin`, () =>
+      Effect.gen(function*() {
+        const server = yield* Sse.start(({ request, response }) => {
+          const [path, query = ""] = (request.url ?? "").split("?")
+          if (path !== location) return false
+          response.writeHead(307, { location: `${location}/?${query}` }).end()
+          return true
+        })
+        const config = { transport: "sse", url: server.url, headers: { "x-key": "value" } }
+        yield* withSession(config, (session) => session.callTool("charge"))
+        assert.strictEqual(server.count("POST tools/call charge"), 1)
+        for (const { headers } of server.ledger) assert.strictEqual(headers["x-key"], "value")
+      }).pipe(Effect.scoped))
+  }
+
+  for (const [method, isStream] of [["GET", true], ["POST", false]] as const) {
+    it.live(`follows a bounded number of redirects of ${method}, and none to another origin`, () =>
+      Effect.gen(function*() {
+        const other = yield* Http.start(() => false)
+        for (const location of [isStream ? "/mcp" : "/messages?session=1", other.url]) {
+          const server = yield* Sse.start(({ request, response }) => {
+            if (request.method !== method) return false
+            response.writeHead(308, { location }).end()
+            return true
+          })
+          const error = yield* Effect.flip(withSession({ transport: "sse", url: server.url }, () => Effect.void))
+          assert.deepInclude((error as { readonly reason: object }).reason, { _tag: "HttpFailed", status: 308 })
+          const requests = server.ledger.filter(({ what }) => what.startsWith(method))
+          assert.strictEqual(requests.length, location === other.url ? 1 : 4)
+        }
+        assert.deepStrictEqual(other.ledger, [])
       }).pipe(Effect.scoped))
   }
 

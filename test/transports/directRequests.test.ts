@@ -6,9 +6,10 @@ import { type Connection, type Notification, SessionError } from "@mcp-sessions/
 import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
 import { Cause, Exit } from "effect"
 import { DirectRequests } from "../../packages/transports/src/internal/jsonRpc/directRequests.ts"
-import { legacyCodec } from "../../packages/transports/src/internal/jsonRpc/eraCodec.ts"
+import { type EraCodec, legacyCodec } from "../../packages/transports/src/internal/jsonRpc/eraCodec.ts"
 import { OrderedInbox } from "../../packages/transports/src/internal/jsonRpc/orderedInbox.ts"
 import type { Receiver, RequestSink } from "../../packages/transports/src/internal/jsonRpc/requestSink.ts"
+import { ModernCodec } from "../../packages/transports/src/internal/modern/modernCodec.ts"
 
 class RecordingTransport implements Transport, RequestSink {
   onmessage?: (message: JSONRPCMessage) => void
@@ -27,13 +28,24 @@ class RecordingTransport implements Transport, RequestSink {
   }
 }
 
-const setting = (options: { readonly hasClient: boolean } = { hasClient: false }) => {
+const modernCodec = new ModernCodec({
+  protocolVersion: "2026-07-28",
+  clientInfo: { name: "test", version: "1" },
+  clientCapabilities: {},
+  toolHeaders: undefined,
+  engine: () => assert.fail("no request is kept in flight"),
+  fulfilInput: () => assert.fail("no result asks for input")
+})
+
+const setting = (
+  options: { readonly hasClient: boolean; readonly codec?: EraCodec } = { hasClient: false }
+) => {
   const transport = new RecordingTransport()
   const events: Array<unknown> = []
   const toClient: Array<JSONRPCMessage> = []
   const engine = new DirectRequests({
     transport,
-    codec: legacyCodec,
+    codec: options.codec ?? legacyCodec,
     checks: { before: () => undefined, after: () => undefined },
     onNotification: ({ method }: Notification.WireNotification) => events.push(method),
     client: options.hasClient ? (message) => toClient.push(message) : undefined
@@ -124,6 +136,34 @@ describe("the request engine", () => {
     engine.cancel(call)
     assert.deepInclude(toClient.at(-1), { method: "notifications/cancelled", params: { requestId: 1 } })
     assert.isTrue(transport.sent.some((message) => "error" in message && message.id === 1))
+  })
+
+  it("fails a request whose response has a result and an error, with the words of the server", () => {
+    const { events, receive, send } = setting()
+    for (const result of [{ content: [] }, null]) {
+      const { id } = send()
+      receive({ jsonrpc, id, result, error: { code: -32_602, message: "n is required", data: 1 } })
+      const failure = { _tag: "ProtocolFailed", code: -32_602, description: "n is required", data: 1 }
+      assert.deepInclude(events.pop(), failure)
+    }
+    receive({ jsonrpc, id: send().id, result: "done", error: null })
+    assert.deepStrictEqual(events, ["done"])
+  })
+
+  it("fails a request of the modern era whose response has a result and an error", () => {
+    const { events, receive, send } = setting({ hasClient: false, codec: modernCodec })
+    receive({ jsonrpc, id: send().id, result: { resultType: "complete" }, error: { code: -32_602, message: "no" } })
+    assert.deepInclude(events[0], { _tag: "ProtocolFailed", code: -32_602, description: "no" })
+  })
+
+  it("hands a response with a result and an error to the SDK's client as an error", () => {
+    const { receive, toClient } = setting({ hasClient: true })
+    receive({ jsonrpc, id: 0, result: {}, error: { code: -32_602, message: "no" } })
+    receive({ jsonrpc, id: 1, result: {}, error: null })
+    assert.deepStrictEqual(toClient, [
+      { jsonrpc, id: 0, error: { code: -32_602, message: "no" } },
+      { jsonrpc, id: 1, result: {} }
+    ])
   })
 
   it("never ends a request that was written as NotSent, whatever reason the transport gives", () => {

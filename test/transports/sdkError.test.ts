@@ -23,13 +23,12 @@ import {
 const connecting: Omit<Circumstances, "error"> = {
   end: undefined,
   address: "http://127.0.0.1:1",
-  retryAfter: undefined
+  refusal: undefined
 }
 
 const at: Omit<RequestCircumstances, "error"> = {
   ...connecting,
   method: "tools/call",
-  hasSession: true,
   isAttached: true
 }
 
@@ -68,14 +67,15 @@ describe("classifyRequest", () => {
     ["HTTP 403", http(403), "AuthRequired", "Rejected"],
     ["sign-in that failed", new UnauthorizedError(), "AuthRequired", "Rejected"],
     ["insufficient scopes", new InsufficientScopeError({ requiredScope: "all" }), "AuthRequired", "Rejected"],
-    ["HTTP 404 with a session", http(404), "SessionExpired", "Rejected"],
-    ["HTTP 404 without one", http(404), "HttpFailed", "Rejected", { hasSession: false }],
-    ["HTTP 400", http(400), "HttpFailed", "Rejected"],
+    ["HTTP 404", http(404), "HttpFailed", "Answered"],
+    ["HTTP 400", http(400), "HttpFailed", "Answered"],
     ["HTTP 429", http(429), "HttpFailed", "Rejected"],
     ["HTTP 500", http(500), "HttpFailed", "Unknown"],
     ["HTTP 502", http(502), "HttpFailed", "Unknown"],
     ["HTTP 503", http(503), "HttpFailed", "Unknown"],
-    ["HTTP 503 with Retry-After", http(503), "HttpFailed", "Rejected", { retryAfter: "5" }],
+    ["HTTP 503 with Retry-After", http(503), "HttpFailed", "Unknown", {
+      refusal: { retryAfter: "5", body: undefined }
+    }],
     ["HTTP 303", http(303), "HttpFailed", "Unknown"],
     ["HTTP 307", http(307), "HttpFailed", "Rejected"],
     ["HTTP 408", http(408), "HttpFailed", "Unknown"],
@@ -204,7 +204,12 @@ describe("narrowing a reason", () => {
     [closed, "TransportClosed", "TransportClosed", "Unknown"],
     [new SessionError.ResponseLost({ method }), "TransportFailed", "ResponseLost", "Unknown"],
     [new SessionError.HttpFailed({ status: 500, delivery }), "HttpFailed", "HttpFailed", "Unknown"],
-    [new SessionError.SessionExpired({ status: 404 }), "HttpFailed", "SessionExpired", "Rejected"],
+    [
+      new SessionError.SessionExpired({ status: 404, delivery: "Rejected" }),
+      "HttpFailed",
+      "SessionExpired",
+      "Rejected"
+    ],
     [new SessionError.AuthRequired({ status: 401 }), "AuthRequired", "AuthRequired", "Rejected"],
     [new SessionError.HandshakeFailed({ description }), "HandshakeFailed", "InvalidResult", "Answered"],
     [

@@ -54,6 +54,7 @@ interface Traits {
 
 const cause = Schema.optional(Schema.Defect())
 const stderrTail = Schema.optional(Schema.String)
+const body = Schema.optional(Schema.String)
 
 /** A time as ISO 8601 text. A number beyond what a date can hold stays a number: a message must not throw. */
 const timeOf = (milliseconds: number): string =>
@@ -61,6 +62,10 @@ const timeOf = (milliseconds: number): string =>
 
 const withTail = (text: string, tail: string | undefined): string =>
   tail === undefined || tail === "" ? text : `${text}\n${tail.trimEnd()}`
+
+/** Appends what the server said. */
+const withBody = (text: string, body: string | undefined): string =>
+  body === undefined || body === "" ? text : `${text}: ${body}`
 
 /**
  * The process of a stdio server could not be started. `code` is the error code of the system, such as `ENOENT`. `cwd` is set if the
@@ -245,7 +250,8 @@ export class ResponseLost extends Schema.TaggedError<ResponseLost>("@mcp-session
 }
 
 /**
- * The server responded with an HTTP status other than success. `retryAfter` is the `Retry-After` header, verbatim.
+ * The server responded with an HTTP status other than success. `retryAfter` is the `Retry-After` header, verbatim. `body` is the
+ * beginning of the response on one line, secrets removed.
  *
  * @category reasons
  * @since 0.1.0
@@ -253,6 +259,7 @@ export class ResponseLost extends Schema.TaggedError<ResponseLost>("@mcp-session
 export class HttpFailed extends Schema.TaggedError<HttpFailed>("@mcp-sessions/core/HttpFailed")("HttpFailed", {
   status: Schema.Finite,
   retryAfter: Schema.optional(Schema.String),
+  body,
   delivery: Delivery
 }) implements Traits {
   readonly losesConnection = false
@@ -263,13 +270,17 @@ export class HttpFailed extends Schema.TaggedError<HttpFailed>("@mcp-sessions/co
     return this.status >= 500 ? "failed" : "alive"
   }
   override get message(): string {
-    return `the server responded with HTTP ${this.status}`
+    return withBody(`the server responded with HTTP ${this.status}`, this.body)
   }
 }
 
 /**
- * The server no longer knows the session. The request is sent again on a new session at once, so this error surfaces only if the new
- * session is lost too.
+ * The server no longer knows the session: it said so with 404, or it refused a ping on the session as it refused the request. The next
+ * request goes to a new session. `body` is the beginning of the response on one line, secrets removed.
+ *
+ * `delivery` is `Rejected` if the request was refused for its session alone. Then it is sent again on the new session at once, so this error
+ * surfaces only if that session is lost too. It is `Unknown` if the request may have run before the session was lost: the server failed
+ * (5xx), or refused the ping in other words than the request.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
  * @category reasons
@@ -277,34 +288,45 @@ export class HttpFailed extends Schema.TaggedError<HttpFailed>("@mcp-sessions/co
  */
 export class SessionExpired
   extends Schema.TaggedError<SessionExpired>("@mcp-sessions/core/SessionExpired")("SessionExpired", {
-    status: Schema.Finite
+    status: Schema.Finite,
+    body,
+    delivery: Schema.Literals(["Rejected", "Unknown"])
   })
   implements Traits
 {
-  readonly delivery = "Rejected"
-  readonly isRetryable = false
   readonly losesConnection = true
-  readonly health = "alive"
+  /** A request that was refused is sent again on a new session without a policy. One that may have run needs a policy. */
+  get isRetryable(): boolean {
+    return this.delivery === "Unknown"
+  }
+  get health(): HealthSign {
+    return this.status >= 500 ? "failed" : "alive"
+  }
   override get message(): string {
-    return `the server no longer knows the session (HTTP ${this.status})`
+    return withBody(`the server no longer knows the session (HTTP ${this.status})`, this.body)
   }
 }
 
 /**
- * The server requires credentials (401), or refuses those that it got (403).
+ * The server requires credentials (401), or refuses those that it got (403). `body` is the beginning of the response on one line,
+ * secrets removed.
  *
  * @category reasons
  * @since 0.1.0
  */
 export class AuthRequired extends Schema.TaggedError<AuthRequired>("@mcp-sessions/core/AuthRequired")("AuthRequired", {
-  status: Schema.Finite
+  status: Schema.Finite,
+  body
 }) implements Traits {
   readonly delivery = "Rejected"
   readonly isRetryable = false
   readonly losesConnection = false
   readonly health = "alive"
   override get message(): string {
-    return this.status === 403 ? "the server forbids access (HTTP 403)" : "the server requires authorization (HTTP 401)"
+    const text = this.status === 403
+      ? "the server forbids access (HTTP 403)"
+      : "the server requires authorization (HTTP 401)"
+    return withBody(text, this.body)
   }
 }
 
@@ -618,6 +640,7 @@ const lostReasons = [
   TransportClosed,
   ResponseLost,
   HttpFailed,
+  SessionExpired,
   RequestTimeout,
   MessageTooLarge
 ] as const
@@ -656,7 +679,8 @@ export class OutcomeUnknown
 }
 
 /**
- * A reason without the output of the process that it came from, to show to other owners. `undefined` if nothing of it may be shown.
+ * A reason without the output of the process and the responses that it came from, to show to other owners. `undefined` if nothing of
+ * it may be shown.
  *
  * @internal
  */
@@ -672,6 +696,14 @@ export const forOthers = (reason: Reason): Reason | undefined => {
       return new ConnectTimeout({ timeout: reason.timeout })
     case "HandshakeFailed":
       return new HandshakeFailed({ description: reason.description })
+    case "HttpFailed": {
+      const { delivery, retryAfter, status } = reason
+      return new HttpFailed({ status, retryAfter, delivery })
+    }
+    case "SessionExpired":
+      return new SessionExpired({ status: reason.status, delivery: reason.delivery })
+    case "AuthRequired":
+      return new AuthRequired({ status: reason.status })
     default:
       return reason
   }

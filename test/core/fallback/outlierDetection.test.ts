@@ -351,22 +351,28 @@ describe("AllServersFailed", () => {
     }).pipe(Effect.provide(fleet(members)))
   })
 
-  const exited = new SessionError.ServerExited({
-    exitCode: 1,
-    signal: null,
-    stderrTail: "the ledger of a",
-    delivery: "NotSent"
-  })
-
-  it.effect("shows an owner nothing of another owner's processes", () => {
-    const members = two()
-    for (const { trouble } of Object.values(members)) trouble.connect = Effect.fail(exited)
-    return Effect.gen(function*() {
-      for (let n = 0; n < 5; n++) yield* Effect.flip(call({ owner: "a" }))
-      const failed = yield* Effect.flip(call({ owner: "b" }))
-      assert.notInclude(JSON.stringify(failed), "the ledger of a")
-    }).pipe(Effect.provide(fleet(members)))
-  })
+  const body = "the ledger of a"
+  const exit = { exitCode: 1, signal: null, delivery: "NotSent" as const }
+  for (
+    const [what, reason] of [
+      ["processes", new SessionError.ServerExited({ ...exit, stderrTail: body })],
+      ["responses", new SessionError.HttpFailed({ status: 500, body, delivery: "NotSent" })]
+    ] as const
+  ) {
+    it.effect(`shows an owner nothing of another owner's ${what}`, () => {
+      const members = two()
+      for (const { trouble } of Object.values(members)) trouble.connect = Effect.fail(reason)
+      return Effect.gen(function*() {
+        for (let n = 0; n < 5; n++) yield* Effect.flip(call({ owner: "a" }))
+        for (const { trouble } of Object.values(members)) trouble.connect = undefined
+        const failed = yield* Effect.flip(call({ owner: "b" }))
+        assert(failed._tag === "AllServersFailed")
+        assert.strictEqual(failed.errors.length, 2)
+        assert.notInclude(JSON.stringify(failed), body)
+        assert.notInclude(failed.errors.map(({ message }) => message).join(), body)
+      }).pipe(Effect.provide(fleet(members)))
+    })
+  }
 })
 
 describe("a fallback policy", () => {

@@ -88,7 +88,7 @@ describe("a pooled session", () => {
     const script = Scripted.make({
       answer: ({ connection, method }) =>
         connection === 1 && method === "ping"
-          ? Effect.fail(new SessionError.SessionExpired({ status: 404 }))
+          ? Effect.fail(new SessionError.SessionExpired({ status: 404, delivery: "Rejected" }))
           : Effect.succeed({ content: [] })
     })
     return Effect.gen(function*() {

@@ -80,7 +80,9 @@ const table: ReadonlyArray<
   [new TransportClosed({ delivery: "Unknown" }), "Unknown", yes, yes, "failed"],
   [new MessageTooLarge({ limit: 1, delivery: "NotSent" }), "NotSent", no, yes, "failed"],
   [new MessageTooLarge({ limit: 1, delivery: "Unknown" }), "Unknown", no, yes, "failed"],
-  [new SessionExpired({ status: 404 }), "Rejected", no, yes, "alive"],
+  [new SessionExpired({ status: 404, delivery: "Rejected" }), "Rejected", no, yes, "alive"],
+  [new SessionExpired({ status: 400, delivery: "Unknown" }), "Unknown", yes, yes, "alive"],
+  [new SessionExpired({ status: 503, delivery: "Unknown" }), "Unknown", yes, yes, "failed"],
   // Reasons of a request.
   [new ResponseLost({ method }), "Unknown", yes, no, "failed"],
   [new RequestTimeout({ method, timeout: 1, delivery: "NotSent" }), "NotSent", yes, no, "failed"],
@@ -143,7 +145,8 @@ const lost = new Set([
   "MessageTooLarge Unknown",
   "ResponseLost Unknown",
   "RequestTimeout Unknown",
-  "HttpFailed Unknown"
+  "HttpFailed Unknown",
+  "SessionExpired Unknown"
 ])
 
 const titleOf = ({ _tag, delivery }: SessionError.Reason) => `${_tag} ${delivery}`

@@ -11,7 +11,7 @@ const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
 const lost = new SessionError.TransportFailed({ description: "reset", code: "ECONNRESET", delivery: "Unknown" })
 const exited = new SessionError.ServerExited({ exitCode: null, signal: "SIGKILL", delivery: "Unknown" })
-const expired = new SessionError.SessionExpired({ status: 404 })
+const expired = new SessionError.SessionExpired({ status: 404, delivery: "Rejected" })
 const busy = new SessionError.HttpFailed({ status: 503, delivery: "Rejected" })
 const unsent = new SessionError.TransportClosed({ delivery: "NotSent" })
 

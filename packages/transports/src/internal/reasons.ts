@@ -42,9 +42,9 @@ export const asConnectReason = (reason: Reason): ConnectReason => {
     case "MessageTooLarge":
       return new MessageTooLarge({ limit: reason.limit, delivery })
     case "HttpFailed":
-      return new HttpFailed({ status: reason.status, retryAfter: reason.retryAfter, delivery })
+      return new HttpFailed({ status: reason.status, retryAfter: reason.retryAfter, body: reason.body, delivery })
     case "SessionExpired":
-      return new HttpFailed({ status: reason.status, delivery })
+      return new HttpFailed({ status: reason.status, body: reason.body, delivery })
     case "RequestTimeout":
       return new ConnectTimeout({ timeout: reason.timeout })
     case "ResponseLost":

@@ -28,8 +28,10 @@ export interface EngineChannel {
   readonly serverStream?: MessageStream | undefined
   /** The arguments that are mirrored in headers, where the transport has headers for each request. */
   readonly toolHeaders?: ToolHeaders | undefined
-  /** `Retry-After` of the last HTTP response, verbatim. */
-  readonly retryAfter?: (() => string | undefined) | undefined
+  /** The last refusal of an HTTP request of the handshake: `Retry-After`, verbatim, and the beginning of the body, secrets removed. */
+  readonly refusal?:
+    | (() => { readonly retryAfter: string | undefined; readonly body: string | undefined } | undefined)
+    | undefined
   /** The process of a stdio server. */
   readonly pid?: number | undefined
 }

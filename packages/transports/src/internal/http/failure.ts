@@ -1,19 +1,15 @@
 /**
- * Classifies how a request over HTTP failed: as a reason of a request on an initialized connection, or as an error of the handshake.
+ * Classifies how a request over HTTP failed without a status: as a reason of a request on an initialized connection, or as an error of
+ * the handshake. What a refusal means, `refusal.ts` says.
  */
 import {
   HandshakeFailed,
   InvalidResult,
   type RequestReason,
   ResponseLost,
-  SessionExpired,
   TransportFailed
 } from "@mcp-sessions/core/SessionError"
-import type { JSONRPCMessage } from "@modelcontextprotocol/client"
-import * as Predicate from "effect/Predicate"
-import { isMessage } from "../jsonRpc/codec.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
-import { requestReasonOfStatus } from "../network/status.ts"
 import type { Refusal } from "./httpExchange.ts"
 
 /** How a request ended without a response. */
@@ -26,54 +22,14 @@ export type Failure =
   /** The network failed before a response stream began. */
   | { readonly _tag: "Broken"; readonly error: unknown }
 
-const parsed = (body: string): unknown => {
-  try {
-    return JSON.parse(body)
-  } catch {
-    return undefined
-  }
-}
-
-/** Whether a refusal is a JSON-RPC error that belongs to no request. Servers answer so for sessions that they do not know. */
-const isOrphanError = (body: string): boolean => {
-  const value = parsed(body)
-  return Predicate.isObject(value) && "error" in value && (!("id" in value) || value.id === null)
-}
-
-/** Statuses that HTTP itself gives a meaning, whatever the body says. */
-const isOfHttp = (status: number): boolean => status === 401 || status === 403 || status === 408 || status === 429
-
-/**
- * Returns the JSON-RPC error that a refusal carries for the request with this id. Servers of 2026-07-28 send JSON-RPC errors with
- * statuses of their own.
- *
- * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http
- */
-export const errorResponseOf = (options: {
-  readonly refusal: Refusal
-  readonly id: string | number
-}): JSONRPCMessage | undefined => {
-  const { id, refusal: { body, status } } = options
-  if (status < 400 || status >= 500 || isOfHttp(status)) return undefined
-  const value = parsed(body)
-  return isMessage(value) && "error" in value && value.id === id ? value : undefined
-}
-
 /** Says what the failure of a request on an initialized connection means. */
 export const requestReasonOf = (options: {
-  readonly failure: Failure
+  readonly failure: Exclude<Failure, Refusal>
   readonly method: string
   readonly origin: string
-  readonly hasSession: boolean
 }): RequestReason => {
-  const { failure, hasSession, method, origin } = options
+  const { failure, method, origin } = options
   switch (failure._tag) {
-    case "Refused": {
-      const { body, retryAfter, status } = failure
-      return hasSession && status === 400 && isOrphanError(body)
-        ? new SessionExpired({ status })
-        : requestReasonOfStatus({ status, retryAfter, hasSession })
-    }
     case "Unreadable": {
       const description = `the response to ${method} is neither JSON-RPC nor an event stream`
       return new InvalidResult({ method, description, cause: failure.cause })

@@ -24,6 +24,22 @@ const reserved = new Set([
 export const givenHeaders = (headers: Readonly<Record<string, string>>): ReadonlyArray<string> =>
   Object.entries(headers).filter(([name]) => !reserved.has(name.toLowerCase())).flat()
 
+/**
+ * Returns where a redirect leads to, if it is followed: the request is to be sent again, to there. Only statuses that say that nothing was
+ * done and that keep the method are followed, within the origin: headers of the definition are meant for it alone.
+ */
+export const redirectOf = (options: {
+  readonly refusal: Pick<Refusal, "location" | "status">
+  readonly from: Target
+  /** How many redirects of the request were followed. */
+  readonly redirects: number
+}): Target | undefined => {
+  const { from: { url: base }, redirects, refusal: { location, status } } = options
+  if ((status !== 307 && status !== 308) || location === undefined || redirects >= redirectLimit) return undefined
+  const url = URL.canParse(location, base.href) ? new URL(location, base) : undefined
+  return url?.origin === base.origin ? targetOf(url) : undefined
+}
+
 export class HttpEndpoint {
   readonly #given: ReadonlyArray<string>
   #target: Target
@@ -73,17 +89,11 @@ export class HttpEndpoint {
     return [...this.#headers({ hasBody: false, protocolVersion: this.#protocolVersion }), ...further]
   }
 
-  /**
-   * Follows a redirect. `true`: the request is to be sent again, to the target that is in force from now on. Only statuses that say
-   * that nothing was done and that keep the method are followed, within the origin: headers of the definition are meant for it alone.
-   */
-  follow({ location, status }: Refusal, redirects: number): boolean {
-    if ((status !== 307 && status !== 308) || location === undefined || redirects >= redirectLimit) return false
-    const base = this.#target.url
-    const url = URL.canParse(location, base.href) ? new URL(location, base) : undefined
-    if (url?.origin !== base.origin) return false
-    this.#target = targetOf(url)
-    return true
+  /** Follows a redirect. `true`: the request is to be sent again, to the target that is in force from now on. */
+  follow(refusal: Refusal, redirects: number): boolean {
+    const target = redirectOf({ refusal, from: this.#target, redirects })
+    if (target !== undefined) this.#target = target
+    return target !== undefined
   }
 
   #headers(

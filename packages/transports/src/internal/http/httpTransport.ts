@@ -18,13 +18,16 @@ import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts
 import { revisionOf } from "../modern/requestHeaders.ts"
 import { ToolHeaders } from "../modern/toolHeaders.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
-import { errorResponseOf, type Failure, handshakeErrorOf, requestReasonOf } from "./failure.ts"
+import { excerptOf } from "./excerpt.ts"
+import { type Failure, handshakeErrorOf, requestReasonOf } from "./failure.ts"
 import { HttpEndpoint } from "./httpEndpoint.ts"
 import type { Refusal, Target, Wire } from "./httpExchange.ts"
 import { LingeringExchanges } from "./lingeringExchanges.ts"
 import { type NotificationExchange, type NotificationFailure, postNotification } from "./notificationExchange.ts"
-import { RequestExchange, type RequestOwner } from "./requestExchange.ts"
+import { errorResponseOf, type SessionKind, type Verdict } from "./refusal.ts"
+import { pingExchange, RequestExchange, type RequestOwner } from "./requestExchange.ts"
 import { ServerStream } from "./serverStream.ts"
+import { SessionQuestion } from "./sessionQuestion.ts"
 import { SkippedEvents } from "./skippedEvents.ts"
 
 /** How long sending a cancellation may take, in milliseconds. */
@@ -43,6 +46,14 @@ export interface HttpTransportOptions extends Wire {
   readonly redact: (text: string) => string
   /** Makes the error of a refused request of the SDK's client. */
   readonly refusalError: (refusal: Refusal) => Error
+}
+
+/** What a refusal says that the SDK does not pass on. */
+interface RefusedHandshake {
+  /** `Retry-After`, verbatim. */
+  readonly retryAfter: string | undefined
+  /** The beginning of the body, secrets removed. */
+  readonly body: string | undefined
 }
 
 interface Waiter {
@@ -71,7 +82,8 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   #notifications: Set<NotificationExchange> | undefined
   #lingering: LingeringExchanges | undefined
   #skipped: SkippedEvents | undefined
-  #retryAfter: string | undefined
+  #question: SessionQuestion | undefined
+  #refusal: RefusedHandshake | undefined
   #isClosed = false
   #isForgotten = false
 
@@ -90,9 +102,14 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     return this.endpoint.sessionId
   }
 
-  /** `Retry-After` of the last refusal of a request of the SDK's client, verbatim. */
-  retryAfter(): string | undefined {
-    return this.#retryAfter
+  /** The last refusal of a request of the handshake. */
+  refusal(): RefusedHandshake | undefined {
+    return this.#refusal
+  }
+
+  /** How requests name their session. */
+  get sessionKind(): SessionKind {
+    return this.sessionId === undefined ? "none" : "header"
   }
 
   /** The channel has no end of its own: each request finds out by itself that the server is gone. */
@@ -145,6 +162,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     this.#requests = this.#waiters = this.#notifications = undefined
     for (const exchange of open) exchange.abort()
     this.#lingering?.close()
+    this.#question?.close()
     this.serverStream.close()
     this.onclose?.()
     return sent
@@ -176,22 +194,34 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
 
   onEnd(exchange: RequestExchange, failure: Failure | undefined): void {
     this.#lingering?.delete(exchange)
-    if (failure === undefined || !this.#forget(exchange)) return
-    const { message, request } = exchange
-    const { id, method } = message
-    if (failure._tag === "Refused" && revisionOf(message) !== undefined) {
-      const response = errorResponseOf({ refusal: failure, id })
-      if (response !== undefined) {
-        this.#settleWaiter(exchange)?.resolve()
-        return this.#inbox.push(response, request)
-      }
-    }
+    const { message: { id, method }, request } = exchange
+    if (failure === undefined || this.#requests?.get(id) !== exchange) return
     if (request === undefined && this.receiver === undefined) return this.#failHandshake(exchange, failure)
-    const origin = this.endpoint.target.origin
-    const reason = requestReasonOf({ failure, method, origin, hasSession: this.sessionId !== undefined })
-    if (isExpired(reason)) this.#isForgotten = true
-    if (request !== undefined) return this.receiver?.fail(request, reason)
+    if (failure._tag === "Refused") {
+      this.#question ??= new SessionQuestion({
+        transport: this,
+        redact: this.wire.redact,
+        ping: (message, onEnd) => pingExchange({ owner: this, message, onEnd })
+      })
+      return this.#question.resolve({ id, refusal: failure }, (verdict) => this.#conclude(exchange, verdict))
+    }
+    const reason = requestReasonOf({ failure, method, origin: this.endpoint.target.origin })
+    this.#conclude(exchange, { _tag: "Failed", reason })
+  }
+
+  /** Ends a request, unless it was cancelled while the session was asked. */
+  #conclude(exchange: RequestExchange, verdict: Verdict): void {
+    if (!this.#forget(exchange)) return
+    const { request } = exchange
     const waiter = this.#settleWaiter(exchange)
+    if (verdict._tag === "Response") {
+      waiter?.resolve()
+      return this.#inbox.push(verdict.response, request)
+    }
+    const { reason } = verdict
+    // A session that may still be there is given back.
+    if (isExpired(reason) && reason.delivery === "Rejected") this.#isForgotten = true
+    if (request !== undefined) return this.receiver?.fail(request, reason)
     waiter?.onStreamEnd?.()
     waiter?.reject(reason)
   }
@@ -202,8 +232,8 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   /** `false`: the request has its response already, or was cancelled. */
-  #forget(exchange: RequestExchange): boolean {
-    return this.#requests?.delete(exchange.message.id) === true
+  #forget({ message: { id } }: RequestExchange): boolean {
+    return this.#requests?.delete(id) === true
   }
 
   #settleWaiter(exchange: RequestExchange): Waiter | undefined {
@@ -228,11 +258,15 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   #failHandshake(exchange: RequestExchange, failure: Failure): void {
-    const { id, method } = exchange.message
+    this.#forget(exchange)
+    const { message } = exchange
+    const { id, method } = message
     const waiter = this.#settleWaiter(exchange)
     if (failure._tag === "Refused") {
-      this.#retryAfter = failure.retryAfter
-      return waiter?.reject(this.wire.refusalError(failure))
+      const response = revisionOf(message) === undefined ? undefined : errorResponseOf({ refusal: failure, id })
+      if (response === undefined) return waiter?.reject(this.#refusalError(failure))
+      waiter?.resolve()
+      return this.#inbox.push(response)
     }
     if (failure._tag === "Lost" && method === "server/discover") {
       // No answer to the probe is the answer of a server that knows no such request.
@@ -267,13 +301,16 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   #notificationError(failure: NotificationFailure): Error {
+    if (failure._tag === "Refused") return this.#refusalError(failure)
     const isHandshake = this.receiver === undefined
-    if (failure._tag === "Refused") {
-      if (isHandshake) this.#retryAfter = failure.retryAfter
-      return this.wire.refusalError(failure)
-    }
     const origin = this.endpoint.target.origin
     return classifyNetwork({ error: failure.error, address: origin, delivery: isHandshake ? "NotSent" : "Unknown" })
+  }
+
+  #refusalError(refusal: Refusal): Error {
+    const { body, retryAfter } = refusal
+    this.#refusal = { retryAfter, body: excerptOf({ body, redact: this.wire.redact }) }
+    return this.wire.refusalError(refusal)
   }
 
   /** The server knows of the cancellation, or cannot be told: the exchange has nothing to wait for. */

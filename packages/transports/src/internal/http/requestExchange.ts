@@ -8,9 +8,11 @@ import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import { clearTimeout, setTimeout } from "node:timers"
+import { encode, isErrorWithoutId } from "../jsonRpc/codec.ts"
 import type { Failure } from "./failure.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
+import type { Ping } from "./refusal.ts"
 import { Backoff } from "./streamBackoff.ts"
 
 /** How many resumptions in a row may bring nothing. */
@@ -79,7 +81,10 @@ export class RequestExchange implements ExchangeListener {
   }
 
   onMessage(message: JSONRPCMessage): void {
-    if (!("method" in message) && "id" in message && message.id === this.message.id) this.isAnswered = true
+    if (!("method" in message)) {
+      if ("id" in message && message.id === this.message.id) this.isAnswered = true
+      else if (!this.isAnswered && isErrorWithoutId(message)) return this.onMessage({ ...message, id: this.message.id })
+    }
     this.#owner.onMessage(this, message)
   }
 
@@ -152,4 +157,32 @@ interface Resumption {
   /** How many resumptions in a row brought nothing. */
   failures: number
   backoff: Backoff
+}
+
+/** Sends a ping of the transport itself, and calls back when it ends. Returns the end of waiting. */
+export const pingExchange = (options: {
+  readonly owner: RequestOwner & { readonly onServerMessage: (message: JSONRPCMessage) => void }
+  readonly message: JSONRPCRequest
+  readonly onEnd: (ping: Ping) => void
+}): () => void => {
+  const { message, onEnd, owner } = options
+  const exchange = new RequestExchange({
+    owner: {
+      wire: owner.wire,
+      endpoint: owner.endpoint,
+      headersOf: (message) => owner.headersOf(message),
+      onHead: () => {},
+      onMessage: ({ isAnswered }, message) => isAnswered ? onEnd({ _tag: "Answered" }) : owner.onServerMessage(message),
+      onSkipped: (text) => owner.onSkipped(text),
+      onEnd: (_, failure) =>
+        onEnd(
+          failure?._tag === "Refused" ? { _tag: "Refused", id: message.id, refusal: failure } : { _tag: "Unanswered" }
+        )
+    },
+    message,
+    text: encode(message),
+    request: undefined
+  })
+  exchange.post()
+  return () => exchange.abort()
 }

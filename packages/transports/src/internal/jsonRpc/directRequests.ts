@@ -23,6 +23,7 @@ import type {
   Transport
 } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
+import { hasError } from "./codec.ts"
 import type { EraCodec, Outcome } from "./eraCodec.ts"
 import { InFlightTable } from "./inFlightTable.ts"
 import type { EndReason, Receiver, RequestSink } from "./requestSink.ts"
@@ -155,8 +156,9 @@ export class DirectRequests implements Receiver {
     if (request === undefined) return true
     const { codec } = this.#options
     let outcome: Outcome | undefined
-    if ("result" in message && message.result !== undefined) outcome = codec.outcomeOf(request, message.result)
-    else {
+    if ("result" in message && message.result !== undefined && !hasError(message)) {
+      outcome = codec.outcomeOf(request, message.result)
+    } else {
       outcome = failureOf(message, request.method)
       if (codec.errorOf !== undefined) outcome = codec.errorOf(request, outcome)
     }

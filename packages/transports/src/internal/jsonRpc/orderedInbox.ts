@@ -8,6 +8,7 @@
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { setImmediate } from "node:timers"
+import { withoutResultBesideError } from "./codec.ts"
 import type { RequestSink } from "./requestSink.ts"
 
 /** The callbacks of a transport. They are looked up for each message, because the SDK replaces them when it probes. */
@@ -29,7 +30,7 @@ export class OrderedInbox {
     }
     try {
       if (this.#callbacks.receiver?.take(message, call) === true) return
-      this.#callbacks.onmessage?.(message)
+      this.#callbacks.onmessage?.(withoutResultBesideError(message))
     } catch (error) {
       // A callback that throws must not stop the other messages, nor the process.
       this.#callbacks.onerror?.(error instanceof Error ? error : new Error(String(error)))

@@ -1,34 +1,40 @@
 /**
- * Classifies HTTP statuses other than success.
+ * Classifies HTTP statuses other than success, by the status alone.
  */
-import { AuthRequired, HttpFailed, SessionExpired } from "@mcp-sessions/core/SessionError"
+import { AuthRequired, type Delivery, HttpFailed } from "@mcp-sessions/core/SessionError"
+
+/** A response with a status other than success. */
+export interface StatusResponse {
+  readonly status: number
+  /** `Retry-After`, verbatim. */
+  readonly retryAfter: string | undefined
+  /** What the server said: an `excerpt` of the body. */
+  readonly body?: string | undefined
+}
+
+const reasonOf = ({ body, retryAfter, status }: StatusResponse, delivery: Delivery): AuthRequired | HttpFailed =>
+  status === 401 || status === 403
+    ? new AuthRequired({ status, body })
+    : new HttpFailed({ status, retryAfter, body, delivery })
 
 /** Says what a status in answer to the handshake, or to the upgrade of a WebSocket, means. */
-export const connectReasonOfStatus = (options: {
-  readonly status: number
-  /** `Retry-After`, verbatim. */
-  readonly retryAfter: string | undefined
-}): AuthRequired | HttpFailed => {
-  const { retryAfter, status } = options
-  return status === 401 || status === 403
-    ? new AuthRequired({ status })
-    : new HttpFailed({ status, retryAfter, delivery: "NotSent" })
+export const connectReasonOfStatus = (response: StatusResponse): AuthRequired | HttpFailed =>
+  reasonOf(response, "NotSent")
+
+/**
+ * Says how far a request got that was refused with this status, where the refusal is known to be the response to the request and not to its
+ * session.
+ *
+ * 429, 307 and 308 say that nothing was done. Any other 4xx is the response. All else leaves open whether the request ran: 408 comes from
+ * servers that have waited too long, 303 follows work that was done, and 5xx comes from proxies whose server died in the middle of the
+ * request, with or without `Retry-After`.
+ */
+export const deliveryOfStatus = (status: number): Exclude<Delivery, "NotSent"> => {
+  if (status === 429 || status === 307 || status === 308) return "Rejected"
+  return status >= 400 && status < 500 && status !== 408 ? "Answered" : "Unknown"
 }
 
-/** Says what a status in answer to a request on an initialized connection means. */
-export const requestReasonOfStatus = (options: {
-  readonly status: number
-  /** Whether the request carried a session id. */
-  readonly hasSession: boolean
-  /** `Retry-After`, verbatim. */
-  readonly retryAfter: string | undefined
-}): AuthRequired | HttpFailed | SessionExpired => {
-  const { hasSession, retryAfter, status } = options
-  if (status === 401 || status === 403) return new AuthRequired({ status })
-  if (status === 404 && hasSession) return new SessionExpired({ status })
-  const isRejected = (status >= 400 && status < 500 && status !== 408) || status === 307 || status === 308 ||
-    // A server that says when to retry has turned the request away. Without that, 503 is what proxies answer when a server took
-    // the request and died.
-    (status === 503 && retryAfter !== undefined)
-  return new HttpFailed({ status, retryAfter, delivery: isRejected ? "Rejected" : "Unknown" })
-}
+/** Says what a status in answer to a request on an initialized connection means. `delivery` is that of the status by default. */
+export const requestReasonOfStatus = (
+  response: StatusResponse & { readonly delivery?: Delivery | undefined }
+): AuthRequired | HttpFailed => reasonOf(response, response.delivery ?? deliveryOfStatus(response.status))

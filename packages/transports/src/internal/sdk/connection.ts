@@ -170,10 +170,9 @@ class ChannelConnection implements Connection {
       error,
       method,
       end: channel.ended(),
-      hasSession: channel.transport.sessionId !== undefined,
       isAttached: this.#client?.transport !== undefined,
       address: this.#connecting.options.address,
-      retryAfter: channel.retryAfter?.()
+      refusal: channel.refusal?.()
     })
   }
 

@@ -121,7 +121,7 @@ const handshake = (
     return Effect.tryPromise({
       try: (signal) => client.connect(transport, { signal, timeout: noTimeout }),
       catch: (error) => {
-        const reason = classifyConnect({ error, end: channel.ended(), address, retryAfter: channel.retryAfter?.() })
+        const reason = classifyConnect({ error, end: channel.ended(), address, refusal: channel.refusal?.() })
         return reason._tag === "HandshakeFailed" && revision !== undefined && !legacyRevisions.includes(revision)
           ? new ProtocolMismatch({ revision, supported: legacyRevisions })
           : reason

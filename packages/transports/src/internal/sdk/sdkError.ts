@@ -28,6 +28,7 @@ import {
   UnauthorizedError
 } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
+import type { EngineChannel } from "../channel/engineChannel.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { causesOf, networkCodeOf } from "../network/networkFailure.ts"
 import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
@@ -40,15 +41,13 @@ export interface Circumstances {
   readonly end: EndReason | undefined
   /** Where the channel leads: the origin of a URL, or a command. */
   readonly address: string
-  /** `Retry-After` of the last response, verbatim. */
-  readonly retryAfter: string | undefined
+  /** The last refusal of an HTTP request of the handshake. */
+  readonly refusal: ReturnType<NonNullable<EngineChannel["refusal"]>>
 }
 
 /** The circumstances of a request on an initialized connection. */
 export interface RequestCircumstances extends Circumstances {
   readonly method: string
-  /** Whether the server had given the connection a session id. */
-  readonly hasSession: boolean
   /** Whether the SDK still has a transport. */
   readonly isAttached: boolean
 }
@@ -72,13 +71,20 @@ const networkCode = (error: unknown) => networkCodeOf({ error, isForeign: (link)
 const timeoutOf = ({ data }: SdkError): number =>
   typeof data === "object" && data !== null && "timeout" in data ? Number(data.timeout) : 0
 
+/** A status and what came with it. The SDK passes on the status. */
+const statusResponse = ({ status }: SdkHttpError, refusal: Circumstances["refusal"]) => ({
+  status,
+  retryAfter: refusal?.retryAfter,
+  body: refusal?.body
+})
+
 /** Says what an error means that ended a connect or its handshake. */
-export const classifyConnect = ({ address, end, error, retryAfter }: Circumstances): ConnectReason => {
+export const classifyConnect = ({ address, end, error, refusal }: Circumstances): ConnectReason => {
   const reason = ownReason(error)
   if (reason !== undefined) return asConnectReason(reason)
   const unauthorized = authFailure(error)
   if (unauthorized !== undefined) return unauthorized
-  if (error instanceof SdkHttpError) return connectReasonOfStatus({ status: error.status, retryAfter })
+  if (error instanceof SdkHttpError) return connectReasonOfStatus(statusResponse(error, refusal))
   if (end !== undefined) return end("NotSent")
   if (error instanceof SdkError) {
     switch (error.code) {
@@ -124,12 +130,12 @@ const requestReasonOfSdk = (error: SdkError, method: string, end: EndReason | un
 
 /** Says what an error of the SDK means for a request that it sent. */
 export const classifyRequest = (at: RequestCircumstances): RequestReason => {
-  const { address, end, error, hasSession, isAttached, method, retryAfter } = at
+  const { address, end, error, isAttached, method, refusal } = at
   const reason = ownReason(error)
   if (reason !== undefined) return asRequestReason({ reason, method })
   const unauthorized = authFailure(error)
   if (unauthorized !== undefined) return unauthorized
-  if (error instanceof SdkHttpError) return requestReasonOfStatus({ status: error.status, hasSession, retryAfter })
+  if (error instanceof SdkHttpError) return requestReasonOfStatus(statusResponse(error, refusal))
   if (error instanceof ProtocolError) {
     const { code, data, message } = error
     return new ProtocolFailed({ method, code, description: message, data })

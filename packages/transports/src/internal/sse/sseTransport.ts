@@ -12,15 +12,26 @@ import {
   HandshakeFailed,
   MessageTooLarge,
   type RequestReason,
-  SessionExpired,
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
-import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
+import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
-import { type End, Exchange, type ExchangeListener, type Target, targetOf, type Wire } from "../http/httpExchange.ts"
+import { excerptOf } from "../http/excerpt.ts"
+import { redirectOf } from "../http/httpEndpoint.ts"
+import {
+  type End,
+  Exchange,
+  type ExchangeListener,
+  type Refusal,
+  type Target,
+  targetOf,
+  type Wire
+} from "../http/httpExchange.ts"
+import type { Ping, SessionKind } from "../http/refusal.ts"
+import { SessionQuestion } from "../http/sessionQuestion.ts"
 import { SkippedEvents } from "../http/skippedEvents.ts"
 import type { SseEvent } from "../http/sseParser.ts"
-import { encode, sent } from "../jsonRpc/codec.ts"
+import { encode, isSameId, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
@@ -36,8 +47,24 @@ export interface SseTransportOptions extends Wire {
 
 const isTooLarge = Schema.is(MessageTooLarge)
 
-/** Statuses that servers answer a POST with whose session they do not know. */
-const expiredStatuses = new Set([400, 404, 410])
+/** How a POST was not accepted. */
+type PostFailure = Refusal | Extract<End, { readonly _tag: "Broken" }>
+
+/** A message to post. */
+interface Post {
+  readonly text: string
+  readonly onStart: (() => void) | undefined
+  /** Called once, unless the exchange is aborted: with the failure, or with `undefined` if the server has accepted the message. */
+  readonly onEnd: (failure: PostFailure | undefined) => void
+  /** The latest exchange of the message. */
+  exchange: Exchange | undefined
+}
+
+/** A ping on the session: its POST was accepted, and the answer is to come on the stream. */
+interface PendingPing {
+  readonly id: string | number
+  readonly onEnd: (ping: Ping) => void
+}
 
 const closed: EndReason = (delivery) => new TransportClosed({ delivery })
 
@@ -52,6 +79,10 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   /** Posts that were not accepted yet. */
   readonly #posts = new Set<Exchange>()
   #stream: Exchange | undefined
+  /** Where the stream is: the URL of the definition, or where it redirects to. */
+  #source: Target
+  #question: SessionQuestion | undefined
+  #ping: PendingPing | undefined
   #start: { readonly resolve: () => void; readonly reject: (reason: ConnectReason) => void } | undefined
   #endpoint: Target | undefined
   #isClosed = false
@@ -60,6 +91,12 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   constructor(options: SseTransportOptions) {
     this.#options = options
+    this.#source = options.target
+  }
+
+  /** The session is in the URL to post to. */
+  get sessionKind(): SessionKind {
+    return "url"
   }
 
   /** Returns why the stream ended, unless it was closed by us. */
@@ -75,36 +112,38 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#start = { resolve, reject }
-      const { given, target } = this.#options
-      const headers = [...given, "accept", "text/event-stream"]
-      this.#stream = new Exchange(this.#options, this).start({ target, method: "GET", headers, body: null })
+      this.#open(0)
     })
   }
 
-  sendRequest(request: OutgoingRequest, text: string): void {
-    const endpoint = this.#endpoint
-    if (this.#isClosed || endpoint === undefined) return
+  sendRequest(request: OutgoingRequest, text: string, { id }: JSONRPCRequest): void {
+    if (this.#isClosed) return
     this.#post({
-      endpoint,
       text,
       onStart: () => {
         request.isWritten = true
       },
-      onEnd: (reason) => {
-        if (reason !== undefined) this.receiver?.fail(request, reason)
-      }
+      onEnd: (failure) => {
+        if (failure?._tag === "Refused") this.#judge(request, id, failure)
+        else if (failure !== undefined) this.receiver?.fail(request, this.#brokenReason(failure))
+      },
+      exchange: undefined
     })
   }
 
   send(message: JSONRPCMessage): Promise<void> {
-    const endpoint = this.#endpoint
-    if (this.#isClosed || endpoint === undefined) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
+    if (this.#isClosed || this.#endpoint === undefined) {
+      return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
+    }
     return new Promise((resolve, reject) => {
       this.#post({
-        endpoint,
         text: encode(message),
         onStart: undefined,
-        onEnd: (reason) => reason === undefined ? resolve() : reject(reason)
+        onEnd: (failure) => {
+          if (failure === undefined) resolve()
+          else reject(failure._tag === "Refused" ? this.#refusedReason(failure) : this.#brokenReason(failure))
+        },
+        exchange: undefined
       })
     })
   }
@@ -115,6 +154,10 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   }
 
   onMessage(message: JSONRPCMessage): void {
+    const ping = this.#ping
+    if (ping !== undefined && !("method" in message) && isSameId(message.id, ping.id)) {
+      return ping.onEnd({ _tag: "Answered" })
+    }
     this.#inbox.push(message)
   }
 
@@ -124,7 +167,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   onEvent({ data, event }: SseEvent): void {
     if (event !== "endpoint" || this.#endpoint !== undefined) return
-    const { url } = this.#options.target
+    const { url } = this.#source
     const endpoint = URL.canParse(data, url.href) ? new URL(data, url) : undefined
     if (endpoint?.origin !== url.origin) {
       return this.#refuse(new HandshakeFailed({ description: "the server names no endpoint of its own to post to" }))
@@ -141,31 +184,96 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     this.#close()
   }
 
-  #post(options: {
-    readonly endpoint: Target
-    readonly text: string
-    readonly onStart: (() => void) | undefined
-    readonly onEnd: (reason: RequestReason | undefined) => void
-  }): void {
-    const { endpoint, onEnd, onStart, text } = options
+  /** Opens the stream, through its redirects. */
+  #open(redirects: number): void {
+    const headers = [...this.#options.given, "accept", "text/event-stream"]
+    const listener: ExchangeListener = {
+      onMessage: (message) => this.onMessage(message),
+      onSkipped: (text) => this.onSkipped(text),
+      onEvent: (event) => this.onEvent(event),
+      onEnd: (end) => {
+        const target = end._tag === "Refused" ? redirectOf({ refusal: end, from: this.#source, redirects }) : undefined
+        if (target === undefined) return this.onEnd(end)
+        this.#source = target
+        this.#open(redirects + 1)
+      }
+    }
+    this.#stream = new Exchange(this.#options, listener)
+    this.#stream.start({ target: this.#source, method: "GET", headers, body: null })
+  }
+
+  /** Posts to the endpoint, through its redirects. */
+  #post(post: Post, redirects = 0): void {
+    const target = this.#endpoint
+    if (target === undefined) return
+    const { onEnd, onStart, text } = post
     const headers = [...this.#options.given, "content-type", "application/json"]
-    const exchange = new Exchange(this.#options, {
+    const exchange = post.exchange = new Exchange(this.#options, {
       ...(onStart === undefined ? {} : { onStart }),
       // The response arrives on the stream. Some servers repeat it here.
       onMessage: () => {},
       onEnd: (end) => {
         this.#posts.delete(exchange)
-        onEnd(postReasonOf(end, endpoint))
+        if (end._tag !== "Refused") return onEnd(end._tag === "Broken" ? end : undefined)
+        const next = redirectOf({ refusal: end, from: target, redirects })
+        if (next === undefined) return onEnd(end)
+        this.#endpoint = next
+        this.#post(post, redirects + 1)
       }
     })
     this.#posts.add(exchange)
-    exchange.start({ target: endpoint, method: "POST", headers, body: text })
+    exchange.start({ target, method: "POST", headers, body: text })
+  }
+
+  /** Ends a request whose POST was refused, once it is known what the refusal means. */
+  #judge(request: OutgoingRequest, id: string | number, refusal: Refusal): void {
+    const { redact } = this.#options
+    this.#question ??= new SessionQuestion({
+      transport: this,
+      redact,
+      ping: (message, onEnd) => this.#sendPing(message, onEnd)
+    })
+    this.#question.resolve({ id, refusal }, (verdict) => {
+      if (verdict._tag === "Response") this.#inbox.push(verdict.response, request)
+      else this.receiver?.fail(request, verdict.reason)
+    })
+  }
+
+  #sendPing(message: JSONRPCRequest, onEnd: (ping: Ping) => void): () => void {
+    const { id } = message
+    const post: Post = {
+      text: encode(message),
+      onStart: undefined,
+      onEnd: (failure) => {
+        if (failure?._tag === "Refused") onEnd({ _tag: "Refused", id, refusal: failure })
+        else if (failure !== undefined) onEnd({ _tag: "Unanswered" })
+      },
+      exchange: undefined
+    }
+    this.#ping = { id, onEnd }
+    this.#post(post)
+    return () => {
+      this.#ping = undefined
+      if (post.exchange === undefined) return
+      this.#posts.delete(post.exchange)
+      post.exchange.abort()
+    }
+  }
+
+  /** The reason of a refused message that is no request of the engine. */
+  #refusedReason({ body, retryAfter, status }: Refusal): RequestReason {
+    const response = { status, retryAfter, body: excerptOf({ body, redact: this.#options.redact }) }
+    return this.receiver === undefined ? connectReasonOfStatus(response) : requestReasonOfStatus(response)
+  }
+
+  #brokenReason({ error }: Extract<End, { readonly _tag: "Broken" }>): RequestReason {
+    return classifyNetwork({ error, address: this.#options.target.origin, delivery: "Unknown" })
   }
 
   #connectReasonOf(end: End): ConnectReason {
     switch (end._tag) {
       case "Refused":
-        return connectReasonOfStatus(end)
+        return connectReasonOfStatus({ ...end, body: excerptOf({ body: end.body, redact: this.#options.redact }) })
       case "Unreadable":
         return new HandshakeFailed({ description: "the server does not answer with an event stream", cause: end.cause })
       case "Broken":
@@ -185,26 +293,10 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#question?.close()
     this.#stream?.abort()
     for (const exchange of this.#posts) exchange.abort()
     this.#posts.clear()
     this.onclose?.()
-  }
-}
-
-/** Says why a POST was not accepted; `undefined` if it was. */
-const postReasonOf = (end: End, { origin }: Target): RequestReason | undefined => {
-  switch (end._tag) {
-    case "Refused": {
-      const { retryAfter, status } = end
-      return expiredStatuses.has(status)
-        ? new SessionExpired({ status })
-        : requestReasonOfStatus({ status, retryAfter, hasSession: true })
-    }
-    case "Broken":
-      return classifyNetwork({ error: end.error, address: origin, delivery: "Unknown" })
-    case "Complete":
-    case "Unreadable":
-      return undefined
   }
 }
