@@ -89,7 +89,7 @@ describe.concurrent("the command line", () => {
         write("mcp-sessions.json", {
           servers: {
             good: good(file),
-            broken: faulty("exit", file, "3", "FATAL no key"),
+            broken: faulty("exit", file, "3", "FATAL_no_key"),
             off: { ...good(file), disabled: true }
           }
         })
@@ -240,7 +240,7 @@ describe.concurrent("exit statuses", () => {
     good: good(file),
     refused: { url: "http://127.0.0.1:1/mcp" },
     absent: { command: "no-such-command" },
-    crashing: faulty("exit", file, "3", "FATAL no key"),
+    crashing: faulty("exit", file, "3", "FATAL_no_key"),
     mute: faulty("mute", file),
     modern: { ...faulty("plain", file), protocol: "2026-07-28" },
     off: { ...good(file), disabled: true }

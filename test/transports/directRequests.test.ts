@@ -32,6 +32,7 @@ const setting = (options: { readonly hasClient: boolean } = { hasClient: false }
   const events: Array<unknown> = []
   const toClient: Array<JSONRPCMessage> = []
   const engine = new DirectRequests({
+    redact: (reason) => reason,
     transport,
     codec: legacyCodec,
     checks: { before: () => undefined, after: () => undefined },
