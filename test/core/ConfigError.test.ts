@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigError } from "@mcp-sessions/core"
+import { Redacted } from "effect"
 
 const at = (...path: ReadonlyArray<string | number>) => ({
   source: "mcp.json",
@@ -56,7 +57,7 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
     "set \"allowUnsafeEnv\": true to allow it"
   ],
   [
-    new ConfigError.DisallowedCommand({ ...at("command"), command: "sh", args: ["--token=s3cret"] }),
+    new ConfigError.DisallowedCommand({ ...at("command"), command: "sh", args: Redacted.make(["--token=s3cret"]) }),
     "mcp.json: server \"s\" at $.servers.s.command: this application does not allow the command \"sh\""
   ],
   [

@@ -260,15 +260,15 @@ export class UnsafeVariable extends Schema.TaggedClass<UnsafeVariable>("@mcp-ses
 }
 
 /**
- * A program that the application does not allow definitions to start. `args` is data for a program that asks its user, and
- * not part of the message, because arguments may hold secrets.
+ * A program that the application does not allow definitions to start. `args` is for a program that asks its user. It is redacted, because
+ * arguments may hold secrets.
  *
  * @category problems
  * @since 0.1.0
  */
 export class DisallowedCommand extends Schema.TaggedClass<DisallowedCommand>("@mcp-sessions/core/DisallowedCommand")(
   "DisallowedCommand",
-  { ...where, command: Schema.String, args: Schema.Array(Schema.String) }
+  { ...where, command: Schema.String, args: Schema.Redacted(Schema.Array(Schema.String)) }
 ) {
   get description(): string {
     return `this application does not allow the command ${JSON.stringify(this.command)}`

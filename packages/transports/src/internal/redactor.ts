@@ -130,7 +130,9 @@ const patternOf = (text: string): string => {
     if (/^[A-Za-z0-9]$/.test(part)) return part
     const { length } = part
     return isEscaped
-      ? `(?:\\\\{${length},${4 * length}}|(?:%(?:25)?5c){${length}}|(?:${backslashes}u005c){${length}}|(?:&#92;){${length}})`
+      ? `(?:\\\\{${length},${
+        4 * length
+      }}|(?:%(?:25)?5c){${length}}|(?:${backslashes}u005c){${length}}|(?:&#92;){${length}})`
       : patternOfCharacter(part, isAfter)
   }).join("")
   return isPlain(text) ? `(?<![A-Za-z0-9])${pattern}(?![A-Za-z0-9])` : pattern
@@ -186,6 +188,11 @@ const replaced = (text: string, spans: ReadonlyArray<Span>): string => {
   return [...kept, text.slice(merged.at(-1)?.[1] ?? 0)].join(mark)
 }
 
+/** Returns the encodings of a secret of which a text may show the beginning. */
+const cutFormsOf = (secret: string): ReadonlyArray<string> =>
+  [secret, escaped(secret), encodeURIComponent(Buffer.from(secret).toString()), base64(secret)]
+    .map((form) => form.toLowerCase().slice(0, longestCut))
+
 const compile = (secrets: ReadonlyArray<string>): (text: string) => string => {
   const parts = [...new Set(secrets.flatMap(partsOf))].filter((part) => part.length >= shortest)
   if (parts.length === 0) return (text) => text
@@ -193,10 +200,7 @@ const compile = (secrets: ReadonlyArray<string>): (text: string) => string => {
   // The lookahead finds a secret at each position, also within another one.
   const alternatives = chunks.toSorted((a, b) => b.length - a.length).map(patternOf)
   const pattern = new RegExp(`(?=(${alternatives.join("|")}))`, "gi")
-  const cut = parts
-    .filter((part) => !isPlain(part))
-    .flatMap((part) => [part, escaped(part), encodeURIComponent(Buffer.from(part).toString()), base64(part)])
-    .map((part) => part.toLowerCase().slice(0, longestCut))
+  const cut = parts.flatMap((part) => isPlain(part) ? [] : cutFormsOf(part))
   return (text) => {
     const spans = Array.from(text.matchAll(pattern), ({ 1: found = "", index }): Span => [index, index + found.length])
     const all = [...spans, ...cutsOf(text, cut)]

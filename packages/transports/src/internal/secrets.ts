@@ -66,7 +66,8 @@ const namedArguments = (args: ReadonlyArray<string>): ReadonlyArray<Named> =>
 
 /** Whether an argument says which program runs, or where. */
 const isPlainArgument = ({ name, value }: Named, directory: string | undefined): boolean =>
-  scopedPackage.test(value) || program.test(value) || (name === "" && packageName.test(value)) || exists(value, directory)
+  scopedPackage.test(value) || program.test(value) || (name === "" && packageName.test(value)) ||
+  exists(value, directory)
 
 const secretsOfArguments = (args: ReadonlyArray<string>, directory: string | undefined): ReadonlyArray<Named> =>
   namedArguments(args).filter((named) => isSecretName(named.name) || !isPlainArgument(named, directory))
