@@ -60,12 +60,9 @@ const partsOfUrl = (secret: string): ReadonlyArray<string> => {
 
 /** Returns the values of a list of pairs: a query, a cookie, a connection string. */
 const valuesOf = (secret: string): ReadonlyArray<string> =>
-  /=/.test(secret)
-    ? secret.split(/[&;,?\s]+/).flatMap((pair) => {
-      const value = pair.slice(pair.indexOf("=") + 1)
-      return [value, decoded(value)].filter(isPart)
-    })
-    : []
+  Array.from(secret.matchAll(/(?:^|[&;,?\s])[\w.-]+=([^&;,?\s]+)/g), ([, value = ""]) => [value, decoded(value)])
+    .flat()
+    .filter(isPart)
 
 /** Returns a secret and the secrets within it. */
 const partsOf = (secret: string): ReadonlyArray<string> => {
