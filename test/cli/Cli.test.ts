@@ -523,7 +523,7 @@ describe.concurrent("configuration files", () => {
           ]),
           [
             ["DuplicateKey", "$.servers.a", 3, 3],
-            ["DuplicateKey", "$.servers.a.env.K", 3, 26],
+            ["DuplicateKey", "$.servers.a.env.K", 3, 27],
             ["ReservedKey", "$.servers.__proto__", 4, 3]
           ]
         )
