@@ -85,6 +85,19 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
       position: { line: 2, column: 14 }
     }),
     "mcp.json: syntax error at line 2, column 14; expected a comma"
+  ],
+  [
+    new ConfigError.DuplicateKey({
+      source: "mcp.json",
+      path: ["servers", "s"],
+      position: { line: 3, column: 1 },
+      first: { line: 2, column: 5 }
+    }),
+    "mcp.json: $.servers.s: \"s\" is given twice; the first is at line 2, column 5"
+  ],
+  [
+    new ConfigError.ReservedKey({ source: "mcp.json", path: ["__proto__"], position: { line: 3, column: 1 } }),
+    "mcp.json: $.__proto__: \"__proto__\" cannot be used as a name"
   ]
 ]
 
