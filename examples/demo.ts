@@ -7,6 +7,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as CheckTable from "@mcp-sessions/cli/CheckTable"
 import * as Failure from "@mcp-sessions/cli/Failure"
 import { layer as outputLayer, Output } from "@mcp-sessions/cli/Output"
+import { line } from "@mcp-sessions/cli/Shown"
 import { text } from "@mcp-sessions/core/Mcp"
 import * as ServerConfig from "@mcp-sessions/core/ServerConfig"
 import * as Sessions from "@mcp-sessions/core/Sessions"
@@ -95,11 +96,13 @@ const demo = Effect.gen(function*() {
     }
   } satisfies Record<string, ServerConfig.ServerConfigInput>
   const definitions = yield* ServerConfig.decodeServers({ servers: input })
-  const heading = (words: string) => print(`\n${style("bold", words)}`)
-  const proven = (words: string) => print(`${style("green", "✓")} ${words}`)
+  const heading = (words: string) => print(line`\n${style("bold", words)}`)
+  const proven = (words: string) => print(line`${style("green", "✓")} ${words}`)
   const pids = new Set<number>()
 
-  yield* print("This demo uses real MCP servers. Each line with ✓ was checked; the demo fails if one does not hold.")
+  yield* print(
+    line`This demo uses real MCP servers. Each line with ✓ was checked; the demo fails if one does not hold.`
+  )
   yield* Effect.gen(function*() {
     const sessions = yield* Sessions.Sessions
 

@@ -1,6 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arguments from "@mcp-sessions/cli/Arguments"
-import { Effect, FileSystem, PlatformError } from "effect"
+import { ExactNumbers } from "@mcp-sessions/transports"
+import { Effect, Option } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
 
 const tool = {
   name: "t",
@@ -25,20 +30,15 @@ const tool = {
   }
 }
 
-const files = FileSystem.layerNoop({
-  readFileString: (path) =>
-    path === "there"
-      ? Effect.succeed("from a file")
-      : Effect.fail(PlatformError.systemError({ _tag: "NotFound", module: "FileSystem", method: "readFileString" }))
-})
+const directory = mkdtempSync(join(tmpdir(), "arguments-"))
+const there = join(directory, "there")
+writeFileSync(there, "from a file")
+afterAll(() => rmSync(directory, { recursive: true }))
 
 const read = (
   words: ReadonlyArray<string>,
   options: { readonly base?: Record<string, unknown>; readonly validate?: boolean } = {}
-) =>
-  Arguments.read({ tool, words, base: options.base ?? { text: "x" }, validate: options.validate ?? true }).pipe(
-    Effect.provide(files)
-  )
+) => Arguments.read({ tool, words, base: options.base ?? { text: "x" }, validate: options.validate ?? true })
 
 describe("tool arguments", () => {
   const table: ReadonlyArray<readonly [words: ReadonlyArray<string>, expected: Record<string, unknown>]> = [
@@ -63,7 +63,7 @@ describe("tool arguments", () => {
     [["anything:={\"deep\":[1]}"], { anything: { deep: [1] } }],
     [["referred=5"], { referred: 5 }],
     [["dot.ted=1.5"], { "dot.ted": 1.5 }],
-    [["text=@there"], { text: "from a file" }],
+    [[`text=@${there}`], { text: "from a file" }],
     [["text=@@there"], { text: "@there" }]
   ]
   for (const [words, expected] of table) {
@@ -115,20 +115,47 @@ describe("tool arguments", () => {
   it.effect("does not report an argument with an unreadable file as missing too", () =>
     Effect.map(
       Effect.flip(read(["text=@nowhere"], { base: {} })),
-      ({ problems }) => assert.deepStrictEqual(problems, ["text: cannot read the file \"nowhere\""])
+      ({ problems }) =>
+        assert.deepStrictEqual(problems, ["text: cannot read the file \"nowhere\"; expected a readable file"])
     ))
 
-  it.effect("rejects a number that is too large for a double", () =>
+  const numbers = ["9007199254740993", "-9007199254740993", "9007199254740993.0", "1915883588174806058e0", "1e400"]
+  for (const number of numbers) {
+    it.effect(`passes ${number}, which a double cannot hold, on as it is written`, () =>
+      Effect.gen(function*() {
+        const base = Option.getOrThrow(ExactNumbers.parse(`{"text":"x","anything":{"deep":[${number}]}}`))
+        const args = yield* read(
+          [`count=${number}`, `ratio=${number}`, `list=[${number}]`, `nested.inner:=${number}`],
+          {
+            base: base as Record<string, unknown>
+          }
+        )
+        assert.strictEqual(
+          JSON.stringify(args),
+          `{"text":"x","anything":{"deep":[${number}]},"count":${number},"ratio":${number},"list":[${number}],` +
+            `"nested":{"inner":${number}}}`
+        )
+      }))
+  }
+
+  it.effect("tells whole numbers that a double cannot hold from others", () =>
     Effect.map(
-      Effect.flip(read(["ratio=1e999"])),
-      ({ problems }) => assert.deepStrictEqual(problems, ["ratio: expected number"])
+      Effect.flip(read(["count=9007199254740993.5"])),
+      ({ problems }) => assert.deepStrictEqual(problems, ["count: expected integer"])
     ))
 
-  it.effect("rejects an integer that a double cannot represent exactly", () =>
-    Effect.map(
-      Effect.flip(read(["count=9007199254740993"])),
-      ({ problems }) => assert.include(problems[0], "cannot be represented exactly")
-    ))
+  it.effect("takes any arguments for a tool without an input schema", () =>
+    Effect.gen(function*() {
+      for (const inputSchema of [undefined, null, 5, "object", [], { properties: null, required: null }]) {
+        const args = yield* Arguments.read({
+          tool: { name: "t", inputSchema } as never,
+          words: ["a=1", "b:=2"],
+          base: {},
+          validate: true
+        })
+        assert.deepStrictEqual(args, { a: "1", b: 2 })
+      }
+    }))
 
   it.effect("treats __proto__ as an ordinary key", () =>
     Effect.map(read(["__proto__.polluted:=1"], { validate: false }), (args) => {

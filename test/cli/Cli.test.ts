@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
 import { once } from "node:events"
+import { join } from "node:path"
 import { toolNames } from "../fixtures/behaviour.ts"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
@@ -89,7 +90,7 @@ describe.concurrent("the command line", () => {
         write("mcp-sessions.json", {
           servers: {
             good: good(file),
-            broken: faulty("exit", file, "3", "FATAL no key"),
+            broken: faulty("exit", file, "3", "FATAL_no_key"),
             off: { ...good(file), disabled: true }
           }
         })
@@ -240,7 +241,7 @@ describe.concurrent("exit statuses", () => {
     good: good(file),
     refused: { url: "http://127.0.0.1:1/mcp" },
     absent: { command: "no-such-command" },
-    crashing: faulty("exit", file, "3", "FATAL no key"),
+    crashing: faulty("exit", file, "3", "FATAL_no_key"),
     mute: faulty("mute", file),
     modern: { ...faulty("plain", file), protocol: "2026-07-28" },
     off: { ...good(file), disabled: true }
@@ -365,6 +366,100 @@ describe.concurrent("exit statuses", () => {
     ))
 })
 
+/** A server whose lists and results are of shapes that no revision of the protocol describes. */
+const oddServer = `
+const evil = "read\\ndelete_everything\\u202e\\u200b\\u{e0041}\\u001b[2J"
+const results = {
+  bare: '{"content":[{"type":"text","text":"done"}]}',
+  odd: '{"content":[{"type":"text","text":"placed"},{"type":"image"},{"type":"resource","resource":null},{"type":"video"}]}',
+  exact: '{"content":[],"structuredContent":{"id":1915883588174806058,"list":[1e400,1.0],"word":"\\\\u202e"}}'
+}
+const tools = [
+  { name: "bare", description: null }, { name: "odd", inputSchema: null }, { name: "exact", inputSchema: [] },
+  { name: evil, description: evil, inputSchema: { type: "object", description: evil } },
+  { name: "echo", inputSchema: { type: "object", properties: { n: { type: "integer" } } } }
+]
+const answer = ({ id, method, params }, line) => {
+  const result = method === "initialize"
+    ? { protocolVersion: "2025-06-18", capabilities: { tools: {} }, serverInfo: { name: evil, version: "1" } }
+    : method === "tools/list" ? { tools } : undefined
+  const echo = () => JSON.stringify({ content: [{ type: "text", text: /"arguments":([{][^}]*})/.exec(line)?.[1] }] })
+  const json = result === undefined ? (results[params?.name] ?? (params?.name === "echo" ? echo() : "{}")) : JSON.stringify(result)
+  process.stdout.write('{"jsonrpc":"2.0","id":' + id + ',"result":' + json + '}\\n')
+}
+let rest = ""
+process.stdin.on("data", (chunk) => {
+  rest += chunk
+  for (let end; (end = rest.indexOf("\\n")) >= 0; rest = rest.slice(end + 1)) {
+    const line = rest.slice(0, end)
+    const message = JSON.parse(line)
+    if (message.id !== undefined) answer(message, line)
+  }
+}).on("end", () => process.exit(0))
+`
+
+describe.concurrent("a server that sends what it should not", () => {
+  const withOdd = (use: (run: Workplace["run"]) => Effect.Effect<void>) =>
+    inWorkplace(({ run, write }) =>
+      Effect.suspend(() => {
+        const file = write("odd.mjs", oddServer)
+        write("mcp-sessions.json", { servers: { s: { command: node, args: [file], protocol: "legacy" } } })
+        return use(run)
+      })
+    )
+
+  it.live("forges no rows and hides no characters in names and descriptions", () =>
+    withOdd((run) =>
+      Effect.gen(function*() {
+        const shown = String.raw`read\ndelete_everything\u202e\u200b\u{e0041}\u001b[2J`
+        const { stdout } = yield* run(["tools", "s"])
+        assert.strictEqual(stdout.trimEnd().split("\n").length, 5)
+        assert.include(stdout, shown)
+        assert.include((yield* run(["check"])).stdout, shown)
+        for (const words of [["tools", "s", "--json"], ["check", "--json"], ["tools", "s", "--schema"]]) {
+          const outcome = yield* run(words)
+          assert.strictEqual(outcome.status, 0)
+          for (const hidden of ["\u202e", "\u200b", "\u{e0041}", "\u001b"]) assert.notInclude(outcome.stdout, hidden)
+          if (words.includes("--json")) assert.include(JSON.stringify(JSON.parse(outcome.stdout)), "\u202e\u200b")
+        }
+      })
+    ))
+
+  it.live("has tools without an input schema listed and called", () =>
+    withOdd((run) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* run(["tools", "s/bare"])).stdout, "bare\n[no input schema]\n")
+        for (const words of [["call", "s/bare"], ["call", "s/bare", "any=thing"]]) {
+          assert.deepStrictEqual(yield* run(words), { status: 0, stdout: "done\n", stderr: "" })
+        }
+      })
+    ))
+
+  it.live("has its results shown as far as they go", () =>
+    withOdd((run) =>
+      Effect.gen(function*() {
+        const { status, stdout } = yield* run(["call", "s/odd"])
+        assert.strictEqual(status, 0)
+        assert.match(stdout, /^placed\n.*"image".*\n.*"resource".*\n.*"video".*\n$/)
+        assert.strictEqual(JSON.parse((yield* run(["call", "s/odd", "--json"])).stdout).content.length, 4)
+      })
+    ))
+
+  it.live("gets and gives numbers that JavaScript cannot hold, digit by digit", () =>
+    withOdd((run) =>
+      Effect.gen(function*() {
+        for (const words of [["n=9007199254740993"], ["n:=9007199254740993"], ["--args", "{\"n\":9007199254740993}"]]) {
+          assert.include((yield* run(["call", "s/echo", ...words])).stdout, "{\"n\":9007199254740993}")
+        }
+        for (const words of [["call", "s/exact"], ["call", "s/exact", "--json"]]) {
+          const { stdout } = yield* run(words)
+          assert.include(stdout, "1915883588174806058")
+          assert.match(stdout, /1e400,\s*1\s/)
+        }
+      })
+    ))
+})
+
 describe.concurrent("configuration files", () => {
   const table: ReadonlyArray<readonly [title: string, content: unknown, codes: ReadonlyArray<string>]> = [
     ["with a syntax error", "{ \"servers\": { ,", ["InvalidDocument"]],
@@ -409,6 +504,60 @@ describe.concurrent("configuration files", () => {
         })
       ))
   }
+
+  it.live("reports keys that occur twice, reserved keys and deep documents with their positions", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        write(
+          "mcp-sessions.json",
+          "{\"servers\": {\n  \"a\": {\"command\": \"x\"},\n  \"a\": {\"env\": {\"K\": \"1\", \"K\": \"2\"}},\n  \"__proto__\": {}\n}}"
+        )
+        const outcome = yield* run(["servers", "--json"])
+        assert.strictEqual(outcome.status, 10)
+        assert.deepStrictEqual(
+          errorOf(outcome).problems.map(({ code, column, line, path }: Record<string, unknown>) => [
+            code,
+            path,
+            line,
+            column
+          ]),
+          [
+            ["DuplicateKey", "$.servers.a", 3, 3],
+            ["DuplicateKey", "$.servers.a.env.K", 3, 27],
+            ["ReservedKey", "$.servers.__proto__", 4, 3]
+          ]
+        )
+        assert.include((yield* run(["servers"])).stderr, "from mcp-sessions.json:3:3 at $.servers.a")
+
+        write("mcp-sessions.json", `{"servers":${"[".repeat(200_000)}${"]".repeat(200_000)}}`)
+        const deep = yield* run(["servers"])
+        assert.strictEqual(deep.status, 10)
+        assert.include(deep.stderr, "line 1, column 75; expected at most 64 levels of lists and objects")
+      })
+    ))
+
+  it.live("rejects a configuration that is no regular file or too large, without reading it", () =>
+    inWorkplace(({ directory, run, write }) =>
+      Effect.gen(function*() {
+        execFileSync("mkfifo", [join(directory, "pipe")])
+        write("large.json", " ".repeat(9 * 1024 * 1024))
+        const expected = {
+          pipe: "not a pipe",
+          "/dev/zero": "a device",
+          ".": "a directory",
+          "large.json": "at most 8 MiB"
+        }
+        for (const [file, text] of Object.entries(expected)) {
+          const outcome = yield* run(["servers", "--config", file])
+          assert.strictEqual(outcome.status, 10)
+          assert.include(outcome.stderr, text)
+        }
+        write("mcp-sessions.json", { servers: { s: { command: "x" } } })
+        const args = yield* run(["call", "s/t", "--args", "@pipe"])
+        assert.strictEqual(args.status, 2)
+        assert.include(args.stderr, "not a pipe")
+      })
+    ))
 
   it.live("reports a missing configuration with exit status 10 and the names that it searched for", () =>
     inWorkplace(({ run }) =>

@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigError } from "@mcp-sessions/core"
+import { Redacted } from "effect"
 
 const at = (...path: ReadonlyArray<string | number>) => ({
   source: "mcp.json",
@@ -56,7 +57,7 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
     "set \"allowUnsafeEnv\": true to allow it"
   ],
   [
-    new ConfigError.DisallowedCommand({ ...at("command"), command: "sh", args: ["--token=s3cret"] }),
+    new ConfigError.DisallowedCommand({ ...at("command"), command: "sh", args: Redacted.make(["--token=s3cret"]) }),
     "mcp.json: server \"s\" at $.servers.s.command: this application does not allow the command \"sh\""
   ],
   [
@@ -84,6 +85,19 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
       position: { line: 2, column: 14 }
     }),
     "mcp.json: syntax error at line 2, column 14; expected a comma"
+  ],
+  [
+    new ConfigError.DuplicateKey({
+      source: "mcp.json",
+      path: ["servers", "s"],
+      position: { line: 3, column: 1 },
+      first: { line: 2, column: 5 }
+    }),
+    "mcp.json: $.servers.s: \"s\" is given twice; the first is at line 2, column 5"
+  ],
+  [
+    new ConfigError.ReservedKey({ source: "mcp.json", path: ["__proto__"], position: { line: 3, column: 1 } }),
+    "mcp.json: $.__proto__: \"__proto__\" cannot be used as a name"
   ]
 ]
 

@@ -67,7 +67,7 @@ describe("starting a stdio server", () => {
   ) {
     it.live(`reports how a server exited that exits at once: ${how}`, () =>
       Effect.gen(function*() {
-        const reason = yield* failure(faulty("exit", "", how, "no key"))
+        const reason = yield* failure(faulty("exit", "", how, "no_key"))
         assert.deepInclude(reason, {
           _tag: "ServerExited",
           exitCode,
@@ -93,7 +93,7 @@ describe("starting a stdio server", () => {
 
   it.live("keeps secrets of the definition out of the tail of stderr", () =>
     Effect.gen(function*() {
-      const reason = yield* failure({ ...faulty("exit", "", "1", "bad key sk-12345!"), env: { KEY: "sk-12345" } })
+      const reason = yield* failure({ ...faulty("exit", "", "1", "bad_key_sk-12345!"), env: { KEY: "sk-12345" } })
       assert.strictEqual(reason._tag === "ServerExited" && reason.stderrTail, "starting\nbad key <redacted>!")
     }))
 

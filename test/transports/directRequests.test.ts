@@ -44,6 +44,7 @@ const setting = (
   const events: Array<unknown> = []
   const toClient: Array<JSONRPCMessage> = []
   const engine = new DirectRequests({
+    redact: (reason) => reason,
     transport,
     codec: options.codec ?? legacyCodec,
     checks: { before: () => undefined, after: () => undefined },

@@ -81,4 +81,28 @@ describe("an output schema", () => {
       }
       assert.deepStrictEqual(server.ledger, [])
     }).pipe(Effect.scoped))
+
+  it.effect("prints nothing, whatever its dialect and its keywords", () =>
+    Effect.gen(function*() {
+      const printed: Array<unknown> = []
+      const methods = ["log", "info", "warn", "error"] as const
+      const originals = methods.map((method) => console[method])
+      for (const method of methods) {
+        console[method] = (...words: ReadonlyArray<unknown>) => printed.push(words)
+      }
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => methods.forEach((method, index) => Object.assign(console, { [method]: originals[index] })))
+      )
+      const dialects = [
+        undefined,
+        "https://json-schema.org/draft/2020-12/schema",
+        "https://json-schema.org/draft/2019-09/schema",
+        "http://json-schema.org/draft-07/schema#"
+      ]
+      for (const $schema of dialects) {
+        const value = { type: "integer", format: "uint32", "x-unknown": 1, nullable: true }
+        yield* call({ ...($schema === undefined ? {} : { $schema }), properties: { value } }, 1)
+      }
+      assert.deepStrictEqual(printed, [])
+    }).pipe(Effect.scoped))
 })

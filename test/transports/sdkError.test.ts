@@ -44,6 +44,33 @@ const exited: Circumstances["end"] = (delivery) =>
 const { MethodNotSupportedByProtocolVersion, EraNegotiationFailed, CapabilityNotSupported, ConnectionClosed } =
   SdkErrorCode
 
+describe("the description of an error", () => {
+  const issues = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      code: "invalid_type",
+      path: ["capabilities", index],
+      message: "Invalid input: expected string, received null"
+    }))
+  const described = (message: string) => {
+    const reason = classifyConnect({ ...connecting, error: new SdkError(SdkErrorCode.InvalidResult, message) })
+    return reason._tag === "HandshakeFailed" ? reason.description : reason._tag
+  }
+
+  it("names the members that are invalid, on one line", () => {
+    assert.strictEqual(
+      described(`Invalid result for initialize: ${JSON.stringify(issues(2), null, 2)}`),
+      "Invalid result for initialize: capabilities.0: Invalid input: expected string, received null; " +
+        "capabilities.1: Invalid input: expected string, received null"
+    )
+    assert.match(described(`Invalid: ${JSON.stringify(issues(7))}`), /capabilities\.4: [^;]*; 2 more issues$/)
+  })
+
+  it("keeps any other text, on one line", () => {
+    assert.strictEqual(described("no revision [1,\n 2] fits\n"), "no revision [1, 2] fits")
+    assert.strictEqual(described("[1, 2]"), "[1, 2]")
+  })
+})
+
 describe("classifyRequest", () => {
   const table: ReadonlyArray<
     readonly [

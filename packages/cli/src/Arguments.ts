@@ -9,22 +9,27 @@
  * | `a.b=value` | the member `b` of the object `a` |
  * | `key=a key=b` | an array, if the schema says array |
  *
+ * Numbers reach the tool as they are written, also those that JavaScript cannot hold, such as identifiers of 64 bits.
+ *
  * @since 0.1.0
  */
 import type { Tool } from "@mcp-sessions/core/Mcp"
+import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
-import * as Predicate from "effect/Predicate"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import { UsageError } from "./Failure.ts"
+import { readRegularFile } from "./internal/regularFile.ts"
+import { quote, textOf } from "./internal/text.ts"
 import { closest } from "./Suggestion.ts"
+
+/** The largest file that an argument is read from, in MiB. */
+const fileLimit = 64
 
 type JsonObject = Record<string, unknown>
 
-const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
-
-const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
+const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !ExactNumbers.isRawNumber(value)
 
 const typesOf = (schema: unknown): ReadonlyArray<string> => {
   if (!isJsonObject(schema)) return []
@@ -59,20 +64,14 @@ const parseValue = (word: string, schema: unknown, name: string): Result.Result<
   const types = typesOf(schema)
   if (types.includes("string") || types.length === 0) return Result.succeed(word)
   if ((types.includes("integer") || types.includes("number")) && decimal.test(word)) {
-    const value = Number(word)
-    if (/^-?\d+$/.test(word) && !Number.isSafeInteger(value)) {
-      return Result.fail(`${name}: ${word} cannot be represented exactly; pass it as text if the tool accepts text`)
-    }
-    const isFit = types.includes("number") ? Number.isFinite(value) : Number.isInteger(value)
-    if (isFit) return Result.succeed(value)
+    const value = ExactNumbers.fromDecimal(word)
+    if (types.includes("number") || ExactNumbers.isWhole(value)) return Result.succeed(value)
   }
   if (types.includes("boolean") && (word === "true" || word === "false")) return Result.succeed(word === "true")
   if (types.includes("null") && word === "null") return Result.succeed(null)
   if (types.includes("array") || types.includes("object")) {
-    const json = decodeJson(word)
-    if (Result.isSuccess(json) && types.some((type) => matches(json.success, type))) {
-      return Result.succeed(json.success)
-    }
+    const json = ExactNumbers.parse(word)
+    if (Option.isSome(json) && types.some((type) => matches(json.value, type))) return Result.succeed(json.value)
     if (types.includes("array") && !/^\s*[[{]/.test(word)) {
       return Result.map(parseValue(word, isJsonObject(schema) ? schema.items : undefined, name), (item) => [item])
     }
@@ -83,7 +82,9 @@ const parseValue = (word: string, schema: unknown, name: string): Result.Result<
 const matches = (value: unknown, type: string): boolean => {
   switch (type) {
     case "integer":
-      return Number.isInteger(value)
+      return ExactNumbers.isWhole(value)
+    case "number":
+      return typeof value === "number" || ExactNumbers.isRawNumber(value)
     case "array":
       return Array.isArray(value)
     case "object":
@@ -93,6 +94,13 @@ const matches = (value: unknown, type: string): boolean => {
     default:
       return typeof value === type
   }
+}
+
+/** Whether a value is one of a list. A number that JavaScript cannot hold is left to the server: the list has been rounded. */
+const isMember = (value: unknown, members: ReadonlyArray<unknown>): boolean => {
+  if (ExactNumbers.isRawNumber(value) || members.includes(value)) return true
+  const json = JSON.stringify(value)
+  return typeof value === "object" && members.some((member) => JSON.stringify(member) === json)
 }
 
 const assign = (target: JsonObject, path: ReadonlyArray<string>, value: unknown): void => {
@@ -114,11 +122,18 @@ const define = (target: JsonObject, key: string, value: unknown): void => {
 
 const wordPattern = /^([^=:]+)(:=|=)([\s\S]*)$/
 
+/** Returns the input schema of a tool. Servers leave it out for tools without parameters; without one, any arguments will do. */
+const schemaOf = (tool: Tool): JsonObject => {
+  const schema: unknown = tool.inputSchema
+  return isJsonObject(schema) && !Array.isArray(schema) ? schema : {}
+}
+
 /** Formats the expected call of a tool. */
 const signature = (tool: Tool): string => {
-  const required = Array.isArray(tool.inputSchema.required) ? tool.inputSchema.required : []
-  const keys = Object.entries(propertiesOf(tool.inputSchema) ?? {}).map(([key, schema]) => {
-    const text = `${key}=<${typesOf(resolved(schema, tool.inputSchema)).join("|") || "any"}>`
+  const inputSchema = schemaOf(tool)
+  const required: ReadonlyArray<unknown> = Array.isArray(inputSchema.required) ? inputSchema.required : []
+  const keys = Object.entries(propertiesOf(inputSchema) ?? {}).map(([key, schema]) => {
+    const text = `${key}=<${typesOf(resolved(schema, inputSchema)).join("|") || "any"}>`
     return required.includes(key) ? text : `[${text}]`
   })
   return [tool.name, ...keys].join(" ")
@@ -126,14 +141,15 @@ const signature = (tool: Tool): string => {
 
 /** Checks arguments against the first level of the schema. The server checks nested values itself. */
 const problemsOf = (tool: Tool, args: JsonObject, invalid: ReadonlySet<string>): ReadonlyArray<string> => {
-  const properties = propertiesOf(tool.inputSchema)
-  const { additionalProperties, required } = tool.inputSchema
+  const inputSchema = schemaOf(tool)
+  const properties = propertiesOf(inputSchema)
+  const { additionalProperties, required } = inputSchema
   const names = Object.keys(properties ?? {})
   const isOpen = properties === undefined || additionalProperties === true || isJsonObject(additionalProperties)
   const problems: Array<string> = []
   for (const [key, value] of Object.entries(args)) {
     const schema = properties !== undefined && Object.hasOwn(properties, key)
-      ? resolved(properties[key], tool.inputSchema)
+      ? resolved(properties[key], inputSchema)
       : undefined
     if (schema === undefined) {
       const suggestion = closest(key, names)
@@ -144,8 +160,8 @@ const problemsOf = (tool: Tool, args: JsonObject, invalid: ReadonlySet<string>):
     const types = typesOf(schema)
     if (types.length > 0 && !types.some((type) => matches(value, type))) {
       problems.push(`${key}: expected ${types.join(" or ")}`)
-    } else if (isJsonObject(schema) && Array.isArray(schema.enum) && !schema.enum.includes(value)) {
-      problems.push(`${key}: expected one of ${schema.enum.join(", ")}`)
+    } else if (isJsonObject(schema) && Array.isArray(schema.enum) && !isMember(value, schema.enum)) {
+      problems.push(`${key}: expected one of ${schema.enum.map((item) => textOf(item) ?? quote(item)).join(", ")}`)
     }
   }
   for (const key of Array.isArray(required) ? required : []) {
@@ -168,9 +184,9 @@ export const read = Effect.fnUntraced(function*(options: {
   readonly words: ReadonlyArray<string>
   readonly base: Readonly<Record<string, unknown>>
   readonly validate: boolean
-}): Effect.fn.Return<Record<string, unknown>, UsageError, FileSystem.FileSystem> {
+}): Effect.fn.Return<Record<string, unknown>, UsageError> {
   const { tool, words } = options
-  const fs = yield* FileSystem.FileSystem
+  const inputSchema = schemaOf(tool)
   const args: JsonObject = { ...options.base }
   const problems: Array<string> = []
   const given = new Map<string, unknown>()
@@ -183,15 +199,15 @@ export const read = Effect.fnUntraced(function*(options: {
       continue
     }
     // A property whose name contains dots takes precedence over a path.
-    const isWhole = Object.hasOwn(propertiesOf(tool.inputSchema) ?? {}, name)
+    const isWhole = Object.hasOwn(propertiesOf(inputSchema) ?? {}, name)
     const path = isWhole ? [name] : name.split(".")
-    const schema = schemaAt(tool.inputSchema, path)
+    const schema = schemaAt(inputSchema, path)
     const literal = rest.startsWith("@@")
       ? rest.slice(1)
       : rest.startsWith("@") && operator === "="
-      ? yield* fs.readFileString(rest.slice(1)).pipe(
-        Effect.catch(() => {
-          problems.push(`${name}: cannot read the file "${rest.slice(1)}"`)
+      ? yield* readRegularFile(rest.slice(1), fileLimit).pipe(
+        Effect.catch((expected) => {
+          problems.push(`${name}: cannot read the file "${rest.slice(1)}"; expected ${expected}`)
           return Effect.undefined
         })
       )
@@ -201,7 +217,7 @@ export const read = Effect.fnUntraced(function*(options: {
       continue
     }
     const value = operator === ":="
-      ? Result.mapError(decodeJson(literal), () => `${name}: expected JSON after :=`)
+      ? Result.fromOption(ExactNumbers.parse(literal), () => `${name}: expected JSON after :=`)
       : parseValue(literal, schema, name)
     if (Result.isFailure(value)) {
       problems.push(value.failure)

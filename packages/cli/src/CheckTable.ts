@@ -8,8 +8,10 @@ import * as Effect from "effect/Effect"
 import { check, type Row } from "./Check.ts"
 import type { ConfiguredServer } from "./ConfigFiles.ts"
 import { lines } from "./Failure.ts"
+import { textOf } from "./internal/text.ts"
 import { Output, type OutputClosed } from "./Output.ts"
-import { seconds } from "./Table.ts"
+import { join, line, name } from "./Shown.ts"
+import { padEnd, seconds } from "./Table.ts"
 
 const marks = {
   healthy: ["green", "✓"],
@@ -33,36 +35,36 @@ export const run = Effect.fnUntraced(function*(options: {
   const output = yield* Output
   const pending = new Set(servers.map(({ name }) => name))
   const progress = Effect.suspend(() =>
-    show ? output.progress(pending.size === 0 ? "" : `connecting to ${[...pending].join(", ")} …`) : Effect.void
+    show
+      ? output.progress(pending.size === 0 ? undefined : line`connecting to ${[...pending].join(", ")} …`)
+      : Effect.void
   )
-  const nameWidth = Math.max(0, ...servers.map(({ name }) => name.length))
+  const nameWidth = Math.max(0, ...servers.map((server) => name(server.name).width))
   const kindWidth = Math.max(0, ...servers.map(({ config }) => config.transport.length))
 
   const print = Effect.fnUntraced(function*(row: Row) {
     const [colour, mark] = marks[row.state]
-    const head = `${output.style(colour, mark)} ${output.style("bold", row.name.padEnd(nameWidth))}  ${
-      row.transport.padEnd(kindWidth)
+    const head = line`${output.style(colour, mark)} ${padEnd(output.style("bold", row.name), nameWidth)}  ${
+      padEnd(name(row.transport), kindWidth)
     }`
     if (row.info !== undefined && row.latency !== undefined) {
       const { era, implementation, protocolVersion } = row.info
-      const named = implementation === undefined
-        ? ""
-        : output.sanitize(`${implementation.name} ${implementation.version}`)
-      const line = [
+      const named = [implementation?.name, implementation?.version].map(textOf).filter((text) => text !== undefined)
+      const cells = [
         head,
-        seconds(row.latency.connect + row.latency.ping + row.latency.list),
-        `${String(row.tools ?? 0).padStart(3)} tools`,
-        output.style("dim", `${protocolVersion} ${era}  ${named}`)
-      ].join("  ").trimEnd()
-      const warnings = row.info.warnings.map((warning) => `    ${output.style("yellow", output.sanitize(warning))}`)
-      return yield* output.print([line, ...warnings].join("\n"))
+        name(seconds(row.latency.connect + row.latency.ping + row.latency.list)),
+        name(`${String(row.tools ?? 0).padStart(3)} tools`),
+        output.style("dim", [protocolVersion, era, ...(named.length === 0 ? [] : ["", ...named])].join(" "))
+      ]
+      const warnings = row.info.warnings.map((warning) => line`    ${output.style("yellow", warning)}`)
+      return yield* output.print(join([join(cells, "  "), ...warnings], "\n"))
     }
-    const [first = row.state, ...rest] = row.error === undefined ? [] : lines(row.error)
+    const [first = name(row.state), ...rest] = row.error === undefined ? [] : lines(row.error)
     // One write: other checks print their rows concurrently.
-    yield* output.print([
-      `${head}  ${output.style(colour, output.sanitize(first))}`,
-      ...rest.map((line) => `    ${output.style("dim", output.sanitize(line))}`)
-    ].join("\n"))
+    yield* output.print(join([
+      line`${head}  ${output.style(colour, first)}`,
+      ...rest.map((text) => line`    ${output.style("dim", text)}`)
+    ], "\n"))
   })
 
   yield* progress

@@ -17,8 +17,8 @@ import { root } from "./commands/root.ts"
 import { servers } from "./commands/servers.ts"
 import { tools } from "./commands/tools.ts"
 import { envelope, exitStatus, type Failure, lines, UsageError } from "./Failure.ts"
-import { toJson } from "./internal/text.ts"
 import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
+import { line, trusted } from "./Shown.ts"
 import { version } from "./Version.ts"
 
 /** Prints requested help to stdout. Help after an error goes to stderr, so that it does not mix with results. */
@@ -31,10 +31,10 @@ const presenter = Layer.effect(
         switch (event._tag) {
           case "Help":
             return event.reason === "Requested"
-              ? Effect.ignore(print(formatter.formatHelpDoc(event.helpDoc)))
-              : note(formatter.formatHelpDoc(event.helpDoc))
+              ? Effect.ignore(print(trusted(formatter.formatHelpDoc(event.helpDoc))))
+              : note(trusted(formatter.formatHelpDoc(event.helpDoc)))
           case "Version":
-            return Effect.ignore(print(event.version))
+            return Effect.ignore(print(trusted(event.version)))
           case "InvalidInvocation":
             return Effect.void
         }
@@ -83,12 +83,12 @@ const toUsageError = (error: CliError.CliError): UsageError => {
 }
 
 const report = Effect.fnUntraced(function*(failure: Failure, json: boolean) {
-  const { note, sanitizeNote, styleNote } = yield* Output
-  if (json) yield* note(toJson({ error: envelope(failure) }))
+  const { note, noteJson, styleNote } = yield* Output
+  if (json) yield* noteJson({ error: envelope(failure) })
   else {
     const [first, ...rest] = lines(failure)
-    yield* note(styleNote("red", sanitizeNote(first ?? failure._tag)))
-    yield* Effect.forEach(rest, (line) => note(sanitizeNote(line)), { discard: true })
+    yield* note(styleNote("red", first ?? failure._tag))
+    yield* Effect.forEach(rest, note, { discard: true })
   }
   return exitStatus(failure)
 })
@@ -96,7 +96,7 @@ const report = Effect.fnUntraced(function*(failure: Failure, json: boolean) {
 const reportLostOutput = ({ code }: OutputClosed) =>
   Effect.flatMap(
     Output,
-    ({ note }) => Effect.as(note(`error[Unexpected]: cannot write to stdout (${code})`), 1)
+    ({ note }) => Effect.as(note(line`error[Unexpected]: cannot write to stdout (${code})`), 1)
   )
 
 const program = Command.runWith(root.pipe(Command.withSubcommands([servers, check, tools, call])), { version })

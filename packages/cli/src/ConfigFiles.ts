@@ -1,7 +1,7 @@
 /**
  * Finds and reads configuration files.
  *
- * A file is JSON with comments and trailing commas. It holds server definitions by name under `mcpServers` or `servers`.
+ * A file is regular, at most 8 MiB long, and JSON with comments and trailing commas. It holds server definitions by name under `mcpServers` or `servers`.
  * `${NAME}` and `${NAME:-default}` in any text of a definition are replaced from the environment.
  *
  * @since 0.1.0
@@ -21,7 +21,9 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Predicate from "effect/Predicate"
-import { parse, type ParseError, printParseErrorCode } from "jsonc-parser"
+import * as Result from "effect/Result"
+import { readRegularFile } from "./internal/regularFile.ts"
+import * as JsonDocument from "./JsonDocument.ts"
 
 /**
  * Names of the files that are searched for in the working directory. The first one that exists is used.
@@ -62,35 +64,12 @@ const findFile = Effect.fnUntraced(function*(directory: string) {
   return yield* new ConfigError({ problems: [new MissingDocument({ path: [], expected })] })
 })
 
-const positionOf = (text: string, offset: number) => {
-  const before = text.slice(0, offset).split("\n")
-  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
-}
-
-const expectedSyntax: Record<string, string> = {
-  InvalidSymbol: "a value; words other than true, false and null need quotes",
-  PropertyNameExpected: "a key in double quotes",
-  ValueExpected: "a value",
-  ColonExpected: "a colon",
-  CommaExpected: "a comma",
-  CloseBraceExpected: "a closing brace",
-  CloseBracketExpected: "a closing bracket",
-  EndOfFileExpected: "the end of the file"
-}
-
-const parseDocument = (source: string, text: string) => {
-  const errors: Array<ParseError> = []
-  const document: unknown = parse(text, errors, { allowTrailingComma: true })
-  const [error] = errors
-  if (error === undefined) return Effect.succeed(document)
-  const expected = expectedSyntax[printParseErrorCode(error.error)] ?? "well-formed JSON"
-  const position = positionOf(text, error.offset)
-  return Effect.fail(new ConfigError({ problems: [new InvalidDocument({ source, path: [], expected, position })] }))
-}
+/** The largest configuration file, in MiB. */
+const sizeLimit = 8
 
 /** Returns the definitions of a document and the key that holds them. */
 const serversOf = (source: string, document: unknown) => {
-  const keys = ["mcpServers", "servers"].filter((key) => isJsonObject(document) && document[key] !== undefined)
+  const keys = ["mcpServers", "servers"].filter((key) => isJsonObject(document) && Object.hasOwn(document, key))
   const [key, other] = keys
   if (!isJsonObject(document) || key === undefined) {
     const expected = "an object with server definitions by name under \"mcpServers\" or \"servers\""
@@ -128,7 +107,9 @@ const interpolate = (options: {
       )
       return whole
     }
-    const found = environment[name] === "" && fallback !== undefined ? undefined : environment[name]
+    // The environment has the properties of every object, too.
+    const value = Object.hasOwn(environment, name) ? environment[name] : undefined
+    const found = value === "" && fallback !== undefined ? undefined : value
     if (found === undefined && fallback === undefined) problems.push(new MissingVariable({ ...place, variable: name }))
     return found ?? fallback ?? whole
   })
@@ -147,15 +128,15 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   readonly environment: Readonly<Record<string, string | undefined>>
 }): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, ConfigError, FileSystem.FileSystem | Path.Path> {
   const { directory, environment } = options
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const source = options.file ?? (yield* findFile(directory))
-  const text = yield* fs.readFileString(path.resolve(directory, source)).pipe(
-    Effect.mapError(() =>
-      new ConfigError({ problems: [new MissingDocument({ source, path: [], expected: "a readable file" })] })
-    )
+  const text = yield* readRegularFile(path.resolve(directory, source), sizeLimit).pipe(
+    Effect.mapError((expected) => new ConfigError({ problems: [new MissingDocument({ source, path: [], expected })] }))
   )
-  const { key, servers } = yield* Effect.flatMap(parseDocument(source, text), (document) => serversOf(source, document))
+  const document = yield* Effect.fromResult(
+    Result.mapError(JsonDocument.parse({ source, text }), (problems) => new ConfigError({ problems }))
+  )
+  const { key, servers } = yield* serversOf(source, document)
   if (!isJsonObject(servers)) return yield* Effect.as(ServerConfig.decodeServers({ servers, source, path: [key] }), [])
 
   const problems: Array<ConfigProblem> = []

@@ -17,11 +17,11 @@
  *
  * @since 0.1.0
  */
-import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import type { ConfigError, ConfigProblem } from "@mcp-sessions/core/ConfigError"
 import { jsonPath } from "@mcp-sessions/core/ConfigError"
 import type { Delivery, Reason, SessionError } from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
-import { firstLine } from "./internal/text.ts"
+import { content, cut, line, name, type Shown } from "./Shown.ts"
 
 /**
  * Failure of a command whose words are invalid.
@@ -139,6 +139,15 @@ const tailOf = (reason: Reason): string | undefined => {
   return tail === "" ? undefined : tail
 }
 
+/** Returns the message of a failure without the end of stderr, which is shown on its own. */
+const messageOf = ({ message, reason }: SessionError): string => {
+  const tail = tailOf(reason)?.trimEnd()
+  return tail !== undefined && message.endsWith(`\n${tail}`) ? message.slice(0, -tail.length - 1) : message
+}
+
+const positionOf = (problem: ConfigProblem): { readonly line: number; readonly column: number } | undefined =>
+  "position" in problem ? problem.position : undefined
+
 const hintOf = (failure: Failure): string | undefined => {
   switch (failure._tag) {
     case "UsageError":
@@ -163,25 +172,29 @@ const hintOf = (failure: Failure): string | undefined => {
  */
 export const envelope = (failure: Failure): Record<string, unknown> => {
   const hint = hintOf(failure)
-  const common = { message: firstLine(failure.message), ...(hint === undefined ? {} : { hint }) }
+  const common = { message: failure.message, ...(hint === undefined ? {} : { hint }) }
   switch (failure._tag) {
     case "UsageError":
-      return { code: "Usage", ...common, message: failure.message, retryable: false, outcome: "not_sent" }
+      return { code: "Usage", ...common, retryable: false, outcome: "not_sent" }
     case "ToolFailed": {
       const { kind, server, tool } = failure
       const outcome = kind === "ToolNotFound" ? "not_sent" : "failed"
-      return { code: kind, ...common, message: failure.message, server, tool, retryable: false, outcome }
+      return { code: kind, ...common, server, tool, retryable: false, outcome }
     }
     case "CheckFailed":
       return { code: "Unhealthy", ...common, servers: failure.servers, retryable: true, outcome: "failed" }
     case "ConfigError": {
-      const problems = failure.problems.map((problem) => ({
-        code: problem._tag,
-        message: problem.description,
-        ...(problem.source === undefined ? {} : { source: problem.source }),
-        ...(problem.server === undefined ? {} : { server: problem.server }),
-        path: jsonPath(problem.path)
-      }))
+      const problems = failure.problems.map((problem) => {
+        const position = positionOf(problem)
+        return {
+          code: problem._tag,
+          message: problem.description,
+          ...(problem.source === undefined ? {} : { source: problem.source }),
+          ...(problem.server === undefined ? {} : { server: problem.server }),
+          path: jsonPath(problem.path),
+          ...(position === undefined ? {} : { line: position.line, column: position.column })
+        }
+      })
       const code = problems.length === 1 ? problems[0]?.code : "ConfigError"
       return { code, message: failure.message, problems, retryable: false, outcome: "not_sent" }
     }
@@ -191,6 +204,7 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
       return {
         code: reason._tag,
         ...common,
+        message: messageOf(failure),
         server,
         ...(reason._tag === "OutcomeUnknown" ? { tool: reason.tool, cause: reason.lost._tag } : {}),
         retryable: reason.isRetryable,
@@ -201,32 +215,46 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
   }
 }
 
+/** How much of a message is shown, in characters. A server may send megabytes. */
+const messageLimit = 4000
+
+/** Shows where a problem is: the file, as editors and terminals open it, and the keys that lead there. */
+const placeOf = (problem: ConfigProblem): ReadonlyArray<Shown> => {
+  const { path, source } = problem
+  if (source === undefined) return []
+  const position = positionOf(problem)
+  const at = position === undefined ? "" : `:${position.line}:${position.column}`
+  return [line`  from ${source}${at}${path.length === 0 ? "" : ` at ${jsonPath(path)}`}`]
+}
+
 /**
  * Formats a failure as lines of text.
  *
  * @category rendering
  * @since 0.1.0
  */
-export const lines = (failure: Failure): ReadonlyArray<string> => {
+export const lines = (failure: Failure): ReadonlyArray<Shown> => {
   const hint = hintOf(failure)
-  const tried = hint === undefined ? [] : [`  try: ${hint}`]
+  const tried = hint === undefined ? [] : [line`  try: ${hint}`]
   switch (failure._tag) {
     case "UsageError":
-      return [...failure.problems.map((problem) => `error[Usage]: ${problem}`), ...tried]
-    case "ToolFailed":
-      return [`error[${failure.kind}] ${failure.server}/${failure.tool}: ${failure.description}`, ...tried]
+      return [...failure.problems.map((problem) => line`error[Usage]: ${problem}`), ...tried]
+    case "ToolFailed": {
+      const { description, kind, server, tool } = failure
+      return [line`error[${kind}] ${server}/${tool}: ${content(description)}`, ...tried]
+    }
     case "CheckFailed":
-      return [`error[Unhealthy]: ${failure.message}`]
+      return [line`error[Unhealthy]: ${failure.message}`]
     case "ConfigError":
-      return failure.problems.flatMap(({ _tag, description, path, server, source }) => [
-        `error[${_tag}]${server === undefined ? "" : ` ${server}`}: ${description}`,
-        ...(source === undefined ? [] : [`  from ${source}${path.length === 0 ? "" : ` at ${jsonPath(path)}`}`])
-      ])
+      return failure.problems.flatMap((problem) => {
+        const { _tag, description, server } = problem
+        return [line`error[${_tag}]${server === undefined ? "" : ` ${server}`}: ${description}`, ...placeOf(problem)]
+      })
     case "SessionError": {
       const tail = tailOf(failure.reason)?.split("\n") ?? []
       return [
-        `error[${failure.reason._tag}] ${firstLine(failure.message)}`,
-        ...tail.map((line) => `  | ${line}`),
+        line`error[${failure.reason._tag}] ${cut(name(messageOf(failure)), messageLimit)}`,
+        ...tail.map((text) => line`  | ${content(text)}`),
         ...tried
       ]
     }

@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
+import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as process from "./internal/process.ts"
-import { toJson } from "./internal/text.ts"
+import { content, json, name, type Shown, trusted } from "./Shown.ts"
 
 /**
  * Failure to write to stdout: the reader closed the pipe, as `head` does, or the disk is full.
@@ -33,33 +34,22 @@ export class OutputClosed
  */
 export class Output extends Context.Service<Output, {
   /** Writes a line to stdout and waits until it is written. */
-  readonly print: (line: string) => Effect.Effect<void, OutputClosed>
+  readonly print: (line: Shown) => Effect.Effect<void, OutputClosed>
+  /** Writes a result of a server to stdout: as it is, unless stdout is a terminal. */
+  readonly printContent: (text: string) => Effect.Effect<void, OutputClosed>
   /** Writes a JSON document to stdout. */
   readonly printJson: (value: unknown) => Effect.Effect<void, OutputClosed>
   /** Writes a line to stderr. Ignores a closed stderr. */
-  readonly note: (line: string) => Effect.Effect<void>
-  /** Replaces the progress line on a terminal. An empty text removes it. */
-  readonly progress: (text: string) => Effect.Effect<void>
-  /** Colours text for stdout. */
-  readonly style: (format: process.Style, text: string) => string
-  /** Colours text for stderr. */
-  readonly styleNote: (format: process.Style, text: string) => string
-  /** Removes control characters from text of a server if stdout is a terminal. */
-  readonly sanitize: (text: string) => string
-  /** Removes control characters from text of a server if stderr is a terminal. */
-  readonly sanitizeNote: (text: string) => string
+  readonly note: (line: Shown) => Effect.Effect<void>
+  /** Writes a JSON document on one line to stderr. */
+  readonly noteJson: (value: unknown) => Effect.Effect<void>
+  /** Replaces the progress line on a terminal. Without a text, removes it. */
+  readonly progress: (text: Shown | undefined) => Effect.Effect<void>
+  /** Colours text for stdout. Plain text is shown as a name. */
+  readonly style: (format: process.Style, text: Shown | string) => Shown
+  /** Colours text for stderr. Plain text is shown as a name. */
+  readonly styleNote: (format: process.Style, text: Shown | string) => Shown
 }>()("@mcp-sessions/cli/Output") {}
-
-/**
- * Removes control characters except newlines and tabs, so that text of a server cannot move the cursor or forge lines.
- *
- * @category rendering
- * @since 0.1.0
- */
-export const sanitize = (text: string): string => text.replaceAll(controlCharacters, "")
-
-// oxlint-disable-next-line no-control-regex
-const controlCharacters = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
 /**
  * Layer that writes to stdout and stderr of this process.
@@ -70,36 +60,42 @@ const controlCharacters = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 export const layer: Layer.Layer<Output> = Layer.sync(Output, () => {
   process.tolerateBrokenPipes()
   const showsProgress = process.isTerminal("stderr")
-  const isTerminal = process.isTerminal("stdout")
-  let shown = false
+  let isProgressShown = false
 
-  const note = (text: string) => Effect.asVoid(Effect.promise(() => process.write({ stream: "stderr", text })))
+  const writeNote = (text: string) => Effect.asVoid(Effect.promise(() => process.write({ stream: "stderr", text })))
   const clear = Effect.suspend(() => {
-    if (!shown) return Effect.void
-    shown = false
-    return note("\r\u001b[K")
+    if (!isProgressShown) return Effect.void
+    isProgressShown = false
+    return writeNote("\r\u001b[K")
   })
-  const print = (line: string) =>
+  const write = (text: string) =>
     Effect.andThen(
       clear,
       Effect.flatMap(
-        Effect.promise(() => process.write({ stream: "stdout", text: `${line}\n` })),
+        Effect.promise(() => process.write({ stream: "stdout", text: `${text}\n` })),
         (code) => code === undefined ? Effect.void : Effect.fail(new OutputClosed({ code }))
       )
     )
+  const print = (line: Shown) => write(line.text)
+  const note = (line: Shown) => Effect.andThen(clear, writeNote(`${line.text}\n`))
+  const styleFor = (stream: "stdout" | "stderr") => (format: process.Style, text: Shown | string) => {
+    const shown = typeof text === "string" ? name(text) : text
+    return trusted(process.style({ stream, format, text: shown.text }), shown.width)
+  }
+  const styleNote = styleFor("stderr")
   return {
     print,
-    printJson: (value) => print(toJson(value, 2)),
-    note: (line) => Effect.andThen(clear, note(`${line}\n`)),
+    printContent: (text) => process.isTerminal("stdout") ? print(content(text)) : write(text),
+    printJson: (value) => print(json(ExactNumbers.stringify(value, 2))),
+    note,
+    noteJson: (value) => note(json(ExactNumbers.stringify(value))),
     progress: (text) =>
       Effect.suspend(() => {
-        if (!showsProgress || text === "") return clear
-        shown = true
-        return note(`\r\u001b[K${process.style({ stream: "stderr", format: "dim", text })}`)
+        if (!showsProgress || text === undefined) return clear
+        isProgressShown = true
+        return writeNote(`\r\u001b[K${styleNote("dim", text).text}`)
       }),
-    style: (format, text) => process.style({ stream: "stdout", format, text }),
-    styleNote: (format, text) => process.style({ stream: "stderr", format, text }),
-    sanitize: (text) => isTerminal ? sanitize(text) : text,
-    sanitizeNote: (text) => showsProgress ? sanitize(text) : text
+    style: styleFor("stdout"),
+    styleNote
   }
 })

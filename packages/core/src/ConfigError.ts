@@ -260,15 +260,15 @@ export class UnsafeVariable extends Schema.TaggedClass<UnsafeVariable>("@mcp-ses
 }
 
 /**
- * A program that the application does not allow definitions to start. `args` is data for a program that asks its user, and
- * not part of the message, because arguments may hold secrets.
+ * A program that the application does not allow definitions to start. `args` is for a program that asks its user. It is redacted, because
+ * arguments may hold secrets.
  *
  * @category problems
  * @since 0.1.0
  */
 export class DisallowedCommand extends Schema.TaggedClass<DisallowedCommand>("@mcp-sessions/core/DisallowedCommand")(
   "DisallowedCommand",
-  { ...where, command: Schema.String, args: Schema.Array(Schema.String) }
+  { ...where, command: Schema.String, args: Schema.Redacted(Schema.Array(Schema.String)) }
 ) {
   get description(): string {
     return `this application does not allow the command ${JSON.stringify(this.command)}`
@@ -379,6 +379,55 @@ export class InvalidDocument extends Schema.TaggedClass<InvalidDocument>("@mcp-s
   }
 }
 
+const position = Schema.Struct({ line: Schema.Int, column: Schema.Int })
+
+/**
+ * A key that one object of a document has twice. Only one of the two values could apply, and the other would be lost.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class DuplicateKey extends Schema.TaggedClass<DuplicateKey>("@mcp-sessions/core/DuplicateKey")(
+  "DuplicateKey",
+  {
+    ...where,
+    /** Position of the second occurrence, both counted from 1. */
+    position,
+    /** Position of the first occurrence. */
+    first: position
+  }
+) {
+  get description(): string {
+    const { first, path } = this
+    return `${subjectOf(path)} is given twice; the first is at line ${first.line}, column ${first.column}`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
+
+/**
+ * A key that no document can have, because it is a property of every object: `__proto__`.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class ReservedKey extends Schema.TaggedClass<ReservedKey>("@mcp-sessions/core/ReservedKey")(
+  "ReservedKey",
+  {
+    ...where,
+    /** Position of the key, both counted from 1. */
+    position
+  }
+) {
+  get description(): string {
+    return `${subjectOf(this.path)} cannot be used as a name`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
+
 /**
  * One problem of a configuration.
  *
@@ -403,6 +452,8 @@ export type ConfigProblem =
   | MissingVariable
   | MissingDocument
   | InvalidDocument
+  | DuplicateKey
+  | ReservedKey
 
 /**
  * Schema of {@link ConfigProblem}.
@@ -427,7 +478,9 @@ export const ConfigProblem = Schema.Union([
   DisabledServer,
   MissingVariable,
   MissingDocument,
-  InvalidDocument
+  InvalidDocument,
+  DuplicateKey,
+  ReservedKey
 ])
 
 /**

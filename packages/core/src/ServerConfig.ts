@@ -31,7 +31,7 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as ConfigError from "./ConfigError.ts"
@@ -568,7 +568,7 @@ export const decodeServers = Effect.fnUntraced(function*(options: {
     if (config.transport === "stdio" && allowCommand?.(config) === false) {
       const { args, command } = config
       const place = { source, server: name, path: [...path, name, "command"] }
-      problems.push(new ConfigError.DisallowedCommand({ ...place, command, args }))
+      problems.push(new ConfigError.DisallowedCommand({ ...place, command, args: Redacted.make(args) }))
     }
     definitions.push({ name, config })
   }

@@ -58,6 +58,7 @@ import { decodeEvent, decodeHeader, encodeEvent, type Event, header } from "./in
 import * as RecordingFile from "./internal/recording/recordingFile.ts"
 import { connect as replayConnection, ReplayMismatch } from "./internal/recording/replayer.ts"
 import * as Redactor from "./internal/redactor.ts"
+import { secretsOf } from "./internal/secrets.ts"
 import * as AllTransports from "./Transports.ts"
 
 export {
@@ -119,7 +120,7 @@ export const recordWith = (options: {
       let connections = 0
       return {
         transport: (definition) => {
-          const redact = Redactor.make([...others, ...Redactor.secretsOf(definition.config)])
+          const redact = Redactor.make(() => [...others, ...secretsOf(definition.config)])
           const write = (event: Event) => print(encodeEvent({ event, redact }))
           const recorded = Effect.map(Transport, (transport) => ({
             connect: Effect.suspend(() =>

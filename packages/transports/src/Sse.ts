@@ -14,8 +14,8 @@ import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { acquireAgent } from "./internal/network/agent.ts"
-import { make as makeRedactor, secretsOf } from "./internal/redactor.ts"
 import * as connection from "./internal/sdk/connection.ts"
+import { redactorOf } from "./internal/secrets.ts"
 import { openSse } from "./internal/sse/sseChannel.ts"
 
 /**
@@ -33,7 +33,7 @@ export const layer = (config: Extract<ServerConfig, { readonly transport: "sse" 
         config: { ...config, protocol: "legacy" },
         address: new URL(config.url).origin,
         era: connection.unknownEra(),
-        open: openSse({ config, dispatcher, redact: makeRedactor(secretsOf(config)) })
+        open: openSse({ config, dispatcher, redact: redactorOf(config) })
       })
       return {
         connect: config.protocol === "2026-07-28"

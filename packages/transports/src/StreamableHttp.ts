@@ -19,9 +19,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { openHttp } from "./internal/http/httpChannel.ts"
 import { acquireAgent } from "./internal/network/agent.ts"
-import { make as makeRedactor, secretsOf } from "./internal/redactor.ts"
 import * as connection from "./internal/sdk/connection.ts"
 import { refusalError } from "./internal/sdk/refusalError.ts"
+import { redactorOf } from "./internal/secrets.ts"
 import { openSse } from "./internal/sse/sseChannel.ts"
 
 /**
@@ -44,7 +44,7 @@ export const layer = (
   Layer.effect(
     Transport,
     Effect.map(acquireAgent(config), (dispatcher) => {
-      const redact = makeRedactor(secretsOf(config))
+      const redact = redactorOf(config)
       return {
         connect: connection.make({
           kind: "streamable_http",

@@ -1,71 +1,53 @@
 /**
  * `call`: calls one tool.
  */
-import type { CallToolResult, Progress } from "@mcp-sessions/core/Mcp"
+import type { Progress } from "@mcp-sessions/core/Mcp"
 import { OutcomeUnknown, RequestTimeout, SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
+import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as Arguments from "../Arguments.ts"
+import * as Content from "../Content.ts"
 import { ToolFailed, UsageError } from "../Failure.ts"
 import * as process from "../internal/process.ts"
-import { toJson } from "../internal/text.ts"
+import { readRegularFile } from "../internal/regularFile.ts"
+import { isJsonObject } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { progressLabel } from "../ProgressLabel.ts"
+import { line } from "../Shown.ts"
 import { root, timeout } from "./root.ts"
 import { loadServers, splitTarget } from "./selection.ts"
 import { withRetryNotes, withSessions, withTimeLimit } from "./sessions.ts"
 import { findTool } from "./tools.ts"
 
-const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
+/** The largest file of arguments, in MiB. */
+const fileLimit = 64
 
 /** Reads `--args`: JSON, a file, or standard input. */
 const parseArgsFlag = Effect.fnUntraced(function*(text: Option.Option<string>) {
   if (Option.isNone(text)) return {}
-  const fs = yield* FileSystem.FileSystem
   const source = text.value
   const json = source === "-"
     ? yield* Effect.promise(process.readInput)
     : source.startsWith("@")
-    ? yield* fs.readFileString(source.slice(1)).pipe(
-      Effect.mapError(() => new UsageError({ problems: [`--args: cannot read the file "${source.slice(1)}"`] }))
+    ? yield* readRegularFile(source.slice(1), fileLimit).pipe(
+      Effect.mapError((expected) =>
+        new UsageError({ problems: [`--args: cannot read the file "${source.slice(1)}"; expected ${expected}`] })
+      )
     )
     : source
-  const decoded = decodeJson(json)
-  if (Result.isFailure(decoded) || !Predicate.isObject(decoded.success) || Array.isArray(decoded.success)) {
-    return yield* new UsageError({ problems: ["--args: expected a JSON object"] })
-  }
-  return decoded.success as Record<string, unknown>
+  const args = Option.filter(ExactNumbers.parse(json), isJsonObject)
+  return yield* Effect.mapError(
+    Effect.fromOption(args),
+    () => new UsageError({ problems: ["--args: expected a JSON object"] })
+  )
 })
-
-/** Formats a result as text. */
-const formatContent = (result: CallToolResult): string => {
-  const blocks = result.content.map((block) => {
-    switch (block.type) {
-      case "text":
-        return block.text
-      case "image":
-      case "audio":
-        return `[${block.type} ${block.mimeType}, ${Math.floor(block.data.length * 3 / 4)} bytes]`
-      case "resource":
-        return "text" in block.resource ? block.resource.text : `[resource ${block.resource.uri}]`
-      case "resource_link":
-        return `[resource ${block.uri}]`
-    }
-  })
-  return blocks.length === 0 && result.structuredContent !== undefined
-    ? toJson(result.structuredContent, 2)
-    : blocks.join("\n")
-}
 
 /** Connects, parses the arguments with the schema of the tool and calls it, all within one time limit. */
 const connectAndCall = Effect.fnUntraced(function*(options: {
@@ -80,18 +62,17 @@ const connectAndCall = Effect.fnUntraced(function*(options: {
   const output = yield* Output
   const label = `${server}/${tool}`
   const startedAt = yield* Clock.currentTimeMillis
-  yield* output.progress(`connecting to ${server} …`)
+  yield* output.progress(line`connecting to ${server} …`)
   const { args, session } = yield* Effect.gen(function*() {
     const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
-    yield* output.progress(`calling ${label} …`)
+    yield* output.progress(line`calling ${label} …`)
     const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
     return { session, args: yield* Arguments.read({ tool: definition, words, base, validate }) }
   }).pipe(withTimeLimit({ server, limit }))
 
   const sentAt = yield* Clock.currentTimeMillis
   const left = Duration.max(Duration.subtract(limit, Duration.millis(sentAt - startedAt)), Duration.millis(1))
-  const onProgress = (progress: Progress) =>
-    output.progress(`calling ${label} … ${output.sanitizeNote(progressLabel(progress))}`)
+  const onProgress = (progress: Progress) => output.progress(line`calling ${label} … ${progressLabel(progress)}`)
   return yield* session.callTool(tool, args, { timeout: left, onProgress }).pipe(
     // Without this, retries could exceed the limit. A call that was in flight at that time may have run.
     Effect.timeoutOrElse({
@@ -143,13 +124,13 @@ export const call = Command.make("call", {
     const result = yield* connectAndCall({ server, tool, words, base, validate, limit: timeout }).pipe(
       Effect.scoped,
       withSessions({ servers, limit: timeout, retry: yield* withRetryNotes(json) }),
-      Effect.ensuring(output.progress(""))
+      Effect.ensuring(output.progress(undefined))
     )
-    const text = output.sanitize(formatContent(result))
+    const text = Content.format(result)
     if (json) yield* output.printJson(result)
-    else if (result.isError !== true && text !== "") yield* output.print(text)
+    else if (result.isError !== true && text !== "") yield* output.printContent(text)
     if (result.isError === true) {
-      return yield* new ToolFailed({ server, tool, kind: "ToolError", description: formatContent(result) })
+      return yield* new ToolFailed({ server, tool, kind: "ToolError", description: text })
     }
   })).pipe(
     Command.withDescription("Call a tool and print its result"),

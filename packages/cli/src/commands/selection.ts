@@ -11,6 +11,7 @@ import { type ConfiguredServer, load } from "../ConfigFiles.ts"
 import { UsageError } from "../Failure.ts"
 import * as process from "../internal/process.ts"
 import { Output } from "../Output.ts"
+import { name } from "../Shown.ts"
 import { closest } from "../Suggestion.ts"
 import { root } from "./root.ts"
 
@@ -54,7 +55,7 @@ export const selectServers = Effect.fnUntraced(function*(
 export const noteNoServers = (servers: ReadonlyArray<ConfiguredServer>): Effect.Effect<void, never, Output> =>
   Effect.flatMap(
     Output,
-    ({ note }) => note(servers.length === 0 ? "no servers are configured" : "all configured servers are disabled")
+    ({ note }) => note(name(servers.length === 0 ? "no servers are configured" : "all configured servers are disabled"))
   )
 
 const unknownServer = (...[name, known]: readonly [name: string, known: ReadonlyArray<string>]): string => {

@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { Output } from "../Output.ts"
+import * as Shown from "../Shown.ts"
 import { columns } from "../Table.ts"
 import { root } from "./root.ts"
 import { loadServers, noteNoServers } from "./selection.ts"
@@ -35,9 +36,9 @@ export const servers = Command.make("servers", {}, () =>
     if (json) return yield* output.printJson({ schema: "mcp-sessions/1", servers: rows })
     if (rows.length === 0) return yield* noteNoServers(all)
     const cells = rows.map(({ disabled, name, source, target, transport }) => [
-      disabled ? output.style("dim", name) : output.style("bold", name),
-      transport,
-      output.sanitize(target),
+      output.style(disabled ? "dim" : "bold", name),
+      Shown.name(transport),
+      Shown.name(target),
       output.style("dim", disabled ? `${source} (disabled)` : source)
     ])
     yield* Effect.forEach(columns(cells), output.print, { discard: true })

@@ -5,13 +5,15 @@ import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
 import { ConnectTimeout, SessionError } from "@mcp-sessions/core/SessionError"
 import * as Sessions from "@mcp-sessions/core/Sessions"
+import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
-import { firstLine, toJson } from "../internal/text.ts"
+import { firstLine } from "../internal/text.ts"
 import { Output } from "../Output.ts"
+import { cut, line, name } from "../Shown.ts"
 
 /** Provides `Sessions` for the servers, with all timeouts capped at `limit`. */
 export const withSessions = (options: {
@@ -27,6 +29,7 @@ export const withSessions = (options: {
     requestTimeout: limited(config.requestTimeout),
     totalTimeout: limited(config.totalTimeout)
   }]))
+  ExactNumbers.keep()
   // Only commands that connect load the transports, which makes the others start faster.
   const transports = Layer.unwrap(
     Effect.map(Effect.promise(() => import("@mcp-sessions/transports/Transports")), ({ layer }) => layer)
@@ -61,10 +64,8 @@ export const withRetryNotes = (json: boolean): Effect.Effect<RetryPolicy.RetryPo
   Effect.map(Output, (output) =>
     RetryPolicy.retryDefault.pipe(
       Schedule.tap(({ attempt, input: { message, reason, server } }) =>
-        output.note(
-          json
-            ? toJson({ retry: { server, attempt, code: reason._tag } })
-            : output.styleNote("yellow", output.sanitizeNote(`${firstLine(message)}; retry ${attempt}`))
-        )
+        json
+          ? output.noteJson({ retry: { server, attempt, code: reason._tag } })
+          : output.note(output.styleNote("yellow", line`${cut(name(firstLine(message)), 200)}; retry ${attempt}`))
       )
     ))

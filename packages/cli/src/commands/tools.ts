@@ -5,6 +5,7 @@ import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { Tool } from "@mcp-sessions/core/Mcp"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
+import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -14,13 +15,20 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { envelope, lines, ToolFailed } from "../Failure.ts"
-import { firstLine, toJson } from "../internal/text.ts"
+import { firstLine, isJsonObject, quote, textOf } from "../internal/text.ts"
 import { Output } from "../Output.ts"
+import { content, cut, json, line, name } from "../Shown.ts"
 import { closest } from "../Suggestion.ts"
 import { columns } from "../Table.ts"
 import { root, timeout } from "./root.ts"
 import { loadServers, noteNoServers, splitTarget } from "./selection.ts"
 import { withRetryNotes, withSessions, withTimeLimit } from "./sessions.ts"
+
+/** Returns the name of a tool. What is not a name is quoted. */
+const nameOf = (tool: unknown): string => {
+  const name = isJsonObject(tool) ? tool.name : tool
+  return textOf(name) ?? quote(name)
+}
 
 /** Finds a tool by name. Fails with a suggestion if there is none. */
 export const findTool = (options: {
@@ -29,9 +37,9 @@ export const findTool = (options: {
   readonly tool: string
 }): Effect.Effect<Tool, ToolFailed> => {
   const { server, tool, tools } = options
-  const found = tools.find(({ name }) => name === tool)
+  const found = tools.find((found) => isJsonObject(found) && found.name === tool)
   if (found !== undefined) return Effect.succeed(found)
-  const suggestion = closest(tool, tools.map(({ name }) => name))
+  const suggestion = closest(tool, tools.map(nameOf))
   return Effect.fail(
     new ToolFailed({
       server,
@@ -59,7 +67,7 @@ const listTools = Effect.fnUntraced(function*(options: {
 }) {
   const { json, limit, servers } = options
   const { progress } = yield* Output
-  yield* progress(`connecting to ${servers.map(({ name }) => name).join(", ")} …`)
+  yield* progress(line`connecting to ${servers.map(({ name }) => name).join(", ")} …`)
   return yield* Effect.forEach(
     servers,
     ({ name }) =>
@@ -71,25 +79,31 @@ const listTools = Effect.fnUntraced(function*(options: {
     { concurrency: "unbounded" }
   ).pipe(
     withSessions({ servers, limit, retry: yield* withRetryNotes(json) }),
-    Effect.ensuring(progress(""))
+    Effect.ensuring(progress(undefined))
   )
 })
 
-/** Prints the name, the description and the input schema of a tool. */
+/** Prints the name, the description and the input schema of a tool. Servers leave out the schema of tools without parameters. */
 const printSchema = Effect.fnUntraced(function*(tool: Tool) {
   const output = yield* Output
-  yield* output.print(output.style("bold", output.sanitize(tool.name)))
-  if (tool.description !== undefined) yield* output.print(output.sanitize(tool.description))
-  yield* output.print(output.sanitize(toJson(tool.inputSchema, 2)))
+  const description = textOf(tool.description)
+  yield* output.print(output.style("bold", nameOf(tool)))
+  if (description !== undefined) yield* output.print(content(description))
+  yield* output.print(
+    isJsonObject(tool.inputSchema) ? json(ExactNumbers.stringify(tool.inputSchema, 2)) : line`[no input schema]`
+  )
 })
+
+/** How much of a description is shown in a table, in characters. */
+const descriptionLimit = 100
 
 /** Prints tools as a table, or each with its schema. */
 const printTools = Effect.fnUntraced(function*(tools: ReadonlyArray<Tool>, schema: boolean) {
   const output = yield* Output
   if (schema) return yield* Effect.forEach(tools, printSchema, { discard: true })
-  const cells = tools.map(({ description = "", name }) => [
-    output.style("bold", output.sanitize(name)),
-    output.style("dim", output.sanitize(firstLine(description)).slice(0, 100))
+  const cells = tools.map((tool) => [
+    output.style("bold", nameOf(tool)),
+    output.style("dim", cut(name(firstLine(textOf(tool.description) ?? "")), descriptionLimit))
   ])
   yield* Effect.forEach(columns(cells), output.print, { discard: true })
 })
@@ -118,7 +132,7 @@ const printListings = Effect.fnUntraced(function*(options: {
   if (!json) {
     yield* Effect.forEach(
       others.flatMap(lines),
-      (line) => output.note(output.styleNote("red", output.sanitizeNote(line))),
+      (line) => output.note(output.styleNote("red", line)),
       { discard: true }
     )
   }
@@ -157,7 +171,7 @@ export const tools = Command.make("tools", {
       return yield* json ? output.printJson(found) : printSchema(found)
     }
     const pattern = Option.getOrElse(grep, () => "").toLowerCase()
-    const matches = ({ description = "", name }: Tool) => `${name} ${description}`.toLowerCase().includes(pattern)
+    const matches = (tool: Tool) => `${nameOf(tool)} ${textOf(tool.description) ?? ""}`.toLowerCase().includes(pattern)
     const matching = listings.map(({ name, result }) => ({
       name,
       result: Result.map(result, (tools) => tools.filter(matches))
@@ -168,7 +182,7 @@ export const tools = Command.make("tools", {
     } else yield* printListings({ listings: matching, json, schema })
     const isEmpty = matching.every(({ result }) => Result.isSuccess(result) && result.success.length === 0)
     if (servers.length === 0) yield* noteNoServers(all)
-    else if (!json && isEmpty) yield* output.note("no tools found")
+    else if (!json && isEmpty) yield* output.note(line`no tools found`)
   })).pipe(
     Command.withDescription("List the tools of servers"),
     Command.withExamples([

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { constants } from "node:os"
 import process from "node:process"
+import { content } from "../Shown.ts"
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
@@ -29,7 +30,7 @@ export const runMain = (effect: Effect.Effect<number>): void => {
     clearInterval(keepAlive)
     if (Exit.isSuccess(exit)) process.exit(status ?? exit.value)
     if (!Cause.hasInterruptsOnly(exit.cause)) {
-      process.stderr.write(`error[Unexpected]: ${Cause.pretty(exit.cause)}\n`)
+      process.stderr.write(`error[Unexpected]: ${content(Cause.pretty(exit.cause)).text}\n`)
       process.exit(status ?? 1)
     }
     process.exit(status ?? 130)

@@ -1,11 +1,22 @@
 /**
- * Converts text for programs and terminals.
+ * Formats values of unknown shape.
  */
-export { stripVTControlCharacters } from "node:util"
+import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
+
+export const isJsonObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Returns a text; `undefined` for any other value. */
+export const textOf = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
 /** Returns the first line of a text. */
 export const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
 
-/** Encodes a value that consists of JSON types only. */
-export const toJson = (...[value, indentation]: readonly [value: unknown, indentation?: number]): string =>
-  JSON.stringify(value, undefined, indentation)
+/** The longest JSON that is quoted within a text, in characters. */
+const quoteLimit = 2000
+
+/** Returns the JSON of a value on one line, cut where it is long. */
+export const quote = (value: unknown): string => {
+  const json = ExactNumbers.stringify(value)
+  return json.length <= quoteLimit ? json : `${json.slice(0, quoteLimit)}…`
+}

@@ -8,6 +8,7 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
+import { parse as parseJson } from "../exactNumbers.ts"
 import { isMessage } from "../jsonRpc/codec.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
@@ -87,7 +88,7 @@ const explanationLimit = 16 * 1024
 
 const parsed = (json: string): unknown => {
   try {
-    return JSON.parse(json)
+    return parseJson(json)
   } catch {
     return undefined
   }
@@ -208,7 +209,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #readBody(json: string): boolean {
     let value: unknown
     try {
-      value = JSON.parse(json)
+      value = parseJson(json)
     } catch (cause) {
       this.#end({ _tag: "Unreadable", cause })
       return false

@@ -50,5 +50,6 @@ export const releaseSession = (options: {
         ? Effect.void
         : Effect.logDebug(`the server did not end the session (HTTP ${status})`)
     ),
-    Effect.catch((error) => Effect.logDebug("the session could not be ended", error))
+    // The error of the platform refers to the request, with its headers.
+    Effect.catch(({ message }) => Effect.logDebug(`the session could not be ended: ${message}`))
   )

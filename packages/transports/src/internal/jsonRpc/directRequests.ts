@@ -11,6 +11,7 @@ import {
   type CloseReason,
   InvalidResult,
   ProtocolFailed,
+  type Reason,
   type RequestReason,
   TransportFailed,
   Unsupported
@@ -50,6 +51,8 @@ export interface DirectRequestsOptions {
   readonly onNotification: ((notification: WireNotification) => void) | undefined
   /** The SDK's client, where it answers requests of the server or keeps subscriptions. */
   readonly client: ((message: JSONRPCMessage) => void) | undefined
+  /** Removes secrets from a reason. Every failure passes through it before a caller sees it. */
+  readonly redact: <R extends Reason>(reason: R) => R
 }
 
 /** Reads the failure of a response. Its shape is the server's, so nothing of it is assumed. */
@@ -84,7 +87,7 @@ export class DirectRequests implements Receiver {
   send(request: OutgoingRequest): void {
     const { checks, codec, transport } = this.#options
     const refusal = checks.before(request)
-    if (refusal !== undefined) return request.settle(Exit.fail(refusal))
+    if (refusal !== undefined) return this.#refuse(request, refusal)
     const id = this.#table.add(request)
     if (id === undefined) return
     const { method } = request
@@ -125,20 +128,21 @@ export class DirectRequests implements Receiver {
     if (!this.#table.remove(request)) return
     this.#options.codec.release?.(request)
     this.#forget(request, false)
-    request.settle(Exit.fail(
+    this.#refuse(
+      request,
       // A byte of the request has left, whatever the failure says.
       request.isWritten && reason.delivery === "NotSent"
         ? new TransportFailed({ description: reason.message, delivery: "Unknown", cause: reason })
         : reason
-    ))
+    )
   }
 
   /** Ends all requests, each with the delivery that `isWritten` of it says. Returns why the channel ended. */
   failAll(end: EndReason): CloseReason {
-    const { codec } = this.#options
+    const { codec, redact } = this.#options
     for (const request of this.#table.all()) codec.release?.(request)
     this.#asked = undefined
-    return this.#table.failAll(end)
+    return this.#table.failAll((delivery) => redact(end(delivery)))
   }
 
   /** Returns the call that a request of the server belongs to: the one that arrived with it, or the only candidate in flight. */
@@ -170,8 +174,14 @@ export class DirectRequests implements Receiver {
 
   #conclude(request: OutgoingRequest, outcome: Outcome): void {
     this.#forget(request, false)
-    const fault = Exit.isSuccess(outcome) ? this.#options.checks.after(request, outcome.value) : undefined
-    request.settle(fault === undefined ? outcome : Exit.fail(fault))
+    if (Exit.isFailure(outcome)) return request.settle(Exit.mapError(outcome, this.#options.redact))
+    const fault = this.#options.checks.after(request, outcome.value)
+    if (fault === undefined) request.settle(outcome)
+    else this.#refuse(request, fault)
+  }
+
+  #refuse(request: OutgoingRequest, reason: RequestReason): void {
+    request.settle(Exit.fail(this.#options.redact(reason)))
   }
 
   /** Sends a message that has no response. Where that fails the channel is failing, and ends by itself. */

@@ -20,6 +20,7 @@ import {
   type CloseReason,
   type ConnectReason,
   HandshakeFailed,
+  type Reason,
   type RequestReason,
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
@@ -35,6 +36,8 @@ import { DirectRequests } from "../jsonRpc/directRequests.ts"
 import { legacyCodec } from "../jsonRpc/eraCodec.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { ModernCodec } from "../modern/modernCodec.ts"
+import { redactData, redactReason } from "../redactedReasons.ts"
+import { redactorOf } from "../secrets.ts"
 import { type AskableClient, capabilitiesOf } from "./clientHandlers.ts"
 import { makeFulfilInput } from "./inputRounds.ts"
 import { type Connecting, type ConnectOptions, negotiate, openChannel } from "./negotiate.ts"
@@ -44,9 +47,18 @@ import { listenLegacy, listenModern } from "./subscriptions.ts"
 
 export { type ConnectOptions, unknownEra } from "./negotiate.ts"
 
-/** Opens a channel and makes it a connection, closed with the scope. */
-export const make = Effect.fnUntraced(function*(
-  options: ConnectOptions
+/**
+ * Opens a channel and makes it a connection, closed with the scope. What servers and the platform say reaches callers without the secrets of
+ * the definition: every reason of the connection, its warnings, stderr and the name of the server.
+ */
+export const make = (options: ConnectOptions): Effect.Effect<Connection, ConnectReason, Scope.Scope> => {
+  const redact = redactorOf(options.config)
+  return Effect.mapError(connect(options, redact), (reason) => redactReason(reason, redact))
+}
+
+const connect = Effect.fnUntraced(function*(
+  options: ConnectOptions,
+  redact: (text: string) => string
 ): Effect.fn.Return<Connection, ConnectReason, Scope.Scope> {
   const scope = yield* Effect.scope
   const peer = yield* Peer
@@ -64,7 +76,7 @@ export const make = Effect.fnUntraced(function*(
     onNotification: (notification) => listener?.(notification),
     ...(yield* openChannel({ open: options.open, scope }))
   }
-  return new ChannelConnection(connecting, (next) => {
+  return new ChannelConnection(connecting, redact, (next) => {
     listener = next
   })
 })
@@ -73,6 +85,7 @@ const closedChannel: EndReason = (delivery) => new TransportClosed({ delivery })
 
 class ChannelConnection implements Connection {
   readonly #connecting: Connecting
+  readonly #redact: (text: string) => string
   readonly onNotification: Connection["onNotification"]
   readonly #schemas = new OutputSchemas()
   #isStarted = false
@@ -84,8 +97,13 @@ class ChannelConnection implements Connection {
   #onClose: ((reason: CloseReason) => void) | undefined
   #closedListeners: Set<(reason: CloseReason) => void> | undefined
 
-  constructor(connecting: Connecting, onNotification: Connection["onNotification"]) {
+  constructor(
+    connecting: Connecting,
+    redact: (text: string) => string,
+    onNotification: Connection["onNotification"]
+  ) {
     this.#connecting = connecting
+    this.#redact = redact
     this.onNotification = onNotification
   }
 
@@ -103,7 +121,10 @@ class ChannelConnection implements Connection {
         return Effect.fail(new HandshakeFailed({ description: "the connection is initialized already" }))
       }
       this.#isStarted = true
-      return Effect.flatMap(negotiate(this.#connecting), (client) => this.#begin(client))
+      return Effect.mapError(
+        Effect.flatMap(negotiate(this.#connecting), (client) => this.#begin(client)),
+        this.#redactReason
+      )
     })
   }
 
@@ -127,11 +148,12 @@ class ChannelConnection implements Connection {
 
   listen(filter: ListenFilter): Effect.Effect<Listening, RequestReason, Scope.Scope> {
     if (this.#client !== undefined) {
-      return listenModern({ client: this.#client, filter, reasonOf: (error, method) => this.#reasonOf(error, method) })
+      const reasonOf = (error: unknown, method: string) => this.#reasonOf(error, method)
+      return Effect.mapError(listenModern({ client: this.#client, filter, reasonOf }), this.#redactReason)
     }
     return this.#direct === undefined
       ? Effect.fail(new TransportClosed({ delivery: "NotSent" }))
-      : listenLegacy(this.#channel)
+      : Effect.mapError(listenLegacy(this.#channel), this.#redactReason)
   }
 
   setLogLevel(level: LogLevel): Effect.Effect<void, RequestReason> {
@@ -157,12 +179,15 @@ class ChannelConnection implements Connection {
   }
 
   stderrTail(): string | undefined {
-    return this.#channel.stderrTail?.()
+    const tail = this.#channel.stderrTail?.()
+    return tail === undefined ? undefined : this.#redact(tail)
   }
 
   warnings(): ReadonlyArray<string> {
-    return this.#channel.warnings?.() ?? []
+    return (this.#channel.warnings?.() ?? []).map((warning) => this.#redact(warning))
   }
+
+  readonly #redactReason = <R extends Reason>(reason: R): R => redactReason(reason, this.#redact)
 
   #reasonOf(error: unknown, method: string): RequestReason {
     const channel = this.#channel
@@ -179,7 +204,7 @@ class ChannelConnection implements Connection {
   /** Starts to send requests, in the way of the era that was negotiated. */
   #begin(client: AskableClient): Effect.Effect<ConnectionInfo, ConnectReason> {
     const channel = this.#channel
-    const info = infoOf(client, channel)
+    const info = infoOf(client, channel, this.#redact)
     if (info === undefined) {
       return Effect.fail(new HandshakeFailed({ description: "the handshake ended without a protocol version" }))
     }
@@ -199,6 +224,7 @@ class ChannelConnection implements Connection {
       codec: legacyCodec,
       checks: this.#schemas,
       onNotification,
+      redact: this.#redactReason,
       client: toClient === undefined ? undefined : (message) => toClient(message)
     })
     const direct = this.#direct
@@ -231,6 +257,7 @@ class ChannelConnection implements Connection {
       codec,
       checks: this.#schemas,
       onNotification: undefined,
+      redact: this.#redactReason,
       client: (message) => toClient?.(message)
     })
     transport.receiver = direct
@@ -267,12 +294,14 @@ const announceRoots = ({ channel, peer: { handlers }, scope }: Connecting): Effe
   )
 }
 
-const infoOf = (client: Client, channel: EngineChannel): ConnectionInfo | undefined => {
+const infoOf = (
+  ...[client, channel, redact]: readonly [Client, EngineChannel, (text: string) => string]
+): ConnectionInfo | undefined => {
   const protocolVersion = client.getNegotiatedProtocolVersion()
   return protocolVersion === undefined ? undefined : {
     era: client.getProtocolEra() ?? "legacy",
     protocolVersion,
-    implementation: client.getServerVersion(),
+    implementation: redactData(client.getServerVersion(), redact),
     capabilities: client.getServerCapabilities() ?? {},
     instructions: client.getInstructions(),
     pid: channel.pid

@@ -44,7 +44,7 @@ interface Fallback {
 /** What a transport knows of the server that it connects to. */
 export interface ConnectOptions {
   readonly kind: Connection["kind"]
-  readonly config: Pick<ServerConfig, "clientInfo" | "protocol" | "probeTimeout">
+  readonly config: ServerConfig
   readonly address: string
   readonly era: EraMemory
   readonly open: Open

@@ -61,12 +61,24 @@ const quotedFault = 1000
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
-const compile = (schema: JsonSchemaType): Check => {
+/** The part of the SDK's validator that has no public setting: its engine warns on the console, of unknown formats for example. */
+interface Engines {
+  readonly _engineFor?: (schema: JsonSchemaType) => { logger?: unknown }
+}
+
+const silent = { log: () => {}, warn: () => {}, error: () => {} }
+
+/** Compiles a schema, and prints nothing: the output of the process is that of the program. */
+const validatorOf = (schema: JsonSchemaType): JsonSchemaValidator<unknown> => {
   // A validator for each schema: two tools may use the same `$id`.
-  const validate: JsonSchemaValidator<unknown> = withTimeLimit(
-    () => new AjvJsonSchemaValidator().getValidator(schema),
-    compileTimeout
-  )
+  const validator = new AjvJsonSchemaValidator()
+  const engine = (validator as unknown as Engines)._engineFor?.(schema)
+  if (engine !== undefined) engine.logger = silent
+  return validator.getValidator(schema)
+}
+
+const compile = (schema: JsonSchemaType): Check => {
+  const validate = withTimeLimit(() => validatorOf(schema), compileTimeout)
   // The time limit costs more than most checks do.
   const text = JSON.stringify(schema)
   const needsTimeLimit = text.length > small.characters || unbounded.test(text)

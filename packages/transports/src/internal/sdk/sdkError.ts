@@ -27,6 +27,8 @@ import {
   SdkHttpError,
   UnauthorizedError
 } from "@modelcontextprotocol/client"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
@@ -78,6 +80,40 @@ const statusResponse = ({ status }: SdkHttpError, refusal: Circumstances["refusa
   body: refusal?.body
 })
 
+const isIssue = (
+  issue: unknown
+): issue is { readonly path: ReadonlyArray<string | number>; readonly message: string } =>
+  Predicate.isObject(issue) && "path" in issue && Array.isArray(issue.path) && "message" in issue &&
+  typeof issue.message === "string"
+
+/** How many issues of one message are named. */
+const shownIssues = 5
+
+/** Splits a text that ends with the issues of a schema, which the SDK prints as JSON. */
+const splitIssues = (text: string): readonly [head: string, issues: ReadonlyArray<unknown>] => {
+  const start = text.indexOf("[")
+  const json = start < 0 ? Option.none() : parseIssues(text.slice(start))
+  return Option.match(json, { onNone: () => [text, []], onSome: (issues) => [text.slice(0, start), issues] })
+}
+
+const parseIssues = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Array(Schema.Unknown)))
+
+/** Says what an error says on one line. Issues of a schema are named by the member that they are about. */
+const sentenceOf = (error: Error): string => {
+  const [head, found] = splitIssues(error.message)
+  const issues = found.filter(isIssue)
+  const text = issues.length === 0 || issues.length < found.length
+    ? error.message
+    : [
+      head +
+      issues.slice(0, shownIssues).map(({ message, path }) =>
+        path.length === 0 ? message : `${path.join(".")}: ${message}`
+      ).join("; "),
+      ...(issues.length > shownIssues ? [`${issues.length - shownIssues} more issues`] : [])
+    ].join("; ")
+  return text.replaceAll(/\s+/g, " ").trim()
+}
+
 /** Says what an error means that ended a connect or its handshake. */
 export const classifyConnect = ({ address, end, error, refusal }: Circumstances): ConnectReason => {
   const reason = ownReason(error)
@@ -97,7 +133,7 @@ export const classifyConnect = ({ address, end, error, refusal }: Circumstances)
   }
   const { code, isUnreachable } = networkCode(error)
   if (code === undefined && error instanceof Error) {
-    return new HandshakeFailed({ description: error.message, cause: error })
+    return new HandshakeFailed({ description: sentenceOf(error), cause: error })
   }
   return code !== undefined && isUnreachable
     ? new ConnectionRefused({ address, code, cause: error })
@@ -105,7 +141,7 @@ export const classifyConnect = ({ address, end, error, refusal }: Circumstances)
 }
 
 const requestReasonOfSdk = (error: SdkError, method: string, end: EndReason | undefined): RequestReason | undefined => {
-  const description = error.message
+  const description = sentenceOf(error)
   switch (error.code) {
     case SdkErrorCode.NotConnected:
       return new TransportClosed({ delivery: "NotSent" })

@@ -16,7 +16,7 @@ import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
-import * as Redactor from "../redactor.ts"
+import { redactorOf } from "../secrets.ts"
 import { firstOf } from "../timeout.ts"
 
 /** How long each step of closing waits before the next, in milliseconds. */
@@ -206,7 +206,7 @@ export const spawn = (
       child.once("spawn", () => {
         child.off("error", fail)
         child.on("error", () => {})
-        resume(Effect.succeed(new Child(child, Redactor.make(Redactor.secretsOf(config)))))
+        resume(Effect.succeed(new Child(child, redactorOf(config))))
       })
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)))

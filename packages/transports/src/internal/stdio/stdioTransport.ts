@@ -16,6 +16,7 @@ import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
+import { parse as parseJson } from "../exactNumbers.ts"
 import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
@@ -40,7 +41,7 @@ const parse = (line: string): unknown => {
   const first = line.charCodeAt(0)
   if (first !== openingBrace && first !== openingBracket) return undefined
   try {
-    return JSON.parse(line)
+    return parseJson(line)
   } catch {
     return undefined
   }

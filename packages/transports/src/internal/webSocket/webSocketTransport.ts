@@ -6,6 +6,7 @@
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import { TransportClosed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
+import { parse as parseJson } from "../exactNumbers.ts"
 import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
@@ -83,7 +84,7 @@ export class WebSocketTransport implements Transport, RequestSink {
     if (this.#isClosed) return
     let value: unknown
     try {
-      value = JSON.parse(frame)
+      value = parseJson(frame)
     } catch (error) {
       this.onerror?.(error as Error)
       return

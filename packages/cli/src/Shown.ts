@@ -1,0 +1,145 @@
+/**
+ * Text that may be shown on a terminal: every character of it is visible, and it is on the lines that the program gave it.
+ *
+ * **Details**
+ *
+ * Output takes {@link Shown} alone, and text of others becomes one only by the functions of this module, which escape what a terminal would obey
+ * or hide: control characters, changes of direction, characters without a width, tags. `\u202e` stands for U+202E.
+ *
+ * @since 0.1.0
+ */
+
+/** Characters that have no glyph, or change how others are shown. */
+const hidden = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]`
+
+/** The selector that makes a symbol or a digit an emoji. */
+const exceptEmoji = String.raw`(?!(?<=\p{Extended_Pictographic})[\uFE0E\uFE0F])(?!(?<=[0-9#*])\uFE0F\u20E3)`
+
+const inLine = new RegExp(exceptEmoji + hidden, "gv")
+
+/** Keeps what ordinary text needs besides: tabs, joiners within emoji and within words of scripts that have them. */
+const inContent = new RegExp(
+  [
+    String.raw`(?![\t\n])`,
+    exceptEmoji,
+    String.raw`(?!(?<=[\p{Extended_Pictographic}\uFE0F\u{1F3FB}-\u{1F3FF}])\u200D\p{Extended_Pictographic})`,
+    String.raw`(?!(?<=[[\p{L}\p{M}]--\p{ASCII}])[\u200C\u200D][[\p{L}\p{M}]--\p{ASCII}])`,
+    hidden
+  ].join(""),
+  "gv"
+)
+
+const inJson = new RegExp(`(?!\\n)${hidden}`, "gu")
+
+const letters: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
+
+const escape = (character: string): string => {
+  const code = character.codePointAt(0) ?? 0
+  return letters[character] ??
+    (code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, "0")}`)
+}
+
+/** Escapes as JSON does: by UTF-16 unit. */
+const escapeUnits = (character: string): string =>
+  Array.from(
+    { length: character.length },
+    (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`
+  ).join("")
+
+/**
+ * A text that may be shown.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Shown {
+  /** The text, with codes of colours. */
+  readonly text: string
+  /** How many characters are visible. */
+  readonly width: number
+  private constructor(text: string, width: number) {
+    this.text = text
+    this.width = width
+  }
+
+  /** @internal */
+  static unsafe(text: string, width: number = text.length): Shown {
+    return new Shown(text, width)
+  }
+}
+
+/**
+ * Trusts a text of this program: help, and colours of {@link Shown} text.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const trusted = (...[text, width]: readonly [text: string, width?: number]): Shown => Shown.unsafe(text, width)
+
+/**
+ * Shows a text of others on one line: a name, a description, an error. Line breaks are escaped.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const name = (text: string): Shown => Shown.unsafe(text.replaceAll(inLine, escape))
+
+/**
+ * Shows a text of others whose lines are its own: the result of a tool. Line breaks and tabs stay.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const content = (text: string): Shown =>
+  Shown.unsafe(text.replaceAll("\r\n", "\n").replaceAll(inContent, escape))
+
+/**
+ * Shows JSON. Hidden characters are only in its texts, where they are escaped as JSON escapes them: it stays the same JSON.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const json = (text: string): Shown => Shown.unsafe(text.replaceAll(inJson, escapeUnits))
+
+/**
+ * Puts texts into a line: those that are not shown yet as {@link name}s.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const line = (
+  words: TemplateStringsArray,
+  ...values: ReadonlyArray<Shown | string | number>
+): Shown =>
+  join(
+    words.flatMap((word, index) => {
+      const value = values[index]
+      return value === undefined
+        ? [trusted(word)]
+        : [trusted(word), value instanceof Shown ? value : name(String(value))]
+    }),
+    ""
+  )
+
+/**
+ * Joins texts with a separator of this program.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const join = (...[texts, separator]: readonly [texts: ReadonlyArray<Shown>, separator: string]): Shown =>
+  Shown.unsafe(
+    texts.map(({ text }) => text).join(separator),
+    texts.reduce((sum, { width }) => sum + width, 0) + Math.max(0, texts.length - 1) * separator.length
+  )
+
+/**
+ * Cuts a text to a number of visible characters. Colours must be added afterwards.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const cut = (...[shown, limit]: readonly [shown: Shown, limit: number]): Shown =>
+  shown.text.length <= limit
+    ? shown
+    : Shown.unsafe(`${shown.text.slice(0, limit - 1).replace(/[\ud800-\udbff]$/, "")}…`)
