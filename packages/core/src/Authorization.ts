@@ -11,7 +11,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { ServerDefinition } from "./ServerConfig.ts"
-import type { AuthRequired, TransportFailed } from "./SessionError.ts"
+import type { AuthorizationFailed, AuthRequired } from "./SessionError.ts"
 
 /**
  * An owner at a server.
@@ -22,6 +22,8 @@ import type { AuthRequired, TransportFailed } from "./SessionError.ts"
 export interface SignInRequest {
   readonly owner: string
   readonly definition: ServerDefinition
+  /** The refusal that calls for a sign-in; `undefined` if the program asks for one. */
+  readonly refusal?: AuthRequired | undefined
 }
 
 /**
@@ -57,11 +59,11 @@ export type SignInState =
 export class Authorization extends Context.Service<Authorization, {
   /**
    * Signs an owner in, which may ask a user and take minutes. Concurrent sign-ins of one owner at one server are one. Fails with
-   * `AuthRequired` if nobody can be asked or the sign-in was refused, and with `TransportFailed` if a server was not reachable.
+   * `AuthRequired` if nobody can be asked or the sign-in was refused, and with `AuthorizationFailed` if the authorization server failed.
    */
-  readonly signIn: (request: SignInRequest) => Effect.Effect<void, AuthRequired | TransportFailed>
+  readonly signIn: (request: SignInRequest) => Effect.Effect<void, AuthRequired | AuthorizationFailed>
   /** Forgets the tokens of an owner, and revokes them where the server offers that. */
-  readonly signOut: (request: SignInRequest) => Effect.Effect<void, TransportFailed>
+  readonly signOut: (request: SignInRequest) => Effect.Effect<void, AuthorizationFailed>
   /** Reads whether an owner is signed in. Sends nothing. */
   readonly state: (request: SignInRequest) => Effect.Effect<SignInState>
 }>()("@mcp-sessions/core/Authorization") {}

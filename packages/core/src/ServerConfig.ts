@@ -89,8 +89,11 @@ export interface RateLimit {
  * @since 0.1.0
  */
 export interface AuthOptions {
-  /** `authorization_code` (default): a user signs in. `client_credentials`: the program itself is authorized. */
-  readonly grant?: "authorization_code" | "client_credentials"
+  /**
+   * `authorization_code` (default): a user signs in. `client_credentials`: the program itself is authorized. `jwt_bearer`: the program
+   * gives an assertion about the owner (RFC 7523).
+   */
+  readonly grant?: "authorization_code" | "client_credentials" | "jwt_bearer"
   /** The id of a client that was registered before. Without it, the client is registered with the authorization server. */
   readonly clientId?: string
   /** The secret of `clientId`. */
@@ -208,11 +211,11 @@ export interface RemoteServerOptions extends ServerOptions {
   readonly headers: Secrets
   /**
    * Says how owners are authorized by a program with `OAuth`. `false` never signs in. `grant` is `authorization_code`
-   * (default), where a user signs in, or `client_credentials`. A client without `clientId` is registered. `issuer` is
-   * the only authorization server that gets the credentials. Accepts false, or an object with any of grant, clientId,
-   * clientSecret, clientMetadataUrl, privateKey, algorithm, scope, issuer, redirectPort, dpop (clientSecret and
-   * privateKey with clientId, client_credentials with one of them). Default: a user signs in when the server asks for
-   * it. Most servers tell a client all that it has to know.
+   * (default), where a user signs in, `client_credentials`, or `jwt_bearer`, with an assertion of the program. A client
+   * without `clientId` is registered. `issuer` is the only authorization server that gets the credentials. Accepts
+   * false, or an object with any of grant, clientId, clientSecret, clientMetadataUrl, privateKey, algorithm, scope,
+   * issuer, redirectPort, dpop (clientSecret and privateKey with clientId, client_credentials with one of them).
+   * Default: a user signs in when the server asks for it. Most servers tell a client all that it has to know.
    */
   readonly auth?: false | AuthOptions
   /**

@@ -316,6 +316,33 @@ export class AuthRequired extends Schema.TaggedError<AuthRequired>("@mcp-session
 }
 
 /**
+ * The server requires authorization, and its authorization server did not give a token: it cannot be reached (`isRetryable`), or answers what
+ * it must not. `url` and `status` are those of the response that decided, where there was one. The tokens that there are were kept. `delivery`
+ * is `Rejected` if the request was refused for lack of a token, and `NotSent` if it waited for one.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class AuthorizationFailed
+  extends Schema.TaggedError<AuthorizationFailed>("@mcp-sessions/core/AuthorizationFailed")("AuthorizationFailed", {
+    description: Schema.String,
+    url: Schema.optionalKey(Schema.String),
+    status: Schema.optionalKey(Schema.Finite),
+    isRetryable: Schema.Boolean,
+    delivery: Schema.Literals(["NotSent", "Rejected"]),
+    cause
+  })
+  implements Traits
+{
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    const status = this.status === undefined ? "" : ` (HTTP ${this.status})`
+    return `the authorization failed: ${this.description}${this.url === undefined ? "" : ` at ${this.url}`}${status}`
+  }
+}
+
+/**
  * The handshake failed: there is no common protocol revision, or the response is invalid.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle
@@ -696,6 +723,7 @@ const reasons = [
   HttpFailed,
   SessionExpired,
   AuthRequired,
+  AuthorizationFailed,
   HandshakeFailed,
   ProtocolMismatch,
   RequestTimeout,
@@ -748,6 +776,7 @@ const connectReasons = [
   ConnectTimeout,
   HttpFailed,
   AuthRequired,
+  AuthorizationFailed,
   HandshakeFailed,
   ProtocolMismatch,
   CredentialsFailed
@@ -777,6 +806,7 @@ const requestReasons = [
   HttpFailed,
   SessionExpired,
   AuthRequired,
+  AuthorizationFailed,
   RequestTimeout,
   ProtocolFailed,
   InvalidResult,

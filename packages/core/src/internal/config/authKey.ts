@@ -15,7 +15,7 @@ const issuer = url({ scheme: "https?", expected: "an http:// or https:// URL wit
 
 /** The members of the object, each of them optional. */
 const Options = Schema.Struct({
-  grant: Schema.optionalKey(oneOf(["authorization_code", "client_credentials"])),
+  grant: Schema.optionalKey(oneOf(["authorization_code", "client_credentials", "jwt_bearer"])),
   clientId: Schema.optionalKey(nonEmptyText),
   clientSecret: Schema.optionalKey(secret),
   clientMetadataUrl: Schema.optionalKey(httpsUrl),
@@ -42,7 +42,7 @@ const value = Schema.Union([Schema.Literal(false), Options.check(Schema.makeFilt
 /** Describes `auth`. */
 export const auth = optional(value, {
   description:
-    "Says how owners are authorized by a program with `OAuth`. `false` never signs in. `grant` is `authorization_code` (default), where a user signs in, or `client_credentials`. A client without `clientId` is registered. `issuer` is the only authorization server that gets the credentials.",
+    "Says how owners are authorized by a program with `OAuth`. `false` never signs in. `grant` is `authorization_code` (default), where a user signs in, `client_credentials`, or `jwt_bearer`, with an assertion of the program. A client without `clientId` is registered. `issuer` is the only authorization server that gets the credentials.",
   defaultText: "a user signs in when the server asks for it",
   why: "Most servers tell a client all that it has to know."
 })

@@ -157,7 +157,8 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   signIn(refusal: SessionError): Effect.Effect<void, SessionError> {
     const { authorization, definition, peer: { owner } } = this.#options
     if (authorization === undefined) return Effect.fail(refusal)
-    return authorization.signIn({ owner, definition }).pipe(
+    const reason = refusal.reason._tag === "AuthRequired" ? refusal.reason : undefined
+    return authorization.signIn({ owner, definition, refusal: reason }).pipe(
       Effect.mapError((reason) => this.#fail(reason)),
       Effect.ensuring(Effect.sync(() => this.server.changed()))
     )
