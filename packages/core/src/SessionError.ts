@@ -291,20 +291,27 @@ export class SessionExpired
 }
 
 /**
- * The server requires credentials (401), or refuses those that it got (403).
+ * The server requires credentials (401), or refuses those that it got (403). `url` is the page where a user can sign in, if that is known;
+ * `description` says why a sign-in failed, if one was tried.
  *
  * @category reasons
  * @since 0.1.0
  */
 export class AuthRequired extends Schema.TaggedError<AuthRequired>("@mcp-sessions/core/AuthRequired")("AuthRequired", {
-  status: Schema.Finite
+  status: Schema.Finite,
+  url: Schema.optionalKey(Schema.String),
+  description: Schema.optionalKey(Schema.String)
 }) implements Traits {
   readonly delivery = "Rejected"
   readonly isRetryable = false
   readonly losesConnection = false
   readonly health = "alive"
   override get message(): string {
-    return this.status === 403 ? "the server forbids access (HTTP 403)" : "the server requires authorization (HTTP 401)"
+    const refusal = this.status === 403
+      ? "the server forbids access (HTTP 403)"
+      : "the server requires authorization (HTTP 401)"
+    const reason = this.description === undefined ? refusal : `${refusal}: ${this.description}`
+    return this.url === undefined ? reason : `${reason}; sign in at ${this.url}`
   }
 }
 
