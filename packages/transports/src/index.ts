@@ -1,3 +1,4 @@
+export * as Consent from "./Consent.ts"
 export * as Faulty from "./Faulty.ts"
 export * as McpSessions from "./McpSessions.ts"
 export { isConfigError, isSessionError, text } from "./McpSessions.ts"

@@ -15,8 +15,8 @@ import * as Postgres from "../../fixtures/postgres.ts"
 import { shared, type SharedKind } from "../../fixtures/tokenStores.ts"
 
 const program = join(import.meta.dirname, "../../fixtures/tokenStoreProcess.ts")
-const fibers = 20
-const times = 5
+const fibers = 12
+const times = 4
 
 const spawnProgram = (words: ReadonlyArray<string>) =>
   Effect.acquireRelease(
