@@ -16,22 +16,19 @@
  * import { Consent } from "@mcp-sessions/transports"
  * import { Deferred, Effect, Fiber } from "effect"
  *
- * const links = new Map<string, { readonly link: URL; readonly answer: Deferred.Deferred<URL> }>()
+ * const waiting = new Map()
  * const consent = Consent.make({
  *   open: ({ owner }) => Effect.succeed({
  *     redirectUrl: "https://agent.example/oauth/callback",
  *     ask: (link) => Effect.gen(function*() {
- *       const answer = yield* Deferred.make<URL>()
- *       links.set(owner, { link, answer })
+ *       const answer = yield* Deferred.make()
+ *       waiting.set(owner, { link, answer })
  *       return yield* Deferred.await(answer)
  *     })
  *   })
  * })
  * // The handler of the callback route finds the owner by its own session, and completes the sign-in.
- * const visit = (owner: string, url: URL) => {
- *   const waiting = links.get(owner)
- *   return waiting === undefined ? Effect.void : Deferred.succeed(waiting.answer, url)
- * }
+ * const visit = (owner, url) => Deferred.succeed(waiting.get(owner).answer, url)
  *
  * const program = Effect.gen(function*() {
  *   const { ask } = yield* consent.open({ server: "files", owner: "ada", preferred: [] })
