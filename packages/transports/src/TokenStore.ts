@@ -148,12 +148,14 @@ export const layerMemory: Layer.Layer<TokenStore> = Layer.sync(TokenStore, memor
  * import { join } from "node:path"
  *
  * const directory = join(mkdtempSync(join(tmpdir(), "tokens-")), "tokens")
- * const run = <A, E>(effect: Effect.Effect<A, E, TokenStore.TokenStore>) =>
- *   Effect.runPromise(Effect.provide(effect, TokenStore.layerFile({ directory })))
+ * const live = TokenStore.layerFile({ directory })
  *
- * await run(Effect.flatMap(TokenStore.TokenStore, (store) =>
- *   store.put({ key: "k", value: Redacted.make("secret"), version: undefined })))
- * const entry = await run(Effect.flatMap(TokenStore.TokenStore, (store) => store.get("k")))
+ * const save = Effect.flatMap(TokenStore.TokenStore, (store) =>
+ *   store.put({ key: "k", value: Redacted.make("secret"), version: undefined }))
+ * await Effect.runPromise(Effect.provide(save, live))
+ *
+ * const load = Effect.flatMap(TokenStore.TokenStore, (store) => store.get("k"))
+ * const entry = await Effect.runPromise(Effect.provide(load, live))
  * entry && Redacted.value(entry.value) // => "secret"
  * ```
  *

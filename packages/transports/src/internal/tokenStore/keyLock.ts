@@ -26,11 +26,16 @@ export type TryLock = (key: string) => Effect.Effect<Held | undefined, TokenStor
 const pause = Effect.flatMap(Random.nextBetween(10, 100), Effect.sleep)
 
 /** Repeats an attempt, with pauses, until it has the lock. */
-const untilHeld = (attempt: ReturnType<TryLock>): Effect.Effect<Held, TokenStoreFailed, Scope.Scope> =>
-  Effect.flatMap(
-    attempt,
-    (held) => held === undefined ? Effect.andThen(pause, untilHeld(attempt)) : Effect.succeed(held)
-  )
+const untilHeld = Effect.fnUntraced(
+  function*(attempt: ReturnType<TryLock>): Effect.fn.Return<Held, TokenStoreFailed, Scope.Scope> {
+    let held = yield* attempt
+    while (held === undefined) {
+      yield* pause
+      held = yield* attempt
+    }
+    return held
+  }
+)
 
 /** Makes the locks of a store. Waits for one are bounded, whether a fiber of this process or another process holds it. */
 export const make = (tryLock: TryLock = () => Effect.succeed(unshared)): Locked => {

@@ -11,8 +11,8 @@ import { failure, isTokenStoreFailed, type Operation, type Reason, type TokenSto
 
 const isPosix = process.platform !== "win32"
 
-/** Windows has neither modes nor this flag. */
-const noFollow = isPosix ? constants.O_NOFOLLOW : 0
+/** Neither follows a link nor waits for a pipe. Windows has neither modes nor these flags. */
+const regularOnly = isPosix ? constants.O_NOFOLLOW | constants.O_NONBLOCK : 0
 
 const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT"
 
@@ -77,7 +77,7 @@ export const read = (operation: Operation, path: string): Effect.Effect<string |
     run: async () => {
       try {
         await checkDirectory(operation, dirname(path))
-        await using file = await Fs.open(path, constants.O_RDONLY | noFollow)
+        await using file = await Fs.open(path, constants.O_RDONLY | regularOnly)
         const stats = await file.stat()
         await makePrivate({ operation, path, stats, mode: 0o600, chmod: (mode) => file.chmod(mode) })
         if (!stats.isFile() || stats.size > maxEntryBytes) {
