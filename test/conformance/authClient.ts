@@ -5,16 +5,17 @@
  * suite consents at once: the authorization server redirects without a page.
  */
 import { RetryPolicy, type ServerConfig, SessionError, Sessions } from "@mcp-sessions/core"
-import { Consent, OAuth, TokenStore } from "@mcp-sessions/transports"
+import { OAuth, TokenStore } from "@mcp-sessions/transports"
 import { requestJwtAuthorizationGrant } from "@modelcontextprotocol/client"
 import { Effect, Layer, Redacted, Schema } from "effect"
+import { layerAgree } from "../fixtures/agree.ts"
 
 const [, , url = ""] = process.argv
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO ?? ""
 const revision = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION ?? ""
 
 const Context = Schema.Record(Schema.String, Schema.Unknown)
-const context = Schema.decodeUnknownSync(Schema.fromJsonString(Context))(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}")
+const context = Schema.decodeSync(Schema.fromJsonString(Context))(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}")
 const given = (name: string): string | undefined => {
   const value = context[name]
   return typeof value === "string" ? value : undefined
@@ -53,19 +54,6 @@ const authOf = (): ServerConfig.AuthOptions => {
   }
 }
 
-/** The user, who agrees with everything. */
-const agree = Layer.succeed(Consent.Consent, {
-  open: () =>
-    Effect.succeed({
-      redirectUrl: "http://127.0.0.1:33418/callback",
-      ask: (page) =>
-        Effect.map(
-          Effect.promise(() => fetch(page, { redirect: "manual" })),
-          (response) => new URL(response.headers.get("location") ?? "", page)
-        )
-    })
-})
-
 /** The assertion of the identity provider of an enterprise, or that of a workload. */
 const assertion: OAuth.OAuthOptions["assertion"] = ({ issuer, resource }) => {
   const workload = given("valid_jwt")
@@ -95,7 +83,7 @@ const layer = Sessions.layer({
   retry: RetryPolicy.never
 }).pipe(
   Layer.provide(OAuth.layer({ clientName: "conformance", assertion })),
-  Layer.provide(Layer.merge(TokenStore.layerMemory, agree))
+  Layer.provide(Layer.merge(TokenStore.layerMemory, layerAgree()))
 )
 
 /** What the suite lets the server ask for again and again, or refuse for good, must end as a failure of its kind. */
