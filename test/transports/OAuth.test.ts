@@ -65,7 +65,7 @@ describe("a server that asks for a token", () => {
       assert.strictEqual(state.exchanges[0]?.get("resource"), http.url)
       assert.deepInclude(yield* sessions.signInState("s"), {
         _tag: "SignedIn",
-        issuer: page?.origin,
+        issuer,
         isRenewable: true
       })
     }).pipe(Effect.scoped))
