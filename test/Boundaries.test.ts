@@ -110,7 +110,9 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   webSocket: belowKinds,
   sse: [...belowKinds, "http"],
   sdk: [...belowKinds, "memory", "stdio", "http", "webSocket", "sse"],
-  recording: belowKinds
+  recording: belowKinds,
+  tokenStore: [],
+  consent: []
 }
 
 const mayImport = {
@@ -193,21 +195,29 @@ describe("child processes", () => {
     source: readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")
   }))
 
-  it("are started by one module, without a shell, from a definition only", () => {
+  const browser = "packages/transports/src/internal/consent/browser.ts"
+  const server = "packages/transports/src/internal/stdio/childProcess.ts"
+  const sourceOf = (file: string) => sources.find((one) => one.file === file)?.source ?? ""
+  const importersOf = (name: string) =>
+    importsOf("transports").filter(({ from, isType }) => from.endsWith(`/${name}`) && !isType).map(({ file }) => file)
+
+  it("are started by two modules, without a shell: a server from a definition, and a browser by a consent", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
-    assert.deepStrictEqual(starters.map(({ file }) => file), ["packages/transports/src/internal/stdio/childProcess.ts"])
-    const [{ source } = { source: "" }] = starters
-    assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
-    assert.notMatch(source, /\bshell\b/)
-    const callers = importsOf("transports").filter(({ from, isType }) => from.endsWith("/childProcess.ts") && !isType)
-    assert.deepStrictEqual(callers.map(({ file }) => file), ["packages/transports/src/Stdio.ts"])
+    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [browser, server])
+    for (const { source } of starters) {
+      assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
+      assert.notMatch(source, /\bshell\b/)
+    }
+    assert.deepStrictEqual(importersOf("childProcess.ts"), ["packages/transports/src/Stdio.ts"])
+    assert.deepStrictEqual(importersOf("browser.ts"), ["packages/transports/src/Consent.ts"])
   })
 
-  it("never open a URL", () => {
+  it("open a URL only as a consent", () => {
     const openers = sources.filter(({ source }) =>
       /\b(?:xdg-open|rundll32|start \/|openExternal)\b|\b(?:spawn|exec\w*)\(\s*"open"/.test(source)
     )
-    assert.deepStrictEqual(openers.map(({ file }) => file), [])
+    assert.deepStrictEqual(openers.map(({ file }) => file), [browser])
+    assert.match(sourceOf(browser), /ChildProcess\.spawn\(program, args,/)
   })
 })
 

@@ -49,6 +49,41 @@ const problemsOf = (raw: unknown) =>
     ({ problems }) => problems.map((problem) => `${problem._tag} ${ConfigError.jsonPath(problem.path)}`)
   )
 
+describe("the key auth", () => {
+  it.effect("takes false or the options of an authorization, with secrets redacted", () =>
+    Effect.gen(function*() {
+      const authOf = (auth: unknown) =>
+        Effect.map(ServerConfig.decode({ url: "https://example.com/mcp", auth }), (config) =>
+          "auth" in config ? config.auth : assert.fail())
+      assert.isFalse(yield* authOf(false))
+      assert.deepStrictEqual(yield* authOf({}), {})
+      const auth = yield* authOf({ clientId: "id", clientSecret: "s3cret", grant: "client_credentials" })
+      assert.notInclude(JSON.stringify(auth), "s3cret")
+      assert.deepStrictEqual(yield* authOf(auth), auth)
+    }))
+
+  const bad: ReadonlyArray<readonly [string, unknown]> = [
+    ["a value of another type", true],
+    ["an unknown member", { clientID: "id" }],
+    ["a secret without a client", { clientSecret: "s3cret" }],
+    ["client credentials without a secret or a key", { grant: "client_credentials", clientId: "id" }],
+    ["a port out of range", { redirectPort: 0 }],
+    ["a metadata document that is not on https", { clientMetadataUrl: "http://example.com/client" }]
+  ]
+  it.each(bad)("refuses %s", (_, auth) =>
+    Effect.runPromise(Effect.gen(function*() {
+      const error = yield* Effect.flip(ServerConfig.decode({ url: "https://example.com/mcp", auth }))
+      assert.deepStrictEqual(error.problems.map(({ _tag, path }) => [_tag, path[0]]), [["InvalidValue", "auth"]])
+      assert.notInclude(error.message, "s3cret")
+    })))
+
+  it.effect("is a key of remote servers only", () =>
+    Effect.map(
+      problemsOf({ command: "server", auth: false }),
+      (problems) => assert.deepStrictEqual(problems, ["MisplacedKey $.auth"])
+    ))
+})
+
 describe("ServerConfig.decode", () => {
   it.effect("fills in the defaults of a stdio server", () =>
     Effect.gen(function*() {
@@ -390,6 +425,12 @@ describe("ServerConfig.decode of an invalid definition", () => {
       { ...http, clientInfo: { name: "n" } },
       "$.clientInfo.version: \"version\" must be a non-empty " +
       "string without NUL characters"
+    ],
+    [
+      "an unknown member",
+      { ...http, rateLimit: { limit: 1, window: 1, windw: 2 } },
+      "$.rateLimit.windw: \"windw\" must be an object with limit (a whole number from 1 to 1000000) and window (a duration from 1 ms to " +
+      "24 hours)"
     ],
     ["a variable", { ...stdio, env: { A: 1 } }, "$.env.A: \"A\" must be a string without NUL characters"],
     [

@@ -26,7 +26,7 @@ describe("an exchange that cannot begin", () => {
     Effect.gen(function*() {
       const dispatcher = yield* destroyed
       const end = yield* Effect.callback<End>((resume) => {
-        const started = new Exchange({ dispatcher, maxBytes }, {
+        const started = new Exchange({ dispatcher, maxBytes, authorizer: undefined }, {
           onMessage: () => {},
           onEnd: (end) => {
             assert.isFunction(started.abort)
@@ -42,7 +42,10 @@ describe("an exchange that cannot begin", () => {
       const ends: Array<End> = []
       const onEnd = (end: End) => void ends.push(end)
       const dispatcher = yield* destroyed
-      new Exchange({ dispatcher, maxBytes }, { onMessage: () => {}, onEnd }).start({ ...request, headers: [] }).abort()
+      new Exchange({ dispatcher, maxBytes, authorizer: undefined }, { onMessage: () => {}, onEnd }).start({
+        ...request,
+        headers: []
+      }).abort()
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       assert.deepStrictEqual(ends, [])
     }))
@@ -52,6 +55,7 @@ describe("an exchange that cannot begin", () => {
       const transport = new SseTransport({
         dispatcher: yield* destroyed,
         maxBytes,
+        authorizer: undefined,
         target,
         given: [],
         redact: (text) => text

@@ -25,6 +25,7 @@ const connect = (url: string) =>
       new HttpTransport({
         dispatcher,
         maxBytes: 1024,
+        authorizer: undefined,
         target: targetOf(new URL(url)),
         given: givenHeaders({ "x-key": "s3cret" }),
         redact: (text) => text.replaceAll("s3cret", "<redacted>"),

@@ -101,6 +101,8 @@ const statusOfReason = (reason: Reason): number => {
     case "AuthRequired":
     case "CredentialsFailed":
       return 3
+    case "AuthorizationFailed":
+      return reason.isRetryable ? 4 : 3
     case "RequestTimeout":
       return 11
     case "OutcomeUnknown":

@@ -151,6 +151,12 @@ export interface McpSessions extends Closeable {
   readonly pool: (options: PoolOptions) => Promise<McpPool>
   /** Reads the status of a server. Opens no connection. */
   readonly status: PromisedMember<Sessions.Sessions["Service"]["status"]>
+  /** Signs an owner in to a server, which may ask a user and take minutes. */
+  readonly signIn: PromisedMember<Sessions.Sessions["Service"]["signIn"]>
+  /** Forgets the tokens of an owner for a server, and closes the connections of that owner once their requests have ended. */
+  readonly signOut: PromisedMember<Sessions.Sessions["Service"]["signOut"]>
+  /** Reads whether an owner is signed in to a server. */
+  readonly signInState: PromisedMember<Sessions.Sessions["Service"]["signInState"]>
   /** Closes the connections to a server once their requests have ended; the next use makes new ones. */
   readonly restart: PromisedMember<Sessions.Sessions["Service"]["restart"]>
 }
@@ -361,6 +367,10 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
       ),
     pool: (options) => run(Effect.map(acquire(SessionPool.make(options)), poolIn), { server: options.server }),
     status: (server, options) => run(inSessions(({ status }) => status(server)), { server }, options),
+    signIn: (server, options) => run(inSessions(({ signIn }) => signIn(server, options)), { server }, options),
+    signOut: (server, options) => run(inSessions(({ signOut }) => signOut(server, options)), { server }, options),
+    signInState: (server, options) =>
+      run(inSessions(({ signInState }) => signInState(server, options)), { server }, options),
     restart: (server, options) => run(inSessions(({ restart }) => restart(server)), { server }, options),
     ...closeable(() =>
       close(Effect.suspend(() => Effect.promise(() => Promise.allSettled([...pools].map((close) => close())))))

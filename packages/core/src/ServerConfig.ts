@@ -82,6 +82,39 @@ export interface RateLimit {
 }
 
 /**
+ * How owners are authorized. Each key is optional.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization
+ * @category models
+ * @since 0.1.0
+ */
+export interface AuthOptions {
+  /**
+   * `authorization_code` (default): a user signs in. `client_credentials`: the program itself is authorized. `jwt_bearer`: the program
+   * gives an assertion about the owner (RFC 7523).
+   */
+  readonly grant?: "authorization_code" | "client_credentials" | "jwt_bearer"
+  /** The id of a client that was registered before. Without it, the client is registered with the authorization server. */
+  readonly clientId?: string
+  /** The secret of `clientId`. */
+  readonly clientSecret?: Redacted.Redacted<string>
+  /** The https URL of a client-id metadata document, which authorization servers that support these take in place of a registration. */
+  readonly clientMetadataUrl?: string
+  /** The private key in PEM with which the client proves who it is (`private_key_jwt`), in place of a secret. */
+  readonly privateKey?: Redacted.Redacted<string>
+  /** The signature algorithm of `privateKey`. Default: `RS256` or `ES256`, as the key allows. */
+  readonly algorithm?: string
+  /** The scopes to ask for, separated by spaces. Default: those that the server names. */
+  readonly scope?: string
+  /** The only authorization server that gets the credentials. Default: the one that the server names. */
+  readonly issuer?: string
+  /** The port of the loopback redirect, from 1 to 65535. Default: one that is derived from the server, or any that is free. */
+  readonly redirectPort?: number
+  /** Binds tokens to a key of this process (DPoP, RFC 9449). Default: false. */
+  readonly dpop?: boolean
+}
+
+/**
  * The keys that every server definition has.
  *
  * @category models
@@ -176,6 +209,15 @@ export interface RemoteServerOptions extends ServerOptions {
    * header name. Default: none. Servers take credentials from headers.
    */
   readonly headers: Secrets
+  /**
+   * Says how owners are authorized by a program with `OAuth`. `false` never signs in. `grant` is `authorization_code`
+   * (default), where a user signs in, `client_credentials`, or `jwt_bearer`, with an assertion of the program. A client
+   * without `clientId` is registered. `issuer` is the only authorization server that gets the credentials. Accepts
+   * false, or an object with any of grant, clientId, clientSecret, clientMetadataUrl, privateKey, algorithm, scope,
+   * issuer, redirectPort, dpop (clientSecret and privateKey with clientId, client_credentials with one of them).
+   * Default: a user signs in when the server asks for it. Most servers tell a client all that it has to know.
+   */
+  readonly auth?: false | AuthOptions
   /**
    * Restricts the addresses to dial: `public` allows only publicly routable addresses, in the URL and from DNS. Accepts
    * "any" or "public". Default: any. URLs from other people must not lead into your network.
@@ -375,7 +417,15 @@ export type DurationInput = Duration.Duration | number | string
 type InputOf<Value> = Value extends Duration.Duration ? DurationInput
   : Value extends Secrets ? Readonly<Record<string, string | Redacted.Redacted<string>>>
   : Value extends RateLimit ? { readonly limit: number; readonly window: DurationInput }
+  : Value extends AuthOptions ? keyof Value extends keyof AuthOptions ? AuthInput : Value
   : Value
+
+type AuthInput = {
+  readonly [Key in keyof AuthOptions]?:
+    | (AuthOptions[Key] extends Redacted.Redacted<string> | undefined ? string | Redacted.Redacted<string>
+      : AuthOptions[Key])
+    | undefined
+}
 
 /** Every key optional, in the form that users write. */
 type Inputs<Options> = { readonly [Key in keyof Options]?: InputOf<Options[Key]> | undefined }

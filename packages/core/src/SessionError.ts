@@ -308,14 +308,16 @@ export class SessionExpired
 }
 
 /**
- * The server requires credentials (401), or refuses those that it got (403). `body` is the beginning of the response on one line,
- * secrets removed.
+ * The server requires credentials (401), or refuses those that it got (403). `url` is the page where a user can sign in, if that is known;
+ * `description` says why a sign-in failed, if one was tried. `body` is the beginning of the response on one line, secrets removed.
  *
  * @category reasons
  * @since 0.1.0
  */
 export class AuthRequired extends Schema.TaggedError<AuthRequired>("@mcp-sessions/core/AuthRequired")("AuthRequired", {
   status: Schema.Finite,
+  url: Schema.optionalKey(Schema.String),
+  description: Schema.optionalKey(Schema.String),
   body
 }) implements Traits {
   readonly delivery = "Rejected"
@@ -323,10 +325,38 @@ export class AuthRequired extends Schema.TaggedError<AuthRequired>("@mcp-session
   readonly losesConnection = false
   readonly health = "alive"
   override get message(): string {
-    const text = this.status === 403
+    const refusal = this.status === 403
       ? "the server forbids access (HTTP 403)"
       : "the server requires authorization (HTTP 401)"
-    return withBody(text, this.body)
+    const reason = withBody(this.description === undefined ? refusal : `${refusal}: ${this.description}`, this.body)
+    return this.url === undefined ? reason : `${reason}; sign in at ${this.url}`
+  }
+}
+
+/**
+ * The server requires authorization, and its authorization server did not give a token: it cannot be reached (`isRetryable`), or answers what
+ * it must not. `url` and `status` are those of the response that decided, where there was one. The tokens that there are were kept. `delivery`
+ * is `Rejected` if the request was refused for lack of a token, and `NotSent` if it waited for one.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class AuthorizationFailed
+  extends Schema.TaggedError<AuthorizationFailed>("@mcp-sessions/core/AuthorizationFailed")("AuthorizationFailed", {
+    description: Schema.String,
+    url: Schema.optionalKey(Schema.String),
+    status: Schema.optionalKey(Schema.Finite),
+    isRetryable: Schema.Boolean,
+    delivery: Schema.Literals(["NotSent", "Rejected"]),
+    cause
+  })
+  implements Traits
+{
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    const status = this.status === undefined ? "" : ` (HTTP ${this.status})`
+    return `the authorization failed: ${this.description}${this.url === undefined ? "" : ` at ${this.url}`}${status}`
   }
 }
 
@@ -721,6 +751,7 @@ const reasons = [
   HttpFailed,
   SessionExpired,
   AuthRequired,
+  AuthorizationFailed,
   HandshakeFailed,
   ProtocolMismatch,
   RequestTimeout,
@@ -773,6 +804,7 @@ const connectReasons = [
   ConnectTimeout,
   HttpFailed,
   AuthRequired,
+  AuthorizationFailed,
   HandshakeFailed,
   ProtocolMismatch,
   CredentialsFailed
@@ -802,6 +834,7 @@ const requestReasons = [
   HttpFailed,
   SessionExpired,
   AuthRequired,
+  AuthorizationFailed,
   RequestTimeout,
   ProtocolFailed,
   InvalidResult,

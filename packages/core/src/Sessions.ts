@@ -42,6 +42,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { SignInState } from "./Authorization.ts"
 import { circuitDefault, type CircuitPolicy, type CircuitState } from "./Circuit.ts"
 import type { CleanupReport } from "./Cleanup.ts"
 import { ConfigError } from "./ConfigError.ts"
@@ -71,7 +72,7 @@ import { CurrentOwner } from "./Owner.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
-import { SessionError } from "./SessionError.ts"
+import { AuthRequired, SessionError } from "./SessionError.ts"
 import type { Transports } from "./Transport.ts"
 
 /**
@@ -123,6 +124,7 @@ export interface ServerStatus {
     readonly owner: string
     readonly state: ConnectionState
     readonly inFlight: number
+    readonly signIn: SignInState
   }>
 }
 
@@ -190,9 +192,18 @@ export class Sessions extends Context.Service<Sessions, {
   readonly openAll: (options?: OpenAllOptions) => Stream.Stream<Opened, OpenFailed, Scope.Scope>
   /** Drops the connections to a server; the next use connects again. */
   readonly restart: (server: string) => Effect.Effect<void, ConfigError>
+  /**
+   * Signs an owner in to a server, through the `Authorization` service of the program: it may ask a user and take minutes. Fails with
+   * `AuthRequired` without this service, if nobody can be asked, or if the sign-in was refused.
+   */
+  readonly signIn: (server: string, options?: OwnerOptions) => Effect.Effect<void, SessionError | ConfigError>
+  /** Forgets the tokens of an owner for a server, and closes the connections of that owner once their requests have ended. */
+  readonly signOut: (server: string, options?: OwnerOptions) => Effect.Effect<void, SessionError | ConfigError>
+  /** Reads whether an owner is signed in to a server. Sends nothing. */
+  readonly signInState: (server: string, options?: OwnerOptions) => Effect.Effect<SignInState, ConfigError>
   /** Reads the status of a server. Opens no connection; works for disabled servers too. */
   readonly status: (server: string) => Effect.Effect<ServerStatus, ConfigError>
-  /** Emits the status of a server, and again when its health, its circuit or the state of a connection changes. */
+  /** Emits the status of a server, and again when its health, its circuit, the state of a connection or a sign-in changes. */
   readonly statusChanges: (server: string) => Stream.Stream<ServerStatus, ConfigError>
 }>()("@mcp-sessions/core/Sessions") {}
 
@@ -366,8 +377,40 @@ export const make = Effect.fnUntraced(function*(
         members.find(server),
         ({ cores }) => Effect.forEach(cores, ({ managed }) => managed.restart, { discard: true })
       ),
-    status: (server) => Effect.flatMap(members.find(server), status.statusOf),
-    statusChanges: (server) => Stream.unwrap(Effect.map(members.find(server), status.statusChanges))
+    signIn: (server, options) =>
+      Effect.gen(function*() {
+        const { definition } = yield* members.findEnabled(server)
+        const owner = yield* ownerOf(options)
+        const { authorization } = members
+        const description = "the program has no Authorization service"
+        const signedIn = authorization === undefined
+          ? Effect.fail(new AuthRequired({ status: 401, description }))
+          : authorization.signIn({ owner, definition })
+        yield* Effect.mapError(signedIn, (reason) => new SessionError({ server, reason }))
+      }),
+    signOut: (server, options) =>
+      Effect.gen(function*() {
+        const { cores, definition } = yield* members.find(server)
+        const owner = yield* ownerOf(options)
+        const forget = members.authorization?.signOut({ owner, definition }) ?? Effect.void
+        const own = [...cores].filter((core) => core.owner === owner)
+        // The connections close even where the tokens cannot be removed.
+        yield* Effect.ensuring(
+          Effect.mapError(forget, (reason) => new SessionError({ server, reason })),
+          Effect.forEach(own, ({ managed }) => managed.restart, { discard: true })
+        )
+      }),
+    signInState: (server, options) =>
+      Effect.flatMap(
+        Effect.all([members.find(server), ownerOf(options)]),
+        ([member, owner]) => status.signInOf(member, owner, members.authorization)
+      ),
+    status: (server) =>
+      Effect.flatMap(members.find(server), (member) => status.statusOf(member, members.authorization)),
+    statusChanges: (server) =>
+      Stream.unwrap(
+        Effect.map(members.find(server), (member) => status.statusChanges(member, members.authorization))
+      )
   })
   return attachRegistry(sessions, members)
 })

@@ -1,3 +1,4 @@
+export * as Authorization from "./Authorization.ts"
 export * as Circuit from "./Circuit.ts"
 export * as Cleanup from "./Cleanup.ts"
 export * as ClientHandlers from "./ClientHandlers.ts"

@@ -81,7 +81,8 @@ const makeManaged = (script: Scripted.Script) =>
       onCleanup: () => Effect.void,
       onNotification: () => {},
       isManual: false,
-      logLevel: undefined
+      logLevel: undefined,
+      authorization: undefined
     })
     return { managed, server }
   })

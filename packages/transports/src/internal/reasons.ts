@@ -25,6 +25,7 @@ export const asConnectReason = (reason: Reason): ConnectReason => {
     case "BlockedAddress":
     case "ConnectTimeout":
     case "AuthRequired":
+    case "AuthorizationFailed":
     case "HandshakeFailed":
     case "ProtocolMismatch":
     case "CredentialsFailed":
@@ -68,6 +69,7 @@ export const asRequestReason = (options: { readonly reason: Reason; readonly met
     case "HttpFailed":
     case "SessionExpired":
     case "AuthRequired":
+    case "AuthorizationFailed":
     case "RequestTimeout":
     case "ProtocolFailed":
     case "InvalidResult":

@@ -5,6 +5,7 @@
  */
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { auth } from "./authKey.ts"
 import { common, connectTimeout, idleTimeToLive } from "./commonKeys.ts"
 import { defaulted, describedIn, type KeyDescription, optional, required } from "./describedKey.ts"
 import {
@@ -129,6 +130,7 @@ const remote = {
       why: "Servers take credentials from headers."
     }
   ),
+  auth,
   addresses: defaulted(oneOf(["any", "public"]), {
     description:
       "Restricts the addresses to dial: `public` allows only publicly routable addresses, in the URL and from DNS.",

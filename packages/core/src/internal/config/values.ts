@@ -102,7 +102,7 @@ export const decodeValue = <A>(options: {
   ReadonlyArray<InvalidDuration | InvalidUrl | InvalidValue>
 > => {
   const { expectation, place, schema, value } = options
-  const decoded = Schema.decodeUnknownResult(schema, { errors: "all" })(value)
+  const decoded = Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: "error" })(value)
   return Result.mapError(decoded, ({ issue }) => {
     // One value may fail more than one check; it is one problem.
     const faults = new Map(faultsIn(issue, { path: [], expectation }).map((fault) => [fault.path.join("\0"), fault]))

@@ -11,11 +11,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import { Random } from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
+import type { Authorization } from "../../Authorization.ts"
 import type { CleanupReport } from "../../Cleanup.ts"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionState } from "../../ConnectionState.ts"
@@ -31,6 +31,7 @@ import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
 import { afterFailure, Reconnect } from "./reconnect.ts"
+import { StateListeners } from "./stateListeners.ts"
 import { type Event, initial, type Machine, transition } from "./stateMachine.ts"
 
 export interface Options {
@@ -47,6 +48,8 @@ export interface Options {
   readonly isManual: boolean
   /** The log level that each connection asks for; `undefined` leaves it to the server. */
   readonly logLevel: LogLevel | undefined
+  /** Signs the owner in; `undefined` if the program has no such service. */
+  readonly authorization: Authorization["Service"] | undefined
 }
 
 /** A connection that is being made: by one attempt, or by the retry policy. */
@@ -68,6 +71,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   readonly context: Context.Context<never>
   readonly cleanup: Cleanup
   readonly random: Random
+  readonly #listeners = new StateListeners()
   readonly #options: Options
   readonly #connector: Connector
   readonly #liveness: Liveness
@@ -81,7 +85,6 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   #lastFailure: SessionError | undefined
   #handshakes: Semaphore.Semaphore | undefined
   #isClosed = false
-  #listeners: Set<(state: ConnectionState) => void> | undefined
 
   constructor(options: Options, scope: Scope.Scope, context: Context.Context<never>) {
     this.#options = options
@@ -132,20 +135,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
 
   /** The current state, and each later one until `Closed`. */
   get stateChanges(): Stream.Stream<ConnectionState> {
-    const listen = Effect.gen({ self: this }, function*() {
-      const queue = yield* Queue.unbounded<ConnectionState>()
-      const listener = (state: ConnectionState) => void Queue.offerUnsafe(queue, state)
-      const listeners = this.#listeners ??= new Set()
-      yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          listener(this.state)
-          listeners.add(listener)
-        }),
-        () => Effect.sync(() => listeners.delete(listener))
-      )
-      return Stream.fromQueue(queue)
-    })
-    return Stream.takeUntil(Stream.unwrap(listen), ({ _tag }) => _tag === "Closed")
+    return this.#listeners.changes(() => this.state)
   }
 
   /** The connection if there is one, without waiting: what calls use first. */
@@ -161,6 +151,17 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   /** The connection, made by one attempt if there is none: for callers with a policy of their own. */
   get acquireOnce(): Effect.Effect<LiveConnection, SessionError> {
     return this.#acquire(false)
+  }
+
+  /** Signs the owner in after the server has refused a connect or a request for lack of credentials. Fails with that refusal if it cannot. */
+  signIn(refusal: SessionError): Effect.Effect<void, SessionError> {
+    const { authorization, definition, peer: { owner } } = this.#options
+    if (authorization === undefined) return Effect.fail(refusal)
+    const reason = refusal.reason._tag === "AuthRequired" ? refusal.reason : undefined
+    return authorization.signIn({ owner, definition, refusal: reason }).pipe(
+      Effect.mapError((reason) => this.#fail(reason)),
+      Effect.ensuring(Effect.sync(() => this.server.changed()))
+    )
   }
 
   /** Makes the manual handshake, if it was not made yet. */
@@ -279,7 +280,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     this.#machine = transition({ machine: this.#machine, event })
     const { state } = this.#machine
     if (state === before) return
-    this.#listeners?.forEach((listener) => listener(state))
+    this.#listeners.emit(state)
     this.server.changed()
   }
 
@@ -342,10 +343,19 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
         const connecting: Connecting = { connected: Deferred.makeUnsafe(), isRetried }
         this.#connecting = connecting
         const attempts = isRetried
-          ? Effect.retry(afterFailure({ first, effect: this.#connector.attempt }), this.#options.retry)
-          : this.#connector.attempt
+          ? Effect.retry(afterFailure({ first, effect: this.#attempt }), this.#options.retry)
+          : this.#attempt
         return Effect.andThen(this.#start(attempts, connecting), restore(Deferred.await(connecting.connected)))
       })
+    )
+  }
+
+  /** One attempt, and another one after the sign-in that the first one called for. The time of the sign-in is not that of a connect. */
+  get #attempt(): Effect.Effect<LiveConnection, SessionError> {
+    return Effect.catchIf(
+      this.#connector.attempt,
+      ({ reason }) => reason._tag === "AuthRequired",
+      (refusal) => Effect.andThen(this.signIn(refusal), this.#connector.attempt)
     )
   }
 

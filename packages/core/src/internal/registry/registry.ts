@@ -10,8 +10,10 @@ import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
+import { Authorization } from "../../Authorization.ts"
 import type { CircuitPolicy } from "../../Circuit.ts"
 import type { CleanupReport } from "../../Cleanup.ts"
 import { ConfigError, DisabledServer, UnknownServer } from "../../ConfigError.ts"
@@ -76,6 +78,7 @@ interface Shared {
   readonly transports: RcMap.RcMap<Identified, Transport["Service"], ConfigError>
   /** The scope of all session cores. Closes its children in parallel. */
   readonly coresScope: Scope.Closeable
+  readonly authorization: Authorization["Service"] | undefined
 }
 
 export class Registry {
@@ -165,6 +168,10 @@ export class Registry {
 
   endLease(lease: Lease): void {
     this.#cores.endLease(lease)
+  }
+
+  get authorization(): Authorization["Service"] | undefined {
+    return this.#shared.authorization
   }
 
   /** Lets the next caller have a new shared core. */
@@ -263,6 +270,7 @@ export class Registry {
         reconnect,
         onCleanup,
         isManual,
+        authorization: this.#shared.authorization,
         transport: credentials === undefined ? transport : credentialedTransport.make({
           identified,
           transport,
@@ -335,6 +343,7 @@ export const make = Effect.fnUntraced(function*(
     members,
     transports,
     timers: yield* timers.make,
+    authorization: Option.getOrUndefined(yield* Effect.serviceOption(Authorization)),
     coresScope: yield* Effect.acquireRelease(Scope.make("parallel"), (scope) => Scope.close(scope, Exit.void))
   }
   const registry = new Registry(options, shared)

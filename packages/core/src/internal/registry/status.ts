@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import type { Authorization, SignInState } from "../../Authorization.ts"
 import type { CircuitState } from "../../Circuit.ts"
 import type { ConnectionState } from "../../ConnectionState.ts"
 import * as Health from "../../Health.ts"
@@ -20,31 +21,59 @@ interface Status {
     readonly owner: string
     readonly state: ConnectionState
     readonly inFlight: number
+    readonly signIn: SignInState
   }>
 }
 
-export const statusOf = ({ cores, server, state }: Member): Effect.Effect<Status> =>
-  Effect.map(Effect.all([Clock.currentTimeMillis, state.circuitBreaker.state]), ([now, circuit]) => ({
-    server,
-    health: Health.report({ health: state.health, now }),
-    circuit,
-    inFlight: state.bulkhead.used,
-    connections: Array.from(cores, ({ managed, owner }) => ({
-      owner,
-      state: managed.state,
-      inFlight: managed.current?.inFlight ?? 0
-    }))
-  }))
+const notNeeded: Effect.Effect<SignInState> = Effect.succeed({ _tag: "NotNeeded" })
 
-/** The current status, and each later one in which the health, the circuit or the state of a connection differs. */
-export const statusChanges = (member: Member): Stream.Stream<Status> =>
+/** Whether an owner is signed in. */
+export const signInOf = (
+  { definition }: Member,
+  owner: string,
+  authorization: Authorization["Service"] | undefined
+): Effect.Effect<SignInState> => authorization === undefined ? notNeeded : authorization.state({ owner, definition })
+
+export const statusOf = (
+  member: Member,
+  authorization: Authorization["Service"] | undefined
+): Effect.Effect<Status> => {
+  const { cores, server, state } = member
+  return Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const circuit = yield* state.circuitBreaker.state
+    const connections = yield* Effect.forEach(
+      Array.from(cores),
+      ({ managed, owner }) =>
+        Effect.map(signInOf(member, owner, authorization), (signIn) => ({
+          owner,
+          state: managed.state,
+          inFlight: managed.current?.inFlight ?? 0,
+          signIn
+        }))
+    )
+    return {
+      server,
+      health: Health.report({ health: state.health, now }),
+      circuit,
+      inFlight: state.bulkhead.used,
+      connections
+    }
+  })
+}
+
+/** The current status, and each later one in which the health, the circuit, the state of a connection or a sign-in differs. */
+export const statusChanges = (
+  member: Member,
+  authorization: Authorization["Service"] | undefined
+): Stream.Stream<Status> =>
   Stream.unwrap(Effect.gen(function*() {
     const changed = yield* Queue.sliding<void>(1)
     yield* Effect.acquireRelease(
       Effect.sync(() => member.state.onChange(() => void Queue.offerUnsafe(changed, undefined))),
       (remove) => Effect.sync(remove)
     )
-    const read = statusOf(member)
+    const read = statusOf(member, authorization)
     // A healthy record becomes stale by itself.
     const stale = Effect.flatMap(
       read,
@@ -61,6 +90,7 @@ export const statusChanges = (member: Member): Stream.Stream<Status> =>
 const isSame = (left: Status, right: Status): boolean =>
   left.health.isHealthy === right.health.isHealthy && left.health.errorCount === right.health.errorCount &&
   left.circuit.state === right.circuit.state && left.connections.length === right.connections.length &&
-  left.connections.every(({ owner, state }, index) =>
-    owner === right.connections[index]?.owner && state._tag === right.connections[index].state._tag
-  )
+  left.connections.every(({ owner, signIn, state }, index) => {
+    const other = right.connections[index]
+    return owner === other?.owner && state._tag === other.state._tag && signIn._tag === other.signIn._tag
+  })

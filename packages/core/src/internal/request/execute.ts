@@ -204,6 +204,7 @@ export class Executor {
       totalTimeout: this.#host.totalTimeout,
       first,
       acquire: state.isTraced ? withSpan({ effect: acquire, name: "connection", attributes: {} }) : acquire,
+      signIn: (refusal) => this.#managed.signIn(refusal),
       attempt: (live, now) => this.#attempts.make(operation, live, now, state),
       closed: () => this.#outcomes.fail(new SessionClosed()),
       expired: (sentAt) => {

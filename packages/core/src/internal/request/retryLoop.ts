@@ -34,9 +34,11 @@ export interface RetryLoopOptions<A> {
   /** The failure of the first attempt; `undefined` if there was no connection to make it on. */
   readonly first: SessionError | undefined
   readonly acquire: Effect.Effect<LiveConnection, SessionError>
+  /** Signs the owner in after a refusal, or fails. */
+  readonly signIn: (refusal: SessionError) => Effect.Effect<void, SessionError>
   readonly attempt: (live: LiveConnection, now: number) => Effect.Effect<A, SessionError>
   readonly closed: () => SessionError
-  /** The failure after the total timeout. `sentAt` is `undefined` if no attempt was made. */
+  /** The failure after the total timeout. `sentAt` is `undefined` if no attempt was made that may have run or may still run. */
   readonly expired: (sentAt: number | undefined) => Effect.Effect<never, SessionError>
   readonly outcomeUnknown: (tool: string, lost: LostReason) => SessionError
 }
@@ -46,6 +48,7 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
   const affordable: RetryPolicy = Schedule.while(policy, () => budget.spend())
   let pending = options.first
   let hasReplaced = false
+  let hasSignedIn = false
   let sentAt = options.first === undefined ? undefined : startedAt
   let lost: LostReason | undefined
 
@@ -68,12 +71,22 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
     Effect.tapError(({ reason }) =>
       Effect.sync(() => {
         if (isLost(reason)) lost = reason
+        // Nothing of this operation is under way, and this attempt did not run.
+        else sentAt = undefined
       })
     ),
     // The connection was lost before the request ran. Replace it at once, one time.
     Effect.catchIf(({ reason }) => !hasReplaced && isReplaceable(reason), () => {
       hasReplaced = true
       return once
+    }),
+    // The server refused the request for lack of credentials, so it did not run. It is made again with those of a sign-in, one time.
+    Effect.catchIf(({ reason }) => !hasSignedIn && reason._tag === "AuthRequired", (refusal) => {
+      hasSignedIn = true
+      return Effect.matchEffect(options.signIn(refusal), {
+        onFailure: (error) => Effect.succeed(Effect.fail(error)),
+        onSuccess: () => once
+      })
     })
   )
 
@@ -90,10 +103,10 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
         while: ({ reason }) => verdictOf(kind, reason) !== "final"
       }),
       Effect.flatten,
-      Effect.mapError(withEarlierLoss),
       Effect.timeoutOrElse({
         duration: Math.max(0, totalTimeout - (now - startedAt)),
         orElse: () => Effect.suspend(() => options.expired(sentAt))
-      })
+      }),
+      Effect.mapError(withEarlierLoss)
     ))
 }

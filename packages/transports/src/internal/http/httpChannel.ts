@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { Dispatcher } from "undici"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { guard } from "../network/addressPolicy.ts"
+import { CurrentAuthorizer } from "../network/authorizer.ts"
 import { givenHeaders } from "./httpEndpoint.ts"
 import { type Refusal, targetOf } from "./httpExchange.ts"
 import { HttpTransport, type HttpTransportOptions } from "./httpTransport.ts"
@@ -35,7 +36,7 @@ export const openHttp = (options: {
   readonly refusalError: (refusal: Refusal) => Error
 }): Effect.Effect<EngineChannel, BlockedAddress, Scope.Scope> => {
   const { config, dispatcher, redact, refusalError } = options
-  const shared: HttpTransportOptions = {
+  const shared: Omit<HttpTransportOptions, "authorizer"> = {
     dispatcher,
     target: targetOf(new URL(config.url)),
     given: givenHeaders(Record.map(config.headers, Redacted.value)),
@@ -43,5 +44,11 @@ export const openHttp = (options: {
     redact,
     refusalError
   }
-  return Effect.andThen(guard(config), Effect.acquireRelease(Effect.sync(() => new HttpTransport(shared)), release))
+  return Effect.andThen(
+    guard(config),
+    Effect.acquireRelease(
+      Effect.map(CurrentAuthorizer, (authorizer) => new HttpTransport({ ...shared, authorizer })),
+      release
+    )
+  )
 }

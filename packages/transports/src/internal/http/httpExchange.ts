@@ -10,6 +10,7 @@ import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
 import { parse as parseJson } from "../exactNumbers.ts"
 import { isMessage } from "../jsonRpc/codec.ts"
+import type { Authorizer } from "../network/authorizer.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
 /** A response with a status other than success. */
@@ -47,6 +48,8 @@ export interface Wire {
   readonly dispatcher: Dispatcher
   /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
+  /** Gives every request its credentials. */
+  readonly authorizer: Authorizer | undefined
 }
 
 /** The address of an endpoint, as undici wants it. */
@@ -103,6 +106,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #isOver = false
   #isRead = false
   #status = 0
+  /** The request and its credentials, where it may have to be sent once more. */
+  #authorized: { readonly request: ExchangeRequest; readonly used: ReadonlyArray<string> } | undefined
+  /** What has become of a refusal for lack of credentials. */
+  #challenge: "none" | "waiting" | "over" = "none"
+  #wwwAuthenticate: string | undefined
+  #dpopNonce: string | undefined
   #retryAfter: string | undefined
   #location: string | undefined
   #kind: "json" | "sse" | "text" = "text"
@@ -116,10 +125,26 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** Sends the request. */
-  start({ body, headers, method, target }: ExchangeRequest): this {
-    this.#wire.dispatcher.dispatch({ origin: target.origin, path: target.path, method, headers, body }, this)
+  start(request: ExchangeRequest): this {
+    if (this.#wire.authorizer === undefined) this.#dispatch(request, request.headers)
+    else this.#authorize(this.#wire.authorizer, request)
     this.#isStarted = true
     return this
+  }
+
+  #dispatch({ body, method, target }: ExchangeRequest, headers: Array<string>): void {
+    this.#wire.dispatcher.dispatch({ origin: target.origin, path: target.path, method, headers, body }, this)
+  }
+
+  /** Sends the request with the credentials of the moment. */
+  #authorize(authorizer: Authorizer, request: ExchangeRequest): void {
+    const send = (used: ReadonlyArray<string>) => {
+      this.#authorized = { request, used }
+      if (!this.#isOver) this.#dispatch(request, [...request.headers, ...used])
+    }
+    const used = authorizer.headers(request.method, request.target.url)
+    if (used instanceof Promise) void used.then(send)
+    else send(used)
   }
 
   /** Ends the exchange without another word to the listener. */
@@ -148,6 +173,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isRefusal) {
       this.#retryAfter = headerOf("retry-after")
       this.#location = headerOf("location")
+      if (status === 401 || status === 403) {
+        this.#wwwAuthenticate = headerOf("www-authenticate")
+        this.#dpopNonce = headerOf("dpop-nonce")
+      }
     }
     const type = headerOf("content-type")
     // Most servers write the type as it is here, and each other step would cost a string.
@@ -159,7 +188,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#challenge === "waiting") return
     const part = (this.#decoder ??= new StringDecoder("utf8")).write(chunk)
     if (this.#kind === "sse" && !this.#isRefusal) {
       if (!this.#parser.push(part)) this.#exceed()
@@ -176,7 +205,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#isRead = true
-    if (this.#isOver) return
+    if (this.#isOver || this.#challenge === "waiting") return
     if (this.#isRefusal) return this.#refuse()
     if (this.#kind === "json") {
       if (!this.#readBody(this.#text + (this.#decoder?.end() ?? ""))) return
@@ -186,6 +215,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     this.#isRead = true
+    if (this.#challenge === "waiting") return
     if (this.#status !== 0 && this.#isRefusal) return this.#refuse()
     this.#end({ _tag: "Broken", error, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
   }
@@ -243,6 +273,45 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #refuse(): void {
+    const { authorizer } = this.#wire
+    const isChallenge = this.#status === 401 || this.#status === 403
+    if (authorizer === undefined || this.#authorized === undefined || !isChallenge || this.#challenge !== "none") {
+      return this.#endRefused()
+    }
+    this.#challenge = "waiting"
+    this.#stop()
+    const challenge = {
+      status: this.#status,
+      wwwAuthenticate: this.#wwwAuthenticate,
+      dpopNonce: this.#dpopNonce,
+      used: this.#authorized.used
+    }
+    const { request } = this.#authorized
+    void authorizer.challenged(challenge).then((verdict) => {
+      this.#challenge = "over"
+      if (this.#isOver) return
+      if (verdict !== undefined) {
+        return this.#end({ _tag: "Broken", error: verdict, lastEventId: undefined, retry: undefined })
+      }
+      this.#reset()
+      this.#authorize(authorizer, request)
+    })
+  }
+
+  /** Makes the exchange one that has not been sent. */
+  #reset(): void {
+    this.#controller =
+      this.#decoder =
+      this.#sse =
+      this.#wwwAuthenticate =
+      this.#dpopNonce =
+        undefined
+    this.#isRead = false
+    this.#status = 0
+    this.#text = ""
+  }
+
+  #endRefused(): void {
     this.#end({
       _tag: "Refused",
       status: this.#status,

@@ -78,8 +78,11 @@ const lookup: Net.LookupFunction = (host, options, callback) => {
 export const dialOptions = ({ addresses }: Pick<Config, "addresses">): { readonly lookup?: Net.LookupFunction } =>
   addresses === "public" ? { lookup } : {}
 
+const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")
+
+/** Whether the policy of a definition allows the host of a URL. */
+export const isDialable = ({ addresses, url }: Config): boolean => addresses !== "public" || mayDial(hostOf(url))
+
 /** Fails if the policy of a definition forbids the host of its URL. */
-export const guard = ({ addresses, url }: Config): Effect.Effect<void, BlockedAddress> => {
-  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")
-  return addresses === "public" && !mayDial(host) ? new BlockedAddress({ host }) : Effect.void
-}
+export const guard = (config: Config): Effect.Effect<void, BlockedAddress> =>
+  isDialable(config) ? Effect.void : new BlockedAddress({ host: hostOf(config.url) })

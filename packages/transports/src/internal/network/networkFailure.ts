@@ -3,7 +3,14 @@
  *
  * Errors are told apart by class, code and system call, never by their text.
  */
-import { BlockedAddress, ConnectionRefused, MessageTooLarge, TransportFailed } from "@mcp-sessions/core/SessionError"
+import {
+  AuthorizationFailed,
+  AuthRequired,
+  BlockedAddress,
+  ConnectionRefused,
+  MessageTooLarge,
+  TransportFailed
+} from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
 
 /** Codes of failures that come before a byte of the request has left. */
@@ -62,8 +69,10 @@ export const networkCodeOf = (options: {
   return { code: undefined, isUnreachable: false }
 }
 
-/** Reasons that pass through undici or a lookup as errors. */
-const isOwn = Schema.is(Schema.Union([BlockedAddress, ConnectionRefused, MessageTooLarge, TransportFailed]))
+/** Reasons that pass through undici, a lookup or an exchange as errors. */
+const isOwn = Schema.is(
+  Schema.Union([AuthRequired, AuthorizationFailed, BlockedAddress, ConnectionRefused, MessageTooLarge, TransportFailed])
+)
 
 /** What a failure of the network is: for a connect as for a request. */
 export type NetworkReason = typeof isOwn extends (value: unknown) => value is infer A ? A : never

@@ -12,6 +12,7 @@ import type { EngineChannel } from "../channel/engineChannel.ts"
 import { givenHeaders } from "../http/httpEndpoint.ts"
 import { targetOf } from "../http/httpExchange.ts"
 import { guard } from "../network/addressPolicy.ts"
+import { CurrentAuthorizer } from "../network/authorizer.ts"
 import { SseTransport, type SseTransportOptions } from "./sseTransport.ts"
 
 type Config = Pick<
@@ -26,7 +27,7 @@ export const openSse = (options: {
   readonly redact: (text: string) => string
 }): Effect.Effect<EngineChannel, BlockedAddress, Scope.Scope> => {
   const { config, dispatcher, redact } = options
-  const shared: SseTransportOptions = {
+  const shared: Omit<SseTransportOptions, "authorizer"> = {
     dispatcher,
     target: targetOf(new URL(config.url)),
     given: givenHeaders(Record.map(config.headers, Redacted.value)),
@@ -34,7 +35,7 @@ export const openSse = (options: {
     redact
   }
   const open = Effect.acquireRelease(
-    Effect.sync(() => new SseTransport(shared)),
+    Effect.map(CurrentAuthorizer, (authorizer) => new SseTransport({ ...shared, authorizer })),
     (transport) => Effect.promise(() => transport.close())
   ).pipe(Effect.map((transport): EngineChannel => ({
     transport,

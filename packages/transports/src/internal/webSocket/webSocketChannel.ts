@@ -17,6 +17,7 @@ import { WebSocket } from "ws"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { dialOptions, guard } from "../network/addressPolicy.ts"
+import { type Authorizer, CurrentAuthorizer } from "../network/authorizer.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { connectReasonOfStatus } from "../network/status.ts"
 import { WebSocketTransport } from "./webSocketTransport.ts"
@@ -32,22 +33,33 @@ const closeTimeout = 1000
 
 type Config = Extract<ServerConfig, { readonly transport: "websocket" }>
 
+/** The response with which a server refused the upgrade. */
+interface Refusal {
+  readonly status: number
+  readonly retryAfter: string | undefined
+  readonly wwwAuthenticate: string | undefined
+}
+
 /** A socket, and what became of it so far. */
 interface Dialled {
   readonly socket: WebSocket
   /** The socket below. */
   wire: Net.Socket | undefined
   /** The status with which the server refused the upgrade. */
-  refusal: number | undefined
+  refusal: Refusal | undefined
   error: Error | undefined
 }
 
+/** Headers as an object, from names and values in turn. */
+const headersOf = (flat: ReadonlyArray<string>): Readonly<{ [name: string]: string }> =>
+  Object.fromEntries(flat.flatMap((name, index) => index % 2 === 0 ? [[name, flat[index + 1] ?? ""]] : []))
+
 /** Starts to open a socket, for as long as the scope. */
-const dial = (config: Config): Effect.Effect<Dialled, never, Scope.Scope> =>
+const dial = (config: Config, credentials: ReadonlyArray<string>): Effect.Effect<Dialled, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const socket = new WebSocket(config.url, ["mcp"], {
-        headers: Record.map(config.headers, Redacted.value),
+        headers: { ...Record.map(config.headers, Redacted.value), ...headersOf(credentials) },
         ...dialOptions(config),
         maxPayload: config.maxMessageBytes
       })
@@ -56,7 +68,12 @@ const dial = (config: Config): Effect.Effect<Dialled, never, Scope.Scope> =>
         dialled.wire = response.socket
       })
       socket.on("unexpected-response", (request, response) => {
-        dialled.refusal = response.statusCode
+        const { headers, statusCode = 0 } = response
+        dialled.refusal = {
+          status: statusCode,
+          retryAfter: headers["retry-after"],
+          wwwAuthenticate: headers["www-authenticate"]
+        }
         request.destroy()
         socket.terminate()
       })
@@ -94,7 +111,7 @@ const opened = (dialled: Dialled, address: string): Effect.Effect<void, ConnectR
 
 /** Says why a socket did not open. */
 const refusalOf = ({ error, refusal }: Dialled, address: string): ConnectReason => {
-  if (refusal !== undefined) return connectReasonOfStatus({ status: refusal, retryAfter: undefined })
+  if (refusal !== undefined) return connectReasonOfStatus(refusal)
   return error === undefined
     ? new TransportClosed({ delivery: "NotSent" })
     : classifyNetwork({ error, address, delivery: "NotSent" })
@@ -140,15 +157,45 @@ const heartbeat = Effect.fnUntraced(function*(dialled: Dialled, config: Config) 
   }
 })
 
+interface Opened {
+  readonly dialled: Dialled
+  readonly transport: WebSocketTransport
+}
+
+/** Opens a socket; once more with other credentials, if the server refuses the first ones and the authorizer has others. */
+const openSocket = (
+  config: Config,
+  authorizer: Authorizer | undefined
+): Effect.Effect<Opened, ConnectReason, Scope.Scope> => {
+  const url = new URL(config.url.replace(/^ws/i, "http"))
+  const once = Effect.gen(function*() {
+    const used = authorizer === undefined ? [] : yield* Effect.promise(async () => authorizer.headers("GET", url))
+    const dialled = yield* dial(config, used)
+    // Before the socket is open: frames may arrive with the upgrade.
+    const transport = listen(dialled, config.maxMessageBytes)
+    const exit = yield* Effect.exit(opened(dialled, new URL(config.url).origin))
+    return { dialled, transport, used, exit }
+  })
+  return Effect.gen(function*() {
+    const first = yield* once
+    const { exit, dialled: { refusal }, used } = first
+    const isChallenge = refusal?.status === 401 || refusal?.status === 403
+    if (authorizer === undefined || refusal === undefined || !isChallenge) return yield* Effect.as(exit, first)
+    const { status, wwwAuthenticate } = refusal
+    const challenge = { status, wwwAuthenticate, dpopNonce: undefined, used }
+    const verdict = yield* Effect.promise(() => authorizer.challenged(challenge))
+    if (verdict !== undefined) return yield* verdict
+    const second = yield* once
+    return yield* Effect.as(second.exit, second)
+  })
+}
+
 /** Opens a WebSocket and returns it as a channel, for as long as the scope. */
 export const openWebSocket = Effect.fnUntraced(function*(
   config: Config
 ): Effect.fn.Return<EngineChannel, ConnectReason, Scope.Scope> {
   yield* guard(config)
-  const dialled = yield* dial(config)
-  // Before the socket is open: frames may arrive with the upgrade.
-  const transport = listen(dialled, config.maxMessageBytes)
-  yield* opened(dialled, new URL(config.url).origin)
+  const { dialled, transport } = yield* openSocket(config, yield* CurrentAuthorizer)
   yield* Effect.forkScoped(heartbeat(dialled, config), { startImmediately: true })
   // Before the socket is closed: requests in flight end at once.
   yield* Effect.addFinalizer(() => Effect.promise(() => transport.close()))

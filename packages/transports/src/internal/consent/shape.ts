@@ -1,0 +1,30 @@
+/**
+ * The operations of a consent, for the service and its implementations.
+ */
+import type { AuthRequired } from "@mcp-sessions/core/SessionError"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+/** An owner who is to sign in to a server. */
+export interface Request {
+  readonly server: string
+  readonly owner: string
+  /** Redirect URLs that the client is registered with, best first. */
+  readonly preferred: ReadonlyArray<string>
+}
+
+/** A place that an authorization server can redirect to. */
+export interface Opened {
+  readonly redirectUrl: string
+  /** Shows the URL to the user, and waits for the URL that the authorization server redirected to. */
+  readonly ask: (url: URL) => Effect.Effect<URL, AuthRequired>
+}
+
+/** The operations of a consent. */
+export interface Shape {
+  /**
+   * Prepares to receive one authorization response: chooses the redirect URL, one of `preferred` if it can, and listens if it has to.
+   * Closing the scope frees the port.
+   */
+  readonly open: (request: Request) => Effect.Effect<Opened, AuthRequired, Scope.Scope>
+}

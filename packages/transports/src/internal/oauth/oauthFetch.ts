@@ -1,0 +1,114 @@
+/**
+ * The HTTP requests of an authorization: to metadata, registration, token and revocation endpoints.
+ *
+ * All of these URLs come from servers. Each one, and each redirect that the SDK follows, has to pass the address policy of the definition and
+ * to use https, or http on loopback. Time and size are bounded. The last response is remembered, because an error has to name it.
+ */
+import { BlockedAddress } from "@mcp-sessions/core/SessionError"
+import type { FetchLike } from "@modelcontextprotocol/client"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import { Buffer } from "node:buffer"
+import { type Dispatcher, request } from "undici"
+import { isDialable } from "../network/addressPolicy.ts"
+
+/** How long one request may take, in milliseconds. */
+const requestTimeout = 10_000
+
+/** How many bytes of a body are read. Documents and tokens have some kilobytes. */
+const bodyLimit = 1024 * 1024
+
+/** The last URL that was requested, without its query, and the status of its response; `undefined`: there was none. */
+export interface Contact {
+  readonly url: string
+  readonly status: number | undefined
+}
+
+/** A request got no response, or was not to be made. A `TypeError`, as the SDK takes only those for failures of the network. */
+export class FetchFailed extends TypeError {
+  readonly contact: Contact
+  /** Whether another attempt may help. */
+  readonly isTransient: boolean
+
+  constructor(options: {
+    readonly contact: Contact
+    readonly isTransient: boolean
+    readonly description: string
+    readonly cause?: unknown
+  }) {
+    super(options.description, { cause: options.cause })
+    this.contact = options.contact
+    this.isTransient = options.isTransient
+  }
+}
+
+const isLoopback = (host: string): boolean =>
+  /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(host) || host.endsWith(".localhost")
+
+const isBlockedAddress = Schema.is(BlockedAddress)
+
+/** Statuses whose responses have no body. A `Response` refuses one. */
+const bodiless = new Set([204, 205, 304])
+
+export class OAuthFetch {
+  readonly #dispatcher: Dispatcher
+  readonly #addresses: "any" | "public"
+  #last: Contact | undefined
+
+  constructor(options: { readonly dispatcher: Dispatcher; readonly addresses: "any" | "public" }) {
+    this.#dispatcher = options.dispatcher
+    this.#addresses = options.addresses
+  }
+
+  /** The last request and its response. */
+  get last(): Contact | undefined {
+    return this.#last
+  }
+
+  readonly fetch: FetchLike = async (input, init) => {
+    const url = new URL(input)
+    const place = url.origin + url.pathname
+    this.#last = { url: place, status: undefined }
+    const refuse = (description: string, cause?: unknown): never => {
+      throw new FetchFailed({ contact: { url: place, status: undefined }, isTransient: false, description, cause })
+    }
+    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
+      refuse("the URL is neither https nor on loopback")
+    }
+    if (!isDialable({ addresses: this.#addresses, url: url.href })) refuse("the address policy forbids the host")
+    try {
+      const { body, headers, statusCode } = await request(url, {
+        dispatcher: this.#dispatcher,
+        method: (init?.method ?? "GET") as Dispatcher.HttpMethod,
+        headers: Object.fromEntries(new Headers(init?.headers)),
+        body: init?.body === undefined || init.body === null ? null : String(init.body),
+        signal: AbortSignal.timeout(requestTimeout)
+      })
+      const chunks: Array<Uint8Array> = []
+      let size = 0
+      for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        size += chunk.byteLength
+        if (size > bodyLimit) throw new Error("the body is too large")
+        chunks.push(chunk)
+      }
+      this.#last = { url: place, status: statusCode }
+      const flat = Object.entries(headers).flatMap(([name, value]): Array<[string, string]> =>
+        value === undefined ? [] : Array.isArray(value) ? value.map((one) => [name, one]) : [[name, value]]
+      )
+      return new Response(bodiless.has(statusCode) ? null : Buffer.concat(chunks), {
+        status: statusCode,
+        headers: flat
+      })
+    } catch (cause) {
+      if (cause instanceof FetchFailed) throw cause
+      const isBlocked = isBlockedAddress(cause) ||
+        Predicate.hasProperty(cause, "cause") && isBlockedAddress(cause.cause)
+      throw new FetchFailed({
+        contact: { url: place, status: undefined },
+        isTransient: !isBlocked,
+        description: isBlocked ? "the address policy forbids the host" : "no usable response came",
+        cause
+      })
+    }
+  }
+}
