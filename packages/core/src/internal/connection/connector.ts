@@ -51,7 +51,9 @@ export class Connector {
     const attempt = Effect.gen({ self: this }, function*() {
       const startedAt = this.#host.timers.now()
       const retryAt = startableAt({ machine: this.#host.machine, now: startedAt })
-      if (retryAt > startedAt) return yield* this.#fail(new ServerDown({ retryAt }))
+      if (retryAt > startedAt) {
+        return yield* this.#fail(new ServerDown({ retryAt: this.#host.timers.toWall(retryAt) }))
+      }
       this.#host.on({ _tag: "Attempted" })
       const opened = yield* this.#host.server.circuitBreaker.guard(this.#open)
       const now = this.#host.timers.now()

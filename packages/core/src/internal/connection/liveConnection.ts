@@ -25,7 +25,7 @@ export class LiveConnection {
   readonly span: AnySpan | undefined
   /** The result of the handshake; `undefined` until a manual handshake has been made. */
   info: ConnectionInfo | undefined
-  /** When the server last sent anything on it, in milliseconds since the epoch. */
+  /** When the server last sent anything on it, in milliseconds of monotonic time. */
   heardAt: number
   /** Whether its loss was recorded in the health of the server: once, for any number of requests in flight. */
   isLossRecorded = false

@@ -24,9 +24,9 @@ interface Status {
 }
 
 export const statusOf = ({ cores, server, state }: Member): Effect.Effect<Status> =>
-  Effect.map(Effect.all([Clock.currentTimeMillis, state.circuitBreaker.state]), ([now, circuit]) => ({
+  Effect.map(Effect.all([Clock.Clock, state.circuitBreaker.state]), ([clock, circuit]) => ({
     server,
-    health: Health.report({ health: state.health, now }),
+    health: state.report(clock),
     circuit,
     inFlight: state.bulkhead.used,
     connections: Array.from(cores, ({ managed, owner }) => ({

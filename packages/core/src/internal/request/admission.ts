@@ -4,11 +4,11 @@
  * Each session waits in a queue of its own, so that it can fill only that. The permits of the server go to waiting owners in turn. There is no
  * limit over all servers: one that does not respond would hold the permits of the others.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ServerConfig } from "../../ServerConfig.ts"
 import { QueueFull, RateLimited, type Reason, RequestTimeout } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { Bulkhead } from "../server/bulkhead.ts"
 import type { ServerState } from "../server/serverState.ts"
 
@@ -35,7 +35,7 @@ export class Admission {
   }
 
   /**
-   * Waits for the permits until `latest` (milliseconds since the epoch). Calls `onTaken` in the moment in which the request may be sent, with
+   * Waits for the permits until `latest`. Calls `onTaken` in the moment in which the request may be sent, with
    * the rate limit epoch to report its response with.
    */
   wait({ latest, method, onTaken }: {
@@ -65,7 +65,7 @@ export class Admission {
         held.isAdmitted = true
         onTaken(epoch)
       })
-      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      return Effect.flatMap(monotonic.now, (now) =>
         Effect.timeoutOrElse(admitted, {
           duration: Math.max(0, latest - now),
           orElse: () => {
@@ -94,9 +94,9 @@ export class Admission {
   }
 
   #pass(latest: number): Effect.Effect<number, Reason> {
-    return Effect.mapError(
+    return Effect.catch(
       this.#server.rateLimit.pass({ owner: this.#owner, latest }),
-      (retryAt) => new RateLimited({ retryAt })
+      (at) => Effect.flatMap(monotonic.wallTimeOf(at), (retryAt) => Effect.fail(new RateLimited({ retryAt })))
     )
   }
 }

@@ -15,6 +15,7 @@ import * as Fiber from "effect/Fiber"
 import { RequestTimeout, SessionClosed, type SessionError } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
+import * as monotonic from "../monotonic.ts"
 import { isTraced, withSpan } from "../telemetry.ts"
 import type { Timers } from "../timers.ts"
 import { Admission } from "./admission.ts"
@@ -155,7 +156,7 @@ export class Executor {
     if (kind._tag !== "Probe" && operation.isPart !== true) server.counters.operations++
     const state: RequestState = {
       caller,
-      startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
+      startedAt: monotonic.nowOf(fiber.getRef(Clock.Clock)),
       isTraced: isTraced(fiber),
       writes: fiber.getRef(CurrentWrites),
       attempts: 0

@@ -30,7 +30,7 @@ export interface InFlightOptions {
   readonly onProgress: ((progress: Progress) => void) | undefined
   /** How long the server may take, in milliseconds. */
   readonly timeout: number
-  /** The time at which the whole operation times out, in milliseconds since the epoch. */
+  /** The time at which the whole operation times out, in milliseconds of monotonic time. */
   readonly latest: number
   readonly now: number
   /** Receives the outcome. Has to call `release`. */

@@ -3,7 +3,6 @@
  *
  * While it is closed, a call only reads a flag. Outcomes are recorded after the call.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,6 +12,7 @@ import * as Breaker from "effect/persistence/CircuitBreaker"
 import type * as Scope from "effect/Scope"
 import type { CircuitPolicy, CircuitState } from "../../Circuit.ts"
 import { ServerDown, SessionError } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 
 export interface CircuitBreaker {
   /** Whether operations have to go through `guard`. Read before each, so it is no effect. */
@@ -82,7 +82,7 @@ class BreakerOfServer implements CircuitBreaker {
   readonly isOpen = (): boolean => this.#isOpen && this.#trial !== "passed"
 
   get state(): Effect.Effect<CircuitState> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    return Effect.flatMap(monotonic.wallTime, (now) =>
       this.#breaker.state(this.#server).pipe(
         Effect.map((state): CircuitState => {
           switch (state._tag) {
@@ -117,7 +117,7 @@ class BreakerOfServer implements CircuitBreaker {
     if (isFailure ? sentAt < this.#failedAt : !this.#hasFailed && this.#trial === "none") return undefined
     this.#hasFailed = isFailure
     if (isFailure) this.#trial = "none"
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    return Effect.flatMap(monotonic.now, (now) => {
       if (isFailure) this.#failedAt = now
       return Effect.ignore(this.#execute(error === undefined ? Effect.void : Effect.fail(error)))
     })
@@ -135,7 +135,7 @@ class BreakerOfServer implements CircuitBreaker {
     const server = this.#server
     return this.#breaker.execute(operation, { key: server, classify }).pipe(
       Effect.catchTag("CircuitBreakerError", ({ reason }) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        Effect.flatMap(monotonic.wallTime, (now) => {
           const wait = reason._tag === "CircuitOpen" ? Duration.toMillis(reason.retryAfter) : probeWait
           return Effect.fail(new SessionError({ server, reason: new ServerDown({ retryAt: now + wait }) }))
         })),
@@ -163,6 +163,16 @@ class BreakerOfServer implements CircuitBreaker {
     )
   }
 }
+
+/** A store in memory measures by the monotonic time. One that processes share has a clock of its own. */
+const byMonotonicTime = (
+  store: Breaker.CircuitBreakerStore["Service"]
+): Breaker.CircuitBreakerStore["Service"] => ({
+  ...store,
+  admit: (key) => monotonic.withMonotonicClock(store.admit(key)),
+  record: (outcome) => monotonic.withMonotonicClock(store.record(outcome)),
+  state: (key) => monotonic.withMonotonicClock(store.state(key))
+})
 
 const withTimeout = (store: Breaker.CircuitBreakerStore["Service"]): Breaker.CircuitBreakerStore["Service"] => {
   const bounded = Effect.timeoutOrElse({
@@ -192,7 +202,7 @@ export const make = Effect.fnUntraced(function*(
   const provided = yield* Effect.serviceOption(Breaker.CircuitBreakerStore)
   const store = provided._tag === "Some"
     ? withTimeout(provided.value)
-    : Context.get(yield* Layer.build(Breaker.layerStoreMemory()), Breaker.CircuitBreakerStore)
+    : byMonotonicTime(Context.get(yield* Layer.build(Breaker.layerStoreMemory()), Breaker.CircuitBreakerStore))
   const breaker = yield* Breaker.make({
     tripPolicy: Breaker.consecutive(policy.failures),
     openDuration: policy.openFor
