@@ -16,6 +16,7 @@ import type { Timers } from "../timers.ts"
 import type { Cleanup } from "./cleanup.ts"
 import { connect } from "./connect.ts"
 import { LiveConnection } from "./liveConnection.ts"
+import type { StartGate } from "./startGate.ts"
 import { type Event, type Machine, startableAt } from "./stateMachine.ts"
 
 /** What a connector needs of the managed connection. */
@@ -34,6 +35,8 @@ export interface ConnectorHost {
   readonly logLevel: LogLevel | undefined
   /** Whether the handshake is left to the caller. */
   readonly isManual: boolean
+  /** Limits process starts, if many servers are opened at once. */
+  readonly gate: StartGate | undefined
   on(event: Event): void
   /** Receives the notifications of a connection. */
   notified(connection: Connection, notification: Notification): void
@@ -110,7 +113,8 @@ export class Connector {
         parent: this.#host.work,
         onConnection: (connection) => this.#listen(connection),
         handshake: this.#host.isManual ? undefined : (connection) => this.handshake(connection),
-        cleanup: this.#host.cleanup
+        cleanup: this.#host.cleanup,
+        gate: this.#host.gate
       })
     }).pipe(
       Effect.mapError((reason) => this.#fail(reason)),

@@ -31,6 +31,7 @@ import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
 import { afterFailure, Reconnect } from "./reconnect.ts"
+import type { StartGate } from "./startGate.ts"
 import { type Event, initial, type Machine, transition } from "./stateMachine.ts"
 
 export interface Options {
@@ -62,6 +63,8 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   logLevel: LogLevel | undefined
   /** Whether the next handshake is left to the caller. */
   isManual: boolean
+  /** Limits process starts; `undefined` unless the server is opened together with others. */
+  gate: StartGate | undefined
   /** The parent scope of the connections and of background work. */
   readonly work: Scope.Closeable
   /** The context in which connections are made: that of the layer, never that of a caller. */

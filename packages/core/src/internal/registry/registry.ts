@@ -22,6 +22,7 @@ import type { ServerDefinition } from "../../ServerConfig.ts"
 import type { Session } from "../../Session.ts"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
 import { Transport, Transports } from "../../Transport.ts"
+import { StartGate } from "../connection/startGate.ts"
 import * as outlierDetection from "../fallback/outlierDetection.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import type { ToolLedger } from "../request/toolLedger.ts"
@@ -198,6 +199,11 @@ export class Registry {
       yield* Effect.addFinalizer(() => Deferred.succeed(ended, undefined))
       return new ClientSession({ core, retry: this.#options.retry, ...options, ended })
     })
+  }
+
+  /** A limit on process starts, for servers that are opened together. */
+  startGate(): StartGate {
+    return new StartGate(this.#shared.timers)
   }
 
   /** Refuses new sessions. Run before the cores are closed. */
