@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type Reason, RequestTimeout, type SessionError, TransportClosed } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
+import { pingTimeout } from "../connection/liveness.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import { withSpan } from "../telemetry.ts"
 import { InFlight, type InFlightHost } from "./inFlightRecord.ts"
@@ -50,13 +51,15 @@ export class Attempts {
   ): InFlight {
     const { decode, method, onProgress, params, recover, timeout, wireMethod } = operation
     if (operation.kind._tag !== "Probe") this.#managed.server.counters.requests++
+    const ownTimeout = timeout === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(timeout))
     const flight: InFlight = new InFlight({
       host: this.#host,
       live,
       method: wireMethod === undefined || live.info === undefined ? method : wireMethod(live.info),
       params,
       onProgress,
-      timeout: timeout === undefined ? this.#requestTimeout : Duration.toMillis(Duration.fromInputUnsafe(timeout)),
+      timeout: ownTimeout ?? this.#requestTimeout,
+      isLongRunning: ownTimeout !== undefined && ownTimeout > pingTimeout,
       latest,
       now: attempt.sentAt,
       onEnd: (outcome) => {
