@@ -36,7 +36,10 @@ export interface CircuitPolicy {
  */
 export const circuitDefault: CircuitPolicy = {
   failures: 4,
-  openFor: Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("60 seconds")])
+  openFor: Schedule.min([
+    Schedule.max([Schedule.exponential("125 millis"), Schedule.spaced("1 second")]),
+    Schedule.spaced("60 seconds")
+  ]).pipe(Schedule.jittered)
 }
 
 /**

@@ -53,7 +53,7 @@ const silence = (delivery: Delivery): TransportFailed => {
 const isSilence = (reason: Reason): boolean => reason._tag === "TransportFailed" && reason.code === unresponsive
 
 /** Pings a server that may not respond. */
-const boundedPing = (live: LiveConnection): Effect.Effect<void, Reason> =>
+export const boundedPing = (live: LiveConnection): Effect.Effect<void, Reason> =>
   Effect.timeoutOrElse(ping(live), { duration: pingTimeout, orElse: () => Effect.fail(silence("Unknown")) })
 
 /** What liveness needs of the managed connection. */
@@ -106,6 +106,16 @@ export class Liveness {
     host.fork(live, this.#decide(live))
   }
 
+  /** Loses a connection whose server has not answered a ping, unless something else has arrived since `askedAt`. */
+  unanswered(live: LiveConnection, askedAt: number, reason: Reason): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      !isSilence(reason) || live.heardAt > askedAt ? Effect.void : Effect.andThen(
+        this.#host.loseFor(live, reason),
+        Effect.sync(() => live.abandonOrdinary(silence))
+      )
+    )
+  }
+
   #decide(live: LiveConnection): Effect.Effect<void> {
     const host = this.#host
     const respond = Effect.sync(() => {
@@ -121,11 +131,7 @@ export class Liveness {
             if (reason.losesConnection) return host.loseFor(live, reason)
             // Any other failure is a response, and so is anything that arrived meanwhile.
             if (!isSilence(reason) || live.heardAt > askedAt) return respond
-            if (live.isLongRunning && !live.hasTimedOut) return keep
-            return Effect.andThen(
-              host.loseFor(live, reason),
-              Effect.sync(() => live.abandonOrdinary((delivery) => silence(delivery)))
-            )
+            return live.isLongRunning && !live.hasTimedOut ? keep : this.unanswered(live, askedAt, reason)
           },
           onSuccess: () => Effect.andThen(Effect.sync(() => host.responded(live)), respond)
         })

@@ -13,6 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { Random } from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -29,7 +30,7 @@ import type { Timers } from "../timers.ts"
 import { Cleanup } from "./cleanup.ts"
 import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
-import { Liveness, type LivenessHost } from "./liveness.ts"
+import { boundedPing, Liveness, type LivenessHost } from "./liveness.ts"
 import { afterFailure, Reconnect } from "./reconnect.ts"
 import type { StartGate } from "./startGate.ts"
 import { type Event, initial, type Machine, transition } from "./stateMachine.ts"
@@ -54,6 +55,8 @@ export interface Options {
 interface Connecting {
   readonly connected: Deferred.Deferred<LiveConnection, SessionError>
   readonly isRetried: boolean
+  /** Whether it probes the server of an open circuit. Callers are refused meanwhile. */
+  readonly isProbe: boolean
 }
 
 export class ManagedConnection implements ConnectorHost, LivenessHost {
@@ -158,12 +161,31 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
 
   /** The connection, made by the retry policy if there is none. */
   get acquire(): Effect.Effect<LiveConnection, SessionError> {
-    return this.#acquire(true)
+    return this.#acquire({ isRetried: true })
   }
 
   /** The connection, made by one attempt if there is none: for callers with a policy of their own. */
   get acquireOnce(): Effect.Effect<LiveConnection, SessionError> {
-    return this.#acquire(false)
+    return this.#acquire({ isRetried: false })
+  }
+
+  /** Probes the server while its circuit is open: by a ping, or by a connect if there is no connection. */
+  get probe(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const connect = Effect.ignore(this.#acquire({ isRetried: false, isProbe: true }))
+      const live = this.#live
+      if (live === undefined) return connect
+      if (live.info === undefined) return Effect.void
+      const askedAt = live.heardAt
+      const ping = Effect.mapError(boundedPing(live), (reason) => this.#fail(reason))
+      return Effect.matchEffect(this.server.circuitBreaker.probe(ping), {
+        onSuccess: () => Effect.sync(() => this.responded(live)),
+        onFailure: ({ reason }) =>
+          reason.losesConnection
+            ? Effect.andThen(this.loseFor(live, reason), connect)
+            : this.#liveness.unanswered(live, askedAt, reason)
+      })
+    })
   }
 
   /** Makes the manual handshake, if it was not made yet. */
@@ -328,7 +350,11 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     )
   }
 
-  #acquire(isRetried: boolean, first?: SessionError): Effect.Effect<LiveConnection, SessionError> {
+  #acquire({ first, isProbe = false, isRetried }: {
+    readonly isRetried: boolean
+    readonly isProbe?: boolean
+    readonly first?: SessionError
+  }): Effect.Effect<LiveConnection, SessionError> {
     // Interruptible while waiting, but not between announcing an attempt and starting it.
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
@@ -336,20 +362,50 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
         if (this.#live !== undefined) return Effect.succeed(this.#live)
         const current = this.#connecting
         if (current !== undefined) {
+          if (current.isProbe && !isProbe) return this.#refused
           const joined = restore(Deferred.await(current.connected))
           // The failed attempt that was joined counts as the first of this caller.
           return current.isRetried || !isRetried
             ? joined
-            : Effect.catchIf(joined, () => !this.#isClosed, (error) => restore(this.#acquire(true, error)))
+            : Effect.catchIf(joined, () =>
+              !this.#isClosed, (error) =>
+              restore(this.#acquire({ isRetried: true, first: error })))
         }
-        const connecting: Connecting = { connected: Deferred.makeUnsafe(), isRetried }
+        const connecting: Connecting = { connected: Deferred.makeUnsafe(), isProbe, isRetried }
         this.#connecting = connecting
         const attempts = isRetried
-          ? Effect.retry(afterFailure({ first, effect: this.#connector.attempt }), this.#options.retry)
+          ? Effect.retry(
+            afterFailure({ first, effect: this.#connector.attempt }),
+            this.#untilRefused(this.#options.retry)
+          )
           : this.#connector.attempt
         return Effect.andThen(this.#start(attempts, connecting), restore(Deferred.await(connecting.connected)))
       })
     )
+  }
+
+  get #refused(): Effect.Effect<never, SessionError> {
+    return Effect.flatMap(this.server.circuitBreaker.refusal, (reason) => Effect.fail(this.#fail(reason)))
+  }
+
+  /** A policy whose pauses end when the circuit opens: the next attempt is refused, and with it those that wait. */
+  #untilRefused(policy: RetryPolicy): RetryPolicy {
+    const opened = Effect.callback<void>((resume) => {
+      const remove = this.server.circuitBreaker.onOpen(() => resume(Effect.void))
+      return Effect.sync(remove)
+    })
+    return Schedule.fromStep(Effect.map(
+      Schedule.toStep(policy),
+      (step) => (now: number, error: SessionError) =>
+        Effect.flatMap(
+          step(now, error),
+          ([output, pause]) =>
+            Effect.as(
+              Effect.timeoutOrElse(opened, { duration: pause, orElse: () => Effect.void }),
+              [output, Duration.zero] as [unknown, Duration.Duration]
+            )
+        )
+    ))
   }
 
   #start(attempts: Effect.Effect<LiveConnection, SessionError>, connecting: Connecting): Effect.Effect<void> {
@@ -360,7 +416,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
           this.#lastFailure = Option.getOrUndefined(Exit.findErrorOption(exit))
           if (Exit.isSuccess(exit)) this.#use(exit.value)
           // The caller of a single attempt may try again.
-          else if (connecting.isRetried) this.on({ _tag: "GaveUp" })
+          else if (connecting.isRetried || connecting.isProbe) this.on({ _tag: "GaveUp" })
         })
       ),
       Deferred.into(connecting.connected),

@@ -315,13 +315,18 @@ export const make = Effect.fnUntraced(function*(
   const rateLimitOf = yield* rateLimit.make
   const members = new Map(options.definitions.map((definition): [string, Member] => {
     const { config, name } = definition
+    const cores = new Set<sessionCore.SessionCore>()
     const state: ServerState = new ServerState({
-      circuitBreaker: circuitOf(name, () => state.changed()),
+      circuitBreaker: circuitOf(name, {
+        onChange: () => state.changed(),
+        candidates: () => cores,
+        fork: (effect) => Fiber.runIn(Effect.runForkWith(context)(effect), scope)
+      }),
       bulkhead: new Bulkhead(config.maxInFlightTotal),
       rateLimit: rateLimitOf(definition)
     })
     const outliers = outlierDetection.make({ policy: options.fallback, reconnect: options.reconnect, scope, context })
-    return [name, { server: name, definition, state, outliers, cores: new Set() }]
+    return [name, { server: name, definition, state, outliers, cores }]
   }))
   yield* Effect.forEach(
     members.values(),

@@ -83,9 +83,10 @@ export class Attempts {
   ): Effect.Effect<A, SessionError> {
     const attempts = ++state.attempts
     const { circuitBreaker } = this.#managed.server
-    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
+    const isProbe = circuitBreaker.isOpen()
+    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined, isProbe }
     const sent = this.#attemptOnce(operation, live, attempt, state.writes)
-    const settled = circuitBreaker.isOpen() ? circuitBreaker.guard(sent) : sent
+    const settled = isProbe ? circuitBreaker.guard(sent) : sent
     return state.isTraced
       ? withSpan({
         effect: settled,
@@ -168,10 +169,16 @@ export class Attempts {
       attempt.epoch = epoch
       onAdmitted()
     }
-    return Effect.flatMap(this.#host.admission.wait({ method, latest, onTaken }), () => {
-      attempt.sentAt = this.#host.timers.now()
-      // The connection was lost while the request waited.
-      return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
-    })
+    return Effect.flatMap(
+      this.#host.admission.wait({ method, latest, isProbe: attempt.isProbe, onTaken }),
+      (): Effect.Effect<void, Reason> => {
+        attempt.sentAt = this.#host.timers.now()
+        const { circuitBreaker } = this.#managed.server
+        // It opened in the moment in which the permits became free.
+        if (!attempt.isProbe && circuitBreaker.isOpen()) return Effect.flatMap(circuitBreaker.refusal, Effect.fail)
+        // The connection was lost while the request waited.
+        return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
+      }
+    )
   }
 }

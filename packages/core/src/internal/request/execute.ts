@@ -46,7 +46,7 @@ export class Executor {
     this.#managed = managed
     this.#host = {
       timers,
-      admission: new Admission({ config, owner, server: managed.server }),
+      admission: new Admission({ config, owner, server: managed.server, timers }),
       totalTimeout: Duration.toMillis(config.totalTimeout)
     }
     this.#outcomes = new Outcomes(managed)
@@ -116,7 +116,7 @@ export class Executor {
   ): InFlight {
     const now = this.#host.timers.now()
     if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.counters.operations++
-    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
+    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined, isProbe: false }
     return this.#attempts.send(operation, live, attempt, now + this.#host.totalTimeout, (outcome, flight) => {
       if (Exit.isSuccess(outcome)) {
         const settled = this.#outcomes.succeeded(live, attempt, Exit.succeed(outcome.value))

@@ -18,6 +18,8 @@ export interface Attempt {
   /** The epoch of the rate limit that the request was sent in. */
   epoch: number
   flight: InFlight | undefined
+  /** Whether it passes an open circuit. */
+  readonly isProbe: boolean
 }
 
 export class Outcomes {
