@@ -79,7 +79,7 @@ const connectAndCall = Effect.fnUntraced(function*(options: {
   const { base, limit, server, tool, validate, words } = options
   const output = yield* Output
   const label = `${server}/${tool}`
-  const startedAt = yield* Clock.currentTimeMillis
+  const startedAt = yield* Clock.monotonicTimeNanos
   yield* output.progress(`connecting to ${server} …`)
   const { args, session } = yield* Effect.gen(function*() {
     const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
@@ -88,8 +88,12 @@ const connectAndCall = Effect.fnUntraced(function*(options: {
     return { session, args: yield* Arguments.read({ tool: definition, words, base, validate }) }
   }).pipe(withTimeLimit({ server, limit }))
 
+  /** The time of day, for the error. */
   const sentAt = yield* Clock.currentTimeMillis
-  const left = Duration.max(Duration.subtract(limit, Duration.millis(sentAt - startedAt)), Duration.millis(1))
+  const left = Duration.max(
+    Duration.subtract(limit, Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)),
+    Duration.millis(1)
+  )
   const onProgress = (progress: Progress) =>
     output.progress(`calling ${label} … ${output.sanitizeNote(progressLabel(progress))}`)
   return yield* session.callTool(tool, args, { timeout: left, onProgress }).pipe(

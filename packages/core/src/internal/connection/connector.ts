@@ -2,13 +2,21 @@
  * Connector: makes one attempt to connect, if the circuit and the start limit admit one, and the handshake.
  */
 import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import { fromWire, type LogLevel, type Notification } from "../../Notification.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { type ConnectReason, type Reason, ServerDown, SessionError, TransportClosed } from "../../SessionError.ts"
+import {
+  type ConnectReason,
+  ConnectTimeout,
+  type Reason,
+  ServerDown,
+  SessionError,
+  TransportClosed
+} from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import { isContextTraced, withSpan } from "../telemetry.ts"
@@ -100,6 +108,18 @@ export class Connector {
               // The server is usable without it.
               : Effect.logDebug("the server did not accept the log level", reason)
         )
+    })
+  }
+
+  /** The handshake that was left to the caller, within `connectTimeout`. */
+  manualHandshake(connection: Connection): Effect.Effect<ConnectionInfo, ConnectReason> {
+    const { connectTimeout } = this.#host.definition.config
+    return Effect.timeoutOrElse(this.handshake(connection), {
+      duration: connectTimeout,
+      orElse: () => {
+        const timeout = Duration.toMillis(connectTimeout)
+        return Effect.fail(new ConnectTimeout({ timeout, stderrTail: connection.stderrTail() }))
+      }
     })
   }
 

@@ -14,7 +14,8 @@ import * as Effect from "effect/Effect"
 import type { Random } from "effect/Random"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { type Delivery, type Reason, TransportFailed } from "../../SessionError.ts"
+import { type Delivery, type Reason, SessionError, TransportFailed } from "../../SessionError.ts"
+import type { ServerState } from "../server/serverState.ts"
 import type { Timer, Timers } from "../timers.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import type { Event } from "./stateMachine.ts"
@@ -53,12 +54,13 @@ const silence = (delivery: Delivery): TransportFailed => {
 const isSilence = (reason: Reason): boolean => reason._tag === "TransportFailed" && reason.code === unresponsive
 
 /** Pings a server that may not respond. */
-export const boundedPing = (live: LiveConnection): Effect.Effect<void, Reason> =>
+const boundedPing = (live: LiveConnection): Effect.Effect<void, Reason> =>
   Effect.timeoutOrElse(ping(live), { duration: pingTimeout, orElse: () => Effect.fail(silence("Unknown")) })
 
 /** What liveness needs of the managed connection. */
 export interface LivenessHost {
   readonly definition: ServerDefinition
+  readonly server: ServerState
   readonly timers: Timers
   readonly random: Random
   on(event: Event): void
@@ -106,14 +108,26 @@ export class Liveness {
     host.fork(live, this.#decide(live))
   }
 
-  /** Loses a connection whose server has not answered a ping, unless something else has arrived since `askedAt`. */
-  unanswered(live: LiveConnection, askedAt: number, reason: Reason): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      !isSilence(reason) || live.heardAt > askedAt ? Effect.void : Effect.andThen(
-        this.#host.loseFor(live, reason),
-        Effect.sync(() => live.abandonOrdinary(silence))
-      )
-    )
+  /** Pings the server while its circuit is open, if the circuit admits a probe. Connects with `connect` if the connection turns out to be lost. */
+  probe(live: LiveConnection, connect: Effect.Effect<void>): Effect.Effect<void> {
+    const { definition: { name: server }, server: { circuitBreaker } } = this.#host
+    // The handshake is left to the caller, and pings come after it.
+    if (live.info === undefined) return Effect.void
+    return Effect.suspend(() => {
+      const askedAt = live.heardAt
+      const ping = Effect.mapError(boundedPing(live), (reason) => new SessionError({ server, reason }))
+      return Effect.matchEffect(circuitBreaker.probe(ping), {
+        onSuccess: () => Effect.sync(() => this.#host.responded(live)),
+        onFailure: ({ reason }) => {
+          if (reason.losesConnection) return Effect.andThen(this.#host.loseFor(live, reason), connect)
+          return isSilence(reason) && live.heardAt <= askedAt ? this.#abandon(live, reason) : Effect.void
+        }
+      })
+    })
+  }
+
+  #abandon(live: LiveConnection, reason: Reason): Effect.Effect<void> {
+    return Effect.andThen(this.#host.loseFor(live, reason), Effect.sync(() => live.abandonOrdinary(silence)))
   }
 
   #decide(live: LiveConnection): Effect.Effect<void> {
@@ -131,7 +145,7 @@ export class Liveness {
             if (reason.losesConnection) return host.loseFor(live, reason)
             // Any other failure is a response, and so is anything that arrived meanwhile.
             if (!isSilence(reason) || live.heardAt > askedAt) return respond
-            return live.isLongRunning && !live.hasTimedOut ? keep : this.unanswered(live, askedAt, reason)
+            return live.isLongRunning && !live.hasTimedOut ? keep : this.#abandon(live, reason)
           },
           onSuccess: () => Effect.andThen(Effect.sync(() => host.responded(live)), respond)
         })

@@ -6,33 +6,31 @@
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import { Random } from "effect/Random"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { CleanupReport } from "../../Cleanup.ts"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionState } from "../../ConnectionState.ts"
 import type { LogLevel, Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { ConnectTimeout, type Reason, SessionClosed, SessionError } from "../../SessionError.ts"
+import { type Reason, SessionClosed, SessionError } from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import type { Timers } from "../timers.ts"
 import { Cleanup } from "./cleanup.ts"
 import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
-import { boundedPing, Liveness, type LivenessHost } from "./liveness.ts"
-import { afterFailure, Reconnect } from "./reconnect.ts"
+import { Liveness, type LivenessHost } from "./liveness.ts"
+import { afterFailure, Reconnect, untilRefused } from "./reconnect.ts"
 import type { StartGate } from "./startGate.ts"
+import { StateListeners } from "./stateListeners.ts"
 import { type Event, initial, type Machine, transition } from "./stateMachine.ts"
 
 export interface Options {
@@ -87,7 +85,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   #lastFailure: SessionError | undefined
   #handshakes: Semaphore.Semaphore | undefined
   #isClosed = false
-  #listeners: Set<(state: ConnectionState) => void> | undefined
+  readonly #listeners = new StateListeners()
 
   constructor(options: Options, scope: Scope.Scope, context: Context.Context<never>) {
     this.#options = options
@@ -138,20 +136,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
 
   /** The current state, and each later one until `Closed`. */
   get stateChanges(): Stream.Stream<ConnectionState> {
-    const listen = Effect.gen({ self: this }, function*() {
-      const queue = yield* Queue.unbounded<ConnectionState>()
-      const listener = (state: ConnectionState) => void Queue.offerUnsafe(queue, state)
-      const listeners = this.#listeners ??= new Set()
-      yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          listener(this.state)
-          listeners.add(listener)
-        }),
-        () => Effect.sync(() => listeners.delete(listener))
-      )
-      return Stream.fromQueue(queue)
-    })
-    return Stream.takeUntil(Stream.unwrap(listen), ({ _tag }) => _tag === "Closed")
+    return this.#listeners.changes(() => this.state)
   }
 
   /** The connection if there is one, without waiting: what calls use first. */
@@ -174,17 +159,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     return Effect.suspend(() => {
       const connect = Effect.ignore(this.#acquire({ isRetried: false, isProbe: true }))
       const live = this.#live
-      if (live === undefined) return connect
-      if (live.info === undefined) return Effect.void
-      const askedAt = live.heardAt
-      const ping = Effect.mapError(boundedPing(live), (reason) => this.#fail(reason))
-      return Effect.matchEffect(this.server.circuitBreaker.probe(ping), {
-        onSuccess: () => Effect.sync(() => this.responded(live)),
-        onFailure: ({ reason }) =>
-          reason.losesConnection
-            ? Effect.andThen(this.loseFor(live, reason), connect)
-            : this.#liveness.unanswered(live, askedAt, reason)
-      })
+      return live === undefined ? connect : this.#liveness.probe(live, connect)
     })
   }
 
@@ -304,7 +279,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     this.#machine = transition({ machine: this.#machine, event })
     const { state } = this.#machine
     if (state === before) return
-    this.#listeners?.forEach((listener) => listener(state))
+    this.#listeners.emit(state)
     this.server.changed()
   }
 
@@ -325,15 +300,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   }
 
   #handshakeOn(live: LiveConnection): Effect.Effect<void, SessionError> {
-    const { connectTimeout } = this.definition.config
-    return this.#connector.handshake(live.connection).pipe(
-      Effect.timeoutOrElse({
-        duration: connectTimeout,
-        orElse: () => {
-          const timeout = Duration.toMillis(connectTimeout)
-          return Effect.fail(new ConnectTimeout({ timeout, stderrTail: live.connection.stderrTail() }))
-        }
-      }),
+    return this.#connector.manualHandshake(live.connection).pipe(
       Effect.mapError((reason) => this.#fail(reason)),
       Effect.onExit((exit) => {
         const now = this.#now()
@@ -376,7 +343,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
         const attempts = isRetried
           ? Effect.retry(
             afterFailure({ first, effect: this.#connector.attempt }),
-            this.#untilRefused(this.#options.retry)
+            untilRefused({ policy: this.#options.retry, breaker: this.server.circuitBreaker })
           )
           : this.#connector.attempt
         return Effect.andThen(this.#start(attempts, connecting), restore(Deferred.await(connecting.connected)))
@@ -386,26 +353,6 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
 
   get #refused(): Effect.Effect<never, SessionError> {
     return Effect.flatMap(this.server.circuitBreaker.refusal, (reason) => Effect.fail(this.#fail(reason)))
-  }
-
-  /** A policy whose pauses end when the circuit opens: the next attempt is refused, and with it those that wait. */
-  #untilRefused(policy: RetryPolicy): RetryPolicy {
-    const opened = Effect.callback<void>((resume) => {
-      const remove = this.server.circuitBreaker.onOpen(() => resume(Effect.void))
-      return Effect.sync(remove)
-    })
-    return Schedule.fromStep(Effect.map(
-      Schedule.toStep(policy),
-      (step) => (now: number, error: SessionError) =>
-        Effect.flatMap(
-          step(now, error),
-          ([output, pause]) =>
-            Effect.as(
-              Effect.timeoutOrElse(opened, { duration: pause, orElse: () => Effect.void }),
-              [output, Duration.zero] as [unknown, Duration.Duration]
-            )
-        )
-    ))
   }
 
   #start(attempts: Effect.Effect<LiveConnection, SessionError>, connecting: Connecting): Effect.Effect<void> {

@@ -174,7 +174,10 @@ export class Attempts {
       (): Effect.Effect<void, Reason> => {
         attempt.sentAt = this.#host.timers.now()
         const { circuitBreaker } = this.#managed.server
-        // It opened in the moment in which the permits became free.
+        // Either may have happened in the moment in which the permits became free.
+        if (attempt.sentAt >= latest) {
+          return Effect.fail(new RequestTimeout({ method, timeout: this.#host.totalTimeout, delivery: "NotSent" }))
+        }
         if (!attempt.isProbe && circuitBreaker.isOpen()) return Effect.flatMap(circuitBreaker.refusal, Effect.fail)
         // The connection was lost while the request waited.
         return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
