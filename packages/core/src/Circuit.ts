@@ -34,7 +34,7 @@ export interface CircuitPolicy {
 
 /**
  * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for 1 second, three times, so that
- * a short outage ends soon; then for 8 seconds, then for 1 minute. Each time varies by 20 %, so that clients do not probe in step.
+ * a short outage ends soon; then for 8 seconds, for 64 seconds, and for 75 seconds each time after that. All vary by 20 %, so that clients do not probe in step.
  *
  * @category defaults
  * @since 0.1.0
@@ -43,7 +43,7 @@ export const circuitDefault: CircuitPolicy = {
   failures: 4,
   openFor: Schedule.min([
     Schedule.max([Schedule.exponential("15625 micros", 8), Schedule.spaced("1 second")]),
-    Schedule.spaced("60 seconds")
+    Schedule.spaced("75 seconds")
   ]).pipe(Schedule.jittered)
 }
 

@@ -157,4 +157,44 @@ describe("the circuit breaker", () => {
       assert.isBelow(script.requests.length, calls * 0.6)
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect("refuses the calls that wait for permits when it opens, and sends none of them", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    const server = { transport: "stdio", command: "s", args: [], healthInterval: 0 } as const
+    const layer = Scripted.sessions(script, {
+      servers: { s: { ...server, maxInFlight: 5, requestTimeout: "1 second" } },
+      circuit,
+      retry: RetryPolicy.never
+    })
+    return Effect.gen(function*() {
+      const calls = yield* Effect.forEach(
+        Array.from({ length: 100 }, () => outcome),
+        (call) => Effect.forkChild(call, { startImmediately: true })
+      )
+      for (let second = 0; second < 4; second++) yield* TestClock.adjust("1 second")
+      const tags = yield* Effect.forEach(calls, Fiber.join)
+      assert.strictEqual(tags.filter((tag) => tag === "OutcomeUnknown").length, 20)
+      assert.strictEqual(tags.filter((tag) => tag === "ServerDown").length, 80)
+      assert.strictEqual(script.requests.filter((request) => request.includes("tools/call")).length, 20)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("refuses the calls that wait for a connection when it opens, of all owners", () => {
+    const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
+    const layer = Scripted.sessions(script, { circuit, retry: RetryPolicy.spaced({ retries: 50, delay: "2 seconds" }) })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const calls = yield* Effect.forEach(
+        ["a", "b"],
+        (owner) => Effect.forkChild(Effect.flip(callTool("s", "t", {}, { owner })), { startImmediately: true })
+      )
+      // The fourth attempt of both together opens it.
+      yield* TestClock.adjust("2 seconds")
+      for (const call of calls) {
+        const error = yield* Fiber.join(call)
+        assert.strictEqual(error._tag === "SessionError" ? error.reason._tag : error._tag, "ServerDown")
+      }
+      assert.strictEqual(script.connects.length, 4)
+    }).pipe(Effect.provide(layer))
+  })
 })
