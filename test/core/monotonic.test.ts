@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type ConfigError, RetryPolicy, SessionError, SessionPool, Sessions } from "@mcp-sessions/core"
-import { Clock, Duration, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
+import { Clock, type Duration, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../fixtures/scripted.ts"
 
