@@ -13,7 +13,7 @@ import * as Http from "../../fixtures/scriptedHttp.ts"
 
 if (!Redis.isInstalled) console.warn("sharedCircuitBreaker.test.ts is skipped: redis-server is not installed")
 
-const circuit: Circuit.CircuitPolicy = { failures: 4, openFor: "400 millis" }
+const circuit: Circuit.CircuitPolicy = { failures: 4, openFor: "1 second" }
 
 /** The sessions of one runtime, with its own connection to Redis. */
 const runtime = (url: string, port: number) =>
@@ -53,7 +53,7 @@ const outcome = (runtime: Runtime) =>
 
 /** Waits in real time until the open period is over, because Redis uses its own clock. */
 const openedLongAgo = Effect.suspend(() => {
-  const end = performance.now() + 500
+  const end = performance.now() + 1100
   return until(() => performance.now(), (now) => now > end)
 })
 

@@ -20,6 +20,9 @@ interface Performance {
 
 const { performance } = globalThis as { readonly performance?: Performance }
 
+/** Read once: it is a getter that costs more than the time itself. */
+const timeOrigin = performance?.timeOrigin ?? 0
+
 /** The clock of programs that provide none. */
 const liveClock = Context.get(Context.empty() as Context.Context<Clock.Clock>, Clock.Clock)
 
@@ -43,7 +46,7 @@ const originOf = (clock: Clock.Clock): number => {
 export const nowOf = (clock: Clock.Clock): number =>
   Math.floor(
     clock === liveClock && performance !== undefined
-      ? performance.timeOrigin + performance.now()
+      ? timeOrigin + performance.now()
       : originOf(clock) + millisOf(clock)
   )
 
