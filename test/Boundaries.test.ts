@@ -252,3 +252,18 @@ describe("source modules", () => {
     assert.deepStrictEqual(new Set([...versions, own, client]).size, 1)
   })
 })
+
+/** The files that read the time of day: for display, and for times of day that servers name. */
+const wallClockFiles = ["packages/cli/src/commands/call.ts", "packages/core/src/internal/monotonic.ts"]
+
+describe("the time of day", () => {
+  it("is read only by the files that show it: all deadlines, delays and ages are of monotonic time", () => {
+    const readers = globSync("packages/*/src/**/*.ts", { cwd: root }).filter((file) => {
+      const source = readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, "")
+      return /\b(currentTimeMillis|currentTimeNanos|Date\.now|DateTime\.now|hrtime|timeOrigin)|new Date\(\)/.test(
+        source
+      )
+    })
+    assert.deepStrictEqual(readers.toSorted(), wallClockFiles)
+  })
+})

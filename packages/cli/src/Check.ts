@@ -47,9 +47,9 @@ const stateOf = (error: SessionError | ConfigError): Row["state"] => {
 
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
-    const start = yield* Clock.currentTimeMillis
+    const start = yield* Clock.monotonicTimeNanos
     const value = yield* effect
-    return { value, millis: (yield* Clock.currentTimeMillis) - start }
+    return { value, millis: Math.round(Number((yield* Clock.monotonicTimeNanos) - start) / 1e6) }
   })
 
 /**

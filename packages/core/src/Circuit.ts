@@ -1,10 +1,15 @@
 /**
  * Circuit breaker of a server: stops connects and calls for a while after consecutive failures of its connections.
  *
- * While the circuit is open, connects and calls fail with `ServerDown` at once. When the open time ends, one operation passes as a probe:
- * its success closes the circuit, its failure opens it again. Error responses of a server never open the circuit.
+ * While the circuit is open, connects and calls fail with `ServerDown` at once, and so do calls that wait for a connection or a permit when it
+ * opens. When the open time ends, the server is probed: its success closes the circuit, its failure opens it again. Error responses of a server
+ * never open the circuit.
  *
  * **Details**
+ *
+ * The probe is made in the background, while a session of the server is held or after a call was refused: a connect, or a ping if there is a
+ * connection. A ping that is answered lets the next call through, which then decides. Without such a probe, the next call is the probe. There
+ * is one probe at a time, so a server that is down gets no more attempts than the policy says, for any number of callers.
  *
  * Circuits are kept in memory. To share them between processes, provide a `CircuitBreakerStore` of `effect/persistence/CircuitBreaker`
  * to the layer of the sessions, for example the one on Redis. A process with an open connection learns that another process opened the
@@ -28,15 +33,18 @@ export interface CircuitPolicy {
 }
 
 /**
- * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for 5 seconds, then for 10,
- * up to 1 minute.
+ * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for 1 second, three times, so that
+ * a short outage ends soon; then for 8 seconds, for 64 seconds, and for 75 seconds each time after that. All vary by 20 %, so that clients do not probe in step.
  *
  * @category defaults
  * @since 0.1.0
  */
 export const circuitDefault: CircuitPolicy = {
   failures: 4,
-  openFor: Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("60 seconds")])
+  openFor: Schedule.min([
+    Schedule.max([Schedule.exponential("15625 micros", 8), Schedule.spaced("1 second")]),
+    Schedule.spaced("75 seconds")
+  ]).pipe(Schedule.jittered)
 }
 
 /**

@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
+import * as monotonic from "./internal/monotonic.ts"
 import type { SessionError } from "./SessionError.ts"
 
 /**
@@ -41,7 +42,7 @@ export const maxRetryAfter: Duration.Duration = Duration.minutes(1)
 const httpDate = /^[A-Z][a-z]+, .+ GMT$/
 
 /**
- * How long to wait at `now` by the `Retry-After` of an error: a number of seconds, or a date.
+ * How long to wait at the time of day `now` by the `Retry-After` of an error: a number of seconds, or a date.
  *
  * @internal
  */
@@ -68,7 +69,8 @@ export const retryAfterOf = (options: { readonly error: SessionError; readonly n
 export const withRetryAfter = (policy: RetryPolicy): RetryPolicy =>
   Schedule.modifyDelay(
     policy,
-    ({ duration, input, now }) => Effect.succeed(Duration.max(duration, retryAfterOf({ error: input, now })))
+    ({ duration, input }) =>
+      Effect.map(monotonic.wallTime, (now) => Duration.max(duration, retryAfterOf({ error: input, now })))
   )
 
 /**

@@ -143,8 +143,9 @@ export interface ServerOptions {
    */
   readonly clientInfo: ClientInfo
   /**
-   * Limits the wait for the response to one request. Progress notifications start it anew. Accepts a duration from 1 ms
-   * to 24 hours (numbers are milliseconds). Default: 60 seconds. MCP clients commonly wait this long.
+   * Limits the wait for the response to one request. Progress notifications start it anew. A call that takes longer has
+   * a `timeout` of its own: above 10 seconds, it also lets the server answer no ping meanwhile. Accepts a duration from
+   * 1 ms to 24 hours (numbers are milliseconds). Default: 60 seconds. MCP clients commonly wait this long.
    */
   readonly requestTimeout: Duration.Duration
   /**
@@ -159,8 +160,11 @@ export interface ServerOptions {
    */
   readonly probeTimeout: Duration.Duration
   /**
-   * Probes an idle connection at this interval (±20 %). 0 disables the probes. Accepts a duration from 0 to 24 hours
-   * (numbers are milliseconds). Default: 60 seconds. A lost connection does not always report its end.
+   * Probes a quiet connection at this interval (±20 %), but not before a request in flight has waited as long. A server
+   * that does not answer within 10 seconds is replaced, and its requests in flight end, except calls that have reported
+   * progress or have a `timeout` of their own above 10 seconds. Set it above the longest other call of a server that
+   * handles one at a time. 0 disables the probes. Accepts a duration from 0 to 24 hours (numbers are milliseconds).
+   * Default: 60 seconds. A lost connection does not always report its end.
    */
   readonly healthInterval: Duration.Duration
   /**

@@ -566,8 +566,8 @@ export class SessionClosed
 }
 
 /**
- * The server is not called until `retryAt` (milliseconds since the epoch), after consecutive failures or too many starts. The first call
- * after that is an attempt.
+ * The server is not called until `retryAt` (milliseconds since the epoch), after consecutive failures or too many starts. Then the server is
+ * probed in the background, or the next call is an attempt.
  *
  * @category reasons
  * @since 0.1.0

@@ -61,6 +61,7 @@ import * as executionPlan from "./internal/fallback/executionPlan.ts"
 import * as failover from "./internal/fallback/failover.ts"
 import type { FallbackPort } from "./internal/fallback/fallbackPort.ts"
 import { PanicMode } from "./internal/fallback/panicMode.ts"
+import * as monotonic from "./internal/monotonic.ts"
 import { directCall } from "./internal/registry/directCall.ts"
 import { openAll } from "./internal/registry/openAll.ts"
 import * as registry from "./internal/registry/registry.ts"
@@ -295,12 +296,12 @@ export const layer = (
 export const make = Effect.fnUntraced(function*(
   options: Policies & { readonly definitions: ReadonlyArray<ServerConfig.ServerDefinition> }
 ): Effect.fn.Return<Sessions["Service"], never, Transports | Scope.Scope> {
-  const retry = options.retry ?? RetryPolicy.retryDefault
+  const retry = monotonic.byMonotonicTime(options.retry ?? RetryPolicy.retryDefault)
   const fallback = options.fallback ?? fallbackDefault
   const members = yield* registry.make({
     definitions: options.definitions,
     retry,
-    reconnect: options.reconnect ?? RetryPolicy.reconnectDefault,
+    reconnect: monotonic.byMonotonicTime(options.reconnect ?? RetryPolicy.reconnectDefault),
     circuit: options.circuit ?? circuitDefault,
     fallback,
     credentials: options.credentials,

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Handlers, Peer as PeerIdentity } from "./ClientHandlers.ts"
@@ -28,6 +28,19 @@ export const Peer: Context.Reference<PeerIdentity & { readonly handlers: Handler
 >(
   "@mcp-sessions/core/Transport/Peer",
   { defaultValue: () => ({ owner: "default", server: "", handlers: {} }) }
+)
+
+/**
+ * Reference to the limit on process starts. A transport that starts a process runs it just before, once it knows that the command exists: it
+ * waits for a place, and succeeds with the function that leaves the place. The transport calls that when the process has written its first
+ * byte, has ended, or could not be started. Core provides it to `connect`. Default: no limit.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const ProcessStart: Context.Reference<Effect.Effect<() => void>> = Context.Reference<Effect.Effect<() => void>>(
+  "@mcp-sessions/core/Transport/ProcessStart",
+  { defaultValue: () => Effect.succeed(() => {}) }
 )
 
 /**

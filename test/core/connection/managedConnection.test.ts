@@ -66,7 +66,11 @@ const makeManaged = (script: Scripted.Script) =>
   Effect.gen(function*() {
     const [definition = assert.fail()] = yield* ServerConfig.decodeServers({ servers: { s: stdio } })
     const server = new ServerState({
-      circuitBreaker: (yield* circuitBreaker.make(Circuit.never))("s", () => {}),
+      circuitBreaker: (yield* circuitBreaker.make(Circuit.never))("s", {
+        onChange: () => {},
+        candidates: () => [],
+        fork: () => {}
+      }),
       bulkhead: new Bulkhead(1),
       rateLimit: (yield* rateLimit.make)(definition)
     })

@@ -3,15 +3,21 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Circuit, RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../../fixtures/scripted.ts"
 
 const down = new SessionError.HttpFailed({ status: 500, delivery: "Unknown" })
 
+/** A policy without jitter. */
+const circuit: Circuit.CircuitPolicy = {
+  failures: 4,
+  openFor: Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("60 seconds")])
+}
+
 const setting = (answer: (number: number) => Effect.Effect<unknown, SessionError.Reason>) => {
   const script = Scripted.make({ answer: ({ number }) => answer(number) })
-  const layer = Scripted.sessions(script, { circuit: Circuit.circuitDefault, retry: RetryPolicy.never })
+  const layer = Scripted.sessions(script, { circuit, retry: RetryPolicy.never })
   return { script, layer }
 }
 
@@ -24,22 +30,20 @@ const outcome = Effect.map(Effect.result(call), (result) => {
 })
 
 describe("the circuit breaker", () => {
-  it.effect("opens at the fourth consecutive failure, sends nothing while it is open, and admits one probe per period", () => {
+  it.effect("opens at the fourth consecutive failure, sends no call while it is open, and sends one ping per period", () => {
     const { layer, script } = setting(() => Effect.fail(down))
     return Effect.gen(function*() {
       for (let n = 0; n < 4; n++) assert.strictEqual(yield* outcome, "OutcomeUnknown")
       for (let n = 0; n < 50; n++) assert.strictEqual(yield* outcome, "ServerDown")
       assert.strictEqual(script.requests.length, 4)
+      let pings = 0
       for (
-        const [pause, sent] of [["5 seconds", 5], ["10 seconds", 6], ["20 seconds", 7], ["40 seconds", 8], [
-          "60 seconds",
-          9
-        ], ["60 seconds", 10]] as const
+        const pause of ["5 seconds", "10 seconds", "20 seconds", "40 seconds", "60 seconds", "60 seconds"] as const
       ) {
         yield* TestClock.adjust(pause)
         const all = yield* Effect.all(Array.from({ length: 10 }, () => outcome), { concurrency: "unbounded" })
-        assert.deepStrictEqual(all.filter((tag) => tag === "OutcomeUnknown").length, 1)
-        assert.strictEqual(script.requests.length, sent)
+        assert.deepStrictEqual(new Set(all), new Set(["ServerDown"]))
+        assert.deepStrictEqual(script.requests.slice(4), Array.from({ length: ++pings }, () => "1:ping"))
       }
     }).pipe(Effect.provide(layer))
   })
@@ -52,7 +56,6 @@ describe("the circuit breaker", () => {
       for (let n = 0; n < 4; n++) yield* outcome
       assert.deepStrictEqual((yield* status("s")).circuit, { state: "open", retryAt: 5000 })
       yield* TestClock.adjust("5 seconds")
-      assert.deepStrictEqual((yield* status("s")).circuit, { state: "open", retryAt: 5000 })
       assert.strictEqual(yield* outcome, "ok")
       assert.deepStrictEqual((yield* status("s")).circuit, { state: "closed" })
     }).pipe(Effect.provide(layer))
@@ -141,17 +144,57 @@ describe("the circuit breaker", () => {
           const sent = script.requests.length
           const all = yield* Effect.all([outcome, outcome, outcome], { concurrency: "unbounded" })
           calls += all.length
-          // A closed circuit admits all three calls, an open circuit admits at most one.
+          // A closed circuit admits all three calls, an open circuit admits at most one after a ping.
           if (all.includes("ServerDown") && script.requests.length > sent) {
             probes++
             assert.strictEqual(script.requests.length, sent + 1)
           }
         }
-        // Four failures open it, with three calls at a time; the probes follow after 5, 10 and 20 seconds or later.
+        // Four failures open it, with three calls at a time; pings follow after 5, 10 and 20 seconds or later.
         if (isDown) assert.isAtMost(script.requests.length - before, 6 + 4)
       }
-      assert.isAbove(probes, 10)
+      assert.isAtLeast(probes, 10)
       assert.isBelow(script.requests.length, calls * 0.6)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("refuses the calls that wait for permits when it opens, and sends none of them", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    const server = { transport: "stdio", command: "s", args: [], healthInterval: 0 } as const
+    const layer = Scripted.sessions(script, {
+      servers: { s: { ...server, maxInFlight: 5, requestTimeout: "1 second" } },
+      circuit,
+      retry: RetryPolicy.never
+    })
+    return Effect.gen(function*() {
+      const calls = yield* Effect.forEach(
+        Array.from({ length: 100 }, () => outcome),
+        (call) => Effect.forkChild(call, { startImmediately: true })
+      )
+      for (let second = 0; second < 4; second++) yield* TestClock.adjust("1 second")
+      const tags = yield* Effect.forEach(calls, Fiber.join)
+      assert.strictEqual(tags.filter((tag) => tag === "OutcomeUnknown").length, 20)
+      assert.strictEqual(tags.filter((tag) => tag === "ServerDown").length, 80)
+      assert.strictEqual(script.requests.filter((request) => request.includes("tools/call")).length, 20)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("refuses the calls that wait for a connection when it opens, of all owners", () => {
+    const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
+    const layer = Scripted.sessions(script, { circuit, retry: RetryPolicy.spaced({ retries: 50, delay: "2 seconds" }) })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const calls = yield* Effect.forEach(
+        ["a", "b"],
+        (owner) => Effect.forkChild(Effect.flip(callTool("s", "t", {}, { owner })), { startImmediately: true })
+      )
+      // The fourth attempt of both together opens it.
+      yield* TestClock.adjust("2 seconds")
+      for (const call of calls) {
+        const error = yield* Fiber.join(call)
+        assert.strictEqual(error._tag === "SessionError" ? error.reason._tag : error._tag, "ServerDown")
+      }
+      assert.strictEqual(script.connects.length, 4)
     }).pipe(Effect.provide(layer))
   })
 })

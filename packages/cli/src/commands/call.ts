@@ -61,7 +61,7 @@ const connectAndCall = Effect.fnUntraced(function*(options: {
   const { base, limit, server, tool, validate, words } = options
   const output = yield* Output
   const label = `${server}/${tool}`
-  const startedAt = yield* Clock.currentTimeMillis
+  const startedAt = yield* Clock.monotonicTimeNanos
   yield* output.progress(line`connecting to ${server} …`)
   const { args, session } = yield* Effect.gen(function*() {
     const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
@@ -70,8 +70,12 @@ const connectAndCall = Effect.fnUntraced(function*(options: {
     return { session, args: yield* Arguments.read({ tool: definition, words, base, validate }) }
   }).pipe(withTimeLimit({ server, limit }))
 
+  /** The time of day, for the error. */
   const sentAt = yield* Clock.currentTimeMillis
-  const left = Duration.max(Duration.subtract(limit, Duration.millis(sentAt - startedAt)), Duration.millis(1))
+  const left = Duration.max(
+    Duration.subtract(limit, Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)),
+    Duration.millis(1)
+  )
   const onProgress = (progress: Progress) => output.progress(line`calling ${label} … ${progressLabel(progress)}`)
   return yield* session.callTool(tool, args, { timeout: left, onProgress }).pipe(
     // Without this, retries could exceed the limit. A call that was in flight at that time may have run.

@@ -32,6 +32,11 @@ export class Bag<A extends InBag> {
     return this.#items.length
   }
 
+  /** Whether an item fulfils a predicate. */
+  some(predicate: (item: A) => boolean): boolean {
+    return this.#items.some(predicate)
+  }
+
   /** A copy of the current items. */
   all(): ReadonlyArray<A> {
     return [...this.#items]

@@ -13,12 +13,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import * as monotonic from "./monotonic.ts"
 
 /** Something that is due at a time. Its owner may move `dueAt` to a later time without telling. */
 export interface Timer {
   /** The index in the list; -1 while the timer is not set. Written by {@link Timers} alone. */
   timerIndex: number
-  /** In milliseconds since the epoch. */
+  /** In milliseconds of monotonic time. */
   dueAt: number
   /** Called once when the timer is due, after it was removed. */
   readonly fire: () => void
@@ -36,9 +37,14 @@ export class Timers {
     this.#fork = fork
   }
 
-  /** The time in milliseconds since the epoch. */
+  /** The monotonic time in milliseconds. */
   now(): number {
-    return this.#clock.currentTimeMillisUnsafe()
+    return monotonic.nowOf(this.#clock)
+  }
+
+  /** The time of day of a monotonic time, for display. */
+  toWall(at: number): number {
+    return monotonic.toWall(this.#clock, at)
   }
 
   /** Sets a timer that is not set. */

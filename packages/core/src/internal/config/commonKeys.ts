@@ -50,7 +50,8 @@ export const common = {
     maximum: "24 hours",
     default: "60 seconds",
     documentation: {
-      description: "Limits the wait for the response to one request. Progress notifications start it anew.",
+      description:
+        "Limits the wait for the response to one request. Progress notifications start it anew. A call that takes longer has a `timeout` of its own: above 10 seconds, it also lets the server answer no ping meanwhile.",
       why: "MCP clients commonly wait this long."
     }
   }),
@@ -78,7 +79,8 @@ export const common = {
     maximum: "24 hours",
     default: "60 seconds",
     documentation: {
-      description: "Probes an idle connection at this interval (±20 %). 0 disables the probes.",
+      description:
+        "Probes a quiet connection at this interval (±20 %), but not before a request in flight has waited as long. A server that does not answer within 10 seconds is replaced, and its requests in flight end, except calls that have reported progress or have a `timeout` of their own above 10 seconds. Set it above the longest other call of a server that handles one at a time. 0 disables the probes.",
       why: "A lost connection does not always report its end."
     }
   }),

@@ -4,13 +4,13 @@
  * Closing may take as long as the slowest process does. Only the scope of the managed connection waits for it, for
  * `Cleanup.closeTimeout` at most.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { type CleanupReport, closeTimeout } from "../../Cleanup.ts"
+import * as monotonic from "../monotonic.ts"
 
 /** What has to be closed. `generation` is 0 for a connection whose attempt failed. */
 interface Closeable {
@@ -65,7 +65,7 @@ export class Cleanup {
   #close(closeable: Closeable): Effect.Effect<CleanupReport> {
     return Effect.gen({ self: this }, function*() {
       const { generation, scope } = closeable
-      const startedAt = yield* Clock.currentTimeMillis
+      const startedAt = yield* monotonic.now
       // In a fiber of its own: a finalizer that hangs cannot be interrupted, but the wait for it can.
       const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
       const exit = Option.getOrUndefined(yield* Effect.timeoutOption(Fiber.await(closing), closeTimeout))
@@ -75,7 +75,7 @@ export class Cleanup {
         generation,
         outcome: exit === undefined ? "timed-out" : Exit.isSuccess(exit) ? "closed" : "failed",
         cause: exit !== undefined && Exit.isFailure(exit) ? exit.cause : undefined,
-        millis: (yield* Clock.currentTimeMillis) - startedAt
+        millis: (yield* monotonic.now) - startedAt
       }
       yield* this.#onCleanup(report)
       return report

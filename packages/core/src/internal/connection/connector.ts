@@ -2,13 +2,21 @@
  * Connector: makes one attempt to connect, if the circuit and the start limit admit one, and the handshake.
  */
 import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import { fromWire, type LogLevel, type Notification } from "../../Notification.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { type ConnectReason, type Reason, ServerDown, SessionError, TransportClosed } from "../../SessionError.ts"
+import {
+  type ConnectReason,
+  ConnectTimeout,
+  type Reason,
+  ServerDown,
+  SessionError,
+  TransportClosed
+} from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import { isContextTraced, withSpan } from "../telemetry.ts"
@@ -16,6 +24,7 @@ import type { Timers } from "../timers.ts"
 import type { Cleanup } from "./cleanup.ts"
 import { connect } from "./connect.ts"
 import { LiveConnection } from "./liveConnection.ts"
+import type { StartGate } from "./startGate.ts"
 import { type Event, type Machine, startableAt } from "./stateMachine.ts"
 
 /** What a connector needs of the managed connection. */
@@ -34,6 +43,8 @@ export interface ConnectorHost {
   readonly logLevel: LogLevel | undefined
   /** Whether the handshake is left to the caller. */
   readonly isManual: boolean
+  /** Limits process starts, if many servers are opened at once. */
+  readonly gate: StartGate | undefined
   on(event: Event): void
   /** Receives the notifications of a connection. */
   notified(connection: Connection, notification: Notification): void
@@ -51,7 +62,9 @@ export class Connector {
     const attempt = Effect.gen({ self: this }, function*() {
       const startedAt = this.#host.timers.now()
       const retryAt = startableAt({ machine: this.#host.machine, now: startedAt })
-      if (retryAt > startedAt) return yield* this.#fail(new ServerDown({ retryAt }))
+      if (retryAt > startedAt) {
+        return yield* this.#fail(new ServerDown({ retryAt: this.#host.timers.toWall(retryAt) }))
+      }
       this.#host.on({ _tag: "Attempted" })
       const opened = yield* this.#host.server.circuitBreaker.guard(this.#open)
       const now = this.#host.timers.now()
@@ -98,6 +111,18 @@ export class Connector {
     })
   }
 
+  /** The handshake that was left to the caller, within `connectTimeout`. */
+  manualHandshake(connection: Connection): Effect.Effect<ConnectionInfo, ConnectReason> {
+    const { connectTimeout } = this.#host.definition.config
+    return Effect.timeoutOrElse(this.handshake(connection), {
+      duration: connectTimeout,
+      orElse: () => {
+        const timeout = Duration.toMillis(connectTimeout)
+        return Effect.fail(new ConnectTimeout({ timeout, stderrTail: connection.stderrTail() }))
+      }
+    })
+  }
+
   get #open() {
     return Effect.suspend(() => {
       this.#host.server.counters.connects++
@@ -108,7 +133,8 @@ export class Connector {
         parent: this.#host.work,
         onConnection: (connection) => this.#listen(connection),
         handshake: this.#host.isManual ? undefined : (connection) => this.handshake(connection),
-        cleanup: this.#host.cleanup
+        cleanup: this.#host.cleanup,
+        gate: this.#host.gate
       })
     }).pipe(
       Effect.mapError((reason) => this.#fail(reason)),

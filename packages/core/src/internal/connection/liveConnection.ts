@@ -9,12 +9,17 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { AnySpan } from "effect/Tracer"
 import type { Connection, ConnectionInfo, OutgoingRequest } from "../../Connection.ts"
+import type { Delivery, Reason } from "../../SessionError.ts"
 import { Bag, type InBag } from "../bag.ts"
 
 /** A request in flight without an effect. */
 export interface Pending extends InBag {
-  /** Ends the request if the connection has not: the connection is closed. */
-  readonly abandon: () => void
+  /** When it was sent, in milliseconds of monotonic time. */
+  readonly sentAt: number
+  /** Whether the server may be busy with it for long and answer no ping meanwhile: it has a timeout of its own, or has reported progress. */
+  readonly isLongRunning: boolean
+  /** Ends the request if the connection has not, by default because the connection is closed. */
+  readonly abandon: (reasonOf?: (delivery: Delivery) => Reason) => void
 }
 
 export class LiveConnection {
@@ -25,8 +30,10 @@ export class LiveConnection {
   readonly span: AnySpan | undefined
   /** The result of the handshake; `undefined` until a manual handshake has been made. */
   info: ConnectionInfo | undefined
-  /** When the server last sent anything on it, in milliseconds since the epoch. */
+  /** When the server last sent anything on it, in milliseconds of monotonic time. */
   heardAt: number
+  /** Whether a request has timed out on it since the server last answered a ping. */
+  hasTimedOut = false
   /** Whether its loss was recorded in the health of the server: once, for any number of requests in flight. */
   isLossRecorded = false
   /** Completes when the connection is retired. */
@@ -108,6 +115,23 @@ export class LiveConnection {
     } catch (defect) {
       Effect.runForkWith(this.#context)(Effect.logError("a connection failed to cancel a request", Cause.die(defect)))
     }
+  }
+
+  /** Whether one of the requests in flight is long-running. */
+  get isLongRunning(): boolean {
+    return this.#requests.some((request) => request.isLongRunning)
+  }
+
+  /** When the latest request in flight was sent that is not long-running; `-Infinity` if there is none. */
+  get lastSentAt(): number {
+    let latest = Number.NEGATIVE_INFINITY
+    for (const { isLongRunning, sentAt } of this.#requests.all()) if (!isLongRunning && sentAt > latest) latest = sentAt
+    return latest
+  }
+
+  /** Ends the requests in flight that are not long-running: the server is gone. */
+  abandonOrdinary(reasonOf: (delivery: Delivery) => Reason): void {
+    for (const request of this.#requests.all()) if (!request.isLongRunning) request.abandon(reasonOf)
   }
 
   /** Ends the requests that the connection has not ended, now that it is closed. */

@@ -1,15 +1,21 @@
 /**
  * Liveness of a connection: pings it when it is quiet or a request timed out, and retires it when it is old.
  *
- * Probes take no permit. A probe that gets no response loses the connection, except while requests are in flight: a server that handles one
- * request after the other cannot respond.
+ * Probes take no permit. If a ping gets no response, and nothing else arrives meanwhile, the connection is lost: the next request makes
+ * another one, and the requests in flight end. A server that handles one request after the other cannot respond to a ping while it works, so
+ * a request counts as long-running if it has a timeout of its own that is longer than `pingTimeout`, or has reported progress:
+ *
+ * - A long-running request stays on the lost connection, until its own outcome.
+ * - While one is in flight, a quiet connection is not lost. Only after another request has timed out it is.
+ * - Other requests count as quiet only once they are in flight for `healthInterval`.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Random } from "effect/Random"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { type Reason, TransportFailed } from "../../SessionError.ts"
+import { type Delivery, type Reason, SessionError, TransportFailed } from "../../SessionError.ts"
+import type { ServerState } from "../server/serverState.ts"
 import type { Timer, Timers } from "../timers.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import type { Event } from "./stateMachine.ts"
@@ -17,8 +23,8 @@ import type { Event } from "./stateMachine.ts"
 /** The code of the failure of a ping without a response. */
 const unresponsive = "UNRESPONSIVE"
 
-/** How long a server may take to respond to a ping. */
-const pingTimeout = Duration.seconds(10)
+/** How long a server may take to respond to a ping, in milliseconds. */
+export const pingTimeout = 10_000
 
 /** The share by which intervals between probes vary, so that clients of one server do not probe in step. */
 const probeSpread = 0.2
@@ -40,9 +46,21 @@ const ping = ({ connection, info }: {
     Effect.catchTag(["ProtocolFailed", "InvalidResult"], () => Effect.void)
   )
 
+const silence = (delivery: Delivery): TransportFailed => {
+  const description = `the server did not respond to a ping within ${Duration.format(Duration.millis(pingTimeout))}`
+  return new TransportFailed({ description, code: unresponsive, delivery })
+}
+
+const isSilence = (reason: Reason): boolean => reason._tag === "TransportFailed" && reason.code === unresponsive
+
+/** Pings a server that may not respond. */
+const boundedPing = (live: LiveConnection): Effect.Effect<void, Reason> =>
+  Effect.timeoutOrElse(ping(live), { duration: pingTimeout, orElse: () => Effect.fail(silence("Unknown")) })
+
 /** What liveness needs of the managed connection. */
 export interface LivenessHost {
   readonly definition: ServerDefinition
+  readonly server: ServerState
   readonly timers: Timers
   readonly random: Random
   on(event: Event): void
@@ -77,35 +95,57 @@ export class Liveness {
     }
   }
 
-  /** Pings a connection on which a request timed out. The server may be slow or gone: without a response, the connection is lost. */
+  /** Pings a connection on which a request timed out. The server may be slow or gone. */
   suspect(live: LiveConnection): void {
+    live.hasTimedOut = true
+    this.#ask(live)
+  }
+
+  #ask(live: LiveConnection): void {
     const host = this.#host
     if (!host.isReady(live)) return
     host.on({ _tag: "TimedOut", generation: live.generation })
     host.fork(live, this.#decide(live))
   }
 
-  #decide(live: LiveConnection): Effect.Effect<void> {
-    const host = this.#host
-    const respond = Effect.sync(() => host.on({ _tag: "Responded", generation: live.generation }))
+  /** Pings the server while its circuit is open, if the circuit admits a probe. Connects with `connect` if the connection turns out to be lost. */
+  probe(live: LiveConnection, connect: Effect.Effect<void>): Effect.Effect<void> {
+    const { definition: { name: server }, server: { circuitBreaker } } = this.#host
+    // The handshake is left to the caller, and pings come after it.
+    if (live.info === undefined) return Effect.void
     return Effect.suspend(() => {
       const askedAt = live.heardAt
-      return ping(live).pipe(
-        Effect.timeoutOrElse({
-          duration: pingTimeout,
-          orElse: () => {
-            const description = `the server did not respond to a ping within ${Duration.format(pingTimeout)}`
-            return Effect.fail(new TransportFailed({ description, code: unresponsive, delivery: "Unknown" }))
-          }
-        }),
+      const ping = Effect.mapError(boundedPing(live), (reason) => new SessionError({ server, reason }))
+      return Effect.matchEffect(circuitBreaker.probe(ping), {
+        onSuccess: () => Effect.sync(() => this.#host.responded(live)),
+        onFailure: ({ reason }) => {
+          if (reason.losesConnection) return Effect.andThen(this.#host.loseFor(live, reason), connect)
+          return isSilence(reason) && live.heardAt <= askedAt ? this.#abandon(live, reason) : Effect.void
+        }
+      })
+    })
+  }
+
+  #abandon(live: LiveConnection, reason: Reason): Effect.Effect<void> {
+    return Effect.andThen(this.#host.loseFor(live, reason), Effect.sync(() => live.abandonOrdinary(silence)))
+  }
+
+  #decide(live: LiveConnection): Effect.Effect<void> {
+    const host = this.#host
+    const respond = Effect.sync(() => {
+      live.hasTimedOut = false
+      host.on({ _tag: "Responded", generation: live.generation })
+    })
+    const keep = Effect.sync(() => host.on({ _tag: "Responded", generation: live.generation }))
+    return Effect.suspend(() => {
+      const askedAt = live.heardAt
+      return boundedPing(live).pipe(
         Effect.matchEffect({
           onFailure: (reason): Effect.Effect<void> => {
             if (reason.losesConnection) return host.loseFor(live, reason)
-            const isSilent = reason._tag === "TransportFailed" && reason.code === unresponsive
             // Any other failure is a response, and so is anything that arrived meanwhile.
-            if (!isSilent || live.heardAt > askedAt) return respond
-            // The server may be busy with another request. Once that has ended, silence is no longer excused.
-            return live.inFlight > 0 && !live.isRetired ? this.#decide(live) : host.loseFor(live, reason)
+            if (!isSilence(reason) || live.heardAt > askedAt) return respond
+            return live.isLongRunning && !live.hasTimedOut ? keep : this.#abandon(live, reason)
           },
           onSuccess: () => Effect.andThen(Effect.sync(() => host.responded(live)), respond)
         })
@@ -125,8 +165,10 @@ export class Liveness {
       timerIndex: -1,
       dueAt: next(),
       fire: () => {
-        if (timers.now() - live.heardAt > pause / 2) this.suspect(live)
-        timer.dueAt = next()
+        const now = timers.now()
+        const quietAt = live.lastSentAt + interval
+        if (now >= quietAt && now - live.heardAt > pause / 2) this.#ask(live)
+        timer.dueAt = now < quietAt ? quietAt : next()
         timers.set(timer)
       }
     }

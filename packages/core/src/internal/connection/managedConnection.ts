@@ -6,7 +6,6 @@
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -22,7 +21,7 @@ import type { ConnectionState } from "../../ConnectionState.ts"
 import type { LogLevel, Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { ConnectTimeout, type Reason, SessionClosed, SessionError } from "../../SessionError.ts"
+import { type Reason, SessionClosed, SessionError } from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import type { Timers } from "../timers.ts"
@@ -30,7 +29,8 @@ import { Cleanup } from "./cleanup.ts"
 import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
-import { afterFailure, Reconnect } from "./reconnect.ts"
+import { afterFailure, Reconnect, untilRefused } from "./reconnect.ts"
+import type { StartGate } from "./startGate.ts"
 import { StateListeners } from "./stateListeners.ts"
 import { type Event, initial, type Machine, transition } from "./stateMachine.ts"
 
@@ -56,6 +56,8 @@ export interface Options {
 interface Connecting {
   readonly connected: Deferred.Deferred<LiveConnection, SessionError>
   readonly isRetried: boolean
+  /** Whether it probes the server of an open circuit. Callers are refused meanwhile. */
+  readonly isProbe: boolean
 }
 
 export class ManagedConnection implements ConnectorHost, LivenessHost {
@@ -65,6 +67,8 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   logLevel: LogLevel | undefined
   /** Whether the next handshake is left to the caller. */
   isManual: boolean
+  /** Limits process starts; `undefined` unless the server is opened together with others. */
+  gate: StartGate | undefined
   /** The parent scope of the connections and of background work. */
   readonly work: Scope.Closeable
   /** The context in which connections are made: that of the layer, never that of a caller. */
@@ -145,12 +149,21 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
 
   /** The connection, made by the retry policy if there is none. */
   get acquire(): Effect.Effect<LiveConnection, SessionError> {
-    return this.#acquire(true)
+    return this.#acquire({ isRetried: true })
   }
 
   /** The connection, made by one attempt if there is none: for callers with a policy of their own. */
   get acquireOnce(): Effect.Effect<LiveConnection, SessionError> {
-    return this.#acquire(false)
+    return this.#acquire({ isRetried: false })
+  }
+
+  /** Probes the server while its circuit is open: by a ping, or by a connect if there is no connection. */
+  get probe(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const connect = Effect.ignore(this.#acquire({ isRetried: false, isProbe: true }))
+      const live = this.#live
+      return live === undefined ? connect : this.#liveness.probe(live, connect)
+    })
   }
 
   /** Signs the owner in after the server has refused a connect or a request for lack of credentials. Fails with that refusal if it cannot. */
@@ -301,15 +314,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   }
 
   #handshakeOn(live: LiveConnection): Effect.Effect<void, SessionError> {
-    const { connectTimeout } = this.definition.config
-    return this.#connector.handshake(live.connection).pipe(
-      Effect.timeoutOrElse({
-        duration: connectTimeout,
-        orElse: () => {
-          const timeout = Duration.toMillis(connectTimeout)
-          return Effect.fail(new ConnectTimeout({ timeout, stderrTail: live.connection.stderrTail() }))
-        }
-      }),
+    return this.#connector.manualHandshake(live.connection).pipe(
       Effect.mapError((reason) => this.#fail(reason)),
       Effect.onExit((exit) => {
         const now = this.#now()
@@ -326,7 +331,11 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     )
   }
 
-  #acquire(isRetried: boolean, first?: SessionError): Effect.Effect<LiveConnection, SessionError> {
+  #acquire({ first, isProbe = false, isRetried }: {
+    readonly isRetried: boolean
+    readonly isProbe?: boolean
+    readonly first?: SessionError
+  }): Effect.Effect<LiveConnection, SessionError> {
     // Interruptible while waiting, but not between announcing an attempt and starting it.
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
@@ -334,16 +343,22 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
         if (this.#live !== undefined) return Effect.succeed(this.#live)
         const current = this.#connecting
         if (current !== undefined) {
+          if (current.isProbe && !isProbe) return this.#refused
           const joined = restore(Deferred.await(current.connected))
           // The failed attempt that was joined counts as the first of this caller.
           return current.isRetried || !isRetried
             ? joined
-            : Effect.catchIf(joined, () => !this.#isClosed, (error) => restore(this.#acquire(true, error)))
+            : Effect.catchIf(joined, () =>
+              !this.#isClosed, (error) =>
+              restore(this.#acquire({ isRetried: true, first: error })))
         }
-        const connecting: Connecting = { connected: Deferred.makeUnsafe(), isRetried }
+        const connecting: Connecting = { connected: Deferred.makeUnsafe(), isProbe, isRetried }
         this.#connecting = connecting
         const attempts = isRetried
-          ? Effect.retry(afterFailure({ first, effect: this.#attempt }), this.#options.retry)
+          ? Effect.retry(
+            afterFailure({ first, effect: this.#attempt }),
+            untilRefused({ policy: this.#options.retry, breaker: this.server.circuitBreaker })
+          )
           : this.#attempt
         return Effect.andThen(this.#start(attempts, connecting), restore(Deferred.await(connecting.connected)))
       })
@@ -359,6 +374,10 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     )
   }
 
+  get #refused(): Effect.Effect<never, SessionError> {
+    return Effect.flatMap(this.server.circuitBreaker.refusal, (reason) => Effect.fail(this.#fail(reason)))
+  }
+
   #start(attempts: Effect.Effect<LiveConnection, SessionError>, connecting: Connecting): Effect.Effect<void> {
     return attempts.pipe(
       Effect.onExit((exit) =>
@@ -367,7 +386,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
           this.#lastFailure = Option.getOrUndefined(Exit.findErrorOption(exit))
           if (Exit.isSuccess(exit)) this.#use(exit.value)
           // The caller of a single attempt may try again.
-          else if (connecting.isRetried) this.on({ _tag: "GaveUp" })
+          else if (connecting.isRetried || connecting.isProbe) this.on({ _tag: "GaveUp" })
         })
       ),
       Deferred.into(connecting.connected),

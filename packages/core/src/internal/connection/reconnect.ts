@@ -8,9 +8,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { Reason, SessionError } from "../../SessionError.ts"
+import type { CircuitBreaker } from "../server/circuitBreaker.ts"
 
 /** The time over which clients that lost their connections together spread their reconnects, in milliseconds. */
 const herdSpread = 1000
@@ -29,6 +31,25 @@ export const afterFailure = <A>({ effect, first }: {
     pending = undefined
     return error === undefined ? effect : Effect.fail(error)
   })
+}
+
+/** A policy whose pauses end when the circuit opens: the next attempt is refused, and with it the callers that wait for it. */
+export const untilRefused = ({ breaker, policy }: {
+  readonly policy: RetryPolicy
+  readonly breaker: CircuitBreaker
+}): RetryPolicy => {
+  const opened = Effect.callback<void>((resume) => {
+    const remove = breaker.onOpen(() => resume(Effect.void))
+    return Effect.sync(remove)
+  })
+  return Schedule.fromStep(Effect.map(
+    Schedule.toStep(policy),
+    (step) => (now: number, error: SessionError) =>
+      Effect.flatMap(step(now, error), ([output, pause]) => {
+        const paused = Effect.timeoutOrElse(opened, { duration: pause, orElse: () => Effect.void })
+        return Effect.as(paused, [output, Duration.zero] as [unknown, Duration.Duration])
+      })
+  ))
 }
 
 export class Reconnect {

@@ -10,6 +10,7 @@ import type { AllServersFailed } from "../../FallbackPolicy.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { close, mayFailOver, open, withLedger } from "../request/toolLedger.ts"
 import { isFit } from "./candidates.ts"
 import { ejectUnfit, recordFailure, suspect } from "./ejection.ts"
@@ -66,7 +67,7 @@ export const run = <A, E, R>(attempt: Attempt<A, E, R>): Effect.Effect<Attempted
   // The loser of a hedge is interrupted because the other attempt was faster. That makes no server suspect.
   if (attempt.commit !== undefined) return recorded
   return Effect.withFiber((fiber) => {
-    const startedAt = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+    const startedAt = monotonic.nowOf(fiber.getRef(Clock.Clock))
     return Effect.onInterrupt(recorded, () => suspect({ ...attempt, startedAt }))
   })
 }

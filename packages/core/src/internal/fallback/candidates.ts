@@ -2,6 +2,7 @@
  * Candidates of one operation: which servers are fit, in which order they are tried, and why one is not tried. All decisions here are
  * pure.
  */
+import type * as Clock from "effect/Clock"
 import { type Candidate, inOrder, type Order } from "../../FallbackPolicy.ts"
 import * as Health from "../../Health.ts"
 import { forOthers, ServerDown, SessionError } from "../../SessionError.ts"
@@ -28,22 +29,22 @@ export const nextFit = (servers: ReadonlyArray<FallbackServer>): Found | undefin
 export const fewestFailures = (servers: ReadonlyArray<FallbackServer>): FallbackServer | undefined =>
   servers.toSorted((one, other) => one.state.health.errorCount - other.state.health.errorCount)[0]
 
-const candidateOf = ({ state, server }: FallbackServer, now: number): Candidate => ({
+const candidateOf = ({ state, server }: FallbackServer, clock: Clock.Clock): Candidate => ({
   server,
   inFlight: state.bulkhead.used,
-  health: Health.report({ health: state.health, now })
+  health: state.report(clock)
 })
 
 /** Puts servers in the order in which they are tried. */
 export const arrange = (options: {
   readonly servers: ReadonlyArray<FallbackServer>
   readonly order: Order
-  readonly now: number
+  readonly clock: Clock.Clock
 }): ReadonlyArray<FallbackServer> => {
-  const { now, order, servers } = options
+  const { clock, order, servers } = options
   if (order === inOrder) return servers
   const byName = new Map(servers.map((server) => [server.server, server]))
-  return order(servers.map((server) => candidateOf(server, now))).flatMap(({ server }) => byName.get(server) ?? [])
+  return order(servers.map((server) => candidateOf(server, clock))).flatMap(({ server }) => byName.get(server) ?? [])
 }
 
 /**
@@ -53,6 +54,7 @@ export const arrange = (options: {
 export const notTried = (options: {
   readonly server: FallbackServer
   readonly owner: string
+  /** The time of day, for display. */
   readonly now: number
 }): SessionError => {
   const { now, owner, server: { state, outliers, server } } = options

@@ -1,9 +1,9 @@
 /**
  * Ejection: what an operation that has failed on a server, or has waited too long for it, means for the operations after it.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { RequestTimeout, SessionError } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { isFit } from "./candidates.ts"
 import type { FallbackPort, FallbackServer } from "./fallbackPort.ts"
 import { suspicionProbeTimeout } from "./outlierDetection.ts"
@@ -29,14 +29,14 @@ export const ejectUnfit = (options: {
 
 /** Records a failure that an operation fails over from, and ejects the server if it has become an outlier. */
 export const recordFailure = (options: Target & { readonly error: SessionError }): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  Effect.flatMap(monotonic.now, (now) => {
     const { error, owner, server: { outliers } } = options
     return outliers.recordFailure({ error, owner, now }) ? eject(options) : Effect.void
   })
 
 /** Suspects a server after its caller was interrupted, if the server has been silent since `startedAt`. */
 export const suspect = (options: Target & { readonly startedAt: number }): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  Effect.flatMap(monotonic.now, (now) => {
     const { owner, server: { state, outliers, server }, startedAt } = options
     const isSilent = now - startedAt >= suspectAfter && (state.health.lastChecked ?? 0) <= startedAt
     if (!isSilent) return Effect.void

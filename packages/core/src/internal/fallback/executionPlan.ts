@@ -2,7 +2,6 @@
  * Execution plan: the servers of fallback as steps of an `ExecutionPlan`, each of which provides a session.
  */
 import type { NonEmptyArray } from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as ExecutionPlan from "effect/ExecutionPlan"
@@ -13,6 +12,7 @@ import type { ConfigError } from "../../ConfigError.ts"
 import { CurrentSession, type FallbackOptions } from "../../FallbackPolicy.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { SessionError } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { close, CurrentLedgers, isTagged, mayFailOver, open, tagError, type ToolLedger } from "../request/toolLedger.ts"
 import { fewestFailures, isFit, notTried } from "./candidates.ts"
 import { ejectUnfit, recordFailure } from "./ejection.ts"
@@ -65,12 +65,12 @@ const provideSession = Effect.fnUntraced(function*(
   server: FallbackServer
 ): Effect.fn.Return<Context.Context<CurrentSession>, Failure, Scope.Scope> {
   const { own, owner, port, retry, servers, skipped } = shared
-  const now = yield* Clock.currentTimeMillis
+  const now = yield* monotonic.now
   yield* ejectUnfit({ port, servers, owner })
   if (!isFit(server)) {
     const isLastResort = !servers.some(isFit) && fewestFailures(servers) === server
     if (!isLastResort || !port.panicMode.admits(servers, now)) {
-      return yield* tagError({ error: notTried({ server, owner, now }), ledger: skipped })
+      return yield* tagError({ error: notTried({ server, owner, now: yield* monotonic.wallTime }), ledger: skipped })
     }
     yield* usingUnfit(server)
   }

@@ -9,6 +9,7 @@ import { AllServersFailed, type FallbackOptions, inOrder } from "../../FallbackP
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { type Attempted, run, runOnce } from "./attempt.ts"
 import { arrange, fewestFailures, type Found, nextFit, notTried } from "./candidates.ts"
 import { ejectUnfit } from "./ejection.ts"
@@ -107,7 +108,7 @@ class Failover<A, E, R> {
 
   /** Uses the server with the fewest failures if panic mode admits the operation, and gives up otherwise. */
   #panic(): Effect.Effect<Attempted<A, E>, never, R> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    return Effect.flatMap(monotonic.now, (now) => {
       const left = this.#servers.filter((server) => !this.#errors.has(server))
       const server = fewestFailures(left)
       if (server === undefined || !this.#port.panicMode.admits(left, now)) return this.#giveUp
@@ -122,7 +123,7 @@ class Failover<A, E, R> {
   }
 
   get #giveUp(): Effect.Effect<Attempted<A, E>> {
-    return Effect.map(Clock.currentTimeMillis, (now) => ({
+    return Effect.map(monotonic.wallTime, (now) => ({
       mayFailOver: false,
       exit: Exit.fail(
         new AllServersFailed({
@@ -149,8 +150,7 @@ export const withFallback = <A, E, R>(parts: {
   const { options: { order = inOrder, servers }, port } = parts
   return Effect.flatMap(findAll({ port, servers }), (found) =>
     Effect.withFiber((fiber) => {
-      const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
-      const arranged = arrange({ servers: found, order, now })
+      const arranged = arrange({ servers: found, order, clock: fiber.getRef(Clock.Clock) })
       const ended = new Failover({ ...parts, servers: arranged }).run(arranged)
       return Effect.flatMap(ended, (ended) => (ended as Extract<typeof ended, { mayFailOver: false }>).exit)
     }))

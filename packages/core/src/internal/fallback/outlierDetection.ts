@@ -3,7 +3,6 @@
  *
  * {@link transition} is the pure state machine. {@link make} runs the fiber that probes an ejected server.
  */
-import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,6 +14,7 @@ import { maxErrors } from "../../Health.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { SessionError } from "../../SessionError.ts"
 import { afterFailure } from "../connection/reconnect.ts"
+import * as monotonic from "../monotonic.ts"
 
 // -----------------------------------------------------------------------------
 // Decisions
@@ -29,7 +29,7 @@ const relapseWindow = 300_000
 /** Each relapse in a row doubles the probes that readmit a server, up to this many times. */
 const maxRelapses = 4
 
-/** What outlier detection knows about one server. Times in milliseconds since the epoch. */
+/** What outlier detection knows about one server. Times are monotonic. */
 export interface OutlierState {
   readonly isEjected: boolean
   /** The failures within the failure window, oldest first. */
@@ -136,7 +136,7 @@ export const make = (options: {
     state = transition({ state, event, now })
   }
 
-  const readmitted = Effect.map(Clock.currentTimeMillis, (now) => {
+  const readmitted = Effect.map(monotonic.now, (now) => {
     prober = undefined
     apply("readmitted", now)
   })
@@ -155,7 +155,7 @@ export const make = (options: {
       return isOutlier(state)
     },
     eject: (probe) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.flatMap(monotonic.now, (now) => {
         if (state.isEjected) return Effect.void
         apply("ejected", now)
         const wanted = probesToReadmit({ state, goodProbes: policy.goodProbes })
@@ -180,7 +180,7 @@ export const make = (options: {
           )
           isSuspected = false
           const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-          const now = yield* Clock.currentTimeMillis
+          const now = yield* monotonic.now
           if (error !== undefined && detector.recordFailure({ error, owner, now })) yield* detector.eject(probe)
         })))
       })

@@ -9,7 +9,7 @@ import type { FallbackServer } from "./fallbackPort.ts"
 /** Limits how often unfit servers are used. */
 export class PanicMode {
   readonly #windowMillis: number
-  /** When a server last took part in panic mode, in milliseconds since the epoch. */
+  /** When a server last took part in panic mode, in milliseconds of monotonic time. */
   readonly #enteredAt = new Map<string, number>()
 
   constructor(windowMillis: number) {

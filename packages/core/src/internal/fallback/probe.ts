@@ -9,6 +9,7 @@ import * as Health from "../../Health.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
 import { CredentialsFailed, SessionError } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { open, tagError, type ToolLedger } from "../request/toolLedger.ts"
 import { ClientSession } from "../session/clientSession.ts"
 import type { Failure, FallbackPort, FallbackServer } from "./fallbackPort.ts"
@@ -35,7 +36,7 @@ export const openFresh = (
     Effect.flatMap((session) =>
       Effect.withFiber((fiber) => {
         const { lastChecked } = state.health
-        const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+        const now = monotonic.nowOf(fiber.getRef(Clock.Clock))
         const isStale = lastChecked !== undefined && now - lastChecked > staleMillis
         return isStale ? Effect.as(ClientSession.probe(session), session) : Effect.succeed(session)
       })

@@ -9,7 +9,6 @@
  *
  * @see https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/caching
  */
-import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -21,6 +20,7 @@ import type { Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
+import * as monotonic from "../monotonic.ts"
 import type { Execute } from "../request/execute.ts"
 import { read } from "../request/operation.ts"
 import { paginate } from "../request/pagination.ts"
@@ -112,7 +112,7 @@ export class ListCache {
     kind: K,
     { execute, refresh, retry, timeout }: ListOptions
   ): Effect.Effect<ReadonlyArray<Items[K]>, SessionError> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    return Effect.flatMap(monotonic.now, (now) => {
       const cached = this.#cached.get(kind)
       const isValid = cached !== undefined && refresh !== true && cached.expiresAt > now &&
         cached.generation === this.#managed.current?.generation

@@ -1,9 +1,9 @@
 /**
  * Backoff of work that repeats until it is done: pauses that grow while the work keeps failing early.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as monotonic from "../monotonic.ts"
 
 /** Pauses in milliseconds. Each is up to a half shorter at random. */
 const pauses = { first: 1000, factor: 1.6, longest: 120_000 }
@@ -23,9 +23,9 @@ export const repeatUntilDone = <E, R>({ effect, wake }: {
   Effect.gen(function*() {
     let failures = 0
     while (true) {
-      const startedAt = yield* Clock.currentTimeMillis
+      const startedAt = yield* monotonic.now
       if (yield* effect) return
-      failures = (yield* Clock.currentTimeMillis) - startedAt >= stableAfter ? 0 : failures + 1
+      failures = (yield* monotonic.now) - startedAt >= stableAfter ? 0 : failures + 1
       const pause = Effect.sleep(pauseAfter(failures) * (yield* Random.nextBetween(0.5, 1)))
       yield* Effect.raceFirst(pause, wake)
     }

@@ -17,7 +17,7 @@ export interface PoolIdentity extends Equal.Equal {
   readonly owner: string
 }
 
-/** An open session. Times in milliseconds since the epoch. */
+/** An open session. Times in milliseconds of monotonic time. */
 export interface Allocatable {
   readonly identity: PoolIdentity
   readonly expiresAt: number

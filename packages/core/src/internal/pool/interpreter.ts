@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { ClientSession } from "../session/clientSession.ts"
 import { type Action, allocate, type PoolIdentity } from "./allocation.ts"
 import { LatestFailure } from "./latestFailure.ts"
@@ -83,7 +84,7 @@ export class Interpreter {
   }
 
   now(): number {
-    return this.#parts.clock.currentTimeMillisUnsafe()
+    return monotonic.nowOf(this.#parts.clock)
   }
 
   stats(): PoolStats {

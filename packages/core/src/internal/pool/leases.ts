@@ -29,7 +29,7 @@ export class Leases {
     this.#held.delete(lease)
   }
 
-  /** When the next lease becomes a leak, in milliseconds since the epoch. */
+  /** When the next lease becomes a leak, in milliseconds of monotonic time. */
   nextLeakAt(): number {
     const [oldest] = this.#held
     return this.#leakMillis === 0 || oldest === undefined ? Number.POSITIVE_INFINITY : oldest.since + this.#leakMillis

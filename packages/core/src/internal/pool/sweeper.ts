@@ -5,6 +5,7 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as monotonic from "../monotonic.ts"
 import type { Allocatable } from "./allocation.ts"
 
 interface Limits<S> {
@@ -21,13 +22,13 @@ const ownCount = <S extends Allocatable>({ owner, sessions }: Limits<S>): number
   return count
 }
 
-/** When a session without a lease is to be closed, in milliseconds since the epoch. */
+/** When a session without a lease is to be closed, in milliseconds of monotonic time. */
 const dueAt = (session: Allocatable, { idleMillis, min, owner }: Limits<never>, own: number): number => {
   const isSpare = own > min || session.identity.owner !== owner
   return isSpare ? Math.min(session.expiresAt, session.idleSince + idleMillis) : session.expiresAt
 }
 
-/** When the next session is to be closed, in milliseconds since the epoch. */
+/** When the next session is to be closed, in milliseconds of monotonic time. */
 export const nextDue = <S extends Allocatable>(limits: Limits<S>): number => {
   const own = ownCount(limits)
   let due = Number.POSITIVE_INFINITY
@@ -79,7 +80,7 @@ export class Sweeper {
       const { clock, nextDue, sweep } = this.#options
       this.#wakesAt = nextDue()
       if (this.#wakesAt === Number.POSITIVE_INFINITY) return Effect.void
-      const wait = Duration.millis(Math.max(1, this.#wakesAt - clock.currentTimeMillisUnsafe()))
+      const wait = Duration.millis(Math.max(1, this.#wakesAt - monotonic.nowOf(clock)))
       return clock.sleep(wait).pipe(Effect.andThen(sweep), Effect.flatMap(() => this.#sleepAndSweep()))
     })
   }

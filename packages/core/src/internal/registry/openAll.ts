@@ -7,14 +7,10 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { Session } from "../../Session.ts"
+import type { StartGate } from "../connection/startGate.ts"
 import type { Failure, Member, Registry } from "./registry.ts"
-
-/** How many processes start at the same time, and for how long a start counts at most. */
-const startsAtOnce = 4
-const startTimeout = "1 second"
 
 /** The outcome of opening one server. */
 export type Opened =
@@ -36,23 +32,34 @@ export const openAll = <E>(options: OpenAllOptions<E>): Stream.Stream<Opened, E,
     Stream.flatMap((outcomes) => Stream.fromQueue(outcomes))
   )
 
+/** Servers without a process first: they start at no cost, and none of them waits for a process. */
+const inOrderOfStart = (members: ReadonlyArray<Member>): ReadonlyArray<Member> => {
+  const isProcess = ({ definition: { config } }: Member) => config.transport === "stdio"
+  return [...members.filter((member) => !isProcess(member)), ...members.filter(isProcess)]
+}
+
 const start = <E>(options: OpenAllOptions<E>, parent: Scope.Scope) =>
   Effect.gen(function*() {
     const { isStrict, owner, registry, toError } = options
     const scope = yield* Scope.fork(parent)
     const outcomes = yield* Queue.unbounded<Opened, E | Cause.Done>()
-    const starts = yield* Semaphore.make(startsAtOnce)
-    const opening = Effect.forEach(
-      registry.enabled,
-      (member) =>
-        Effect.matchEffect(Scope.provide(openOne(options, member, starts), scope), {
-          onSuccess: (session) =>
-            Effect.as(Queue.offer(outcomes, { _tag: "Usable", server: member.server, session }), []),
-          onFailure: (error) =>
-            Effect.as(Queue.offer(outcomes, { _tag: "Failed", server: member.server, error }), [error])
-        }),
-      { concurrency: "unbounded" }
-    )
+    const gate = registry.startGate()
+    const open = (member: Member) =>
+      Effect.matchEffect(Scope.provide(openOne(options, member, gate), scope), {
+        onSuccess: (session) =>
+          Effect.as(Queue.offer(outcomes, { _tag: "Usable", server: member.server, session }), []),
+        onFailure: (error) =>
+          Effect.as(Queue.offer(outcomes, { _tag: "Failed", server: member.server, error }), [error])
+      })
+    const opening = Effect.gen(function*() {
+      const running = []
+      for (const member of inOrderOfStart(registry.enabled)) {
+        running.push(yield* Effect.forkChild(open(member), { startImmediately: true }))
+        // Each start computes for a while. In between, others run: responses are read, and outcomes are reported.
+        yield* Effect.yieldNow
+      }
+      return yield* Fiber.joinAll(running)
+    })
     const forget = Effect.forEach(
       registry.enabled,
       ({ server }) => Effect.ignore(registry.invalidate(server, owner)),
@@ -76,16 +83,13 @@ const start = <E>(options: OpenAllOptions<E>, parent: Scope.Scope) =>
 
 const openOne = <E>(
   { isStrict, owner, registry }: OpenAllOptions<E>,
-  { definition, server }: Member,
-  starts: Semaphore.Semaphore
+  { server }: Member,
+  gate: StartGate
 ) =>
   Effect.gen(function*() {
     const core = yield* registry.shared(server, owner)
-    const connecting = yield* Effect.forkScoped(core.managed.acquire)
-    // Starting a process is what costs. One that is never ready must not keep others from starting.
-    const started = Effect.timeoutOption(Fiber.await(connecting), startTimeout)
-    yield* definition.config.transport === "stdio" ? starts.withPermits(1)(started) : started
-    const exit = yield* Effect.exit(Fiber.join(connecting))
+    core.managed.gate = gate
+    const exit = yield* Effect.exit(core.managed.acquire)
     if (!isStrict) yield* core.managed.keepAlive
     return yield* Effect.as(exit, yield* registry.session(core))
   })

@@ -24,6 +24,7 @@ import type { ServerDefinition } from "../../ServerConfig.ts"
 import type { Session } from "../../Session.ts"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
 import { Transport, Transports } from "../../Transport.ts"
+import { StartGate } from "../connection/startGate.ts"
 import * as outlierDetection from "../fallback/outlierDetection.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import type { ToolLedger } from "../request/toolLedger.ts"
@@ -207,6 +208,11 @@ export class Registry {
     })
   }
 
+  /** A limit on process starts, for servers that are opened together. */
+  startGate(): StartGate {
+    return new StartGate(this.#shared.timers)
+  }
+
   /** Refuses new sessions. Run before the cores are closed. */
   get close(): Effect.Effect<void> {
     return Effect.sync(() => {
@@ -317,13 +323,18 @@ export const make = Effect.fnUntraced(function*(
   const rateLimitOf = yield* rateLimit.make
   const members = new Map(options.definitions.map((definition): [string, Member] => {
     const { config, name } = definition
+    const cores = new Set<sessionCore.SessionCore>()
     const state: ServerState = new ServerState({
-      circuitBreaker: circuitOf(name, () => state.changed()),
+      circuitBreaker: circuitOf(name, {
+        onChange: () => state.changed(),
+        candidates: () => cores,
+        fork: (effect) => Fiber.runIn(Effect.runForkWith(context)(effect), scope)
+      }),
       bulkhead: new Bulkhead(config.maxInFlightTotal),
       rateLimit: rateLimitOf(definition)
     })
     const outliers = outlierDetection.make({ policy: options.fallback, reconnect: options.reconnect, scope, context })
-    return [name, { server: name, definition, state, outliers, cores: new Set() }]
+    return [name, { server: name, definition, state, outliers, cores }]
   }))
   yield* Effect.forEach(
     members.values(),

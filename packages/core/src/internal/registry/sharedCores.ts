@@ -110,6 +110,7 @@ export class SharedCores<E> {
         Effect.flatMap((exit) => {
           if (Exit.isSuccess(exit)) {
             entry.core = exit.value
+            exit.value.isHeld = () => entry.leases > 0
             Deferred.doneUnsafe(entry.opened, exit)
             return Effect.void
           }

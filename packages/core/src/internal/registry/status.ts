@@ -40,7 +40,7 @@ export const statusOf = (
 ): Effect.Effect<Status> => {
   const { cores, server, state } = member
   return Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
+    const clock = yield* Clock.Clock
     const circuit = yield* state.circuitBreaker.state
     const connections = yield* Effect.forEach(
       Array.from(cores),
@@ -54,7 +54,7 @@ export const statusOf = (
     )
     return {
       server,
-      health: Health.report({ health: state.health, now }),
+      health: state.report(clock),
       circuit,
       inFlight: state.bulkhead.used,
       connections

@@ -4,22 +4,30 @@
  * Each session waits in a queue of its own, so that it can fill only that. The permits of the server go to waiting owners in turn. There is no
  * limit over all servers: one that does not respond would hold the permits of the others.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ServerConfig } from "../../ServerConfig.ts"
 import { QueueFull, RateLimited, type Reason, RequestTimeout } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { Bulkhead } from "../server/bulkhead.ts"
 import type { ServerState } from "../server/serverState.ts"
+import type { Timer, Timers } from "../timers.ts"
 
 export class Admission {
   readonly #config: ServerConfig
   readonly #owner: string
   readonly #server: ServerState
   readonly #session: Bulkhead
+  readonly #timers: Timers
   #queued = 0
 
-  constructor(options: { readonly config: ServerConfig; readonly owner: string; readonly server: ServerState }) {
+  constructor(options: {
+    readonly config: ServerConfig
+    readonly owner: string
+    readonly server: ServerState
+    readonly timers: Timers
+  }) {
+    this.#timers = options.timers
     this.#config = options.config
     this.#owner = options.owner
     this.#server = options.server
@@ -35,16 +43,18 @@ export class Admission {
   }
 
   /**
-   * Waits for the permits until `latest` (milliseconds since the epoch). Calls `onTaken` in the moment in which the request may be sent, with
+   * Waits for the permits until `latest`, or until the circuit of the server opens. Calls `onTaken` in the moment in which the request may be sent, with
    * the rate limit epoch to report its response with.
    */
-  wait({ latest, method, onTaken }: {
+  wait({ isProbe, latest, method, onTaken }: {
     readonly method: string
     readonly latest: number
+    /** Whether the request passes an open circuit. */
+    readonly isProbe: boolean
     readonly onTaken: (epoch: number) => void
   }): Effect.Effect<void, Reason> {
     return Effect.suspend((): Effect.Effect<void, Reason> => {
-      const { maxQueued, totalTimeout } = this.#config
+      const { maxQueued } = this.#config
       const { bulkhead, rateLimit } = this.#server
       // The head of the queue of a rate limit may pass at once, so it takes no place.
       const room = rateLimit.isActive ? maxQueued + 1 : maxQueued
@@ -65,23 +75,44 @@ export class Admission {
         held.isAdmitted = true
         onTaken(epoch)
       })
-      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.timeoutOrElse(admitted, {
-          duration: Math.max(0, latest - now),
-          orElse: () => {
-            const timeout = Duration.toMillis(totalTimeout)
-            return Effect.fail(new RequestTimeout({ method, timeout, delivery: "NotSent" }))
-          }
-        })).pipe(
-          Effect.onExit(() => {
-            this.#queued--
-            if (held.isAdmitted) return Effect.void
-            return Effect.andThen(
-              (held.server ? bulkhead.release() : undefined) ?? Effect.void,
-              Effect.suspend(() => (held.session ? this.#session.release() : undefined) ?? Effect.void)
-            )
-          })
-        )
+      const ended = this.#ended({ latest, method, isProbe })
+      return Effect.raceFirst(admitted, ended).pipe(
+        Effect.onExit(() => {
+          this.#queued--
+          if (held.isAdmitted) return Effect.void
+          return Effect.andThen(
+            (held.server ? bulkhead.release() : undefined) ?? Effect.void,
+            Effect.suspend(() => (held.session ? this.#session.release() : undefined) ?? Effect.void)
+          )
+        })
+      )
+    })
+  }
+
+  /** Fails when the time is over, and when the circuit of the server opens, unless the request is the one that passes it. */
+  #ended({ isProbe, latest, method }: {
+    readonly method: string
+    readonly latest: number
+    readonly isProbe: boolean
+  }): Effect.Effect<never, Reason> {
+    return Effect.callback((resume) => {
+      const { circuitBreaker } = this.#server
+      const timer: Timer = {
+        timerIndex: -1,
+        dueAt: latest,
+        fire: () => {
+          const timeout = Duration.toMillis(this.#config.totalTimeout)
+          resume(Effect.fail(new RequestTimeout({ method, timeout, delivery: "NotSent" })))
+        }
+      }
+      this.#timers.set(timer)
+      const remove = isProbe
+        ? undefined
+        : circuitBreaker.onOpen(() => resume(Effect.flatMap(circuitBreaker.refusal, Effect.fail)))
+      return Effect.sync(() => {
+        this.#timers.clear(timer)
+        remove?.()
+      })
     })
   }
 
@@ -94,9 +125,9 @@ export class Admission {
   }
 
   #pass(latest: number): Effect.Effect<number, Reason> {
-    return Effect.mapError(
+    return Effect.catch(
       this.#server.rateLimit.pass({ owner: this.#owner, latest }),
-      (retryAt) => new RateLimited({ retryAt })
+      (at) => Effect.flatMap(monotonic.wallTimeOf(at), (retryAt) => Effect.fail(new RateLimited({ retryAt })))
     )
   }
 }

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type Reason, RequestTimeout, type SessionError, TransportClosed } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
+import { pingTimeout } from "../connection/liveness.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import { withSpan } from "../telemetry.ts"
 import { InFlight, type InFlightHost } from "./inFlightRecord.ts"
@@ -50,13 +51,15 @@ export class Attempts {
   ): InFlight {
     const { decode, method, onProgress, params, recover, timeout, wireMethod } = operation
     if (operation.kind._tag !== "Probe") this.#managed.server.counters.requests++
+    const ownTimeout = timeout === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(timeout))
     const flight: InFlight = new InFlight({
       host: this.#host,
       live,
       method: wireMethod === undefined || live.info === undefined ? method : wireMethod(live.info),
       params,
       onProgress,
-      timeout: timeout === undefined ? this.#requestTimeout : Duration.toMillis(Duration.fromInputUnsafe(timeout)),
+      timeout: ownTimeout ?? this.#requestTimeout,
+      isLongRunning: ownTimeout !== undefined && ownTimeout > pingTimeout,
       latest,
       now: attempt.sentAt,
       onEnd: (outcome) => {
@@ -80,9 +83,10 @@ export class Attempts {
   ): Effect.Effect<A, SessionError> {
     const attempts = ++state.attempts
     const { circuitBreaker } = this.#managed.server
-    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
+    const isProbe = circuitBreaker.isOpen()
+    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined, isProbe }
     const sent = this.#attemptOnce(operation, live, attempt, state.writes)
-    const settled = circuitBreaker.isOpen() ? circuitBreaker.guard(sent) : sent
+    const settled = isProbe ? circuitBreaker.guard(sent) : sent
     return state.isTraced
       ? withSpan({
         effect: settled,
@@ -165,10 +169,19 @@ export class Attempts {
       attempt.epoch = epoch
       onAdmitted()
     }
-    return Effect.flatMap(this.#host.admission.wait({ method, latest, onTaken }), () => {
-      attempt.sentAt = this.#host.timers.now()
-      // The connection was lost while the request waited.
-      return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
-    })
+    return Effect.flatMap(
+      this.#host.admission.wait({ method, latest, isProbe: attempt.isProbe, onTaken }),
+      (): Effect.Effect<void, Reason> => {
+        attempt.sentAt = this.#host.timers.now()
+        const { circuitBreaker } = this.#managed.server
+        // Either may have happened in the moment in which the permits became free.
+        if (attempt.sentAt >= latest) {
+          return Effect.fail(new RequestTimeout({ method, timeout: this.#host.totalTimeout, delivery: "NotSent" }))
+        }
+        if (!attempt.isProbe && circuitBreaker.isOpen()) return Effect.flatMap(circuitBreaker.refusal, Effect.fail)
+        // The connection was lost while the request waited.
+        return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
+      }
+    )
   }
 }

@@ -15,6 +15,7 @@ import * as Fiber from "effect/Fiber"
 import { RequestTimeout, SessionClosed, type SessionError } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
+import * as monotonic from "../monotonic.ts"
 import { isTraced, withSpan } from "../telemetry.ts"
 import type { Timers } from "../timers.ts"
 import { Admission } from "./admission.ts"
@@ -45,7 +46,7 @@ export class Executor {
     this.#managed = managed
     this.#host = {
       timers,
-      admission: new Admission({ config, owner, server: managed.server }),
+      admission: new Admission({ config, owner, server: managed.server, timers }),
       totalTimeout: Duration.toMillis(config.totalTimeout)
     }
     this.#outcomes = new Outcomes(managed)
@@ -115,7 +116,7 @@ export class Executor {
   ): InFlight {
     const now = this.#host.timers.now()
     if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.counters.operations++
-    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined }
+    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined, isProbe: false }
     return this.#attempts.send(operation, live, attempt, now + this.#host.totalTimeout, (outcome, flight) => {
       if (Exit.isSuccess(outcome)) {
         const settled = this.#outcomes.succeeded(live, attempt, Exit.succeed(outcome.value))
@@ -155,7 +156,7 @@ export class Executor {
     if (kind._tag !== "Probe" && operation.isPart !== true) server.counters.operations++
     const state: RequestState = {
       caller,
-      startedAt: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(),
+      startedAt: monotonic.nowOf(fiber.getRef(Clock.Clock)),
       isTraced: isTraced(fiber),
       writes: fiber.getRef(CurrentWrites),
       attempts: 0

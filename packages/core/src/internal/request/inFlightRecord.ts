@@ -30,12 +30,16 @@ export interface InFlightOptions {
   readonly onProgress: ((progress: Progress) => void) | undefined
   /** How long the server may take, in milliseconds. */
   readonly timeout: number
-  /** The time at which the whole operation times out, in milliseconds since the epoch. */
+  /** Whether the operation has a timeout of its own that is longer than the wait for a ping. */
+  readonly isLongRunning: boolean
+  /** The time at which the whole operation times out, in milliseconds of monotonic time. */
   readonly latest: number
   readonly now: number
   /** Receives the outcome. Has to call `release`. */
   readonly onEnd: (outcome: Exit.Exit<unknown, Reason>) => void
 }
+
+const closed = (delivery: Delivery): Reason => new TransportClosed({ delivery })
 
 export class InFlight implements OutgoingRequest, Pending, Timer {
   readonly method: string
@@ -46,6 +50,7 @@ export class InFlight implements OutgoingRequest, Pending, Timer {
   timerIndex = -1
   place = -1
   dueAt: number
+  isLongRunning: boolean
   readonly #options: InFlightOptions
   #isEnded = false
 
@@ -55,13 +60,19 @@ export class InFlight implements OutgoingRequest, Pending, Timer {
     this.method = method
     this.params = params
     this.dueAt = Math.min(now + timeout, latest)
+    this.isLongRunning = options.isLongRunning
     this.onProgress = onProgress === undefined ? undefined : (progress) => {
       const { timers } = options.host
       const now = timers.now()
       live.heardAt = now
+      this.isLongRunning = true
       this.dueAt = Math.min(now + timeout, latest)
       onProgress(progress)
     }
+  }
+
+  get sentAt(): number {
+    return this.#options.now
   }
 
   /** Sends the request. The permits were taken before. */
@@ -85,9 +96,9 @@ export class InFlight implements OutgoingRequest, Pending, Timer {
     this.#giveUp((delivery) => new RequestTimeout({ method, timeout, delivery }))
   }
 
-  /** Called once the connection is closed. */
-  abandon(): void {
-    this.#giveUp((delivery) => new TransportClosed({ delivery }))
+  /** Called once the connection is closed, or its server is taken for gone. */
+  abandon(reasonOf: (delivery: Delivery) => Reason = closed): void {
+    this.#giveUp(reasonOf)
   }
 
   /** Gives up the request, without an outcome. */

@@ -1,13 +1,13 @@
 /**
  * Outcomes of attempts: records each in the state of the server, and turns failures into the errors that the delivery rule makes of them.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { retryAfterOf } from "../../RetryPolicy.ts"
 import { type LostReason, OutcomeUnknown, type Reason, SessionError } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
+import * as monotonic from "../monotonic.ts"
 import { isLost } from "./deliveryRule.ts"
 import type { InFlight } from "./inFlightRecord.ts"
 import type { Operation } from "./operation.ts"
@@ -18,6 +18,8 @@ export interface Attempt {
   /** The epoch of the rate limit that the request was sent in. */
   epoch: number
   flight: InFlight | undefined
+  /** Whether it passes an open circuit. */
+  readonly isProbe: boolean
 }
 
 export class Outcomes {
@@ -68,7 +70,7 @@ export class Outcomes {
       else this.#managed.failed(live, error)
       if (reason._tag === "RequestTimeout") this.#managed.suspect(live)
       if (reason._tag === "HttpFailed" && reason.status === 429) {
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonic.wallTime
         yield* rateLimit.refused({ epoch: attempt.epoch, retryAfter: retryAfterOf({ error, now }) })
       } else if (reason.health === "alive") rateLimit.accepted(attempt.epoch)
       if (!circuitBreaker.isOpen()) yield* circuitBreaker.record({ error, sentAt: attempt.sentAt }) ?? Effect.void
@@ -97,7 +99,7 @@ export class Outcomes {
     sentAt: number,
     lost: LostReason
   ): SessionError {
-    return this.fail(new OutcomeUnknown({ method, tool, requestId, sentAt, lost }))
+    return this.fail(new OutcomeUnknown({ method, tool, requestId, sentAt: this.#managed.timers.toWall(sentAt), lost }))
   }
 
   fail(reason: Reason): SessionError {

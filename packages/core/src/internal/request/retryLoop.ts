@@ -2,12 +2,12 @@
  * Retry loop: repeats an operation whose first attempt failed, as the delivery rule, the retry policy, the retry budget and the total timeout
  * allow.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { LostReason, SessionError } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
+import * as monotonic from "../monotonic.ts"
 import type { RetryBudget } from "../server/retryBudget.ts"
 import { isLost, isReplaceable, verdictOf } from "./deliveryRule.ts"
 import type { Kind } from "./operation.ts"
@@ -27,7 +27,7 @@ export interface RetryLoopOptions<A> {
   readonly caller: CallerPolicy
   readonly policy: RetryPolicy
   readonly budget: RetryBudget
-  /** When the operation started, in milliseconds since the epoch. */
+  /** When the operation started, in milliseconds of monotonic time. */
   readonly startedAt: number
   /** How long all attempts may take together, in milliseconds. */
   readonly totalTimeout: number
@@ -45,7 +45,7 @@ export interface RetryLoopOptions<A> {
 
 export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, SessionError> => {
   const { acquire, attempt, budget, caller, kind, policy, startedAt, totalTimeout } = options
-  const affordable: RetryPolicy = Schedule.while(policy, () => budget.spend())
+  const affordable: RetryPolicy = Schedule.while(monotonic.byMonotonicTime(policy), () => budget.spend())
   let pending = options.first
   let hasReplaced = false
   let hasSignedIn = false
@@ -62,7 +62,7 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
     return Effect.matchEffect(acquire, {
       onFailure: (error) => Effect.succeed(Effect.fail(error)),
       onSuccess: (live) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        Effect.flatMap(monotonic.now, (now) => {
           sentAt = now
           return Effect.map(attempt(live, now), Effect.succeed)
         })
@@ -96,7 +96,7 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
       ? error
       : options.outcomeUnknown(kind.tool, lost)
 
-  return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+  return Effect.flatMap(monotonic.now, (now) =>
     once.pipe(
       Effect.retry({
         schedule: affordable,

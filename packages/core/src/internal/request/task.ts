@@ -4,7 +4,6 @@
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -20,6 +19,7 @@ import {
   TransportFailed,
   Unsupported
 } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { isLost } from "./deliveryRule.ts"
 import type { Execute } from "./execute.ts"
 import { type Kind, read } from "./operation.ts"
@@ -125,7 +125,7 @@ const follow = Effect.fnUntraced(function*(options: TaskOptions, task: Task) {
 
 /** The server accepted the call, so no later failure proves that the tool did not run. */
 const followAccepted = (options: TaskOptions, task: Task): Effect.Effect<unknown, SessionError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (sentAt) =>
+  Effect.flatMap(monotonic.wallTime, (sentAt) =>
     Effect.mapError(follow(options, task), (error) => {
       const { reason } = error
       if (error.delivery === "Answered" || reason._tag === "OutcomeUnknown") return error

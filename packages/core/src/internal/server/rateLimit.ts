@@ -6,7 +6,6 @@
  * it. Requests wait in one queue in which owners take turns. Only the head of the queue asks the limiter, so a caller that leaves has
  * used no token.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,6 +14,7 @@ import * as PartitionedSemaphore from "effect/PartitionedSemaphore"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { ServerDefinition } from "../../ServerConfig.ts"
+import * as monotonic from "../monotonic.ts"
 
 /** The pause after a 429 without `Retry-After`. */
 const pauseDefault = Duration.seconds(1)
@@ -47,7 +47,7 @@ export class RateLimit {
 
   /**
    * Waits until a request may be sent. Succeeds with the epoch to report the response with; fails with the time at which the request could
-   * be sent, if that is after `latest`. Times in milliseconds since the epoch.
+   * be sent, if that is after `latest`. Times are monotonic.
    */
   pass({ latest, owner }: { readonly owner: string; readonly latest: number }): Wait<number> {
     const adaptive = Effect.suspend(() =>
@@ -128,10 +128,19 @@ export class RateLimit {
 }
 
 const sleep = (delay: Duration.Duration, latest: number): Wait<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  Effect.flatMap(monotonic.now, (now) => {
     const until = now + Duration.toMillis(delay)
     return until > latest ? Effect.fail(until) : Effect.sleep(delay)
   })
+
+/** A store in memory measures by the monotonic time. One that processes share has a clock of its own. */
+const byMonotonicTime = (store: RateLimiter.RateLimiterStore["Service"]): RateLimiter.RateLimiterStore["Service"] => ({
+  ...store,
+  fixedWindow: (options) => monotonic.withMonotonicClock(store.fixedWindow(options)),
+  tokenBucket: (options) => monotonic.withMonotonicClock(store.tokenBucket(options)),
+  adaptiveConsume: (options) => monotonic.withMonotonicClock(store.adaptiveConsume(options)),
+  adaptiveFeedback: (options) => monotonic.withMonotonicClock(store.adaptiveFeedback(options))
+})
 
 /** Makes the constructor of rate limits, on the `RateLimiterStore` of the context or on one in memory. */
 export const make: Effect.Effect<(definition: ServerDefinition) => RateLimit, never, Scope.Scope> = Effect.gen(
@@ -139,7 +148,7 @@ export const make: Effect.Effect<(definition: ServerDefinition) => RateLimit, ne
     const provided = yield* Effect.serviceOption(RateLimiter.RateLimiterStore)
     const store = provided._tag === "Some"
       ? provided.value
-      : Context.get(yield* Layer.build(RateLimiter.layerStoreMemory), RateLimiter.RateLimiterStore)
+      : byMonotonicTime(Context.get(yield* Layer.build(RateLimiter.layerStoreMemory), RateLimiter.RateLimiterStore))
     const limiter = yield* Effect.provideService(RateLimiter.make, RateLimiter.RateLimiterStore, store)
     return (definition) => new RateLimit(limiter, definition)
   }

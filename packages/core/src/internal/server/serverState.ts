@@ -1,8 +1,10 @@
 /**
  * State of one server, shared by the connections of all owners: its health, its limits, and its counters.
  */
+import type * as Clock from "effect/Clock"
 import * as Health from "../../Health.ts"
 import type { SessionError } from "../../SessionError.ts"
+import * as monotonic from "../monotonic.ts"
 import { type Counters, noCounters } from "../telemetry.ts"
 import type { Bulkhead } from "./bulkhead.ts"
 import type { CircuitBreaker } from "./circuitBreaker.ts"
@@ -31,13 +33,20 @@ export class ServerState {
     this.rateLimit = options.rateLimit
   }
 
-  /** The health record as of now. */
+  /** The health record as of now. Its times are monotonic. */
   get health(): Health.Health {
     const { lastChecked } = this.#health
     if (lastChecked !== undefined && this.#lastSuccess > lastChecked) {
       this.#health = { ...this.#health, lastChecked: this.#lastSuccess }
     }
     return this.#health
+  }
+
+  /** The health as users see it: with times of day. */
+  report(clock: Clock.Clock): Health.HealthReport {
+    const report = Health.report({ health: this.health, now: monotonic.nowOf(clock) })
+    const { lastChecked } = report
+    return lastChecked === undefined ? report : { ...report, lastChecked: monotonic.toWall(clock, lastChecked) }
   }
 
   /** Records a response of the server. */

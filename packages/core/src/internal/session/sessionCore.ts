@@ -14,6 +14,7 @@ import { NotificationHub } from "../notifications/notificationHub.ts"
 import { SubscriptionManager } from "../notifications/subscriptionManager.ts"
 import { Executor } from "../request/execute.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
+import type { Probed } from "../server/circuitProber.ts"
 import type { Identity } from "./identity.ts"
 
 export interface SessionCoreOptions extends Omit<ConnectionOptions, "logLevel" | "onNotification" | "peer"> {
@@ -30,7 +31,7 @@ const no = Effect.succeed(false)
 
 const neverEnds = (): boolean => false
 
-export class SessionCore {
+export class SessionCore implements Probed {
   readonly owner: string
   readonly identity: () => Identity
   readonly managed: ManagedConnection
@@ -38,6 +39,8 @@ export class SessionCore {
   readonly subscriptions: SubscriptionManager
   readonly lists: ListCache
   readonly executor: Executor
+  /** Whether a program holds a session on it. A core that is not shared is closed when it is not held. */
+  isHeld: () => boolean = () => true
 
   constructor(options: {
     readonly owner: string
@@ -66,6 +69,11 @@ export class SessionCore {
       context,
       scope
     })
+  }
+
+  /** Probes the server while its circuit is open. */
+  get probe(): Effect.Effect<void> {
+    return this.managed.probe
   }
 
   /**

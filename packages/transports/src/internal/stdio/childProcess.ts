@@ -7,6 +7,7 @@
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { ServerExited, SpawnFailed } from "@mcp-sessions/core/SessionError"
+import { ProcessStart } from "@mcp-sessions/core/Transport"
 import { getDefaultEnvironment } from "@modelcontextprotocol/client/stdio"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -14,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type { Buffer } from "node:buffer"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
+import * as Path from "node:path"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
 import { redactorOf } from "../secrets.ts"
@@ -108,10 +110,20 @@ export class Child {
   readonly #stderr = new Ring()
   /** Removes the secrets of the definition from output of the child. */
   readonly redact: (text: string) => string
+  /** Called when the child writes its first byte, and when it ends. */
+  readonly onStarted: () => void
 
-  constructor(child: ChildProcess.ChildProcessWithoutNullStreams, redact: (text: string) => string) {
+  constructor(options: {
+    readonly process: ChildProcess.ChildProcessWithoutNullStreams
+    readonly redact: (text: string) => string
+    readonly onStarted: () => void
+  }) {
+    const { onStarted, process: child, redact } = options
     this.process = child
     this.redact = redact
+    this.onStarted = onStarted
+    child.stderr.once("data", onStarted)
+    child.once("exit", onStarted)
     track(child)
     child.stderr.on("data", (chunk: Buffer) => this.#stderr.push(chunk))
     // A broken pipe shows as the exit that broke it. Without a listener the error would end this process.
@@ -181,23 +193,56 @@ export class Child {
   }
 }
 
-/** Starts the process of a stdio definition, and ends it with the scope. */
-export const spawn = (
-  config: Extract<ServerConfig, { readonly transport: "stdio" }>
-): Effect.Effect<Child, SpawnFailed, Scope.Scope> => {
-  const { args, command, cwd, env } = config
-  const values = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, Redacted.value(value)]))
-  const start = Effect.callback<Child, SpawnFailed>((resume) => {
+/** Whether a file exists. One that may not be looked at counts as existing: the system knows better. */
+const exists = (file: string): boolean => {
+  try {
+    return Fs.statSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return true
+  }
+}
+
+const isFolder = (path: string): boolean => Fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+/**
+ * The failure to start what does not exist: found by looking, which costs far less than a start that fails. A command that exists may still fail
+ * to start.
+ */
+const findMissing = (options: {
+  readonly command: string
+  readonly cwd: string | undefined
+  readonly path: string | undefined
+}): SpawnFailed | undefined => {
+  const { command, cwd, path } = options
+  if (!isPosix) return undefined
+  if (cwd !== undefined && !isFolder(cwd)) return new SpawnFailed({ command, code: "ENOENT", cwd })
+  const from = cwd ?? process.cwd()
+  // An absolute folder needs no resolution, which costs as much as the look at the file.
+  const at = (folder: string) => folder.startsWith("/") ? `${folder}/${command}` : Path.resolve(from, folder, command)
+  const folders = command.includes("/") ? [""] : path?.split(":")
+  const isFound = folders?.some((folder) => exists(at(folder))) ?? true
+  return isFound ? undefined : new SpawnFailed({ command, code: "ENOENT" })
+}
+
+const start = (options: {
+  readonly config: Extract<ServerConfig, { readonly transport: "stdio" }>
+  readonly env: NodeJS.ProcessEnv
+  readonly onStarted: () => void
+}): Effect.Effect<Child, SpawnFailed> =>
+  Effect.callback((resume) => {
+    const { config, env, onStarted } = options
+    const { args, command, cwd } = config
     const fail = (error: Error) => {
       const code = "code" in error && typeof error.code === "string" ? error.code : error.name
       // The system reports ENOENT for a missing working directory, too.
-      const isMisplaced = cwd !== undefined && !(Fs.statSync(cwd, { throwIfNoEntry: false })?.isDirectory() ?? false)
+      const isMisplaced = cwd !== undefined && !isFolder(cwd)
+      onStarted()
       resume(Effect.fail(new SpawnFailed({ command, code, cwd: isMisplaced ? cwd : undefined, cause: error })))
     }
     try {
       const child = ChildProcess.spawn(command, args, {
         stdio: ["pipe", "pipe", "pipe"],
-        env: { ...getDefaultEnvironment(), ...values },
+        env,
         cwd,
         detached: isPosix,
         windowsHide: true
@@ -206,11 +251,25 @@ export const spawn = (
       child.once("spawn", () => {
         child.off("error", fail)
         child.on("error", () => {})
-        resume(Effect.succeed(new Child(child, redactorOf(config))))
+        resume(Effect.succeed(new Child({ process: child, redact: redactorOf(config), onStarted })))
       })
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)))
     }
   })
-  return Effect.acquireRelease(start, (child) => Effect.promise(() => child.close()))
-}
+
+/** Starts the process of a stdio definition when the limit on process starts admits it, and ends it with the scope. */
+export const spawn = Effect.fnUntraced(function*(
+  config: Extract<ServerConfig, { readonly transport: "stdio" }>
+): Effect.fn.Return<Child, SpawnFailed, Scope.Scope> {
+  const { command, cwd } = config
+  const values = Object.fromEntries(Object.entries(config.env).map(([name, value]) => [name, Redacted.value(value)]))
+  const env = { ...getDefaultEnvironment(), ...values }
+  const missing = findMissing({ command, cwd, path: env.PATH })
+  if (missing !== undefined) return yield* missing
+  const onStarted = yield* yield* ProcessStart
+  return yield* Effect.acquireRelease(
+    start({ config, env, onStarted }),
+    (child) => Effect.promise(() => child.close())
+  )
+})

@@ -100,6 +100,7 @@ export class StdioTransport implements Transport, RequestSink {
         onLine: (line) => this.#takeLine(line),
         onFault: (fault) => this.#failDecoding(fault)
       })
+      this.#child.process.stdout.once("data", this.#child.onStarted)
       this.#child.process.stdout.on("data", (chunk: Buffer) => decoder.push(chunk))
     }
     return Promise.resolve()
