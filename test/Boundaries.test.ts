@@ -111,6 +111,7 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   sse: [...belowKinds, "http"],
   sdk: [...belowKinds, "memory", "stdio", "http", "webSocket", "sse"],
   recording: belowKinds,
+  oauth: ["root", "network"],
   tokenStore: [],
   consent: []
 }
@@ -254,7 +255,11 @@ describe("source modules", () => {
 })
 
 /** The files that read the time of day: for display, and for times of day that servers name. */
-const wallClockFiles = ["packages/cli/src/commands/call.ts", "packages/core/src/internal/monotonic.ts"]
+const wallClockFiles = [
+  "packages/cli/src/commands/call.ts",
+  "packages/core/src/internal/monotonic.ts",
+  "packages/transports/src/internal/oauth/timeOfDay.ts"
+]
 
 describe("the time of day", () => {
   it("is read only by the files that show it: all deadlines, delays and ages are of monotonic time", () => {

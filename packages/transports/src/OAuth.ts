@@ -17,7 +17,6 @@ import { Authorization, type SignInState } from "@mcp-sessions/core/Authorizatio
 import type { AuthOptions, ServerConfig, ServerDefinition } from "@mcp-sessions/core/ServerConfig"
 import { AuthorizationFailed, AuthRequired } from "@mcp-sessions/core/SessionError"
 import { Peer, Transport, Transports } from "@mcp-sessions/core/Transport"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -34,6 +33,7 @@ import { OAuthFetch } from "./internal/oauth/oauthFetch.ts"
 import { revoke } from "./internal/oauth/revocation.ts"
 import { Shared } from "./internal/oauth/shared.ts"
 import { signIn } from "./internal/oauth/signIn.ts"
+import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { TokenSource } from "./internal/oauth/tokenSource.ts"
 import { TokenStore, TokenStoreFailed } from "./TokenStore.ts"
 import * as AllTransports from "./Transports.ts"
@@ -109,7 +109,7 @@ const make = (options: OAuthOptions) =>
     const { assertion, clientName = "mcp-sessions" } = options
     const store = yield* TokenStore
     const consent = yield* Consent
-    const clock = yield* Clock.Clock
+    const now = yield* readTimeOfDay
     const run = yield* FiberSet.makeRuntimePromise()
     const refreshAhead = Duration.toMillis(Duration.fromInputUnsafe(options.refreshAhead ?? "1 minute"))
     const connectTimeout = Duration.seconds(10)
@@ -144,7 +144,7 @@ const make = (options: OAuthOptions) =>
         refreshAhead,
         serverUrl: resourceUrl(config.url),
         makeFetch: () => new OAuthFetch({ dispatcher: dispatchers[addresses], addresses }),
-        now: () => clock.currentTimeMillisUnsafe(),
+        now,
         assertion: auth.grant === "jwt_bearer" ? assertionOf(server, owner) : undefined,
         run,
         onRefresh: (outcome) => void run(count("refreshes", server, outcome))

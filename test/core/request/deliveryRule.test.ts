@@ -15,6 +15,7 @@ import {
 import { type Kind, probe, read } from "../../../packages/core/src/internal/request/operation.ts"
 
 const {
+  AuthorizationFailed,
   AuthRequired,
   BlockedAddress,
   Cancelled,
@@ -92,6 +93,20 @@ const table: ReadonlyArray<
   [new HttpFailed({ status: 500, delivery: "Unknown" }), "Unknown", yes, no, "failed"],
   [new HttpFailed({ status: 400, delivery: "Answered" }), "Answered", no, no, "alive"],
   [new AuthRequired({ status: 401 }), "Rejected", no, no, "alive"],
+  [
+    new AuthorizationFailed({ description: "x", isRetryable: yes, delivery: "Rejected" }),
+    "Rejected",
+    yes,
+    no,
+    "untouched"
+  ],
+  [
+    new AuthorizationFailed({ description: "x", isRetryable: no, delivery: "NotSent" }),
+    "NotSent",
+    no,
+    no,
+    "untouched"
+  ],
   [new ProtocolFailed({ method, code: -32_700, description: "x" }), "Rejected", no, no, "alive"],
   [new ProtocolFailed({ method, code: -32_601, description: "x" }), "Rejected", no, no, "alive"],
   [new ProtocolFailed({ method, code: -32_600, description: "x" }), "Answered", no, no, "alive"],

@@ -23,7 +23,9 @@ export const decodeOptions = <A>({ path, schema, server, value }: {
     schema,
     value,
     place: { source: undefined, server, path },
-    expectation: { text: "an object of options", problem: "InvalidValue" }
+    expectation: { text: "an object of options", problem: "InvalidValue" },
+    // The options of one call hold more than what one schema checks.
+    unknownMembers: "ignore"
   })
 
 const count = wholeNumber({ minimum: 1, maximum: 1000 })

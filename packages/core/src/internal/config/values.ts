@@ -92,6 +92,8 @@ export const decodeValue = <A>(options: {
   readonly schema: Schema.ConstraintDecoder<A>
   readonly value: unknown
   readonly expectation: Expectation
+  /** What becomes of members that the schema does not have. Default: `"error"`. */
+  readonly unknownMembers?: "error" | "ignore"
   readonly place: {
     readonly source: string | undefined
     readonly server: string | undefined
@@ -101,8 +103,8 @@ export const decodeValue = <A>(options: {
   A,
   ReadonlyArray<InvalidDuration | InvalidUrl | InvalidValue>
 > => {
-  const { expectation, place, schema, value } = options
-  const decoded = Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: "error" })(value)
+  const { expectation, place, schema, unknownMembers = "error", value } = options
+  const decoded = Schema.decodeUnknownResult(schema, { errors: "all", onExcessProperty: unknownMembers })(value)
   return Result.mapError(decoded, ({ issue }) => {
     // One value may fail more than one check; it is one problem.
     const faults = new Map(faultsIn(issue, { path: [], expectation }).map((fault) => [fault.path.join("\0"), fault]))

@@ -123,6 +123,21 @@ export class Connector {
     })
   }
 
+  /** The handshake of a connection that was made without one, in bounded time. */
+  lateHandshake(connection: Connection): Effect.Effect<ConnectionInfo, SessionError> {
+    const { connectTimeout } = this.#host.definition.config
+    return this.handshake(connection).pipe(
+      Effect.timeoutOrElse({
+        duration: connectTimeout,
+        orElse: () => {
+          const timeout = Duration.toMillis(connectTimeout)
+          return Effect.fail(new ConnectTimeout({ timeout, stderrTail: connection.stderrTail() }))
+        }
+      }),
+      Effect.mapError((reason) => this.#fail(reason))
+    )
+  }
+
   get #open() {
     return Effect.suspend(() => {
       this.#host.server.counters.connects++

@@ -30,6 +30,7 @@ import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
 import { afterFailure, Reconnect, untilRefused } from "./reconnect.ts"
+import { signIn, type SignInHost, withSignIn } from "./signIn.ts"
 import type { StartGate } from "./startGate.ts"
 import { StateListeners } from "./stateListeners.ts"
 import { type Event, initial, type Machine, transition } from "./stateMachine.ts"
@@ -40,6 +41,8 @@ export interface Options {
   readonly peer: typeof Peer.Service
   readonly server: ServerState
   readonly timers: Timers
+  readonly transport: Transport["Service"]
+  readonly peer: typeof Peer.Service
   readonly retry: RetryPolicy
   readonly reconnect: RetryPolicy
   readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
@@ -63,6 +66,9 @@ interface Connecting {
 export class ManagedConnection implements ConnectorHost, LivenessHost {
   readonly definition: ServerDefinition
   readonly server: ServerState
+  readonly timers: Timers
+  readonly transport: Transport["Service"]
+  readonly peer: typeof Peer.Service
   /** The log level that new connections ask for. */
   logLevel: LogLevel | undefined
   /** Whether the next handshake is left to the caller. */
@@ -94,6 +100,9 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     this.#options = options
     this.definition = options.definition
     this.server = options.server
+    this.peer = options.peer
+    this.transport = options.transport
+    this.timers = options.timers
     this.logLevel = options.logLevel
     this.isManual = options.isManual
     this.work = Scope.forkUnsafe(scope)
@@ -114,18 +123,6 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
 
   get machine(): Machine {
     return this.#machine
-  }
-
-  get timers(): Timers {
-    return this.#options.timers
-  }
-
-  get transport(): Transport["Service"] {
-    return this.#options.transport
-  }
-
-  get peer(): typeof Peer.Service {
-    return this.#options.peer
   }
 
   /** The number of the latest connection; 0 before the first. */
@@ -166,15 +163,14 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     })
   }
 
-  /** Signs the owner in after the server has refused a connect or a request for lack of credentials. Fails with that refusal if it cannot. */
+  /** Signs the owner in after the server has refused a request for lack of credentials. */
   signIn(refusal: SessionError): Effect.Effect<void, SessionError> {
+    return signIn(this.#signIn, refusal)
+  }
+
+  get #signIn(): SignInHost {
     const { authorization, definition, peer: { owner } } = this.#options
-    if (authorization === undefined) return Effect.fail(refusal)
-    const reason = refusal.reason._tag === "AuthRequired" ? refusal.reason : undefined
-    return authorization.signIn({ owner, definition, refusal: reason }).pipe(
-      Effect.mapError((reason) => this.#fail(reason)),
-      Effect.ensuring(Effect.sync(() => this.server.changed()))
-    )
+    return { authorization, definition, owner, onEnd: () => this.server.changed() }
   }
 
   /** Makes the manual handshake, if it was not made yet. */
@@ -314,8 +310,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   }
 
   #handshakeOn(live: LiveConnection): Effect.Effect<void, SessionError> {
-    return this.#connector.manualHandshake(live.connection).pipe(
-      Effect.mapError((reason) => this.#fail(reason)),
+    return this.#connector.lateHandshake(live.connection).pipe(
       Effect.onExit((exit) => {
         const now = this.#now()
         if (Exit.isSuccess(exit)) {
@@ -343,7 +338,9 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
         if (this.#live !== undefined) return Effect.succeed(this.#live)
         const current = this.#connecting
         if (current !== undefined) {
-          if (current.isProbe && !isProbe) return this.#refused
+          if (current.isProbe && !isProbe) {
+            return Effect.flatMap(this.server.circuitBreaker.refusal, (reason) => Effect.fail(this.#fail(reason)))
+          }
           const joined = restore(Deferred.await(current.connected))
           // The failed attempt that was joined counts as the first of this caller.
           return current.isRetried || !isRetried
@@ -354,28 +351,16 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
         }
         const connecting: Connecting = { connected: Deferred.makeUnsafe(), isProbe, isRetried }
         this.#connecting = connecting
-        const attempts = isRetried
-          ? Effect.retry(
-            afterFailure({ first, effect: this.#attempt }),
-            untilRefused({ policy: this.#options.retry, breaker: this.server.circuitBreaker })
-          )
-          : this.#attempt
+        const attempt = isProbe ? this.#connector.attempt : withSignIn(this.#signIn, this.#connector.attempt)
+        const attempts = isRetried ? this.#retried(attempt, first) : attempt
         return Effect.andThen(this.#start(attempts, connecting), restore(Deferred.await(connecting.connected)))
       })
     )
   }
 
-  /** One attempt, and another one after the sign-in that the first one called for. The time of the sign-in is not that of a connect. */
-  get #attempt(): Effect.Effect<LiveConnection, SessionError> {
-    return Effect.catchIf(
-      this.#connector.attempt,
-      ({ reason }) => reason._tag === "AuthRequired",
-      (refusal) => Effect.andThen(this.signIn(refusal), this.#connector.attempt)
-    )
-  }
-
-  get #refused(): Effect.Effect<never, SessionError> {
-    return Effect.flatMap(this.server.circuitBreaker.refusal, (reason) => Effect.fail(this.#fail(reason)))
+  #retried(attempt: Effect.Effect<LiveConnection, SessionError>, first: SessionError | undefined) {
+    const policy = untilRefused({ policy: this.#options.retry, breaker: this.server.circuitBreaker })
+    return Effect.retry(afterFailure({ first, effect: attempt }), policy)
   }
 
   #start(attempts: Effect.Effect<LiveConnection, SessionError>, connecting: Connecting): Effect.Effect<void> {

@@ -13,7 +13,6 @@ import {
   type OAuthClientMetadata,
   registerClient
 } from "@modelcontextprotocol/client"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { TokenStoreFailed } from "../../TokenStore.ts"
@@ -21,6 +20,7 @@ import type { Discovered } from "./discovery.ts"
 import { invalid, type StepFailed, stepFailedOf } from "./failure.ts"
 import type { OAuthFetch } from "./oauthFetch.ts"
 import { type Client, clientKey, type Records } from "./records.ts"
+import { timeOfDay } from "./timeOfDay.ts"
 
 export interface ClientOptions {
   readonly auth: AuthOptions
@@ -52,7 +52,7 @@ export const knownRedirects = (
 const registeredClient = ({ clients, discovered: { issuer } }: ClientOptions, redirects: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const { value, version } = yield* clients.get(clientKey(issuer))
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* timeOfDay
     const isUsable = value !== undefined && redirects.every((url) => value.redirectUris.includes(url)) &&
       (value.expiresAt === undefined || value.expiresAt > now)
     return { client: isUsable ? value : undefined, version }

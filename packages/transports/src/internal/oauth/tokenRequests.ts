@@ -11,7 +11,6 @@ import {
   type OAuthTokens,
   refreshAuthorization
 } from "@modelcontextprotocol/client"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { informationOf } from "./clients.ts"
@@ -19,6 +18,7 @@ import type { Discovered } from "./discovery.ts"
 import { type StepFailed, stepFailedOf } from "./failure.ts"
 import type { OAuthFetch } from "./oauthFetch.ts"
 import type { Client, Tokens } from "./records.ts"
+import { timeOfDay } from "./timeOfDay.ts"
 
 /** What every request for tokens needs. */
 export interface TokenRequest {
@@ -66,7 +66,7 @@ const issued = (
       try: run,
       catch: (error) => stepFailedOf({ error, http: request.http, step })
     })
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* timeOfDay
     const { access_token, expires_in, refresh_token, scope, token_type } = tokens
     return {
       accessToken: Redacted.make(access_token),
