@@ -37,8 +37,6 @@ import { type Event, initial, type Machine, transition } from "./stateMachine.ts
 
 export interface Options {
   readonly definition: ServerDefinition
-  readonly transport: Transport["Service"]
-  readonly peer: typeof Peer.Service
   readonly server: ServerState
   readonly timers: Timers
   readonly transport: Transport["Service"]
