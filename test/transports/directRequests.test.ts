@@ -13,6 +13,7 @@ import type { Receiver, RequestSink } from "../../packages/transports/src/intern
 class RecordingTransport implements Transport, RequestSink {
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: RequestSink["responder"]
   readonly sent: Array<JSONRPCMessage> = []
   readonly inbox = new OrderedInbox(this)
   start = () => Promise.resolve()

@@ -11,7 +11,7 @@ import {
 } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
-import { isMessage } from "../jsonRpc/codec.ts"
+import { messageIn } from "../jsonRpc/inboundReader.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { requestReasonOfStatus } from "../network/status.ts"
 import type { Refusal } from "./httpExchange.ts"
@@ -55,8 +55,8 @@ export const errorResponseOf = (options: {
 }): JSONRPCMessage | undefined => {
   const { id, refusal: { body, status } } = options
   if (status < 400 || status >= 500 || isOfHttp(status)) return undefined
-  const value = parsed(body)
-  return isMessage(value) && "error" in value && value.id === id ? value : undefined
+  const message = messageIn(body)
+  return message !== undefined && "error" in message && message.id === id ? message : undefined
 }
 
 /** Says what the failure of a request on an initialized connection means. */

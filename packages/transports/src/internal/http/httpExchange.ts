@@ -8,7 +8,7 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
-import { isMessage } from "../jsonRpc/codec.ts"
+import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
 /** A response with a status other than success. */
@@ -65,19 +65,16 @@ export interface ExchangeRequest {
   readonly body: string | null
 }
 
-/** Receives what happens to an exchange. */
-export interface ExchangeListener {
+/** Receives what happens to an exchange. Texts without a message are skipped: the stream goes on. */
+export interface ExchangeListener extends MessageSink {
   /** Called when the first byte is about to be written to a connection that is open. */
   readonly onStart?: () => void
   /** Receives the status and a reader of headers, names in lower case. */
   readonly onHead?: (status: number, headerOf: (name: string) => string | undefined) => void
   /** Called when an event stream begins. */
   readonly onOpen?: () => void
-  readonly onMessage: (message: JSONRPCMessage) => void
-  /** Receives events of other types than `message`. */
-  readonly onEvent?: (event: SseEvent) => void
-  /** Receives the text of an event that holds no JSON-RPC message. The stream goes on. */
-  readonly onSkipped?: (text: string) => void
+  /** Takes an event that means something to the transport itself. `false`: the event is to be read like all others. */
+  readonly onEvent?: (event: SseEvent) => boolean
   /** Called once unless the exchange is aborted, and never before `start` returns. */
   readonly onEnd: (end: End) => void
 }
@@ -85,15 +82,7 @@ export interface ExchangeListener {
 /** How much of a body is read that explains a refusal, in characters. */
 const explanationLimit = 16 * 1024
 
-const parsed = (json: string): unknown => {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
-}
-
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
   readonly #wire: Wire
   readonly #listener: ExchangeListener
   #controller: Dispatcher.DispatchController | undefined
@@ -101,6 +90,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #isAborted = false
   #isOver = false
   #isRead = false
+  #hasMessage = false
   #status = 0
   #retryAfter: string | undefined
   #location: string | undefined
@@ -178,7 +168,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isOver) return
     if (this.#isRefusal) return this.#refuse()
     if (this.#kind === "json") {
-      if (!this.#readBody(this.#text + (this.#decoder?.end() ?? ""))) return
+      const body = this.#text + (this.#decoder?.end() ?? "")
+      if (!readMessages(body, this)) return this.#end({ _tag: "Unreadable", cause: undefined })
     } else if (this.#kind === "text" && this.#status !== 202) return this.#end({ _tag: "Unreadable", cause: undefined })
     this.#end({ _tag: "Complete", status: this.#status, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
   }
@@ -187,6 +178,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#isRead = true
     if (this.#status !== 0 && this.#isRefusal) return this.#refuse()
     this.#end({ _tag: "Broken", error, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
+  }
+
+  onMessage(message: JSONRPCMessage): void {
+    this.#hasMessage = true
+    // One message of a batch may end the exchange.
+    if (!this.#isOver) this.#listener.onMessage(message)
+  }
+
+  /** A body without any message is not skipped: it ends the exchange. */
+  onSkipped(text: string): void {
+    if (this.#kind === "sse" || this.#hasMessage) this.#listener.onSkipped(text)
   }
 
   get #isRefusal(): boolean {
@@ -198,42 +200,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
       maxSize: this.#wire.maxBytes,
       onEvent: (event) => {
         if (this.#isOver) return
-        if (event.event === "message") this.#readEvent(event.data)
-        else this.#listener.onEvent?.(event)
+        if (this.#listener.onEvent?.(event) !== true) readMessages(event.data, this)
       }
     })
-  }
-
-  /** Reads the JSON body. `false`: it holds no message, which ends the exchange. */
-  #readBody(json: string): boolean {
-    let value: unknown
-    try {
-      value = JSON.parse(json)
-    } catch (cause) {
-      this.#end({ _tag: "Unreadable", cause })
-      return false
-    }
-    if (this.#deliver(value, json)) return true
-    this.#end({ _tag: "Unreadable", cause: undefined })
-    return false
-  }
-
-  /** Reads an event. A stream that works is not ended for an event of somebody else. */
-  #readEvent(data: string): void {
-    if (!this.#deliver(parsed(data), data)) this.#listener.onSkipped?.(data)
-  }
-
-  /** Delivers a message, or the messages of a batch. `false`: there are none. */
-  #deliver(value: unknown, text: string): boolean {
-    if (isMessage(value)) {
-      this.#listener.onMessage(value)
-      return true
-    }
-    if (!Array.isArray(value)) return false
-    const messages = value.filter(isMessage)
-    for (const message of messages) this.#listener.onMessage(message)
-    if (messages.length > 0 && messages.length < value.length) this.#listener.onSkipped?.(text)
-    return messages.length > 0
   }
 
   #exceed(): void {

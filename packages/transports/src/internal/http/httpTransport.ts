@@ -8,24 +8,24 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
-import { SessionExpired, TransportClosed } from "@mcp-sessions/core/SessionError"
+import { HandshakeFailed, SessionExpired, TransportClosed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest, Transport, TransportSendOptions } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { revisionOf } from "../modern/requestHeaders.ts"
 import { ToolHeaders } from "../modern/toolHeaders.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { errorResponseOf, type Failure, handshakeErrorOf, requestReasonOf } from "./failure.ts"
-import { HttpEndpoint } from "./httpEndpoint.ts"
+import { HttpEndpoint, isSessionId } from "./httpEndpoint.ts"
 import type { Refusal, Target, Wire } from "./httpExchange.ts"
 import { LingeringExchanges } from "./lingeringExchanges.ts"
 import { type NotificationExchange, type NotificationFailure, postNotification } from "./notificationExchange.ts"
 import { RequestExchange, type RequestOwner } from "./requestExchange.ts"
 import { ServerStream } from "./serverStream.ts"
-import { SkippedEvents } from "./skippedEvents.ts"
 
 /** How long sending a cancellation may take, in milliseconds. */
 const cancelTimeout = 2000
@@ -56,6 +56,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: Responder | undefined
   readonly hasPerRequestStream = true
 
   readonly wire: HttpTransportOptions
@@ -70,7 +71,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   #waiters: Map<RequestExchange, Waiter> | undefined
   #notifications: Set<NotificationExchange> | undefined
   #lingering: LingeringExchanges | undefined
-  #skipped: SkippedEvents | undefined
+  #skipped: SkippedTexts | undefined
   #retryAfter: string | undefined
   #isClosed = false
   #isForgotten = false
@@ -114,7 +115,11 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   warnings(): ReadonlyArray<string> {
-    return [...this.serverStream.warnings(), ...(this.#skipped?.warnings() ?? []), ...this.toolHeaders.warnings()]
+    return [
+      ...this.serverStream.warnings(),
+      ...(this.#skipped?.warnings("event") ?? []),
+      ...this.toolHeaders.warnings()
+    ]
   }
 
   sendRequest(request: OutgoingRequest, text: string, message: JSONRPCRequest): void {
@@ -154,8 +159,11 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     return this.endpoint.headersOf(message, this.toolHeaders)
   }
 
-  onHead({ message, request }: RequestExchange, headerOf: (name: string) => string | undefined): void {
-    if (request === undefined && message.method === "initialize") this.endpoint.sessionId = headerOf("mcp-session-id")
+  onHead(exchange: RequestExchange, headerOf: (name: string) => string | undefined): void {
+    if (exchange.request !== undefined || exchange.message.method !== "initialize") return
+    const id = headerOf("mcp-session-id")
+    if (id === undefined || isSessionId(id)) this.endpoint.sessionId = id
+    else this.#refuseSession(exchange)
   }
 
   onMessage(exchange: RequestExchange, message: JSONRPCMessage): void {
@@ -171,7 +179,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   onSkipped(text: string): void {
-    ;(this.#skipped ??= new SkippedEvents()).add(this.wire.redact(text))
+    ;(this.#skipped ??= new SkippedTexts(this.wire.redact)).add(text)
   }
 
   onEnd(exchange: RequestExchange, failure: Failure | undefined): void {
@@ -227,6 +235,14 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     })
   }
 
+  /** Ends the handshake: requests cannot carry the session id that the server gave. */
+  #refuseSession(exchange: RequestExchange): void {
+    this.#forget(exchange)
+    exchange.abort()
+    const description = "the server gave a session id that is too long or has other characters than visible ASCII"
+    this.#settleWaiter(exchange)?.reject(new HandshakeFailed({ description }))
+  }
+
   #failHandshake(exchange: RequestExchange, failure: Failure): void {
     const { id, method } = exchange.message
     const waiter = this.#settleWaiter(exchange)
@@ -253,9 +269,11 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
         headers: this.endpoint.headersOf(undefined, this.toolHeaders),
         text: encode(message),
         timeout: isCancellation ? cancelTimeout : undefined,
-        onMessage: (message) => this.#inbox.push(message),
+        sink: { onMessage: (message) => this.#inbox.push(message), onSkipped: (text) => this.onSkipped(text) },
+        onOver: () => this.#lingering?.delete(exchange),
         onEnd: (failure) => {
           this.#notifications?.delete(exchange)
+          if (failure === undefined) (this.#lingering ??= new LingeringExchanges()).add(exchange)
           if (isCancellation) this.#abortCancelled(message)
           if (failure !== undefined) return reject(this.#notificationError(failure))
           if (method === "notifications/initialized") this.#begin()

@@ -1,12 +1,8 @@
 /**
- * JSON-RPC messages as JSON.
+ * Encodes JSON-RPC messages.
  */
 import { Unsupported } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
-
-/** Whether a value has the outer shape of a message. Its receiver checks the rest. */
-export const isMessage = (value: unknown): value is JSONRPCMessage =>
-  typeof value === "object" && value !== null && "jsonrpc" in value && ("method" in value || "id" in value)
 
 /** Returned by `send` of a transport for a message that was sent: one promise for all. */
 export const sent: Promise<void> = Promise.resolve()

@@ -16,6 +16,7 @@ import {
   Unsupported
 } from "@mcp-sessions/core/SessionError"
 import type {
+  JSONRPCErrorResponse,
   JSONRPCMessage,
   JSONRPCNotification,
   JSONRPCRequest,
@@ -23,7 +24,9 @@ import type {
   Transport
 } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
 import type { EraCodec, Outcome } from "./eraCodec.ts"
+import { idOf } from "./inboundReader.ts"
 import { InFlightTable } from "./inFlightTable.ts"
 import type { EndReason, Receiver, RequestSink } from "./requestSink.ts"
 
@@ -51,23 +54,19 @@ export interface DirectRequestsOptions {
   readonly client: ((message: JSONRPCMessage) => void) | undefined
 }
 
-/** Reads the failure of a response. Its shape is the server's, so nothing of it is assumed. */
-const failureOf = (response: object, method: string): Exit.Exit<never, RequestReason> => {
-  const error = "error" in response ? response.error : undefined
-  if (typeof error !== "object" || error === null) {
-    const description = `the response to ${method} has neither result nor error`
-    return Exit.fail(new InvalidResult({ method, description }))
-  }
-  const { code, data, message } = error as Record<string, unknown>
-  return Exit.fail(
-    new ProtocolFailed({
-      method,
-      code: typeof code === "number" && Number.isFinite(code) ? code : 0,
-      description: typeof message === "string" ? message : "the server gave no message",
-      data
-    })
+const isInvalidResult = Schema.is(InvalidResult)
+
+/** Reads the failure of a response. */
+const failureOf = (
+  { error: { code, data, message } }: JSONRPCErrorResponse,
+  method: string
+): Exit.Exit<never, RequestReason> =>
+  Exit.fail(
+    // The response itself is at fault.
+    isInvalidResult(data)
+      ? new InvalidResult({ method, description: data.description })
+      : new ProtocolFailed({ method, code, description: message, data })
   )
-}
 
 export class DirectRequests implements Receiver {
   readonly #options: DirectRequestsOptions
@@ -155,7 +154,7 @@ export class DirectRequests implements Receiver {
     if (request === undefined) return true
     const { codec } = this.#options
     let outcome: Outcome | undefined
-    if ("result" in message && message.result !== undefined) outcome = codec.outcomeOf(request, message.result)
+    if ("result" in message) outcome = codec.outcomeOf(request, message.result)
     else {
       outcome = failureOf(message, request.method)
       if (codec.errorOf !== undefined) outcome = codec.errorOf(request, outcome)
@@ -202,9 +201,12 @@ export class DirectRequests implements Receiver {
   }
 
   #takeNotification({ method, params }: JSONRPCNotification): boolean {
-    if (method === "notifications/progress" && this.#table.owns(params?.progressToken)) {
-      this.#progress(params)
-      return true
+    if (method === "notifications/progress") {
+      const token = idOf(params?.progressToken)
+      if (this.#table.owns(token)) {
+        if (params !== undefined) this.#progress(token, params)
+        return true
+      }
     }
     const { client, onNotification } = this.#options
     if (onNotification === undefined) return client === undefined
@@ -215,10 +217,10 @@ export class DirectRequests implements Receiver {
   }
 
   /** Passes progress on. Ignores progress of requests that have ended, and progress without a number. */
-  #progress(params: NonNullable<JSONRPCNotification["params"]>): void {
-    const { message, progress, progressToken, total } = params
+  #progress(token: number, params: NonNullable<JSONRPCNotification["params"]>): void {
+    const { message, progress, total } = params
     if (typeof progress !== "number") return
-    this.#table.get(progressToken as number)?.onProgress?.({
+    this.#table.get(token)?.onProgress?.({
       progress,
       ...(typeof total === "number" ? { total } : {}),
       ...(typeof message === "string" ? { message } : {})

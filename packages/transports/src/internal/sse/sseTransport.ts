@@ -18,11 +18,12 @@ import {
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import { type End, Exchange, type ExchangeListener, type Target, targetOf, type Wire } from "../http/httpExchange.ts"
-import { SkippedEvents } from "../http/skippedEvents.ts"
+import { LingeringExchanges } from "../http/lingeringExchanges.ts"
 import type { SseEvent } from "../http/sseParser.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
 
@@ -46,6 +47,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: Responder | undefined
 
   readonly #options: SseTransportOptions
   readonly #inbox = new OrderedInbox(this)
@@ -56,7 +58,9 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   #endpoint: Target | undefined
   #isClosed = false
   #ended: EndReason | undefined
-  #skipped: SkippedEvents | undefined
+  #skipped: SkippedTexts | undefined
+  /** Posts that were accepted, and whose bodies have not ended. */
+  #lingering: LingeringExchanges | undefined
 
   constructor(options: SseTransportOptions) {
     this.#options = options
@@ -68,7 +72,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   }
 
   warnings(): ReadonlyArray<string> {
-    return this.#skipped?.warnings() ?? []
+    return this.#skipped?.warnings("event") ?? []
   }
 
   /** Opens the stream, and waits for the endpoint to post to. The transport is closed to stop waiting. */
@@ -119,11 +123,16 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   }
 
   onSkipped(text: string): void {
-    ;(this.#skipped ??= new SkippedEvents()).add(this.#options.redact(text))
+    ;(this.#skipped ??= new SkippedTexts(this.#options.redact)).add(text)
   }
 
-  onEvent({ data, event }: SseEvent): void {
-    if (event !== "endpoint" || this.#endpoint !== undefined) return
+  onEvent({ data, event }: SseEvent): boolean {
+    if (event !== "endpoint") return false
+    if (this.#endpoint === undefined) this.#useEndpoint(data)
+    return true
+  }
+
+  #useEndpoint(data: string): void {
     const { url } = this.#options.target
     const endpoint = URL.canParse(data, url.href) ? new URL(data, url) : undefined
     if (endpoint?.origin !== url.origin) {
@@ -153,9 +162,17 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       ...(onStart === undefined ? {} : { onStart }),
       // The response arrives on the stream. Some servers repeat it here.
       onMessage: () => {},
-      onEnd: (end) => {
+      onSkipped: () => {},
+      onHead: (status) => {
+        if (status < 200 || status >= 300) return
+        // The status has accepted the message. The body may never end.
         this.#posts.delete(exchange)
-        onEnd(postReasonOf(end, endpoint))
+        ;(this.#lingering ??= new LingeringExchanges()).add(exchange)
+        onEnd(undefined)
+      },
+      onEnd: (end) => {
+        this.#lingering?.delete(exchange)
+        if (this.#posts.delete(exchange)) onEnd(postReasonOf(end, endpoint))
       }
     })
     this.#posts.add(exchange)
@@ -188,6 +205,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     this.#stream?.abort()
     for (const exchange of this.#posts) exchange.abort()
     this.#posts.clear()
+    this.#lingering?.close()
     this.onclose?.()
   }
 }
