@@ -107,14 +107,15 @@ export const messageOf = (value: unknown): JSONRPCMessage | undefined => {
   if (!Predicate.isObject(value) || !("jsonrpc" in value)) return undefined
   const { error, id, jsonrpc, method, params, result } = value as Record<string, unknown>
   const isVersioned = jsonrpc === "2.0"
-  if (typeof method === "string") {
+  // A response may repeat the method of its request.
+  if (typeof method === "string" && error === undefined && result === undefined) {
     if (isVersioned && isPlain(params) && (id === undefined ? !("id" in value) : isId(id))) {
       return value as JSONRPCMessage
     }
     const call = { jsonrpc: "2.0" as const, method, ...(Predicate.isObject(params) ? { params } : {}) }
     return id === undefined || id === null ? call : isId(id) ? { ...call, id } : undefined
   }
-  if (isVersioned && typeof id === "number" && error === undefined && result !== undefined) {
+  if (isVersioned && typeof id === "number" && error === undefined && result !== undefined && method === undefined) {
     return value as JSONRPCMessage
   }
   // What has a method without a name, and does not respond to anything.

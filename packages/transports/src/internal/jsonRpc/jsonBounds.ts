@@ -102,7 +102,7 @@ const scalarOf = (text: string): unknown => {
 }
 
 /**
- * Returns the `id` of the object in a JSON text, or of each object in an array of them, if it is a response: an object without `method`.
+ * Returns the `id` of the object in a JSON text, or of each object in an array of them, if it is a response.
  * Values further down are skipped unread, so it can be asked of text that exceeds the bounds.
  */
 export const responseIdsOf = (text: string): ReadonlyArray<unknown> => {
@@ -113,11 +113,13 @@ export const responseIdsOf = (text: string): ReadonlyArray<unknown> => {
   let start = 0
   let id: unknown
   let isMessage = false
-  let isCall = false
+  let hasMethod = false
+  let hasOutcome = false
   const endMember = (end: number): void => {
     if (key === "id") id = scalarOf(text.slice(start, end).trim())
     else if (key === "jsonrpc") isMessage = true
-    else if (key === "method") isCall = true
+    else if (key === "method") hasMethod = true
+    else if (key === "result" || key === "error") hasOutcome = true
     key = undefined
     start = end + 1
   }
@@ -134,9 +136,9 @@ export const responseIdsOf = (text: string): ReadonlyArray<unknown> => {
       case closingBrace:
         if (depth-- !== level) break
         endMember(at)
-        if (id !== undefined && isMessage && !isCall) ids.push(id)
+        if (id !== undefined && isMessage && (hasOutcome || !hasMethod)) ids.push(id)
         id = undefined
-        isMessage = isCall = false
+        isMessage = hasMethod = hasOutcome = false
         break
       case colon:
         if (depth !== level || key !== undefined) break
