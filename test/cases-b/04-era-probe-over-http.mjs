@@ -1,0 +1,71 @@
+// Run from the root of a checkout: node ../shared/cases/04-era-probe-over-http.mjs
+// Servers of the older era that answer what they do not know (server/discover without a session) in other ways than 400 or -32601.
+// Right: docs/architecture.md: "any other answer ... means initialize". All of them work with protocol: "legacy".
+// Found: none is ever sent `initialize`; HandshakeFailed, ConnectTimeout (three times the time limit), HttpFailed.
+import { spawn } from "node:child_process"
+import fs from "node:fs"
+import http from "node:http"
+import os from "node:os"
+import path from "node:path"
+const tool = { name: "pay", inputSchema: { type: "object", properties: { n: { type: "integer" } } } }
+const usual = (m) =>
+  m.id === undefined ?
+    undefined
+    : m.method === "initialize" ?
+    {
+      jsonrpc: "2.0",
+      id: m.id,
+      result: { protocolVersion: "2025-06-18", capabilities: { tools: {} }, serverInfo: { name: "s", version: "1" } }
+    }
+    : m.method === "tools/list" ?
+    { jsonrpc: "2.0", id: m.id, result: { tools: [tool] } }
+    : m.method === "tools/call" ?
+    { jsonrpc: "2.0", id: m.id, result: { content: [{ type: "text", text: "paid" }] } }
+    : { jsonrpc: "2.0", id: m.id, error: { code: -32601, message: "no such method" } }
+const json = (res, value, status = 200) => {
+  res.writeHead(status, { "content-type": "application/json" })
+  res.end(JSON.stringify(value))
+}
+const log = []
+const serve = (special) =>
+  new Promise((resolve) => {
+    const server = http.createServer(async (req, res) => {
+      let body = ""
+      for await (const chunk of req) body += chunk
+      const m = body === "" ? undefined : JSON.parse(body)
+      log.push(`${req.method} ${req.url} ${m?.method ?? ""}`.trim())
+      if (special(req, res, m)) return
+      if (m === undefined) return void res.writeHead(req.method === "GET" ? 405 : 200).end()
+      const answer = usual(m)
+      answer === undefined ? res.writeHead(202).end() : json(res, answer)
+    }).listen(0, "127.0.0.1", () => resolve(server.address().port))
+  })
+const cli = (definition, ...words) =>
+  new Promise((resolve) => {
+    const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "case-")), "c.json")
+    fs.writeFileSync(file, JSON.stringify({ mcpServers: { s: definition } }))
+    const child = spawn(process.execPath, ["packages/cli/src/bin.ts", "-c", file, ...words], {
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let out = ""
+    for (const s of [child.stdout, child.stderr]) s.on("data", (c) => out += c)
+    child.on("exit", (status) => {
+      console.log(`$ mcp-sessions ${words.join(" ")}\n${out}status ${status}`)
+      resolve()
+    })
+  })
+const ways = {
+  "200, error with id null": (res) =>
+    json(res, { jsonrpc: "2.0", id: null, error: { code: -32600, message: "Missing id" } }),
+  "202 without a body": (res) => res.writeHead(202).end(),
+  "200 text/plain": (res) => res.writeHead(200, { "content-type": "text/plain" }).end("unknown method")
+}
+for (const [name, answer] of Object.entries(ways)) {
+  log.length = 0
+  const port = await serve((req, res, m) => m?.method === "server/discover" && (answer(res, m), true))
+  console.log(`--- ${name}`)
+  await cli({ url: `http://127.0.0.1:${port}/mcp`, connectTimeout: 2000 }, "call", "s/pay", "n=1", "--timeout", "20s")
+  console.log(`initialize was sent: ${log.some((l) => l.includes(" initialize"))}`)
+  await cli({ url: `http://127.0.0.1:${port}/mcp`, protocol: "legacy" }, "call", "s/pay", "n=1")
+}
+process.exit(0)
