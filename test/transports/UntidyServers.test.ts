@@ -105,7 +105,7 @@ const streamableHttp = (kind: "json" | "stream"): Start => (era, mode) =>
       }, () => {
         if (kind === "json") response.writeHead(200, { "content-type": "application/json" })
         // Too deep a body would be refused as a whole.
-        response.end(kind === "json" ? `[${values.filter((text) => text.length < 5000).join(",")}]` : undefined)
+        response.end(kind === "json" ? `[${values.filter((text) => !text.startsWith("[[")).join(",")}]` : undefined)
       })
       return true
     })
@@ -172,6 +172,28 @@ describe.concurrent("a server that mixes its messages with other text, and gives
           )
           if (running.peer !== undefined) assert.deepStrictEqual(running.peer.ledger, ["call"])
         }).pipe(Effect.scoped))
+    }
+  }
+})
+
+describe.concurrent("a server whose result has more than the bounds of JSON allow", () => {
+  for (const [name, { eras, start }] of Object.entries(transports)) {
+    // In memory nothing is parsed.
+    if (name === "memory") continue
+    for (const era of eras) {
+      for (const mode of ["deep", "wide"] as const) {
+        it.live(`has its call fail as answered, and run once: ${name}, ${era}, ${mode}`, () =>
+          Effect.gen(function*() {
+            const running = yield* start(era, mode)
+            const error = yield* Effect.flip(call(running))
+            assert.deepInclude("reason" in error ? error.reason : error, {
+              _tag: "InvalidResult",
+              delivery: "Answered"
+            })
+            assert.match(error.message, /nested more than 512 levels deep|more than 250000 members/)
+            if (running.peer !== undefined) assert.deepStrictEqual(running.peer.ledger, ["call"])
+          }).pipe(Effect.scoped))
+      }
     }
   }
 })

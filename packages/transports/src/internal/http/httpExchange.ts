@@ -5,6 +5,7 @@
  */
 import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
+import * as Schema from "effect/Schema"
 import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
@@ -40,6 +41,9 @@ export type End =
     readonly lastEventId: string | undefined
     readonly retry: number | undefined
   }
+
+/** Whether a network error says that the server sent too large a message. */
+export const isTooLarge = Schema.is(MessageTooLarge)
 
 /** What one server is asked over: its connections and its limit. */
 export interface Wire {

@@ -21,7 +21,7 @@ import { ToolHeaders } from "../modern/toolHeaders.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { errorResponseOf, type Failure, handshakeErrorOf, requestReasonOf } from "./failure.ts"
 import { HttpEndpoint, isSessionId } from "./httpEndpoint.ts"
-import type { Refusal, Target, Wire } from "./httpExchange.ts"
+import { isTooLarge, type Refusal, type Target, type Wire } from "./httpExchange.ts"
 import { LingeringExchanges } from "./lingeringExchanges.ts"
 import { type NotificationExchange, type NotificationFailure, postNotification } from "./notificationExchange.ts"
 import { RequestExchange, type RequestOwner } from "./requestExchange.ts"
@@ -48,7 +48,6 @@ export interface HttpTransportOptions extends Wire {
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
-  readonly onStreamEnd: (() => void) | undefined
 }
 
 export class HttpTransport implements Transport, RequestSink, EngineChannel, RequestOwner {
@@ -72,6 +71,8 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   #notifications: Set<NotificationExchange> | undefined
   #lingering: LingeringExchanges | undefined
   #skipped: SkippedTexts | undefined
+  /** How often the server has sent too large a message on a stream of its own messages. */
+  #tooLarge = 0
   #retryAfter: string | undefined
   #isClosed = false
   #isForgotten = false
@@ -117,6 +118,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   warnings(): ReadonlyArray<string> {
     return [
       ...this.serverStream.warnings(),
+      ...this.#tooLargeWarnings(),
       ...(this.#skipped?.warnings("event") ?? []),
       ...this.toolHeaders.warnings()
     ]
@@ -182,6 +184,10 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     ;(this.#skipped ??= new SkippedTexts(this.wire.redact)).add(text)
   }
 
+  onTooLarge(): void {
+    this.#tooLarge++
+  }
+
   onEnd(exchange: RequestExchange, failure: Failure | undefined): void {
     this.#lingering?.delete(exchange)
     if (failure === undefined || !this.#forget(exchange)) return
@@ -199,9 +205,15 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     const reason = requestReasonOf({ failure, method, origin, hasSession: this.sessionId !== undefined })
     if (isExpired(reason)) this.#isForgotten = true
     if (request !== undefined) return this.receiver?.fail(request, reason)
-    const waiter = this.#settleWaiter(exchange)
-    waiter?.onStreamEnd?.()
-    waiter?.reject(reason)
+    if (method === "subscriptions/listen" && failure._tag === "Broken" && isTooLarge(failure.error)) this.onTooLarge()
+    this.#settleWaiter(exchange)?.reject(reason)
+  }
+
+  #tooLargeWarnings(): ReadonlyArray<string> {
+    const times = this.#tooLarge === 1 ? "" : ` ${this.#tooLarge} times`
+    return this.#tooLarge === 0
+      ? []
+      : [`broke off the stream of its own messages${times} with a message of more than ${this.wire.maxBytes} bytes`]
   }
 
   #post(exchange: RequestExchange): void {
@@ -224,7 +236,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   #sendRequest(message: JSONRPCRequest, options: TransportSendOptions | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const exchange = new RequestExchange({ owner: this, message, text: encode(message), request: undefined })
-      ;(this.#waiters ??= new Map()).set(exchange, { resolve, reject, onStreamEnd: options?.onRequestStreamEnd })
+      ;(this.#waiters ??= new Map()).set(exchange, { resolve, reject })
       options?.requestSignal?.addEventListener("abort", () => {
         this.#forget(exchange)
         this.#lingering?.delete(exchange)

@@ -4,19 +4,15 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
-import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
-import * as Schema from "effect/Schema"
 import { clearTimeout, setTimeout } from "node:timers"
 import type { Failure } from "./failure.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
-import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
+import { type End, Exchange, type ExchangeListener, isTooLarge, type Wire } from "./httpExchange.ts"
 import { Backoff } from "./streamBackoff.ts"
 
 /** How many resumptions in a row may bring nothing. */
 const resumeLimit = 5
-
-const isTooLarge = Schema.is(MessageTooLarge)
 
 /** The transport that a request goes over. */
 export interface RequestOwner {

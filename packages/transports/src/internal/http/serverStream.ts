@@ -10,7 +10,7 @@
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { clearTimeout, setTimeout } from "node:timers"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
-import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
+import { type End, Exchange, type ExchangeListener, isTooLarge, type Wire } from "./httpExchange.ts"
 import { Backoff } from "./streamBackoff.ts"
 
 /** The transport that the stream belongs to. */
@@ -19,6 +19,8 @@ export interface ServerStreamOwner {
   readonly endpoint: HttpEndpoint
   readonly onServerMessage: (message: JSONRPCMessage) => void
   readonly onSkipped: (text: string) => void
+  /** Called when the server has sent too large a message on a stream of its own messages. */
+  readonly onTooLarge: () => void
 }
 
 /** After how many short-lived streams in a row there is a warning. */
@@ -129,6 +131,7 @@ export class ServerStream implements ExchangeListener {
     this.#exchange = undefined
     if (this.#isClosed) return
     if (end._tag === "Complete" || end._tag === "Broken") {
+      if (end._tag === "Broken" && isTooLarge(end.error)) this.#owner.onTooLarge()
       this.#lastEventId = end.lastEventId ?? this.#lastEventId
       if (this.#lastEventId === undefined && this.#isSettled) this.#miss()
       return this.#openLater(end.retry)

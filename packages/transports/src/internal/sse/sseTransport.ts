@@ -10,14 +10,20 @@ import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import {
   type ConnectReason,
   HandshakeFailed,
-  MessageTooLarge,
   type RequestReason,
   SessionExpired,
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
-import * as Schema from "effect/Schema"
-import { type End, Exchange, type ExchangeListener, type Target, targetOf, type Wire } from "../http/httpExchange.ts"
+import {
+  type End,
+  Exchange,
+  type ExchangeListener,
+  isTooLarge,
+  type Target,
+  targetOf,
+  type Wire
+} from "../http/httpExchange.ts"
 import { LingeringExchanges } from "../http/lingeringExchanges.ts"
 import type { SseEvent } from "../http/sseParser.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
@@ -34,8 +40,6 @@ export interface SseTransportOptions extends Wire {
   /** Removes secrets from text of the server. */
   readonly redact: (text: string) => string
 }
-
-const isTooLarge = Schema.is(MessageTooLarge)
 
 /** Statuses that servers answer a POST with whose session they do not know. */
 const expiredStatuses = new Set([400, 404, 410])
