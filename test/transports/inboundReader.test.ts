@@ -4,6 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { SessionError } from "@mcp-sessions/core"
 import { Effect, Schema } from "effect"
+import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { forClient, messageIn, readMessages } from "../../packages/transports/src/internal/jsonRpc/inboundReader.ts"
 import {
   excessOf,
@@ -34,6 +36,16 @@ const faultOf = (message: unknown): string | undefined => {
   const { error } = message as { readonly error?: { readonly data?: unknown } }
   return isInvalidResult(error?.data) ? error.data.description : undefined
 }
+
+describe("the channels", () => {
+  it("parse nothing that a server sends past the reader", () => {
+    const root = join(import.meta.dirname, "../../packages/transports/src/internal")
+    const parsing = globSync("{stdio,http,sse,webSocket,channel}/*.ts", { cwd: root })
+      .filter((file) => readFileSync(join(root, file), "utf8").includes("JSON.parse("))
+    // Bodies of refusals are short, and are read for their meaning.
+    assert.deepStrictEqual(parsing, ["http/failure.ts"])
+  })
+})
 
 describe("a text without a message", () => {
   const texts = [
