@@ -101,7 +101,12 @@ const refusalOf = ({ error, refusal }: Dialled, address: string): ConnectReason 
 }
 
 /** Passes on what the socket receives, and why it ended. */
-const listen = (dialled: Dialled, limit: number): WebSocketTransport => {
+const listen = (options: {
+  readonly dialled: Dialled
+  readonly limit: number
+  readonly redact: (text: string) => string
+}): WebSocketTransport => {
+  const { dialled, limit, redact } = options
   const { socket } = dialled
   const transport = new WebSocketTransport({
     write: (text) => {
@@ -111,7 +116,8 @@ const listen = (dialled: Dialled, limit: number): WebSocketTransport => {
     },
     cork: () => dialled.wire?.cork(),
     uncork: () => dialled.wire?.uncork()
-  })
+  }, redact)
+  // Frames of either kind: some servers send text as bytes.
   socket.on("message", (data: Buffer) => transport.receive(data.toString("utf8")))
   // After most errors the peer has up to 30 s to answer the close frame. Requests do not wait for it.
   socket.on("error", (error) => transport.fail(endReasonOf(error, limit)))
@@ -142,15 +148,16 @@ const heartbeat = Effect.fnUntraced(function*(dialled: Dialled, config: Config) 
 
 /** Opens a WebSocket and returns it as a channel, for as long as the scope. */
 export const openWebSocket = Effect.fnUntraced(function*(
-  config: Config
+  config: Config,
+  redact: (text: string) => string
 ): Effect.fn.Return<EngineChannel, ConnectReason, Scope.Scope> {
   yield* guard(config)
   const dialled = yield* dial(config)
   // Before the socket is open: frames may arrive with the upgrade.
-  const transport = listen(dialled, config.maxMessageBytes)
+  const transport = listen({ dialled, limit: config.maxMessageBytes, redact })
   yield* opened(dialled, new URL(config.url).origin)
   yield* Effect.forkScoped(heartbeat(dialled, config), { startImmediately: true })
   // Before the socket is closed: requests in flight end at once.
   yield* Effect.addFinalizer(() => Effect.promise(() => transport.close()))
-  return { transport, ended: () => transport.ended() }
+  return { transport, ended: () => transport.ended(), warnings: () => transport.warnings() }
 })
