@@ -77,6 +77,29 @@ describe("SSE", () => {
       }).pipe(Effect.scoped))
   }
 
+  it.live("takes a POST for accepted when its status says so, though its body never ends, and keeps no socket for it", () =>
+    Effect.gen(function*() {
+      const server = yield* Sse.start(({ message, request, response }, stream) => {
+        if (request.method !== "POST") return false
+        response.writeHead(202, { "content-length": "10" }).write("{")
+        const serverInfo = { name: "old", version: "1" }
+        const result = message.method === "initialize"
+          ? { protocolVersion: "2024-11-05", capabilities: { tools: {} }, serverInfo }
+          : { content: [{ type: "text", text: "paid" }] }
+        if (message.id !== undefined) stream()?.write(Http.event(Http.result(message.id, result)))
+        return true
+      })
+      const config = { transport: "sse", url: server.url, protocol: "legacy" }
+      const content = yield* withSession(config, (session) =>
+        Effect.gen(function*() {
+          const { content } = yield* session.callTool("pay")
+          yield* until(server.sockets, (sockets) => sockets === 1)
+          return content
+        }))
+      assert.deepStrictEqual(content, [{ type: "text", text: "paid" }])
+      assert.strictEqual(server.count("POST tools/call pay"), 1)
+    }).pipe(Effect.scoped))
+
   it.live("ends with its stream: requests in flight are in doubt, and the next call has a new connection", () =>
     Effect.gen(function*() {
       let isFirst = true

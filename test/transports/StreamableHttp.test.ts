@@ -213,6 +213,21 @@ describe.concurrent("a call over HTTP", () => {
       }
     }))
 
+  it.live("says how a response begins that is not JSON-RPC, of a call and of the handshake", () =>
+    Effect.gen(function*() {
+      const page = "<h1>Under maintenance</h1>"
+      for (const method of ["initialize", "tools/call"]) {
+        const server = yield* Http.start(({ message, response }) => {
+          if (message.method !== method) return false
+          response.writeHead(200, { "content-type": "text/html" }).end(page)
+          return true
+        })
+        const config = { transport: "streamable_http", url: server.url, protocol: "legacy" }
+        const { message } = yield* Effect.flip(withSession(config, (session) => session.callTool("charge")))
+        assert.include(message, `the response to ${method} is neither JSON-RPC nor an event stream: ${page}`)
+      }
+    }).pipe(Effect.scoped))
+
   it.live("frees its socket once the server knows of its cancellation", () => {
     const { count, handle } = cutOff()
     return withServer(handle, (session, server) =>
@@ -527,26 +542,144 @@ describe.concurrent("an HTTP server that misbehaves", () => {
       }))
   })
 
-  it.live("is asked once for a stream of its own messages if it has none, whatever it answers", () => {
-    const asked = ([status, type]: readonly [status: number, type?: string]) =>
-      Effect.gen(function*() {
-        const { server } = yield* withServer(({ request, response }) => {
-          if (request.method !== "GET") return false
-          response.writeHead(status, type === undefined ? {} : { "content-type": type }).end()
-          return true
-        }, (session, server) =>
-          Effect.gen(function*() {
-            yield* until(() => server.count("GET"), (count) => count === 1)
-            // A second after a stream has ended it is asked for again.
-            yield* Effect.sleep("1300 millis")
-            yield* session.callTool("charge")
-          }))
-        assert.strictEqual(server.count("GET"), 1, `${status} ${type}`)
-      })
-    return Effect.forEach([[405], [406], [404], [204], [200, "text/plain"]] as const, asked, {
-      concurrency: "unbounded"
+  it.live("is asked once for a stream of its own messages if it has none", () =>
+    Effect.gen(function*() {
+      const { server } = yield* withServer(({ request, response }) => {
+        if (request.method !== "GET") return false
+        response.writeHead(405).end()
+        return true
+      }, (session, server) =>
+        Effect.gen(function*() {
+          yield* until(() => server.count("GET"), (count) => count === 1)
+          // Half a second after a refusal it would be asked again.
+          yield* Effect.sleep("1300 millis")
+          yield* session.callTool("charge")
+          assert.deepStrictEqual((yield* session.connect).warnings, [])
+        }))
+      assert.strictEqual(server.count("GET"), 1)
+    }))
+
+  const refusals: ReadonlyArray<readonly [status: number, type?: string]> = [
+    [400],
+    [401],
+    [403],
+    [404],
+    [406],
+    [429],
+    [500],
+    [204],
+    [200, "text/plain"],
+    [200, "text/html"],
+    [200, "application/json"]
+  ]
+  for (const [status, type = "no type"] of refusals) {
+    it.live(`is listened to again after it refused the stream of its own messages: ${status}, ${type}`, () => {
+      let stream: Http.Arrival["response"] | undefined
+      let gets = 0
+      return withServer(({ request, response }) => {
+        if (request.method !== "GET") return false
+        if (++gets > 1) Http.stream(stream = response, ": here\n\n")
+        else {response.writeHead(status, type === "no type" ? {} : { "content-type": type }).end(
+            type === "no type" ? "" : "{}"
+          )}
+        return true
+      }, (session) =>
+        Effect.gen(function*() {
+          const notifications = yield* read(session.notifications)
+          const warnings = Effect.map(session.connect, ({ warnings }) => warnings)
+          const warned = yield* Effect.repeat(warnings, {
+            until: ({ length }) => length > 0,
+            schedule: Schedule.spaced("1 millis")
+          })
+          const how = status < 300 ? "not an event stream" : `HTTP ${status}`
+          assert.deepStrictEqual(warned, [
+            `refused the stream of its own messages (${how}); notifications may be missed`
+          ])
+          yield* until(() => stream, (stream) => stream !== undefined)
+          stream?.write(Http.event({ jsonrpc: "2.0", method: "notifications/custom", params: {} }))
+          // Those that did not wait for the stream hear that they may have missed something.
+          const heard = yield* Queue.take(notifications).pipe(
+            Effect.repeat({ until: ({ _tag }) => _tag === "Other" })
+          )
+          assert.deepInclude(heard, { method: "notifications/custom" })
+          assert.deepStrictEqual(yield* warnings, [])
+        }).pipe(Effect.scoped))
     })
+  }
+
+  it.live("is listened to again after it refused to resume the stream of its own messages, and listeners are told of the gap", () => {
+    const gets: Array<string | undefined> = []
+    let stream: Http.Arrival["response"] | undefined
+    return withServer(({ request, response }) => {
+      if (request.method !== "GET") return false
+      const resumed = request.headers["last-event-id"]
+      gets.push(typeof resumed === "string" ? resumed : undefined)
+      if (resumed === undefined) Http.stream(stream = response, "id: 1\nretry: 1\ndata:\n\n")
+      else response.writeHead(405).end()
+      return true
+    }, (session) =>
+      Effect.gen(function*() {
+        const notifications = yield* read(session.notifications)
+        assert.deepInclude(yield* Queue.take(notifications), { _tag: "Listening" })
+        stream?.end()
+        assert.deepInclude(yield* Queue.take(notifications), { _tag: "Listening" })
+        yield* until(() => gets.length, (count) => count === 3)
+        assert.deepStrictEqual(gets, [undefined, "1", undefined])
+      }).pipe(Effect.scoped))
   })
+
+  for (
+    const [title, answer] of [
+      ["an open stream", (response: Http.Arrival["response"]) => Http.stream(response, ": open\n\n")],
+      ["a stream of other text", (response: Http.Arrival["response"]) => Http.stream(response, "data: hello\n\n")],
+      ["a body that never ends", (response: Http.Arrival["response"]) => {
+        response.writeHead(202, { "content-length": "10" }).write("{")
+      }],
+      ["JSON that is cut off", (response: Http.Arrival["response"]) => {
+        response.writeHead(200, { "content-type": "application/json", "content-length": "10" }).write("{")
+        setImmediate(() => response.destroy())
+      }]
+    ] as const
+  ) {
+    it.live(`has its session initialized if it answers the notification with ${title}`, () =>
+      Effect.gen(function*() {
+        const { server, value } = yield* withServer(({ message, response }) => {
+          if (message.method !== "notifications/initialized") return false
+          answer(response)
+          return true
+        }, (session) => session.callTool("charge"))
+        assert.deepStrictEqual(value.content, [{ type: "text", text: "ok" }])
+        assert.strictEqual(server.count("POST initialize"), 1)
+      }))
+  }
+
+  for (
+    const [title, id] of [
+      ["with a space", "a b"],
+      ["with a tab", "a\tb"],
+      ["with a character beyond ASCII", "caf\u00e9"],
+      ["that is too long", "x".repeat(4097)]
+    ] as const
+  ) {
+    it.live(`cannot give a session id ${title}`, () =>
+      Effect.gen(function*() {
+        const server = yield* Http.start(({ message, response }) => {
+          if (message.method !== "initialize") return false
+          const serverInfo = { name: "s", version: "1" }
+          const result = { protocolVersion: "2025-11-25", capabilities: {}, serverInfo }
+          Http.json(response, Http.result(message.id, result), { "mcp-session-id": id })
+          return true
+        })
+        const config = { transport: "streamable_http", url: server.url, protocol: "legacy" }
+        const error = yield* Effect.flip(withSession(config, (session) => session.callTool("charge")))
+        assert.deepInclude((error as { readonly reason: object }).reason, {
+          _tag: "HandshakeFailed",
+          delivery: "NotSent",
+          description: "the server gave a session id that is too long or has other characters than visible ASCII"
+        })
+        assert.deepStrictEqual(server.ledger.map(({ what }) => what), ["POST initialize"])
+      }).pipe(Effect.scoped))
+  }
 
   it.live("gets a DELETE if it fails after it created the session", () =>
     Effect.gen(function*() {

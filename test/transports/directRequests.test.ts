@@ -7,6 +7,7 @@ import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextpro
 import { Cause, Exit } from "effect"
 import { DirectRequests } from "../../packages/transports/src/internal/jsonRpc/directRequests.ts"
 import { type EraCodec, legacyCodec } from "../../packages/transports/src/internal/jsonRpc/eraCodec.ts"
+import { messageOf } from "../../packages/transports/src/internal/jsonRpc/inboundReader.ts"
 import { OrderedInbox } from "../../packages/transports/src/internal/jsonRpc/orderedInbox.ts"
 import type { Receiver, RequestSink } from "../../packages/transports/src/internal/jsonRpc/requestSink.ts"
 import { ModernCodec } from "../../packages/transports/src/internal/modern/modernCodec.ts"
@@ -14,6 +15,7 @@ import { ModernCodec } from "../../packages/transports/src/internal/modern/moder
 class RecordingTransport implements Transport, RequestSink {
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: RequestSink["responder"]
   readonly sent: Array<JSONRPCMessage> = []
   readonly inbox = new OrderedInbox(this)
   start = () => Promise.resolve()
@@ -71,7 +73,10 @@ const setting = (
     send,
     toClient,
     transport,
-    receive: (message: object) => transport.inbox.push(message as never)
+    receive: (value: object) => {
+      const message = messageOf(value)
+      if (message !== undefined) transport.inbox.push(message)
+    }
   }
 }
 
@@ -83,27 +88,55 @@ describe("the request engine", () => {
     const { id } = send()
     receive({ jsonrpc, method: "notifications/tools/list_changed" })
     receive({ jsonrpc, method: "notifications/progress", params: { progressToken: id, progress: 1 } })
-    receive({ jsonrpc, id, result: "done" })
-    assert.deepStrictEqual(events, ["notifications/tools/list_changed", 1, "done"])
+    receive({ jsonrpc, id, result: { done: true } })
+    assert.deepStrictEqual(events, ["notifications/tools/list_changed", 1, { done: true }])
   })
 
   it("ignores responses and progress of requests that were cancelled or answered", () => {
     const { engine, events, receive, send, transport } = setting()
     const [answered, cancelled] = [send(), send()]
-    receive({ jsonrpc, id: answered.id, result: "done" })
+    receive({ jsonrpc, id: answered.id, result: { done: true } })
     engine.cancel(answered)
     engine.cancel(cancelled)
     engine.cancel(cancelled)
     for (const { id } of [answered, cancelled]) {
       receive({ jsonrpc, method: "notifications/progress", params: { progressToken: id, progress: 1 } })
-      receive({ jsonrpc, id, result: "late" })
+      receive({ jsonrpc, id, result: { late: true } })
     }
-    assert.deepStrictEqual(events, ["done"])
+    assert.deepStrictEqual(events, [{ done: true }])
     const notices = transport.sent.filter((message) =>
       "method" in message && message.method === "notifications/cancelled"
     )
     assert.strictEqual(notices.length, 1)
     assert.deepInclude((notices[0] as { readonly params: object }).params, { requestId: cancelled.id })
+  })
+
+  it("ends a request with an invalid result, answered, if the response is not what JSON-RPC says", () => {
+    const { events, receive, send } = setting()
+    for (const result of ["x", 7, true, null, []]) receive({ jsonrpc, id: send().id, result })
+    const { id } = send()
+    receive({ jsonrpc, id })
+    assert.strictEqual(events.length, 6)
+    for (const event of events) {
+      assert.deepInclude(event, { _tag: "InvalidResult", method: "tools/call", delivery: "Answered" })
+    }
+  })
+
+  it("ends a request whose result is empty with any result", () => {
+    const { events, receive, send } = setting()
+    for (const method of ["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"]) {
+      receive({ jsonrpc, id: send(method).id, result: null })
+    }
+    assert.deepStrictEqual(events, [null, null, null, null])
+  })
+
+  it("delivers progress whose token is our number as text, and leaves tokens of others alone", () => {
+    const { events, receive, send } = setting()
+    const { id } = send()
+    receive({ jsonrpc, method: "notifications/progress", params: { progressToken: String(id), progress: 1 } })
+    receive({ jsonrpc, method: "notifications/progress", params: { progressToken: "7", progress: 2 } })
+    receive({ jsonrpc, method: "notifications/progress" })
+    assert.deepStrictEqual(events, [1, "notifications/progress", "notifications/progress"])
   })
 
   it("answers a ping, and refuses other requests of the server, where there are no handlers", () => {
@@ -126,7 +159,7 @@ describe("the request engine", () => {
     send()
     receive({ jsonrpc, id: 2, method: "elicitation/create", params: {} })
     assert.isUndefined(engine.callOf(2))
-    receive({ jsonrpc, id: first.id, result: "done" })
+    receive({ jsonrpc, id: first.id, result: { done: true } })
     assert.isUndefined(engine.callOf(1))
   })
 
@@ -147,8 +180,8 @@ describe("the request engine", () => {
       const failure = { _tag: "ProtocolFailed", code: -32_602, description: "n is required", data: 1 }
       assert.deepInclude(events.pop(), failure)
     }
-    receive({ jsonrpc, id: send().id, result: "done", error: null })
-    assert.deepStrictEqual(events, ["done"])
+    receive({ jsonrpc, id: send().id, result: { content: [] }, error: null })
+    assert.deepStrictEqual(events, [{ content: [] }])
   })
 
   it("fails a request of the modern era whose response has a result and an error", () => {

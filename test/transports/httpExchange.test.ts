@@ -28,6 +28,7 @@ describe("an exchange that cannot begin", () => {
       const end = yield* Effect.callback<End>((resume) => {
         const started = new Exchange({ dispatcher, maxBytes, authorizer: undefined }, {
           onMessage: () => {},
+          onSkipped: () => {},
           onEnd: (end) => {
             assert.isFunction(started.abort)
             resume(Effect.succeed(end))
@@ -42,10 +43,11 @@ describe("an exchange that cannot begin", () => {
       const ends: Array<End> = []
       const onEnd = (end: End) => void ends.push(end)
       const dispatcher = yield* destroyed
-      new Exchange({ dispatcher, maxBytes, authorizer: undefined }, { onMessage: () => {}, onEnd }).start({
-        ...request,
-        headers: []
-      }).abort()
+      new Exchange({ dispatcher, maxBytes, authorizer: undefined }, { onMessage: () => {}, onSkipped: () => {}, onEnd })
+        .start({
+          ...request,
+          headers: []
+        }).abort()
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       assert.deepStrictEqual(ends, [])
     }))

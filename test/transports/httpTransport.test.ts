@@ -115,7 +115,7 @@ describe("a request over HTTP", () => {
       const transport = yield* connect(server.url)
       yield* fail(transport)
       assert.deepStrictEqual(transport.warnings(), [
-        "sent 2 events without a JSON-RPC message, first: not JSON, <redacted>"
+        "sent 2 events without a JSON-RPC message, first: \"not JSON, <redacted>\""
       ])
     }).pipe(Effect.scoped))
 })

@@ -327,7 +327,12 @@ describe("an HTTP server that quotes the headers and the URL", () => {
     "a protocol version": ({ message: { id }, response }, quote) =>
       Http.json(
         response,
-        Http.result(id, { protocolVersion: quote, capabilities: {}, serverInfo: { name: "x", version: "1" } })
+        Http.result(id, {
+          protocolVersion: quote,
+          capabilities: {},
+          serverInfo: { name: "x", version: "1" },
+          content: quote
+        })
       ),
     "a redirect to another origin": ({ response }, quote) =>
       response.writeHead(307, { location: `http://other.invalid/?${encodeURIComponent(quote)}` }).end(),

@@ -33,22 +33,30 @@ const bodies = {
   "error with id null": () => JSON.stringify(errorBody(null, -32_603)),
   "error without id": () => JSON.stringify({ ...errorBody(null, -32_603), id: undefined }),
   "error with a constant id": () => JSON.stringify(errorBody("server-error", -32_603)),
-  "own error without a code": (id: number) =>
+  "own error without code and message": (id: number) =>
     JSON.stringify({ jsonrpc: "2.0", id, error: { code: { toString: 1 }, message: [["no"]] } }),
+  "neither result nor error": (id: number) => JSON.stringify({ jsonrpc: "2.0", id }),
   "error with an object as its id": () => JSON.stringify(errorBody({ toString: 1, valueOf: 1 }, -32_603)),
   "not JSON-RPC": () => JSON.stringify({ error: { code: 400, message: "no" } })
 } satisfies Record<string, (id: number) => string>
 
 type Body = keyof typeof bodies
 
-const errors: ReadonlyArray<Body> = [
-  "error with id null",
-  "error without id",
-  "error with a constant id",
-  "error with an object as its id"
+const errors: ReadonlyArray<Body> = ["error with id null", "error without id", "error with a constant id"]
+const plain: ReadonlyArray<Body> = [
+  "nothing",
+  "text",
+  "object",
+  "neither result nor error",
+  "error with an object as its id",
+  "not JSON-RPC"
 ]
-const plain: ReadonlyArray<Body> = ["nothing", "text", "object", "own error without a code", "not JSON-RPC"]
-const own: ReadonlyArray<Body> = ["own error", "own error, id as text", "own error in a batch"]
+const own: ReadonlyArray<Body> = [
+  "own error",
+  "own error, id as text",
+  "own error without code and message",
+  "own error in a batch"
+]
 const doubtful: ReadonlyArray<Body> = ["own server error", "own invalid request"]
 const all = Object.keys(bodies) as ReadonlyArray<Body>
 const without = (left: ReadonlyArray<Body>) => all.filter((body) => !left.includes(body))

@@ -143,6 +143,37 @@ describe("server-sent events", () => {
     assert.isFalse(push("data:\n".repeat(20)))
   })
 
+  it.effect.prop(
+    "keep all lines of their data, empty ones too, however many there are",
+    [Schema.Array(Schema.Literals(["", "", "", "a", "b:c", " d"])), Schema.Array(Schema.Int)],
+    ([some, cuts]) =>
+      Effect.sync(() => {
+        const lines = Array.from({ length: 50 }, () => some).flat()
+        const data = lines.join("\n")
+        const events: Array<string> = []
+        const parser = new SseParser({ maxSize: 2 ** 20, onEvent: ({ data }) => events.push(data) })
+        const text = `${lines.map((line) => `data: ${line}\n`).join("")}\n`
+        let start = 0
+        for (const cut of [...cuts.map((cut) => Math.abs(cut) % text.length).toSorted((a, b) => a - b), text.length]) {
+          parser.push(text.slice(start, cut))
+          start = cut
+        }
+        assert.deepStrictEqual(events, data === "" ? [] : [data])
+        // Nothing is left over for the next event.
+        parser.push("data: next\n\n")
+        assert.strictEqual(events.at(-1), "next")
+      }),
+    { arbitrary: { seed: 1 } }
+  )
+
+  it("are refused beyond the limit whatever fields they consist of", () => {
+    for (const line of ["data:", "data:x", "event: x", "id: x", "retry: 1", "other"]) {
+      const parser = new SseParser({ maxSize: 1000, onEvent: () => {} })
+      let count = 0
+      while (parser.push(`${line}\n`)) assert.isBelow(++count, 1001, line)
+    }
+  })
+
   it("are decoded when they are long and arrive in small chunks", () => {
     const events: Array<number> = []
     const parser = new SseParser({ maxSize: 2 ** 25, onEvent: ({ data }) => events.push(data.length) })

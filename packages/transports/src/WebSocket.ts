@@ -7,6 +7,7 @@ import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { Transport } from "@mcp-sessions/core/Transport"
 import * as Layer from "effect/Layer"
 import * as connection from "./internal/sdk/connection.ts"
+import { redactorOf } from "./internal/secrets.ts"
 import { openWebSocket } from "./internal/webSocket/webSocketChannel.ts"
 
 /**
@@ -24,6 +25,6 @@ export const layer = (
       config,
       address: new URL(config.url).origin,
       era: connection.unknownEra(),
-      open: openWebSocket(config)
+      open: openWebSocket(config, redactorOf(config))
     })
   }))

@@ -85,16 +85,11 @@ const parseKept = (text: string): unknown =>
     return value
   })
 
-/** Parses a message. Costs a comparison more than `JSON.parse`, unless numbers are kept. */
-export const parse = (text: string): unknown => {
-  if (!isKept || !suspect.test(text)) return JSON.parse(text)
-  try {
-    return parseKept(text)
-  } catch {
-    // A reviver runs out of stack before the parser does.
-    return JSON.parse(text)
-  }
-}
+/**
+ * Parses a message within the bounds of `jsonRpc/jsonBounds.ts`: a deeper one would overflow the stack. Costs a comparison more than
+ * `JSON.parse`, unless numbers are kept.
+ */
+export const parse = (text: string): unknown => isKept && suspect.test(text) ? parseKept(text) : JSON.parse(text)
 
 /** Encodes a value as JSON, with the numbers of messages as their servers wrote them. */
 export const stringify = (value: unknown, indentation: number): string | undefined =>

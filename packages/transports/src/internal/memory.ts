@@ -12,8 +12,11 @@ import {
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "./channel/engineChannel.ts"
+import { tryEncode } from "./jsonRpc/codec.ts"
+import { messageOf } from "./jsonRpc/inboundReader.ts"
 import { OrderedInbox } from "./jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink } from "./jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink, Responder } from "./jsonRpc/requestSink.ts"
+import { SkippedTexts } from "./jsonRpc/skippedTexts.ts"
 
 const closed: EndReason = (delivery) => new TransportClosed({ delivery })
 
@@ -22,10 +25,12 @@ class MemoryTransport implements Transport, RequestSink {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: Responder | undefined
   readonly #inner: InMemoryTransport
   readonly #inbox = new OrderedInbox(this)
   #isClosed = false
   #isClosedByUs = false
+  #skipped: SkippedTexts | undefined
 
   constructor(inner: InMemoryTransport) {
     this.#inner = inner
@@ -36,12 +41,20 @@ class MemoryTransport implements Transport, RequestSink {
     }
   }
 
+  warnings(): ReadonlyArray<string> {
+    return this.#skipped?.warnings("value") ?? []
+  }
+
   ended(): EndReason | undefined {
     return this.#isClosed && !this.#isClosedByUs ? closed : undefined
   }
 
   start(): Promise<void> {
-    this.#inner.onmessage = (message) => this.#inbox.push(message)
+    this.#inner.onmessage = (value) => {
+      const message = messageOf(value)
+      if (message !== undefined) this.#inbox.push(message)
+      else (this.#skipped ??= new SkippedTexts(String)).add(tryEncode(Object(value)) ?? "")
+    }
     return this.#inner.start()
   }
 
@@ -81,4 +94,8 @@ export const openMemory = (
         new TransportFailed({ description: "the server in memory did not start", delivery: "NotSent", cause })
     }),
     (transport) => Effect.promise(() => transport.close())
-  ).pipe(Effect.map((transport): EngineChannel => ({ transport, ended: () => transport.ended() })))
+  ).pipe(Effect.map((transport): EngineChannel => ({
+    transport,
+    ended: () => transport.ended(),
+    warnings: () => transport.warnings()
+  })))

@@ -147,14 +147,18 @@ export class SubscriptionManager {
    * further attempts.
    */
   get #connect(): Effect.Effect<LiveConnection, SessionError> {
-    const pending = () => [...this.#interests].filter(({ established }) => !Deferred.isDoneUnsafe(established))
-    return Effect.suspend(() => pending().length > 0 ? this.#managed.acquire : this.#managed.acquireOnce).pipe(
-      Effect.tapError((error) => Effect.sync(() => this.#end(pending(), Effect.fail(error)))),
+    return Effect.suspend(() => this.#pending().length > 0 ? this.#managed.acquire : this.#managed.acquireOnce).pipe(
+      Effect.tapError((error) => Effect.sync(() => this.#end(this.#pending(), Effect.fail(error)))),
       Effect.retry({
         schedule: this.#reconnect,
         while: ({ reason }) => reason._tag !== "SessionClosed" && this.#interests.size > 0
       })
     )
+  }
+
+  /** The interests that are not established yet. */
+  #pending(): ReadonlyArray<Interest> {
+    return [...this.#interests].filter(({ established }) => !Deferred.isDoneUnsafe(established))
   }
 
   /** Keeps the subscription on one connection aligned, until the connection is lost or there are no interests. */
@@ -176,7 +180,11 @@ export class SubscriptionManager {
       Effect.scoped,
       Effect.catchIf(
         ({ reason }) => reason.losesConnection || live.isRetired,
-        (error) => this.#managed.lose(live, error)
+        (error) => {
+          // Another connection would end in the same way: those that have heard nothing yet are not kept waiting.
+          if (error.reason.losesConnection && !error.reason.isRetryable) this.#end(this.#pending(), Effect.fail(error))
+          return this.#managed.lose(live, error)
+        }
       )
     )
   }

@@ -1,5 +1,5 @@
 /**
- * What a server said in a refusal, as text to show.
+ * What a server said in a refusal, or in a body that cannot be read, as text to show.
  */
 
 /** The longest excerpt, in characters. */
@@ -17,4 +17,14 @@ export const excerptOf = (options: {
   const line = options.redact(options.body).replaceAll(controls, " ").trim()
   if (line === "") return undefined
   return line.length > excerptLimit ? `${line.slice(0, excerptLimit)}…` : line
+}
+
+/** Returns a description, followed by the beginning of the body that it is about. */
+export const withExcerpt = ({ description, ...options }: {
+  readonly description: string
+  readonly body: string
+  readonly redact: (text: string) => string
+}): string => {
+  const excerpt = excerptOf(options)
+  return excerpt === undefined ? description : `${description}: ${excerpt}`
 }

@@ -10,30 +10,37 @@ import {
   TransportFailed
 } from "@mcp-sessions/core/SessionError"
 import { classifyNetwork } from "../network/networkFailure.ts"
+import { withExcerpt } from "./excerpt.ts"
 import type { Refusal } from "./httpExchange.ts"
 
 /** How a request ended without a response. */
 export type Failure =
   | Refusal
-  /** A body that is neither JSON-RPC nor an event stream. */
-  | { readonly _tag: "Unreadable"; readonly cause: unknown }
+  /** A body that is neither JSON-RPC nor an event stream, and its beginning. */
+  | { readonly _tag: "Unreadable"; readonly body: string }
   /** The response stream ended, and could not be resumed. */
   | { readonly _tag: "Lost" }
   /** The network failed before a response stream began. */
   | { readonly _tag: "Broken"; readonly error: unknown }
 
-/** Says what the failure of a request on an initialized connection means. */
-export const requestReasonOf = (options: {
+/** A failed request. */
+interface FailedRequest {
   readonly failure: Exclude<Failure, Refusal>
   readonly method: string
   readonly origin: string
-}): RequestReason => {
-  const { failure, method, origin } = options
+  /** Removes secrets from text of the server. */
+  readonly redact: (text: string) => string
+}
+
+const unreadable = (body: string, { method, redact }: FailedRequest): string =>
+  withExcerpt({ description: `the response to ${method} is neither JSON-RPC nor an event stream`, body, redact })
+
+/** Says what the failure of a request on an initialized connection means. */
+export const requestReasonOf = (request: FailedRequest): RequestReason => {
+  const { failure, method, origin } = request
   switch (failure._tag) {
-    case "Unreadable": {
-      const description = `the response to ${method} is neither JSON-RPC nor an event stream`
-      return new InvalidResult({ method, description, cause: failure.cause })
-    }
+    case "Unreadable":
+      return new InvalidResult({ method, description: unreadable(failure.body, request) })
     case "Lost":
       return new ResponseLost({ method })
     case "Broken":
@@ -42,17 +49,11 @@ export const requestReasonOf = (options: {
 }
 
 /** Says what the failure of a request of the handshake means. A refusal is the SDK's to judge: it picks the era by it. */
-export const handshakeErrorOf = (options: {
-  readonly failure: Exclude<Failure, Refusal>
-  readonly method: string
-  readonly origin: string
-}): Error => {
-  const { failure, method, origin } = options
+export const handshakeErrorOf = (request: FailedRequest): Error => {
+  const { failure, method, origin } = request
   switch (failure._tag) {
-    case "Unreadable": {
-      const description = `the response to ${method} is neither JSON-RPC nor an event stream`
-      return new HandshakeFailed({ description, cause: failure.cause })
-    }
+    case "Unreadable":
+      return new HandshakeFailed({ description: unreadable(failure.body, request) })
     case "Lost": {
       const description = `the response stream of ${method} ended without the response`
       return new TransportFailed({ description, delivery: "NotSent" })

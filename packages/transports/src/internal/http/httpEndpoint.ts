@@ -40,6 +40,16 @@ export const redirectOf = (options: {
   return url?.origin === base.origin ? targetOf(url) : undefined
 }
 
+/** The longest session id, in characters. Servers take some 16,000 characters of headers in all. */
+const sessionIdLimit = 4096
+
+/**
+ * Whether the value of a header is a session id, or empty.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
+ */
+export const isSessionId = (value: string): boolean => value.length <= sessionIdLimit && /^[\x21-\x7e]*$/.test(value)
+
 export class HttpEndpoint {
   readonly #given: ReadonlyArray<string>
   #target: Target

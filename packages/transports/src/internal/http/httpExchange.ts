@@ -5,11 +5,11 @@
  */
 import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
+import * as Schema from "effect/Schema"
 import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
-import { parse as parseJson } from "../exactNumbers.ts"
-import { isMessage } from "../jsonRpc/codec.ts"
+import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import type { Authorizer } from "../network/authorizer.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
@@ -33,8 +33,8 @@ export type End =
     readonly lastEventId: string | undefined
     readonly retry: number | undefined
   }
-  /** A body that is neither JSON-RPC nor an event stream. */
-  | { readonly _tag: "Unreadable"; readonly cause: unknown }
+  /** A body that is neither JSON-RPC nor an event stream, and its beginning. */
+  | { readonly _tag: "Unreadable"; readonly body: string }
   /** The network failed. An event stream that had begun can be resumed after `lastEventId`. */
   | {
     readonly _tag: "Broken"
@@ -42,6 +42,9 @@ export type End =
     readonly lastEventId: string | undefined
     readonly retry: number | undefined
   }
+
+/** Whether a network error says that the server sent too large a message. */
+export const isTooLarge = Schema.is(MessageTooLarge)
 
 /** What one server is asked over: its connections and its limit. */
 export interface Wire {
@@ -69,19 +72,16 @@ export interface ExchangeRequest {
   readonly body: string | null
 }
 
-/** Receives what happens to an exchange. */
-export interface ExchangeListener {
+/** Receives what happens to an exchange. Texts without a message are skipped: the stream goes on. */
+export interface ExchangeListener extends MessageSink {
   /** Called when the first byte is about to be written to a connection that is open. */
   readonly onStart?: () => void
   /** Receives the status and a reader of headers, names in lower case. */
   readonly onHead?: (status: number, headerOf: (name: string) => string | undefined) => void
   /** Called when an event stream begins. */
   readonly onOpen?: () => void
-  readonly onMessage: (message: JSONRPCMessage) => void
-  /** Receives events of other types than `message`. */
-  readonly onEvent?: (event: SseEvent) => void
-  /** Receives the text of an event that holds no JSON-RPC message. The stream goes on. */
-  readonly onSkipped?: (text: string) => void
+  /** Takes an event that means something to the transport itself. `false`: the event is to be read like all others. */
+  readonly onEvent?: (event: SseEvent) => boolean
   /** Called once unless the exchange is aborted, and never before `start` returns. */
   readonly onEnd: (end: End) => void
 }
@@ -89,15 +89,7 @@ export interface ExchangeListener {
 /** How much of a body is read that explains a refusal, in characters. */
 const explanationLimit = 16 * 1024
 
-const parsed = (json: string): unknown => {
-  try {
-    return parseJson(json)
-  } catch {
-    return undefined
-  }
-}
-
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
   readonly #wire: Wire
   readonly #listener: ExchangeListener
   #controller: Dispatcher.DispatchController | undefined
@@ -105,6 +97,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #isAborted = false
   #isOver = false
   #isRead = false
+  #hasMessage = false
   #status = 0
   /** The request and its credentials, where it may have to be sent once more. */
   #authorized: { readonly request: ExchangeRequest; readonly used: ReadonlyArray<string> } | undefined
@@ -200,7 +193,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       if (length > explanationLimit) this.#refuse()
     } else if (this.#kind === "json") {
       if (length > this.#wire.maxBytes) this.#exceed()
-    } else if (length > explanationLimit) this.#end({ _tag: "Unreadable", cause: undefined })
+    } else if (length > explanationLimit) this.#failReading()
   }
 
   onResponseEnd(): void {
@@ -208,8 +201,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isOver || this.#challenge === "waiting") return
     if (this.#isRefusal) return this.#refuse()
     if (this.#kind === "json") {
-      if (!this.#readBody(this.#text + (this.#decoder?.end() ?? ""))) return
-    } else if (this.#kind === "text" && this.#status !== 202) return this.#end({ _tag: "Unreadable", cause: undefined })
+      const body = this.#text + (this.#decoder?.end() ?? "")
+      if (!readMessages(body, this)) return this.#failReading()
+    } else if (this.#kind === "text" && this.#status !== 202) return this.#failReading()
     this.#end({ _tag: "Complete", status: this.#status, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
   }
 
@@ -218,6 +212,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#challenge === "waiting") return
     if (this.#status !== 0 && this.#isRefusal) return this.#refuse()
     this.#end({ _tag: "Broken", error, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
+  }
+
+  onMessage(message: JSONRPCMessage): void {
+    this.#hasMessage = true
+    // One message of a batch may end the exchange.
+    if (!this.#isOver) this.#listener.onMessage(message)
+  }
+
+  /** A body without any message is not skipped: it ends the exchange. */
+  onSkipped(text: string): void {
+    if (this.#kind === "sse" || this.#hasMessage) this.#listener.onSkipped(text)
   }
 
   get #isRefusal(): boolean {
@@ -229,47 +234,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
       maxSize: this.#wire.maxBytes,
       onEvent: (event) => {
         if (this.#isOver) return
-        if (event.event === "message") this.#readEvent(event.data)
-        else this.#listener.onEvent?.(event)
+        if (this.#listener.onEvent?.(event) !== true) readMessages(event.data, this)
       }
     })
-  }
-
-  /** Reads the JSON body. `false`: it holds no message, which ends the exchange. */
-  #readBody(json: string): boolean {
-    let value: unknown
-    try {
-      value = parseJson(json)
-    } catch (cause) {
-      this.#end({ _tag: "Unreadable", cause })
-      return false
-    }
-    if (this.#deliver(value, json)) return true
-    this.#end({ _tag: "Unreadable", cause: undefined })
-    return false
-  }
-
-  /** Reads an event. A stream that works is not ended for an event of somebody else. */
-  #readEvent(data: string): void {
-    if (!this.#deliver(parsed(data), data)) this.#listener.onSkipped?.(data)
-  }
-
-  /** Delivers a message, or the messages of a batch. `false`: there are none. */
-  #deliver(value: unknown, text: string): boolean {
-    if (isMessage(value)) {
-      this.#listener.onMessage(value)
-      return true
-    }
-    if (!Array.isArray(value)) return false
-    const messages = value.filter(isMessage)
-    for (const message of messages) this.#listener.onMessage(message)
-    if (messages.length > 0 && messages.length < value.length) this.#listener.onSkipped?.(text)
-    return messages.length > 0
   }
 
   #exceed(): void {
     const error = new MessageTooLarge({ limit: this.#wire.maxBytes, delivery: "Unknown" })
     this.#end({ _tag: "Broken", error, lastEventId: undefined, retry: undefined })
+  }
+
+  #failReading(): void {
+    this.#end({ _tag: "Unreadable", body: this.#text.slice(0, explanationLimit) })
   }
 
   #refuse(): void {
@@ -307,6 +283,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#dpopNonce =
         undefined
     this.#isRead = false
+    this.#hasMessage = false
     this.#status = 0
     this.#text = ""
   }

@@ -8,27 +8,27 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
-import { SessionExpired, TransportClosed } from "@mcp-sessions/core/SessionError"
+import { HandshakeFailed, SessionExpired, TransportClosed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest, Transport, TransportSendOptions } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { revisionOf } from "../modern/requestHeaders.ts"
 import { ToolHeaders } from "../modern/toolHeaders.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { excerptOf } from "./excerpt.ts"
 import { type Failure, handshakeErrorOf, requestReasonOf } from "./failure.ts"
-import { HttpEndpoint } from "./httpEndpoint.ts"
-import type { Refusal, Target, Wire } from "./httpExchange.ts"
+import { HttpEndpoint, isSessionId } from "./httpEndpoint.ts"
+import { isTooLarge, type Refusal, type Target, type Wire } from "./httpExchange.ts"
 import { LingeringExchanges } from "./lingeringExchanges.ts"
 import { type NotificationExchange, type NotificationFailure, postNotification } from "./notificationExchange.ts"
 import { errorResponseOf, type SessionKind, type Verdict } from "./refusal.ts"
 import { pingExchange, RequestExchange, type RequestOwner } from "./requestExchange.ts"
 import { ServerStream } from "./serverStream.ts"
 import { SessionQuestion } from "./sessionQuestion.ts"
-import { SkippedEvents } from "./skippedEvents.ts"
 
 /** How long sending a cancellation may take, in milliseconds. */
 const cancelTimeout = 2000
@@ -59,7 +59,6 @@ interface RefusedHandshake {
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
-  readonly onStreamEnd: (() => void) | undefined
 }
 
 export class HttpTransport implements Transport, RequestSink, EngineChannel, RequestOwner {
@@ -67,6 +66,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: Responder | undefined
   readonly hasPerRequestStream = true
 
   readonly wire: HttpTransportOptions
@@ -81,7 +81,9 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   #waiters: Map<RequestExchange, Waiter> | undefined
   #notifications: Set<NotificationExchange> | undefined
   #lingering: LingeringExchanges | undefined
-  #skipped: SkippedEvents | undefined
+  #skipped: SkippedTexts | undefined
+  /** How often the server has sent too large a message on a stream of its own messages. */
+  #tooLarge = 0
   #question: SessionQuestion | undefined
   #refusal: RefusedHandshake | undefined
   #isClosed = false
@@ -131,7 +133,12 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   warnings(): ReadonlyArray<string> {
-    return [...this.serverStream.warnings(), ...(this.#skipped?.warnings() ?? []), ...this.toolHeaders.warnings()]
+    return [
+      ...this.serverStream.warnings(),
+      ...this.#tooLargeWarnings(),
+      ...(this.#skipped?.warnings("event") ?? []),
+      ...this.toolHeaders.warnings()
+    ]
   }
 
   sendRequest(request: OutgoingRequest, text: string, message: JSONRPCRequest): void {
@@ -172,8 +179,11 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     return this.endpoint.headersOf(message, this.toolHeaders)
   }
 
-  onHead({ message, request }: RequestExchange, headerOf: (name: string) => string | undefined): void {
-    if (request === undefined && message.method === "initialize") this.endpoint.sessionId = headerOf("mcp-session-id")
+  onHead(exchange: RequestExchange, headerOf: (name: string) => string | undefined): void {
+    if (exchange.request !== undefined || exchange.message.method !== "initialize") return
+    const id = headerOf("mcp-session-id")
+    if (id === undefined || isSessionId(id)) this.endpoint.sessionId = id
+    else this.#refuseSession(exchange)
   }
 
   onMessage(exchange: RequestExchange, message: JSONRPCMessage): void {
@@ -189,7 +199,11 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   onSkipped(text: string): void {
-    ;(this.#skipped ??= new SkippedEvents()).add(this.wire.redact(text))
+    ;(this.#skipped ??= new SkippedTexts(this.wire.redact)).add(text)
+  }
+
+  onTooLarge(): void {
+    this.#tooLarge++
   }
 
   onEnd(exchange: RequestExchange, failure: Failure | undefined): void {
@@ -205,8 +219,9 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
       })
       return this.#question.resolve({ id, refusal: failure }, (verdict) => this.#conclude(exchange, verdict))
     }
-    const reason = requestReasonOf({ failure, method, origin: this.endpoint.target.origin })
-    this.#conclude(exchange, { _tag: "Failed", reason })
+    if (method === "subscriptions/listen" && failure._tag === "Broken" && isTooLarge(failure.error)) this.onTooLarge()
+    const { endpoint: { target: { origin } }, wire: { redact } } = this
+    this.#conclude(exchange, { _tag: "Failed", reason: requestReasonOf({ failure, method, origin, redact }) })
   }
 
   /** Ends a request, unless it was cancelled while the session was asked. */
@@ -222,8 +237,14 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     // A session that may still be there is given back.
     if (isExpired(reason) && reason.delivery === "Rejected") this.#isForgotten = true
     if (request !== undefined) return this.receiver?.fail(request, reason)
-    waiter?.onStreamEnd?.()
     waiter?.reject(reason)
+  }
+
+  #tooLargeWarnings(): ReadonlyArray<string> {
+    const times = this.#tooLarge === 1 ? "" : ` ${this.#tooLarge} times`
+    return this.#tooLarge === 0
+      ? []
+      : [`broke off the stream of its own messages${times} with a message of more than ${this.wire.maxBytes} bytes`]
   }
 
   #post(exchange: RequestExchange): void {
@@ -246,7 +267,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   #sendRequest(message: JSONRPCRequest, options: TransportSendOptions | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const exchange = new RequestExchange({ owner: this, message, text: encode(message), request: undefined })
-      ;(this.#waiters ??= new Map()).set(exchange, { resolve, reject, onStreamEnd: options?.onRequestStreamEnd })
+      ;(this.#waiters ??= new Map()).set(exchange, { resolve, reject })
       options?.requestSignal?.addEventListener("abort", () => {
         this.#forget(exchange)
         this.#lingering?.delete(exchange)
@@ -255,6 +276,14 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
       }, { once: true })
       this.#post(exchange)
     })
+  }
+
+  /** Ends the handshake: requests cannot carry the session id that the server gave. */
+  #refuseSession(exchange: RequestExchange): void {
+    this.#forget(exchange)
+    exchange.abort()
+    const description = "the server gave a session id that is too long or has other characters than visible ASCII"
+    this.#settleWaiter(exchange)?.reject(new HandshakeFailed({ description }))
   }
 
   #failHandshake(exchange: RequestExchange, failure: Failure): void {
@@ -274,7 +303,8 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
       const error = { code: -32000, message: "the probe was not answered" }
       return this.#inbox.push({ jsonrpc: "2.0", id, error })
     }
-    waiter?.reject(handshakeErrorOf({ failure, method, origin: this.endpoint.target.origin }))
+    const { endpoint: { target: { origin } }, wire: { redact } } = this
+    waiter?.reject(handshakeErrorOf({ failure, method, origin, redact }))
   }
 
   #sendNotification(message: JSONRPCMessage): Promise<void> {
@@ -287,9 +317,11 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
         headers: this.endpoint.headersOf(undefined, this.toolHeaders),
         text: encode(message),
         timeout: isCancellation ? cancelTimeout : undefined,
-        onMessage: (message) => this.#inbox.push(message),
+        sink: { onMessage: (message) => this.#inbox.push(message), onSkipped: (text) => this.onSkipped(text) },
+        onOver: () => this.#lingering?.delete(exchange),
         onEnd: (failure) => {
           this.#notifications?.delete(exchange)
+          if (failure === undefined) (this.#lingering ??= new LingeringExchanges()).add(exchange)
           if (isCancellation) this.#abortCancelled(message)
           if (failure !== undefined) return reject(this.#notificationError(failure))
           if (method === "notifications/initialized") this.#begin()

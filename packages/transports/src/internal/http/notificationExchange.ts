@@ -1,8 +1,8 @@
 /**
  * Sends one message that has no response over HTTP: a notification, or a response to a request of the server.
  */
-import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { clearTimeout, setTimeout } from "node:timers"
+import type { MessageSink } from "../jsonRpc/inboundReader.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { Exchange, type Refusal, type Wire } from "./httpExchange.ts"
 
@@ -13,7 +13,10 @@ export interface NotificationExchange {
   readonly abort: () => void
 }
 
-/** Posts a message. `onEnd` is called once: with `undefined` when the server has accepted it or the time is up, or with the failure. */
+/**
+ * Posts a message. `onEnd` is called once: with `undefined` when the status has accepted it or the time is up, or with the failure. The body
+ * is of no consequence, and may never end: `onOver` is called when it has.
+ */
 export const postNotification = (options: {
   readonly wire: Wire
   readonly endpoint: HttpEndpoint
@@ -22,29 +25,40 @@ export const postNotification = (options: {
   /** How long to wait for the status, in milliseconds. */
   readonly timeout: number | undefined
   /** Receives what a server says here though nothing was asked. */
-  readonly onMessage: (message: JSONRPCMessage) => void
+  readonly sink: MessageSink
   readonly onEnd: (failure: NotificationFailure | undefined) => void
+  readonly onOver: () => void
 }): NotificationExchange => {
-  const { endpoint, headers, onMessage, text, timeout, wire } = options
+  const { endpoint, headers, sink, text, timeout, wire } = options
   let current: Exchange | undefined
+  let isSettled = false
+  const settle = (failure: NotificationFailure | undefined): void => {
+    if (isSettled) return
+    isSettled = true
+    clearTimeout(timer)
+    options.onEnd(failure)
+  }
   const timer = timeout === undefined ? undefined : setTimeout(() => {
     current?.abort()
-    options.onEnd(undefined)
+    settle(undefined)
   }, timeout)
   const post = (redirects: number): void => {
     current = new Exchange(wire, {
-      onMessage,
+      ...sink,
+      onHead: (status) => {
+        if (status >= 200 && status < 300) settle(undefined)
+      },
       onEnd: (end) => {
         if (end._tag === "Refused" && endpoint.follow(end, redirects)) return post(redirects + 1)
-        clearTimeout(timer)
-        // The status has accepted the message, whatever the body says.
-        options.onEnd(end._tag === "Refused" || end._tag === "Broken" ? end : undefined)
+        settle(end._tag === "Refused" || end._tag === "Broken" ? end : undefined)
+        options.onOver()
       }
     }).start({ target: endpoint.target, method: "POST", headers, body: text })
   }
   post(0)
   return {
     abort: () => {
+      isSettled = true
       clearTimeout(timer)
       current?.abort()
     }

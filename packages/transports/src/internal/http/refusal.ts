@@ -10,9 +10,8 @@
  * says when, and `conclude` what follows from how the ping ended.
  */
 import { type HttpFailed, type RequestReason, SessionExpired } from "@mcp-sessions/core/SessionError"
-import type { JSONRPCMessage } from "@modelcontextprotocol/client"
-import * as Predicate from "effect/Predicate"
-import { isSameId } from "../jsonRpc/codec.ts"
+import type { JSONRPCErrorResponse, JSONRPCMessage } from "@modelcontextprotocol/client"
+import { faultOf, messagesIn } from "../jsonRpc/inboundReader.ts"
 import { deliveryOfStatus, requestReasonOfStatus } from "../network/status.ts"
 import { excerptOf } from "./excerpt.ts"
 import type { Refusal } from "./httpExchange.ts"
@@ -59,21 +58,9 @@ const mayMeanSession = (code: number): boolean => code === invalidRequest || (co
 
 /** A JSON-RPC error in a body. */
 interface CarriedError {
-  readonly error: { readonly code: number; readonly message: string; readonly data?: unknown }
+  readonly error: JSONRPCErrorResponse["error"]
   /** Whether it names the request by its id. */
   readonly isOwn: boolean
-}
-
-const isError = (value: unknown): value is CarriedError["error"] =>
-  Predicate.isObject(value) && "code" in value && typeof value.code === "number" && "message" in value &&
-  typeof value.message === "string"
-
-const parsed = (body: string): unknown => {
-  try {
-    return JSON.parse(body)
-  } catch {
-    return undefined
-  }
 }
 
 /**
@@ -81,10 +68,10 @@ const parsed = (body: string): unknown => {
  * one with an id that is no request's: some servers write a constant.
  */
 const errorIn = (body: string, id: string | number): CarriedError | undefined => {
-  const value = parsed(body)
-  const errors = (Array.isArray(value) ? value : [value]).flatMap((message): ReadonlyArray<CarriedError> =>
-    Predicate.isObject(message) && "jsonrpc" in message && "error" in message && isError(message.error)
-      ? [{ error: message.error, isOwn: "id" in message && isSameId(message.id, id) }]
+  const errors = messagesIn(body).flatMap((message): ReadonlyArray<CarriedError> =>
+    // Of a response that is itself at fault, the status and the words say more.
+    "error" in message && faultOf(message) === undefined
+      ? [{ error: message.error, isOwn: message.id === id }]
       : []
   )
   return errors.find(({ isOwn }) => isOwn) ?? errors[0]

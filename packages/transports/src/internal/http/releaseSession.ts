@@ -22,6 +22,7 @@ const deleteSession = (options: {
     const send = (redirects: number): void => {
       current = new Exchange(wire, {
         onMessage: () => {},
+        onSkipped: () => {},
         onEnd: (end) => {
           if (end._tag === "Refused" && endpoint.follow(end, redirects)) return send(redirects + 1)
           if (end._tag === "Broken") {

@@ -4,21 +4,17 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
-import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
-import * as Schema from "effect/Schema"
 import { clearTimeout, setTimeout } from "node:timers"
-import { encode, isErrorWithoutId } from "../jsonRpc/codec.ts"
+import { encode } from "../jsonRpc/codec.ts"
 import type { Failure } from "./failure.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
-import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
+import { type End, Exchange, type ExchangeListener, isTooLarge, type Wire } from "./httpExchange.ts"
 import type { Ping } from "./refusal.ts"
 import { Backoff } from "./streamBackoff.ts"
 
 /** How many resumptions in a row may bring nothing. */
 const resumeLimit = 5
-
-const isTooLarge = Schema.is(MessageTooLarge)
 
 /** The transport that a request goes over. */
 export interface RequestOwner {
@@ -82,8 +78,11 @@ export class RequestExchange implements ExchangeListener {
 
   onMessage(message: JSONRPCMessage): void {
     if (!("method" in message)) {
-      if ("id" in message && message.id === this.message.id) this.isAnswered = true
-      else if (!this.isAnswered && isErrorWithoutId(message)) return this.onMessage({ ...message, id: this.message.id })
+      if (message.id === this.message.id) this.isAnswered = true
+      // An error without an id, in reply to the POST.
+      else if (message.id === undefined && !this.isAnswered) {
+        return this.onMessage({ ...message, id: this.message.id })
+      }
     }
     this.#owner.onMessage(this, message)
   }

@@ -2,14 +2,15 @@
  * Keeps the stream open on which a server of the legacy era sends messages of its own over Streamable HTTP.
  *
  * The stream is opened again and again, at growing intervals, and resumed after its last event where the server offers that. Where it
- * does not, messages may have been missed meanwhile, and listeners are told so.
+ * does not, messages may have been missed meanwhile, and listeners are told so. Of all refusals only 405 is final: it says that the server
+ * has no such stream. Any other may come from a proxy, or be a matter of time, and is shown as a warning for as long as it lasts.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { clearTimeout, setTimeout } from "node:timers"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
-import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
+import { type End, Exchange, type ExchangeListener, isTooLarge, type Wire } from "./httpExchange.ts"
 import { Backoff } from "./streamBackoff.ts"
 
 /** The transport that the stream belongs to. */
@@ -18,13 +19,30 @@ export interface ServerStreamOwner {
   readonly endpoint: HttpEndpoint
   readonly onServerMessage: (message: JSONRPCMessage) => void
   readonly onSkipped: (text: string) => void
+  /** Called when the server has sent too large a message on a stream of its own messages. */
+  readonly onTooLarge: () => void
 }
 
 /** After how many short-lived streams in a row there is a warning. */
 const shortLimit = 3
 
-/** Statuses that the next request would get too: the server has no such stream. */
-const isFinal = (status: number): boolean => status >= 400 && status < 500 && status !== 408 && status !== 429
+/** The status of a server that has no such stream. */
+const noStream = 405
+
+/** Statuses that usually pass within seconds. */
+const isPassing = (status: number): boolean => status >= 500 || status === 408 || status === 429
+
+/** Attempts that were refused in a row. */
+interface Refused {
+  /** How the last was refused. */
+  readonly how: string
+  readonly isPassing: boolean
+  readonly count: number
+}
+
+/** Returns the delay of a `Retry-After` in seconds, in milliseconds. */
+const delayOf = (retryAfter: string | undefined): number | undefined =>
+  retryAfter !== undefined && /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : undefined
 
 export class ServerStream implements ExchangeListener {
   readonly #owner: ServerStreamOwner
@@ -36,6 +54,8 @@ export class ServerStream implements ExchangeListener {
   #timer: NodeJS.Timeout | undefined
   /** Whether the stream is open, or the server has none. */
   #isSettled = false
+  /** How the last attempts ended, if they were refused in a row. */
+  #refusal: Refused | undefined
   /** Whether the stream could have been open before. */
   #isLate = false
   #isClosed = false
@@ -50,9 +70,12 @@ export class ServerStream implements ExchangeListener {
     return this.#gaps
   }
 
-  /** Calls back with the gaps up to then once the stream is open, or the server has none. Returns the cancellation. */
+  /**
+   * Calls back with the gaps up to then once the stream is open, or the server has none, or has refused it: if it opens after all, that is
+   * a gap. Returns the cancellation.
+   */
   whenOpen(then: (gaps: number) => void): () => void {
-    if (this.#isSettled) then(this.#gaps)
+    if (this.#isSettled || this.#refusal?.isPassing === false) then(this.#gaps)
     else (this.#waiting ??= new Set()).add(then)
     return () => this.#waiting?.delete(then)
   }
@@ -65,6 +88,11 @@ export class ServerStream implements ExchangeListener {
   }
 
   warnings(): ReadonlyArray<string> {
+    const refusal = this.#refusal
+    if (refusal !== undefined) {
+      const times = refusal.count === 1 ? "" : ` ${refusal.count} times in a row`
+      return [`refused the stream of its own messages${times} (${refusal.how}); notifications may be missed`]
+    }
     const failures = this.#backoff?.failures ?? 0
     return failures < shortLimit
       ? []
@@ -87,6 +115,7 @@ export class ServerStream implements ExchangeListener {
   }
 
   onOpen(): void {
+    this.#refusal = undefined
     this.#settle()
   }
 
@@ -101,19 +130,26 @@ export class ServerStream implements ExchangeListener {
   onEnd(end: End): void {
     this.#exchange = undefined
     if (this.#isClosed) return
-    const isResumable = this.#lastEventId !== undefined
     if (end._tag === "Complete" || end._tag === "Broken") {
+      if (end._tag === "Broken" && isTooLarge(end.error)) this.#owner.onTooLarge()
       this.#lastEventId = end.lastEventId ?? this.#lastEventId
       if (this.#lastEventId === undefined && this.#isSettled) this.#miss()
       return this.#openLater(end.retry)
     }
-    if (end._tag === "Unreadable" || isFinal(end.status)) {
+    const status = end._tag === "Refused" ? end.status : undefined
+    const willPass = status !== undefined && isPassing(status)
+    if (this.#lastEventId !== undefined && !willPass) {
       // The server may object to the event id, and not to the stream.
-      if (!isResumable) return this.#settle()
       this.#lastEventId = undefined
       this.#miss()
+    } else if (status === noStream) return this.#settle()
+    this.#refusal = {
+      how: status === undefined ? "not an event stream" : `HTTP ${status}`,
+      isPassing: willPass,
+      count: (this.#refusal?.count ?? 0) + 1
     }
-    this.#openLater(undefined)
+    this.#openLater(end._tag === "Refused" ? delayOf(end.retryAfter) : undefined)
+    if (!willPass) this.#release()
   }
 
   #openLater(retry: number | undefined): void {
@@ -126,6 +162,11 @@ export class ServerStream implements ExchangeListener {
     // Listeners that have stopped waiting have missed what was sent until now.
     if (this.#isLate) this.#countGap()
     this.#isLate = false
+    this.#release()
+  }
+
+  /** Lets listeners go on that wait for the stream. */
+  #release(): void {
     const waiting = this.#waiting
     this.#waiting = undefined
     if (waiting !== undefined) { for (const then of waiting) then(this.#gaps) }

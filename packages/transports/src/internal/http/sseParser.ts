@@ -12,6 +12,34 @@ export interface SseEvent {
   readonly data: string
 }
 
+/** How many pieces are joined at a time. */
+const blockSize = 1024
+
+/** Joins pieces of text. Joining at each piece would take quadratic time, and a list of all pieces many times the memory of the text. */
+class Pieces {
+  #blocks: Array<string> = []
+  #last: Array<string> = []
+
+  get isEmpty(): boolean {
+    return this.#last.length === 0 && this.#blocks.length === 0
+  }
+
+  push(piece: string): void {
+    if (this.#last.push(piece) < blockSize) return
+    this.#blocks.push(this.#last.join(""))
+    this.#last = []
+  }
+
+  /** Returns the text, and begins anew. */
+  take(): string {
+    if (this.#blocks.length === 0 && this.#last.length <= 1) return this.#last.pop() ?? ""
+    const text = this.#blocks.join("") + this.#last.join("")
+    this.#blocks = []
+    this.#last = []
+    return text
+  }
+}
+
 export class SseParser {
   /** The id of the last event, with or without data. */
   lastEventId: string | undefined
@@ -20,13 +48,16 @@ export class SseParser {
 
   readonly #onEvent: (event: SseEvent) => void
   readonly #maxSize: number
-  /** Pieces of a line whose end has not arrived. They are joined once: joining at each chunk would take quadratic time. */
-  #pieces: Array<string> = []
+  /** The line whose end has not arrived. */
+  readonly #line = new Pieces()
   #pending = 0
   #isFirst = true
   #afterReturn = false
   #event = ""
-  #data: Array<string> = []
+  readonly #data = new Pieces()
+  #hasData = false
+  /** Line breaks of the data that no character follows yet. */
+  #breaks = 0
   #id: string | undefined
   #size = 0
 
@@ -50,8 +81,8 @@ export class SseParser {
       let end = start
       while (end < chunk.length && chunk.charCodeAt(end) !== 10 && chunk.charCodeAt(end) !== 13) end++
       if (end === chunk.length) break
-      const line = this.#pieces.join("") + chunk.slice(start, end)
-      this.#pieces = []
+      const rest = chunk.slice(start, end)
+      const line = this.#line.isEmpty ? rest : this.#line.take() + rest
       this.#pending = 0
       start = chunk.charCodeAt(end) === 13 && chunk.charCodeAt(end + 1) === 10 ? end + 2 : end + 1
       if (line === "") this.#dispatch()
@@ -59,7 +90,7 @@ export class SseParser {
       if (this.#size > this.#maxSize) return false
     }
     if (start < chunk.length) {
-      this.#pieces.push(chunk.slice(start))
+      this.#line.push(chunk.slice(start))
       this.#pending += chunk.length - start
     }
     return this.#pending + this.#size <= this.#maxSize
@@ -67,10 +98,11 @@ export class SseParser {
 
   #dispatch(): void {
     if (this.#id !== undefined) this.lastEventId = this.#id
-    const data = this.#data.join("\n")
+    if (this.#hasData) this.#breakLines()
+    const data = this.#data.take()
     const event = this.#event === "" ? "message" : this.#event
     this.#event = ""
-    this.#data = []
+    this.#hasData = false
     this.#size = 0
     if (data !== "") this.#onEvent({ event, data })
   }
@@ -80,12 +112,9 @@ export class SseParser {
     if (colon === 0) return
     const name = colon === -1 ? line : line.slice(0, colon)
     const value = colon === -1 ? "" : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
+    if (name === "data") return this.#append(value)
+    this.#size += line.length + 1
     switch (name) {
-      case "data":
-        this.#data.push(value)
-        // A line break is content too.
-        this.#size += value.length + 1
-        return
       case "event":
         this.#event = value
         return
@@ -95,5 +124,20 @@ export class SseParser {
       case "retry":
         if (/^\d+$/.test(value)) this.retry = Number(value)
     }
+  }
+
+  /** Adds a line to the data. A line break is content too, and counts. */
+  #append(value: string): void {
+    this.#size += value.length + 1
+    if (this.#hasData) this.#breaks++
+    this.#hasData = true
+    if (value === "") return
+    this.#breakLines()
+    this.#data.push(value)
+  }
+
+  #breakLines(): void {
+    if (this.#breaks > 0) this.#data.push("\n".repeat(this.#breaks))
+    this.#breaks = 0
   }
 }

@@ -17,6 +17,7 @@ import {
   Unsupported
 } from "@mcp-sessions/core/SessionError"
 import type {
+  JSONRPCErrorResponse,
   JSONRPCMessage,
   JSONRPCNotification,
   JSONRPCRequest,
@@ -24,8 +25,8 @@ import type {
   Transport
 } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
-import { hasError } from "./codec.ts"
 import type { EraCodec, Outcome } from "./eraCodec.ts"
+import { faultOf, idOf } from "./inboundReader.ts"
 import { InFlightTable } from "./inFlightTable.ts"
 import type { EndReason, Receiver, RequestSink } from "./requestSink.ts"
 
@@ -55,21 +56,14 @@ export interface DirectRequestsOptions {
   readonly redact: <R extends Reason>(reason: R) => R
 }
 
-/** Reads the failure of a response. Its shape is the server's, so nothing of it is assumed. */
-const failureOf = (response: object, method: string): Exit.Exit<never, RequestReason> => {
-  const error = "error" in response ? response.error : undefined
-  if (typeof error !== "object" || error === null) {
-    const description = `the response to ${method} has neither result nor error`
-    return Exit.fail(new InvalidResult({ method, description }))
-  }
-  const { code, data, message } = error as Record<string, unknown>
+/** Reads the failure of a response. */
+const failureOf = (response: JSONRPCErrorResponse, method: string): Exit.Exit<never, RequestReason> => {
+  const { error: { code, data, message } } = response
+  const fault = faultOf(response)
   return Exit.fail(
-    new ProtocolFailed({
-      method,
-      code: typeof code === "number" && Number.isFinite(code) ? code : 0,
-      description: typeof message === "string" ? message : "the server gave no message",
-      data
-    })
+    fault === undefined
+      ? new ProtocolFailed({ method, code, description: message, data })
+      : new InvalidResult({ method, description: fault })
   )
 }
 
@@ -160,9 +154,8 @@ export class DirectRequests implements Receiver {
     if (request === undefined) return true
     const { codec } = this.#options
     let outcome: Outcome | undefined
-    if ("result" in message && message.result !== undefined && !hasError(message)) {
-      outcome = codec.outcomeOf(request, message.result)
-    } else {
+    if ("result" in message) outcome = codec.outcomeOf(request, message.result)
+    else {
       outcome = failureOf(message, request.method)
       if (codec.errorOf !== undefined) outcome = codec.errorOf(request, outcome)
     }
@@ -214,9 +207,12 @@ export class DirectRequests implements Receiver {
   }
 
   #takeNotification({ method, params }: JSONRPCNotification): boolean {
-    if (method === "notifications/progress" && this.#table.owns(params?.progressToken)) {
-      this.#progress(params)
-      return true
+    if (method === "notifications/progress") {
+      const token = idOf(params?.progressToken)
+      if (this.#table.owns(token)) {
+        if (params !== undefined) this.#progress(token, params)
+        return true
+      }
     }
     const { client, onNotification } = this.#options
     if (onNotification === undefined) return client === undefined
@@ -227,10 +223,10 @@ export class DirectRequests implements Receiver {
   }
 
   /** Passes progress on. Ignores progress of requests that have ended, and progress without a number. */
-  #progress(params: NonNullable<JSONRPCNotification["params"]>): void {
-    const { message, progress, progressToken, total } = params
+  #progress(token: number, params: NonNullable<JSONRPCNotification["params"]>): void {
+    const { message, progress, total } = params
     if (typeof progress !== "number") return
-    this.#table.get(progressToken as number)?.onProgress?.({
+    this.#table.get(token)?.onProgress?.({
       progress,
       ...(typeof total === "number" ? { total } : {}),
       ...(typeof message === "string" ? { message } : {})

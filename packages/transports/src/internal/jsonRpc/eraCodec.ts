@@ -2,7 +2,7 @@
  * How an era encodes a request and decodes its response. The engine knows nothing else of eras.
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
-import type { RequestReason } from "@mcp-sessions/core/SessionError"
+import { InvalidResult, type RequestReason } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
@@ -33,9 +33,18 @@ const metaOf = (params: Record<string, unknown> | undefined): object | undefined
 const withProgressToken = ({ id, onProgress, params }: OutgoingRequest): Record<string, unknown> | undefined =>
   onProgress === undefined ? params : { ...params, _meta: { ...metaOf(params), progressToken: id } }
 
+/** Methods whose results are empty. Some servers send `null` or an empty list for them. */
+const emptyResults = new Set(["logging/setLevel", "ping", "resources/subscribe", "resources/unsubscribe"])
+
+/** Returns a result, which must be an object. */
+const resultOf = ({ method }: OutgoingRequest, result: unknown): Outcome => {
+  if (Predicate.isObject(result) || emptyResults.has(method)) return Exit.succeed(result)
+  return Exit.fail(new InvalidResult({ method, description: `the result of ${method} is not an object` }))
+}
+
 /** The codec of the revisions up to 2025-11-25. */
 export const legacyCodec: EraCodec = {
   paramsOf: withProgressToken,
   encode: (_, message) => tryEncode(message),
-  outcomeOf: (_, result) => Exit.succeed(result)
+  outcomeOf: resultOf
 }

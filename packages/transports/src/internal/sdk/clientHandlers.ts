@@ -11,9 +11,11 @@ import {
   Client,
   type ClientCapabilities,
   type ClientContext,
+  type JSONRPCRequest,
   ProtocolError,
   ProtocolErrorCode,
-  type RequestId
+  type RequestId,
+  type Transport
 } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -49,10 +51,27 @@ export const callOfRequest = (request: OutgoingRequest | undefined): Call | unde
     : { id, method }
 }
 
-/** A client of the SDK that tells the handlers of an `input_required` round which call the round belongs to. */
+/**
+ * A client of the SDK that answers requests of the server before it is connected, and tells the handlers of an `input_required` round which
+ * call the round belongs to.
+ */
 export class AskableClient extends Client {
   /** The call whose result the client receives next. Set before a result that asks for input is handed over. */
   asking: Call | undefined
+
+  /**
+   * Answers a request of the server while the era is probed: the client takes the transport only after that, and a server may wait for the
+   * answer to its ping before it answers anything. `false`: the client has the transport, and answers by itself.
+   *
+   * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#initialization
+   */
+  answerEarly(request: JSONRPCRequest, transport: Transport): boolean {
+    if (this.transport !== undefined) return false
+    const early = Object.create(this, { _transport: { value: transport } }) as this
+    // Private to the SDK's types. The test of a ping during the probe fails if it is renamed.
+    early["_onrequest"](request)
+    return true
+  }
 
   protected override _resolveNonCompleteResult(
     ...[decoded, flow]: Parameters<Client["_resolveNonCompleteResult"]>

@@ -209,6 +209,7 @@ class ChannelConnection implements Connection {
       return Effect.fail(new HandshakeFailed({ description: "the handshake ended without a protocol version" }))
     }
     this.#connecting.options.era.isLegacy = info.era === "legacy"
+    channel.transport.responder = undefined
     if (info.era === "legacy") this.#beginLegacy(client)
     else this.#beginModern(client, info.protocolVersion)
     if (channel.ended() !== undefined) this.#end()

@@ -112,6 +112,7 @@ const handshake = (
     }
     let revision: string | undefined
     const { transport } = channel
+    transport.responder = (request) => client.answerEarly(request, transport)
     // The client calls the listener that was set before it. What the client says of an unsupported revision is only text.
     transport.onmessage = (message) => {
       if ("result" in message && Predicate.isString(message.result.protocolVersion)) {

@@ -10,30 +10,30 @@ import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import {
   type ConnectReason,
   HandshakeFailed,
-  MessageTooLarge,
   type RequestReason,
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
-import * as Schema from "effect/Schema"
-import { excerptOf } from "../http/excerpt.ts"
+import { excerptOf, withExcerpt } from "../http/excerpt.ts"
 import { redirectOf } from "../http/httpEndpoint.ts"
 import {
   type End,
   Exchange,
   type ExchangeListener,
+  isTooLarge,
   type Refusal,
   type Target,
   targetOf,
   type Wire
 } from "../http/httpExchange.ts"
+import { LingeringExchanges } from "../http/lingeringExchanges.ts"
 import type { Ping, SessionKind } from "../http/refusal.ts"
 import { SessionQuestion } from "../http/sessionQuestion.ts"
-import { SkippedEvents } from "../http/skippedEvents.ts"
 import type { SseEvent } from "../http/sseParser.ts"
-import { encode, isSameId, sent } from "../jsonRpc/codec.ts"
+import { encode, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
 
@@ -44,8 +44,6 @@ export interface SseTransportOptions extends Wire {
   /** Removes secrets from text of the server. */
   readonly redact: (text: string) => string
 }
-
-const isTooLarge = Schema.is(MessageTooLarge)
 
 /** How a POST was not accepted. */
 type PostFailure = Refusal | Extract<End, { readonly _tag: "Broken" }>
@@ -73,6 +71,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: Responder | undefined
 
   readonly #options: SseTransportOptions
   readonly #inbox = new OrderedInbox(this)
@@ -87,7 +86,9 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   #endpoint: Target | undefined
   #isClosed = false
   #ended: EndReason | undefined
-  #skipped: SkippedEvents | undefined
+  #skipped: SkippedTexts | undefined
+  /** Posts that were accepted, and whose bodies have not ended. */
+  #lingering: LingeringExchanges | undefined
 
   constructor(options: SseTransportOptions) {
     this.#options = options
@@ -105,7 +106,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   }
 
   warnings(): ReadonlyArray<string> {
-    return this.#skipped?.warnings() ?? []
+    return this.#skipped?.warnings("event") ?? []
   }
 
   /** Opens the stream, and waits for the endpoint to post to. The transport is closed to stop waiting. */
@@ -155,18 +156,23 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   onMessage(message: JSONRPCMessage): void {
     const ping = this.#ping
-    if (ping !== undefined && !("method" in message) && isSameId(message.id, ping.id)) {
+    if (ping !== undefined && !("method" in message) && message.id === ping.id) {
       return ping.onEnd({ _tag: "Answered" })
     }
     this.#inbox.push(message)
   }
 
   onSkipped(text: string): void {
-    ;(this.#skipped ??= new SkippedEvents()).add(this.#options.redact(text))
+    ;(this.#skipped ??= new SkippedTexts(this.#options.redact)).add(text)
   }
 
-  onEvent({ data, event }: SseEvent): void {
-    if (event !== "endpoint" || this.#endpoint !== undefined) return
+  onEvent({ data, event }: SseEvent): boolean {
+    if (event !== "endpoint") return false
+    if (this.#endpoint === undefined) this.#useEndpoint(data)
+    return true
+  }
+
+  #useEndpoint(data: string): void {
     const { url } = this.#source
     const endpoint = URL.canParse(data, url.href) ? new URL(data, url) : undefined
     if (endpoint?.origin !== url.origin) {
@@ -212,8 +218,17 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       ...(onStart === undefined ? {} : { onStart }),
       // The response arrives on the stream. Some servers repeat it here.
       onMessage: () => {},
-      onEnd: (end) => {
+      onSkipped: () => {},
+      onHead: (status) => {
+        if (status < 200 || status >= 300) return
+        // The status has accepted the message. The body may never end.
         this.#posts.delete(exchange)
+        ;(this.#lingering ??= new LingeringExchanges()).add(exchange)
+        onEnd(undefined)
+      },
+      onEnd: (end) => {
+        this.#lingering?.delete(exchange)
+        if (!this.#posts.delete(exchange)) return
         if (end._tag !== "Refused") return onEnd(end._tag === "Broken" ? end : undefined)
         const next = redirectOf({ refusal: end, from: target, redirects })
         if (next === undefined) return onEnd(end)
@@ -274,8 +289,11 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     switch (end._tag) {
       case "Refused":
         return connectReasonOfStatus({ ...end, body: excerptOf({ body: end.body, redact: this.#options.redact }) })
-      case "Unreadable":
-        return new HandshakeFailed({ description: "the server does not answer with an event stream", cause: end.cause })
+      case "Unreadable": {
+        const description = "the server does not answer with an event stream"
+        const { redact } = this.#options
+        return new HandshakeFailed({ description: withExcerpt({ description, body: end.body, redact }) })
+      }
       case "Broken":
         return classifyNetwork({ error: end.error, address: this.#options.target.origin, delivery: "NotSent" })
       case "Complete":
@@ -297,6 +315,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     this.#stream?.abort()
     for (const exchange of this.#posts) exchange.abort()
     this.#posts.clear()
+    this.#lingering?.close()
     this.onclose?.()
   }
 }

@@ -16,16 +16,14 @@ import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
-import { parse as parseJson } from "../exactNumbers.ts"
-import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
+import { encode, sent } from "../jsonRpc/codec.ts"
+import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { firstOf } from "../timeout.ts"
 import type { Child } from "./childProcess.ts"
 import { LineDecoder } from "./lineDecoder.ts"
-
-/** How many characters of the first line that is not a message are shown. */
-const shownNoise = 200
 
 /** How long a process may take to exit after it has closed a pipe, in milliseconds. */
 const exitTimeout = 200
@@ -33,25 +31,12 @@ const exitTimeout = 200
 /** How many characters may be pending before they are written. */
 const flushLimit = 2048
 
-const openingBrace = 0x7b
-const openingBracket = 0x5b
-
-/** Parses a line that may be a message, or in 2025-03-26 a batch of messages. */
-const parse = (line: string): unknown => {
-  const first = line.charCodeAt(0)
-  if (first !== openingBrace && first !== openingBracket) return undefined
-  try {
-    return parseJson(line)
-  } catch {
-    return undefined
-  }
-}
-
-export class StdioTransport implements Transport, RequestSink {
+export class StdioTransport implements Transport, RequestSink, MessageSink {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: Responder | undefined
   /** The SDK recognizes a stdio transport by `pid` and `stderr`: there, silence in answer to the era probe means legacy. */
   readonly pid: number | null
   readonly stderr = null
@@ -64,15 +49,15 @@ export class StdioTransport implements Transport, RequestSink {
   #out = ""
   /** The requests whose lines are in `#out`. */
   #unwritten: Array<OutgoingRequest> = []
-  #noiseLines = 0
+  readonly #noise: SkippedTexts
   #noiseInARow = 0
-  #firstNoise: string | undefined
   #isStarted = false
   #isClosed = false
   #failure: EndReason | undefined
 
   constructor(child: Child, config: Extract<ServerConfig, { readonly transport: "stdio" }>) {
     this.#child = child
+    this.#noise = new SkippedTexts(child.redact)
     this.#config = config
     this.#encoding = config.encoding === "utf-8" ? "utf8" : config.encoding
     this.pid = child.process.pid ?? null
@@ -128,8 +113,9 @@ export class StdioTransport implements Transport, RequestSink {
 
   /** Returns a sentence about the lines that were not messages. */
   warnings(): ReadonlyArray<string> {
-    const lines = this.#noiseLines === 1 ? "1 non-JSON-RPC line" : `${this.#noiseLines} non-JSON-RPC lines`
-    return this.#noiseLines === 0 ? [] : [`printed ${lines} to stdout, first: ${this.#quotedNoise()}`]
+    const { count, first } = this.#noise
+    const lines = count === 1 ? "1 non-JSON-RPC line" : `${count} non-JSON-RPC lines`
+    return count === 0 ? [] : [`printed ${lines} to stdout, first: ${first}`]
   }
 
   /** Ends the connection. The process is ended by the scope that started it. */
@@ -177,16 +163,21 @@ export class StdioTransport implements Transport, RequestSink {
   }
 
   #takeLine(line: string): void {
-    if (this.#isClosed) return
-    const value = parse(line)
-    if (isMessage(value)) {
-      this.#noiseInARow = 0
-      return this.#inbox.push(value)
-    }
-    const batch = Array.isArray(value) ? value.filter(isMessage) : []
-    if (batch.length > 0) this.#noiseInARow = 0
-    else if (line.trim() !== "") this.#countNoise(line)
-    for (const message of batch) this.#inbox.push(message)
+    if (!this.#isClosed) readMessages(line, this)
+  }
+
+  onMessage(message: JSONRPCMessage): void {
+    this.#noiseInARow = 0
+    if (!this.#isClosed) this.#inbox.push(message)
+  }
+
+  onSkipped(line: string): void {
+    this.#noise.add(line)
+    const { maxNoiseLines } = this.#config
+    if (++this.#noiseInARow <= maxNoiseLines) return
+    const description =
+      `the server printed more than ${maxNoiseLines} non-JSON-RPC lines in a row to stdout, first: ${this.#noise.first}`
+    this.#fail((delivery) => new TransportFailed({ description, delivery }))
   }
 
   #failDecoding(fault: "Undecodable" | "TooLong"): void {
@@ -195,20 +186,6 @@ export class StdioTransport implements Transport, RequestSink {
     if (fault === "TooLong") return this.#fail((delivery) => new MessageTooLarge({ limit: maxMessageBytes, delivery }))
     const description = `the server sent bytes that are not ${encoding}`
     this.#fail((delivery) => new TransportFailed({ description, delivery }))
-  }
-
-  #countNoise(line: string): void {
-    this.#firstNoise ??= this.#child.redact(line).slice(0, shownNoise)
-    this.#noiseLines++
-    const { maxNoiseLines } = this.#config
-    if (++this.#noiseInARow <= maxNoiseLines) return
-    const description =
-      `the server printed more than ${maxNoiseLines} non-JSON-RPC lines in a row to stdout, first: ${this.#quotedNoise()}`
-    this.#fail((delivery) => new TransportFailed({ description, delivery }))
-  }
-
-  #quotedNoise(): string {
-    return JSON.stringify(this.#firstNoise ?? "")
   }
 
   #fail(failure: EndReason): void {

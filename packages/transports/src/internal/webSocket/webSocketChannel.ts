@@ -118,7 +118,12 @@ const refusalOf = ({ error, refusal }: Dialled, address: string): ConnectReason 
 }
 
 /** Passes on what the socket receives, and why it ended. */
-const listen = (dialled: Dialled, limit: number): WebSocketTransport => {
+const listen = (options: {
+  readonly dialled: Dialled
+  readonly limit: number
+  readonly redact: (text: string) => string
+}): WebSocketTransport => {
+  const { dialled, limit, redact } = options
   const { socket } = dialled
   const transport = new WebSocketTransport({
     write: (text) => {
@@ -128,7 +133,8 @@ const listen = (dialled: Dialled, limit: number): WebSocketTransport => {
     },
     cork: () => dialled.wire?.cork(),
     uncork: () => dialled.wire?.uncork()
-  })
+  }, redact)
+  // Frames of either kind: some servers send text as bytes.
   socket.on("message", (data: Buffer) => transport.receive(data.toString("utf8")))
   // After most errors the peer has up to 30 s to answer the close frame. Requests do not wait for it.
   socket.on("error", (error) => transport.fail(endReasonOf(error, limit)))
@@ -165,6 +171,7 @@ interface Opened {
 /** Opens a socket; once more with other credentials, if the server refuses the first ones and the authorizer has others. */
 const openSocket = (
   config: Config,
+  redact: (text: string) => string,
   authorizer: Authorizer | undefined
 ): Effect.Effect<Opened, ConnectReason, Scope.Scope> => {
   const url = new URL(config.url.replace(/^ws/i, "http"))
@@ -172,7 +179,7 @@ const openSocket = (
     const used = authorizer === undefined ? [] : yield* Effect.promise(async () => authorizer.headers("GET", url))
     const dialled = yield* dial(config, used)
     // Before the socket is open: frames may arrive with the upgrade.
-    const transport = listen(dialled, config.maxMessageBytes)
+    const transport = listen({ dialled, limit: config.maxMessageBytes, redact })
     const exit = yield* Effect.exit(opened(dialled, new URL(config.url).origin))
     return { dialled, transport, used, exit }
   })
@@ -192,12 +199,13 @@ const openSocket = (
 
 /** Opens a WebSocket and returns it as a channel, for as long as the scope. */
 export const openWebSocket = Effect.fnUntraced(function*(
-  config: Config
+  config: Config,
+  redact: (text: string) => string
 ): Effect.fn.Return<EngineChannel, ConnectReason, Scope.Scope> {
   yield* guard(config)
-  const { dialled, transport } = yield* openSocket(config, yield* CurrentAuthorizer)
+  const { dialled, transport } = yield* openSocket(config, redact, yield* CurrentAuthorizer)
   yield* Effect.forkScoped(heartbeat(dialled, config), { startImmediately: true })
   // Before the socket is closed: requests in flight end at once.
   yield* Effect.addFinalizer(() => Effect.promise(() => transport.close()))
-  return { transport, ended: () => transport.ended() }
+  return { transport, ended: () => transport.ended(), warnings: () => transport.warnings() }
 })

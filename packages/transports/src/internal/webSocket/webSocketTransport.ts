@@ -6,10 +6,11 @@
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import { TransportClosed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
-import { parse as parseJson } from "../exactNumbers.ts"
-import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
+import { encode, sent } from "../jsonRpc/codec.ts"
+import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 
 /** The socket to write to. */
 export interface FrameWriter {
@@ -20,11 +21,12 @@ export interface FrameWriter {
   readonly uncork: () => void
 }
 
-export class WebSocketTransport implements Transport, RequestSink {
+export class WebSocketTransport implements Transport, RequestSink, MessageSink {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
+  responder: Responder | undefined
   /**
    * The SDK recognizes a stdio transport by these two: there, silence in answer to the era probe means legacy. The same holds here,
    * because a frame need not be answered by a server that does not understand it.
@@ -33,6 +35,7 @@ export class WebSocketTransport implements Transport, RequestSink {
   readonly stderr = null
 
   readonly #writer: FrameWriter
+  readonly #redact: (text: string) => string
   readonly #inbox = new OrderedInbox(this)
   /** Frames that arrived before the SDK listened. */
   #early: Array<string> | undefined = []
@@ -40,13 +43,20 @@ export class WebSocketTransport implements Transport, RequestSink {
   #isCorked = false
   #isClosed = false
   #failure: EndReason | undefined
+  #skipped: SkippedTexts | undefined
 
-  constructor(writer: FrameWriter) {
+  /** `redact` removes secrets from text of the server. */
+  constructor(writer: FrameWriter, redact: (text: string) => string) {
     this.#writer = writer
+    this.#redact = redact
   }
 
   ended(): EndReason | undefined {
     return this.#failure
+  }
+
+  warnings(): ReadonlyArray<string> {
+    return this.#skipped?.warnings("frame") ?? []
   }
 
   start(): Promise<void> {
@@ -81,17 +91,15 @@ export class WebSocketTransport implements Transport, RequestSink {
       this.#early.push(frame)
       return
     }
-    if (this.#isClosed) return
-    let value: unknown
-    try {
-      value = parseJson(frame)
-    } catch (error) {
-      this.onerror?.(error as Error)
-      return
-    }
-    if (isMessage(value)) return this.#inbox.push(value)
-    if (!Array.isArray(value)) return
-    for (const message of value) if (isMessage(message)) this.#inbox.push(message)
+    if (!this.#isClosed) readMessages(frame, this)
+  }
+
+  onMessage(message: JSONRPCMessage): void {
+    if (!this.#isClosed) this.#inbox.push(message)
+  }
+
+  onSkipped(text: string): void {
+    ;(this.#skipped ??= new SkippedTexts(this.#redact)).add(text)
   }
 
   /** Ends the connection because the socket has ended. */
