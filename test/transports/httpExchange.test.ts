@@ -26,7 +26,7 @@ describe("an exchange that cannot begin", () => {
     Effect.gen(function*() {
       const dispatcher = yield* destroyed
       const end = yield* Effect.callback<End>((resume) => {
-        const started = new Exchange({ dispatcher, maxBytes }, {
+        const started = new Exchange({ dispatcher, streams: dispatcher, maxBytes }, {
           onMessage: () => {},
           onEnd: (end) => {
             assert.isFunction(started.abort)
@@ -42,7 +42,7 @@ describe("an exchange that cannot begin", () => {
       const ends: Array<End> = []
       const onEnd = (end: End) => void ends.push(end)
       const dispatcher = yield* destroyed
-      new Exchange({ dispatcher, maxBytes }, { onMessage: () => {}, onEnd }).start({ ...request, headers: [] }).abort()
+      new Exchange({ dispatcher, streams: dispatcher, maxBytes }, { onMessage: () => {}, onEnd }).start({ ...request, headers: [] }).abort()
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       assert.deepStrictEqual(ends, [])
     }))
@@ -51,6 +51,7 @@ describe("an exchange that cannot begin", () => {
     Effect.gen(function*() {
       const transport = new SseTransport({
         dispatcher: yield* destroyed,
+        streams: yield* destroyed,
         maxBytes,
         target,
         given: [],

@@ -18,7 +18,7 @@ import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { openHttp } from "./internal/http/httpChannel.ts"
-import { acquireAgent } from "./internal/network/agent.ts"
+import { acquireAgents } from "./internal/network/agent.ts"
 import { make as makeRedactor, secretsOf } from "./internal/redactor.ts"
 import * as connection from "./internal/sdk/connection.ts"
 import { refusalError } from "./internal/sdk/refusalError.ts"
@@ -43,7 +43,7 @@ export const layer = (
 ): Layer.Layer<Transport> =>
   Layer.effect(
     Transport,
-    Effect.map(acquireAgent(config), (dispatcher) => {
+    Effect.map(acquireAgents(config), (agents) => {
       const redact = makeRedactor(secretsOf(config))
       return {
         connect: connection.make({
@@ -51,9 +51,9 @@ export const layer = (
           config,
           address: new URL(config.url).origin,
           era: connection.unknownEra(),
-          open: openHttp({ config, dispatcher, redact, refusalError }),
+          open: openHttp({ config, agents, redact, refusalError }),
           fallback: config.sseFallback
-            ? { kind: "sse", open: openSse({ config, dispatcher, redact }), isFor: isLegacySseServer }
+            ? { kind: "sse", open: openSse({ config, agents, redact }), isFor: isLegacySseServer }
             : undefined
         })
       }

@@ -9,6 +9,7 @@ import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
 import { isMessage } from "../jsonRpc/codec.ts"
+import type { Source } from "../jsonRpc/orderedInbox.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
 /** A response with a status other than success. */
@@ -43,7 +44,10 @@ export type End =
 
 /** What one server is asked over: its connections and its limit. */
 export interface Wire {
+  /** Connections for requests that end. Their number is limited. */
   readonly dispatcher: Dispatcher
+  /** Connections for streams that stay open: as many as this process opens. A stream must not take the place of a request. */
+  readonly streams: Dispatcher
   /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
 }
@@ -63,6 +67,8 @@ export interface ExchangeRequest {
   /** Names and values in turn. */
   readonly headers: Array<string>
   readonly body: string | null
+  /** Whether the response is a stream that stays open. */
+  readonly isStream?: boolean
 }
 
 /** Receives what happens to an exchange. */
@@ -78,6 +84,8 @@ export interface ExchangeListener {
   readonly onEvent?: (event: SseEvent) => void
   /** Receives the text of an event that holds no JSON-RPC message. The stream goes on. */
   readonly onSkipped?: (text: string) => void
+  /** Called after each chunk of an event stream, which it may pause. */
+  readonly onChunk?: (bytes: number, source: Source) => void
   /** Called once unless the exchange is aborted, and never before `start` returns. */
   readonly onEnd: (end: End) => void
 }
@@ -115,8 +123,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** Sends the request. */
-  start({ body, headers, method, target }: ExchangeRequest): this {
-    this.#wire.dispatcher.dispatch({ origin: target.origin, path: target.path, method, headers, body }, this)
+  start({ body, headers, isStream, method, target }: ExchangeRequest): this {
+    const { dispatcher, streams } = this.#wire
+    ;(isStream === true ? streams : dispatcher).dispatch({ origin: target.origin, path: target.path, method, headers, body }, this)
     this.#isStarted = true
     return this
   }
@@ -157,11 +166,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#kind === "sse" && !this.#isRefusal) this.#listener.onOpen?.()
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isOver) return
     const part = (this.#decoder ??= new StringDecoder("utf8")).write(chunk)
     if (this.#kind === "sse" && !this.#isRefusal) {
-      if (!this.#parser.push(part)) this.#exceed()
+      if (this.#parser.push(part)) this.#listener.onChunk?.(chunk.length, controller)
+      else this.#exceed()
       return
     }
     this.#text += part

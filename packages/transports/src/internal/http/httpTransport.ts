@@ -13,7 +13,7 @@ import type { JSONRPCMessage, JSONRPCRequest, Transport, TransportSendOptions } 
 import * as Schema from "effect/Schema"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
-import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
+import { OrderedInbox, type Source } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { revisionOf } from "../modern/requestHeaders.ts"
 import { ToolHeaders } from "../modern/toolHeaders.ts"
@@ -33,6 +33,9 @@ const cancelTimeout = 2000
 const isExpired = Schema.is(SessionExpired)
 
 const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
+
+/** How long sending another message that has no response may take, in milliseconds. */
+const postTimeout = 30_000
 
 /** What all connections of one definition share. */
 export interface HttpTransportOptions extends Wire {
@@ -69,6 +72,8 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   /** The promises of the SDK's client for those of them that are its own. */
   #waiters: Map<RequestExchange, Waiter> | undefined
   #notifications: Set<NotificationExchange> | undefined
+  /** Those of them that carry replies to requests of the server. */
+  #replies: Set<NotificationExchange> | undefined
   #lingering: LingeringExchanges | undefined
   #skipped: SkippedEvents | undefined
   #retryAfter: string | undefined
@@ -114,7 +119,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   warnings(): ReadonlyArray<string> {
-    return [...this.serverStream.warnings(), ...(this.#skipped?.warnings() ?? []), ...this.toolHeaders.warnings()]
+    return [...this.serverStream.warnings(), ...(this.#skipped?.warnings() ?? []), ...this.toolHeaders.warnings(), ...this.#inbox.warnings()]
   }
 
   sendRequest(request: OutgoingRequest, text: string, message: JSONRPCRequest): void {
@@ -137,6 +142,10 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     return isRequest(message) ? this.#sendRequest(message, options) : this.#sendNotification(message)
   }
 
+  get pendingReplies(): number {
+    return this.#replies?.size ?? 0
+  }
+
   /** Ends the connection, and all that is in flight. The session stays with the server: see `releaseSession`. */
   close(): Promise<void> {
     if (this.#isClosed) return sent
@@ -146,6 +155,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     for (const exchange of open) exchange.abort()
     this.#lingering?.close()
     this.serverStream.close()
+    this.#inbox.close()
     this.onclose?.()
     return sent
   }
@@ -168,6 +178,10 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
 
   onServerMessage(message: JSONRPCMessage): void {
     this.#inbox.push(message)
+  }
+
+  onChunk(bytes: number, source: Source): void {
+    this.#inbox.onChunk(bytes, source)
   }
 
   onSkipped(text: string): void {
@@ -247,15 +261,18 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     return new Promise((resolve, reject) => {
       const method = "method" in message ? message.method : undefined
       const isCancellation = method === "notifications/cancelled"
+      // A handshake has a limit of its own.
+      const isHandshake = method === "notifications/initialized" || this.receiver === undefined
       const exchange = postNotification({
         wire: this.wire,
         endpoint: this.endpoint,
         headers: this.endpoint.headersOf(undefined, this.toolHeaders),
         text: encode(message),
-        timeout: isCancellation ? cancelTimeout : undefined,
+        timeout: isCancellation ? cancelTimeout : isHandshake ? undefined : postTimeout,
         onMessage: (message) => this.#inbox.push(message),
         onEnd: (failure) => {
           this.#notifications?.delete(exchange)
+          this.#replies?.delete(exchange)
           if (isCancellation) this.#abortCancelled(message)
           if (failure !== undefined) return reject(this.#notificationError(failure))
           if (method === "notifications/initialized") this.#begin()
@@ -263,6 +280,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
         }
       })
       ;(this.#notifications ??= new Set()).add(exchange)
+      if (method === undefined) (this.#replies ??= new Set()).add(exchange)
     })
   }
 

@@ -8,6 +8,7 @@ import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import { clearTimeout, setTimeout } from "node:timers"
+import type { Source } from "../jsonRpc/orderedInbox.ts"
 import type { Failure } from "./failure.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
@@ -27,6 +28,7 @@ export interface RequestOwner {
   readonly onHead: (exchange: RequestExchange, headerOf: (name: string) => string | undefined) => void
   readonly onMessage: (exchange: RequestExchange, message: JSONRPCMessage) => void
   readonly onSkipped: (text: string) => void
+  readonly onChunk: (bytes: number, source: Source) => void
   /** Called when nothing more can come. `failure`: no response came. Not called after `abort`. */
   readonly onEnd: (exchange: RequestExchange, failure: Failure | undefined) => void
 }
@@ -61,7 +63,8 @@ export class RequestExchange implements ExchangeListener {
     const { endpoint, wire } = this.#owner
     const headers = this.#owner.headersOf(this.message)
     const exchange = this.#exchange = new Exchange(wire, this)
-    exchange.start({ target: endpoint.target, method: "POST", headers, body: this.#text })
+    const isStream = this.message.method === "subscriptions/listen"
+    exchange.start({ target: endpoint.target, method: "POST", headers, body: this.#text, isStream })
   }
 
   /** Ends the request without another word to its owner. */
@@ -85,6 +88,10 @@ export class RequestExchange implements ExchangeListener {
 
   onSkipped(text: string): void {
     this.#owner.onSkipped(text)
+  }
+
+  onChunk(bytes: number, source: Source): void {
+    this.#owner.onChunk(bytes, source)
   }
 
   onEnd(end: End): void {

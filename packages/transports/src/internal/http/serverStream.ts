@@ -8,6 +8,7 @@
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { clearTimeout, setTimeout } from "node:timers"
+import type { Source } from "../jsonRpc/orderedInbox.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { type End, Exchange, type ExchangeListener, type Wire } from "./httpExchange.ts"
 import { Backoff } from "./streamBackoff.ts"
@@ -18,6 +19,7 @@ export interface ServerStreamOwner {
   readonly endpoint: HttpEndpoint
   readonly onServerMessage: (message: JSONRPCMessage) => void
   readonly onSkipped: (text: string) => void
+  readonly onChunk: (bytes: number, source: Source) => void
 }
 
 /** After how many short-lived streams in a row there is a warning. */
@@ -77,7 +79,7 @@ export class ServerStream implements ExchangeListener {
     const resume = this.#lastEventId === undefined ? [] : ["last-event-id", this.#lastEventId]
     const headers = endpoint.bareHeaders("accept", "text/event-stream", ...resume)
     const exchange = this.#exchange = new Exchange(wire, this)
-    exchange.start({ target: endpoint.target, method: "GET", headers, body: null })
+    exchange.start({ target: endpoint.target, method: "GET", headers, body: null, isStream: true })
   }
 
   close(): void {
@@ -96,6 +98,10 @@ export class ServerStream implements ExchangeListener {
 
   onSkipped(text: string): void {
     this.#owner.onSkipped(text)
+  }
+
+  onChunk(bytes: number, source: Source): void {
+    this.#owner.onChunk(bytes, source)
   }
 
   onEnd(end: End): void {

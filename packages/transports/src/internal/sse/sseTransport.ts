@@ -17,11 +17,12 @@ import {
 } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
+import { clearTimeout, setTimeout } from "node:timers"
 import { type End, Exchange, type ExchangeListener, type Target, targetOf, type Wire } from "../http/httpExchange.ts"
 import { SkippedEvents } from "../http/skippedEvents.ts"
 import type { SseEvent } from "../http/sseParser.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
-import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
+import { OrderedInbox, type Source } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
@@ -36,6 +37,12 @@ export interface SseTransportOptions extends Wire {
 
 const isTooLarge = Schema.is(MessageTooLarge)
 
+/** How long a server may take to accept a POST that is no request, in milliseconds. */
+const postTimeout = 30_000
+
+/** How long the POST of a cancelled request may stay open, in milliseconds. */
+const cancelTimeout = 2000
+
 /** Statuses that servers answer a POST with whose session they do not know. */
 const expiredStatuses = new Set([400, 404, 410])
 
@@ -49,8 +56,12 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   readonly #options: SseTransportOptions
   readonly #inbox = new OrderedInbox(this)
-  /** Posts that were not accepted yet. */
-  readonly #posts = new Set<Exchange>()
+  /** Posts that were not accepted yet, each with its time limit. */
+  readonly #posts = new Map<Exchange, NodeJS.Timeout | undefined>()
+  /** Those of them that carry requests of the engine. */
+  readonly #requests = new Map<OutgoingRequest, Exchange>()
+  /** Those of them that carry replies to requests of the server. */
+  readonly #replies = new Set<Exchange>()
   #stream: Exchange | undefined
   #start: { readonly resolve: () => void; readonly reject: (reason: ConnectReason) => void } | undefined
   #endpoint: Target | undefined
@@ -68,7 +79,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   }
 
   warnings(): ReadonlyArray<string> {
-    return this.#skipped?.warnings() ?? []
+    return [...(this.#skipped?.warnings() ?? []), ...this.#inbox.warnings()]
   }
 
   /** Opens the stream, and waits for the endpoint to post to. The transport is closed to stop waiting. */
@@ -77,36 +88,59 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       this.#start = { resolve, reject }
       const { given, target } = this.#options
       const headers = [...given, "accept", "text/event-stream"]
-      this.#stream = new Exchange(this.#options, this).start({ target, method: "GET", headers, body: null })
+      this.#stream = new Exchange(this.#options, this).start({ target, method: "GET", headers, body: null, isStream: true })
     })
   }
 
   sendRequest(request: OutgoingRequest, text: string): void {
     const endpoint = this.#endpoint
     if (this.#isClosed || endpoint === undefined) return
-    this.#post({
+    const exchange = this.#post({
       endpoint,
       text,
       onStart: () => {
         request.isWritten = true
       },
       onEnd: (reason) => {
+        this.#requests.delete(request)
         if (reason !== undefined) this.receiver?.fail(request, reason)
       }
     })
+    this.#requests.set(request, exchange)
+  }
+
+  /** A request that waits for a connection is never sent. The POST of another one may stay open until the server learns that it is cancelled. */
+  cancelRequest(request: OutgoingRequest): boolean {
+    const exchange = this.#requests.get(request)
+    this.#requests.delete(request)
+    if (exchange === undefined) return false
+    if (request.isWritten) this.#limit(exchange, cancelTimeout)
+    else this.#drop(exchange)
+    return !request.isWritten
   }
 
   send(message: JSONRPCMessage): Promise<void> {
     const endpoint = this.#endpoint
     if (this.#isClosed || endpoint === undefined) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     return new Promise((resolve, reject) => {
-      this.#post({
+      const exchange = this.#post({
         endpoint,
         text: encode(message),
         onStart: undefined,
-        onEnd: (reason) => reason === undefined ? resolve() : reject(reason)
+        onEnd: (reason) => {
+          this.#replies.delete(exchange)
+          if (reason === undefined) resolve()
+          else reject(reason)
+        }
       })
+      if (!("method" in message)) this.#replies.add(exchange)
+      // A handshake has a limit of its own.
+      if (this.receiver !== undefined) this.#limit(exchange, postTimeout, resolve)
     })
+  }
+
+  get pendingReplies(): number {
+    return this.#replies.size
   }
 
   close(): Promise<void> {
@@ -116,6 +150,10 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   onMessage(message: JSONRPCMessage): void {
     this.#inbox.push(message)
+  }
+
+  onChunk(bytes: number, source: Source): void {
+    this.#inbox.onChunk(bytes, source)
   }
 
   onSkipped(text: string): void {
@@ -138,7 +176,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     if (this.#endpoint === undefined) return this.#refuse(this.#connectReasonOf(end))
     const { error } = end._tag === "Broken" ? end : { error: undefined }
     this.#ended ??= isTooLarge(error) ? () => error : closed
-    this.#close()
+    this.#inbox.end(() => this.#close())
   }
 
   #post(options: {
@@ -146,7 +184,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     readonly text: string
     readonly onStart: (() => void) | undefined
     readonly onEnd: (reason: RequestReason | undefined) => void
-  }): void {
+  }): Exchange {
     const { endpoint, onEnd, onStart, text } = options
     const headers = [...this.#options.given, "content-type", "application/json"]
     const exchange = new Exchange(this.#options, {
@@ -154,12 +192,33 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       // The response arrives on the stream. Some servers repeat it here.
       onMessage: () => {},
       onEnd: (end) => {
-        this.#posts.delete(exchange)
+        this.#forget(exchange)
         onEnd(postReasonOf(end, endpoint))
       }
     })
-    this.#posts.add(exchange)
-    exchange.start({ target: endpoint, method: "POST", headers, body: text })
+    this.#posts.set(exchange, undefined)
+    return exchange.start({ target: endpoint, method: "POST", headers, body: text })
+  }
+
+  /** Gives up a POST that is not accepted in time. */
+  #limit(exchange: Exchange, millis: number, then?: () => void): void {
+    if (!this.#posts.has(exchange)) return
+    const timer = setTimeout(() => {
+      this.#drop(exchange)
+      then?.()
+    }, millis)
+    this.#posts.set(exchange, timer)
+  }
+
+  #drop(exchange: Exchange): void {
+    this.#forget(exchange)
+    this.#replies.delete(exchange)
+    exchange.abort()
+  }
+
+  #forget(exchange: Exchange): void {
+    clearTimeout(this.#posts.get(exchange))
+    this.#posts.delete(exchange)
   }
 
   #connectReasonOf(end: End): ConnectReason {
@@ -186,8 +245,9 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#stream?.abort()
-    for (const exchange of this.#posts) exchange.abort()
-    this.#posts.clear()
+    for (const exchange of this.#posts.keys()) this.#drop(exchange)
+    this.#requests.clear()
+    this.#inbox.close()
     this.onclose?.()
   }
 }

@@ -4,7 +4,7 @@
  * **Details**
  *
  * The first write of a turn goes out at once and the rest together, in the microtask or as soon as 2 KB are pending: the server works while
- * the client still writes.
+ * the client still writes. While the system has not taken all of an earlier write, messages wait in the outbox, unwritten.
  *
  * Lines on stdout that are not JSON-RPC messages are skipped, counted and reported. The specification forbids them, but servers print
  * banners. Too many in a row end the connection.
@@ -13,11 +13,12 @@
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import { MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import { MessageTooLarge, type QueueFull, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
 import { encode, isMessage, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
+import { Outbox } from "../jsonRpc/outbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { firstOf } from "../timeout.ts"
 import type { Child } from "./childProcess.ts"
@@ -63,6 +64,8 @@ export class StdioTransport implements Transport, RequestSink {
   #out = ""
   /** The requests whose lines are in `#out`. */
   #unwritten: Array<OutgoingRequest> = []
+  /** What waits for the server to read. */
+  #outbox: Outbox | undefined
   #noiseLines = 0
   #noiseInARow = 0
   #firstNoise: string | undefined
@@ -75,7 +78,7 @@ export class StdioTransport implements Transport, RequestSink {
     this.#config = config
     this.#encoding = config.encoding === "utf-8" ? "utf8" : config.encoding
     this.pid = child.process.pid ?? null
-    void child.exited.then(() => this.#end())
+    void child.exited.then(() => this.#inbox.end(() => this.#end()))
     // A process may close its ends of the pipes and live on. Usually it is about to exit, and the exit says more.
     const onPipeClosed = () => {
       if (this.#isClosed) return
@@ -99,7 +102,11 @@ export class StdioTransport implements Transport, RequestSink {
         onLine: (line) => this.#takeLine(line),
         onFault: (fault) => this.#failDecoding(fault)
       })
-      this.#child.process.stdout.on("data", (chunk: Buffer) => decoder.push(chunk))
+      const { stdout } = this.#child.process
+      stdout.on("data", (chunk: Buffer) => {
+        decoder.push(chunk)
+        this.#inbox.onChunk(chunk.length, stdout)
+      })
     }
     return Promise.resolve()
   }
@@ -107,27 +114,36 @@ export class StdioTransport implements Transport, RequestSink {
   send(message: JSONRPCMessage): Promise<void> {
     if (!this.#isWritable()) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     try {
-      this.#write(encode(message), undefined)
-      return sent
+      const refusal = this.#write(encode(message), undefined, !("method" in message))
+      return refusal === undefined ? sent : Promise.reject(refusal)
     } catch (error) {
       return Promise.reject(error as Error)
     }
   }
 
   sendRequest(request: OutgoingRequest, text: string): void {
-    if (this.#isWritable()) this.#write(text, request)
-    else this.receiver?.fail(request, new TransportClosed({ delivery: "NotSent" }))
+    const refusal = this.#isWritable()
+      ? this.#write(text, request, false)
+      : new TransportClosed({ delivery: "NotSent" })
+    if (refusal !== undefined) this.receiver?.fail(request, refusal)
   }
 
   cancelRequest(request: OutgoingRequest): boolean {
-    if (!request.isWritten) this.flush()
+    if (request.isWritten) return false
+    if (this.#outbox?.delete(request) === true) return true
+    this.flush()
     return false
   }
 
-  /** Returns a sentence about the lines that were not messages. */
+  get pendingReplies(): number {
+    return this.#outbox?.replies ?? 0
+  }
+
+  /** Returns a sentence about each problem: lines that were not messages, requests that were not answered, a missing watchdog. */
   warnings(): ReadonlyArray<string> {
     const lines = this.#noiseLines === 1 ? "1 non-JSON-RPC line" : `${this.#noiseLines} non-JSON-RPC lines`
-    return this.#noiseLines === 0 ? [] : [`printed ${lines} to stdout, first: ${this.#quotedNoise()}`]
+    const noise = this.#noiseLines === 0 ? [] : [`printed ${lines} to stdout, first: ${this.#quotedNoise()}`]
+    return [...noise, ...this.#inbox.warnings(), ...this.#child.warnings()]
   }
 
   /** Ends the connection. The process is ended by the scope that started it. */
@@ -147,26 +163,49 @@ export class StdioTransport implements Transport, RequestSink {
     // The requests stay unwritten until the channel ends, which it is about to do.
     if (!stdin.writable) return
     for (const request of requests) request.isWritten = true
-    stdin.write(out, this.#encoding)
+    stdin.write(out, this.#encoding, this.#onWritten)
   }
 
   #isWritable(): boolean {
     return !this.#isClosed && !this.#child.hasExited
   }
 
-  #write(text: string, request: OutgoingRequest | undefined): void {
+  /** Whether the system has not taken all that was written. Nothing is pending in `#out` then. */
+  get #isBlocked(): boolean {
+    return this.#child.process.stdin.writableLength > 0
+  }
+
+  /** Writes a message, now or later. Returns why it is never written, if the server does not read. */
+  #write(text: string, request: OutgoingRequest | undefined, isReply: boolean): QueueFull | undefined {
+    if (this.#isBlocked || this.#outbox?.isEmpty === false) {
+      return (this.#outbox ??= new Outbox()).add({ text, request, isReply })
+    }
     if (this.#isInTurn) {
       this.#out += `${text}\n`
       if (request !== undefined) this.#unwritten.push(request)
       if (this.#out.length >= flushLimit) this.flush()
-      return
+      return undefined
     }
     this.#isInTurn = true
     queueMicrotask(this.#endTurn)
+    this.#writeNow(text, request)
+    return undefined
+  }
+
+  #writeNow(text: string, request: OutgoingRequest | undefined): void {
     const { stdin } = this.#child.process
     if (!stdin.writable) return
     if (request !== undefined) request.isWritten = true
-    stdin.write(`${text}\n`, this.#encoding)
+    stdin.write(`${text}\n`, this.#encoding, this.#onWritten)
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#outbox === undefined || this.#isClosed) return
+    this.#outbox.drain({
+      isBlocked: () => this.#isBlocked,
+      write: (text, request) => this.#writeNow(text, request)
+    })
+    if (this.#outbox.isEmpty) this.#outbox = undefined
   }
 
   readonly #endTurn = (): void => {
@@ -175,7 +214,7 @@ export class StdioTransport implements Transport, RequestSink {
   }
 
   #takeLine(line: string): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || this.#failure !== undefined) return
     const value = parse(line)
     if (isMessage(value)) {
       this.#noiseInARow = 0
@@ -210,14 +249,18 @@ export class StdioTransport implements Transport, RequestSink {
   }
 
   #fail(failure: EndReason): void {
-    this.#failure = failure
+    this.#failure ??= failure
+    // What follows is not read any more. What was read before has its order.
     this.#child.process.stdout.removeAllListeners("data").resume()
-    this.#end()
+    this.#inbox.end(() => this.#end())
   }
 
   #end(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#inbox.close()
+    this.#outbox = undefined
+    this.#child.process.stdout.removeAllListeners("data").resume()
     this.onclose?.()
   }
 }

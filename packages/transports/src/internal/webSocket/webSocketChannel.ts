@@ -104,9 +104,12 @@ const refusalOf = ({ error, refusal }: Dialled, address: string): ConnectReason 
 const listen = (dialled: Dialled, limit: number): WebSocketTransport => {
   const { socket } = dialled
   const transport = new WebSocketTransport({
-    write: (text) => {
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    unsent: () => socket.bufferedAmount,
+    write: (text, onWritten) => {
       if (socket.readyState !== WebSocket.OPEN) return false
-      socket.send(text)
+      socket.send(text, onWritten)
       return true
     },
     cork: () => dialled.wire?.cork(),
@@ -152,5 +155,5 @@ export const openWebSocket = Effect.fnUntraced(function*(
   yield* Effect.forkScoped(heartbeat(dialled, config), { startImmediately: true })
   // Before the socket is closed: requests in flight end at once.
   yield* Effect.addFinalizer(() => Effect.promise(() => transport.close()))
-  return { transport, ended: () => transport.ended() }
+  return { transport, ended: () => transport.ended(), warnings: () => transport.warnings() }
 })
