@@ -27,7 +27,7 @@ while read -r change group start; do
   [ "$change" = + ] && groups="$groups $group:$start"
 done
 runs() {
-  kill -0 -- "-$1" 2>/dev/null || return 1
+  kill -s 0 -- "-$1" 2>/dev/null || return 1
   [ -n "$2" ] && [ -r "/proc/$1/stat" ] || return 0
   read -r stat < "/proc/$1/stat" || return 0
   set -- "$2" \${stat##*) }
@@ -81,8 +81,7 @@ export class Watchdog {
   }
 
   /** Ends a group, given by its leader, when this process has ended. */
-  add(group: number): void {
-    const startTime = startTimeOf(group)
+  add(group: number, startTime: string = startTimeOf(group)): void {
     this.#groups.set(group, startTime)
     if (this.#child === undefined) this.#start()
     else this.#tell(`+ ${group} ${startTime}`)
@@ -92,7 +91,11 @@ export class Watchdog {
   remove(group: number): void {
     if (!this.#groups.delete(group)) return
     this.#tell(`- ${group}`)
-    if (this.#groups.size > 0) return
+    if (this.#groups.size === 0) this.closePipe()
+  }
+
+  /** Closes the pipe, as the end of this process does: ends the groups that are still on the list. */
+  closePipe(): void {
     const child = this.#child
     this.#child = undefined
     child?.stdin?.end()
