@@ -193,14 +193,29 @@ describe("child processes", () => {
     source: readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")
   }))
 
-  it("are started by one module, without a shell, from a definition only", () => {
+  const room = "packages/transports/src/internal/stdio"
+
+  it("are started by one module, without a shell, from a definition only, and watched by another", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
-    assert.deepStrictEqual(starters.map(({ file }) => file), ["packages/transports/src/internal/stdio/childProcess.ts"])
-    const [{ source } = { source: "" }] = starters
+    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [
+      `${room}/childProcess.ts`,
+      `${room}/watchdog.ts`
+    ])
+    const { source } = starters.find(({ file }) => file.endsWith("/childProcess.ts")) ?? { source: "" }
     assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
     assert.notMatch(source, /\bshell\b/)
     const callers = importsOf("transports").filter(({ from, isType }) => from.endsWith("/childProcess.ts") && !isType)
     assert.deepStrictEqual(callers.map(({ file }) => file), ["packages/transports/src/Stdio.ts"])
+  })
+
+  it("of the watchdog run one constant script", () => {
+    const { source } = sources.find(({ file }) => file === `${room}/watchdog.ts`) ?? { source: "" }
+    const calls = Array.from(source.matchAll(/ChildProcess\.([a-z]\w*\([^{]*)/g), ([, call]) => call)
+    assert.deepStrictEqual(calls, ["spawn(this.#program, [\"-c\", script], "])
+    const [, script] = /const script = `([^`]*)`/.exec(source) ?? []
+    assert.notMatch(script ?? assert.fail("there is no script"), /(?<!\\)\$\{/)
+    const callers = importsOf("transports").filter(({ from }) => from.endsWith("/watchdog.ts"))
+    assert.deepStrictEqual(callers.map(({ file }) => file), [`${room}/childProcess.ts`])
   })
 
   it("never open a URL", () => {

@@ -42,7 +42,10 @@ describe("an exchange that cannot begin", () => {
       const ends: Array<End> = []
       const onEnd = (end: End) => void ends.push(end)
       const dispatcher = yield* destroyed
-      new Exchange({ dispatcher, streams: dispatcher, maxBytes }, { onMessage: () => {}, onEnd }).start({ ...request, headers: [] }).abort()
+      new Exchange({ dispatcher, streams: dispatcher, maxBytes }, { onMessage: () => {}, onEnd }).start({
+        ...request,
+        headers: []
+      }).abort()
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       assert.deepStrictEqual(ends, [])
     }))

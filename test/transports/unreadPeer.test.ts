@@ -6,7 +6,7 @@ import { ClientHandlers, type Connection, ServerConfig, Sessions, Transport } fr
 import { Memory, Transports } from "@mcp-sessions/transports"
 import type { JSONRPCMessage, Transport as SdkTransport } from "@modelcontextprotocol/client"
 import { Cause, Deferred, Effect, Exit, Layer, type Scope, Stream } from "effect"
-import { WebSocket, WebSocketServer } from "ws"
+import { type WebSocket, WebSocketServer } from "ws"
 import { replyLimit } from "../../packages/transports/src/internal/jsonRpc/orderedInbox.ts"
 import { outboxLimit } from "../../packages/transports/src/internal/jsonRpc/outbox.ts"
 import { fixture, makeLedger, until } from "../fixtures/peer.ts"

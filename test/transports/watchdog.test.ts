@@ -13,7 +13,9 @@ import { isAlive, until } from "../fixtures/peer.ts"
 const leader = (options: { readonly isDeaf: boolean }) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
-      const code = `${options.isDeaf ? "process.on('SIGTERM', () => {});" : ""} setInterval(() => {}, 1000); console.log(1)`
+      const code = `${
+        options.isDeaf ? "process.on('SIGTERM', () => {});" : ""
+      } setInterval(() => {}, 1000); console.log(1)`
       const child = spawn(process.execPath, ["-e", code], { detached: true, stdio: ["ignore", "pipe", "ignore"] })
       await once(child.stdout, "data")
       return child
@@ -21,12 +23,11 @@ const leader = (options: { readonly isDeaf: boolean }) =>
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-const exited = (child: ChildProcess) =>
-  until(() => child.signalCode, (signal) => signal !== null)
+const exited = (child: ChildProcess) => until(() => child.signalCode, (signal) => signal !== null)
 
 /** A watchdog whose pipe closes with this function, as if this process had ended. */
 const watchdogOf = (groups: ReadonlyArray<ChildProcess>) => {
-  const watchdog = new Watchdog({ shell: "/bin/sh" })
+  const watchdog = new Watchdog()
   for (const { pid } of groups) if (pid !== undefined) watchdog.add(pid)
   return watchdog
 }
@@ -97,7 +98,7 @@ describe("Watchdog", () => {
 
   it.live("says why it does not run where there is no shell", () =>
     Effect.gen(function*() {
-      const watchdog = new Watchdog({ shell: "/no/such/shell" })
+      const watchdog = new Watchdog("/no/such/shell")
       watchdog.add(1)
       yield* until(() => watchdog.failure, (failure) => failure !== undefined)
       assert.include(watchdog.failure, "ENOENT")

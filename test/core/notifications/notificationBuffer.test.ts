@@ -12,7 +12,12 @@ const make = (capacity: number) =>
     return { counted, buffer: new NotificationBuffer({ capacity, offered, onDrop: () => counted.dropped++ }) }
   })
 
-const log = (data: unknown): Notification.Notification => ({ _tag: "LogMessage", level: "info", logger: undefined, data })
+const log = (data: unknown): Notification.Notification => ({
+  _tag: "LogMessage",
+  level: "info",
+  logger: undefined,
+  data
+})
 
 const updated = (uri: string): Notification.Notification => ({ _tag: "ResourceUpdated", uri })
 
@@ -20,7 +25,7 @@ describe("NotificationBuffer", () => {
   it.effect("drops the oldest notification when it is full, and says so by Listening with the number", () =>
     Effect.gen(function*() {
       const { buffer, counted } = yield* make(2)
-      buffer.begin(3)
+      buffer.first(3)
       for (const data of [1, 2, 3, 4]) buffer.offer(log(data))
       assert.deepStrictEqual(yield* buffer.takeAll, [{ _tag: "Listening", generation: 3, dropped: 2 }, log(3), log(4)])
       assert.strictEqual(counted.dropped, 2)
@@ -51,7 +56,7 @@ describe("NotificationBuffer", () => {
   it.effect("keeps the last Listening of those that it drops, and does not count it", () =>
     Effect.gen(function*() {
       const { buffer, counted } = yield* make(1)
-      buffer.begin(1)
+      buffer.first(1)
       buffer.offer({ _tag: "Listening", generation: 2 })
       buffer.offer(log(1))
       assert.deepStrictEqual(yield* buffer.takeAll, [{ _tag: "Listening", generation: 2 }, log(1)])
@@ -76,7 +81,7 @@ describe("NotificationBuffer", () => {
           assert.isAtMost(buffer.size, capacity)
           if (takes[index] === true) note(yield* buffer.take)
         }
-        if (buffer.size > 0) for (const notification of yield* buffer.takeAll) note(notification)
+        if (buffer.size > 0) { for (const notification of yield* buffer.takeAll) note(notification) }
         assert.strictEqual(taken.length + counted.dropped, numbers.length)
         assert.strictEqual(told, counted.dropped)
         assert.deepStrictEqual(taken, taken.toSorted((a, b) => Number(a) - Number(b)))

@@ -55,7 +55,7 @@ export class NotificationBuffer {
   }
 
   /** Makes the first element of a listener. */
-  begin(generation: number): Listening {
+  first(generation: number): Listening {
     this.#generation = generation
     return { _tag: "Listening", generation }
   }
@@ -77,8 +77,12 @@ export class NotificationBuffer {
   get take(): Effect.Effect<Notification> {
     return Effect.suspend(() => {
       const next = this.#next()
-      return next === undefined ? Effect.andThen(Queue.take(this.#offered), this.take) : Effect.succeed(next)
+      return next === undefined ? this.#wait : Effect.succeed(next)
     })
+  }
+
+  get #wait(): Effect.Effect<Notification> {
+    return Effect.flatMap(Queue.take(this.#offered), () => this.take)
   }
 
   /** Takes all notifications, once there are any. */

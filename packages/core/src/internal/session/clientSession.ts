@@ -291,7 +291,12 @@ export class ClientSession implements Session, CallerPolicy {
   #infoOf({ connection, generation, info }: LiveConnection): Effect.Effect<SessionInfo, SessionError> {
     return info === undefined
       ? Effect.die("a session was given out before its handshake")
-      : Effect.succeed({ ...info, server: this.server, generation, warnings: [...connection.warnings(), ...this.#parts.core.hub.warnings()] })
+      : Effect.succeed({
+        ...info,
+        server: this.server,
+        generation,
+        warnings: [...connection.warnings(), ...this.#parts.core.hub.warnings()]
+      })
   }
 
   #request<A>(
@@ -358,7 +363,7 @@ export class ClientSession implements Session, CallerPolicy {
         uri,
         onListening: (listening) => buffer.offer(listening)
       })
-      return Stream.make<[Notification]>(buffer.begin(managed.generation)).pipe(
+      return Stream.make<[Notification]>(buffer.first(managed.generation)).pipe(
         Stream.concat(Stream.flattenArray(Stream.fromEffectRepeat(buffer.takeAll))),
         Stream.interruptWhen(failed)
       )

@@ -125,7 +125,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Sends the request. */
   start({ body, headers, isStream, method, target }: ExchangeRequest): this {
     const { dispatcher, streams } = this.#wire
-    ;(isStream === true ? streams : dispatcher).dispatch({ origin: target.origin, path: target.path, method, headers, body }, this)
+    ;(isStream === true ? streams : dispatcher).dispatch({
+      origin: target.origin,
+      path: target.path,
+      method,
+      headers,
+      body
+    }, this)
     this.#isStarted = true
     return this
   }

@@ -119,7 +119,12 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   warnings(): ReadonlyArray<string> {
-    return [...this.serverStream.warnings(), ...(this.#skipped?.warnings() ?? []), ...this.toolHeaders.warnings(), ...this.#inbox.warnings()]
+    return [
+      ...this.serverStream.warnings(),
+      ...(this.#skipped?.warnings() ?? []),
+      ...this.toolHeaders.warnings(),
+      ...this.#inbox.warnings()
+    ]
   }
 
   sendRequest(request: OutgoingRequest, text: string, message: JSONRPCRequest): void {

@@ -92,7 +92,10 @@ export const attach = (options: {
 }): void => {
   const { callOf, client, peer: { handlers, owner, server } } = options
   const running = Semaphore.makeUnsafe(handlerLimit)
-  const limited = <A>(handled: Effect.Effect<A, RequestRefused>, call: Call | undefined): Effect.Effect<A, RequestRefused> =>
+  const limited = <A>(
+    handled: Effect.Effect<A, RequestRefused>,
+    call: Call | undefined
+  ): Effect.Effect<A, RequestRefused> =>
     call !== undefined ? running.withPermits(1)(handled) : Effect.flatMap(
       running.withPermitsIfAvailable(1)(handled),
       Option.match({ onNone: () => Effect.fail(overloaded), onSome: Effect.succeed })

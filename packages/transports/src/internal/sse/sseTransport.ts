@@ -88,7 +88,13 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       this.#start = { resolve, reject }
       const { given, target } = this.#options
       const headers = [...given, "accept", "text/event-stream"]
-      this.#stream = new Exchange(this.#options, this).start({ target, method: "GET", headers, body: null, isStream: true })
+      this.#stream = new Exchange(this.#options, this).start({
+        target,
+        method: "GET",
+        headers,
+        body: null,
+        isStream: true
+      })
     })
   }
 

@@ -75,7 +75,7 @@ const killAll = (): void => {
 }
 
 /** Windows has no process groups. There, only the end of its input tells a server that this process has ended. */
-const watchdog = isPosix ? new Watchdog({ shell: "/bin/sh" }) : undefined
+const watchdog = isPosix ? new Watchdog() : undefined
 
 const track = (child: ChildProcess.ChildProcess): void => {
   if (child.pid === undefined) return

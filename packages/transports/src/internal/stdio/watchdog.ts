@@ -60,14 +60,15 @@ const startTimeOf = (pid: number): string => {
 }
 
 export class Watchdog {
-  readonly #shell: string
+  readonly #program: string
   /** The start times of the leaders, by group. */
   readonly #groups = new Map<number, string>()
   #child: ChildProcess.ChildProcess | undefined
   #failure: string | undefined
 
-  constructor(options: { readonly shell: string }) {
-    this.#shell = options.shell
+  /** `program` runs the script. */
+  constructor(program: string = "/bin/sh") {
+    this.#program = program
   }
 
   /** Why there is no watchdog, if there is none. */
@@ -109,7 +110,7 @@ export class Watchdog {
     const startedAt = performance.now()
     let child: ChildProcess.ChildProcess
     try {
-      child = ChildProcess.spawn(this.#shell, ["-c", script], {
+      child = ChildProcess.spawn(this.#program, ["-c", script], {
         stdio: ["pipe", "ignore", "ignore"],
         cwd: "/",
         env: getDefaultEnvironment(),
@@ -127,7 +128,7 @@ export class Watchdog {
     })
     child.once("exit", () => {
       if (this.#child !== child) return
-      if (performance.now() - startedAt < stableAfter) return this.#fail(`${this.#shell} exited`)
+      if (performance.now() - startedAt < stableAfter) return this.#fail(`${this.#program} exited`)
       this.#start()
     })
     child.unref()

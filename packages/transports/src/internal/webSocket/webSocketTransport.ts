@@ -130,7 +130,11 @@ export class WebSocketTransport implements Transport, RequestSink {
   }
 
   /** Writes a message, now or later. Returns why it is never written. */
-  #write(text: string, request: OutgoingRequest | undefined, isReply: boolean): QueueFull | TransportClosed | undefined {
+  #write(
+    text: string,
+    request: OutgoingRequest | undefined,
+    isReply: boolean
+  ): QueueFull | TransportClosed | undefined {
     if (this.#outbox?.isEmpty === false || this.#socket.unsent() > (this.#isInTurn ? turnLimit : 0)) {
       return (this.#outbox ??= new Outbox()).add({ text, request, isReply })
     }
