@@ -11,7 +11,8 @@ import { replyLimit } from "../../packages/transports/src/internal/jsonRpc/order
 import { outboxLimit } from "../../packages/transports/src/internal/jsonRpc/outbox.ts"
 import { fixture, makeLedger, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
-import { withServer } from "../fixtures/withSession.ts"
+import * as Sse from "../fixtures/scriptedSse.ts"
+import { withServer, withSession } from "../fixtures/withSession.ts"
 
 interface Sent extends Connection.OutgoingRequest {
   readonly name: string
@@ -215,6 +216,30 @@ describe("a server that asks more than it takes answers to", () => {
           assert.include(warnings.join("; "), `${replyLimit} refused, ${3000 - 2 * replyLimit} ignored`)
         })
     ))
+
+  it.live("over SSE, gets a bounded number of replies and sockets, and the connection works on", () =>
+    Effect.gen(function*() {
+      const server = yield* Sse.start(({ message, request: { method }, response }, stream) => {
+        if (message.method === "notifications/initialized") {
+          response.writeHead(202).end()
+          for (let n = 0; n < 3000; n++) stream()?.write(Http.event({ jsonrpc: "2.0", id: `p${n}`, method: "ping" }))
+          return true
+        }
+        // A reply, which is never acknowledged.
+        return message.method === undefined && method === "POST"
+      })
+      yield* withSession({ transport: "sse", url: server.url }, (session) =>
+        Effect.gen(function*() {
+          // Its response arrives after all the requests.
+          yield* session.callTool("echo")
+          const { warnings } = yield* session.connect
+          assert.include(warnings.join("; "), `${replyLimit} refused, ${3000 - 2 * replyLimit} ignored`)
+          yield* until(() => server.count("POST"), (count) => count >= 2 * replyLimit)
+          assert.strictEqual(server.count("POST"), 2 * replyLimit)
+          assert.isAtMost(server.sockets(), 2 * replyLimit + 4)
+        }))
+      yield* until(server.sockets, (sockets) => sockets === 0)
+    }).pipe(Effect.scoped))
 
   it.live("runs a bounded number of handlers at a time, and refuses the other requests", () =>
     Effect.gen(function*() {

@@ -3,7 +3,8 @@
  *
  * **Details**
  *
- * Requests go over a connection pool of the transport, which is destroyed with it. A session that the server created is ended with a
+ * Requests go over a connection pool of the transport, which is destroyed with it, of at most `maxInFlightTotal` + 128 sockets. Streams that
+ * stay open have a pool of their own. A session that the server created is ended with a
  * `DELETE` before the connection closes, for 2 seconds at most.
  *
  * With `sseFallback`, which `transport: "http"` implies, the transport falls back to SSE when the server rejects the POST, and remembers
