@@ -5,11 +5,13 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Connection } from "@mcp-sessions/core"
 import { Effect } from "effect"
 import type { ServerResponse } from "node:http"
-import { Agent } from "undici"
+import { createRequire } from "node:module"
 import { targetOf } from "../../packages/transports/src/internal/http/httpExchange.ts"
 import { SseTransport } from "../../packages/transports/src/internal/sse/sseTransport.ts"
 import { until } from "../fixtures/peer.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
+
+const { Agent } = createRequire(new URL("../../packages/transports/package.json", import.meta.url))("undici")
 
 const agent = (connections?: number) =>
   Effect.acquireRelease(
