@@ -197,20 +197,32 @@ describe("child processes", () => {
   }))
 
   const browser = "packages/transports/src/internal/consent/browser.ts"
-  const server = "packages/transports/src/internal/stdio/childProcess.ts"
+  const room = "packages/transports/src/internal/stdio"
+  const server = `${room}/childProcess.ts`
+  const watchdog = `${room}/watchdog.ts`
   const sourceOf = (file: string) => sources.find((one) => one.file === file)?.source ?? ""
   const importersOf = (name: string) =>
     importsOf("transports").filter(({ from, isType }) => from.endsWith(`/${name}`) && !isType).map(({ file }) => file)
 
-  it("are started by two modules, without a shell: a server from a definition, and a browser by a consent", () => {
+  it("are started by three modules, without a shell: a server from a definition, its watchdog, and a browser by a consent", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
-    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [browser, server])
-    for (const { source } of starters) {
+    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [browser, server, watchdog])
+    for (const file of [browser, server]) {
+      const source = sourceOf(file)
       assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
       assert.notMatch(source, /\bshell\b/)
     }
     assert.deepStrictEqual(importersOf("childProcess.ts"), ["packages/transports/src/Stdio.ts"])
     assert.deepStrictEqual(importersOf("browser.ts"), ["packages/transports/src/Consent.ts"])
+  })
+
+  it("of the watchdog run one constant script", () => {
+    const source = sourceOf(watchdog)
+    const calls = Array.from(source.matchAll(/ChildProcess\.([a-z]\w*\([^{]*)/g), ([, call]) => call)
+    assert.deepStrictEqual(calls, ["spawn(this.#program, [\"-c\", script], "])
+    const [, script] = /const script = `([^`]*)`/.exec(source) ?? []
+    assert.notMatch(script ?? assert.fail("there is no script"), /(?<!\\)\$\{/)
+    assert.deepStrictEqual(importersOf("watchdog.ts"), [server])
   })
 
   it("open a URL only as a consent", () => {

@@ -36,12 +36,15 @@ type Proxy = Effect.Success<ReturnType<typeof tcpProxy>>
 const call = (session: Session.Session, id: string) =>
   Effect.map(session.callTool("echo", { message: "hello", id }), ({ content }) => JSON.stringify(content))
 
-/** Measures the bytes of the second response, because the first one includes connection setup. */
+/** Measures the bytes of a response. Connection setup and the refusal of the server's own stream may add to those of one or two. */
 const measure = Effect.fnUntraced(function*(session: Session.Session, proxy: Proxy) {
-  yield* call(session, "first")
-  const before = proxy.passed()
-  yield* call(session, "second")
-  return proxy.passed() - before
+  const sizes = yield* Effect.forEach(["first", "second", "third"], (id) =>
+    Effect.gen(function*() {
+      const before = proxy.passed()
+      yield* call(session, id)
+      return proxy.passed() - before
+    }))
+  return Math.min(...sizes)
 })
 
 /** Runs a call with a cut response; it ends in time, with OutcomeUnknown or with the result. */
@@ -81,7 +84,7 @@ describe.concurrent("a response that is cut off", () => {
               const ends = yield* Effect.forEach(cuts, (bytes) => cut(session, proxy, bytes))
               // A call succeeds only if the cut removes no more than the end of the framing.
               assert.isAbove(ends.filter((end) => end === "Failure").length, size - 20)
-              assert.deepStrictEqual(ran, ["first", "second", ...cuts.map(String)])
+              assert.deepStrictEqual(ran, ["first", "second", "third", ...cuts.map(String)])
               yield* call(session, "after")
               assert.strictEqual(yield* session.generation, 1)
             })

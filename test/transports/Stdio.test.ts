@@ -8,6 +8,7 @@ import { Deferred, Effect, Fiber, Layer, Schedule } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { readdirSync } from "node:fs"
+import { Worker } from "node:worker_threads"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 
 const faulty = (mode: string, file: string, ...rest: ReadonlyArray<string>) => ({
@@ -377,7 +378,34 @@ describe.concurrent("closing a stdio connection", () => {
       yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
     }).pipe(Effect.scoped))
 
-  // One that ignores the end of its input is left: nobody is there any more to tell it, or to kill it.
+  for (const signal of ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"] as const) {
+    it.live(`ends the servers of a program that ends by ${signal}, and their children, though these ignore polite requests`, () =>
+      Effect.gen(function*() {
+        const { file, read } = yield* makeLedger
+        const words = [fixture("abruptExit.ts"), fixture("faultyStdio.mjs"), file, "stubborn", "wait", "family"]
+        const program = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] })
+        yield* Effect.promise(() => once(program.stdout, "data"))
+        assert.strictEqual(pidsOf(read).length, 2)
+        program.kill(signal)
+        yield* Effect.promise(() => once(program, "exit"))
+        assert.strictEqual(program.signalCode, signal)
+        yield* until(() => pidsOf(read), (alive) => alive.length === 0)
+        // It was asked first.
+        assert.include(read("deaf"), "SIGTERM")
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("ends the servers of a worker that is terminated, and their children, though these ignore polite requests", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const argv = [fixture("faultyStdio.mjs"), file, "stubborn", "wait", "family"]
+      const worker = new Worker(fixture("abruptExit.ts"), { argv, stdout: true })
+      yield* Effect.promise(() => once(worker.stdout, "data"))
+      assert.strictEqual(pidsOf(read).length, 2)
+      yield* Effect.promise(() => worker.terminate())
+      yield* until(() => pidsOf(read), (alive) => alive.length === 0)
+    }).pipe(Effect.scoped))
+
   it.live("ends the input of the servers when the program is killed, and they exit", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger

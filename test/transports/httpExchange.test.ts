@@ -26,7 +26,7 @@ describe("an exchange that cannot begin", () => {
     Effect.gen(function*() {
       const dispatcher = yield* destroyed
       const end = yield* Effect.callback<End>((resume) => {
-        const started = new Exchange({ dispatcher, maxBytes, authorizer: undefined }, {
+        const started = new Exchange({ dispatcher, streams: dispatcher, maxBytes, authorizer: undefined }, {
           onMessage: () => {},
           onSkipped: () => {},
           onEnd: (end) => {
@@ -43,7 +43,11 @@ describe("an exchange that cannot begin", () => {
       const ends: Array<End> = []
       const onEnd = (end: End) => void ends.push(end)
       const dispatcher = yield* destroyed
-      new Exchange({ dispatcher, maxBytes, authorizer: undefined }, { onMessage: () => {}, onSkipped: () => {}, onEnd })
+      new Exchange({ dispatcher, streams: dispatcher, maxBytes, authorizer: undefined }, {
+        onMessage: () => {},
+        onSkipped: () => {},
+        onEnd
+      })
         .start({
           ...request,
           headers: []
@@ -56,6 +60,7 @@ describe("an exchange that cannot begin", () => {
     Effect.gen(function*() {
       const transport = new SseTransport({
         dispatcher: yield* destroyed,
+        streams: yield* destroyed,
         maxBytes,
         authorizer: undefined,
         target,

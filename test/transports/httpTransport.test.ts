@@ -24,6 +24,7 @@ const connect = (url: string) =>
     Effect.map(agent, (dispatcher) =>
       new HttpTransport({
         dispatcher,
+        streams: dispatcher,
         maxBytes: 1024,
         authorizer: undefined,
         target: targetOf(new URL(url)),

@@ -119,7 +119,8 @@ export interface Origin extends Peer {
 }
 
 /**
- * Handlers of a client. Each handler that is present is declared to the server.
+ * Handlers of a client. Each handler that is present is declared to the server. At most 32 run at the same time for one connection: further
+ * requests of a server are refused, and further questions in one result wait.
  *
  * @category models
  * @since 0.1.0
@@ -144,7 +145,7 @@ export interface Handlers {
   readonly rootsChanges?: Stream.Stream<unknown> | undefined
   /**
    * Receives the log messages of all servers: those of one session one after the other. Each connection asks its server for messages
-   * of `level` and above. A slow handler loses old messages: the latest 256 are kept.
+   * of `level` and above. A slow handler loses old messages: the latest 256 are kept, and the number of the others is logged.
    */
   readonly logging?: {
     readonly level: LogLevel

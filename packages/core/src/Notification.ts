@@ -66,6 +66,8 @@ export interface Listening {
   readonly _tag: "Listening"
   /** The number of the connection, counted from 1. */
   readonly generation: number
+  /** The number of notifications that were dropped here because they were not taken in time. Absent if none were. */
+  readonly dropped?: number
 }
 
 /**

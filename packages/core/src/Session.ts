@@ -226,8 +226,9 @@ export interface Session {
   ) => Effect.Effect<Completion, SessionError>
   /**
    * The notifications of the server, on this connection and on those that replace it. Begins with `Listening`, once the server notifies of
-   * changes of its lists, and emits it again after each gap. Of the notifications that wait for a slow reader, the latest 256 are kept. Fails
-   * when the connection is lost and cannot be made again.
+   * changes of its lists, and emits it again after each gap. Of the notifications that wait for a slow reader, the latest 256 are kept, and
+   * repeated changes of one list or resource count once; `Listening` stands where others were dropped, with their number. Fails when the
+   * connection is lost and cannot be made again.
    */
   readonly notifications: Stream.Stream<Notification, SessionError>
   /**

@@ -586,20 +586,25 @@ export class ServerDown extends Schema.TaggedError<ServerDown>("@mcp-sessions/co
 
 /**
  * The queue of the session is full. `limit` is its size (`maxQueued` of the server), `inFlight` the number of requests in flight on the
- * session. The program sends more than the server answers.
+ * session. The program sends more than the server answers. `unread` is set where the server does not read what is written to it: then so
+ * many characters of `inFlight` messages wait to be written, and `limit` is how many characters may wait.
  *
  * @category reasons
  * @since 0.1.0
  */
 export class QueueFull extends Schema.TaggedError<QueueFull>("@mcp-sessions/core/QueueFull")("QueueFull", {
   limit: Schema.Finite,
-  inFlight: Schema.Finite
+  inFlight: Schema.Finite,
+  unread: Schema.optional(Schema.Finite)
 }) implements Traits {
   readonly delivery = "NotSent"
   readonly isRetryable = false
   readonly losesConnection = false
   readonly health = "untouched"
   override get message(): string {
+    if (this.unread !== undefined) {
+      return `the server does not read: ${this.inFlight} messages of ${this.unread} characters wait, and the limit is ${this.limit}`
+    }
     return `${this.inFlight} requests are in flight and ${this.limit} are waiting, which is the limit`
   }
 }
@@ -839,6 +844,7 @@ const requestReasons = [
   ProtocolFailed,
   InvalidResult,
   PaginationExceeded,
+  QueueFull,
   Unsupported
 ] as const
 

@@ -7,13 +7,14 @@
  * add little to the cost of a call. They count operations of programs and their requests, not handshakes or pings. A list with several
  * pages counts once.
  *
- * | metric                             | kind    | counts                                                      |
- * | ---------------------------------- | ------- | ----------------------------------------------------------- |
- * | `mcp_sessions_operations_total`    | counter | operations of programs: calls, lists, reads                 |
- * | `mcp_sessions_requests_total`      | counter | requests sent for these operations, retries included        |
- * | `mcp_sessions_connects_total`      | counter | attempts to connect                                         |
- * | `mcp_sessions_fallbacks_total`     | counter | operations that failed over from this server to the next    |
- * | `mcp_sessions_in_flight_requests`  | gauge   | requests in flight                                          |
+ * | metric                                       | kind    | counts                                                       |
+ * | -------------------------------------------- | ------- | ------------------------------------------------------------ |
+ * | `mcp_sessions_operations_total`              | counter | operations of programs: calls, lists, reads                  |
+ * | `mcp_sessions_requests_total`                | counter | requests sent for these operations, retries included         |
+ * | `mcp_sessions_connects_total`                | counter | attempts to connect                                          |
+ * | `mcp_sessions_fallbacks_total`               | counter | operations that failed over from this server to the next     |
+ * | `mcp_sessions_dropped_notifications_total`   | counter | notifications that were dropped because a listener was slow  |
+ * | `mcp_sessions_in_flight_requests`            | gauge   | requests in flight                                           |
  *
  * Spans are created only if the program provides a `Tracer` in place of Effect's default one. Each operation is a span of kind `client`,
  * named by its method and target (`tools/call get-sum`), with the attributes of the OpenTelemetry conventions for MCP. Its children are
@@ -47,6 +48,10 @@ export const metrics = {
   }),
   fallbacks: Metric.counter("mcp_sessions_fallbacks_total", {
     description: "Operations that failed over to the next server",
+    incremental: true
+  }),
+  droppedNotifications: Metric.counter("mcp_sessions_dropped_notifications_total", {
+    description: "Notifications dropped because a listener was slow",
     incremental: true
   }),
   inFlight: Metric.gauge("mcp_sessions_in_flight_requests", { description: "Requests in flight" })

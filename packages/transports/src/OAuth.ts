@@ -26,7 +26,7 @@ import * as Metric from "effect/Metric"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Consent } from "./Consent.ts"
-import { acquireAgent } from "./internal/network/agent.ts"
+import { acquireAgents } from "./internal/network/agent.ts"
 import { CurrentAuthorizer } from "./internal/network/authorizer.ts"
 import { reasonOf, StepFailed } from "./internal/oauth/failure.ts"
 import { OAuthFetch } from "./internal/oauth/oauthFetch.ts"
@@ -113,9 +113,11 @@ const make = (options: OAuthOptions) =>
     const run = yield* FiberSet.makeRuntimePromise()
     const refreshAhead = Duration.toMillis(Duration.fromInputUnsafe(options.refreshAhead ?? "1 minute"))
     const connectTimeout = Duration.seconds(10)
+    // Authorizations are few: one at a time for each owner and server.
+    const maxInFlightTotal = 64
     const dispatchers = {
-      any: yield* acquireAgent({ addresses: "any", connectTimeout }),
-      public: yield* acquireAgent({ addresses: "public", connectTimeout })
+      any: (yield* acquireAgents({ addresses: "any", connectTimeout, maxInFlightTotal })).dispatcher,
+      public: (yield* acquireAgents({ addresses: "public", connectTimeout, maxInFlightTotal })).dispatcher
     }
     const sources = new Map<string, TokenSource>()
     const signIns = new Shared<TokenSource, void, AuthRequired | AuthorizationFailed>(yield* Effect.scope)

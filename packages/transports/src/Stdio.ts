@@ -5,11 +5,15 @@
  *
  * The child leads a process group, and the whole group is ended: end of input, 1 s, SIGTERM, 1 s, SIGKILL. Its environment is the SDK's
  * short list (which includes `PATH` and `HOME`) and the `env` of the definition; nothing else of this process is passed on. The last
- * 64 KiB of stderr are kept, and errors quote their tail.
+ * 64 KiB of stderr are kept, and errors quote their tail. While the program does not read, up to 8 Mi characters of messages wait,
+ * unwritten; further requests fail with `QueueFull`.
+ *
+ * If this process is killed, or a worker that started servers is terminated, a small shell ends their groups in the same steps.
  *
  * **Gotchas**
  *
- * A process that leaves its group on purpose (a daemon) cannot be ended.
+ * A process that leaves its group on purpose (a daemon) cannot be ended. Windows has no process groups: when this process is killed there,
+ * a server only sees the end of its input.
  *
  * @since 0.1.0
  */

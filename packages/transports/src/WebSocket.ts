@@ -1,5 +1,6 @@
 /**
- * Transport for servers behind a WebSocket: subprotocol `mcp`, one text frame for each message.
+ * Transport for servers behind a WebSocket: subprotocol `mcp`, one text frame for each message. While the server does not read, up to
+ * 8 Mi characters of messages wait, unwritten; further requests fail with `QueueFull`.
  *
  * @since 0.1.0
  */

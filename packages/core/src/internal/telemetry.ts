@@ -16,9 +16,16 @@ export interface Counters {
   requests: number
   connects: number
   fallbacks: number
+  droppedNotifications: number
 }
 
-export const noCounters = (): Counters => ({ operations: 0, requests: 0, connects: 0, fallbacks: 0 })
+export const noCounters = (): Counters => ({
+  operations: 0,
+  requests: 0,
+  connects: 0,
+  fallbacks: 0,
+  droppedNotifications: 0
+})
 
 /** What is shown of one server: the sum over all sets of sessions that know one by that name. */
 interface Shown {

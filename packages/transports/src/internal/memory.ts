@@ -37,7 +37,7 @@ class MemoryTransport implements Transport, RequestSink {
     inner.onclose = () => {
       if (this.#isClosed) return
       this.#isClosed = true
-      this.onclose?.()
+      this.#inbox.end(() => this.onclose?.())
     }
   }
 

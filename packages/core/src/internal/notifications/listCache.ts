@@ -172,13 +172,21 @@ export class ListCache {
   #changesOf(kind: ListKind): Stream.Stream<void, SessionError> {
     return Stream.unwrap(Effect.gen({ self: this }, function*() {
       // Any number of changes is one reason to fetch.
-      const queue = yield* this.#hub.subscribe({ capacity: 1, filter: ({ _tag }) => _tag === kinds[kind].change })
+      const changed = yield* Queue.sliding<void>(1)
+      yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          this.#hub.listen(({ _tag }) => {
+            if (_tag === kinds[kind].change) Queue.offerUnsafe(changed, undefined)
+          })
+        ),
+        (remove) => Effect.sync(remove)
+      )
       const { failed } = yield* this.#subscriptions.register({
         uri: undefined,
-        onListening: (listening) => Queue.offerUnsafe(queue, listening)
+        onListening: () => Queue.offerUnsafe(changed, undefined)
       })
       return Stream.make(undefined).pipe(
-        Stream.concat(Stream.fromEffectRepeat(Effect.asVoid(Queue.take(queue)))),
+        Stream.concat(Stream.fromEffectRepeat(Queue.take(changed))),
         Stream.interruptWhen(failed)
       )
     }))

@@ -5,14 +5,27 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { Notification } from "../../Notification.ts"
+import { NotificationBuffer } from "./notificationBuffer.ts"
 
 type Listener = (notification: Notification) => void
 
 export class NotificationHub {
   #listeners: ReadonlyArray<Listener> = []
+  readonly #counters: { droppedNotifications: number }
+  #dropped = 0
+
+  /** `counters` are those of the server, over all owners. */
+  constructor(counters: { droppedNotifications: number }) {
+    this.#counters = counters
+  }
 
   readonly publish: Listener = (notification) => {
     for (const listener of this.#listeners) listener(notification)
+  }
+
+  /** Returns a sentence about the notifications that were dropped because a listener was slow. */
+  warnings(): ReadonlyArray<string> {
+    return this.#dropped === 0 ? [] : [`sent more notifications than a listener took: ${this.#dropped} were dropped`]
   }
 
   /** Adds a listener. Returns its removal. */
@@ -23,22 +36,30 @@ export class NotificationHub {
     }
   }
 
-  /** Queues notifications for as long as the scope. Of those that a slow reader has not taken, the latest `capacity` are kept. */
+  /** Buffers notifications for as long as the scope. */
   subscribe({ capacity, filter }: {
     readonly capacity: number
     readonly filter?: ((notification: Notification) => boolean) | undefined
-  }): Effect.Effect<Queue.Queue<Notification>, never, Scope.Scope> {
+  }): Effect.Effect<NotificationBuffer, never, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
-      const queue = yield* Queue.sliding<Notification>(capacity)
+      const offered = yield* Queue.sliding<void>(1)
+      const buffer = new NotificationBuffer({
+        capacity,
+        offered,
+        onDrop: () => {
+          this.#dropped++
+          this.#counters.droppedNotifications++
+        }
+      })
       yield* Effect.acquireRelease(
         Effect.sync(() =>
           this.listen((notification) => {
-            if (filter?.(notification) ?? true) Queue.offerUnsafe(queue, notification)
+            if (filter?.(notification) ?? true) buffer.offer(notification)
           })
         ),
         (remove) => Effect.sync(remove)
       )
-      return queue
+      return buffer
     })
   }
 }

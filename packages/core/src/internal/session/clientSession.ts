@@ -7,7 +7,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { CallToolResult } from "../../Mcp.ts"
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "../../Notification.ts"
@@ -188,7 +187,7 @@ export class ClientSession implements Session, CallerPolicy {
       Stream.filter(
         this.#listen(uri),
         (notification): notification is Listening | ResourceUpdated =>
-          notification._tag === "Listening" || (notification._tag === "ResourceUpdated" && isAt(notification.uri, uri))
+          notification._tag === "Listening" || notification._tag === "ResourceUpdated"
       )
   }
 
@@ -292,7 +291,12 @@ export class ClientSession implements Session, CallerPolicy {
   #infoOf({ connection, generation, info }: LiveConnection): Effect.Effect<SessionInfo, SessionError> {
     return info === undefined
       ? Effect.die("a session was given out before its handshake")
-      : Effect.succeed({ ...info, server: this.server, generation, warnings: connection.warnings() })
+      : Effect.succeed({
+        ...info,
+        server: this.server,
+        generation,
+        warnings: [...connection.warnings(), ...this.#parts.core.hub.warnings()]
+      })
   }
 
   #request<A>(
@@ -350,14 +354,17 @@ export class ClientSession implements Session, CallerPolicy {
   #listen(uri: string | undefined): Stream.Stream<Notification, SessionError> {
     const { hub, managed, subscriptions } = this.#parts.core
     return this.#streamWhileOpen(Stream.unwrap(Effect.gen(function*() {
-      const queue = yield* hub.subscribe({ capacity: notificationCapacity })
+      // Filtered before it is buffered: a flood of other notifications must not displace these.
+      const filter = uri === undefined
+        ? undefined
+        : (notification: Notification) => notification._tag === "ResourceUpdated" && isAt(notification.uri, uri)
+      const buffer = yield* hub.subscribe({ capacity: notificationCapacity, filter })
       const { failed } = yield* subscriptions.register({
         uri,
-        onListening: (listening) => Queue.offerUnsafe(queue, listening)
+        onListening: (listening) => buffer.offer(listening)
       })
-      const first: Listening = { _tag: "Listening", generation: managed.generation }
-      return Stream.make<[Notification]>(first).pipe(
-        Stream.concat(Stream.fromQueue(queue)),
+      return Stream.make<[Notification]>(buffer.first(managed.generation)).pipe(
+        Stream.concat(Stream.flattenArray(Stream.fromEffectRepeat(buffer.takeAll))),
         Stream.interruptWhen(failed)
       )
     })))

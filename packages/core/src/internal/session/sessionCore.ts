@@ -105,7 +105,7 @@ export const make = Effect.fnUntraced(function*(
   const { definition: { name: server }, owner, reconnect, retry, timers } = options
   const handlers = typeof provided === "function" ? provided({ owner, server }) : provided
   const { logging } = handlers
-  const hub = new NotificationHub()
+  const hub = new NotificationHub(options.server.counters)
   const context = yield* Effect.context<never>()
   const managed = yield* managedConnection.make({
     ...options,

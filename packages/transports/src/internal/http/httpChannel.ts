@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type { Dispatcher } from "undici"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { guard } from "../network/addressPolicy.ts"
+import type { Agents } from "../network/agent.ts"
 import { CurrentAuthorizer } from "../network/authorizer.ts"
 import { givenHeaders } from "./httpEndpoint.ts"
 import { type Refusal, targetOf } from "./httpExchange.ts"
@@ -31,13 +31,13 @@ const release = (transport: HttpTransport): Effect.Effect<void> =>
 /** Makes the effect that opens a channel, closed with the scope. Nothing is sent before the handshake. */
 export const openHttp = (options: {
   readonly config: Config
-  readonly dispatcher: Dispatcher
+  readonly agents: Agents
   readonly redact: (text: string) => string
   readonly refusalError: (refusal: Refusal) => Error
 }): Effect.Effect<EngineChannel, BlockedAddress, Scope.Scope> => {
-  const { config, dispatcher, redact, refusalError } = options
+  const { agents, config, redact, refusalError } = options
   const shared: Omit<HttpTransportOptions, "authorizer"> = {
-    dispatcher,
+    ...agents,
     target: targetOf(new URL(config.url)),
     given: givenHeaders(Record.map(config.headers, Redacted.value)),
     maxBytes: config.maxMessageBytes,

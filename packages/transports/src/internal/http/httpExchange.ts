@@ -10,6 +10,7 @@ import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
 import type { Dispatcher } from "undici"
 import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
+import type { Source } from "../jsonRpc/orderedInbox.ts"
 import type { Authorizer } from "../network/authorizer.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
@@ -48,7 +49,10 @@ export const isTooLarge = Schema.is(MessageTooLarge)
 
 /** What one server is asked over: its connections and its limit. */
 export interface Wire {
+  /** Connections for requests that end. Their number is limited. */
   readonly dispatcher: Dispatcher
+  /** Connections for streams that stay open: as many as this process opens. A stream must not take the place of a request. */
+  readonly streams: Dispatcher
   /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
   /** Gives every request its credentials. */
@@ -70,6 +74,8 @@ export interface ExchangeRequest {
   /** Names and values in turn. */
   readonly headers: Array<string>
   readonly body: string | null
+  /** Whether the response is a stream that stays open. */
+  readonly isStream?: boolean
 }
 
 /** Receives what happens to an exchange. Texts without a message are skipped: the stream goes on. */
@@ -82,6 +88,8 @@ export interface ExchangeListener extends MessageSink {
   readonly onOpen?: () => void
   /** Takes an event that means something to the transport itself. `false`: the event is to be read like all others. */
   readonly onEvent?: (event: SseEvent) => boolean
+  /** Called after each chunk of an event stream, which it may pause. */
+  readonly onChunk?: (bytes: number, source: Source) => void
   /** Called once unless the exchange is aborted, and never before `start` returns. */
   readonly onEnd: (end: End) => void
 }
@@ -125,8 +133,10 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
     return this
   }
 
-  #dispatch({ body, method, target }: ExchangeRequest, headers: Array<string>): void {
-    this.#wire.dispatcher.dispatch({ origin: target.origin, path: target.path, method, headers, body }, this)
+  #dispatch({ body, isStream, method, target }: ExchangeRequest, headers: Array<string>): void {
+    const { dispatcher, streams } = this.#wire
+    const { origin, path } = target
+    ;(isStream === true ? streams : dispatcher).dispatch({ origin, path, method, headers, body }, this)
   }
 
   /** Sends the request with the credentials of the moment. */
@@ -180,11 +190,12 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
     if (this.#kind === "sse" && !this.#isRefusal) this.#listener.onOpen?.()
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isOver || this.#challenge === "waiting") return
     const part = (this.#decoder ??= new StringDecoder("utf8")).write(chunk)
     if (this.#kind === "sse" && !this.#isRefusal) {
-      if (!this.#parser.push(part)) this.#exceed()
+      if (this.#parser.push(part)) this.#listener.onChunk?.(chunk.length, controller)
+      else this.#exceed()
       return
     }
     this.#text += part

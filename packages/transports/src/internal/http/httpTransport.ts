@@ -13,7 +13,7 @@ import type { JSONRPCMessage, JSONRPCRequest, Transport, TransportSendOptions } 
 import * as Schema from "effect/Schema"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
-import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
+import { OrderedInbox, type Source } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { revisionOf } from "../modern/requestHeaders.ts"
@@ -36,6 +36,9 @@ const cancelTimeout = 2000
 const isExpired = Schema.is(SessionExpired)
 
 const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
+
+/** How long sending another message that has no response may take, in milliseconds. */
+const postTimeout = 30_000
 
 /** What all connections of one definition share. */
 export interface HttpTransportOptions extends Wire {
@@ -80,6 +83,8 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   /** The promises of the SDK's client for those of them that are its own. */
   #waiters: Map<RequestExchange, Waiter> | undefined
   #notifications: Set<NotificationExchange> | undefined
+  /** Those of them that carry replies to requests of the server. */
+  #replies: Set<NotificationExchange> | undefined
   #lingering: LingeringExchanges | undefined
   #skipped: SkippedTexts | undefined
   /** How often the server has sent too large a message on a stream of its own messages. */
@@ -137,7 +142,8 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
       ...this.serverStream.warnings(),
       ...this.#tooLargeWarnings(),
       ...(this.#skipped?.warnings("event") ?? []),
-      ...this.toolHeaders.warnings()
+      ...this.toolHeaders.warnings(),
+      ...this.#inbox.warnings()
     ]
   }
 
@@ -161,6 +167,10 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     return isRequest(message) ? this.#sendRequest(message, options) : this.#sendNotification(message)
   }
 
+  get pendingReplies(): number {
+    return this.#replies?.size ?? 0
+  }
+
   /** Ends the connection, and all that is in flight. The session stays with the server: see `releaseSession`. */
   close(): Promise<void> {
     if (this.#isClosed) return sent
@@ -171,6 +181,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     this.#lingering?.close()
     this.#question?.close()
     this.serverStream.close()
+    this.#inbox.close()
     this.onclose?.()
     return sent
   }
@@ -196,6 +207,10 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
 
   onServerMessage(message: JSONRPCMessage): void {
     this.#inbox.push(message)
+  }
+
+  onChunk(bytes: number, source: Source): void {
+    this.#inbox.onChunk(bytes, source)
   }
 
   onSkipped(text: string): void {
@@ -311,16 +326,19 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     return new Promise((resolve, reject) => {
       const method = "method" in message ? message.method : undefined
       const isCancellation = method === "notifications/cancelled"
+      // A handshake has a limit of its own.
+      const isHandshake = method === "notifications/initialized" || this.receiver === undefined
       const exchange = postNotification({
         wire: this.wire,
         endpoint: this.endpoint,
         headers: this.endpoint.headersOf(undefined, this.toolHeaders),
         text: encode(message),
-        timeout: isCancellation ? cancelTimeout : undefined,
+        timeout: isCancellation ? cancelTimeout : isHandshake ? undefined : postTimeout,
         sink: { onMessage: (message) => this.#inbox.push(message), onSkipped: (text) => this.onSkipped(text) },
         onOver: () => this.#lingering?.delete(exchange),
         onEnd: (failure) => {
           this.#notifications?.delete(exchange)
+          this.#replies?.delete(exchange)
           if (failure === undefined) (this.#lingering ??= new LingeringExchanges()).add(exchange)
           if (isCancellation) this.#abortCancelled(message)
           if (failure !== undefined) return reject(this.#notificationError(failure))
@@ -329,6 +347,7 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
         }
       })
       ;(this.#notifications ??= new Set()).add(exchange)
+      if (method === undefined) (this.#replies ??= new Set()).add(exchange)
     })
   }
 

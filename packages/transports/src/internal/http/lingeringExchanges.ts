@@ -7,6 +7,9 @@ import { clearTimeout, setTimeout } from "node:timers"
 /** How long a stream may stay open after the response, in milliseconds. */
 const lingerLimit = 1000
 
+/** How many streams may stay open after their responses. One more ends the oldest. */
+const openLimit = 32
+
 export class LingeringExchanges {
   #open: Set<{ readonly abort: () => void }> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -14,6 +17,13 @@ export class LingeringExchanges {
   add(exchange: { readonly abort: () => void }): void {
     const open = this.#open ??= new Set()
     open.add(exchange)
+    if (open.size > openLimit) {
+      for (const oldest of open) {
+        open.delete(oldest)
+        oldest.abort()
+        break
+      }
+    }
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       this.#abortAll()

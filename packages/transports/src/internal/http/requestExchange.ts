@@ -7,6 +7,7 @@ import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
 import { clearTimeout, setTimeout } from "node:timers"
 import { encode } from "../jsonRpc/codec.ts"
+import type { Source } from "../jsonRpc/orderedInbox.ts"
 import type { Failure } from "./failure.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { type End, Exchange, type ExchangeListener, isTooLarge, type Wire } from "./httpExchange.ts"
@@ -25,6 +26,7 @@ export interface RequestOwner {
   readonly onHead: (exchange: RequestExchange, headerOf: (name: string) => string | undefined) => void
   readonly onMessage: (exchange: RequestExchange, message: JSONRPCMessage) => void
   readonly onSkipped: (text: string) => void
+  readonly onChunk: (bytes: number, source: Source) => void
   /** Called when nothing more can come. `failure`: no response came. Not called after `abort`. */
   readonly onEnd: (exchange: RequestExchange, failure: Failure | undefined) => void
 }
@@ -59,7 +61,8 @@ export class RequestExchange implements ExchangeListener {
     const { endpoint, wire } = this.#owner
     const headers = this.#owner.headersOf(this.message)
     const exchange = this.#exchange = new Exchange(wire, this)
-    exchange.start({ target: endpoint.target, method: "POST", headers, body: this.#text })
+    const isStream = this.message.method === "subscriptions/listen"
+    exchange.start({ target: endpoint.target, method: "POST", headers, body: this.#text, isStream })
   }
 
   /** Ends the request without another word to its owner. */
@@ -89,6 +92,10 @@ export class RequestExchange implements ExchangeListener {
 
   onSkipped(text: string): void {
     this.#owner.onSkipped(text)
+  }
+
+  onChunk(bytes: number, source: Source): void {
+    this.#owner.onChunk(bytes, source)
   }
 
   onEnd(end: End): void {
@@ -173,6 +180,7 @@ export const pingExchange = (options: {
       onHead: () => {},
       onMessage: ({ isAnswered }, message) => isAnswered ? onEnd({ _tag: "Answered" }) : owner.onServerMessage(message),
       onSkipped: (text) => owner.onSkipped(text),
+      onChunk: (bytes, source) => owner.onChunk(bytes, source),
       onEnd: (_, failure) =>
         onEnd(
           failure?._tag === "Refused" ? { _tag: "Refused", id: message.id, refusal: failure } : { _tag: "Unanswered" }

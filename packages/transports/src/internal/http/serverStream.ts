@@ -9,6 +9,7 @@
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { clearTimeout, setTimeout } from "node:timers"
+import type { Source } from "../jsonRpc/orderedInbox.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { type End, Exchange, type ExchangeListener, isTooLarge, type Wire } from "./httpExchange.ts"
 import { Backoff } from "./streamBackoff.ts"
@@ -21,6 +22,7 @@ export interface ServerStreamOwner {
   readonly onSkipped: (text: string) => void
   /** Called when the server has sent too large a message on a stream of its own messages. */
   readonly onTooLarge: () => void
+  readonly onChunk: (bytes: number, source: Source) => void
 }
 
 /** After how many short-lived streams in a row there is a warning. */
@@ -105,7 +107,7 @@ export class ServerStream implements ExchangeListener {
     const resume = this.#lastEventId === undefined ? [] : ["last-event-id", this.#lastEventId]
     const headers = endpoint.bareHeaders("accept", "text/event-stream", ...resume)
     const exchange = this.#exchange = new Exchange(wire, this)
-    exchange.start({ target: endpoint.target, method: "GET", headers, body: null })
+    exchange.start({ target: endpoint.target, method: "GET", headers, body: null, isStream: true })
   }
 
   close(): void {
@@ -125,6 +127,10 @@ export class ServerStream implements ExchangeListener {
 
   onSkipped(text: string): void {
     this.#owner.onSkipped(text)
+  }
+
+  onChunk(bytes: number, source: Source): void {
+    this.#owner.onChunk(bytes, source)
   }
 
   onEnd(end: End): void {

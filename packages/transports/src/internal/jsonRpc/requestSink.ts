@@ -40,4 +40,6 @@ export interface RequestSink {
    * from then on. Without this method every cancelled request is announced.
    */
   readonly cancelRequest?: ((request: OutgoingRequest) => boolean) | undefined
+  /** How many replies to requests of the server wait to be taken by it. Without this property none wait. */
+  readonly pendingReplies?: number
 }

@@ -18,10 +18,18 @@ import {
   type Transport
 } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 
 /** The code that the specification gives a user's refusal. */
 const refusalCode = -1
+
+/** How many handlers of one connection may run at the same time. */
+const handlerLimit = 32
+
+/** What a server receives that asks for more. */
+const overloaded = new RequestRefused({ code: -32000, description: "too many earlier requests are not answered yet" })
 
 const isRefusal = Schema.is(RequestRefused)
 
@@ -91,7 +99,9 @@ const answerOf = (error: unknown): ProtocolError =>
     ? new ProtocolError(error.code ?? refusalCode, error.description, error.data)
     : new ProtocolError(ProtocolErrorCode.InternalError, "the handler of the client failed")
 
-/** Registers the handlers that are present. Each run ends with the connection, and when the server cancels its request. */
+/**
+ * Registers the handlers that are present. A number of them runs at the same time: further requests of a legacy server are refused. The
+ * questions in a result of a modern server wait, because the result holds them all already. Each run ends with the connection, and when the server cancels its request. */
 export const attach = (options: {
   readonly client: Client
   readonly peer: typeof Peer.Service
@@ -100,6 +110,15 @@ export const attach = (options: {
   readonly run: <A, E>(effect: Effect.Effect<A, E>, options: { readonly signal: AbortSignal }) => Promise<A>
 }): void => {
   const { callOf, client, peer: { handlers, owner, server } } = options
+  const running = Semaphore.makeUnsafe(handlerLimit)
+  const limited = <A>(
+    handled: Effect.Effect<A, RequestRefused>,
+    call: Call | undefined
+  ): Effect.Effect<A, RequestRefused> =>
+    call !== undefined ? running.withPermits(1)(handled) : Effect.flatMap(
+      running.withPermitsIfAvailable(1)(handled),
+      Option.match({ onNone: () => Effect.fail(overloaded), onSome: Effect.succeed })
+    )
   const run = <A>(
     handle: (origin: Origin) => Effect.Effect<A, RequestRefused>,
     { call, mcpReq: { id, method, signal } }: HandlerContext
@@ -108,7 +127,7 @@ export const attach = (options: {
       // The text of a defect may quote what the server must not see.
       Effect.tapDefect((cause) => Effect.logError(`the handler of ${method} for ${server} failed`, cause))
     )
-    return options.run(handled, { signal }).catch((error: unknown) => {
+    return options.run(limited(handled, call), { signal }).catch((error: unknown) => {
       throw answerOf(error)
     })
   }

@@ -7,11 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type { Dispatcher } from "undici"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { givenHeaders } from "../http/httpEndpoint.ts"
 import { targetOf } from "../http/httpExchange.ts"
 import { guard } from "../network/addressPolicy.ts"
+import type { Agents } from "../network/agent.ts"
 import { CurrentAuthorizer } from "../network/authorizer.ts"
 import { SseTransport, type SseTransportOptions } from "./sseTransport.ts"
 
@@ -23,12 +23,12 @@ type Config = Pick<
 /** Makes the effect that opens a channel. It listens once it is started, until the scope closes. */
 export const openSse = (options: {
   readonly config: Config
-  readonly dispatcher: Dispatcher
+  readonly agents: Agents
   readonly redact: (text: string) => string
 }): Effect.Effect<EngineChannel, BlockedAddress, Scope.Scope> => {
-  const { config, dispatcher, redact } = options
+  const { agents, config, redact } = options
   const shared: Omit<SseTransportOptions, "authorizer"> = {
-    dispatcher,
+    ...agents,
     target: targetOf(new URL(config.url)),
     given: givenHeaders(Record.map(config.headers, Redacted.value)),
     maxBytes: config.maxMessageBytes,

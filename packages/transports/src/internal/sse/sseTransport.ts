@@ -14,6 +14,7 @@ import {
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
+import { clearTimeout, setTimeout } from "node:timers"
 import { excerptOf, withExcerpt } from "../http/excerpt.ts"
 import { redirectOf } from "../http/httpEndpoint.ts"
 import {
@@ -31,7 +32,7 @@ import type { Ping, SessionKind } from "../http/refusal.ts"
 import { SessionQuestion } from "../http/sessionQuestion.ts"
 import type { SseEvent } from "../http/sseParser.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
-import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
+import { OrderedInbox, type Source } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
@@ -56,7 +57,15 @@ interface Post {
   readonly onEnd: (failure: PostFailure | undefined) => void
   /** The latest exchange of the message. */
   exchange: Exchange | undefined
+  /** Runs while the time for the message is limited. */
+  timer: NodeJS.Timeout | undefined
 }
+
+/** How long a server may take to accept a POST that is no request, in milliseconds. */
+const postTimeout = 30_000
+
+/** How long the POST of a cancelled request may stay open, in milliseconds. */
+const cancelTimeout = 2000
 
 /** A ping on the session: its POST was accepted, and the answer is to come on the stream. */
 interface PendingPing {
@@ -75,8 +84,12 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   readonly #options: SseTransportOptions
   readonly #inbox = new OrderedInbox(this)
-  /** Posts that were not accepted yet. */
-  readonly #posts = new Set<Exchange>()
+  /** Messages that were not accepted yet. */
+  readonly #posts = new Set<Post>()
+  /** Those of them that are requests of the engine. */
+  readonly #requests = new Map<OutgoingRequest, Post>()
+  /** Those of them that are replies to requests of the server. */
+  readonly #replies = new Set<Post>()
   #stream: Exchange | undefined
   /** Where the stream is: the URL of the definition, or where it redirects to. */
   #source: Target
@@ -106,7 +119,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   }
 
   warnings(): ReadonlyArray<string> {
-    return this.#skipped?.warnings("event") ?? []
+    return [...(this.#skipped?.warnings("event") ?? []), ...this.#inbox.warnings()]
   }
 
   /** Opens the stream, and waits for the endpoint to post to. The transport is closed to stop waiting. */
@@ -119,17 +132,31 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   sendRequest(request: OutgoingRequest, text: string, { id }: JSONRPCRequest): void {
     if (this.#isClosed) return
-    this.#post({
+    const post: Post = {
       text,
       onStart: () => {
         request.isWritten = true
       },
       onEnd: (failure) => {
+        this.#requests.delete(request)
         if (failure?._tag === "Refused") this.#judge(request, id, failure)
         else if (failure !== undefined) this.receiver?.fail(request, this.#brokenReason(failure))
       },
-      exchange: undefined
-    })
+      exchange: undefined,
+      timer: undefined
+    }
+    this.#requests.set(request, post)
+    this.#post(post)
+  }
+
+  /** A request that waits for a connection is never sent. The POST of another one may stay open until the server learns that it is cancelled. */
+  cancelRequest(request: OutgoingRequest): boolean {
+    const post = this.#requests.get(request)
+    this.#requests.delete(request)
+    if (post === undefined) return false
+    if (request.isWritten) this.#limit(post, cancelTimeout)
+    else this.#drop(post)
+    return !request.isWritten
   }
 
   send(message: JSONRPCMessage): Promise<void> {
@@ -137,16 +164,26 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     }
     return new Promise((resolve, reject) => {
-      this.#post({
+      const post: Post = {
         text: encode(message),
         onStart: undefined,
         onEnd: (failure) => {
+          this.#replies.delete(post)
           if (failure === undefined) resolve()
           else reject(failure._tag === "Refused" ? this.#refusedReason(failure) : this.#brokenReason(failure))
         },
-        exchange: undefined
-      })
+        exchange: undefined,
+        timer: undefined
+      }
+      if (!("method" in message)) this.#replies.add(post)
+      this.#post(post)
+      // A handshake has a limit of its own.
+      if (this.receiver !== undefined) this.#limit(post, postTimeout, resolve)
     })
+  }
+
+  get pendingReplies(): number {
+    return this.#replies.size
   }
 
   close(): Promise<void> {
@@ -160,6 +197,10 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       return ping.onEnd({ _tag: "Answered" })
     }
     this.#inbox.push(message)
+  }
+
+  onChunk(bytes: number, source: Source): void {
+    this.#inbox.onChunk(bytes, source)
   }
 
   onSkipped(text: string): void {
@@ -187,7 +228,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     if (this.#endpoint === undefined) return this.#refuse(this.#connectReasonOf(end))
     const { error } = end._tag === "Broken" ? end : { error: undefined }
     this.#ended ??= isTooLarge(error) ? () => error : closed
-    this.#close()
+    this.#inbox.end(() => this.#close())
   }
 
   /** Opens the stream, through its redirects. */
@@ -197,6 +238,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       onMessage: (message) => this.onMessage(message),
       onSkipped: (text) => this.onSkipped(text),
       onEvent: (event) => this.onEvent(event),
+      onChunk: (bytes, source) => this.onChunk(bytes, source),
       onEnd: (end) => {
         const target = end._tag === "Refused" ? redirectOf({ refusal: end, from: this.#source, redirects }) : undefined
         if (target === undefined) return this.onEnd(end)
@@ -205,7 +247,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       }
     }
     this.#stream = new Exchange(this.#options, listener)
-    this.#stream.start({ target: this.#source, method: "GET", headers, body: null })
+    this.#stream.start({ target: this.#source, method: "GET", headers, body: null, isStream: true })
   }
 
   /** Posts to the endpoint, through its redirects. */
@@ -222,22 +264,44 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       onHead: (status) => {
         if (status < 200 || status >= 300) return
         // The status has accepted the message. The body may never end.
-        this.#posts.delete(exchange)
+        this.#forget(post)
         ;(this.#lingering ??= new LingeringExchanges()).add(exchange)
         onEnd(undefined)
       },
       onEnd: (end) => {
         this.#lingering?.delete(exchange)
-        if (!this.#posts.delete(exchange)) return
-        if (end._tag !== "Refused") return onEnd(end._tag === "Broken" ? end : undefined)
-        const next = redirectOf({ refusal: end, from: target, redirects })
-        if (next === undefined) return onEnd(end)
+        if (!this.#posts.has(post)) return
+        const next = end._tag === "Refused" ? redirectOf({ refusal: end, from: target, redirects }) : undefined
+        if (next === undefined) {
+          this.#forget(post)
+          return onEnd(end._tag === "Refused" || end._tag === "Broken" ? end : undefined)
+        }
         this.#endpoint = next
         this.#post(post, redirects + 1)
       }
     })
-    this.#posts.add(exchange)
+    this.#posts.add(post)
     exchange.start({ target, method: "POST", headers, body: text })
+  }
+
+  /** Gives up a message that is not accepted in time. */
+  #limit(post: Post, millis: number, then?: () => void): void {
+    if (!this.#posts.has(post)) return
+    post.timer = setTimeout(() => {
+      this.#drop(post)
+      then?.()
+    }, millis)
+  }
+
+  #drop(post: Post): void {
+    this.#forget(post)
+    this.#replies.delete(post)
+    post.exchange?.abort()
+  }
+
+  #forget(post: Post): void {
+    clearTimeout(post.timer)
+    this.#posts.delete(post)
   }
 
   /** Ends a request whose POST was refused, once it is known what the refusal means. */
@@ -263,15 +327,14 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
         if (failure?._tag === "Refused") onEnd({ _tag: "Refused", id, refusal: failure })
         else if (failure !== undefined) onEnd({ _tag: "Unanswered" })
       },
-      exchange: undefined
+      exchange: undefined,
+      timer: undefined
     }
     this.#ping = { id, onEnd }
     this.#post(post)
     return () => {
       this.#ping = undefined
-      if (post.exchange === undefined) return
-      this.#posts.delete(post.exchange)
-      post.exchange.abort()
+      this.#drop(post)
     }
   }
 
@@ -313,9 +376,10 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     this.#isClosed = true
     this.#question?.close()
     this.#stream?.abort()
-    for (const exchange of this.#posts) exchange.abort()
-    this.#posts.clear()
+    for (const post of this.#posts) this.#drop(post)
+    this.#requests.clear()
     this.#lingering?.close()
+    this.#inbox.close()
     this.onclose?.()
   }
 }

@@ -3,7 +3,7 @@
  *
  * The child leads a process group of its own, so that its descendants can be signalled too. Closing ends its input, sends SIGTERM to the
  * group after one second and SIGKILL after another; then it waits for the exit, and for members of the group that outlive the leader.
- * If this process exits without closing its children, their groups are killed on exit.
+ * If this process exits without closing its children, their groups are killed on exit; if it is killed, the watchdog ends them.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { ServerExited, SpawnFailed } from "@mcp-sessions/core/SessionError"
@@ -20,6 +20,7 @@ import process from "node:process"
 import { setTimeout } from "node:timers/promises"
 import { redactorOf } from "../secrets.ts"
 import { firstOf } from "../timeout.ts"
+import { Watchdog } from "./watchdog.ts"
 
 /** How long each step of closing waits before the next, in milliseconds. */
 const stepTimeout = 1000
@@ -75,13 +76,19 @@ const killAll = (): void => {
   for (const child of alive) killGroup(child, "SIGKILL")
 }
 
+/** Windows has no process groups. There, only the end of its input tells a server that this process has ended. */
+const watchdog = isPosix ? new Watchdog() : undefined
+
 const track = (child: ChildProcess.ChildProcess): void => {
+  if (child.pid === undefined) return
+  watchdog?.add(child.pid)
   if (alive.size === 0) process.on("exit", killAll)
   alive.add(child)
 }
 
 const untrack = (child: ChildProcess.ChildProcess): void => {
-  alive.delete(child)
+  if (!alive.delete(child)) return
+  if (child.pid !== undefined) watchdog?.remove(child.pid)
   if (alive.size === 0) process.off("exit", killAll)
 }
 
@@ -124,7 +131,6 @@ export class Child {
     this.onStarted = onStarted
     child.stderr.once("data", onStarted)
     child.once("exit", onStarted)
-    track(child)
     child.stderr.on("data", (chunk: Buffer) => this.#stderr.push(chunk))
     // A broken pipe shows as the exit that broke it. Without a listener the error would end this process.
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => {})
@@ -150,6 +156,12 @@ export class Child {
   /** Returns the latest lines of stderr, secrets removed. */
   stderrTail(): string {
     return this.redact(this.#stderr.text()).trimEnd().split("\n").slice(-tailLines).join("\n").slice(-tailCharacters)
+  }
+
+  /** Returns a sentence if nothing ends the child when this process is killed. */
+  warnings(): ReadonlyArray<string> {
+    const failure = watchdog?.failure
+    return failure === undefined ? [] : [`may outlive this process if that is killed: ${failure}`]
   }
 
   /** Returns how the child exited, as a reason. */
@@ -247,6 +259,7 @@ const start = (options: {
         detached: isPosix,
         windowsHide: true
       })
+      track(child)
       child.once("error", fail)
       child.once("spawn", () => {
         child.off("error", fail)

@@ -4,7 +4,7 @@
  * **Details**
  *
  * The first write of a turn goes out at once and the rest together, in the microtask or as soon as 2 KB are pending: the server works while
- * the client still writes.
+ * the client still writes. While the system has not taken all of an earlier write, messages wait in the outbox, unwritten.
  *
  * Lines on stdout that are not JSON-RPC messages are skipped, counted and reported. The specification forbids them, but servers print
  * banners. Too many in a row end the connection.
@@ -13,12 +13,13 @@
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import { MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
+import { MessageTooLarge, type QueueFull, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import type { Buffer } from "node:buffer"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
+import { Outbox } from "../jsonRpc/outbox.ts"
 import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { firstOf } from "../timeout.ts"
@@ -50,6 +51,8 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   /** The requests whose lines are in `#out`. */
   #unwritten: Array<OutgoingRequest> = []
   readonly #noise: SkippedTexts
+  /** What waits for the server to read. */
+  #outbox: Outbox | undefined
   #noiseInARow = 0
   #isStarted = false
   #isClosed = false
@@ -61,7 +64,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
     this.#config = config
     this.#encoding = config.encoding === "utf-8" ? "utf8" : config.encoding
     this.pid = child.process.pid ?? null
-    void child.exited.then(() => this.#end())
+    void child.exited.then(() => this.#inbox.end(() => this.#end()))
     // A process may close its ends of the pipes and live on. Usually it is about to exit, and the exit says more.
     const onPipeClosed = () => {
       if (this.#isClosed) return
@@ -85,8 +88,12 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
         onLine: (line) => this.#takeLine(line),
         onFault: (fault) => this.#failDecoding(fault)
       })
-      this.#child.process.stdout.once("data", this.#child.onStarted)
-      this.#child.process.stdout.on("data", (chunk: Buffer) => decoder.push(chunk))
+      const { stdout } = this.#child.process
+      stdout.once("data", this.#child.onStarted)
+      stdout.on("data", (chunk: Buffer) => {
+        decoder.push(chunk)
+        this.#inbox.onChunk(chunk.length, stdout)
+      })
     }
     return Promise.resolve()
   }
@@ -94,28 +101,37 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   send(message: JSONRPCMessage): Promise<void> {
     if (!this.#isWritable()) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     try {
-      this.#write(encode(message), undefined)
-      return sent
+      const refusal = this.#write(encode(message), undefined, !("method" in message))
+      return refusal === undefined ? sent : Promise.reject(refusal)
     } catch (error) {
       return Promise.reject(error as Error)
     }
   }
 
   sendRequest(request: OutgoingRequest, text: string): void {
-    if (this.#isWritable()) this.#write(text, request)
-    else this.receiver?.fail(request, new TransportClosed({ delivery: "NotSent" }))
+    const refusal = this.#isWritable()
+      ? this.#write(text, request, false)
+      : new TransportClosed({ delivery: "NotSent" })
+    if (refusal !== undefined) this.receiver?.fail(request, refusal)
   }
 
   cancelRequest(request: OutgoingRequest): boolean {
-    if (!request.isWritten) this.flush()
+    if (request.isWritten) return false
+    if (this.#outbox?.delete(request) === true) return true
+    this.flush()
     return false
   }
 
-  /** Returns a sentence about the lines that were not messages. */
+  get pendingReplies(): number {
+    return this.#outbox?.replies ?? 0
+  }
+
+  /** Returns a sentence about each problem: lines that were not messages, requests that were not answered, a missing watchdog. */
   warnings(): ReadonlyArray<string> {
     const { count, first } = this.#noise
     const lines = count === 1 ? "1 non-JSON-RPC line" : `${count} non-JSON-RPC lines`
-    return count === 0 ? [] : [`printed ${lines} to stdout, first: ${first}`]
+    const noise = count === 0 ? [] : [`printed ${lines} to stdout, first: ${first}`]
+    return [...noise, ...this.#inbox.warnings(), ...this.#child.warnings()]
   }
 
   /** Ends the connection. The process is ended by the scope that started it. */
@@ -135,26 +151,49 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
     // The requests stay unwritten until the channel ends, which it is about to do.
     if (!stdin.writable) return
     for (const request of requests) request.isWritten = true
-    stdin.write(out, this.#encoding)
+    stdin.write(out, this.#encoding, this.#onWritten)
   }
 
   #isWritable(): boolean {
     return !this.#isClosed && !this.#child.hasExited
   }
 
-  #write(text: string, request: OutgoingRequest | undefined): void {
+  /** Whether the system has not taken all that was written. Nothing is pending in `#out` then. */
+  get #isBlocked(): boolean {
+    return this.#child.process.stdin.writableLength > 0
+  }
+
+  /** Writes a message, now or later. Returns why it is never written, if the server does not read. */
+  #write(text: string, request: OutgoingRequest | undefined, isReply: boolean): QueueFull | undefined {
+    if (this.#isBlocked || this.#outbox?.isEmpty === false) {
+      return (this.#outbox ??= new Outbox()).add({ text, request, isReply })
+    }
     if (this.#isInTurn) {
       this.#out += `${text}\n`
       if (request !== undefined) this.#unwritten.push(request)
       if (this.#out.length >= flushLimit) this.flush()
-      return
+      return undefined
     }
     this.#isInTurn = true
     queueMicrotask(this.#endTurn)
+    this.#writeNow(text, request)
+    return undefined
+  }
+
+  #writeNow(text: string, request: OutgoingRequest | undefined): void {
     const { stdin } = this.#child.process
     if (!stdin.writable) return
     if (request !== undefined) request.isWritten = true
-    stdin.write(`${text}\n`, this.#encoding)
+    stdin.write(`${text}\n`, this.#encoding, this.#onWritten)
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#outbox === undefined || this.#isClosed) return
+    this.#outbox.drain({
+      isBlocked: () => this.#isBlocked,
+      write: (text, request) => this.#writeNow(text, request)
+    })
+    if (this.#outbox.isEmpty) this.#outbox = undefined
   }
 
   readonly #endTurn = (): void => {
@@ -163,7 +202,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   }
 
   #takeLine(line: string): void {
-    if (!this.#isClosed) readMessages(line, this)
+    if (!this.#isClosed && this.#failure === undefined) readMessages(line, this)
   }
 
   onMessage(message: JSONRPCMessage): void {
@@ -189,14 +228,18 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   }
 
   #fail(failure: EndReason): void {
-    this.#failure = failure
+    this.#failure ??= failure
+    // What follows is not read any more. What was read before has its order.
     this.#child.process.stdout.removeAllListeners("data").resume()
-    this.#end()
+    this.#inbox.end(() => this.#end())
   }
 
   #end(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#inbox.close()
+    this.#outbox = undefined
+    this.#child.process.stdout.removeAllListeners("data").resume()
     this.onclose?.()
   }
 }

@@ -126,9 +126,12 @@ const listen = (options: {
   const { dialled, limit, redact } = options
   const { socket } = dialled
   const transport = new WebSocketTransport({
-    write: (text) => {
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    unsent: () => socket.bufferedAmount,
+    write: (text, onWritten) => {
       if (socket.readyState !== WebSocket.OPEN) return false
-      socket.send(text)
+      socket.send(text, onWritten)
       return true
     },
     cork: () => dialled.wire?.cork(),
