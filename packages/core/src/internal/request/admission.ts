@@ -36,14 +36,15 @@ export class Admission {
 
   /**
    * Waits for the permits until `latest` (milliseconds since the epoch). Calls `onTaken` in the moment in which the request may be sent, with
-   * the rate limit epoch to report its response with.
+   * the rate limit epoch to report its response with. From then on the caller has to release the permits.
    */
   wait({ latest, method, onTaken }: {
     readonly method: string
     readonly latest: number
     readonly onTaken: (epoch: number) => void
   }): Effect.Effect<void, Reason> {
-    return Effect.suspend((): Effect.Effect<void, Reason> => {
+    // Uninterruptible but for the wait itself: what is counted here is also counted back.
+    return Effect.uninterruptibleMask((restore): Effect.Effect<void, Reason> => {
       const { maxQueued, totalTimeout } = this.#config
       const { bulkhead, rateLimit } = this.#server
       // The head of the queue of a rate limit may pass at once, so it takes no place.
@@ -65,32 +66,28 @@ export class Admission {
         held.isAdmitted = true
         onTaken(epoch)
       })
-      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      const bounded = Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.timeoutOrElse(admitted, {
           duration: Math.max(0, latest - now),
           orElse: () => {
             const timeout = Duration.toMillis(totalTimeout)
             return Effect.fail(new RequestTimeout({ method, timeout, delivery: "NotSent" }))
           }
-        })).pipe(
-          Effect.onExit(() => {
-            this.#queued--
-            if (held.isAdmitted) return Effect.void
-            return Effect.andThen(
-              (held.server ? bulkhead.release() : undefined) ?? Effect.void,
-              Effect.suspend(() => (held.session ? this.#session.release() : undefined) ?? Effect.void)
-            )
-          })
-        )
+        }))
+      return Effect.onExit(restore(bounded), () =>
+        Effect.sync(() => {
+          this.#queued--
+          if (held.isAdmitted) return
+          if (held.server) bulkhead.release()
+          if (held.session) this.#session.release()
+        }))
     })
   }
 
-  /** Releases the permits. Returns the effect that hands them to waiting requests, if there are any. */
-  release(): Effect.Effect<void> | undefined {
-    const session = this.#session.release()
-    const server = this.#server.bulkhead.release()
-    if (session === undefined) return server
-    return server === undefined ? session : Effect.andThen(session, server)
+  /** Releases the permits, which go to waiting requests. */
+  release(): void {
+    this.#session.release()
+    this.#server.bulkhead.release()
   }
 
   #pass(latest: number): Effect.Effect<number, Reason> {

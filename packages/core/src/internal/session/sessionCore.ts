@@ -22,8 +22,11 @@ export interface SessionCoreOptions extends Omit<ConnectionOptions, "logLevel" |
   readonly identity: () => Identity
 }
 
-/** How long a server may take to list its tools after a call has failed, when that is needed to know whether the tool is idempotent. */
-const listToolsTimeout = "5 seconds"
+/**
+ * How long a server may take to list its tools after a call has failed, when that is needed to know whether the tool is idempotent. In
+ * milliseconds.
+ */
+const listToolsTimeout = 5000
 
 const yes = Effect.succeed(true)
 const no = Effect.succeed(false)
