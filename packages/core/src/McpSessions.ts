@@ -37,9 +37,9 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ClientHandlers } from "./ClientHandlers.ts"
-import { ConfigError } from "./ConfigError.ts"
+import { ConfigError, InvalidValue } from "./ConfigError.ts"
 import { AllServersFailed, type FallbackOptions } from "./FallbackPolicy.ts"
-import { BadOptions, type Checked } from "./internal/config/callOptions.ts"
+import { BadOptions, callRules, checkBy, type Checked } from "./internal/config/callOptions.ts"
 import { effectOptions } from "./internal/facade/effectOptions.ts"
 import { Loan } from "./internal/facade/loan.ts"
 import type { PlainHandlers, PlainOrigin } from "./internal/facade/plainHandlers.ts"
@@ -228,6 +228,9 @@ const needsFiber = (options: Checked<CallOptions> & SignalOptions | undefined): 
 
 const rejected = ({ error }: BadOptions): Promise<never> => Effect.runPromise(Effect.fail(error))
 
+const noOperation = (server: string): ConfigError =>
+  new ConfigError({ problems: [new InvalidValue({ server, path: ["operation"], expected: "a function" })] })
+
 /** A session whose end is decided elsewhere. */
 const nothing = () => Promise.resolve()
 
@@ -279,6 +282,7 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
   /** Runs an operation of the program on a session that is lent for its duration. */
   const lend = <A>(session: Session.Session, operation: (session: McpSession) => Promise<A>) =>
     Effect.flatMap(CurrentWrites, (writes) => {
+      if (typeof operation !== "function") return Effect.fail(noOperation(session.server))
       const loan = new Loan(writes)
       const done = fromPromise({ run: () => operation(sessionIn(session, nothing, loan)), isTyped })
       return Effect.ensuring(done, loan.end)
@@ -383,21 +387,22 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
         { server }
       )
     },
-    withFallback: (options, operation) =>
-      runWith(
-        options,
-        String(options?.servers?.[0]),
-        (checked: Checked<FallbackOptions> | undefined) =>
-          inSessions(({ withFallback }) =>
-            withFallback(checked as FallbackOptions, (session) => lend(session, operation))
-          ),
-        ["servers"]
-      ),
-    pool: (options) =>
-      run(
-        Effect.map(acquire(Effect.suspend(() => SessionPool.make(options))), poolIn),
-        { server: String(options?.server) }
-      ),
+    withFallback: (options, operation) => {
+      const checked = effectOptions<FallbackOptions>(options, undefined, ["servers"])
+      if (checked instanceof BadOptions) return rejected(checked)
+      const given = checked as FallbackOptions
+      return run(
+        inSessions(({ withFallback }) => withFallback(given, (session) => lend(session, operation))),
+        { server: given.servers[0] },
+        options
+      )
+    },
+    pool: (options) => {
+      const checked = checkBy(callRules, options ?? null as never)
+      return checked instanceof BadOptions
+        ? rejected(checked)
+        : run(Effect.map(acquire(Effect.suspend(() => SessionPool.make(options))), poolIn), { server: options.server })
+    },
     status: (server, options) => runWith(options, server, () => inSessions(({ status }) => status(server))),
     restart: (server, options) => runWith(options, server, () => inSessions(({ restart }) => restart(server))),
     ...closeable(() =>

@@ -536,6 +536,16 @@ export const decode = (raw: unknown): Effect.Effect<ServerConfig, ConfigError.Co
  */
 export type AllowCommand = (program: { readonly command: string; readonly args: ReadonlyArray<string> }) => boolean
 
+/** A predicate that throws, or answers anything but `true`, allows nothing. */
+const isAllowed = (program: Parameters<AllowCommand>[0], allowCommand: AllowCommand | undefined): boolean => {
+  if (allowCommand === undefined) return true
+  try {
+    return allowCommand(program) === true
+  } catch {
+    return false
+  }
+}
+
 /**
  * Decodes an object of definitions by server name, or fails with every problem of all of them.
  *
@@ -565,7 +575,7 @@ export const decodeServers = Effect.fnUntraced(function*(options: {
       continue
     }
     const config = decoded.success
-    if (config.transport === "stdio" && allowCommand?.(config) === false) {
+    if (config.transport === "stdio" && !isAllowed(config, allowCommand)) {
       const { args, command } = config
       const place = { source, server: name, path: [...path, name, "command"] }
       problems.push(new ConfigError.DisallowedCommand({ ...place, command, args }))

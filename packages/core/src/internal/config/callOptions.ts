@@ -32,7 +32,7 @@ const trueOrFalse: Rule = { is: optional(Predicate.isBoolean), expected: "true o
 const anObject: Rule = { is: optional(isPlainObject), expected: "an object" }
 const duration: Rule = {
   is: optional((value) => millisOf(value) !== undefined),
-  expected: "a duration: a number of milliseconds, or text such as \"20 seconds\""
+  expected: "a duration"
 }
 
 const isTask = (value: unknown): boolean => {

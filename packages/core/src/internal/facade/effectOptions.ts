@@ -8,6 +8,7 @@ import {
   BadOptions,
   callRules,
   checkBy,
+  type Checked,
   isPlainObject,
   optional,
   type Rule,

@@ -203,8 +203,12 @@ export class Attempts {
   }
 
   #wait(method: string, live: LiveConnection, latest: number, attempt: Attempt): Effect.Effect<void, Reason> {
-    return Effect.flatMap(attempt.wait({ method, latest }), () => {
+    return Effect.flatMap(attempt.wait({ method, latest }), (): Effect.Effect<void, Reason> => {
       attempt.sentAt = this.#host.timers.now()
+      // The permits became free in the moment in which the time was over.
+      if (attempt.sentAt >= latest) {
+        return Effect.fail(new RequestTimeout({ method, timeout: this.#host.totalTimeout, delivery: "NotSent" }))
+      }
       // The connection was lost while the request waited.
       return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
     })
