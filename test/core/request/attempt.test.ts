@@ -28,7 +28,7 @@ const interruptAtYield = (effect: Effect.Effect<unknown, unknown, Sessions.Sessi
 const padded = <A, E, R>(operations: number, effect: Effect.Effect<A, E, R>) =>
   Effect.andThen(
     Effect.gen(function*() {
-      for (let n = 0; n < operations; n++) yield* Effect.void
+      for (let n = 0; n < operations; n++) yield* Effect.sync(() => {})
     }),
     effect
   )
