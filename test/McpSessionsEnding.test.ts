@@ -30,17 +30,19 @@ interface Error {
 
 /** A server whose next requests stay unanswered; `arrived` waits for a number of them. */
 const silent = (server: RawServer.RawServer) => {
-  let arrivals = 0
-  let wake = () => {}
+  const state = { arrivals: 0, wake: () => {} }
   server.onRequest = () => {
-    arrivals++
-    wake()
+    state.arrivals++
+    state.wake()
   }
-  return {
-    arrived: async (count: number) => {
-      while (arrivals < count) await new Promise<void>((resolve) => wake = resolve)
-    }
+  const arrived = async (count: number): Promise<void> => {
+    if (state.arrivals >= count) return
+    await new Promise<void>((resolve) => {
+      state.wake = resolve
+    })
+    return arrived(count)
   }
+  return { arrived }
 }
 
 describe("closing the promise facade", () => {

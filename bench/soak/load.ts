@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const callAt = (
     target: Target,
-    operation: (session: Session) => Effect.Effect<string, SessionError>
+    operation: (session: Session) => Effect.Effect<string, SessionError | ConfigError>
   ): Effect.Effect<string, Failure> => {
     switch (target) {
       case "pool":

@@ -2,12 +2,14 @@
  * Permits and places of requests: each is given back once, whatever ends the request, and in whatever moment its caller is interrupted.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Circuit, RetryPolicy, type Session, SessionError, Sessions } from "@mcp-sessions/core"
+import { Circuit, type ConfigError, RetryPolicy, type Session, SessionError, Sessions } from "@mcp-sessions/core"
 import { Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { start } from "../../fixtures/fibers.ts"
 import * as RawServer from "../../fixtures/rawServer.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
+
+type Failure = SessionError.SessionError | ConfigError.ConfigError
 
 const layerOf = (server: RawServer.RawServer, config: object = {}) =>
   Sessions.layer({
@@ -17,7 +19,7 @@ const layerOf = (server: RawServer.RawServer, config: object = {}) =>
   }).pipe(Layer.provide(RawServer.transports({ s: server })))
 
 /** Runs an effect in a fiber of its own up to its first wait or yield, and interrupts it there. */
-const interruptAtYield = (effect: Effect.Effect<unknown, unknown, Sessions.Sessions>) =>
+const interruptAtYield = (effect: Effect.Effect<unknown, Failure, Sessions.Sessions>) =>
   Effect.gen(function*() {
     const fiber = Effect.runForkWith(yield* Effect.context<Sessions.Sessions>())(effect)
     fiber.interruptUnsafe()
@@ -35,7 +37,7 @@ const padded = <A, E, R>(operations: number, effect: Effect.Effect<A, E, R>) =>
 
 const pads = Array.from({ length: 140 }, (_, n) => 1910 + n)
 
-const within = (call: (session: Session.Session) => Effect.Effect<unknown, unknown>) =>
+const within = (call: (session: Session.Session) => Effect.Effect<unknown, Failure>) =>
   Effect.flatMap(Sessions.Sessions, ({ use }) => use("s", call))
 
 describe("the permits of a request", () => {
@@ -85,7 +87,7 @@ describe("the permits of a request", () => {
       yield* callTool("s", "warm")
       for (const result of [{ content: [] }, { wrong: true }]) {
         let free = () => {}
-        const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+        const fibers: Array<Fiber.Fiber<unknown, Failure>> = []
         server.onRequest = (arrival) => {
           if (arrival.tool === "hold") free = () => RawServer.empty(arrival)
           else arrival.answer(arrival.tool === "first" ? result : { content: [] })
@@ -109,7 +111,7 @@ describe("the permits of a request", () => {
       const { callTool } = yield* Sessions.Sessions
       yield* callTool("s", "warm")
       let free = () => {}
-      const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+      const fibers: Array<Fiber.Fiber<unknown, Failure>> = []
       server.onRequest = (arrival) => {
         if (arrival.tool === "hold") {
           free = () => RawServer.empty(arrival)
