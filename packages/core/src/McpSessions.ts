@@ -10,6 +10,10 @@
  * An aborted signal cancels the request on the server too, and rejects with a `SessionError` whose reason is `Cancelled`: `delivery`
  * says whether the request had been sent, `cause` is the reason of the signal.
  *
+ * Nothing is thrown: misuse rejects with a `ConfigError` before anything is sent. Closing rejects what is still running with what became of
+ * it: `SessionClosed` where nothing was sent, `OutcomeUnknown` for a tool call that was, and a reason with the delivery `Unknown` for any
+ * other request. A session that an operation of `withFallback` or `use` received ends with the operation, and its calls with it.
+ *
  * The interfaces are derived from those of `Session`, `Sessions` and `SessionPool`: a method that returns an effect returns a promise
  * here, and a stream is an async iterable.
  *

@@ -529,7 +529,8 @@ export const decode = (raw: unknown): Effect.Effect<ServerConfig, ConfigError.Co
   })
 
 /**
- * Decides whether a definition may start a program, for applications that take definitions from other people.
+ * Decides whether a definition may start a program, for applications that take definitions from other people. Whatever is not `true`, an
+ * exception included, means that it may not.
  *
  * @category models
  * @since 0.1.0

@@ -134,7 +134,8 @@ export interface ProgressOptions extends RequestOptions {
   /**
    * Handles progress, one report at a time; the request ends after the last. If set, the request asks for progress notifications, which the server
    * may omit. Each report restarts `timeout`, up to the server's `totalTimeout`. Of the reports that wait for a slow handler, the latest 64 are
-   * kept. A request that is sent again reports from the beginning.
+   * kept. A request that is sent again reports from the beginning. A failure of the handler is logged and changes nothing of the request; a
+   * handler that does not end holds the result back until `totalTimeout`, and no longer.
    */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void> | void) | undefined
 }
@@ -164,7 +165,10 @@ export interface CallToolOptions extends ProgressOptions {
   readonly task?: {
     /** How long the server keeps the task, in milliseconds. Default: as the server decides. */
     readonly ttl?: number | undefined
-    /** Handles the status of the task: the first one, and each later one that differs. */
+    /**
+     * Handles the status of the task: the first one, and each later one that differs. A failure of the handler is logged; a handler that does not
+     * end holds the result back for the server's `totalTimeout`, and no longer.
+     */
     readonly onTask?: ((task: Task) => Effect.Effect<void> | void) | undefined
   } | undefined
   /**
@@ -206,7 +210,10 @@ export interface Session {
   readonly stateChanges: Stream.Stream<ConnectionState>
   /** Lists all tools, over all pages: at most 100 pages and 10,000 tools. */
   readonly listTools: List<Tool>
-  /** Calls a tool. A tool error (`isError: true`) is a result. */
+  /**
+   * Calls a tool. A tool error (`isError: true`) is a result. The arguments are read when the request is sent, which may be later: do not change
+   * them meanwhile.
+   */
   readonly callTool: {
     (tool: string, args?: Record<string, unknown>): Effect.Effect<CallToolResult, SessionError>
     (

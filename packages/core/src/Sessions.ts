@@ -249,7 +249,10 @@ export interface Policies {
   readonly fallback?: FallbackPolicy | undefined
   /** The credentials of each owner. Default: those of the definitions. */
   readonly credentials?: CredentialsProvider | undefined
-  /** Receives a report of each connection that was closed. Default: logs those that did not close cleanly. */
+  /**
+   * Receives a report of each connection that was closed. Default: logs those that did not close cleanly. It may take 5 seconds
+   * (`Cleanup.closeTimeout`). A failure of it is logged.
+   */
   readonly onCleanup?: ((report: CleanupReport) => Effect.Effect<void>) | undefined
   /** Decides which commands definitions may start, for programs that take definitions from others. Default: any. */
   readonly allowCommand?: ServerConfig.AllowCommand | undefined
