@@ -7,6 +7,7 @@ import { Context, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
 import { toolNames } from "./fixtures/behaviour.ts"
 import { type Peer, peers, type RunningPeer, until } from "./fixtures/peer.ts"
 import { read } from "./fixtures/read.ts"
+import { sound } from "./fixtures/soundOptions.ts"
 
 class Opened extends Context.Service<Opened, {
   readonly running: RunningPeer
@@ -193,7 +194,7 @@ const suite = (peer: Peer, protocol: Protocol) => {
     it.effect("cancels a call on the server when its own `timeout` expires", () =>
       withShared((session, running) =>
         Effect.gen(function*() {
-          const error = yield* Effect.flip(session.callTool("hang", { id: "late" }, { timeout: "200 millis" }))
+          const error = yield* Effect.flip(sound(session.callTool("hang", { id: "late" }, { timeout: "200 millis" })))
           assert.strictEqual(error.reason._tag, "OutcomeUnknown")
           if (error.reason._tag === "OutcomeUnknown") assert.strictEqual(error.reason.lost._tag, "RequestTimeout")
           yield* until(() => running.ledger("cancelled"), (cancelled) => cancelled.includes("late"))

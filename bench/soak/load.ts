@@ -25,21 +25,22 @@ const owners = ["ann", "bob", "cid", "dan"] as const
 const tick = 10
 
 /** Gives the text of the answer, which identifies its call. */
-const operationOf = (kind: Kind, id: number) => (session: Session): Effect.Effect<string, SessionError> => {
-  switch (kind) {
-    case "read":
-      return Effect.map(
-        session.readResource(`call://${id}`),
-        ({ contents: [content] }) => content !== undefined && "text" in content ? content.text : ""
-      )
-    case "put":
-    case "charge":
-      return Effect.map(session.callTool(kind, { id: String(id) }, { idempotent: kind === "put" }), ({ content }) => {
-        const [block] = content
-        return block?.type === "text" ? block.text : ""
-      })
+const operationOf =
+  (kind: Kind, id: number) => (session: Session): Effect.Effect<string, SessionError | ConfigError> => {
+    switch (kind) {
+      case "read":
+        return Effect.map(
+          session.readResource(`call://${id}`),
+          ({ contents: [content] }) => content !== undefined && "text" in content ? content.text : ""
+        )
+      case "put":
+      case "charge":
+        return Effect.map(session.callTool(kind, { id: String(id) }, { idempotent: kind === "put" }), ({ content }) => {
+          const [block] = content
+          return block?.type === "text" ? block.text : ""
+        })
+    }
   }
-}
 
 const expectedOf = (kind: Kind, id: number): string => kind === "read" ? `call://${id}` : String(id)
 
@@ -78,7 +79,7 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const callAt = (
     target: Target,
-    operation: (session: Session) => Effect.Effect<string, SessionError>
+    operation: (session: Session) => Effect.Effect<string, SessionError | ConfigError>
   ): Effect.Effect<string, Failure> => {
     switch (target) {
       case "pool":

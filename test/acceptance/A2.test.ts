@@ -8,6 +8,7 @@ import { Effect, Fiber, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { fixture, isAlive, makeLedger } from "../fixtures/peer.ts"
 import * as Scripted from "../fixtures/scripted.ts"
+import { sound } from "../fixtures/soundOptions.ts"
 
 const mortal = (file: string, trusted = false) => ({
   transport: "stdio" as const,
@@ -78,7 +79,7 @@ describe.concurrent("A2: a server death in mid-call", () => {
         const session = yield* get
         const ended = yield* Effect.forEach(
           Array.from({ length: 20 }),
-          () => Effect.result(session.callTool("charge_card", dying(1, 20), { timeout: "5 seconds" })),
+          () => Effect.result(sound(session.callTool("charge_card", dying(1, 20), { timeout: "5 seconds" }))),
           { concurrency: "unbounded" }
         )
         const tags = ended.map((end) => end._tag === "Failure" ? end.failure.reason._tag : end._tag)

@@ -8,6 +8,7 @@ import { TestClock } from "effect/testing"
 import * as Machine from "../../packages/core/src/internal/connection/stateMachine.ts"
 import { read } from "../fixtures/read.ts"
 import * as Scripted from "../fixtures/scripted.ts"
+import { sound } from "../fixtures/soundOptions.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
@@ -315,9 +316,12 @@ describe("the health probe", () => {
       const long = yield* Effect.forkChild(session.callTool("long", {}, { onProgress: () => {} }), {
         startImmediately: true
       })
-      const short = yield* Effect.forkChild(Effect.flip(session.callTool("short", {}, { timeout: "5 seconds" })), {
-        startImmediately: true
-      })
+      const short = yield* Effect.forkChild(
+        Effect.flip(sound(session.callTool("short", {}, { timeout: "5 seconds" }))),
+        {
+          startImmediately: true
+        }
+      )
       for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
       // Connects if the connection was lost.
       yield* session.connect

@@ -7,6 +7,7 @@ import { ClientHandlers, type Mcp, type ServerConfig, Sessions } from "@mcp-sess
 import { Transports } from "@mcp-sessions/transports"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { until } from "../fixtures/peer.ts"
+import { sound } from "../fixtures/soundOptions.ts"
 import { getForeign, layerOf, protocols, restartUnder, rowsOf } from "./negotiate.ts"
 import { read } from "./page.ts"
 import { everythingOverHttp, everythingOverSse, everythingOverStdio, type Running, servers, tested } from "./servers.ts"
@@ -60,7 +61,7 @@ describe.concurrent("servers of other people", () => {
           const long = session.callTool("trigger-long-running-operation", { duration: 600, steps: 6000 }, {
             onProgress
           })
-          const call = yield* Effect.forkChild(Effect.flip(long))
+          const call = yield* Effect.forkChild(Effect.flip(sound(long)))
           yield* Deferred.await(begun)
           yield* running.restart
           const { reason } = yield* Fiber.join(call)

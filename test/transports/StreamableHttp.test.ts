@@ -11,6 +11,7 @@ import { until } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import { makeV1, makeV2 } from "../fixtures/servers.ts"
+import { sound } from "../fixtures/soundOptions.ts"
 import { withServer, withSession } from "../fixtures/withSession.ts"
 
 const reasonOf = <A>(effect: Effect.Effect<A, SessionError.SessionError>) =>
@@ -208,7 +209,7 @@ describe.concurrent("a call over HTTP", () => {
           if (!isCall(arrival)) return false
           arrival.response.writeHead(200, { "content-type": type }).end(body(arrival.message.id))
           return true
-        }, (session) => reasonOf(session.callTool("charge", {}, { timeout: "2 seconds" })))
+        }, (session) => reasonOf(sound(session.callTool("charge", {}, { timeout: "2 seconds" }))))
         assert.strictEqual(lostIn(value), "InvalidResult", `${type} ${body(0)}`)
       }
     }))
@@ -896,7 +897,7 @@ describe.concurrent("a modern server that checks headers", () => {
             if (isCall(arrival)) refuse(arrival, status, -32_602)
             return isCall(arrival)
           }),
-          (session) => reasonOf(session.callTool("t", {}, { idempotent: true })),
+          (session) => reasonOf(sound(session.callTool("t", {}, { idempotent: true }))),
           { config: definition, retry: RetryPolicy.never }
         )
         assert.deepInclude(value, { status })

@@ -10,6 +10,10 @@
  * An aborted signal cancels the request on the server too, and rejects with a `SessionError` whose reason is `Cancelled`: `delivery`
  * says whether the request had been sent, `cause` is the reason of the signal.
  *
+ * Nothing is thrown: misuse rejects with a `ConfigError` before anything is sent. Closing rejects what is still running with what became of
+ * it: `SessionClosed` where nothing was sent, `OutcomeUnknown` for a tool call that was, and a reason with the delivery `Unknown` for any
+ * other request. A session that an operation of `withFallback` or `use` received ends with the operation, and its calls with it.
+ *
  * The interfaces are derived from those of `Session`, `Sessions` and `SessionPool`: a method that returns an effect returns a promise
  * here, and a stream is an async iterable.
  *
@@ -37,12 +41,14 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ClientHandlers } from "./ClientHandlers.ts"
-import { ConfigError } from "./ConfigError.ts"
+import { ConfigError, InvalidValue } from "./ConfigError.ts"
 import { AllServersFailed, type FallbackOptions } from "./FallbackPolicy.ts"
+import { BadOptions, callRules, checkBy, type Checked } from "./internal/config/callOptions.ts"
+import { effectOptions } from "./internal/facade/effectOptions.ts"
+import { Loan } from "./internal/facade/loan.ts"
 import type { PlainHandlers, PlainOrigin } from "./internal/facade/plainHandlers.ts"
 import { layerHandlers, layerOptions, type Options, type PlainCredentials } from "./internal/facade/plainOptions.ts"
 import {
-  effectOptions,
   facadeOf,
   type Plain,
   type Promised,
@@ -65,7 +71,7 @@ import {
 } from "./internal/facade/promiseRuntime.ts"
 import { startCall } from "./internal/registry/directCall.ts"
 import { registryOf } from "./internal/registry/registryOf.ts"
-import { CurrentWrites, type Writes } from "./internal/request/writes.ts"
+import { CurrentWrites } from "./internal/request/writes.ts"
 import { ClientSession } from "./internal/session/clientSession.ts"
 import type * as Session from "./Session.ts"
 import { SessionError } from "./SessionError.ts"
@@ -213,17 +219,27 @@ const poolOf = facadeOf<Pick<SessionPool.SessionPool, "callTool" | "drain" | "st
 
 const layerOf = ({ transports, ...options }: Options & {
   readonly transports: Layer.Layer<Transports>
-}): Layer.Layer<Sessions.Sessions, ConfigError> => {
-  const sessions = Layer.provide(Sessions.layer(layerOptions(options)), transports)
-  return options.handlers === undefined
-    ? sessions
-    : Layer.provide(sessions, Layer.succeed(ClientHandlers, layerHandlers(options.handlers)))
-}
+}): Layer.Layer<Sessions.Sessions, ConfigError> =>
+  Layer.unwrap(Effect.suspend(() => {
+    const checked = layerOptions(options)
+    if (checked instanceof BadOptions) return Effect.fail(checked.error)
+    const sessions = Layer.provide(Sessions.layer(checked), transports)
+    return Effect.succeed(
+      options.handlers === undefined
+        ? sessions
+        : Layer.provide(sessions, Layer.succeed(ClientHandlers, layerHandlers(options.handlers)))
+    )
+  }))
 
 /** Whether a call needs a fiber: to be interrupted, or to run effects. */
-const needsFiber = (options: Plain<CallOptions> & SignalOptions | undefined): boolean =>
+const needsFiber = (options: Checked<CallOptions> & SignalOptions | undefined): boolean =>
   options !== undefined && (options.signal !== undefined || options.onProgress !== undefined ||
     options.task !== undefined || options.retry !== undefined)
+
+const rejected = ({ error }: BadOptions): Promise<never> => Effect.runPromise(Effect.fail(error))
+
+const noOperation = (server: string): ConfigError =>
+  new ConfigError({ problems: [new InvalidValue({ server, path: ["operation"], expected: "a function" })] })
 
 /** A session whose end is decided elsewhere. */
 const nothing = () => Promise.resolve()
@@ -241,53 +257,64 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
   const pools = new Set<() => Promise<void>>()
 
   // The table of members leaves no other effects and streams.
-  const runnerOf = (caller: Caller): Runner => (made, options) => {
-    if (!Stream.isStream(made)) return run(made as Effect.Effect<unknown, Failure>, caller, options)
+  const runnerOf = (caller: Caller): Runner => (make, options) => {
     const { server } = caller
+    const checked = effectOptions<object>(options, server)
+    const isBad = checked instanceof BadOptions
+    const made = make(isBad ? undefined : checked)
+    if (!Stream.isStream(made)) {
+      return isBad ? rejected(checked) : run(made as Effect.Effect<unknown, Failure>, caller, options)
+    }
     // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-    return iterate({ stream: made as Stream.Stream<unknown, SessionError>, server, signal: options?.signal })
+    const stream = made as Stream.Stream<unknown, SessionError>
+    return isBad
+      ? Stream.toAsyncIterable(Stream.fail(checked.error))
+      : iterate({ stream, server, signal: options?.signal })
   }
 
-  const sessionIn = (source: Session.Session, close: () => Promise<void>, writes?: Writes): McpSession => {
-    const caller = { server: source.server, writes }
+  const sessionIn = (source: Session.Session, close: () => Promise<void>, loan?: Loan): McpSession => {
+    const caller = { server: source.server, loan }
     const session = sessionOf({ source, runner: runnerOf(caller), more: closeable(close) })
-    const { callTool } = session
-    const direct: McpSession["callTool"] = (tool, args, options) =>
-      needsFiber(options) ? callTool(tool, args, options) : runDirect(
-        (_, onEnd) =>
-          ClientSession.startCall({
-            session: source,
-            tool,
-            args: args ?? {},
-            options: options as Session.CallToolOptions | undefined,
-            onEnd
-          }),
-        () => source.callTool(tool, args, options as Session.CallToolOptions | undefined),
+    const callTool: McpSession["callTool"] = (tool, args, options) => {
+      const checked = effectOptions<CallOptions>(options, source.server)
+      if (checked instanceof BadOptions) return rejected(checked)
+      const call = () => source.callTool(tool, args, checked)
+      return needsFiber(checked) ? run(call(), caller, options) : runDirect(
+        (_, writes, onEnd) =>
+          ClientSession.startCall({ session: source, tool, args: args ?? {}, options: checked, writes, onEnd }),
+        call,
         caller
       )
-    return Object.defineProperty(session, "callTool", { enumerable: true, value: direct })
+    }
+    return Object.defineProperty(session, "callTool", { enumerable: true, value: callTool })
   }
 
   /** Runs an operation of the program on a session that is lent for its duration. */
   const lend = <A>(session: Session.Session, operation: (session: McpSession) => Promise<A>) =>
-    Effect.flatMap(
-      CurrentWrites,
-      (writes) => fromPromise({ run: () => operation(sessionIn(session, nothing, writes)), isTyped })
-    )
+    Effect.flatMap(CurrentWrites, (writes) => {
+      if (typeof operation !== "function") return Effect.fail(noOperation(session.server))
+      const loan = new Loan(writes)
+      const done = fromPromise({ run: () => operation(sessionIn(session, nothing, loan)), isTyped })
+      return Effect.ensuring(done, loan.end)
+    })
 
-  const opened = (server: string, { owner }: Sessions.OwnerOptions = {}) =>
+  const opened = (server: string, options: Sessions.OwnerOptions | undefined) =>
     Effect.map(
-      acquire(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.open(server, { owner }))),
+      acquire(inSessions((sessions) => sessions.open(server, options))),
       ({ close, value }): McpSession => sessionIn(value, close)
     )
 
   const openedManually = (server: string, { owner }: Sessions.OwnerOptions) =>
     Effect.map(
-      acquire(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.open(server, { owner, handshake: "manual" }))),
+      acquire(inSessions((sessions) => sessions.open(server, { owner, handshake: "manual" }))),
       ({ close, value }): McpUninitializedSession => ({
         server,
         initialize: (options) =>
-          run(Effect.map(value.initialize, (session) => sessionIn(session, nothing)), { server }, options),
+          runWith(
+            options,
+            server,
+            () => Effect.map(value.initialize, (session) => sessionIn(session, nothing))
+          ),
         ...closeable(close)
       })
     )
@@ -296,7 +323,7 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
     readonly value: SessionPool.SessionPool
     readonly close: () => Promise<void>
   }): McpPool => {
-    const caller = { server: pool.server }
+    const { server } = pool
     const close = () => {
       pools.delete(close)
       return closePool()
@@ -304,52 +331,65 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
     pools.add(close)
     return poolOf({
       source: pool,
-      runner: runnerOf(caller),
+      runner: runnerOf({ server }),
       more: {
         use: <A>(f: (session: McpSession) => Promise<A>, options?: Sessions.OwnerOptions & SignalOptions) =>
-          run(pool.use((session) => lend(session, f), options), caller, options),
+          runWith(options, server, (checked) => pool.use((session) => lend(session, f), checked)),
         ...closeable(close)
       }
     })
   }
 
-  const inSessions = <A, E extends Failure>(
-    f: (sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E, Sessions.Sessions> => Effect.flatMap(Sessions.Sessions, f)
+  /** Runs an effect of checked options. */
+  const runWith = <A, O extends object>(
+    options: SignalOptions | undefined,
+    server: string,
+    make: (checked: Checked<O> | undefined) => Effect.Effect<A, Failure, Sessions.Sessions>,
+    required?: ReadonlyArray<string>
+  ): Promise<A> => {
+    const checked = effectOptions<O>(options, server, required)
+    return checked instanceof BadOptions
+      ? rejected(checked)
+      : run(Effect.suspend(() => make(checked)), { server }, options)
+  }
+
+  const inSessions = <A, E extends Failure, R>(
+    f: (sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R | Sessions.Sessions> => Effect.flatMap(Sessions.Sessions, f)
 
   return {
-    names: Object.keys(options.servers),
+    names: Object.keys(options.servers ?? {}),
     get: (server, options) =>
-      run(
+      runWith(options, server, (checked: Checked<Sessions.OwnerOptions> | undefined) =>
         Effect.map(
-          acquire(Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get(server, { owner: options?.owner }))),
+          acquire(inSessions((sessions) => sessions.get(server, checked))),
           ({ close, value }) => sessionIn(value, close)
-        ),
-        { server },
-        options
-      ),
-    open:
-      ((server: string, options?: OpenSessionOptions<"automatic" | "manual">) =>
-        run<McpSession | McpUninitializedSession>(
-          options?.handshake === "manual" ? openedManually(server, options) : opened(server, options),
-          { server },
-          options
-        )) as McpSessions["open"],
+        )),
+    open: ((server: string, options?: OpenSessionOptions<"automatic" | "manual">) =>
+      runWith(
+        options,
+        server,
+        (checked: Checked<Sessions.OpenOptions> | undefined): Effect.Effect<
+          McpSession | McpUninitializedSession,
+          Failure,
+          Sessions.Sessions
+        > => checked?.handshake === "manual" ? openedManually(server, checked) : opened(server, checked)
+      )) as McpSessions["open"],
     callTool: (server, tool, args, options) => {
-      const call = () =>
-        inSessions(({ callTool }) =>
-          callTool(server, tool, args, options === undefined ? undefined : effectOptions<CallOptions>(options))
-        )
-      return needsFiber(options) ? run(call(), { server }, options) : runDirect(
-        (context, onEnd) => {
+      const checked = effectOptions<CallOptions>(options, server)
+      if (checked instanceof BadOptions) return rejected(checked)
+      const call = () => inSessions(({ callTool }) => callTool(server, tool, args, checked))
+      return needsFiber(checked) ? run(call(), { server }, options) : runDirect(
+        (context, writes, onEnd) => {
           const registry = registryOf(Context.get(context, Sessions.Sessions))
           return registry === undefined ? undefined : startCall({
             registry,
             server,
-            owner: options?.owner ?? "default",
+            owner: checked?.owner ?? "default",
             tool,
             args: args ?? {},
-            options: options as CallOptions | undefined,
+            options: checked,
+            writes,
             onEnd
           })
         },
@@ -357,21 +397,28 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
         { server }
       )
     },
-    withFallback: (options, operation) =>
-      run(
-        inSessions(({ withFallback }) =>
-          withFallback(effectOptions<FallbackOptions>(options), (session) => lend(session, operation))
-        ),
-        { server: options.servers[0] },
+    withFallback: (options, operation) => {
+      const checked = effectOptions<FallbackOptions>(options, undefined, ["servers"])
+      if (checked instanceof BadOptions) return rejected(checked)
+      const given = checked as FallbackOptions
+      return run(
+        inSessions(({ withFallback }) => withFallback(given, (session) => lend(session, operation))),
+        { server: given.servers[0] },
         options
-      ),
-    pool: (options) => run(Effect.map(acquire(SessionPool.make(options)), poolIn), { server: options.server }),
-    status: (server, options) => run(inSessions(({ status }) => status(server)), { server }, options),
-    signIn: (server, options) => run(inSessions(({ signIn }) => signIn(server, options)), { server }, options),
-    signOut: (server, options) => run(inSessions(({ signOut }) => signOut(server, options)), { server }, options),
+      )
+    },
+    pool: (options) => {
+      const checked = checkBy(callRules, options ?? null as never)
+      return checked instanceof BadOptions
+        ? rejected(checked)
+        : run(Effect.map(acquire(Effect.suspend(() => SessionPool.make(options))), poolIn), { server: options.server })
+    },
+    status: (server, options) => runWith(options, server, () => inSessions(({ status }) => status(server))),
+    signIn: (server, options) => runWith(options, server, () => inSessions(({ signIn }) => signIn(server, options))),
+    signOut: (server, options) => runWith(options, server, () => inSessions(({ signOut }) => signOut(server, options))),
     signInState: (server, options) =>
-      run(inSessions(({ signInState }) => signInState(server, options)), { server }, options),
-    restart: (server, options) => run(inSessions(({ restart }) => restart(server)), { server }, options),
+      runWith(options, server, () => inSessions(({ signInState }) => signInState(server, options))),
+    restart: (server, options) => runWith(options, server, () => inSessions(({ restart }) => restart(server))),
     ...closeable(() =>
       close(Effect.suspend(() => Effect.promise(() => Promise.allSettled([...pools].map((close) => close())))))
     )

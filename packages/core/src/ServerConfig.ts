@@ -583,12 +583,23 @@ export const decode = (raw: unknown): Effect.Effect<ServerConfig, ConfigError.Co
   })
 
 /**
- * Decides whether a definition may start a program, for applications that take definitions from other people.
+ * Decides whether a definition may start a program, for applications that take definitions from other people. Whatever is not `true`, an
+ * exception included, means that it may not.
  *
  * @category models
  * @since 0.1.0
  */
 export type AllowCommand = (program: { readonly command: string; readonly args: ReadonlyArray<string> }) => boolean
+
+/** A predicate that throws, or answers anything but `true`, allows nothing. */
+const isAllowed = (program: Parameters<AllowCommand>[0], allowCommand: AllowCommand | undefined): boolean => {
+  if (allowCommand === undefined) return true
+  try {
+    return allowCommand(program) === true
+  } catch {
+    return false
+  }
+}
 
 /**
  * Decodes an object of definitions by server name, or fails with every problem of all of them.
@@ -619,7 +630,7 @@ export const decodeServers = Effect.fnUntraced(function*(options: {
       continue
     }
     const config = decoded.success
-    if (config.transport === "stdio" && allowCommand?.(config) === false) {
+    if (config.transport === "stdio" && !isAllowed(config, allowCommand)) {
       const { args, command } = config
       const place = { source, server: name, path: [...path, name, "command"] }
       problems.push(new ConfigError.DisallowedCommand({ ...place, command, args: Redacted.make(args) }))

@@ -134,7 +134,8 @@ export interface ProgressOptions extends RequestOptions {
   /**
    * Handles progress, one report at a time; the request ends after the last. If set, the request asks for progress notifications, which the server
    * may omit. Each report restarts `timeout`, up to the server's `totalTimeout`. Of the reports that wait for a slow handler, the latest 64 are
-   * kept. A request that is sent again reports from the beginning.
+   * kept. A request that is sent again reports from the beginning. A failure of the handler is logged and changes nothing of the request; a
+   * handler that does not end holds the result back until `totalTimeout`, and no longer.
    */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void> | void) | undefined
 }
@@ -164,7 +165,10 @@ export interface CallToolOptions extends ProgressOptions {
   readonly task?: {
     /** How long the server keeps the task, in milliseconds. Default: as the server decides. */
     readonly ttl?: number | undefined
-    /** Handles the status of the task: the first one, and each later one that differs. */
+    /**
+     * Handles the status of the task: the first one, and each later one that differs. A failure of the handler is logged; a handler that does not
+     * end holds the result back for the server's `totalTimeout`, and no longer.
+     */
     readonly onTask?: ((task: Task) => Effect.Effect<void> | void) | undefined
   } | undefined
   /**
@@ -175,7 +179,20 @@ export interface CallToolOptions extends ProgressOptions {
 }
 
 /**
+ * Lists all items of a kind. Only a call with options can fail with a `ConfigError`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface List<A> {
+  (): Effect.Effect<ReadonlyArray<A>, SessionError>
+  (options?: ListOptions): Effect.Effect<ReadonlyArray<A>, SessionError | ConfigError>
+}
+
+/**
  * A session of one MCP server. Valid until the scope in which it was obtained closes; after that every operation fails with `SessionClosed`.
+ *
+ * A call whose options are not what they must be fails with a `ConfigError` that holds every problem of them, before anything is sent.
  *
  * @category models
  * @since 0.1.0
@@ -192,38 +209,51 @@ export interface Session {
   /** The state of the connection, and each later one. Ends after `Closed`. */
   readonly stateChanges: Stream.Stream<ConnectionState>
   /** Lists all tools, over all pages: at most 100 pages and 10,000 tools. */
-  readonly listTools: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Tool>, SessionError>
-  /** Calls a tool. A tool error (`isError: true`) is a result. */
-  readonly callTool: (
-    tool: string,
-    args?: Record<string, unknown>,
-    options?: CallToolOptions
-  ) => Effect.Effect<CallToolResult, SessionError>
+  readonly listTools: List<Tool>
+  /**
+   * Calls a tool. A tool error (`isError: true`) is a result. The arguments are read when the request is sent, which may be later: do not change
+   * them meanwhile.
+   */
+  readonly callTool: {
+    (tool: string, args?: Record<string, unknown>): Effect.Effect<CallToolResult, SessionError>
+    (
+      tool: string,
+      args?: Record<string, unknown>,
+      options?: CallToolOptions
+    ): Effect.Effect<CallToolResult, SessionError | ConfigError>
+  }
   /** Lists all resources, over all pages: at most 100 pages and 10,000 resources. */
-  readonly listResources: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Resource>, SessionError>
+  readonly listResources: List<Resource>
   /** Lists all resource templates, over all pages: at most 100 pages and 10,000 templates. */
-  readonly listResourceTemplates: (
-    options?: ListOptions
-  ) => Effect.Effect<ReadonlyArray<ResourceTemplate>, SessionError>
+  readonly listResourceTemplates: List<ResourceTemplate>
   /** Reads a resource. */
-  readonly readResource: (
-    uri: string,
-    options?: ProgressOptions
-  ) => Effect.Effect<ReadResourceResult, SessionError>
+  readonly readResource: {
+    (uri: string): Effect.Effect<ReadResourceResult, SessionError>
+    (uri: string, options?: ProgressOptions): Effect.Effect<ReadResourceResult, SessionError | ConfigError>
+  }
   /** Lists all prompts, over all pages: at most 100 pages and 10,000 prompts. */
-  readonly listPrompts: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Prompt>, SessionError>
+  readonly listPrompts: List<Prompt>
   /** Expands a prompt. */
-  readonly getPrompt: (
-    prompt: string,
-    args?: Record<string, string>,
-    options?: ProgressOptions
-  ) => Effect.Effect<GetPromptResult, SessionError>
+  readonly getPrompt: {
+    (prompt: string, args?: Record<string, string>): Effect.Effect<GetPromptResult, SessionError>
+    (
+      prompt: string,
+      args?: Record<string, string>,
+      options?: ProgressOptions
+    ): Effect.Effect<GetPromptResult, SessionError | ConfigError>
+  }
   /** Suggests completions of a partial argument. */
-  readonly complete: (
-    reference: CompletionReference,
-    argument: { readonly name: string; readonly value: string },
-    options?: CompleteOptions
-  ) => Effect.Effect<Completion, SessionError>
+  readonly complete: {
+    (
+      reference: CompletionReference,
+      argument: { readonly name: string; readonly value: string }
+    ): Effect.Effect<Completion, SessionError>
+    (
+      reference: CompletionReference,
+      argument: { readonly name: string; readonly value: string },
+      options?: CompleteOptions
+    ): Effect.Effect<Completion, SessionError | ConfigError>
+  }
   /**
    * The notifications of the server, on this connection and on those that replace it. Begins with `Listening`, once the server notifies of
    * changes of its lists, and emits it again after each gap. Of the notifications that wait for a slow reader, the latest 256 are kept, and

@@ -54,6 +54,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { Span } from "effect/Tracer"
 import type { ConfigError } from "./ConfigError.ts"
+import { BadOptions, checkCall } from "./internal/config/callOptions.ts"
 import * as pool from "./internal/pool/pool.ts"
 import { checkPoolOptions } from "./internal/pool/poolOptions.ts"
 import { identityOf } from "./internal/registry/registryOf.ts"
@@ -207,7 +208,10 @@ export const make = Effect.fnUntraced(function*(
     },
     timedOut: (fields) => new AcquireTimeout(fields)
   })
-  const get: SessionPool["get"] = (options) => lease(options?.owner ?? checked.owner)
+  const get: SessionPool["get"] = (options) => {
+    const given = checkCall(options, server)
+    return given instanceof BadOptions ? Effect.fail(given.error) : lease(given?.owner ?? checked.owner)
+  }
   // The scope of the lease is not that of `f`, whose resources belong to the caller's scope.
   const use: SessionPool["use"] = (f, options) =>
     Effect.scopedWith((scope) => Effect.flatMap(Scope.provide(get(options), scope), f))
@@ -215,8 +219,12 @@ export const make = Effect.fnUntraced(function*(
     server,
     get,
     use,
-    callTool: (tool, args, options) =>
-      use((session) => session.callTool(tool, args, options), { owner: options?.owner }),
+    callTool: (tool, args, options) => {
+      const given = checkCall(options, server)
+      return given instanceof BadOptions
+        ? Effect.fail(given.error)
+        : use((session) => session.callTool(tool, args, given), { owner: given?.owner })
+    },
     stats,
     drain
   }

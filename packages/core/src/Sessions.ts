@@ -56,6 +56,7 @@ import {
   type FallbackPolicy
 } from "./FallbackPolicy.ts"
 import type * as Health from "./Health.ts"
+import { BadOptions, callRules, checkBy, checkCall } from "./internal/config/callOptions.ts"
 import { checkPolicies } from "./internal/config/checkOptions.ts"
 import * as executionPlan from "./internal/fallback/executionPlan.ts"
 import * as failover from "./internal/fallback/failover.ts"
@@ -260,7 +261,10 @@ export interface Policies {
   readonly fallback?: FallbackPolicy | undefined
   /** The credentials of each owner. Default: those of the definitions. */
   readonly credentials?: CredentialsProvider | undefined
-  /** Receives a report of each connection that was closed. Default: logs those that did not close cleanly. */
+  /**
+   * Receives a report of each connection that was closed. Default: logs those that did not close cleanly. It may take 5 seconds
+   * (`Cleanup.closeTimeout`). A failure of it is logged.
+   */
   readonly onCleanup?: ((report: CleanupReport) => Effect.Effect<void>) | undefined
   /** Decides which commands definitions may start, for programs that take definitions from others. Default: any. */
   readonly allowCommand?: ServerConfig.AllowCommand | undefined
@@ -309,9 +313,13 @@ export const make = Effect.fnUntraced(function*(
   })
   const ownerOf = (options: OwnerOptions | undefined) =>
     options?.owner === undefined ? CurrentOwner : Effect.succeed(options.owner)
+  const checkedOwnerOf = (options: OwnerOptions | undefined, server?: string): Effect.Effect<string, ConfigError> => {
+    const checked = checkCall(options, server)
+    return checked instanceof BadOptions ? Effect.fail(checked.error) : ownerOf(checked)
+  }
 
   const getFor = Effect.fnUntraced(function*(server: string, options: OwnerOptions | undefined) {
-    const core = yield* members.shared(server, yield* ownerOf(options))
+    const core = yield* members.shared(server, yield* checkedOwnerOf(options, server))
     yield* core.managed.acquire
     return yield* members.session(core)
   })
@@ -327,7 +335,7 @@ export const make = Effect.fnUntraced(function*(
 
   const open = Effect.fnUntraced(function*(server: string, options: OpenOptions | undefined) {
     const isManual = options?.handshake === "manual"
-    const core = yield* members.open(server, yield* ownerOf(options), isManual)
+    const core = yield* members.open(server, yield* checkedOwnerOf(options, server), isManual)
     yield* core.managed.acquire
     const session = yield* members.session(core)
     return isManual ? { server, initialize: Effect.as(core.managed.initialize, session) } : session
@@ -348,23 +356,32 @@ export const make = Effect.fnUntraced(function*(
     get,
     open: open as Sessions["Service"]["open"],
     use,
-    callTool: (server, tool, args = {}, options) =>
-      directCall({
+    callTool: (server, tool, args = {}, options) => {
+      const checked = checkCall(options, server)
+      if (checked instanceof BadOptions) return Effect.fail(checked.error)
+      return directCall({
         registry: members,
         server,
-        owner: options?.owner,
+        owner: checked?.owner,
         tool,
         args,
-        options,
-        otherwise: (owner) => use(server, (session) => session.callTool(tool, args, options), { owner })
-      }),
-    withFallback: (options, operation) =>
-      Effect.flatMap(
-        ownerOf(options),
-        (owner) => failover.withFallback({ port, options: { ...options, owner }, operation })
-      ),
-    fallbackPlan: (options) =>
-      Effect.flatMap(ownerOf(options), (owner) => executionPlan.make({ port, options: { ...options, owner } })),
+        options: checked,
+        otherwise: (owner) => use(server, (session) => session.callTool(tool, args, checked), { owner })
+      })
+    },
+    withFallback: (options, operation) => {
+      const checked = checkBy(callRules, options, undefined, ["servers"])
+      return checked instanceof BadOptions ? Effect.fail(checked.error) : Effect.flatMap(
+        ownerOf(checked),
+        (owner) => failover.withFallback({ port, options: { ...checked, owner }, operation })
+      )
+    },
+    fallbackPlan: (options) => {
+      const checked = checkBy(callRules, options, undefined, ["servers"])
+      return checked instanceof BadOptions
+        ? Effect.fail(checked.error)
+        : Effect.flatMap(ownerOf(checked), (owner) => executionPlan.make({ port, options: { ...checked, owner } }))
+    },
     openAll: (options) =>
       Stream.unwrap(Effect.map(ownerOf(options), (owner) =>
         openAll({

@@ -111,3 +111,28 @@ describe("an interrupted connect", () => {
     })
   }
 })
+
+describe("a receiver of reports", () => {
+  for (
+    const [what, onCleanup] of [
+      ["throws", () => {
+        throw new Error("a bug")
+      }],
+      ["dies", () => Effect.die("a bug")],
+      ["never ends", () => Effect.uninterruptible(Effect.never)]
+    ] as const
+  ) {
+    it.effect(`that ${what} neither fails the program nor keeps it from ending`, () => {
+      const script = Scripted.make({})
+      return Effect.gen(function*() {
+        const program = Effect.flatMap(Sessions.Sessions, ({ callTool }) => callTool("s", "t"))
+        const fiber = yield* Effect.forkChild(Effect.provide(program, Scripted.sessions(script, { onCleanup })), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual((yield* Fiber.join(fiber)).content, [])
+        assert.strictEqual(script.open, 0)
+      })
+    })
+  }
+})

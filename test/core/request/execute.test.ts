@@ -6,6 +6,7 @@ import { RetryPolicy, SessionError, Sessions } from "@mcp-sessions/core"
 import { Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../../fixtures/scripted.ts"
+import { sound } from "../../fixtures/soundOptions.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
@@ -248,7 +249,7 @@ describe("a tool call", () => {
     return Effect.gen(function*() {
       const session = yield* get
       for (const [timeout, millis] of [[undefined, 10_000], ["5 seconds", 5000], ["20 seconds", 20_000]] as const) {
-        const fiber = yield* Effect.forkChild(Effect.flip(session.callTool("charge", {}, { timeout })), {
+        const fiber = yield* Effect.forkChild(Effect.flip(sound(session.callTool("charge", {}, { timeout }))), {
           startImmediately: true
         })
         yield* TestClock.adjust(millis - 1)
@@ -267,7 +268,7 @@ describe("a tool call", () => {
       const session = yield* get
       const ended: Array<string> = []
       const call = (timeout: `${number} seconds`) =>
-        Effect.flip(session.callTool("charge", {}, { timeout })).pipe(
+        Effect.flip(sound(session.callTool("charge", {}, { timeout }))).pipe(
           Effect.andThen(Effect.sync(() => ended.push(timeout)))
         )
       const fibers = yield* Effect.forEach(
@@ -330,7 +331,7 @@ describe("an idempotent tool call", () => {
     })
     return Effect.gen(function*() {
       const session = yield* get
-      const result = yield* run(Effect.flip(session.callTool("set", {}, { idempotent: true })))
+      const result = yield* run(Effect.flip(sound(session.callTool("set", {}, { idempotent: true }))))
       const error = result._tag === "Success" ? result.success : undefined
       assert.strictEqual(error?.reason._tag, "OutcomeUnknown")
       assert.strictEqual(error?.delivery, "Unknown")

@@ -6,6 +6,7 @@ import { type Mcp, SessionError, Sessions } from "@mcp-sessions/core"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../../fixtures/scripted.ts"
+import { sound } from "../../fixtures/soundOptions.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
@@ -63,7 +64,7 @@ describe("the timeout of a call", () => {
     return Effect.gen(function*() {
       const session = yield* get
       const options = { onProgress: () => {}, timeout: "10 seconds" } as const
-      const call = yield* Effect.forkChild(Effect.flip(session.callTool("slow", {}, options)), {
+      const call = yield* Effect.forkChild(Effect.flip(sound(session.callTool("slow", {}, options))), {
         startImmediately: true
       })
       yield* TestClock.adjust("10 seconds")
@@ -74,7 +75,7 @@ describe("the timeout of a call", () => {
   it.effect("never exceeds the total timeout, however much progress arrives", () =>
     Effect.gen(function*() {
       const session = yield* get
-      const call = yield* Effect.forkChild(Effect.flip(session.callTool("slow", {}, { onProgress: () => {} })), {
+      const call = yield* Effect.forkChild(Effect.flip(sound(session.callTool("slow", {}, { onProgress: () => {} }))), {
         startImmediately: true
       })
       yield* TestClock.adjust("299 seconds")
@@ -120,7 +121,7 @@ describe("a progress handler", () => {
       const session = yield* get
       const seen: Array<number> = []
       const error = yield* Effect.flip(
-        session.getPrompt("p", {}, { onProgress: ({ progress }) => void seen.push(progress) })
+        sound(session.getPrompt("p", {}, { onProgress: ({ progress }) => void seen.push(progress) }))
       )
       assert.strictEqual(error.reason, rejected)
       assert.deepStrictEqual(seen, [1, 2])
@@ -142,13 +143,33 @@ describe("a progress handler", () => {
       yield* Deferred.await(interrupted)
     }).pipe(Effect.provide(Scripted.sessions(bursting(1, Effect.never)))))
 
-  it.effect("does not close the connection when it dies", () =>
+  for (
+    const [what, onProgress] of [
+      ["dies", () => Effect.die("a bug")],
+      ["throws", () => {
+        throw new Error("a bug")
+      }]
+    ] as const
+  ) {
+    it.effect(`that ${what} neither hides the result from the caller nor closes the connection`, () =>
+      Effect.gen(function*() {
+        const session = yield* get
+        assert.deepStrictEqual((yield* session.callTool("slow", {}, { onProgress })).content, [])
+        yield* session.callTool("slow")
+        assert.strictEqual(yield* session.generation, 1)
+      }).pipe(Effect.provide(Scripted.sessions(bursting(1)))))
+  }
+
+  it.effect("that never ends holds the result back until the total timeout, and no longer", () =>
     Effect.gen(function*() {
       const session = yield* get
-      const exit = yield* Effect.exit(session.callTool("slow", {}, { onProgress: () => Effect.die("a bug") }))
-      assert.strictEqual(exit._tag, "Failure")
-      yield* session.callTool("slow")
-      assert.strictEqual(yield* session.generation, 1)
+      for (const onProgress of [() => Effect.never, () => Effect.uninterruptible(Effect.never)]) {
+        const call = yield* Effect.forkChild(session.callTool("slow", {}, { onProgress }), { startImmediately: true })
+        yield* TestClock.adjust("299 seconds")
+        assert.isUndefined(call.pollUnsafe())
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual((yield* Fiber.join(call)).content, [])
+      }
     }).pipe(Effect.provide(Scripted.sessions(bursting(1)))))
 })
 

@@ -7,6 +7,7 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { settled, start } from "../../fixtures/fibers.ts"
 import * as Scripted from "../../fixtures/scripted.ts"
+import { sound } from "../../fixtures/soundOptions.ts"
 
 const get = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
 
@@ -128,7 +129,7 @@ describe("a task", () => {
     })
     const { asked, script } = working([{ status: "failed" }], { result: Effect.fail(failure) })
     return Effect.gen(function*() {
-      const { reason } = yield* Effect.flip((yield* get).callTool("long", {}, { task: {} }))
+      const { reason } = yield* Effect.flip(sound((yield* get).callTool("long", {}, { task: {} })))
       assert.strictEqual(reason._tag, "ProtocolFailed")
       assert.strictEqual(asked.length, 2)
     }).pipe(Effect.provide(Scripted.sessions(script)))
@@ -137,7 +138,7 @@ describe("a task", () => {
   it.effect("fails with Unsupported, without a request, when the server does not run tools as tasks", () => {
     const script = Scripted.make({})
     return Effect.gen(function*() {
-      const { reason } = yield* Effect.flip((yield* get).callTool("long", {}, { task: {} }))
+      const { reason } = yield* Effect.flip(sound((yield* get).callTool("long", {}, { task: {} })))
       assert.strictEqual(reason._tag, "Unsupported")
       assert.deepStrictEqual(script.requests, [])
     }).pipe(Effect.provide(Scripted.sessions(script)))
@@ -152,7 +153,7 @@ describe("a task", () => {
     it.effect(`fails with InvalidResult when the response ${what}`, () => {
       const script = Scripted.make({ info, answer: () => Effect.succeed(answer) })
       return Effect.gen(function*() {
-        const { reason } = yield* Effect.flip((yield* get).callTool("long", {}, { task: {} }))
+        const { reason } = yield* Effect.flip(sound((yield* get).callTool("long", {}, { task: {} })))
         assert.strictEqual(reason._tag, "InvalidResult")
       }).pipe(Effect.provide(Scripted.sessions(script)))
     })

@@ -36,16 +36,15 @@ const make = (limit: number) => {
     }
   }
   const release = (n: number) =>
-    Effect.suspend(() => {
-      if (held.length === 0) return Effect.void
+    Effect.sync(() => {
+      if (held.length === 0) return
       held.splice(n % held.length, 1)
-      return bulkhead.release() ?? Effect.void
+      bulkhead.release()
     })
-  /** Releases permits in one moment, and hands them over after it. */
+  /** Releases permits in one moment. */
   const releaseTogether = (count: number) =>
-    Effect.suspend(() => {
-      const effects = held.splice(0, count).map(() => bulkhead.release() ?? Effect.void)
-      return Effect.all(effects, { concurrency: "unbounded", discard: true })
+    Effect.sync(() => {
+      for (const _ of held.splice(0, count)) bulkhead.release()
     })
   /** Interrupts a caller that waits. One that was served in the same moment keeps its permit. */
   const leave = (n: number) =>
@@ -159,5 +158,22 @@ describe("the bulkhead", () => {
       yield* release(0)
       yield* settle
       assert.strictEqual(bulkhead.used, 0)
+    }))
+
+  it.effect("serves waiters that release at once one after another, and not each within the one before", () =>
+    Effect.gen(function*() {
+      const bulkhead = new Bulkhead(1)
+      bulkhead.tryTake()
+      let depth = 0
+      let deepest = 0
+      const waiters = yield* Effect.forEach(Array.from({ length: 5000 }), () =>
+        start(bulkhead.wait("a", () => {
+          deepest = Math.max(deepest, ++depth)
+          bulkhead.release()
+          depth--
+        })))
+      bulkhead.release()
+      yield* Fiber.awaitAll(waiters)
+      assert.deepStrictEqual([deepest, bulkhead.used], [1, 0])
     }))
 })

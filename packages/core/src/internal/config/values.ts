@@ -4,6 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
@@ -154,6 +155,21 @@ export const duration = (bounds: DurationBounds) =>
 
 /** Schema of a duration that a program gives, within bounds that are both inclusive. Numbers are milliseconds. */
 export const durationInput = (bounds: DurationBounds) => durationFrom(Schema.Unknown, bounds)
+
+/** The longest time that a timer waits for, in milliseconds: some thousand centuries. */
+const longestTime = Number.MAX_SAFE_INTEGER
+
+/**
+ * The milliseconds of a duration that a program gives: finite and not negative, so that they can be added to a time, compared and shown.
+ * `undefined` if the value is no duration.
+ */
+export const millisOf = (input: unknown): number | undefined => {
+  if (typeof input === "number") {
+    return Number.isNaN(input) ? undefined : Math.min(Math.max(input, 0), longestTime)
+  }
+  const duration = Option.getOrUndefined(Duration.fromInput(input as Duration.Input))
+  return duration === undefined ? undefined : millisOf(Duration.toMillis(duration))
+}
 
 /** Schema of a whole number within bounds, both inclusive. */
 export const wholeNumber = ({ maximum, minimum }: { readonly minimum: number; readonly maximum: number }) =>

@@ -77,8 +77,25 @@ export class Cleanup {
         cause: exit !== undefined && Exit.isFailure(exit) ? exit.cause : undefined,
         millis: (yield* monotonic.now) - startedAt
       }
-      yield* this.#onCleanup(report)
+      yield* this.#tell(report)
       return report
+    })
+  }
+
+  /** The receiver belongs to the program. Whatever it does, the connection is closed, and closing ends. */
+  #tell(report: CleanupReport): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      const told = Effect.catchCause(
+        Effect.suspend(() => {
+          const telling = this.#onCleanup(report)
+          return Effect.isEffect(telling) ? telling : Effect.void
+        }),
+        (cause) => Effect.logError(`the report of a closed connection to ${this.#server} failed`, cause)
+      )
+      const telling = yield* Effect.forkDetach(told, { startImmediately: true })
+      if (Option.isSome(yield* Effect.timeoutOption(Fiber.await(telling), closeTimeout))) return
+      telling.interruptUnsafe()
+      yield* Effect.logWarning(`the report of a closed connection to ${this.#server} did not end in time`)
     })
   }
 }

@@ -42,6 +42,7 @@ export class LiveConnection {
   readonly #context: Context.Context<never>
   readonly #requests = new Bag<Pending>()
   #isRetired = false
+  #isReleased = false
   /** The number of effects in flight. */
   #effects = 0
 
@@ -79,12 +80,13 @@ export class LiveConnection {
 
   /** Counts an effect as a request in flight. */
   use<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return Effect.suspend(() => {
+    return Effect.uninterruptibleMask((restore) => {
       this.#effects++
-      return Effect.onExit(effect, () => {
-        this.#effects--
-        return this.#ended() ?? Effect.void
-      })
+      return Effect.onExit(restore(effect), () =>
+        Effect.sync(() => {
+          this.#effects--
+          this.#closeIfUnused()
+        }))
     })
   }
 
@@ -93,10 +95,11 @@ export class LiveConnection {
     this.#requests.add(request)
   }
 
-  /** Ends what `begin` began. Returns the effect that closes a retired connection after its last request. */
-  end(request: Pending): Effect.Effect<void> | undefined {
+  /** Ends what `begin` began. Does nothing the second time. Closes a retired connection after its last request. */
+  end(request: Pending): void {
+    if (request.place < 0) return
     this.#requests.remove(request)
-    return this.#ended()
+    this.#closeIfUnused()
   }
 
   /** Sends a request. Never throws: a defect of the connection ends the request. */
@@ -141,14 +144,17 @@ export class LiveConnection {
 
   /** Retires the connection, and closes it once no request is in flight. */
   get retire(): Effect.Effect<void> {
-    return Effect.suspend(() => {
+    return Effect.sync(() => {
       this.#isRetired = true
       Deferred.doneUnsafe(this.retired, Effect.void)
-      return this.inFlight === 0 ? this.#release(this) : Effect.void
+      this.#closeIfUnused()
     })
   }
 
-  #ended(): Effect.Effect<void> | undefined {
-    return this.#isRetired && this.inFlight === 0 ? this.#release(this) : undefined
+  /** In the context of the connection: the fiber of the last request may be interrupted, or there may be none. */
+  #closeIfUnused(): void {
+    if (!this.#isRetired || this.inFlight > 0 || this.#isReleased) return
+    this.#isReleased = true
+    Effect.runForkWith(this.#context)(this.#release(this))
   }
 }

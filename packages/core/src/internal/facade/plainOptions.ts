@@ -2,6 +2,7 @@
  * Options of the promise facade, in plain values.
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type { CircuitPolicy } from "../../Circuit.ts"
@@ -10,8 +11,10 @@ import type { CredentialsProvider } from "../../Credentials.ts"
 import type { FallbackPolicy } from "../../FallbackPolicy.ts"
 import type { AllowCommand, ServerConfigInput } from "../../ServerConfig.ts"
 import { CredentialsFailed } from "../../SessionError.ts"
+import { aFunction, BadOptions, checkBy, isPlainObject, optional, type Rules } from "../config/callOptions.ts"
+import { retryNumbers, retryPolicyOf } from "./effectOptions.ts"
 import { handlersOf, type PlainHandlers } from "./plainHandlers.ts"
-import { type Plain, type RetryOptions, retryPolicyOf } from "./promised.ts"
+import type { Plain, RetryOptions } from "./promised.ts"
 
 /**
  * Credentials of an owner at a server, as plain text: `headers` for servers behind a URL, `env` for those that are started.
@@ -49,28 +52,57 @@ export interface Options {
   readonly allowCommand?: AllowCommand | undefined
 }
 
+/** What credentials must be, before they are redacted. The definition that they become part of is checked after it. */
+const isSecrets = (value: unknown): boolean =>
+  isPlainObject(value) && Object.values(value as object).every(Predicate.isString)
+
+const isCredentials = (value: unknown): value is PlainCredentials =>
+  isPlainObject(value) &&
+  [(value as PlainCredentials).headers, (value as PlainCredentials).env].every(optional(isSecrets))
+
 const redact = (secrets: Readonly<Record<string, string>> | undefined) =>
   secrets === undefined ? undefined : Record.map(secrets, (secret) => Redacted.make(secret))
 
-const credentialsOf = (credentials: NonNullable<Options["credentials"]>): CredentialsProvider => (peer) =>
-  Effect.map(
-    Effect.tryPromise({
-      try: () => Promise.resolve().then(() => credentials(peer)),
-      catch: (cause) => new CredentialsFailed({ owner: peer.owner, cause })
-    }),
-    ({ env, headers }) => ({ headers: redact(headers), env: redact(env) })
-  )
+const noCredentials = "credentials are an object of \"headers\" and \"env\", which are objects of text, both optional"
 
-/** Makes the options of a `Sessions` layer. */
-export const layerOptions = ({ allowCommand, circuit, credentials, fallback, reconnect, retry, servers }: Options) => ({
-  servers,
-  allowCommand,
-  circuit,
-  fallback,
-  retry: retry === undefined ? undefined : retryPolicyOf(retry),
-  reconnect: reconnect === undefined ? undefined : retryPolicyOf(reconnect),
-  credentials: credentials === undefined ? undefined : credentialsOf(credentials)
-})
+/** Whatever the program returns or throws, the failure is typed. A getter of the credentials may throw as well. */
+const credentialsOf = (credentials: NonNullable<Options["credentials"]>): CredentialsProvider => (peer) =>
+  Effect.tryPromise({
+    try: () =>
+      Promise.resolve().then(() => credentials(peer)).then((given: unknown) => {
+        if (!isCredentials(given)) throw new TypeError(noCredentials)
+        const { env, headers } = given
+        return { headers: redact(headers), env: redact(env) }
+      }),
+    catch: (cause) => new CredentialsFailed({ owner: peer.owner, cause })
+  })
+
+const rules: Rules = new Map([
+  ["allowCommand", aFunction],
+  ["credentials", aFunction],
+  ["handlers", {
+    is: optional((value) => Predicate.isFunction(value) || isPlainObject(value)),
+    expected: "an object of functions, or a function that returns one"
+  }],
+  ["reconnect", retryNumbers],
+  ["retry", retryNumbers]
+])
+
+/** Makes the options of a `Sessions` layer, or returns every problem of those given but the ones that the layer finds. */
+export const layerOptions = (options: Options) => {
+  const checked = checkBy(rules, options)
+  if (checked instanceof BadOptions) return checked
+  const { allowCommand, circuit, credentials, fallback, reconnect, retry, servers } = checked
+  return {
+    servers,
+    allowCommand,
+    circuit,
+    fallback,
+    retry: retry === undefined ? undefined : retryPolicyOf(retry),
+    reconnect: reconnect === undefined ? undefined : retryPolicyOf(reconnect),
+    credentials: credentials === undefined ? undefined : credentialsOf(credentials)
+  }
+}
 
 /** Makes the handlers of a `Sessions` layer. */
 export const layerHandlers = (handlers: NonNullable<Options["handlers"]>): typeof ClientHandlers.Service =>

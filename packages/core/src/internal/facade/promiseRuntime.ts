@@ -2,7 +2,7 @@
  * Runs effects as promises over one layer: builds it on first use, cancels what a signal aborts, and ends everything at once.
  */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -10,16 +10,18 @@ import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Cancelled, SessionClosed, SessionError } from "../../SessionError.ts"
-import { Bag, type InBag } from "../bag.ts"
+import type { SessionError } from "../../SessionError.ts"
+import { Bag } from "../bag.ts"
 import type { StartedCall } from "../request/inFlightRecord.ts"
-import { CurrentWrites, Writes } from "../request/writes.ts"
+import { CurrentWrites, type Writes } from "../request/writes.ts"
+import type { Loan } from "./loan.ts"
 import type { Signal, SignalOptions } from "./promised.ts"
+import { cancelled, endAll, RunningCall } from "./runningCall.ts"
 
-/** For whom an operation runs: the server that its errors name, and the record of the operation that it is part of. */
+/** For whom an operation runs: the server that its errors name, and the loan whose session it uses. */
 export interface Caller {
   readonly server: string
-  readonly writes?: Writes | undefined
+  readonly loan?: Loan | undefined
 }
 
 /**
@@ -32,9 +34,10 @@ export interface Closeable extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
-/** Starts a call without a fiber, or returns `undefined`. */
+/** Starts a call without a fiber, which records its requests in `writes`; or returns `undefined`. */
 type DirectStart<A, R> = (
   context: Context.Context<R>,
+  writes: Writes,
   onEnd: (outcome: Effect.Effect<A, SessionError>) => void
 ) => StartedCall | undefined
 
@@ -54,19 +57,15 @@ export interface PromiseRuntime<R, E> {
     effect: () => Effect.Effect<A, E | SessionError, R>,
     caller: Caller
   ) => Promise<A>
-  /** Runs `before`, closes the layer, and ends what is still running. */
+  /** Ends what is running, runs `before`, and closes the layer. */
   readonly close: (before: Effect.Effect<unknown>) => Promise<void>
 }
 
-/** A call without a fiber. */
-interface Direct extends InBag {
-  cancel: Effect.Effect<void>
-  /** Rejects the promise of the call. */
-  readonly end: () => void
+/** How a promise is settled. */
+interface Settle<A> {
+  readonly resolve: (value: A) => void
+  readonly reject: (error: unknown) => void
 }
-
-const cancelled = (server: string, signal: Signal, delivery: "NotSent" | "Unknown"): SessionError =>
-  new SessionError({ server, reason: new Cancelled({ delivery, cause: signal.reason }) })
 
 /** Makes a runtime. `isTyped` tells the errors that promises may reject with from those that only the end of everything causes. */
 export const make = <R, E>({ isTyped, layer }: {
@@ -74,88 +73,99 @@ export const make = <R, E>({ isTyped, layer }: {
   readonly isTyped: (error: unknown) => boolean
 }): PromiseRuntime<R, E> => {
   const runtime = ManagedRuntime.make(layer)
-  const running = new Bag<InBag & { readonly fiber: Fiber.Fiber<unknown, unknown> }>()
-  const direct = new Bag<Direct>()
+  const running = new Bag<RunningCall>()
   let isClosed = false
 
-  const closed = (server: string) => new SessionError({ server, reason: new SessionClosed() })
+  const isEnded = ({ loan }: Caller): boolean => isClosed || loan?.isEnded === true
 
-  const run: PromiseRuntime<R, E>["run"] = (effect, { server, writes: outer }, options) => {
-    const signal = options?.signal
-    if (isClosed) return Effect.runPromise(Effect.fail(closed(server)))
-    if (signal?.aborted === true) return Effect.runPromise(Effect.fail(cancelled(server, signal, "NotSent")))
-    const writes = signal === undefined ? outer : new Writes(outer)
-    const recorded = writes === undefined ? effect : Effect.provideService(effect, CurrentWrites, writes)
-    const errorOf = (cause: Cause.Cause<unknown>): unknown => {
-      if (signal?.aborted === true && Cause.hasInterruptsOnly(cause)) {
-        return cancelled(server, signal, writes?.isWritten === true ? "Unknown" : "NotSent")
-      }
-      const error = Cause.squash(cause)
-      return isClosed && !isTyped(error) ? closed(server) : error
-    }
+  const add = (call: RunningCall, { loan }: Caller) => {
+    running.add(call)
+    loan?.add(call)
+  }
+
+  const remove = (call: RunningCall, { loan }: Caller) => {
+    running.remove(call)
+    loan?.remove(call)
+  }
+
+  const errorOf = (call: RunningCall, cause: Cause.Cause<unknown>, signal: Signal | undefined): unknown => {
+    if (Cause.hasInterruptsOnly(cause)) return signal?.aborted === true ? call.cancelled(signal) : call.closed
+    const error = Cause.squash(cause)
+    return isClosed && !isTyped(error) ? call.closed : error
+  }
+
+  /** Runs a call in a fiber, and settles its promise. */
+  const follow = <A>(
+    call: RunningCall,
+    caller: Caller,
+    effect: Effect.Effect<A, E | SessionError, R>,
+    { reject, resolve }: Settle<A>,
+    signal?: Signal
+  ): void => {
     const { cachedContext } = runtime
-    // @effect-diagnostics-next-line newPromise:off - the promise that Effect makes of a fiber hides the fiber
-    return new Promise((resolve, reject) => {
-      const fiber = cachedContext === undefined
-        ? Effect.runFork(
-          Effect.flatMap(runtime.contextEffect, (context) => Effect.provideContext(recorded, context)),
-          { signal }
-        )
-        : Effect.runForkWith(cachedContext)(recorded, { signal })
-      const entry = { place: -1, fiber }
-      running.add(entry)
-      fiber.addObserver((exit) => {
-        running.remove(entry)
-        if (Exit.isSuccess(exit)) resolve(exit.value)
-        else reject(errorOf(exit.cause))
-      })
+    const fiber = cachedContext === undefined
+      ? Effect.runFork(
+        Effect.flatMap(
+          runtime.contextEffect,
+          (context) => Effect.provideContext(effect, Context.add(context, CurrentWrites, call))
+        ),
+        { signal }
+      )
+      : Effect.runForkWith(Context.add(cachedContext, CurrentWrites, call))(effect, { signal })
+    call.fiber = fiber
+    add(call, caller)
+    fiber.addObserver((exit) => {
+      remove(call, caller)
+      if (Exit.isSuccess(exit)) resolve(exit.value)
+      else reject(errorOf(call, exit.cause, signal))
     })
   }
+
+  const run: PromiseRuntime<R, E>["run"] = (effect, caller, options) =>
+    // @effect-diagnostics-next-line newPromise:off - the promise that Effect makes of a fiber hides the fiber
+    new Promise((resolve, reject) => {
+      const signal = options?.signal
+      const call = new RunningCall(caller.server, caller.loan?.writes, reject)
+      if (isEnded(caller)) return reject(call.closed)
+      if (signal?.aborted === true) return reject(call.cancelled(signal))
+      follow(call, caller, effect, { resolve, reject }, signal)
+    })
 
   const runDirect = <A>(
     start: DirectStart<A, R>,
     effect: () => Effect.Effect<A, E | SessionError, R>,
     caller: Caller
-  ): Promise<A> => {
-    const { cachedContext } = runtime
-    if (isClosed || cachedContext === undefined || caller.writes !== undefined) return run(effect(), caller)
+  ): Promise<A> =>
     // @effect-diagnostics-next-line newPromise:off - a call without a fiber settles its promise itself
-    return new Promise((resolve, reject) => {
-      const entry: Direct = { place: -1, cancel: Effect.void, end: () => reject(closed(caller.server)) }
+    new Promise((resolve, reject) => {
+      const { cachedContext } = runtime
+      const call = new RunningCall(caller.server, caller.loan?.writes, reject)
+      if (isEnded(caller)) return reject(call.closed)
       let isSettled = false
-      const started = start(cachedContext, (outcome) => {
+      const started = cachedContext === undefined ? undefined : start(cachedContext, call, (outcome) => {
         isSettled = true
-        direct.remove(entry)
+        call.flight = undefined
+        remove(call, caller)
         if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return resolve(outcome.value as A)
-        run(outcome, caller).then(resolve, reject)
+        follow(call, caller, outcome, { resolve, reject })
       })
-      if (started === undefined) {
-        run(effect(), caller).then(resolve, reject)
-        return
-      }
+      if (started === undefined) return follow(call, caller, effect(), { resolve, reject })
       // A send may fail before `start` returns.
       if (isSettled) return
-      entry.cancel = started.cancel
-      direct.add(entry)
+      call.flight = started
+      add(call, caller)
     })
-  }
 
   return {
     run,
     runDirect,
     close: (before) => {
       isClosed = true
-      const calls = direct.all()
-      for (const call of calls) {
-        direct.remove(call)
-        call.end()
-      }
-      const given = Effect.forEach(calls, ({ cancel }) => cancel, { discard: true })
-      const rest = Effect.suspend(() => Fiber.interruptAll(running.all().map(({ fiber }) => fiber)))
+      const calls = running.all()
+      const fibers = endAll(calls)
+      for (const call of calls) if (call.fiber === undefined) running.remove(call)
       return Effect.runPromise(
-        Effect.asVoid(
-          Effect.andThen(given, before).pipe(Effect.ensuring(runtime.disposeEffect), Effect.ensuring(rest))
-        )
+        Effect.asVoid(before.pipe(Effect.ensuring(runtime.disposeEffect), Effect.ensuring(Fiber.awaitAll(fibers))))
       )
     }
   }

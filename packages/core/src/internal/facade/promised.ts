@@ -2,10 +2,9 @@
  * Derives promise interfaces from Effect interfaces: the types by mapped types, the objects from a table of the members.
  */
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
+import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import * as RetryPolicy from "../../RetryPolicy.ts"
+import type * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
 
 /**
@@ -118,37 +117,8 @@ type Place<M> = M extends Stream.Stream<unknown, unknown, unknown> | AnyEffect ?
 /** For each member, at which of its parameters the options are; `undefined` for a plain value. The compiler checks the numbers. */
 export type Places<T> = { readonly [K in keyof T]: Place<T[K]> }
 
-/** Runs an effect or a stream: gives a promise or an async iterable. */
-export type Runner = (effect: unknown, options: SignalOptions | undefined) => unknown
-
-/** Makes a policy of numbers. */
-export const retryPolicyOf = ({ delay, times }: RetryOptions): RetryPolicy.RetryPolicy =>
-  RetryPolicy.spaced({ retries: times, delay })
-
-/** Lets a handler return a promise that is waited for. */
-const handlerOf = <P>(handle: (value: P) => unknown) => (value: P): Effect.Effect<void> | void => {
-  const handled = handle(value)
-  return Predicate.isPromiseLike(handled) ? Effect.promise(() => Promise.resolve(handled).then(() => {})) : undefined
-}
-
-/** The options of promises that mean something else to effects. */
-interface GivenOptions extends SignalOptions {
-  readonly retry?: RetryOptions | undefined
-  readonly onProgress?: ((progress: unknown) => unknown) | undefined
-  readonly task?: { readonly onTask?: ((task: unknown) => unknown) | undefined } | undefined
-}
-
-/** Makes options for effects. The options of most calls pass through as they are. */
-export const effectOptions = <O extends object>(options: Plain<O>): O => {
-  const { onProgress, retry, task } = options as GivenOptions
-  if (retry === undefined && onProgress === undefined && task?.onTask === undefined) return options as unknown as O
-  return {
-    ...options,
-    ...(retry === undefined ? {} : { retry: retryPolicyOf(retry) }),
-    ...(onProgress === undefined ? {} : { onProgress: handlerOf(onProgress) }),
-    ...(task?.onTask === undefined ? {} : { task: { ...task, onTask: handlerOf(task.onTask) } })
-  } as unknown as O
-}
+/** Runs what `make` makes, an effect or a stream: gives a promise or an async iterable. */
+export type Runner = (make: (options: unknown) => unknown, options: SignalOptions | undefined) => unknown
 
 /** An object in promises over one in effects. */
 class Facade {
@@ -166,10 +136,11 @@ class Facade {
     const member = (source as Record<string, unknown>)[name]
     if (place === undefined) return member
     return (...given: ReadonlyArray<unknown>) => {
-      const options = given[place] as SignalOptions | undefined
-      const args = options === undefined ? given : given.with(place, effectOptions<object>(options))
-      const made: unknown = typeof member === "function" ? Reflect.apply(member, source, args) : member
-      return runner(made, options)
+      const make = (options: unknown): unknown => {
+        if (typeof member !== "function") return member
+        return Reflect.apply(member, source, given.length > place ? given.with(place, options) : given)
+      }
+      return runner(make, given[place] as SignalOptions | undefined)
     }
   }
 }

@@ -1,10 +1,12 @@
 /**
  * Failover: runs an operation on the next fit server until it ends for good or all servers have failed.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { ConfigError, InvalidValue } from "../../ConfigError.ts"
 import { AllServersFailed, type FallbackOptions, inOrder } from "../../FallbackPolicy.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
@@ -150,8 +152,25 @@ export const withFallback = <A, E, R>(parts: {
   const { options: { order = inOrder, servers }, port } = parts
   return Effect.flatMap(findAll({ port, servers }), (found) =>
     Effect.withFiber((fiber) => {
-      const arranged = arrange({ servers: found, order, clock: fiber.getRef(Clock.Clock) })
-      const ended = new Failover({ ...parts, servers: arranged }).run(arranged)
-      return Effect.flatMap(ended, (ended) => (ended as Extract<typeof ended, { mayFailOver: false }>).exit)
+      const clock = fiber.getRef(Clock.Clock)
+      return Effect.flatMap(ordered({ servers: found, order, clock }), (arranged) =>
+        Effect.flatMap(
+          new Failover({ ...parts, servers: arranged }).run(arranged),
+          (ended) => (ended as Extract<typeof ended, { mayFailOver: false }>).exit
+        ))
     }))
 }
+
+/** The order belongs to the program, and may throw or return no list. */
+const ordered = (options: Parameters<typeof arrange>[0]): Effect.Effect<ReadonlyArray<FallbackServer>, ConfigError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(arrange(options))
+    } catch (defect) {
+      const bad = new InvalidValue({ path: ["order"], expected: "a function that returns the candidates in an order" })
+      return Effect.andThen(
+        Effect.logError("the servers of a fallback could not be ordered", Cause.die(defect)),
+        Effect.fail(new ConfigError({ problems: [bad] }))
+      )
+    }
+  })

@@ -28,14 +28,14 @@ import type { NotificationHub } from "./notificationHub.ts"
 import type { SubscriptionManager } from "./subscriptionManager.ts"
 
 /** The items of each kind of list. */
-interface Items {
+export interface ItemsOfLists {
   readonly tools: Tool
   readonly resources: Resource
   readonly resourceTemplates: ResourceTemplate
   readonly prompts: Prompt
 }
 
-export type ListKind = keyof Items
+export type ListKind = keyof ItemsOfLists
 
 const kinds: {
   readonly [K in ListKind]: {
@@ -111,16 +111,16 @@ export class ListCache {
   list<K extends ListKind>(
     kind: K,
     { execute, refresh, retry, timeout }: ListOptions
-  ): Effect.Effect<ReadonlyArray<Items[K]>, SessionError> {
+  ): Effect.Effect<ReadonlyArray<ItemsOfLists[K]>, SessionError> {
     return Effect.flatMap(monotonic.now, (now) => {
       const cached = this.#cached.get(kind)
       const isValid = cached !== undefined && refresh !== true && cached.expiresAt > now &&
         cached.generation === this.#managed.current?.generation
-      if (isValid) return Effect.succeed(cached.items as ReadonlyArray<Items[K]>)
+      if (isValid) return Effect.succeed(cached.items as ReadonlyArray<ItemsOfLists[K]>)
       this.#cached.delete(kind)
       const { capability, method } = kinds[kind]
       const before = this.#changes
-      return execute<ReadonlyArray<Items[K]>>({
+      return execute<ReadonlyArray<ItemsOfLists[K]>>({
         kind: read,
         method,
         timeout,
@@ -129,7 +129,7 @@ export class ListCache {
           // A server without the capability has no items and is not asked.
           capabilities[capability] === undefined
             ? Effect.succeed([])
-            : Effect.map(paginate<Items[K]>({ connection, method, key: kind }), ({ items, validFor }) => {
+            : Effect.map(paginate<ItemsOfLists[K]>({ connection, method, key: kind }), ({ items, validFor }) => {
               if (before !== this.#changes) return items
               if (era === "modern" && validFor > 0) {
                 this.#cached.set(kind, { items, generation, expiresAt: now + Math.min(validFor, maxAge) })
@@ -142,12 +142,12 @@ export class ListCache {
   }
 
   /** The current list, and each later one. */
-  watch<K extends ListKind>(kind: K): Stream.Stream<ReadonlyArray<Items[K]>, SessionError> {
+  watch<K extends ListKind>(kind: K): Stream.Stream<ReadonlyArray<ItemsOfLists[K]>, SessionError> {
     return Stream.unwrap(Effect.suspend((): Effect.Effect<Watch, SessionError> => {
       if (Deferred.isDoneUnsafe(this.#closed)) return Deferred.await(this.#closed)
       const known = this.#watches.get(kind)
       return known === undefined ? this.#startWatch(kind) : Effect.succeed(known)
-    })) as Stream.Stream<ReadonlyArray<Items[K]>, SessionError>
+    })) as Stream.Stream<ReadonlyArray<ItemsOfLists[K]>, SessionError>
   }
 
   /** Ends all watches. */

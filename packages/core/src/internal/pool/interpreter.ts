@@ -310,7 +310,7 @@ export class Interpreter {
     const { onLeak, server } = this.options
     for (const pooled of due({ ...this.options, sessions: this.#sessions, now: this.now() })) this.#close(pooled)
     for (const { owner, since, span } of this.leases.takeLeaks(this.now())) {
-      const report = onLeak({ server, owner, heldFor: this.now() - since, span })
+      const report = Effect.suspend(() => onLeak({ server, owner, heldFor: this.now() - since, span }))
       // In a fiber of its own, so that a report that fails or never ends does not stop the pool.
       this.#start(Effect.catchCause(report, (cause) => Effect.logError("reporting a leaked lease failed", cause)))
     }

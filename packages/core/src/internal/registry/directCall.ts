@@ -8,9 +8,12 @@ import type { CallToolResult } from "../../Mcp.ts"
 import { CurrentOwner } from "../../Owner.ts"
 import type { CallToolOptions } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
+import type { Checked } from "../config/callOptions.ts"
 import type { StartedCall } from "../request/inFlightRecord.ts"
+import type { Writes } from "../request/writes.ts"
 import { ClientSession } from "../session/clientSession.ts"
 import type { Registry } from "./registry.ts"
+import type { Lease } from "./sharedCores.ts"
 
 /** Receives the outcome of a call, or the effect that leads to it. */
 export type OnEnd = (outcome: Effect.Effect<CallToolResult, SessionError>) => void
@@ -21,10 +24,14 @@ export interface DirectCall<E> {
   readonly owner: string | undefined
   readonly tool: string
   readonly args: Record<string, unknown>
-  readonly options: CallToolOptions | undefined
+  readonly options: Checked<CallToolOptions> | undefined
   /** The call on a session object: for the first use of a server, owners with credentials, tasks, and progress. */
   readonly otherwise: (owner: string) => Effect.Effect<CallToolResult, E>
 }
+
+/** What follows a failed first attempt needs the core for longer, and ends the lease after it. */
+const untilEnded = (lease: Lease, outcome: Effect.Effect<CallToolResult, SessionError>) =>
+  Effect.ensuring(outcome, Effect.sync(() => lease.end()))
 
 /**
  * Starts a direct call without a fiber: for the promise facade. Returns `undefined` if the call needs one: the server is not connected, the
@@ -33,24 +40,29 @@ export interface DirectCall<E> {
 export const startCall = (
   call: Pick<DirectCall<never>, "args" | "options" | "registry" | "server" | "tool"> & {
     readonly owner: string
+    readonly writes: Writes
     readonly onEnd: OnEnd
   }
 ): StartedCall | undefined => {
-  const { args, onEnd, options, owner, registry, server, tool } = call
-  const leased = registry.tryShared(server, owner)
-  if (leased === undefined) return undefined
-  const { core, lease } = leased
-  const end = Effect.sync(() => registry.endLease(lease))
-  const flight = core.executor.start(ClientSession.toolCall(core, tool, args, options), registry.caller, (outcome) => {
-    if (!Exit.isExit(outcome)) return onEnd(Effect.ensuring(outcome, end))
-    registry.endLease(lease)
+  const { args, onEnd, options, owner, registry, server, tool, writes } = call
+  const lease = registry.tryShared(server, owner)
+  if (lease === undefined) return undefined
+  const operation = ClientSession.toolCall(lease.core, tool, args, options)
+  const flight = lease.core.executor.start(operation, registry.caller, writes, (outcome) => {
+    if (!Exit.isExit(outcome)) return onEnd(untilEnded(lease, outcome))
+    lease.end()
     onEnd(outcome)
   })
-  if (flight === undefined) {
-    registry.endLease(lease)
-    return undefined
+  if (flight !== undefined) {
+    return {
+      drop: () => {
+        flight.drop()
+        lease.end()
+      }
+    }
   }
-  return { cancel: Effect.andThen(flight.cancel, end) }
+  lease.end()
+  return undefined
 }
 
 export const directCall = <E>(call: DirectCall<E>): Effect.Effect<CallToolResult, E | SessionError> =>
@@ -59,19 +71,27 @@ export const directCall = <E>(call: DirectCall<E>): Effect.Effect<CallToolResult
     const fiber = Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>
     const owner = call.owner ?? fiber.getRef(CurrentOwner)
     const isPlain = options?.task === undefined && options?.onProgress === undefined
-    const leased = isPlain ? registry.tryShared(server, owner) : undefined
-    if (leased === undefined) return resume(otherwise(owner))
-    const { core, lease } = leased
-    const end = Effect.sync(() => registry.endLease(lease))
-    const flight = core.executor.begin(
-      ClientSession.toolCall(core, tool, args, options),
-      registry.caller,
-      fiber,
-      (outcome) => {
-        if (!Exit.isExit(outcome)) return resume(Effect.ensuring(outcome, end))
-        registry.endLease(lease)
-        resume(outcome)
+    const lease = isPlain ? registry.tryShared(server, owner) : undefined
+    if (lease === undefined) return resume(otherwise(owner))
+    let isStarting = true
+    const operation = ClientSession.toolCall(lease.core, tool, args, options)
+    const flight = lease.core.executor.begin(operation, registry.caller, fiber, (outcome) => {
+      if (Exit.isExit(outcome)) {
+        lease.end()
+        return resume(outcome)
       }
-    )
-    if (flight !== undefined) return Effect.andThen(flight.cancel, end)
+      const ended = untilEnded(lease, outcome)
+      // The finalizer that ends the lease of an interrupted call is not in place before this function has returned.
+      if (isStarting) void Promise.resolve().then(() => resume(ended))
+      else resume(ended)
+    })
+    isStarting = false
+    if (flight === undefined) {
+      lease.end()
+      return resume(otherwise(owner))
+    }
+    return Effect.sync(() => {
+      flight.drop()
+      lease.end()
+    })
   })

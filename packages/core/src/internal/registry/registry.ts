@@ -62,13 +62,8 @@ export interface Member {
 
 export type Failure = SessionError | ConfigError
 
-/** A session core that a call may use at once, and the lease to end after it. */
-interface LeasedCore {
-  readonly core: sessionCore.SessionCore
-  readonly lease: Lease
-}
-
-const ownerKey = (owner: string, server: string): string => `${owner}\u0000${server}`
+/** The key of an owner at a server. The length of the owner keeps two pairs from having one key, whatever characters they hold. */
+const ownerKey = (owner: string, server: string): string => `${owner.length}:${owner}${server}`
 
 /** What is made once for all servers. */
 interface Shared {
@@ -133,7 +128,11 @@ export class Registry {
     return Effect.suspend(() => {
       const member = this.#shared.members.get(server)
       return member === undefined
-        ? Effect.fail(new ConfigError({ problems: [new UnknownServer({ server, path: [], validNames: this.#names })] }))
+        ? Effect.fail(
+          new ConfigError({
+            problems: [new UnknownServer({ server: String(server), path: [], validNames: this.#names })]
+          })
+        )
         : Effect.succeed(member)
     })
   }
@@ -160,15 +159,9 @@ export class Registry {
     return Effect.flatMap(this.#keyOf(server, owner), (key) => this.#cores.acquire(key))
   }
 
-  /** The shared core of an owner, if a call may use it at once: it is open, and owners have no credentials of their own. */
-  tryShared(server: string, owner: string): LeasedCore | undefined {
-    if (this.#options.credentials !== undefined) return undefined
-    const lease = this.#cores.tryLease(ownerKey(owner, server))
-    return lease?.core === undefined ? undefined : { core: lease.core, lease }
-  }
-
-  endLease(lease: Lease): void {
-    this.#cores.endLease(lease)
+  /** Leases the shared core of an owner, if a call may use it at once: it is open, and owners have no credentials of their own. */
+  tryShared(server: string, owner: string): Lease | undefined {
+    return this.#options.credentials === undefined ? this.#cores.tryLease(ownerKey(owner, server)) : undefined
   }
 
   get authorization(): Authorization["Service"] | undefined {

@@ -48,10 +48,30 @@ class Entry<E> implements Timer {
   }
 }
 
-/** A lease of `tryLease`. */
-export interface Lease {
-  readonly core: SessionCore | undefined
+/** What a lease counts on. */
+interface Counted {
   leases: number
+}
+
+/** A lease of `tryLease`, for a call without a scope. */
+export class Lease {
+  readonly core: SessionCore
+  readonly #end: (entry: Counted) => void
+  #entry: Counted | undefined
+
+  constructor(core: SessionCore, entry: Counted, end: (entry: Counted) => void) {
+    this.core = core
+    this.#entry = entry
+    this.#end = end
+  }
+
+  /** Ends the lease. Does nothing the second time. */
+  end(): void {
+    const entry = this.#entry
+    if (entry === undefined) return
+    this.#entry = undefined
+    this.#end(entry)
+  }
 }
 
 export class SharedCores<E> {
@@ -79,15 +99,7 @@ export class SharedCores<E> {
     const entry = this.#entries.get(key)
     if (entry?.core === undefined) return undefined
     entry.leases++
-    return entry
-  }
-
-  /** Ends a lease of `tryLease`. */
-  endLease(lease: Lease): void {
-    if (--lease.leases > 0) return
-    const entry = lease as Entry<E>
-    if (this.#entries.get(entry.key) !== entry || entry.idleTimeToLive === 0) this.#options.fork(this.#close(entry))
-    else this.#becomeIdle(entry)
+    return new Lease(entry.core, entry, this.#endLease)
   }
 
   /** Lets the next caller have a new core. The current one closes with its last lease. */
@@ -123,13 +135,21 @@ export class SharedCores<E> {
     return entry
   }
 
+  readonly #endLease = (entry: Counted): void => {
+    const closed = this.#released(entry as Entry<E>)
+    if (closed !== undefined) this.#options.fork(closed)
+  }
+
   #release(entry: Entry<E>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (--entry.leases > 0) return Effect.void
-      if (this.#entries.get(entry.key) !== entry || entry.idleTimeToLive === 0) return this.#close(entry)
-      this.#becomeIdle(entry)
-      return Effect.void
-    })
+    return Effect.suspend(() => this.#released(entry) ?? Effect.void)
+  }
+
+  /** Counts a lease as ended. Returns the effect that closes the core, if it is not kept. */
+  #released(entry: Entry<E>): Effect.Effect<void> | undefined {
+    if (--entry.leases > 0) return undefined
+    if (this.#entries.get(entry.key) !== entry || entry.idleTimeToLive === 0) return this.#close(entry)
+    this.#becomeIdle(entry)
+    return undefined
   }
 
   /** The timer stays set between leases, and looks at the idle time when it is due: a call does not touch it. */

@@ -44,7 +44,7 @@ export class Admission {
 
   /**
    * Waits for the permits until `latest`, or until the circuit of the server opens. Calls `onTaken` in the moment in which the request may be sent, with
-   * the rate limit epoch to report its response with.
+   * the rate limit epoch to report its response with. From then on the caller has to release the permits.
    */
   wait({ isProbe, latest, method, onTaken }: {
     readonly method: string
@@ -53,7 +53,8 @@ export class Admission {
     readonly isProbe: boolean
     readonly onTaken: (epoch: number) => void
   }): Effect.Effect<void, Reason> {
-    return Effect.suspend((): Effect.Effect<void, Reason> => {
+    // Uninterruptible but for the wait itself: what is counted here is also counted back.
+    return Effect.uninterruptibleMask((restore): Effect.Effect<void, Reason> => {
       const { maxQueued } = this.#config
       const { bulkhead, rateLimit } = this.#server
       // The head of the queue of a rate limit may pass at once, so it takes no place.
@@ -76,16 +77,13 @@ export class Admission {
         onTaken(epoch)
       })
       const ended = this.#ended({ latest, method, isProbe })
-      return Effect.raceFirst(admitted, ended).pipe(
-        Effect.onExit(() => {
+      return Effect.onExit(restore(Effect.raceFirst(admitted, ended)), () =>
+        Effect.sync(() => {
           this.#queued--
-          if (held.isAdmitted) return Effect.void
-          return Effect.andThen(
-            (held.server ? bulkhead.release() : undefined) ?? Effect.void,
-            Effect.suspend(() => (held.session ? this.#session.release() : undefined) ?? Effect.void)
-          )
-        })
-      )
+          if (held.isAdmitted) return
+          if (held.server) bulkhead.release()
+          if (held.session) this.#session.release()
+        }))
     })
   }
 
@@ -116,12 +114,10 @@ export class Admission {
     })
   }
 
-  /** Releases the permits. Returns the effect that hands them to waiting requests, if there are any. */
-  release(): Effect.Effect<void> | undefined {
-    const session = this.#session.release()
-    const server = this.#server.bulkhead.release()
-    if (session === undefined) return server
-    return server === undefined ? session : Effect.andThen(session, server)
+  /** Releases the permits, which go to waiting requests. */
+  release(): void {
+    this.#session.release()
+    this.#server.bulkhead.release()
   }
 
   #pass(latest: number): Effect.Effect<number, Reason> {

@@ -4,14 +4,15 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { type Reason, RequestTimeout, type SessionError, TransportClosed } from "../../SessionError.ts"
+import { InvalidResult, type Reason, RequestTimeout, type SessionError, TransportClosed } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import { pingTimeout } from "../connection/liveness.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import { withSpan } from "../telemetry.ts"
+import { Attempt } from "./attempt.ts"
 import { InFlight, type InFlightHost } from "./inFlightRecord.ts"
-import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
-import type { Attempt, Outcomes } from "./outcomes.ts"
+import { type CompositeOperation, isComposite, type Operation, type RequestOperation } from "./operation.ts"
+import type { Outcomes } from "./outcomes.ts"
 import type { CallerPolicy } from "./retryLoop.ts"
 import type { Writes } from "./writes.ts"
 
@@ -22,6 +23,17 @@ export interface RequestState {
   readonly isTraced: boolean
   readonly writes: Writes | undefined
   attempts: number
+  /** The latest attempt, unless it is known that it did not run. */
+  latest: Attempt | undefined
+}
+
+/** A result that the server sent, as the operation wants it. A result in memory may throw when it is read. */
+const decoded = <A>({ decode, method }: RequestOperation<A>, result: unknown): Exit.Exit<A, Reason> => {
+  try {
+    return decode(result)
+  } catch (cause) {
+    return Exit.fail(new InvalidResult({ method, description: `the result of ${method} cannot be read`, cause }))
+  }
 }
 
 export class Attempts {
@@ -41,37 +53,42 @@ export class Attempts {
     this.#requestTimeout = Duration.toMillis(options.managed.definition.config.requestTimeout)
   }
 
-  /** Sends one request. The permits were taken before. */
-  send<A>(
+  /**
+   * Makes the in-flight record of a request. `start` of the record sends it, once the attempt has its permits. What the attempt held is given
+   * back before `onEnd` is called with a result, and after a failure was recorded. `onEnd` receives the result, or the effect that fails.
+   */
+  prepare<A>(
     operation: RequestOperation<A>,
     live: LiveConnection,
     attempt: Attempt,
     latest: number,
-    onEnd: (outcome: Exit.Exit<A, Reason>, flight: InFlight) => void
+    writes: Writes | undefined,
+    onEnd: (outcome: Effect.Effect<A, SessionError>) => void
   ): InFlight {
-    const { decode, method, onProgress, params, recover, timeout, wireMethod } = operation
-    if (operation.kind._tag !== "Probe") this.#managed.server.counters.requests++
-    const ownTimeout = timeout === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(timeout))
-    const flight: InFlight = new InFlight({
+    const { kind, method, onProgress, params, timeout, wireMethod } = operation
+    const flight = new InFlight({
       host: this.#host,
       live,
+      attempt,
+      kind,
       method: wireMethod === undefined || live.info === undefined ? method : wireMethod(live.info),
       params,
       onProgress,
-      timeout: ownTimeout ?? this.#requestTimeout,
-      isLongRunning: ownTimeout !== undefined && ownTimeout > pingTimeout,
+      timeout: timeout ?? this.#requestTimeout,
+      isLongRunning: timeout !== undefined && timeout > pingTimeout,
       latest,
       now: attempt.sentAt,
-      onEnd: (outcome) => {
-        if (Exit.isSuccess(outcome)) return onEnd(decode(outcome.value), flight)
-        const reason = recover === undefined ? undefined : Exit.findErrorOption(outcome)
-        const recovered = reason?._tag === "Some" ? recover?.(reason.value) : undefined
-        onEnd(recovered ?? outcome as Exit.Failure<A, Reason>, flight)
-      }
+      writes,
+      onEnd: (outcome) => onEnd(this.#settled(operation, live, attempt, outcome))
     })
     attempt.flight = flight
-    flight.start()
     return flight
+  }
+
+  /** Sends a request. The permits were taken before. */
+  start(operation: Operation<unknown>, flight: InFlight): void {
+    if (operation.kind._tag !== "Probe") this.#managed.server.counters.requests++
+    flight.start()
   }
 
   /** One attempt on one connection. */
@@ -84,8 +101,9 @@ export class Attempts {
     const attempts = ++state.attempts
     const { circuitBreaker } = this.#managed.server
     const isProbe = circuitBreaker.isOpen()
-    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined, isProbe }
-    const sent = this.#attemptOnce(operation, live, attempt, state.writes)
+    const attempt = new Attempt(this.#host.admission, now, isProbe)
+    state.latest = attempt
+    const sent = this.#attemptOnce(operation, live, attempt, state)
     const settled = isProbe ? circuitBreaker.guard(sent) : sent
     return state.isTraced
       ? withSpan({
@@ -105,83 +123,99 @@ export class Attempts {
     operation: Operation<A>,
     live: LiveConnection,
     attempt: Attempt,
-    writes: Writes | undefined
+    state: RequestState
   ): Effect.Effect<A, SessionError> {
-    const latest = attempt.sentAt + this.#host.totalTimeout
-    let isAdmitted = false
-    let isLaunched = false
-    const admitted = Effect.suspend(() => {
-      isAdmitted = this.#host.admission.tryTake()
-      return isAdmitted ? Effect.void : this.#wait(operation.method, live, latest, attempt, () => {
-        isAdmitted = true
-      })
-    })
-    const outcome = Effect.suspend((): Effect.Effect<A, Reason> => {
+    const latest = state.startedAt + this.#host.totalTimeout
+    const failed = (reason: Reason) => this.#outcomes.failed(operation, live, attempt, reason)
+    const admitted = Effect.suspend(() =>
+      attempt.tryTake() ? Effect.void : this.#wait(operation.method, live, latest, attempt)
+    )
+    const outcome = Effect.suspend((): Effect.Effect<A, SessionError> => {
       const { info } = live
-      if (info === undefined) return Effect.fail(new TransportClosed({ delivery: "NotSent" }))
-      writes?.mark()
-      if (isComposite(operation)) return this.#runComposite(operation.run(live, info), operation, live)
-      const refused = operation.refuse?.(info)
-      if (refused !== undefined) return Effect.fail(refused)
-      return Effect.callback((resume) => {
-        isLaunched = true
-        const flight = this.send(operation, live, attempt, latest, (exit, flight) => {
-          // A typed failure is recorded before its permits are released.
-          if (Exit.findErrorOption(exit)._tag === "Some") return resume(exit)
-          const released = flight.release()
-          resume(released === undefined ? exit : Effect.andThen(Effect.uninterruptible(released), exit))
+      if (info === undefined) return failed(new TransportClosed({ delivery: "NotSent" }))
+      if (isComposite(operation)) {
+        const { kind, method } = operation
+        attempt.hasBegun = true
+        state.writes?.written({ kind, method, id: undefined, sentAt: attempt.sentAt })
+        return Effect.matchEffect(this.#runComposite(operation.run(live, info), operation, live, attempt, latest), {
+          onSuccess: (value) => {
+            this.#outcomes.succeeded(live, attempt)
+            return Effect.succeed(value)
+          },
+          onFailure: failed
         })
+      }
+      const refused = operation.refuse?.(info)
+      if (refused !== undefined) return failed(refused)
+      return Effect.callback((resume) => {
+        const flight = this.prepare(operation, live, attempt, latest, state.writes, resume)
+        this.start(operation, flight)
         return flight.cancel
       })
     })
-    return Effect.andThen(admitted, outcome).pipe(
-      Effect.onExit(() => isAdmitted && !isLaunched ? this.#host.admission.release() ?? Effect.void : Effect.void),
-      Effect.matchEffect({
-        onSuccess: (value) => this.#outcomes.succeeded(live, attempt, Exit.succeed(value)),
-        onFailure: (reason) => this.#outcomes.failed(operation, live, attempt, reason)
-      })
+    return Effect.onExit(
+      Effect.matchEffect(admitted, { onFailure: failed, onSuccess: () => outcome }),
+      () => Effect.sync(() => attempt.release())
     )
+  }
+
+  #settled<A>(
+    operation: RequestOperation<A>,
+    live: LiveConnection,
+    attempt: Attempt,
+    outcome: Exit.Exit<unknown, Reason>
+  ): Effect.Effect<A, SessionError> {
+    const ended = Exit.isSuccess(outcome) ? decoded(operation, outcome.value) : outcome as Exit.Failure<A, Reason>
+    if (Exit.isSuccess(ended)) return this.#succeeded(live, attempt, Exit.succeed(ended.value))
+    const found = Exit.findErrorOption(ended)
+    if (found._tag === "None") {
+      // A defect of the transport has no reason to record.
+      attempt.release()
+      return Effect.orDie(ended)
+    }
+    const reason = found.value
+    if (reason.delivery === "Rejected") attempt.flight?.refused()
+    const recovered = Exit.isSuccess(outcome) ? undefined : operation.recover?.(reason)
+    return recovered !== undefined && Exit.isSuccess(recovered)
+      ? this.#succeeded(live, attempt, Exit.succeed(recovered.value))
+      : this.#outcomes.failed(operation, live, attempt, reason)
+  }
+
+  #succeeded<A>(live: LiveConnection, attempt: Attempt, exit: Exit.Exit<A>): Exit.Exit<A> {
+    this.#outcomes.succeeded(live, attempt)
+    attempt.release()
+    return exit
   }
 
   #runComposite<A>(
     run: Effect.Effect<A, Reason>,
-    { kind, method, timeout }: Operation<A>,
-    live: LiveConnection
+    { kind, method, timeout = this.#requestTimeout }: CompositeOperation<A>,
+    live: LiveConnection,
+    { sentAt }: Attempt,
+    latest: number
   ): Effect.Effect<A, Reason> {
     if (kind._tag !== "Probe") this.#managed.server.counters.requests++
-    const duration = timeout === undefined
-      ? this.#requestTimeout
-      : Duration.toMillis(Duration.fromInputUnsafe(timeout))
+    const left = Math.max(0, latest - sentAt)
     return live.use(Effect.timeoutOrElse(run, {
-      duration,
-      orElse: () => Effect.fail(new RequestTimeout({ method, timeout: duration, delivery: "Unknown" }))
+      duration: Math.min(timeout, left),
+      orElse: () => {
+        const exceeded = left < timeout ? this.#host.totalTimeout : timeout
+        return Effect.fail(new RequestTimeout({ method, timeout: exceeded, delivery: "Unknown" }))
+      }
     }))
   }
 
-  #wait(
-    method: string,
-    live: LiveConnection,
-    latest: number,
-    attempt: Attempt,
-    onAdmitted: () => void
-  ): Effect.Effect<void, Reason> {
-    const onTaken = (epoch: number) => {
-      attempt.epoch = epoch
-      onAdmitted()
-    }
-    return Effect.flatMap(
-      this.#host.admission.wait({ method, latest, isProbe: attempt.isProbe, onTaken }),
-      (): Effect.Effect<void, Reason> => {
-        attempt.sentAt = this.#host.timers.now()
-        const { circuitBreaker } = this.#managed.server
-        // Either may have happened in the moment in which the permits became free.
-        if (attempt.sentAt >= latest) {
-          return Effect.fail(new RequestTimeout({ method, timeout: this.#host.totalTimeout, delivery: "NotSent" }))
-        }
-        if (!attempt.isProbe && circuitBreaker.isOpen()) return Effect.flatMap(circuitBreaker.refusal, Effect.fail)
-        // The connection was lost while the request waited.
-        return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
+  #wait(method: string, live: LiveConnection, latest: number, attempt: Attempt): Effect.Effect<void, Reason> {
+    return Effect.flatMap(attempt.wait({ method, latest }), (): Effect.Effect<void, Reason> => {
+      attempt.sentAt = this.#host.timers.now()
+      const { circuitBreaker } = this.#managed.server
+      // Either may have happened in the moment in which the permits became free.
+      if (attempt.sentAt >= latest) {
+        return Effect.fail(new RequestTimeout({ method, timeout: this.#host.totalTimeout, delivery: "NotSent" }))
       }
-    )
+      if (!attempt.isProbe && circuitBreaker.isOpen()) return Effect.flatMap(circuitBreaker.refusal, Effect.fail)
+      // The connection was lost while the request waited.
+      return live.isRetired ? Effect.fail(new TransportClosed({ delivery: "NotSent" })) : Effect.void
+    })
   }
 }

@@ -19,14 +19,15 @@ import * as monotonic from "../monotonic.ts"
 import { isTraced, withSpan } from "../telemetry.ts"
 import type { Timers } from "../timers.ts"
 import { Admission } from "./admission.ts"
+import { Attempt } from "./attempt.ts"
 import { Attempts, type RequestState } from "./attempts.ts"
 import { verdictOf } from "./deliveryRule.ts"
 import type { InFlight, InFlightHost } from "./inFlightRecord.ts"
 import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
-import { type Attempt, Outcomes } from "./outcomes.ts"
+import { Outcomes } from "./outcomes.ts"
 import { type CallerPolicy, retryLoop } from "./retryLoop.ts"
 import { CurrentLedgers, record } from "./toolLedger.ts"
-import { CurrentWrites } from "./writes.ts"
+import { CurrentWrites, type Writes } from "./writes.ts"
 
 export type Execute = <A>(operation: Operation<A>) => Effect.Effect<A, SessionError>
 
@@ -56,14 +57,15 @@ export class Executor {
   /** Executes an operation for a caller. */
   execute<A>(operation: Operation<A>, caller: CallerPolicy): Effect.Effect<A, SessionError> {
     return Effect.callback((resume) => {
-      const flight = this.begin(operation, caller, Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>, resume)
-      return flight?.cancel
+      const fiber = Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>
+      const flight = this.begin(operation, caller, fiber, resume)
+      return flight === undefined ? resume(this.#slowPath(operation, caller, fiber)) : flight.cancel
     })
   }
 
   /**
-   * Begins an operation in a callback of a fiber. Calls `onEnd` once: with the outcome, or with the effect that leads to it. Returns the
-   * in-flight record if the fast path was taken.
+   * Begins an operation in a callback of a fiber, if the fast path is open; else returns `undefined`. Calls `onEnd` once: with the outcome, or
+   * with the effect that leads to it.
    */
   begin<A>(
     operation: Operation<A>,
@@ -71,66 +73,51 @@ export class Executor {
     fiber: Fiber.Fiber<unknown, unknown>,
     onEnd: (outcome: Effect.Effect<A, SessionError>) => void
   ): InFlight | undefined {
-    const live = this.#admit(operation, caller, fiber)
-    if (live !== undefined) {
-      fiber.getRef(CurrentWrites)?.mark()
-      return this.#launch(operation as RequestOperation<A>, caller, live, onEnd)
-    }
-    onEnd(this.#slowPath(operation, caller, fiber))
-    return undefined
+    const live = this.#usable(operation, caller)
+    if (live === undefined || isTraced(fiber)) return undefined
+    if (operation.kind._tag === "ToolCall" && fiber.getRef(CurrentLedgers).length > 0) return undefined
+    return this.#launch(operation as RequestOperation<A>, caller, live, fiber.getRef(CurrentWrites), onEnd)
   }
 
-  /**
-   * Starts an operation without a fiber, if the fast path is open; else returns `undefined`. Calls `onEnd` once, as `begin` does.
-   */
+  /** As `begin`, without a fiber. */
   start<A>(
     operation: RequestOperation<A>,
     caller: CallerPolicy,
+    writes: Writes | undefined,
     onEnd: (outcome: Effect.Effect<A, SessionError>) => void
   ): InFlight | undefined {
-    const live = this.#admit(operation, caller, undefined)
-    return live === undefined ? undefined : this.#launch(operation, caller, live, onEnd)
+    const live = this.#usable(operation, caller)
+    return live === undefined ? undefined : this.#launch(operation, caller, live, writes, onEnd)
   }
 
-  /** The live connection, with the permits taken, if the fast path is open. */
-  #admit<A>(
-    operation: Operation<A>,
-    caller: CallerPolicy,
-    fiber: Fiber.Fiber<unknown, unknown> | undefined
-  ): LiveConnection | undefined {
+  /** The live connection, if the operation can be sent on it at once, but for the permits. */
+  #usable<A>(operation: Operation<A>, caller: CallerPolicy): LiveConnection | undefined {
     const live = this.#managed.current
     if (live?.info === undefined || isComposite(operation) || caller.isEnded()) return undefined
-    if (fiber !== undefined) {
-      if (isTraced(fiber)) return undefined
-      if (operation.kind._tag === "ToolCall" && fiber.getRef(CurrentLedgers).length > 0) return undefined
-    }
     if (this.#managed.server.circuitBreaker.isOpen() || operation.refuse?.(live.info) !== undefined) return undefined
-    return this.#host.admission.tryTake() ? live : undefined
+    return live
   }
 
+  /** Sends a request, if its permits are free. Nothing that may fail lies between taking and sending. */
   #launch<A>(
     operation: RequestOperation<A>,
     caller: CallerPolicy,
     live: LiveConnection,
+    writes: Writes | undefined,
     onEnd: (outcome: Effect.Effect<A, SessionError>) => void
-  ): InFlight {
+  ): InFlight | undefined {
     const now = this.#host.timers.now()
-    if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.counters.operations++
-    const attempt: Attempt = { sentAt: now, epoch: 0, flight: undefined, isProbe: false }
-    return this.#attempts.send(operation, live, attempt, now + this.#host.totalTimeout, (outcome, flight) => {
-      if (Exit.isSuccess(outcome)) {
-        const settled = this.#outcomes.succeeded(live, attempt, Exit.succeed(outcome.value))
-        const released = flight.release()
-        return onEnd(released === undefined ? settled : Effect.andThen(Effect.uninterruptible(released), settled))
-      }
-      const state = { caller, startedAt: now, isTraced: false, writes: undefined, attempts: 1 }
-      const found = Exit.findErrorOption(outcome)
-      // A defect of the transport has no reason to record.
-      const failed = found._tag === "None"
-        ? Effect.ensuring(Effect.orDie(outcome), Effect.suspend(() => flight.release() ?? Effect.void))
-        : this.#outcomes.failed(operation, live, attempt, found.value)
-      onEnd(this.#orRetry(operation, state, failed))
+    const attempt = new Attempt(this.#host.admission, now, false)
+    const latest = now + this.#host.totalTimeout
+    const flight = this.#attempts.prepare(operation, live, attempt, latest, writes, (outcome) => {
+      if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return onEnd(outcome)
+      const state = { caller, startedAt: now, isTraced: false, writes, attempts: 1, latest: attempt }
+      onEnd(this.#orRetry(operation, state, outcome))
     })
+    if (!attempt.tryTake()) return undefined
+    if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.counters.operations++
+    this.#attempts.start(operation, flight)
+    return flight
   }
 
   #orRetry<A>(
@@ -159,7 +146,8 @@ export class Executor {
       startedAt: monotonic.nowOf(fiber.getRef(Clock.Clock)),
       isTraced: isTraced(fiber),
       writes: fiber.getRef(CurrentWrites),
-      attempts: 0
+      attempts: 0,
+      latest: undefined
     }
     const done = this.#firstAttempt(operation, state)
     const ledgers = kind._tag === "ToolCall" ? fiber.getRef(CurrentLedgers) : []
@@ -207,11 +195,11 @@ export class Executor {
       acquire: state.isTraced ? withSpan({ effect: acquire, name: "connection", attributes: {} }) : acquire,
       signIn: (refusal) => this.#managed.signIn(refusal),
       attempt: (live, now) => this.#attempts.make(operation, live, now, state),
+      state,
       closed: () => this.#outcomes.fail(new SessionClosed()),
-      expired: (sentAt) => {
-        const delivery = sentAt === undefined ? "NotSent" : "Unknown"
+      expired: (delivery) => {
         const error = this.#outcomes.fail(new RequestTimeout({ method, timeout: this.#host.totalTimeout, delivery }))
-        return this.#outcomes.toFinalError(operation, { sentAt: sentAt ?? startedAt, flight: undefined }, error)
+        return this.#outcomes.toFinalError(operation, state.latest ?? { sentAt: startedAt, flight: undefined }, error)
       },
       outcomeUnknown: (tool, lost) => this.#outcomes.outcomeUnknown(method, tool, undefined, startedAt, lost)
     })

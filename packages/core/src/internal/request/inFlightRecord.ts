@@ -1,5 +1,5 @@
 /**
- * In-flight record: one object for each request, which holds its timeout and its permits, and which the connection settles.
+ * In-flight record: one object for each request, which holds its timeout, and which the connection settles.
  *
  * It needs no fiber. The connection stores the record in its table and calls `settle`; the timers call `fire` when the timeout is over; the
  * caller runs `cancel` when it is interrupted; the closed connection calls `abandon`. The first of the four ends the request.
@@ -12,7 +12,10 @@ import { type Delivery, type Reason, RequestTimeout, TransportClosed } from "../
 import type { LiveConnection, Pending } from "../connection/liveConnection.ts"
 import type { Timer, Timers } from "../timers.ts"
 import type { Admission } from "./admission.ts"
+import type { Attempt } from "./attempt.ts"
 import { deliveryOf, endOf } from "./deliveryRule.ts"
+import type { Kind } from "./operation.ts"
+import type { Writes, Written } from "./writes.ts"
 
 /** What all requests of one session have in common. */
 export interface InFlightHost {
@@ -25,6 +28,9 @@ export interface InFlightHost {
 export interface InFlightOptions {
   readonly host: InFlightHost
   readonly live: LiveConnection
+  /** Owns the permits, which were taken before `start`. */
+  readonly attempt: Attempt
+  readonly kind: Kind
   readonly method: string
   readonly params: Record<string, unknown> | undefined
   readonly onProgress: ((progress: Progress) => void) | undefined
@@ -35,23 +41,25 @@ export interface InFlightOptions {
   /** The time at which the whole operation times out, in milliseconds of monotonic time. */
   readonly latest: number
   readonly now: number
-  /** Receives the outcome. Has to call `release`. */
+  /** The record of the operation, if somebody asks it. */
+  readonly writes: Writes | undefined
+  /** Receives the outcome. Has to release the attempt. */
   readonly onEnd: (outcome: Exit.Exit<unknown, Reason>) => void
 }
 
 const closed = (delivery: Delivery): Reason => new TransportClosed({ delivery })
 
-export class InFlight implements OutgoingRequest, Pending, Timer {
+export class InFlight implements OutgoingRequest, Pending, Timer, Written {
   readonly method: string
   readonly params: Record<string, unknown> | undefined
   readonly onProgress: ((progress: Progress) => void) | undefined
   id: string | number | undefined = undefined
-  isWritten = false
   timerIndex = -1
   place = -1
   dueAt: number
   isLongRunning: boolean
   readonly #options: InFlightOptions
+  #isWritten = false
   #isEnded = false
 
   constructor(options: InFlightOptions) {
@@ -71,11 +79,27 @@ export class InFlight implements OutgoingRequest, Pending, Timer {
     }
   }
 
+  get kind(): Kind {
+    return this.#options.kind
+  }
+
   get sentAt(): number {
     return this.#options.now
   }
 
-  /** Sends the request. The permits were taken before. */
+  get isWritten(): boolean {
+    return this.#isWritten
+  }
+
+  /** Written by the connection. */
+  set isWritten(isWritten: boolean) {
+    if (isWritten === this.#isWritten) return
+    this.#isWritten = isWritten
+    if (isWritten) this.#options.writes?.written(this)
+    else this.#options.writes?.refused(this)
+  }
+
+  /** Sends the request. */
   start(): void {
     const { host, live } = this.#options
     live.begin(this)
@@ -103,23 +127,26 @@ export class InFlight implements OutgoingRequest, Pending, Timer {
 
   /** Gives up the request, without an outcome. */
   get cancel(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.#isEnded) return Effect.void
-      this.#end()
-      this.#options.live.cancel(this)
-      return this.release() ?? Effect.void
-    })
+    return Effect.sync(() => this.drop())
   }
 
-  /**
-   * Releases the permits. Returns the effect that hands them to waiting requests and closes a retired connection, if there is something to do.
-   */
-  release(): Effect.Effect<void> | undefined {
-    const { host, live } = this.#options
-    const released = host.admission.release()
-    const closed = live.end(this)
-    if (released === undefined) return closed
-    return closed === undefined ? released : Effect.andThen(released, closed)
+  /** Gives up the request, without an outcome. */
+  drop(): void {
+    if (!this.#isEnded) {
+      this.#end()
+      this.#options.live.cancel(this)
+    }
+    this.#options.attempt.release()
+  }
+
+  /** Records that the server refused the request before it ran. */
+  refused(): void {
+    if (this.#isWritten) this.#options.writes?.refused(this)
+  }
+
+  /** Leaves the requests in flight on the connection. Called by the attempt. */
+  leave(): void {
+    this.#options.live.end(this)
   }
 
   #honest(outcome: Exit.Exit<unknown, Reason>): Exit.Exit<unknown, Reason> {
@@ -141,4 +168,4 @@ export class InFlight implements OutgoingRequest, Pending, Timer {
 }
 
 /** A request that was started without a fiber, for the caller that may have to cancel it. */
-export type StartedCall = Pick<InFlight, "cancel">
+export type StartedCall = Pick<InFlight, "drop">

@@ -1,7 +1,6 @@
 /**
  * Operations: what a session asks of a server, as data.
  */
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { ConnectionInfo } from "../../Connection.ts"
@@ -15,10 +14,13 @@ import type { LiveConnection } from "../connection/liveConnection.ts"
  * idempotent: as the caller says, or where the caller does not, as `isIdempotent` finds out after a failure. A probe is a read that counts
  * as no operation of the program.
  */
-export type Kind =
-  | { readonly _tag: "Read" }
-  | { readonly _tag: "ToolCall"; readonly tool: string; readonly isIdempotent: Effect.Effect<boolean> }
-  | { readonly _tag: "Probe" }
+export type Kind = { readonly _tag: "Read" } | ToolCall | { readonly _tag: "Probe" }
+
+export interface ToolCall {
+  readonly _tag: "ToolCall"
+  readonly tool: string
+  readonly isIdempotent: Effect.Effect<boolean>
+}
 
 export const read: Kind = { _tag: "Read" }
 export const probe: Kind = { _tag: "Probe" }
@@ -30,8 +32,8 @@ interface Base {
   readonly method: string
   /** Whether the operation is a part of another, which alone is counted. */
   readonly isPart?: boolean | undefined
-  /** How long each attempt may take; by default `requestTimeout` of the server. */
-  readonly timeout?: Duration.Input | undefined
+  /** How long each attempt may take, in milliseconds; by default `requestTimeout` of the server. */
+  readonly timeout?: number | undefined
   /** When a failed attempt is repeated, where that is safe; by default the policy of the session. */
   readonly retry?: RetryPolicy | undefined
 }

@@ -1,26 +1,19 @@
 /**
  * Outcomes of attempts: records each in the state of the server, and turns failures into the errors that the delivery rule makes of them.
+ *
+ * An outcome is recorded in the moment in which it is known, in a fiber of the connection. A caller that is interrupted in that moment changes
+ * nothing of it.
  */
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { retryAfterOf } from "../../RetryPolicy.ts"
 import { type LostReason, OutcomeUnknown, type Reason, SessionError } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import * as monotonic from "../monotonic.ts"
+import type { Attempt } from "./attempt.ts"
 import { isLost } from "./deliveryRule.ts"
-import type { InFlight } from "./inFlightRecord.ts"
 import type { Operation } from "./operation.ts"
-
-/** The state of one attempt. */
-export interface Attempt {
-  sentAt: number
-  /** The epoch of the rate limit that the request was sent in. */
-  epoch: number
-  flight: InFlight | undefined
-  /** Whether it passes an open circuit. */
-  readonly isProbe: boolean
-}
 
 export class Outcomes {
   readonly #managed: ManagedConnection
@@ -29,24 +22,22 @@ export class Outcomes {
     this.#managed = managed
   }
 
-  /** Records a response. The result is the exit itself, unless there is something to do first. */
-  succeeded<A>(
-    live: LiveConnection,
-    attempt: Attempt,
-    exit: Exit.Exit<A>
-  ): Effect.Effect<A, SessionError> {
+  /** Records a response. */
+  succeeded(live: LiveConnection, attempt: Attempt): void {
     const { circuitBreaker, rateLimit, retryBudget } = this.#managed.server
     retryBudget.earn()
     rateLimit.accepted(attempt.epoch)
     this.#managed.responded(live)
     // A guard records the outcome itself.
-    const recorded = circuitBreaker.isOpen()
-      ? undefined
-      : circuitBreaker.record({ error: undefined, sentAt: attempt.sentAt })
-    return recorded === undefined ? exit : Effect.andThen(recorded, exit)
+    if (circuitBreaker.isOpen()) return
+    const recorded = circuitBreaker.record({ error: undefined, sentAt: attempt.sentAt })
+    if (recorded !== undefined) this.#fork(recorded)
   }
 
-  /** Records a failed attempt, and fails with the error that the delivery rule makes of it. */
+  /**
+   * Records a failed attempt at once. Returns the effect that fails with the error that the delivery rule makes of the failure. Nothing is lost
+   * if that is not run.
+   */
   failed<A>(
     operation: Operation<A>,
     live: LiveConnection,
@@ -55,11 +46,15 @@ export class Outcomes {
   ): Effect.Effect<never, SessionError> {
     const error = this.fail(reason)
     // Recorded before the permits are released: a request that waits for them has to see the pause that a 429 asks for.
-    const recorded = Effect.ensuring(
-      this.#recordFailure(live, attempt, error),
-      Effect.suspend(() => attempt.flight?.release() ?? Effect.void)
+    const recording = this.#fork(
+      Effect.ensuring(this.#recordFailure(live, attempt, error), Effect.sync(() => attempt.release()))
     )
-    return Effect.andThen(Effect.uninterruptible(recorded), this.toFinalError(operation, attempt, error))
+    return Effect.andThen(Fiber.join(recording), this.toFinalError(operation, attempt, error))
+  }
+
+  /** In the context of the connection, so that no caller can interrupt it. */
+  #fork(effect: Effect.Effect<void>): Fiber.Fiber<void> {
+    return Effect.runForkWith(this.#managed.context)(effect)
   }
 
   #recordFailure(live: LiveConnection, attempt: Attempt, error: SessionError): Effect.Effect<void> {

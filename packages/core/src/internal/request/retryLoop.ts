@@ -5,11 +5,11 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
-import type { LostReason, SessionError } from "../../SessionError.ts"
+import type { Delivery, LostReason, SessionError } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import * as monotonic from "../monotonic.ts"
 import type { RetryBudget } from "../server/retryBudget.ts"
-import { isLost, isReplaceable, verdictOf } from "./deliveryRule.ts"
+import { deliveryOf, isLost, isReplaceable, verdictOf } from "./deliveryRule.ts"
 import type { Kind } from "./operation.ts"
 
 /** How the caller of an operation wants it retried, and until when. */
@@ -37,20 +37,22 @@ export interface RetryLoopOptions<A> {
   /** Signs the owner in after a refusal, or fails. */
   readonly signIn: (refusal: SessionError) => Effect.Effect<void, SessionError>
   readonly attempt: (live: LiveConnection, now: number) => Effect.Effect<A, SessionError>
+  /** The latest attempt, unless it is known that it did not run. */
+  readonly state: { latest: { readonly isWritten: boolean } | undefined }
   readonly closed: () => SessionError
-  /** The failure after the total timeout. `sentAt` is `undefined` if no attempt was made that may have run or may still run. */
-  readonly expired: (sentAt: number | undefined) => Effect.Effect<never, SessionError>
+  /** The failure after the total timeout, given whether a request may have run. */
+  readonly expired: (delivery: Delivery) => Effect.Effect<never, SessionError>
   readonly outcomeUnknown: (tool: string, lost: LostReason) => SessionError
 }
 
 export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, SessionError> => {
-  const { acquire, attempt, budget, caller, kind, policy, startedAt, totalTimeout } = options
+  const { acquire, attempt, budget, caller, kind, policy, startedAt, state, totalTimeout } = options
   const affordable: RetryPolicy = Schedule.while(monotonic.byMonotonicTime(policy), () => budget.spend())
   let pending = options.first
   let hasReplaced = false
   let hasSignedIn = false
-  let sentAt = options.first === undefined ? undefined : startedAt
-  let lost: LostReason | undefined
+  /** The latest failure that leaves open whether the request ran. */
+  let lost: { readonly reason: LostReason; readonly error: SessionError } | undefined
 
   // A success of this effect ends the loop. A failed connect is a success that fails: its policy was spent already.
   const once: Effect.Effect<Effect.Effect<A, SessionError>, SessionError> = Effect.suspend(() => {
@@ -61,18 +63,15 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
     if (error !== undefined) return Effect.fail(error)
     return Effect.matchEffect(acquire, {
       onFailure: (error) => Effect.succeed(Effect.fail(error)),
-      onSuccess: (live) =>
-        Effect.flatMap(monotonic.now, (now) => {
-          sentAt = now
-          return Effect.map(attempt(live, now), Effect.succeed)
-        })
+      onSuccess: (live) => Effect.flatMap(monotonic.now, (now) => Effect.map(attempt(live, now), Effect.succeed))
     })
   }).pipe(
-    Effect.tapError(({ reason }) =>
+    Effect.tapError((error) =>
       Effect.sync(() => {
-        if (isLost(reason)) lost = reason
+        const { reason } = error
+        if (isLost(reason)) lost = { reason, error }
         // Nothing of this operation is under way, and this attempt did not run.
-        else sentAt = undefined
+        else state.latest = undefined
       })
     ),
     // The connection was lost before the request ran. Replace it at once, one time.
@@ -90,11 +89,15 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
     })
   )
 
-  /** A tool that may have run in an earlier attempt may have run, whatever the later attempts ended with. */
-  const withEarlierLoss = (error: SessionError): SessionError =>
-    lost === undefined || kind._tag !== "ToolCall" || error.delivery === "Answered" || error.delivery === "Unknown"
-      ? error
-      : options.outcomeUnknown(kind.tool, lost)
+  /**
+   * A tool that may have run in an earlier attempt may have run, whatever the later attempts ended with. A request that may have run does not
+   * end as one that a closed session refused.
+   */
+  const withEarlierLoss = (error: SessionError): SessionError => {
+    if (lost === undefined || error.delivery === "Answered" || error.delivery === "Unknown") return error
+    if (kind._tag === "ToolCall") return options.outcomeUnknown(kind.tool, lost.reason)
+    return error.reason._tag === "SessionClosed" ? lost.error : error
+  }
 
   return Effect.flatMap(monotonic.now, (now) =>
     once.pipe(
@@ -105,7 +108,8 @@ export const retryLoop = <A>(options: RetryLoopOptions<A>): Effect.Effect<A, Ses
       Effect.flatten,
       Effect.timeoutOrElse({
         duration: Math.max(0, totalTimeout - (now - startedAt)),
-        orElse: () => Effect.suspend(() => options.expired(sentAt))
+        orElse: () =>
+          Effect.suspend(() => options.expired(deliveryOf(lost !== undefined || state.latest?.isWritten === true)))
       }),
       Effect.mapError(withEarlierLoss)
     ))

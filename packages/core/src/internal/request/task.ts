@@ -22,8 +22,7 @@ import {
 import * as monotonic from "../monotonic.ts"
 import { isLost } from "./deliveryRule.ts"
 import type { Execute } from "./execute.ts"
-import { type Kind, read } from "./operation.ts"
-import { type Handle, handle } from "./progress.ts"
+import { read, type ToolCall } from "./operation.ts"
 
 /** Milliseconds between two polls: as the server asks, within bounds. */
 const pollInterval = { default: 1000, minimum: 100, maximum: 60_000 }
@@ -34,13 +33,14 @@ const cancelTimeout = Duration.seconds(2)
 export interface TaskOptions {
   readonly execute: Execute
   readonly server: string
-  readonly kind: Extract<Kind, { readonly _tag: "ToolCall" }>
+  readonly kind: ToolCall
   readonly args: Record<string, unknown>
   /** How long the server keeps the task, in milliseconds; `undefined` leaves it to the server. */
   readonly ttl: number | undefined
-  readonly timeout: Duration.Input | undefined
+  /** In milliseconds. */
+  readonly timeout: number | undefined
   readonly retry: RetryPolicy | undefined
-  readonly onTask: Handle<Task> | undefined
+  readonly onTask: ((task: Task) => void) | undefined
 }
 
 const isTask = (value: unknown): value is Task =>
@@ -98,7 +98,7 @@ const ask = ({ execute, retry, timeout }: TaskOptions, method: string, taskId: s
  */
 const follow = Effect.fnUntraced(function*(options: TaskOptions, task: Task) {
   let latest = task
-  yield* handle(options.onTask, latest)
+  options.onTask?.(latest)
   while (true) {
     if (latest.status !== "working") {
       const needsInput = latest.status === "input_required"
@@ -118,7 +118,7 @@ const follow = Effect.fnUntraced(function*(options: TaskOptions, task: Task) {
       const reason = new InvalidResult({ method: "tasks/get", description })
       return yield* new SessionError({ server: options.server, reason })
     }
-    if (!hasSameStatus(latest, next)) yield* handle(options.onTask, next)
+    if (!hasSameStatus(latest, next)) options.onTask?.(next)
     latest = next
   }
 })

@@ -2,17 +2,22 @@
  * Bulkhead: a limited number of permits, for requests in flight. Taking a free permit costs a counter; waiters are served owner by owner
  * in turn.
  *
- * A semaphore costs as much as the rest of a call, so it holds no permits here. It is the queue of waiters only: while there are waiters,
- * each released permit goes through it.
+ * A released permit goes to a waiter in the same step, without an effect. A permit therefore belongs to one holder at every moment, and the
+ * interruption of a fiber cannot lose it.
  */
 import * as Effect from "effect/Effect"
-import * as PartitionedSemaphore from "effect/PartitionedSemaphore"
+
+interface Waiter {
+  readonly onTaken: () => void
+  readonly resume: () => void
+}
 
 export class Bulkhead {
   readonly #limit: number
   #used = 0
-  #waiting = 0
-  #queue: PartitionedSemaphore.PartitionedSemaphore<string> | undefined
+  /** The waiters of each owner. The owner that is served next comes first. */
+  readonly #waiting = new Map<string, Set<Waiter>>()
+  #isGranting = false
 
   constructor(limit: number) {
     this.#limit = limit
@@ -24,7 +29,7 @@ export class Bulkhead {
   }
 
   get isFree(): boolean {
-    return this.#used < this.#limit
+    return this.#used < this.#limit && this.#waiting.size === 0
   }
 
   /** Takes a permit if one is free. */
@@ -36,36 +41,49 @@ export class Bulkhead {
 
   /** Waits for a permit. Calls `onTaken` in the moment in which it is taken. */
   wait(owner: string, onTaken: () => void): Effect.Effect<void> {
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
-        if (this.tryTake()) return Effect.sync(onTaken)
-        const queue = this.#queue ??= this.#emptyQueue()
-        this.#waiting++
-        return restore(queue.take(owner, 1)).pipe(
-          Effect.onExit(() => Effect.sync(() => void this.#waiting--)),
-          Effect.andThen(Effect.sync(onTaken))
-        )
-      })
-    )
+    return Effect.callback((resume) => {
+      if (this.tryTake()) {
+        onTaken()
+        return resume(Effect.void)
+      }
+      const waiter: Waiter = { onTaken, resume: () => resume(Effect.void) }
+      const waiters = this.#waiting.get(owner)
+      if (waiters === undefined) this.#waiting.set(owner, new Set([waiter]))
+      else waiters.add(waiter)
+      return Effect.sync(() => this.#leave(owner, waiter))
+    })
   }
 
-  /** Releases a permit. Returns the effect that hands it to a waiter, if there may be one. */
-  release(): Effect.Effect<void> | undefined {
-    if (this.#waiting === 0) {
-      this.#used--
-      return undefined
+  /** Releases a permit. If there are waiters, the first of the next owner gets it. */
+  release(): void {
+    this.#used--
+    // A waiter that is served may release its permit before it returns. The loop below serves the next one then.
+    if (this.#isGranting || this.#waiting.size === 0) return
+    this.#isGranting = true
+    while (this.#used < this.#limit) {
+      const waiter = this.#next()
+      if (waiter === undefined) break
+      this.#used++
+      waiter.onTaken()
+      waiter.resume()
     }
-    // A waiter may have left by the time that this runs.
-    return Effect.suspend(() =>
-      this.#waiting > 0 && this.#queue !== undefined
-        ? Effect.asVoid(this.#queue.release(1))
-        : this.release() ?? Effect.void
-    )
+    this.#isGranting = false
   }
 
-  #emptyQueue(): PartitionedSemaphore.PartitionedSemaphore<string> {
-    const queue = PartitionedSemaphore.makeUnsafe<string>({ permits: this.#limit })
-    Effect.runSync(queue.take("", this.#limit))
-    return queue
+  #next(): Waiter | undefined {
+    for (const [owner, waiters] of this.#waiting) {
+      for (const waiter of waiters) {
+        waiters.delete(waiter)
+        this.#waiting.delete(owner)
+        if (waiters.size > 0) this.#waiting.set(owner, waiters)
+        return waiter
+      }
+    }
+    return undefined
+  }
+
+  #leave(owner: string, waiter: Waiter): void {
+    const waiters = this.#waiting.get(owner)
+    if (waiters?.delete(waiter) === true && waiters.size === 0) this.#waiting.delete(owner)
   }
 }

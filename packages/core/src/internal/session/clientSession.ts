@@ -8,21 +8,24 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
-import type { CallToolResult } from "../../Mcp.ts"
+import type { ConfigError } from "../../ConfigError.ts"
+import type { CallToolResult, Task } from "../../Mcp.ts"
 import type { Listening, LogLevel, Notification, ResourceUpdated } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
-import type { CallToolOptions, ListOptions, ProgressOptions, Session, SessionInfo } from "../../Session.ts"
+import type { CallToolOptions, List, ProgressOptions, Session, SessionInfo } from "../../Session.ts"
 import { type Reason, SessionClosed, SessionError, Unsupported } from "../../SessionError.ts"
+import { BadOptions, checkCall, type Checked } from "../config/callOptions.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import { pingMethod } from "../connection/liveness.ts"
-import type { ListKind } from "../notifications/listCache.ts"
+import type { ItemsOfLists, ListKind } from "../notifications/listCache.ts"
 import type { Execute } from "../request/execute.ts"
 import type { StartedCall } from "../request/inFlightRecord.ts"
-import { probe, read, type RequestOperation } from "../request/operation.ts"
-import { withProgress } from "../request/progress.ts"
+import { probe, read, type RequestOperation, type ToolCall } from "../request/operation.ts"
+import { withReports } from "../request/progress.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import { callAsTask } from "../request/task.ts"
 import { recorded, tagError, tagErrors, type ToolLedger } from "../request/toolLedger.ts"
+import type { Writes } from "../request/writes.ts"
 import type { Identity } from "./identity.ts"
 import { decodeCompletion, decodePromptResult, decodeResourceResult, decodeToolResult } from "./results.ts"
 import type { SessionCore } from "./sessionCore.ts"
@@ -46,6 +49,10 @@ const pingOperation: Omit<RequestOperation<void>, "kind"> = {
   // An error response is a response: some servers do not implement the method.
   recover: ({ _tag }) => _tag === "ProtocolFailed" || _tag === "InvalidResult" ? Exit.void : undefined
 }
+
+/** An operation as a session offers it: without options it does not fail with a `ConfigError`, which the compiler cannot see here. */
+const offered = <M extends (...args: never) => unknown>(general: (...args: Parameters<M>) => ReturnType<M>): M =>
+  general as unknown as M
 
 interface Parts {
   readonly core: SessionCore
@@ -119,59 +126,67 @@ export class ClientSession implements Session, CallerPolicy {
     return this.#managed.stateChanges
   }
 
-  get listTools() {
+  get listTools(): Session["listTools"] {
     return this.#list("tools")
   }
 
-  get listResources() {
+  get listResources(): Session["listResources"] {
     return this.#list("resources")
   }
 
-  get listResourceTemplates() {
+  get listResourceTemplates(): Session["listResourceTemplates"] {
     return this.#list("resourceTemplates")
   }
 
-  get listPrompts() {
+  get listPrompts(): Session["listPrompts"] {
     return this.#list("prompts")
   }
 
   get callTool(): Session["callTool"] {
-    return this.#callTool ??= (tool, args = {}, options) =>
-      options?.task === undefined
-        ? withProgress(options?.onProgress, (onProgress) =>
-          this.#execute(this.#toolCall(tool, args, options, onProgress)))
-        : this.#callAsTask(tool, args, options)
+    return this.#callTool ??= offered((tool, args = {}, options) => {
+      const checked = checkCall(options, this.server)
+      if (checked instanceof BadOptions) return Effect.fail(checked.error)
+      return checked?.task === undefined
+        ? this.#withProgress(
+          checked?.onProgress,
+          (onProgress) => this.#execute(ClientSession.toolCall(this.#parts.core, tool, args, checked, onProgress))
+        )
+        : this.#callAsTask(tool, args, checked)
+    })
   }
 
   get readResource(): Session["readResource"] {
-    return this.#readResource ??= (uri, options) =>
+    return this.#readResource ??= offered((uri, options) =>
       this.#request("resources/read", { uri }, decodeResourceResult, options)
+    )
   }
 
   get getPrompt(): Session["getPrompt"] {
-    return this.#getPrompt ??= (prompt, args, options) =>
+    return this.#getPrompt ??= offered((prompt, args, options) =>
       this.#request(
         "prompts/get",
         args === undefined ? { name: prompt } : { name: prompt, arguments: args },
         decodePromptResult,
         options
       )
+    )
   }
 
   get complete(): Session["complete"] {
-    return this.#complete ??= (reference, argument, options) =>
-      this.#execute({
+    return this.#complete ??= offered((reference, argument, options) => {
+      const checked = checkCall(options, this.server)
+      if (checked instanceof BadOptions) return Effect.fail(checked.error)
+      const { context, retry, timeout } = checked ?? {}
+      const params = { ref: reference, argument, ...(context === undefined ? {} : { context: { arguments: context } }) }
+      return this.#execute({
         kind: read,
         method: "completion/complete",
-        params: {
-          ref: reference,
-          argument,
-          ...(options?.context === undefined ? {} : { context: { arguments: options.context } })
-        },
-        timeout: options?.timeout,
-        retry: options?.retry,
+        params,
+        timeout,
+        retry,
         decode: decodeCompletion
       })
+    })
   }
 
   get ping(): Session["ping"] {
@@ -228,13 +243,14 @@ export class ClientSession implements Session, CallerPolicy {
     readonly session: Session
     readonly tool: string
     readonly args: Record<string, unknown>
-    readonly options: CallToolOptions | undefined
+    readonly options: Checked<CallToolOptions> | undefined
+    readonly writes: Writes
     readonly onEnd: (outcome: Effect.Effect<CallToolResult, SessionError>) => void
   }): StartedCall | undefined {
-    const { args, onEnd, session, tool } = options
+    const { args, onEnd, session, tool, writes } = options
     if (!(#parts in session) || session.connectsOnce) return undefined
     const { core } = session.#parts
-    return core.executor.start(session.#toolCall(tool, args, options.options), session, onEnd)
+    return core.executor.start(ClientSession.toolCall(core, tool, args, options.options), session, writes, onEnd)
   }
 
   /** A tool call as an operation. */
@@ -242,9 +258,9 @@ export class ClientSession implements Session, CallerPolicy {
     core: SessionCore,
     tool: string,
     args: Record<string, unknown>,
-    options: CallToolOptions | undefined,
+    options: Checked<CallToolOptions> | undefined,
     onProgress?: RequestOperation<CallToolResult>["onProgress"]
-  ): RequestOperation<CallToolResult> {
+  ): RequestOperation<CallToolResult> & { readonly kind: ToolCall } {
     const idempotent = options?.idempotent
     return {
       kind: {
@@ -259,15 +275,6 @@ export class ClientSession implements Session, CallerPolicy {
       onProgress,
       decode: decodeToolResult
     }
-  }
-
-  #toolCall(
-    tool: string,
-    args: Record<string, unknown>,
-    options: CallToolOptions | undefined,
-    onProgress?: RequestOperation<CallToolResult>["onProgress"]
-  ): RequestOperation<CallToolResult> {
-    return ClientSession.toolCall(this.#parts.core, tool, args, options, onProgress)
   }
 
   get #managed() {
@@ -304,41 +311,49 @@ export class ClientSession implements Session, CallerPolicy {
     params: Record<string, unknown>,
     decode: RequestOperation<A>["decode"],
     options: ProgressOptions | undefined
-  ): Effect.Effect<A, SessionError> {
-    return withProgress(options?.onProgress, (onProgress) =>
-      this.#execute({
-        kind: read,
-        method,
-        params,
-        timeout: options?.timeout,
-        retry: options?.retry,
-        onProgress,
-        decode
-      }))
+  ): Effect.Effect<A, SessionError | ConfigError> {
+    const checked = checkCall(options, this.server)
+    if (checked instanceof BadOptions) return Effect.fail(checked.error)
+    const { retry, timeout } = checked ?? {}
+    return this.#withProgress(
+      checked?.onProgress,
+      (onProgress) => this.#execute({ kind: read, method, params, timeout, retry, onProgress, decode })
+    )
   }
 
-  #list<K extends ListKind>(kind: K) {
-    return (options?: ListOptions) => this.#parts.core.lists.list(kind, { ...options, execute: this.#execute })
+  #withProgress<A>(
+    handler: ProgressOptions["onProgress"],
+    operation: (onProgress: RequestOperation<A>["onProgress"]) => Effect.Effect<A, SessionError>
+  ): Effect.Effect<A, SessionError> {
+    if (handler === undefined) return operation(undefined)
+    const { totalTimeout } = this.#managed.definition.config
+    return withReports({ handler, what: "progress", limit: totalTimeout, from: "start", operation })
+  }
+
+  #list<K extends ListKind>(kind: K): List<ItemsOfLists[K]> {
+    return offered<List<ItemsOfLists[K]>>((options) => {
+      const checked = checkCall(options, this.server)
+      return checked instanceof BadOptions
+        ? Effect.fail(checked.error)
+        : this.#parts.core.lists.list(kind, { ...checked, execute: this.#execute })
+    })
   }
 
   #callAsTask(
     tool: string,
     args: Record<string, unknown>,
-    options: CallToolOptions
+    options: Checked<CallToolOptions>
   ): Effect.Effect<CallToolResult, SessionError> {
-    const { kind } = this.#toolCall(tool, args, options)
-    if (kind._tag !== "ToolCall") return Effect.die("a tool call is a tool call")
-    const called = callAsTask({
-      execute: this.#execute,
-      server: this.server,
-      kind,
-      args,
-      ttl: options.task?.ttl,
-      timeout: options.timeout,
-      retry: options.retry,
-      onTask: options.task?.onTask
-    })
-    return Effect.flatMap(called, (result) => Exit.mapError(decodeToolResult(result), (reason) => this.#fail(reason)))
+    const { kind } = ClientSession.toolCall(this.#parts.core, tool, args, options)
+    const { retry, task, timeout } = options
+    const called = (onTask: ((task: Task) => void) | undefined) =>
+      callAsTask({ execute: this.#execute, server: this.server, kind, args, ttl: task?.ttl, timeout, retry, onTask })
+    const { totalTimeout } = this.#managed.definition.config
+    const handler = task?.onTask
+    const result = handler === undefined
+      ? called(undefined)
+      : withReports({ handler, what: "the status of a task", limit: totalTimeout, from: "end", operation: called })
+    return Effect.flatMap(result, (result) => Exit.mapError(decodeToolResult(result), (reason) => this.#fail(reason)))
   }
 
   /** Ends a stream with the session that it was taken from. */

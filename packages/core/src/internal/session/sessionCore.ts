@@ -1,11 +1,14 @@
 /**
  * Session core: what all session objects of one identity at one server share.
  */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { ClientHandlers } from "../../ClientHandlers.ts"
+import { ClientHandlers, type Handlers, type Peer } from "../../ClientHandlers.ts"
+import { ConfigError, InvalidValue } from "../../ConfigError.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
+import { isPlainObject } from "../config/callOptions.ts"
 import type { ManagedConnection, Options as ConnectionOptions } from "../connection/managedConnection.ts"
 import * as managedConnection from "../connection/managedConnection.ts"
 import { ListCache } from "../notifications/listCache.ts"
@@ -23,8 +26,11 @@ export interface SessionCoreOptions extends Omit<ConnectionOptions, "logLevel" |
   readonly identity: () => Identity
 }
 
-/** How long a server may take to list its tools after a call has failed, when that is needed to know whether the tool is idempotent. */
-const listToolsTimeout = "5 seconds"
+/**
+ * How long a server may take to list its tools after a call has failed, when that is needed to know whether the tool is idempotent. In
+ * milliseconds.
+ */
+const listToolsTimeout = 5000
 
 const yes = Effect.succeed(true)
 const no = Effect.succeed(false)
@@ -97,13 +103,29 @@ export class SessionCore implements Probed {
   }
 }
 
+/** The handlers of an owner at a server. The function that chooses them belongs to the program, and may throw or return nothing. */
+const handlersFor = (peer: Peer, provided: typeof ClientHandlers.Service): Effect.Effect<Handlers, ConfigError> =>
+  Effect.suspend(() => {
+    const { server } = peer
+    const expected = "an object of functions, or a function that returns one"
+    const bad = new ConfigError({ problems: [new InvalidValue({ server, path: ["handlers"], expected })] })
+    try {
+      const handlers = typeof provided === "function" ? provided(peer) : provided
+      return isPlainObject(handlers) ? Effect.succeed(handlers) : Effect.fail(bad)
+    } catch (defect) {
+      return Effect.andThen(
+        Effect.logError(`the handlers of ${server} could not be made`, Cause.die(defect)),
+        Effect.fail(bad)
+      )
+    }
+  })
+
 /** Makes a session core that lives as long as the scope. */
 export const make = Effect.fnUntraced(function*(
   options: SessionCoreOptions
-): Effect.fn.Return<SessionCore, never, Scope.Scope> {
-  const provided = yield* ClientHandlers
+): Effect.fn.Return<SessionCore, ConfigError, Scope.Scope> {
   const { definition: { name: server }, owner, reconnect, retry, timers } = options
-  const handlers = typeof provided === "function" ? provided({ owner, server }) : provided
+  const handlers = yield* handlersFor({ owner, server }, yield* ClientHandlers)
   const { logging } = handlers
   const hub = new NotificationHub(options.server.counters)
   const context = yield* Effect.context<never>()
