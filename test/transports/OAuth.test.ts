@@ -197,12 +197,13 @@ describe("a token near its end", () => {
   const movable = Effect.map(Clock.Clock, (clock) => {
     let offset = 0
     const moved: Clock.Clock = {
-      ...clock,
       sleep: (duration) => clock.sleep(duration),
       currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + offset,
       currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + offset),
       currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-      currentTimeNanos: clock.currentTimeNanos
+      currentTimeNanos: clock.currentTimeNanos,
+      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+      monotonicTimeNanos: clock.monotonicTimeNanos
     }
     return { clock: moved, move: (millis: number) => void (offset += millis) }
   })

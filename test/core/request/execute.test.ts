@@ -350,8 +350,8 @@ describe("an idempotent tool call", () => {
 
 describe("a tool result", () => {
   for (
-    const [title, value] of [["is a number", 7], ["has no content", {}], ["contains null", {
-      content: [null]
+    const [title, value] of [["is a number", 7], ["is null", null], ["has a content that is no list", {
+      content: "x"
     }]] as const
   ) {
     it.effect(`fails with InvalidResult when it ${title}`, () => {

@@ -136,7 +136,8 @@ export class Attempts {
       if (isComposite(operation)) {
         const { kind, method } = operation
         attempt.hasBegun = true
-        state.writes?.written({ kind, method, id: undefined, sentAt: attempt.sentAt })
+        const sentAtWall = this.#host.timers.toWall(attempt.sentAt)
+        state.writes?.written({ kind, method, id: undefined, sentAtWall })
         return Effect.matchEffect(this.#runComposite(operation.run(live, info), operation, live, attempt, latest), {
           onSuccess: (value) => {
             this.#outcomes.succeeded(live, attempt)

@@ -83,6 +83,10 @@ export class InFlight implements OutgoingRequest, Pending, Timer, Written {
     return this.#options.kind
   }
 
+  get sentAtWall(): number {
+    return this.#options.host.timers.toWall(this.#options.now)
+  }
+
   get sentAt(): number {
     return this.#options.now
   }

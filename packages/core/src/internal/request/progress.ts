@@ -5,7 +5,6 @@
  * reaches the caller whatever the handler does.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import * as monotonic from "../monotonic.ts"
 
 /** How many reports are kept for a slow handler: the latest. */
 const capacity = 64
@@ -38,7 +38,7 @@ export const withReports = <A, B, E>(options: ReportOptions<A, B, E>): Effect.Ef
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const { handler, operation, what } = options
-      const startedAt = yield* Clock.currentTimeMillis
+      const startedAt = yield* monotonic.now
       const reports = yield* Queue.sliding<B, Cause.Done>(capacity)
       const handled = Stream.runForEach(Stream.fromQueue(reports), (value) => isolated(handler, value, what))
       // Detached: a handler that cannot be interrupted does not hold its caller.
@@ -61,7 +61,7 @@ const awaitHandler = <A, B, E>(
   handling: Fiber.Fiber<unknown, unknown>
 ): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const passed = from === "end" ? 0 : (yield* Clock.currentTimeMillis) - startedAt
+    const passed = from === "end" ? 0 : (yield* monotonic.now) - startedAt
     const left = Math.max(0, Duration.toMillis(limit) - passed)
     const ended = yield* Effect.timeoutOption(Fiber.await(handling), left)
     if (Option.isNone(ended)) yield* Effect.logWarning(`the handler of ${what} did not end in time`)

@@ -11,8 +11,8 @@ export interface Written {
   readonly method: string
   /** The JSON-RPC id, where it is known. */
   readonly id: string | number | undefined
-  /** In milliseconds since the epoch. */
-  readonly sentAt: number
+  /** In milliseconds since the epoch, for the error. */
+  readonly sentAtWall: number
 }
 
 export class Writes {
@@ -53,8 +53,8 @@ export class Writes {
   endOf(lost: LostReason): Reason | undefined {
     const call = this.#tool
     if (this.#tools === 0 || call?.kind._tag !== "ToolCall") return this.isWritten ? lost : undefined
-    const { id, kind: { tool }, method, sentAt } = call
-    return new OutcomeUnknown({ method, tool, requestId: id, sentAt, lost })
+    const { id, kind: { tool }, method, sentAtWall } = call
+    return new OutcomeUnknown({ method, tool, requestId: id, sentAt: sentAtWall, lost })
   }
 }
 
