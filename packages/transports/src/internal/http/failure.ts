@@ -6,8 +6,7 @@ import {
   InvalidResult,
   type RequestReason,
   ResponseLost,
-  SessionExpired,
-  TransportFailed
+  SessionExpired
 } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
@@ -97,10 +96,8 @@ export const handshakeErrorOf = (options: {
       const description = `the response to ${method} is neither JSON-RPC nor an event stream`
       return new HandshakeFailed({ description, cause: failure.cause })
     }
-    case "Lost": {
-      const description = `the response stream of ${method} ended without the response`
-      return new TransportFailed({ description, delivery: "NotSent" })
-    }
+    case "Lost":
+      return new ResponseLost({ method })
     case "Broken":
       return classifyNetwork({ error: failure.error, address: origin, delivery: "NotSent" })
   }

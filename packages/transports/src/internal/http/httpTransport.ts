@@ -228,17 +228,11 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   #failHandshake(exchange: RequestExchange, failure: Failure): void {
-    const { id, method } = exchange.message
+    const { method } = exchange.message
     const waiter = this.#settleWaiter(exchange)
     if (failure._tag === "Refused") {
       this.#retryAfter = failure.retryAfter
       return waiter?.reject(this.wire.refusalError(failure))
-    }
-    if (failure._tag === "Lost" && method === "server/discover") {
-      // No answer to the probe is the answer of a server that knows no such request.
-      waiter?.resolve()
-      const error = { code: -32000, message: "the probe was not answered" }
-      return this.#inbox.push({ jsonrpc: "2.0", id, error })
     }
     waiter?.reject(handshakeErrorOf({ failure, method, origin: this.endpoint.target.origin }))
   }

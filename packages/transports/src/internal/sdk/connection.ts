@@ -37,12 +37,13 @@ import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { ModernCodec } from "../modern/modernCodec.ts"
 import { type AskableClient, capabilitiesOf } from "./clientHandlers.ts"
 import { makeFulfilInput } from "./inputRounds.ts"
-import { type Connecting, type ConnectOptions, negotiate, openChannel } from "./negotiate.ts"
+import { type Connecting, type ConnectOptions, openChannel } from "./connecting.ts"
+import { negotiate } from "./negotiate.ts"
 import { OutputSchemas } from "./outputSchemas.ts"
 import { classifyRequest } from "./sdkError.ts"
 import { listenLegacy, listenModern } from "./subscriptions.ts"
 
-export { type ConnectOptions, unknownEra } from "./negotiate.ts"
+export { type ConnectOptions, unknownEra } from "./connecting.ts"
 
 /** Opens a channel and makes it a connection, closed with the scope. */
 export const make = Effect.fnUntraced(function*(
@@ -59,6 +60,7 @@ export const make = Effect.fnUntraced(function*(
     scope,
     peer,
     callOf: () => undefined,
+    refusal: () => undefined,
     run,
     kind: options.kind,
     onNotification: (notification) => listener?.(notification),
@@ -156,6 +158,10 @@ class ChannelConnection implements Connection {
     else listener(this.#closeReason)
   }
 
+  refusal(): ConnectReason | undefined {
+    return this.#connecting.refusal()
+  }
+
   stderrTail(): string | undefined {
     return this.#channel.stderrTail?.()
   }
@@ -184,7 +190,6 @@ class ChannelConnection implements Connection {
     if (info === undefined) {
       return Effect.fail(new HandshakeFailed({ description: "the handshake ended without a protocol version" }))
     }
-    this.#connecting.options.era.isLegacy = info.era === "legacy"
     if (info.era === "legacy") this.#beginLegacy(client)
     else this.#beginModern(client, info.protocolVersion)
     if (channel.ended() !== undefined) this.#end()

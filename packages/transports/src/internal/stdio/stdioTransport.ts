@@ -51,9 +51,6 @@ export class StdioTransport implements Transport, RequestSink {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  /** The SDK recognizes a stdio transport by `pid` and `stderr`: there, silence in answer to the era probe means legacy. */
-  readonly pid: number | null
-  readonly stderr = null
 
   readonly #child: Child
   readonly #config: Extract<ServerConfig, { readonly transport: "stdio" }>
@@ -74,7 +71,6 @@ export class StdioTransport implements Transport, RequestSink {
     this.#child = child
     this.#config = config
     this.#encoding = config.encoding === "utf-8" ? "utf8" : config.encoding
-    this.pid = child.process.pid ?? null
     void child.exited.then(() => this.#end())
     // A process may close its ends of the pipes and live on. Usually it is about to exit, and the exit says more.
     const onPipeClosed = () => {

@@ -24,12 +24,6 @@ export class WebSocketTransport implements Transport, RequestSink {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  /**
-   * The SDK recognizes a stdio transport by these two: there, silence in answer to the era probe means legacy. The same holds here,
-   * because a frame need not be answered by a server that does not understand it.
-   */
-  readonly pid = null
-  readonly stderr = null
 
   readonly #writer: FrameWriter
   readonly #inbox = new OrderedInbox(this)

@@ -1,0 +1,199 @@
+/**
+ * Negotiation of the era as a pure state machine: which message of the handshake is sent when, and what settles it.
+ *
+ * **Details**
+ *
+ * - A valid answer to `server/discover` settles the era, however late it comes, unless `initialize` was accepted before it.
+ * - Silence does not settle anything: `initialize` is sent while `server/discover` stays open.
+ * - A refusal of one of the two is not final while the other is open. The deadline of the connect is kept by the caller.
+ * - A server that refused both, or exited, is started once more, with the other message first. There are two starts at most.
+ */
+import type { ConnectReason } from "@mcp-sessions/core/SessionError"
+
+/** The first message of the handshake: `server/discover` of the modern era, or `initialize` of the legacy era. */
+type Greeting = "discover" | "initialize"
+
+export interface EraState {
+  /** The eras that the definition allows. */
+  readonly eras: "both" | "legacy" | "modern"
+  /** Whether a channel to the same server can be opened anew. Over HTTP requests do not depend on each other. */
+  readonly canRestart: boolean
+  /** How often the server was started, this start included. */
+  readonly starts: number
+  /** The message that this channel begins with. */
+  readonly first: Greeting
+  readonly discover: "unsent" | "open" | "accepted" | "refused"
+  readonly initialize: "unsent" | "open" | "accepted" | "refused"
+  /** Whether the server has shown by an answer, and not by silence, that it is of the legacy era. */
+  readonly isKnownLegacy: boolean
+  /** Why `initialize` was refused. */
+  readonly refusal: ConnectReason | undefined
+}
+
+export type EraEvent =
+  | { readonly _tag: "Opened" }
+  /** A valid answer to `server/discover`. */
+  | { readonly _tag: "Discovered" }
+  /** Any other answer to `server/discover`. */
+  | { readonly _tag: "DiscoverRefused"; readonly reason: ConnectReason; readonly showsLegacy: boolean }
+  /** `server/discover` could not be answered: the network failed, or credentials are missing. */
+  | { readonly _tag: "DiscoverFailed"; readonly reason: ConnectReason }
+  /** The time limit of the probe is over. */
+  | { readonly _tag: "Silence" }
+  /** The result of `initialize` has arrived. */
+  | { readonly _tag: "Accepted" }
+  /** The handshake of the legacy era is done. */
+  | { readonly _tag: "Initialized" }
+  | { readonly _tag: "InitializeRefused"; readonly reason: ConnectReason }
+  /** The channel has ended. */
+  | { readonly _tag: "Ended"; readonly reason: ConnectReason }
+
+export type EraAction =
+  | { readonly _tag: "SendDiscover" }
+  | { readonly _tag: "SendInitialize" }
+  | { readonly _tag: "UseModern" }
+  | { readonly _tag: "UseLegacy" }
+  /** Ends the channel, and then opens another for the state that goes with this action. */
+  | { readonly _tag: "Restart" }
+  | { readonly _tag: "Fail"; readonly reason: ConnectReason }
+
+export interface Transition {
+  readonly state: EraState
+  readonly action: EraAction | undefined
+}
+
+/** The limit of starts of one connect. */
+export const maxStarts = 2
+
+/** Statuses that say something about the moment, not about the server. */
+const passing = new Set([408, 425, 429])
+
+/** Whether a reason is a judgement of the server on a message, in contrast to a failure of the network or missing credentials. */
+export const isRefusal = (reason: ConnectReason): boolean =>
+  reason._tag === "HandshakeFailed" || reason._tag === "ProtocolMismatch" ||
+  (reason._tag === "HttpFailed" && reason.status >= 400 && reason.status < 500 && !passing.has(reason.status))
+
+/** Makes the state before the channel is opened. */
+export const initial = (options: {
+  readonly eras: EraState["eras"]
+  readonly canRestart: boolean
+  /** Whether an earlier connect has found a server of the legacy era. */
+  readonly isKnownLegacy: boolean
+}): EraState => {
+  const { canRestart, eras } = options
+  const isKnownLegacy = eras === "both" && options.isKnownLegacy
+  return {
+    eras,
+    canRestart: canRestart && eras === "both",
+    starts: 1,
+    first: eras === "legacy" || isKnownLegacy ? "initialize" : "discover",
+    discover: "unsent",
+    initialize: "unsent",
+    isKnownLegacy,
+    refusal: undefined
+  }
+}
+
+const sendDiscover = (state: EraState): Transition => ({
+  state: { ...state, discover: "open" },
+  action: { _tag: "SendDiscover" }
+})
+
+const sendInitialize = (state: EraState): Transition => ({
+  state: { ...state, initialize: "open" },
+  action: { _tag: "SendInitialize" }
+})
+
+const wait = (state: EraState): Transition => ({ state, action: undefined })
+
+const fail = (state: EraState, reason: ConnectReason): Transition => ({ state, action: { _tag: "Fail", reason } })
+
+/** Starts the server once more, for the message that this channel did not begin with. Otherwise the connect fails. */
+const restart = (state: EraState, reason: ConnectReason): Transition => {
+  if (!state.canRestart || state.starts >= maxStarts) return fail(state, reason)
+  const first = state.first === "discover" ? "initialize" : "discover"
+  return {
+    state: {
+      ...state,
+      starts: state.starts + 1,
+      first,
+      // The server has judged it on the channel before: it is not sent again.
+      discover: first === "initialize" ? "refused" : "unsent",
+      initialize: "unsent",
+      isKnownLegacy: first === "initialize",
+      refusal: undefined
+    },
+    action: { _tag: "Restart" }
+  }
+}
+
+/** The server has refused both messages. After `server/discover` it may have refused a second greeting, whatever it was. */
+const refusedBoth = (state: EraState, reason: ConnectReason): Transition =>
+  state.first === "discover" ? restart(state, reason) : fail(state, reason)
+
+const onDiscoverRefused = (before: EraState, reason: ConnectReason, showsLegacy: boolean): Transition => {
+  if (before.discover !== "open") return wait(before)
+  const state: EraState = {
+    ...before,
+    discover: "refused",
+    isKnownLegacy: before.isKnownLegacy || showsLegacy
+  }
+  if (state.eras === "modern") return fail(state, reason)
+  if (state.initialize === "unsent") return sendInitialize(state)
+  return state.initialize === "refused" ? refusedBoth(state, state.refusal ?? reason) : wait(state)
+}
+
+/** `initialize` was refused, or its result cannot be used. */
+const onInitializeRefused = (before: EraState, reason: ConnectReason): Transition => {
+  if (before.discover === "accepted" || (before.initialize !== "open" && before.initialize !== "accepted")) {
+    return wait(before)
+  }
+  const state: EraState = { ...before, initialize: "refused", refusal: reason }
+  if (state.eras === "legacy" || !isRefusal(reason)) return fail(state, reason)
+  switch (state.discover) {
+    case "unsent":
+      // What is remembered of the server no longer holds.
+      return sendDiscover({ ...state, isKnownLegacy: false })
+    case "open":
+    case "accepted":
+      return wait(state)
+    case "refused":
+      return refusedBoth(state, reason)
+  }
+}
+
+/** Takes an event. Pure; events that come too late change nothing. */
+export const transition = (state: EraState, event: EraEvent): Transition => {
+  switch (event._tag) {
+    case "Opened":
+      return state.first === "discover" ? sendDiscover(state) : sendInitialize(state)
+    case "Discovered":
+      if (state.discover !== "open" || state.initialize === "accepted") return wait(state)
+      return {
+        state: { ...state, discover: "accepted", isKnownLegacy: false, refusal: undefined },
+        action: { _tag: "UseModern" }
+      }
+    case "DiscoverRefused":
+      return onDiscoverRefused(state, event.reason, event.showsLegacy)
+    case "DiscoverFailed":
+      if (state.discover !== "open") return wait(state)
+      // Once `initialize` was sent, its own outcome says more.
+      return state.initialize === "unsent"
+        ? fail(state, event.reason)
+        : onDiscoverRefused(state, event.reason, false)
+    case "Silence":
+      return state.eras === "both" && state.discover === "open" && state.initialize === "unsent"
+        ? sendInitialize(state)
+        : wait(state)
+    case "Accepted":
+      return wait(state.initialize === "open" ? { ...state, initialize: "accepted" } : state)
+    case "Initialized":
+      return state.initialize === "accepted" ? { state, action: { _tag: "UseLegacy" } } : wait(state)
+    case "InitializeRefused":
+      return onInitializeRefused(state, event.reason)
+    case "Ended":
+      return event.reason._tag === "ServerExited" && state.initialize !== "accepted" && state.discover !== "accepted"
+        ? restart(state, event.reason)
+        : fail(state, state.refusal ?? event.reason)
+  }
+}
