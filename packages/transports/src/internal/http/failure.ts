@@ -4,6 +4,7 @@
 import {
   HandshakeFailed,
   InvalidResult,
+  ProtocolFailed,
   type RequestReason,
   ResponseLost,
   SessionExpired
@@ -39,6 +40,21 @@ const isOrphanError = (body: string): boolean => {
   return Predicate.isObject(value) && "error" in value && (!("id" in value) || value.id === null)
 }
 
+/**
+ * The JSON-RPC error with which a server of the modern era refuses a request of the legacy era, whatever its id.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http
+ */
+const revisionRefusalOf = (body: string, method: string): ProtocolFailed | undefined => {
+  const value = parsed(body)
+  const error = Predicate.isObject(value) && "error" in value ? value.error : undefined
+  if (!Predicate.isObject(error) || !("code" in error) || error.code !== -32_022) return undefined
+  const { code, data, message } = error as { readonly code: number; readonly data?: unknown; readonly message?: unknown }
+  const description = typeof message === "string" ? message : "the server gave no message"
+  const reason = new ProtocolFailed({ method, code, description, data })
+  return reason.losesConnection ? reason : undefined
+}
+
 /** Statuses that HTTP itself gives a meaning, whatever the body says. */
 const isOfHttp = (status: number): boolean => status === 401 || status === 403 || status === 408 || status === 429
 
@@ -69,6 +85,8 @@ export const requestReasonOf = (options: {
   switch (failure._tag) {
     case "Refused": {
       const { body, retryAfter, status } = failure
+      const refusal = status === 400 ? revisionRefusalOf(body, method) : undefined
+      if (refusal !== undefined) return refusal
       return hasSession && status === 400 && isOrphanError(body)
         ? new SessionExpired({ status })
         : requestReasonOfStatus({ status, retryAfter, hasSession })

@@ -121,8 +121,10 @@ export class DirectRequests implements Receiver {
   }
 
   fail(request: OutgoingRequest, reason: RequestReason): void {
-    if (!this.#table.remove(request)) return
-    this.#options.codec.release?.(request)
+    const { codec } = this.#options
+    if (!this.#table.has(request) || codec.takesFailure?.(request, reason) === true) return
+    this.#table.remove(request)
+    codec.release?.(request)
     this.#forget(request, false)
     request.settle(Exit.fail(
       // A byte of the request has left, whatever the failure says.

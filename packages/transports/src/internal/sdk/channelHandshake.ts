@@ -50,6 +50,16 @@ const makeClient = (connecting: Connecting): AskableClient => {
   return client
 }
 
+/** Reads the error of a response. Its shape is the server's, so nothing of it is assumed. */
+const errorOf = (error: unknown): { readonly code: number; readonly message: string; readonly data?: unknown } => {
+  const { code, data, message } = (Predicate.isObject(error) ? error : {}) as Record<string, unknown>
+  return {
+    code: typeof code === "number" && Number.isInteger(code) ? code : 0,
+    message: typeof message === "string" ? message : "the server gave no message",
+    ...(data === undefined ? {} : { data })
+  }
+}
+
 export class ChannelHandshake {
   readonly #connecting: Connecting
   readonly #onOutcome: (outcome: HandshakeOutcome) => void
@@ -217,13 +227,20 @@ export class ChannelHandshake {
       this.#discovered = answer
       return this.#dispatch({ _tag: "Discovered" })
     }
-    if (port === undefined) return
-    if ("result" in message && port.initializeId !== undefined && Number(id) === Number(port.initializeId)) {
-      const { protocolVersion } = message.result as { readonly protocolVersion?: unknown }
+    if (port?.initializeId === undefined || Number(id) !== Number(port.initializeId)) return port?.onmessage?.(message)
+    const { error, result } = message as { readonly error?: unknown; readonly result?: unknown }
+    const isAccepted = Predicate.isObject(result) && (error === undefined || error === null)
+    if (isAccepted) {
+      const { protocolVersion } = result as { readonly protocolVersion?: unknown }
       if (Predicate.isString(protocolVersion)) this.#revision = protocolVersion
       this.#dispatch({ _tag: "Accepted" })
     }
-    port.onmessage?.(message)
+    // The client ignores responses that are not exactly as the schema says, and would wait for another.
+    port.onmessage?.(
+      isAccepted
+        ? { jsonrpc: "2.0", id: port.initializeId, result: { ...result } }
+        : { jsonrpc: "2.0", id: port.initializeId, error: errorOf(error) }
+    )
   }
 
   /**
