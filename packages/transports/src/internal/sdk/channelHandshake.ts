@@ -265,7 +265,8 @@ export class ChannelHandshake {
   #reasonOf(error: unknown): ConnectReason {
     const { channel, options: { address } } = this.#connecting
     const reason = classifyConnect({ error, end: channel.ended(), address, retryAfter: channel.retryAfter?.() })
-    return reason._tag === "HandshakeFailed" && this.#revision !== undefined && !legacyRevisions.includes(this.#revision)
+    return reason._tag === "HandshakeFailed" && this.#revision !== undefined &&
+        !legacyRevisions.includes(this.#revision)
       ? new ProtocolMismatch({ revision: this.#revision, supported: legacyRevisions })
       : reason
   }

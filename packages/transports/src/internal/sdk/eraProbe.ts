@@ -8,8 +8,8 @@ import { type ConnectReason, HandshakeFailed, MessageTooLarge, ResponseLost } fr
 import { type DiscoverResult, isSpecType, type JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { causesOf } from "../network/networkFailure.ts"
 import { makeRequestMeta } from "../modern/requestMeta.ts"
+import { causesOf } from "../network/networkFailure.ts"
 import { type EraEvent, isRefusal } from "./eraMachine.ts"
 
 /** The revision of the modern era. */
