@@ -55,6 +55,8 @@ export class EraCheck {
   readonly #send: (request: OutgoingRequest) => void
   #question: OutgoingRequest | undefined
   #timer: NodeJS.Timeout | undefined
+  /** Whether the server has been found to be of the legacy era. It is not asked again: the connection is about to be replaced. */
+  #isLegacy = false
   readonly #waiting = new Set<(isLegacy: boolean) => void>()
 
   constructor(send: (request: OutgoingRequest) => void) {
@@ -70,7 +72,8 @@ export class EraCheck {
   ask(reason: RequestReason, then: (reason: RequestReason) => void): () => void {
     const waiter = (isLegacy: boolean) => then(isLegacy ? otherEra(reason) : reason)
     this.#waiting.add(waiter)
-    if (this.#question === undefined) this.#ask()
+    if (this.#isLegacy) queueMicrotask(() => this.#tellWaiting())
+    else if (this.#question === undefined) this.#ask()
     return () => this.#waiting.delete(waiter)
   }
 
@@ -90,8 +93,13 @@ export class EraCheck {
   #answer(isLegacy: boolean): void {
     clearTimeout(this.#timer)
     this.#question = undefined
+    this.#isLegacy ||= isLegacy
+    this.#tellWaiting()
+  }
+
+  #tellWaiting(): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
-    for (const then of waiting) then(isLegacy)
+    for (const then of waiting) then(this.#isLegacy)
   }
 }
