@@ -50,12 +50,20 @@ const makeClient = (connecting: Connecting): AskableClient => {
   return client
 }
 
+/** Whether the id of a response is that of a request. Some servers return numbers as text. */
+const isSameId = (id: unknown, of: string | number): boolean =>
+  (typeof id === "string" || typeof id === "number") && String(id) === String(of)
+
+const isAbsent = (id: unknown): boolean => id === undefined || id === null
+
+const noMessage = "the response to initialize has neither a result nor the message of an error"
+
 /** Reads the error of a response. Its shape is the server's, so nothing of it is assumed. */
 const errorOf = (error: unknown): { readonly code: number; readonly message: string; readonly data?: unknown } => {
   const { code, data, message } = (Predicate.isObject(error) ? error : {}) as Record<string, unknown>
   return {
     code: typeof code === "number" && Number.isInteger(code) ? code : 0,
-    message: typeof message === "string" ? message : "the server gave no message",
+    message: typeof message === "string" ? message : noMessage,
     ...(data === undefined ? {} : { data })
   }
 }
@@ -218,16 +226,18 @@ export class ChannelHandshake {
   }
 
   #receiveResponse(message: Exclude<JSONRPCMessage, { readonly method: string }>): void {
-    const { id } = message
     const port = this.#port
-    // An error without an id belongs to the only request that was sent.
-    if (Number(id) === probeId || (port === undefined && (id === undefined || id === null))) {
+    const initializeId = port?.initializeId
+    if (isSameId(message.id, probeId) || (isAbsent(message.id) && this.#onlyOpen === "discover")) {
       const answer = readProbeResponse(message)
       if (isEraEvent(answer)) return this.#dispatch(answer)
       this.#discovered = answer
       return this.#dispatch({ _tag: "Discovered" })
     }
-    if (port?.initializeId === undefined || Number(id) !== Number(port.initializeId)) return port?.onmessage?.(message)
+    if (port === undefined || initializeId === undefined) return port?.onmessage?.(message)
+    const isInitialize = isSameId(message.id, initializeId) ||
+      (isAbsent(message.id) && this.#onlyOpen === "initialize")
+    if (!isInitialize) return port.onmessage?.(message)
     const { error, result } = message as { readonly error?: unknown; readonly result?: unknown }
     const isAccepted = Predicate.isObject(result) && (error === undefined || error === null)
     if (isAccepted) {
@@ -238,9 +248,16 @@ export class ChannelHandshake {
     // The client ignores responses that are not exactly as the schema says, and would wait for another.
     port.onmessage?.(
       isAccepted
-        ? { jsonrpc: "2.0", id: port.initializeId, result: { ...result } }
-        : { jsonrpc: "2.0", id: port.initializeId, error: errorOf(error) }
+        ? { jsonrpc: "2.0", id: initializeId, result: { ...result } }
+        : { jsonrpc: "2.0", id: initializeId, error: errorOf(error) }
     )
+  }
+
+  /** The message that waits for its response, if it is the only one: an error without an id belongs to it. */
+  get #onlyOpen(): "discover" | "initialize" | undefined {
+    const { discover, initialize } = this.#state
+    if ((discover === "open") === (initialize === "open")) return undefined
+    return discover === "open" ? "discover" : "initialize"
   }
 
   /**

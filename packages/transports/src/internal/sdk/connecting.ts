@@ -72,6 +72,8 @@ export interface Connecting {
   channelScope: Scope.Closeable
 }
 
+export const noRefusal = (): undefined => undefined
+
 /** The longest timeout of the SDK's own timers. Deadlines are set above, by a clock that tests control. */
 export const noTimeout = 2 ** 31 - 1
 

@@ -36,7 +36,7 @@ import { legacyCodec } from "../jsonRpc/eraCodec.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { ModernCodec } from "../modern/modernCodec.ts"
 import { type AskableClient, capabilitiesOf } from "./clientHandlers.ts"
-import { type Connecting, type ConnectOptions, openChannel } from "./connecting.ts"
+import { type Connecting, type ConnectOptions, noRefusal, openChannel } from "./connecting.ts"
 import { makeFulfilInput } from "./inputRounds.ts"
 import { negotiate } from "./negotiate.ts"
 import { OutputSchemas } from "./outputSchemas.ts"
@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function*(
     scope,
     peer,
     callOf: () => undefined,
-    refusal: () => undefined,
+    refusal: noRefusal,
     run,
     kind: options.kind,
     onNotification: (notification) => listener?.(notification),

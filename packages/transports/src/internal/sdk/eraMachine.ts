@@ -120,7 +120,8 @@ const restart = (state: EraState, reason: ConnectReason): Transition => {
       // The server has judged it on the channel before: it is not sent again.
       discover: first === "initialize" ? "refused" : "unsent",
       initialize: "unsent",
-      isKnownLegacy: first === "initialize",
+      // Where `initialize` was sent after silence, the exit says nothing about the era.
+      isKnownLegacy: first === "initialize" && (state.initialize === "unsent" || state.isKnownLegacy),
       refusal: undefined
     },
     action: { _tag: "Restart" }

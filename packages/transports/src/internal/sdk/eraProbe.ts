@@ -41,15 +41,14 @@ const refused = (description: string, showsLegacy: boolean): EraEvent => ({
 
 /** Reads a response to the probe: the result, if the server is of the modern era, and otherwise what the response means. */
 export const readProbeResponse = (response: object): DiscoverResult | EraEvent => {
-  if ("result" in response && response.result !== undefined) {
-    const { result } = response
+  const { error, result } = response as { readonly error?: unknown; readonly result?: unknown }
+  if (result !== undefined && (error === undefined || error === null)) {
     if (!isSpecType.DiscoverResult(result)) return refused("it answered server/discover with an invalid result", true)
     const { resultType = "complete", supportedVersions } = result as DiscoverResult & { readonly resultType?: unknown }
     if (resultType !== "complete") return refused("it answered server/discover with an invalid result", true)
     if (supportedVersions.includes(modernRevision)) return result
     return refused(`it supports ${supportedVersions.join(", ")}`, supportedVersions.some((version) => version < "2026"))
   }
-  const error = "error" in response ? response.error : undefined
   const { code, message } = (Predicate.isObject(error) ? error : {}) as Record<string, unknown>
   const text = typeof message === "string" ? message : "it gave no message"
   return refused(typeof code === "number" ? `${text} (code ${code})` : text, code !== unsupportedVersion)

@@ -13,7 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { ChannelHandshake, type HandshakeOutcome } from "./channelHandshake.ts"
 import type { AskableClient } from "./clientHandlers.ts"
-import { type Connecting, type Fallback, type Open, openChannel } from "./connecting.ts"
+import { type Connecting, type Fallback, noRefusal, type Open, openChannel } from "./connecting.ts"
 import { type EraState, initial } from "./eraMachine.ts"
 
 const erasOf = (protocol: ServerConfig["protocol"]): EraState["eras"] =>
@@ -57,6 +57,8 @@ const run = (connecting: Connecting, state: EraState, open: Open): Effect.Effect
     switch (outcome._tag) {
       case "Connected":
         connecting.options.era.isLegacy = outcome.state.isKnownLegacy
+        // Nothing refers to the handshake any more.
+        connecting.refusal = noRefusal
         return Effect.succeed(outcome.client)
       case "Restart":
         return Effect.andThen(reopen(connecting, open), run(connecting, outcome.state, open))
