@@ -49,8 +49,7 @@ export const connect = (options: {
         Scope.provide(scope),
         Effect.timeoutOrElse({
           duration: timeout,
-          orElse: () =>
-            Effect.fail(timeoutReason(opened, timeout))
+          orElse: () => Effect.fail(timeoutReason(opened, timeout))
         })
       )
       return Effect.onExit(

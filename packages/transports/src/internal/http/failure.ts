@@ -49,7 +49,11 @@ const revisionRefusalOf = (body: string, method: string): ProtocolFailed | undef
   const value = parsed(body)
   const error = Predicate.isObject(value) && "error" in value ? value.error : undefined
   if (!Predicate.isObject(error) || !("code" in error) || error.code !== -32_022) return undefined
-  const { code, data, message } = error as { readonly code: number; readonly data?: unknown; readonly message?: unknown }
+  const { code, data, message } = error as {
+    readonly code: number
+    readonly data?: unknown
+    readonly message?: unknown
+  }
   const description = typeof message === "string" ? message : "the server gave no message"
   const reason = new ProtocolFailed({ method, code, description, data })
   return reason.losesConnection ? reason : undefined
