@@ -15,7 +15,7 @@ const program = Effect.map(makeLedger, ({ file, read }) => ({
   definition: {
     transport: "stdio" as const,
     command: process.execPath,
-    args: [fixture("eraServer.mjs"), file],
+    args: [fixture("eraServer.ts"), file],
     probeTimeout: "3 seconds" as const,
     connectTimeout: "30 seconds" as const
   },

@@ -8,10 +8,10 @@ import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import { WebSocketServer } from "ws"
-import { makeEraServer } from "../../fixtures/eraServer.mjs"
+import { type EraServerOptions, makeEraServer } from "../../fixtures/eraServer.ts"
 import { until } from "../../fixtures/peer.ts"
 
-const start = (behaviour: object) =>
+const start = (behaviour: EraServerOptions["behaviour"]) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const lines: Array<string> = []
@@ -41,7 +41,7 @@ const start = (behaviour: object) =>
   )
 
 const connectTo = (
-  behaviour: object,
+  behaviour: EraServerOptions["behaviour"],
   meanwhile: (server: Effect.Success<ReturnType<typeof start>>) => Effect.Effect<void>
 ) =>
   Effect.gen(function*() {

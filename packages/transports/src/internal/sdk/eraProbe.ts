@@ -13,7 +13,7 @@ import { causesOf } from "../network/networkFailure.ts"
 import { type EraEvent, isRefusal } from "./eraMachine.ts"
 
 /** The revision of the modern era. */
-export const modernRevision = "2026-07-28"
+const modernRevision = "2026-07-28"
 
 /** Between the ids of the SDK's client, which counts from 0, and those of the engine. A number: some servers drop ids that are text. */
 export const probeId = 999_999
