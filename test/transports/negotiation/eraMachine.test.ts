@@ -89,10 +89,52 @@ describe("the negotiation of the era", () => {
       false
     ],
     [
-      "lets a late valid answer win over initialize",
-      stdio,
+      "lets a late valid answer win over initialize, over HTTP",
+      http,
       [opened, silence, discovered],
       ["SendDiscover", "SendInitialize", "UseModern"],
+      false
+    ],
+    [
+      "asks again after a late valid answer, and uses the modern era if that is confirmed behind initialize",
+      stdio,
+      [opened, silence, discovered, accepted, initialized, discovered],
+      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "UseModern"],
+      false
+    ],
+    [
+      "uses the legacy era, and does not remember it, if initialize has turned the server",
+      stdio,
+      [opened, silence, discovered, accepted, initialized, discoverRefused],
+      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "UseLegacy"],
+      false
+    ],
+    [
+      "waits for the handshake of a server that initialize has turned",
+      stdio,
+      [opened, silence, discovered, accepted, discoverRefused, initialized],
+      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "UseLegacy"],
+      false
+    ],
+    [
+      "uses the modern era at once if initialize is refused after a late valid answer",
+      stdio,
+      [opened, silence, discovered, initializeRefused(duplicate)],
+      ["SendDiscover", "SendInitialize", "SendDiscover", "UseModern"],
+      false
+    ],
+    [
+      "waits for the confirmation for one whole time limit at least",
+      stdio,
+      [opened, silence, discovered, accepted, initialized, silence, silence],
+      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "-", "UseLegacy"],
+      false
+    ],
+    [
+      "takes a valid answer for the era of a server that is silent to all that follows",
+      stdio,
+      [opened, silence, discovered, silence, silence],
+      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "UseModern"],
       false
     ],
     [
@@ -292,19 +334,21 @@ describe("the negotiation of the era", () => {
   const sequence = Schema.Array(Schema.Literals(Object.keys(all)))
 
   it.prop(
-    "starts a server twice at most, sends each message once to each start, and none that the definition forbids",
+    "starts a server twice at most, sends each message once to each start but for one confirmation, and none that is forbidden",
     [eras, Schema.Boolean, Schema.Boolean, sequence],
     ([eras, canRestart, isKnownLegacy, names]) => {
       let starts = 1
       let sent = new Set<string>()
-      play({ eras, canRestart, isKnownLegacy }, names, (_, __, action) => {
+      play({ eras, canRestart, isKnownLegacy }, names, (before, _, action) => {
         if (action?._tag === "Restart") {
           starts++
           sent = new Set()
         }
         if (action?._tag !== "SendDiscover" && action?._tag !== "SendInitialize") return
-        assert.isFalse(sent.has(action._tag))
-        sent.add(action._tag)
+        const isConfirmation = action._tag === "SendDiscover" && before.discover === "open"
+        const message = isConfirmation ? "confirmation" : action._tag
+        assert.isFalse(sent.has(message))
+        sent.add(message)
         assert.notStrictEqual(
           action._tag,
           eras === "legacy" ? "SendDiscover" : eras === "modern" ? "SendInitialize" : ""
@@ -316,12 +360,14 @@ describe("the negotiation of the era", () => {
   )
 
   it.prop(
-    "lets a valid answer win as long as initialize was not accepted, whatever came before it",
+    "lets a valid answer win as long as initialize was not accepted, or has it confirmed if initialize is on its way",
     [Schema.Boolean, Schema.Boolean, sequence],
     ([canRestart, isKnownLegacy, names]) => {
       play({ eras: "both", canRestart, isKnownLegacy }, names, (before, event, action) => {
         if (event._tag !== "Discovered" || before.discover !== "open") return
-        assert.strictEqual(action?._tag, before.initialize === "accepted" ? undefined : "UseModern")
+        const isOvertaken = before.initialize === "open" && canRestart
+        const expected = isOvertaken ? "SendDiscover" : "UseModern"
+        assert.strictEqual(action?._tag, before.initialize === "accepted" ? undefined : expected)
       })
     },
     { arbitrary: { seed: 1, runs: 2000 } }

@@ -77,7 +77,13 @@ describe("a WebSocket server", () => {
           Effect.gen(function*() {
             yield* TestClock.withLive(until(() => server.count("message server/discover"), (count) => count === 1))
             yield* TestClock.adjust("3 seconds")
-            yield* TestClock.withLive(until(() => server.count("message initialize"), (count) => count === 1))
+            // The server pings after its refusal: the answer shows that the refusal has arrived.
+            yield* TestClock.withLive(
+              until(
+                () => server.count("answer {\"jsonrpc\":\"2.0\",\"id\":\"after refusal\",\"result\":{}}"),
+                (count) => count === 1
+              )
+            )
             server.openGate()
           })
       )

@@ -112,7 +112,7 @@ export class ChannelHandshake {
     )
   }
 
-  /** Tells that the time limit of the probe is over. */
+  /** Tells that the time limit of the probe has passed. */
   silence(): void {
     this.#dispatch({ _tag: "Silence" })
   }

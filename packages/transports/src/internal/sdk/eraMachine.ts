@@ -4,6 +4,8 @@
  * **Details**
  *
  * - A valid answer to `server/discover` settles the era, however late it comes, unless `initialize` was accepted before it.
+ * - On a channel that is one conversation, a server of both eras may turn to the legacy era with the `initialize` that it reads after a late
+ *   `server/discover`. So it is asked `server/discover` once more, behind `initialize`, and the answer to that counts.
  * - Silence does not settle anything: `initialize` is sent while `server/discover` stays open.
  * - A refusal of one of the two is not final while the other is open. The deadline of the connect is kept by the caller.
  * - A server that refused both, or exited, is started once more, with the other message first. There are two starts at most.
@@ -16,16 +18,19 @@ type Greeting = "discover" | "initialize"
 export interface EraState {
   /** The eras that the definition allows. */
   readonly eras: "both" | "legacy" | "modern"
-  /** Whether a channel to the same server can be opened anew. Over HTTP requests do not depend on each other. */
+  /** Whether a channel is one conversation, which can be started anew. Over HTTP requests do not depend on each other. */
   readonly canRestart: boolean
   /** How often the server was started, this start included. */
   readonly starts: number
   /** The message that this channel begins with. */
   readonly first: Greeting
-  readonly discover: "unsent" | "open" | "accepted" | "refused"
+  /** `confirming`, and `overdue` after one time limit: it was answered, and has been sent again behind `initialize`. */
+  readonly discover: "unsent" | "open" | "confirming" | "overdue" | "accepted" | "refused"
   readonly initialize: "unsent" | "open" | "accepted" | "refused"
   /** Whether the server has shown by an answer, and not by silence, that it is of the legacy era. */
   readonly isKnownLegacy: boolean
+  /** Whether the handshake of the legacy era is done. */
+  readonly isInitialized: boolean
   /** Why `initialize` was refused. */
   readonly refusal: ConnectReason | undefined
 }
@@ -38,7 +43,7 @@ export type EraEvent =
   | { readonly _tag: "DiscoverRefused"; readonly reason: ConnectReason; readonly showsLegacy: boolean }
   /** `server/discover` could not be answered: the network failed, or credentials are missing. */
   | { readonly _tag: "DiscoverFailed"; readonly reason: ConnectReason }
-  /** The time limit of the probe is over. */
+  /** The time limit of the probe has passed, once more each time. */
   | { readonly _tag: "Silence" }
   /** The result of `initialize` has arrived. */
   | { readonly _tag: "Accepted" }
@@ -89,6 +94,7 @@ export const initial = (options: {
     first: eras === "legacy" || isKnownLegacy ? "initialize" : "discover",
     discover: "unsent",
     initialize: "unsent",
+    isInitialized: false,
     isKnownLegacy,
     refusal: undefined
   }
@@ -103,6 +109,15 @@ const sendInitialize = (state: EraState): Transition => ({
   state: { ...state, initialize: "open" },
   action: { _tag: "SendInitialize" }
 })
+
+const useModern = (state: EraState): Transition => ({
+  state: { ...state, discover: "accepted", isKnownLegacy: false, refusal: undefined },
+  action: { _tag: "UseModern" }
+})
+
+const useLegacy = (state: EraState): Transition => ({ state, action: { _tag: "UseLegacy" } })
+
+const isConfirming = ({ discover }: EraState): boolean => discover === "confirming" || discover === "overdue"
 
 const wait = (state: EraState): Transition => ({ state, action: undefined })
 
@@ -120,6 +135,7 @@ const restart = (state: EraState, reason: ConnectReason): Transition => {
       // The server has judged it on the channel before: it is not sent again.
       discover: first === "initialize" ? "refused" : "unsent",
       initialize: "unsent",
+      isInitialized: false,
       // Where `initialize` was sent after silence, the exit says nothing about the era.
       isKnownLegacy: first === "initialize" && (state.initialize === "unsent" || state.isKnownLegacy),
       refusal: undefined
@@ -133,6 +149,11 @@ const refusedBoth = (state: EraState, reason: ConnectReason): Transition =>
   state.first === "discover" ? restart(state, reason) : fail(state, reason)
 
 const onDiscoverRefused = (before: EraState, reason: ConnectReason, showsLegacy: boolean): Transition => {
+  if (isConfirming(before)) {
+    // The server has turned to the legacy era with `initialize`. The next connect may be faster.
+    const state: EraState = { ...before, discover: "refused" }
+    return state.isInitialized ? useLegacy(state) : wait(state)
+  }
   if (before.discover !== "open") return wait(before)
   const state: EraState = {
     ...before,
@@ -150,17 +171,42 @@ const onInitializeRefused = (before: EraState, reason: ConnectReason): Transitio
     return wait(before)
   }
   const state: EraState = { ...before, initialize: "refused", refusal: reason }
+  if (isConfirming(state)) return useModern(state)
   if (state.eras === "legacy" || !isRefusal(reason)) return fail(state, reason)
   switch (state.discover) {
     case "unsent":
       // What is remembered of the server no longer holds.
       return sendDiscover({ ...state, isKnownLegacy: false })
     case "open":
+    case "confirming":
+    case "overdue":
     case "accepted":
       return wait(state)
     case "refused":
       return refusedBoth(state, reason)
   }
+}
+
+const onDiscovered = (state: EraState): Transition => {
+  if (isConfirming(state)) return useModern(state)
+  if (state.discover !== "open" || state.initialize === "accepted") return wait(state)
+  return state.initialize === "open" && state.canRestart
+    ? { state: { ...state, discover: "confirming" }, action: { _tag: "SendDiscover" } }
+    : useModern(state)
+}
+
+const onInitialized = (before: EraState): Transition => {
+  if (before.initialize !== "accepted" || before.discover === "accepted") return wait(before)
+  const state: EraState = { ...before, isInitialized: true }
+  return isConfirming(state) ? wait(state) : useLegacy(state)
+}
+
+const onSilence = (state: EraState): Transition => {
+  if (state.discover === "confirming") return wait({ ...state, discover: "overdue" })
+  if (state.discover === "overdue") return state.isInitialized ? useLegacy(state) : useModern(state)
+  return state.eras === "both" && state.discover === "open" && state.initialize === "unsent"
+    ? sendInitialize(state)
+    : wait(state)
 }
 
 /** Takes an event. Pure; events that come too late change nothing. */
@@ -169,27 +215,20 @@ export const transition = (state: EraState, event: EraEvent): Transition => {
     case "Opened":
       return state.first === "discover" ? sendDiscover(state) : sendInitialize(state)
     case "Discovered":
-      if (state.discover !== "open" || state.initialize === "accepted") return wait(state)
-      return {
-        state: { ...state, discover: "accepted", isKnownLegacy: false, refusal: undefined },
-        action: { _tag: "UseModern" }
-      }
+      return onDiscovered(state)
     case "DiscoverRefused":
       return onDiscoverRefused(state, event.reason, event.showsLegacy)
     case "DiscoverFailed":
-      if (state.discover !== "open") return wait(state)
       // Once `initialize` was sent, its own outcome says more.
-      return state.initialize === "unsent"
+      return state.discover === "open" && state.initialize === "unsent"
         ? fail(state, event.reason)
         : onDiscoverRefused(state, event.reason, false)
     case "Silence":
-      return state.eras === "both" && state.discover === "open" && state.initialize === "unsent"
-        ? sendInitialize(state)
-        : wait(state)
+      return onSilence(state)
     case "Accepted":
       return wait(state.initialize === "open" ? { ...state, initialize: "accepted" } : state)
     case "Initialized":
-      return state.initialize === "accepted" ? { state, action: { _tag: "UseLegacy" } } : wait(state)
+      return onInitialized(state)
     case "InitializeRefused":
       return onInitializeRefused(state, event.reason)
     case "Ended":

@@ -40,7 +40,7 @@ const handshakeOn = (connecting: Connecting, state: EraState): Effect.Effect<Han
     if (state.eras !== "both" || state.first !== "discover") return outcome
     const silence = Effect.sleep(probeTimeoutOf(connecting.options.config)).pipe(
       Effect.andThen(Effect.sync(() => handshake?.silence())),
-      Effect.andThen(Effect.never)
+      Effect.forever
     )
     return Effect.raceFirst(outcome, silence)
   })
