@@ -26,6 +26,7 @@ const closed = new SessionError.TransportClosed({ delivery: "NotSent" })
 const opened: EraEvent = { _tag: "Opened" }
 const discovered: EraEvent = { _tag: "Discovered" }
 const silence: EraEvent = { _tag: "Silence" }
+const late: EraEvent = { _tag: "Late" }
 const accepted: EraEvent = { _tag: "Accepted" }
 const initialized: EraEvent = { _tag: "Initialized" }
 const discoverRefused: EraEvent = { _tag: "DiscoverRefused", reason: noDiscover, showsLegacy: true }
@@ -103,17 +104,24 @@ describe("the negotiation of the era", () => {
       false
     ],
     [
-      "uses the legacy era, and does not remember it, if initialize has turned the server",
+      "starts a server once more for the modern era alone if initialize has turned it",
       stdio,
-      [opened, silence, discovered, accepted, initialized, discoverRefused],
-      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "UseLegacy"],
+      [opened, silence, discovered, accepted, initialized, discoverRefused, opened, silence, discovered],
+      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "Restart", "SendDiscover", "-", "UseModern"],
       false
     ],
     [
-      "waits for the handshake of a server that initialize has turned",
+      "uses the legacy era, and does not remember it, if there is no time for another start",
       stdio,
-      [opened, silence, discovered, accepted, discoverRefused, initialized],
-      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "UseLegacy"],
+      [opened, silence, late, discovered, accepted, initialized, discoverRefused],
+      ["SendDiscover", "SendInitialize", "-", "SendDiscover", "-", "-", "UseLegacy"],
+      false
+    ],
+    [
+      "waits for the handshake of a server that initialize has turned, if there is no time for another start",
+      stdio,
+      [opened, silence, late, discovered, accepted, discoverRefused, initialized],
+      ["SendDiscover", "SendInitialize", "-", "SendDiscover", "-", "-", "UseLegacy"],
       false
     ],
     [
@@ -296,6 +304,7 @@ describe("the negotiation of the era", () => {
   const all: Readonly<Record<string, EraEvent>> = {
     discovered,
     silence,
+    late,
     accepted,
     initialized,
     discoverRefused,

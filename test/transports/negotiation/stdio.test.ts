@@ -97,25 +97,36 @@ describe("a stdio server that starts slowly", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.effect("is used in the legacy era if the initialize that was sent meanwhile has turned it, and is probed again for the next connection", () =>
-    Effect.gen(function*() {
-      const server = yield* program
-      server.behave({ discover: "first", initialize: "legacy", isHeldBack: true })
-      yield* Effect.gen(function*() {
-        const sessions = yield* Sessions.Sessions
-        const connecting = yield* Effect.forkChild(
-          Effect.flatMap(sessions.open("s"), (session) => Effect.tap(session.connect, () => session.callTool("x"))),
-          { startImmediately: true }
-        )
-        yield* started(server)
-        yield* TestClock.adjust("4 seconds")
-        server.openGate()
-        assert.strictEqual((yield* Fiber.join(connecting)).era, "legacy")
-        const next = yield* Effect.flatMap(sessions.open("s"), (session) => session.connect)
-        assert.strictEqual(next.era, "modern")
-      }).pipe(Effect.scoped, Effect.provide(layerOf(server.definition)))
-      assert.deepStrictEqual(ledgerOf(server), { starts: 2, discover: 3, initialize: 1 })
-    }).pipe(Effect.scoped))
+  for (
+    const [title, connectTimeout, era, starts, discover] of [
+      ["is started once more for the modern era", "30 seconds", "modern", 2, 4],
+      ["is used in the legacy era, without time for another start,", "9 seconds", "legacy", 2, 3]
+    ] as const
+  ) {
+    it.effect(`${title} if the initialize that was sent meanwhile has turned it`, () =>
+      Effect.gen(function*() {
+        const server = yield* program
+        server.behave({ discover: "first", initialize: "legacy", isHeldBack: true })
+        yield* Effect.gen(function*() {
+          const sessions = yield* Sessions.Sessions
+          const connecting = yield* Effect.forkChild(
+            Effect.flatMap(sessions.open("s"), (session) => Effect.tap(session.connect, () => session.callTool("x"))),
+            { startImmediately: true }
+          )
+          yield* started(server)
+          yield* TestClock.adjust("4 seconds")
+          server.openGate()
+          assert.strictEqual((yield* Fiber.join(connecting)).era, era)
+          const next = yield* Effect.flatMap(sessions.open("s"), (session) => session.connect)
+          assert.strictEqual(next.era, "modern")
+        }).pipe(Effect.scoped, Effect.provide(layerOf(server.definition, { connectTimeout })))
+        assert.deepStrictEqual(ledgerOf(server), {
+          starts: starts + (era === "modern" ? 1 : 0),
+          discover,
+          initialize: 1
+        })
+      }).pipe(Effect.scoped))
+  }
 
   it.effect("has until the connect deadline where the definition pins the revision, and never receives initialize", () =>
     Effect.gen(function*() {

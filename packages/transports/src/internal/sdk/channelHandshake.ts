@@ -117,6 +117,11 @@ export class ChannelHandshake {
     this.#dispatch({ _tag: "Silence" })
   }
 
+  /** Tells that another start might not end before the deadline of the connect. */
+  late(): void {
+    this.#dispatch({ _tag: "Late" })
+  }
+
   /** Ends the handshake without an outcome. */
   stop(): void {
     if (this.#isOver) return

@@ -5,7 +5,8 @@
  *
  * - A valid answer to `server/discover` settles the era, however late it comes, unless `initialize` was accepted before it.
  * - On a channel that is one conversation, a server of both eras may turn to the legacy era with the `initialize` that it reads after a late
- *   `server/discover`. So it is asked `server/discover` once more, behind `initialize`, and the answer to that counts.
+ *   `server/discover`. So it is asked `server/discover` once more, behind `initialize`. If it has turned, it is started once more for the modern
+ *   era, if there is time, and is used in the legacy era otherwise.
  * - Silence does not settle anything: `initialize` is sent while `server/discover` stays open.
  * - A refusal of one of the two is not final while the other is open. The deadline of the connect is kept by the caller.
  * - A server that refused both, or exited, is started once more, with the other message first. There are two starts at most.
@@ -31,6 +32,8 @@ export interface EraState {
   readonly isKnownLegacy: boolean
   /** Whether the handshake of the legacy era is done. */
   readonly isInitialized: boolean
+  /** Whether so much time has passed that another start might not end before the deadline of the connect. */
+  readonly isLate: boolean
   /** Why `initialize` was refused. */
   readonly refusal: ConnectReason | undefined
 }
@@ -45,6 +48,7 @@ export type EraEvent =
   | { readonly _tag: "DiscoverFailed"; readonly reason: ConnectReason }
   /** The time limit of the probe has passed, once more each time. */
   | { readonly _tag: "Silence" }
+  | { readonly _tag: "Late" }
   /** The result of `initialize` has arrived. */
   | { readonly _tag: "Accepted" }
   /** The handshake of the legacy era is done. */
@@ -96,6 +100,7 @@ export const initial = (options: {
     initialize: "unsent",
     isInitialized: false,
     isKnownLegacy,
+    isLate: false,
     refusal: undefined
   }
 }
@@ -144,14 +149,28 @@ const restart = (state: EraState, reason: ConnectReason): Transition => {
   }
 }
 
+/** Starts a server of both eras once more, which has turned to the legacy era, for the modern era alone. */
+const restartModern = (state: EraState): Transition => ({
+  state: {
+    ...state,
+    eras: "modern",
+    canRestart: false,
+    starts: state.starts + 1,
+    discover: "unsent",
+    initialize: "unsent",
+    isInitialized: false
+  },
+  action: { _tag: "Restart" }
+})
+
 /** The server has refused both messages. After `server/discover` it may have refused a second greeting, whatever it was. */
 const refusedBoth = (state: EraState, reason: ConnectReason): Transition =>
   state.first === "discover" ? restart(state, reason) : fail(state, reason)
 
 const onDiscoverRefused = (before: EraState, reason: ConnectReason, showsLegacy: boolean): Transition => {
   if (isConfirming(before)) {
-    // The server has turned to the legacy era with `initialize`. The next connect may be faster.
     const state: EraState = { ...before, discover: "refused" }
+    if (!state.isLate && state.starts < maxStarts) return restartModern(state)
     return state.isInitialized ? useLegacy(state) : wait(state)
   }
   if (before.discover !== "open") return wait(before)
@@ -225,6 +244,8 @@ export const transition = (state: EraState, event: EraEvent): Transition => {
         : onDiscoverRefused(state, event.reason, false)
     case "Silence":
       return onSilence(state)
+    case "Late":
+      return wait({ ...state, isLate: true })
     case "Accepted":
       return wait(state.initialize === "open" ? { ...state, initialize: "accepted" } : state)
     case "Initialized":

@@ -42,7 +42,12 @@ const handshakeOn = (connecting: Connecting, state: EraState): Effect.Effect<Han
       Effect.andThen(Effect.sync(() => handshake?.silence())),
       Effect.forever
     )
-    return Effect.raceFirst(outcome, silence)
+    // A second start takes about as long as the first.
+    const late = Effect.sleep(Duration.millis(Duration.toMillis(connecting.options.config.connectTimeout) / 3)).pipe(
+      Effect.andThen(Effect.sync(() => handshake?.late())),
+      Effect.andThen(Effect.never)
+    )
+    return Effect.raceFirst(outcome, Effect.raceFirst(silence, late))
   })
 
 /** Closes the channel, and opens another in its place. */
