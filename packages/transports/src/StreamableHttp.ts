@@ -45,12 +45,14 @@ export const layer = (
     Transport,
     Effect.map(acquireAgent(config), (dispatcher) => {
       const redact = redactorOf(config)
+      const era = connection.unknownEra()
       return {
+        forget: era.forget,
         connect: connection.make({
           kind: "streamable_http",
           config,
           address: new URL(config.url).origin,
-          era: connection.unknownEra(),
+          era,
           open: openHttp({ config, dispatcher, redact, refusalError }),
           fallback: config.sseFallback
             ? { kind: "sse", open: openSse({ config, dispatcher, redact }), isFor: isLegacySseServer }

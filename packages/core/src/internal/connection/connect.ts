@@ -18,6 +18,11 @@ export interface Connected {
   readonly info: ConnectionInfo | undefined
 }
 
+/** Says why a connect failed whose time is up: the server may have refused it. */
+export const timeoutReason = (connection: Connection | undefined, timeout: Duration.Duration): ConnectReason =>
+  connection?.refusal?.() ??
+    new ConnectTimeout({ timeout: Duration.toMillis(timeout), stderrTail: connection?.stderrTail() })
+
 /** Connects within `timeout`, the handshake included. The connection lives in a scope below `parent`. */
 export const connect = (options: {
   readonly transport: Transport["Service"]
@@ -44,8 +49,7 @@ export const connect = (options: {
         Scope.provide(scope),
         Effect.timeoutOrElse({
           duration: timeout,
-          orElse: () =>
-            Effect.fail(new ConnectTimeout({ timeout: Duration.toMillis(timeout), stderrTail: opened?.stderrTail() }))
+          orElse: () => Effect.fail(timeoutReason(opened, timeout))
         })
       )
       return Effect.onExit(

@@ -6,7 +6,6 @@
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -22,11 +21,12 @@ import type { ConnectionState } from "../../ConnectionState.ts"
 import type { LogLevel, Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { ConnectTimeout, type Reason, SessionClosed, SessionError } from "../../SessionError.ts"
+import { type Reason, SessionClosed, SessionError } from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import type { Timers } from "../timers.ts"
 import { Cleanup } from "./cleanup.ts"
+import { timeoutReason } from "./connect.ts"
 import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
@@ -185,9 +185,10 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     return this.#reconnect.keepAlive
   }
 
-  /** Drops the connection; the next use makes another. */
+  /** Drops the connection, and what the transport has learnt of the server; the next use makes another. */
   get restart(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      this.transport.forget?.()
       this.#lastFailure = undefined
       return Effect.andThen(this.#live === undefined ? Effect.void : this.drop(this.#live), this.#reconnect.restarted)
     })
@@ -304,10 +305,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     return this.#connector.handshake(live.connection).pipe(
       Effect.timeoutOrElse({
         duration: connectTimeout,
-        orElse: () => {
-          const timeout = Duration.toMillis(connectTimeout)
-          return Effect.fail(new ConnectTimeout({ timeout, stderrTail: live.connection.stderrTail() }))
-        }
+        orElse: () => Effect.fail(timeoutReason(live.connection, connectTimeout))
       }),
       Effect.mapError((reason) => this.#fail(reason)),
       Effect.onExit((exit) => {

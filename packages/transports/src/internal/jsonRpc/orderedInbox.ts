@@ -12,7 +12,7 @@ import { forClient } from "./inboundReader.ts"
 import type { RequestSink } from "./requestSink.ts"
 
 /** The callbacks of a transport. They are looked up for each message, because the SDK replaces them when it probes. */
-type Callbacks = Pick<RequestSink, "receiver" | "responder"> & Pick<Transport, "onerror" | "onmessage">
+type Callbacks = Pick<RequestSink, "receiver"> & Pick<Transport, "onerror" | "onmessage">
 
 export class OrderedInbox {
   readonly #callbacks: Callbacks
@@ -29,10 +29,7 @@ export class OrderedInbox {
       return
     }
     try {
-      const { receiver, responder } = this.#callbacks
-      if (receiver !== undefined) {
-        if (receiver.take(message, call)) return
-      } else if (responder !== undefined && "method" in message && "id" in message && responder(message)) return
+      if (this.#callbacks.receiver?.take(message, call) === true) return
       this.#callbacks.onmessage?.(forClient(message))
     } catch (error) {
       // A callback that throws must not stop the other messages, nor the process.

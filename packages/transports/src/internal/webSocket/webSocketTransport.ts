@@ -9,7 +9,7 @@ import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 
 /** The socket to write to. */
@@ -26,13 +26,6 @@ export class WebSocketTransport implements Transport, RequestSink, MessageSink {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  responder: Responder | undefined
-  /**
-   * The SDK recognizes a stdio transport by these two: there, silence in answer to the era probe means legacy. The same holds here,
-   * because a frame need not be answered by a server that does not understand it.
-   */
-  readonly pid = null
-  readonly stderr = null
 
   readonly #writer: FrameWriter
   readonly #redact: (text: string) => string
