@@ -272,7 +272,7 @@ describe.concurrent("exit statuses", () => {
     ["an unknown tool", ["call", "good/ech"], 5, "ToolNotFound", "not_sent"],
     [
       "a call that exceeds the time limit",
-      ["call", "good/hang", "--timeout", "1500ms"],
+      ["call", "good/hang", "--timeout", "4s"],
       11,
       "OutcomeUnknown",
       "unknown"

@@ -718,14 +718,15 @@ describe.concurrent("the probe of the era over HTTP", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("is an outage if it is not answered, and not a legacy server", () =>
+  it.live("is an outage if neither it nor initialize is answered", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(() => true)
-      const timeout = "100 millis"
-      const config = { transport: "streamable_http", url: server.url, probeTimeout: timeout, connectTimeout: timeout }
-      const error = yield* Effect.flip(withSession(config, () => Effect.void))
-      assert.strictEqual(error.message, "s: not connected within 100 ms")
-      assert.deepStrictEqual(server.ledger.map(({ what }) => what), ["POST server/discover"])
+      const limits = { probeTimeout: "10 millis", connectTimeout: "2 seconds" }
+      const error = yield* Effect.flip(
+        withSession({ transport: "streamable_http", url: server.url, ...limits }, () => Effect.void)
+      )
+      assert.strictEqual(error.message, "s: not connected within 2000 ms")
+      assert.deepStrictEqual(server.ledger.map(({ what }) => what), ["POST server/discover", "POST initialize"])
       yield* until(server.sockets, (sockets) => sockets === 0)
     }).pipe(Effect.scoped))
 

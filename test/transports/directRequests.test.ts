@@ -15,7 +15,6 @@ import { ModernCodec } from "../../packages/transports/src/internal/modern/moder
 class RecordingTransport implements Transport, RequestSink {
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  responder: RequestSink["responder"]
   readonly sent: Array<JSONRPCMessage> = []
   readonly inbox = new OrderedInbox(this)
   start = () => Promise.resolve()

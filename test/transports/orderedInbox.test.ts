@@ -25,7 +25,6 @@ class Channel {
   readonly sent: Array<JSONRPCMessage> = []
   pendingReplies = 0
   receiver: Receiver | undefined
-  readonly responder = undefined
   readonly inbox = new OrderedInbox(this)
   readonly #log: Array<unknown>
   readonly #name: string

@@ -20,6 +20,12 @@ const redact = (text: string) => text.replaceAll("s3cret", "<redacted>")
 
 const errorBody = (id: unknown, code: number, message = "no") => ({ jsonrpc: "2.0", id, error: { code, message } })
 
+const revisionRefusal = (id: unknown) => ({
+  jsonrpc: "2.0",
+  id,
+  error: { code: -32_022, message: "no", data: { supported: ["2026-07-28"] } }
+})
+
 /** The bodies of the table, each for the request with this id. */
 const bodies = {
   nothing: () => "",
@@ -30,6 +36,8 @@ const bodies = {
   "own error in a batch": (id: number) => JSON.stringify([errorBody(7, -32_000), errorBody(id, -32_602)]),
   "own server error": (id: number) => JSON.stringify(errorBody(id, -32_001)),
   "own invalid request": (id: number) => JSON.stringify(errorBody(id, -32_600)),
+  "own refusal of the revision": (id: number) => JSON.stringify(revisionRefusal(id)),
+  "refusal of the revision without id": () => JSON.stringify(revisionRefusal(null)),
   "error with id null": () => JSON.stringify(errorBody(null, -32_603)),
   "error without id": () => JSON.stringify({ ...errorBody(null, -32_603), id: undefined }),
   "error with a constant id": () => JSON.stringify(errorBody("server-error", -32_603)),
@@ -58,6 +66,7 @@ const own: ReadonlyArray<Body> = [
   "own error in a batch"
 ]
 const doubtful: ReadonlyArray<Body> = ["own server error", "own invalid request"]
+const revisions: ReadonlyArray<Body> = ["own refusal of the revision", "refusal of the revision without id"]
 const all = Object.keys(bodies) as ReadonlyArray<Body>
 const without = (left: ReadonlyArray<Body>) => all.filter((body) => !left.includes(body))
 
@@ -102,6 +111,8 @@ const first: ReadonlyArray<
   [[303, 400, 408, 409, 422, 500, 502, 503], undefined, own, sessions, "its error"],
   [[503], "1", own, kinds, "its error"],
   [[400, 404, 410, 500, 503], undefined, doubtful, ["none"], "its error"],
+  // A refusal of the revision says itself what it means.
+  [[303, 400, 404, 408, 500, 502], undefined, revisions, kinds, "its error"],
   // With a session, the same error may mean the session.
   [[404], undefined, own, sessions, "ask"],
   [[400, 404, 410, 500, 503], undefined, doubtful, sessions, "ask"],
@@ -115,7 +126,7 @@ const first: ReadonlyArray<
   // Without a session, any other 4xx is the response.
   [[400, 404, 405, 409, 410, 413, 418, 422], undefined, plain, ["none"], "HttpFailed Answered"],
   // 4xx, and 5xx without a time to retry, may mean the session.
-  [[400, 405, 409, 410, 422, 500, 502, 503, 504], undefined, without(own), sessions, "ask"],
+  [[400, 405, 409, 410, 422, 500, 502, 503, 504], undefined, without([...own, ...revisions]), sessions, "ask"],
   // The rest leaves open whether the request ran.
   [[408], undefined, [...plain, ...errors], sessions, "HttpFailed Unknown"],
   [[408, 500, 502, 503, 504], undefined, plain, ["none"], "HttpFailed Unknown"],

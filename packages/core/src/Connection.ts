@@ -134,6 +134,11 @@ export interface Connection {
   readonly closed: Effect.Effect<CloseReason>
   /** Sets the listener that is called once when the channel is gone; at once if it is gone already. There is one listener. */
   readonly onClose: (listener: (reason: CloseReason) => void) => void
+  /**
+   * Why the server has refused the handshake so far, while another answer may still come. The failure of a connect whose time is up, in
+   * place of `ConnectTimeout`.
+   */
+  readonly refusal?: (() => ConnectReason | undefined) | undefined
   /** The latest lines that a stdio server wrote to stderr, secrets removed; `undefined` for other transports. */
   readonly stderrTail: () => string | undefined
   /** Problems that do not keep the server from being used, one sentence each. Text of the server is quoted in them. */

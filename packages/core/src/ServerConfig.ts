@@ -133,8 +133,8 @@ export interface ServerOptions {
   readonly trusted: boolean
   /**
    * Selects the protocol: `legacy` starts with `initialize` (revisions 2024-11-05 to 2025-11-25), `2026-07-28` is
-   * stateless, `auto` negotiates. Accepts "auto", "legacy" or "2026-07-28". Default: auto. Servers of both eras are in
-   * use.
+   * stateless and waits for the server until `connectTimeout`, `auto` negotiates. Accepts "auto", "legacy" or
+   * "2026-07-28". Default: auto. Servers of both eras are in use.
    */
   readonly protocol: "auto" | "legacy" | "2026-07-28"
   /**
@@ -154,9 +154,10 @@ export interface ServerOptions {
    */
   readonly totalTimeout: Duration.Duration
   /**
-   * Limits the wait for the response to the era probe when `protocol` is `auto`. A stdio or WebSocket server that stays
-   * silent gets `initialize` next. Accepts a duration from 10 ms to 1 minute (numbers are milliseconds). Default: 3
-   * seconds. Older servers ignore unknown methods.
+   * Limits the wait for the response to the era probe when `protocol` is `auto`, also to half of `connectTimeout`. A
+   * server that stays silent then gets `initialize`, and a late response to the probe still counts. Accepts a duration
+   * from 10 ms to 1 minute (numbers are milliseconds). Default: 3 seconds. Older servers ignore unknown methods, and
+   * slow ones start late.
    */
   readonly probeTimeout: Duration.Duration
   /**

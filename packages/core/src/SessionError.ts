@@ -435,7 +435,22 @@ export class RequestTimeout
 const refusals = new Set([-32700, -32601])
 
 /**
+ * Whether a JSON-RPC error refuses the protocol revision of the request: the server lists the revisions that it supports, and has not run
+ * anything. The list is looked at because servers of older revisions may use the code for something else.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/lifecycle
+ */
+const refusesRevision = (code: number, data: unknown): boolean => {
+  if (code !== -32022 || typeof data !== "object" || data === null || !("supported" in data)) return false
+  const { supported } = data
+  return Array.isArray(supported) && supported.length > 0 && supported.every((revision) => typeof revision === "string")
+}
+
+/**
  * The server responded with a JSON-RPC error: unknown tool, invalid arguments, internal error.
+ *
+ * An error that refuses the protocol revision (-32022) loses the connection: the request is sent again on a new one, which negotiates anew.
+ * `isOtherEra` is set if the server turned out to be of another protocol era than the connection, which loses the connection too.
  *
  * @see https://www.jsonrpc.org/specification#error_object
  * @category reasons
@@ -446,15 +461,18 @@ export class ProtocolFailed
     method: Schema.String,
     code: Schema.Finite,
     description: Schema.String,
-    data: Schema.optional(Schema.Unknown)
+    data: Schema.optional(Schema.Unknown),
+    isOtherEra: Schema.optional(Schema.Boolean)
   })
   implements Traits
 {
   readonly isRetryable = false
-  readonly losesConnection = false
   readonly health = "alive"
+  get losesConnection(): boolean {
+    return this.isOtherEra === true || refusesRevision(this.code, this.data)
+  }
   get delivery(): Delivery {
-    return refusals.has(this.code) ? "Rejected" : "Answered"
+    return refusals.has(this.code) || refusesRevision(this.code, this.data) ? "Rejected" : "Answered"
   }
   override get message(): string {
     return `${this.description} (code ${this.code})`

@@ -49,11 +49,14 @@ export const ProcessStart: Context.Reference<Effect.Effect<() => void>> = Contex
  * `connect` makes exactly one attempt, without handshake and without retry. Closing its scope releases the process, the sockets, the
  * timers and the session on the server. Resources that outlive single connections belong to the layer.
  *
+ * `forget` drops what earlier connections have taught the transport of its server, such as its era: the next connect finds out anew.
+ *
  * @category services
  * @since 0.1.0
  */
 export class Transport extends Context.Service<Transport, {
   readonly connect: Effect.Effect<Connection, ConnectReason, Scope.Scope>
+  readonly forget?: (() => void) | undefined
 }>()("@mcp-sessions/core/Transport") {}
 
 /**

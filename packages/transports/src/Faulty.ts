@@ -259,6 +259,7 @@ const faulty = (inner: Connection, server: string, faults: AllFaults): Effect.Ef
     listen: (filter) => inner.listen(filter),
     setLogLevel: (level) => around({ method: "logging/setLevel" }, inner.setLogLevel(level)),
     closed: Effect.raceFirst(inner.closed, Deferred.await(lost)),
+    refusal: () => inner.refusal?.(),
     stderrTail: () => inner.stderrTail(),
     warnings: () => inner.warnings()
   })
@@ -285,6 +286,7 @@ export const layer = <E>(options: {
         transport: (definition) => {
           const { name: server } = definition
           const made = Effect.map(Transport, (transport) => ({
+            ...transport,
             connect: Effect.suspend(() => {
               const what = faults.ofConnects.strike({ at: "connect", server })
               const connect = Effect.flatMap(transport.connect, (connection) => faulty(connection, server, faults))

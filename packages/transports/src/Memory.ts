@@ -30,15 +30,14 @@ export const layer = (options: {
   readonly serve: Serve
   readonly config: ServerDefinition["config"]
 }): Layer.Layer<Transport> =>
-  Layer.sync(Transport, () => ({
-    connect: connection.make({
-      kind: "memory",
-      config: options.config,
-      address: "memory",
-      era: connection.unknownEra(),
-      open: openMemory(options.serve)
-    })
-  }))
+  Layer.sync(Transport, () => {
+    const { config, serve } = options
+    const era = connection.unknownEra()
+    return {
+      connect: connection.make({ kind: "memory", config, address: "memory", era, open: openMemory(serve) }),
+      forget: era.forget
+    }
+  })
 
 /**
  * Layer that provides a factory for tests: the server in `servers` with the name of a definition answers, whatever transport the

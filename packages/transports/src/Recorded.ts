@@ -123,6 +123,7 @@ export const recordWith = (options: {
           const redact = Redactor.make(() => [...others, ...secretsOf(definition.config)])
           const write = (event: Event) => print(encodeEvent({ event, redact }))
           const recorded = Effect.map(Transport, (transport) => ({
+            ...transport,
             connect: Effect.suspend(() =>
               recordConnection({ transport, server: definition.name, connection: ++connections, write })
             )

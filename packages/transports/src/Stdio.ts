@@ -49,5 +49,8 @@ export const layer = (config: Extract<ServerConfig, { readonly transport: "stdio
       return channel
     })
     const era = connection.unknownEra()
-    return { connect: connection.make({ kind: "stdio", config, address: config.command, era, open }) }
+    return {
+      connect: connection.make({ kind: "stdio", config, address: config.command, era, open }),
+      forget: era.forget
+    }
   })

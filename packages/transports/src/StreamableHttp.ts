@@ -46,12 +46,14 @@ export const layer = (
     Transport,
     Effect.map(acquireAgents(config), (agents) => {
       const redact = redactorOf(config)
+      const era = connection.unknownEra()
       return {
+        forget: era.forget,
         connect: connection.make({
           kind: "streamable_http",
           config,
           address: new URL(config.url).origin,
-          era: connection.unknownEra(),
+          era,
           open: openHttp({ config, agents, redact, refusalError }),
           fallback: config.sseFallback
             ? { kind: "sse", open: openSse({ config, agents, redact }), isFor: isLegacySseServer }

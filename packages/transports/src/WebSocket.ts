@@ -20,12 +20,12 @@ import { openWebSocket } from "./internal/webSocket/webSocketChannel.ts"
 export const layer = (
   config: Extract<ServerConfig, { readonly transport: "websocket" }>
 ): Layer.Layer<Transport> =>
-  Layer.sync(Transport, () => ({
-    connect: connection.make({
-      kind: "websocket",
-      config,
-      address: new URL(config.url).origin,
-      era: connection.unknownEra(),
-      open: openWebSocket(config, redactorOf(config))
-    })
-  }))
+  Layer.sync(Transport, () => {
+    const era = connection.unknownEra()
+    const address = new URL(config.url).origin
+    const open = openWebSocket(config, redactorOf(config))
+    return {
+      connect: connection.make({ kind: "websocket", config, address, era, open }),
+      forget: era.forget
+    }
+  })

@@ -15,7 +15,7 @@ import type { EngineChannel } from "./channel/engineChannel.ts"
 import { tryEncode } from "./jsonRpc/codec.ts"
 import { messageOf } from "./jsonRpc/inboundReader.ts"
 import { OrderedInbox } from "./jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink, Responder } from "./jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink } from "./jsonRpc/requestSink.ts"
 import { SkippedTexts } from "./jsonRpc/skippedTexts.ts"
 
 const closed: EndReason = (delivery) => new TransportClosed({ delivery })
@@ -25,7 +25,6 @@ class MemoryTransport implements Transport, RequestSink {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  responder: Responder | undefined
   readonly #inner: InMemoryTransport
   readonly #inbox = new OrderedInbox(this)
   #isClosed = false

@@ -35,7 +35,7 @@ export const common = {
   }),
   protocol: defaulted(oneOf(["auto", "legacy", "2026-07-28"]), {
     description:
-      "Selects the protocol: `legacy` starts with `initialize` (revisions 2024-11-05 to 2025-11-25), `2026-07-28` is stateless, `auto` negotiates.",
+      "Selects the protocol: `legacy` starts with `initialize` (revisions 2024-11-05 to 2025-11-25), `2026-07-28` is stateless and waits for the server until `connectTimeout`, `auto` negotiates.",
     default: "auto",
     why: "Servers of both eras are in use."
   }),
@@ -70,8 +70,8 @@ export const common = {
     default: "3 seconds",
     documentation: {
       description:
-        "Limits the wait for the response to the era probe when `protocol` is `auto`. A stdio or WebSocket server that stays silent gets `initialize` next.",
-      why: "Older servers ignore unknown methods."
+        "Limits the wait for the response to the era probe when `protocol` is `auto`, also to half of `connectTimeout`. A server that stays silent then gets `initialize`, and a late response to the probe still counts.",
+      why: "Older servers ignore unknown methods, and slow ones start late."
     }
   }),
   healthInterval: durationKey({

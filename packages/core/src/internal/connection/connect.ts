@@ -29,6 +29,11 @@ const expired = (millis: number, passage: Passage | undefined): Effect.Effect<vo
   return sleepUntil(0)
 }
 
+/** Says why a connect failed whose time is up: the server may have refused it. */
+export const timeoutReason = (connection: Connection | undefined, timeout: Duration.Duration): ConnectReason =>
+  connection?.refusal?.() ??
+    new ConnectTimeout({ timeout: Duration.toMillis(timeout), stderrTail: connection?.stderrTail() })
+
 /** Connects within `timeout`, the handshake included. The connection lives in a scope below `parent`. */
 export const connect = (options: {
   readonly transport: Transport["Service"]
@@ -61,8 +66,7 @@ export const connect = (options: {
         Scope.provide(scope),
         Effect.raceFirst(Effect.flatMap(
           expired(Duration.toMillis(timeout), passage),
-          () =>
-            Effect.fail(new ConnectTimeout({ timeout: Duration.toMillis(timeout), stderrTail: opened?.stderrTail() }))
+          () => Effect.fail(timeoutReason(opened, timeout))
         ))
       )
       return Effect.onExit(

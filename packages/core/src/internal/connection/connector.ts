@@ -2,27 +2,19 @@
  * Connector: makes one attempt to connect, if the circuit and the start limit admit one, and the handshake.
  */
 import type * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import { fromWire, type LogLevel, type Notification } from "../../Notification.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import {
-  type ConnectReason,
-  ConnectTimeout,
-  type Reason,
-  ServerDown,
-  SessionError,
-  TransportClosed
-} from "../../SessionError.ts"
+import { type ConnectReason, type Reason, ServerDown, SessionError, TransportClosed } from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import { isContextTraced, withSpan } from "../telemetry.ts"
 import type { Timers } from "../timers.ts"
 import type { Cleanup } from "./cleanup.ts"
-import { connect } from "./connect.ts"
+import { connect, timeoutReason } from "./connect.ts"
 import { LiveConnection } from "./liveConnection.ts"
 import type { StartGate } from "./startGate.ts"
 import { type Event, type Machine, startableAt } from "./stateMachine.ts"
@@ -116,10 +108,7 @@ export class Connector {
     const { connectTimeout } = this.#host.definition.config
     return Effect.timeoutOrElse(this.handshake(connection), {
       duration: connectTimeout,
-      orElse: () => {
-        const timeout = Duration.toMillis(connectTimeout)
-        return Effect.fail(new ConnectTimeout({ timeout, stderrTail: connection.stderrTail() }))
-      }
+      orElse: () => Effect.fail(timeoutReason(connection, connectTimeout))
     })
   }
 
@@ -129,10 +118,7 @@ export class Connector {
     return this.handshake(connection).pipe(
       Effect.timeoutOrElse({
         duration: connectTimeout,
-        orElse: () => {
-          const timeout = Duration.toMillis(connectTimeout)
-          return Effect.fail(new ConnectTimeout({ timeout, stderrTail: connection.stderrTail() }))
-        }
+        orElse: () => Effect.fail(timeoutReason(connection, connectTimeout))
       }),
       Effect.mapError((reason) => this.#fail(reason))
     )

@@ -36,14 +36,20 @@ const lifetimeSpread = 0.025
 export const pingMethod = (info: ConnectionInfo | undefined): string =>
   info?.era === "modern" ? "server/discover" : "ping"
 
-/** Makes the smallest round trip. An error response is a response: some servers do not implement the method. */
+/**
+ * Makes the smallest round trip. An error response is a response: some servers do not implement the method. It fails only if it says that
+ * the connection is of another revision or era than the server.
+ */
 const ping = ({ connection, info }: {
   readonly connection: Connection
   readonly info: ConnectionInfo | undefined
 }): Effect.Effect<void, Reason> =>
   connection.request({ method: pingMethod(info), params: undefined }).pipe(
     Effect.asVoid,
-    Effect.catchTag(["ProtocolFailed", "InvalidResult"], () => Effect.void)
+    Effect.catchTag(
+      ["ProtocolFailed", "InvalidResult"],
+      (reason) => reason.losesConnection ? Effect.fail(reason) : Effect.void
+    )
   )
 
 const silence = (delivery: Delivery): TransportFailed => {

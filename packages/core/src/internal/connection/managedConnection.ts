@@ -193,9 +193,10 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     return this.#reconnect.keepAlive
   }
 
-  /** Drops the connection; the next use makes another. */
+  /** Drops the connection, and what the transport has learnt of the server; the next use makes another. */
   get restart(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      this.transport.forget?.()
       this.#lastFailure = undefined
       return Effect.andThen(this.#live === undefined ? Effect.void : this.drop(this.#live), this.#reconnect.restarted)
     })

@@ -31,12 +31,23 @@ export const make = (options: {
     error._tag === "SessionError" && error.reason._tag === "CredentialsFailed"
       ? error.reason
       : new CredentialsFailed({ owner, cause: error })
+  // Each transport knows its own server. The one in use is that of the latest connect.
+  let current = transport
   return {
+    forget: () => {
+      transport.forget?.()
+      current.forget?.()
+    },
     connect: Effect.flatMap(Effect.mapError(identify, toReason), (now) => {
       onIdentity(now)
-      return Equal.equals(now, identified)
-        ? transport.connect
-        : Effect.flatMap(Effect.mapError(transportOf(now), toReason), ({ connect }) => connect)
+      if (Equal.equals(now, identified)) {
+        current = transport
+        return transport.connect
+      }
+      return Effect.flatMap(Effect.mapError(transportOf(now), toReason), (other) => {
+        current = other
+        return other.connect
+      })
     })
   }
 }

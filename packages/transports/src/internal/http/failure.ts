@@ -2,13 +2,7 @@
  * Classifies how a request over HTTP failed without a status: as a reason of a request on an initialized connection, or as an error of
  * the handshake. What a refusal means, `refusal.ts` says.
  */
-import {
-  HandshakeFailed,
-  InvalidResult,
-  type RequestReason,
-  ResponseLost,
-  TransportFailed
-} from "@mcp-sessions/core/SessionError"
+import { HandshakeFailed, InvalidResult, type RequestReason, ResponseLost } from "@mcp-sessions/core/SessionError"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { withExcerpt } from "./excerpt.ts"
 import type { Refusal } from "./httpExchange.ts"
@@ -48,16 +42,14 @@ export const requestReasonOf = (request: FailedRequest): RequestReason => {
   }
 }
 
-/** Says what the failure of a request of the handshake means. A refusal is the SDK's to judge: it picks the era by it. */
+/** Says what the failure of a request of the handshake means. A refusal is judged by `sdk/eraProbe.ts` and `sdk/eraMachine.ts`. */
 export const handshakeErrorOf = (request: FailedRequest): Error => {
   const { failure, method, origin } = request
   switch (failure._tag) {
     case "Unreadable":
       return new HandshakeFailed({ description: unreadable(failure.body, request) })
-    case "Lost": {
-      const description = `the response stream of ${method} ended without the response`
-      return new TransportFailed({ description, delivery: "NotSent" })
-    }
+    case "Lost":
+      return new ResponseLost({ method })
     case "Broken":
       return classifyNetwork({ error: failure.error, address: origin, delivery: "NotSent" })
   }

@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox, type Source } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { revisionOf } from "../modern/requestHeaders.ts"
 import { ToolHeaders } from "../modern/toolHeaders.ts"
@@ -69,7 +69,6 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  responder: Responder | undefined
   readonly hasPerRequestStream = true
 
   readonly wire: HttpTransportOptions
@@ -311,12 +310,6 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
       if (response === undefined) return waiter?.reject(this.#refusalError(failure))
       waiter?.resolve()
       return this.#inbox.push(response)
-    }
-    if (failure._tag === "Lost" && method === "server/discover") {
-      // No answer to the probe is the answer of a server that knows no such request.
-      waiter?.resolve()
-      const error = { code: -32000, message: "the probe was not answered" }
-      return this.#inbox.push({ jsonrpc: "2.0", id, error })
     }
     const { endpoint: { target: { origin } }, wire: { redact } } = this
     waiter?.reject(handshakeErrorOf({ failure, method, origin, redact }))

@@ -9,7 +9,7 @@
  * the two it is decides whether a tool may be called again, so where both are possible the session is asked with a ping: `judge`
  * says when, and `conclude` what follows from how the ping ended.
  */
-import { type HttpFailed, type RequestReason, SessionExpired } from "@mcp-sessions/core/SessionError"
+import { type HttpFailed, ProtocolFailed, type RequestReason, SessionExpired } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCErrorResponse, JSONRPCMessage } from "@modelcontextprotocol/client"
 import { faultOf, messagesIn } from "../jsonRpc/inboundReader.ts"
 import { deliveryOfStatus, requestReasonOfStatus } from "../network/status.ts"
@@ -105,6 +105,10 @@ const expired = (
   reason: new SessionExpired({ status, body: excerptOf({ body, redact }), delivery })
 })
 
+/** Whether an error refuses the revision of the request. It says itself that nothing ran, whatever the status and the session. */
+const refusesRevision = ({ error: { code, data, message } }: CarriedError): boolean =>
+  new ProtocolFailed({ method: "", code, description: message, data }).losesConnection
+
 /** What a refusal means if it is the response to the request. */
 const answer = (request: RefusedRequest, carried: CarriedError | undefined): Verdict => {
   const { id, refusal: { retryAfter, status } } = request
@@ -135,6 +139,7 @@ export const judge = (request: RefusedRequest): Verdict | "ask" => {
   const { body, status } = refusal
   if (isOfHttp(status)) return failed(request, deliveryOfStatus(status))
   const carried = errorIn(body, id)
+  if (carried !== undefined && refusesRevision(carried)) return responseOf(carried, id)
   if (session === "none") return answer(request, carried)
   if (carried?.isOwn === true) {
     return status === 404 || mayMeanSession(carried.error.code) ? "ask" : responseOf(carried, id)

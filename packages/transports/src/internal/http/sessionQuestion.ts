@@ -11,9 +11,9 @@ import { conclude, judge, type Ping, type RefusedRequest, type SessionKind, type
 /** How long the server may take to answer the ping, in milliseconds. */
 const pingTimeoutDefault = 5000
 
-/** The ids of the pings: of neither the SDK's client, which counts from 0, nor of the engine, which counts from 1,000,000. */
+/** The ids of the pings: of neither the SDK's client, which counts from 0, nor of the era probe (999,999) and the engine, which counts from there. */
 const firstId = 900_000
-const lastId = 999_999
+const lastId = 999_998
 
 /** The connection whose session is asked. */
 export interface QuestionOwner {

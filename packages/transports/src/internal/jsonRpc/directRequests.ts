@@ -119,8 +119,10 @@ export class DirectRequests implements Receiver {
   }
 
   fail(request: OutgoingRequest, reason: RequestReason): void {
-    if (!this.#table.remove(request)) return
-    this.#options.codec.release?.(request)
+    const { codec } = this.#options
+    if (!this.#table.has(request) || codec.takesFailure?.(request, reason) === true) return
+    this.#table.remove(request)
+    codec.release?.(request)
     this.#forget(request, false)
     this.#refuse(
       request,

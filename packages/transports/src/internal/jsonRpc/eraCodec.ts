@@ -22,6 +22,11 @@ export interface EraCodec {
   readonly outcomeOf: (request: OutgoingRequest, result: unknown) => Outcome | undefined
   /** Returns what a request ends with after a JSON-RPC error, in place of `ProtocolFailed`; `undefined` as above. */
   readonly errorOf?: ((request: OutgoingRequest, failed: Outcome) => Outcome | undefined) | undefined
+  /**
+   * Takes over a request that failed without a response. `true` keeps it in flight, and the codec ends it later with `settle` of the
+   * engine.
+   */
+  readonly takesFailure?: ((request: OutgoingRequest, reason: RequestReason) => boolean) | undefined
   /** Releases what the codec holds for a request that was cancelled or failed. */
   readonly release?: ((request: OutgoingRequest) => void) | undefined
 }

@@ -32,7 +32,7 @@ export const replyLimit = 32
 
 /** The callbacks of a transport. They are looked up for each message, because the SDK replaces them when it probes. */
 type Callbacks =
-  & Pick<RequestSink, "pendingReplies" | "receiver" | "responder">
+  & Pick<RequestSink, "pendingReplies" | "receiver">
   & Pick<Transport, "onerror" | "onmessage" | "send">
 
 /** A stream that messages are read from. */
@@ -105,20 +105,13 @@ export class OrderedInbox {
       if (pendingReplies >= replyLimit) {
         this.#refuse(message as JSONRPCRequest, pendingReplies)
         isForClient = false
-      } else if (this.#take(message, call)) isForClient = false
+      } else if (this.#callbacks.receiver?.take(message, call) === true) isForClient = false
       else this.#callbacks.onmessage?.(forClient(message))
     } catch (error) {
       // A callback that throws must not stop the other messages, nor the process.
       this.#report(error)
     }
     if (this.#spent >= sliceLimit || (isForClient && !("id" in message))) this.#hold()
-  }
-
-  /** Whether the engine takes a message, or, during the handshake, the responder a request. */
-  #take(message: JSONRPCMessage, call: OutgoingRequest | undefined): boolean {
-    const { receiver, responder } = this.#callbacks
-    if (receiver !== undefined) return receiver.take(message, call)
-    return responder !== undefined && "method" in message && "id" in message && responder(message)
   }
 
   #hold(): void {

@@ -19,15 +19,10 @@ export interface Receiver {
   readonly fail: (request: OutgoingRequest, reason: RequestReason) => void
 }
 
-/** Answers a request of the server while the handshake is under way. `false`: the request is for the SDK's client. */
-export type Responder = (request: JSONRPCRequest) => boolean
-
 /** Sends the requests of the engine. */
 export interface RequestSink {
   /** Receives what arrives. Set once, by the engine, when the handshake is over. */
   receiver: Receiver | undefined
-  /** Answers requests of the server until there is a receiver. */
-  responder: Responder | undefined
   /**
    * Sends a request. `text` is the JSON of `message`; `request.id` is set. Sets `request.isWritten` exactly when the first byte goes to
    * the operating system. Calls `receiver.fail` where the request alone fails. Calls nothing when the whole channel ends: that ends

@@ -7,11 +7,13 @@
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { Implementation } from "@mcp-sessions/core/Mcp"
 import type { LogLevel } from "@mcp-sessions/core/Notification"
+import type { RequestReason } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import { tryEncode } from "../jsonRpc/codec.ts"
 import type { EraCodec, Outcome } from "../jsonRpc/eraCodec.ts"
+import { EraCheck, isDoubtful } from "./eraCheck.ts"
 import { makeRequestMeta, type RequestMeta, withRequestMeta } from "./requestMeta.ts"
 import { decodeResult } from "./result.ts"
 import type { ToolHeaders } from "./toolHeaders.ts"
@@ -54,6 +56,7 @@ export class ModernCodec implements EraCodec {
   #metaText: string
   /** Cancellations of requests that the codec keeps in flight. */
   #held: Map<OutgoingRequest, () => void> | undefined
+  #eraCheck: EraCheck | undefined
   /** Calls that were sent again, once is enough. */
   #repeated: WeakSet<OutgoingRequest> | undefined
 
@@ -118,10 +121,23 @@ export class ModernCodec implements EraCodec {
   }
 
   errorOf(request: OutgoingRequest, failed: Outcome): Outcome | undefined {
-    if (this.#options.toolHeaders === undefined || request.method !== "tools/call") return failed
-    if (!isHeaderMismatch(failed) || this.#repeated?.has(request) === true) return failed
+    if (this.#options.toolHeaders === undefined) return failed
+    const reason = reasonOf(failed)
+    if (reason !== undefined && this.takesFailure(request, reason)) return undefined
+    if (request.method !== "tools/call" || !isHeaderMismatch(reason) || this.#repeated?.has(request) === true) {
+      return failed
+    }
     this.#repeat(request, failed)
     return undefined
+  }
+
+  takesFailure(request: OutgoingRequest, reason: RequestReason): boolean {
+    // Other transports cannot reach another server without a new connection.
+    if (this.#options.toolHeaders === undefined || !isDoubtful(reason)) return false
+    const check = this.#eraCheck ??= new EraCheck((question) => this.#options.engine().send(question))
+    if (check.isQuestion(request)) return false
+    this.#hold(request, check.ask(reason, (reason) => this.#end(request, Exit.fail(reason))))
+    return true
   }
 
   release(request: OutgoingRequest): void {
@@ -169,7 +185,10 @@ const outgoing = (
   settle: OutgoingRequest["settle"]
 ): OutgoingRequest => ({ method, params, onProgress, id: undefined, isWritten: false, settle })
 
-const isHeaderMismatch = (outcome: Outcome): boolean => {
+const reasonOf = (outcome: Outcome): RequestReason | undefined => {
   const failure = Exit.isFailure(outcome) ? Exit.findErrorOption(outcome) : undefined
-  return failure?._tag === "Some" && failure.value._tag === "ProtocolFailed" && failure.value.code === headerMismatch
+  return failure?._tag === "Some" ? failure.value : undefined
 }
+
+const isHeaderMismatch = (reason: RequestReason | undefined): boolean =>
+  reason?._tag === "ProtocolFailed" && reason.code === headerMismatch

@@ -166,6 +166,7 @@ export const connect = Effect.fnUntraced(function*(options: {
     setLogLevel: (level) =>
       recorder.call({ method: "logging/setLevel", params: { level } }, () => inner.setLogLevel(level), () => null),
     closed: inner.closed,
+    refusal: () => inner.refusal?.(),
     stderrTail: () => inner.stderrTail(),
     warnings: () => inner.warnings()
   })

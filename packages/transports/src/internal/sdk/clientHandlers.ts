@@ -68,17 +68,15 @@ export class AskableClient extends Client {
   asking: Call | undefined
 
   /**
-   * Answers a request of the server while the era is probed: the client takes the transport only after that, and a server may wait for the
-   * answer to its ping before it answers anything. `false`: the client has the transport, and answers by itself.
+   * Answers a request of the server before the client is connected: a server may wait for the answer to its ping before it answers the era
+   * probe.
    *
    * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#initialization
    */
-  answerEarly(request: JSONRPCRequest, transport: Transport): boolean {
-    if (this.transport !== undefined) return false
+  answerEarly(request: JSONRPCRequest, transport: Transport): void {
     const early = Object.create(this, { _transport: { value: transport } }) as this
     // Private to the SDK's types. The test of a ping during the probe fails if it is renamed.
     early["_onrequest"](request)
-    return true
   }
 
   protected override _resolveNonCompleteResult(

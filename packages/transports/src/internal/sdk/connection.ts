@@ -39,13 +39,14 @@ import { ModernCodec } from "../modern/modernCodec.ts"
 import { redactData, redactReason } from "../redactedReasons.ts"
 import { redactorOf } from "../secrets.ts"
 import { type AskableClient, capabilitiesOf } from "./clientHandlers.ts"
+import { type Connecting, type ConnectOptions, noRefusal, openChannel } from "./connecting.ts"
 import { makeFulfilInput } from "./inputRounds.ts"
-import { type Connecting, type ConnectOptions, negotiate, openChannel } from "./negotiate.ts"
+import { negotiate } from "./negotiate.ts"
 import { OutputSchemas } from "./outputSchemas.ts"
 import { classifyRequest } from "./sdkError.ts"
 import { listenLegacy, listenModern } from "./subscriptions.ts"
 
-export { type ConnectOptions, unknownEra } from "./negotiate.ts"
+export { type ConnectOptions, unknownEra } from "./connecting.ts"
 
 /**
  * Opens a channel and makes it a connection, closed with the scope. What servers and the platform say reaches callers without the secrets of
@@ -71,6 +72,7 @@ const connect = Effect.fnUntraced(function*(
     scope,
     peer,
     callOf: () => undefined,
+    refusal: noRefusal,
     run,
     kind: options.kind,
     onNotification: (notification) => listener?.(notification),
@@ -178,6 +180,11 @@ class ChannelConnection implements Connection {
     else listener(this.#closeReason)
   }
 
+  refusal(): ConnectReason | undefined {
+    const reason = this.#connecting.refusal()
+    return reason === undefined ? undefined : this.#redactReason(reason)
+  }
+
   stderrTail(): string | undefined {
     const tail = this.#channel.stderrTail?.()
     return tail === undefined ? undefined : this.#redact(tail)
@@ -208,8 +215,6 @@ class ChannelConnection implements Connection {
     if (info === undefined) {
       return Effect.fail(new HandshakeFailed({ description: "the handshake ended without a protocol version" }))
     }
-    this.#connecting.options.era.isLegacy = info.era === "legacy"
-    channel.transport.responder = undefined
     if (info.era === "legacy") this.#beginLegacy(client)
     else this.#beginModern(client, info.protocolVersion)
     if (channel.ended() !== undefined) this.#end()

@@ -13,7 +13,7 @@ import type { StandardSchemaV1, Transport } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import type { FulfilInput } from "../modern/modernCodec.ts"
 import { type AskableClient, callOfRequest } from "./clientHandlers.ts"
-import { noTimeout } from "./negotiate.ts"
+import { noTimeout } from "./connecting.ts"
 
 /** A received result that the client has not seen. */
 const replay: unique symbol = Symbol("replay")

@@ -7,7 +7,7 @@ import type { Client, SubscriptionFilter } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "../channel/engineChannel.ts"
-import { noTimeout } from "./negotiate.ts"
+import { noTimeout } from "./connecting.ts"
 
 /** How long to wait for the stream of the server's own messages. Some servers do not show it before the first message. */
 const streamTimeout = "2 seconds"

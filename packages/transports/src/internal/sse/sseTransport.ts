@@ -33,7 +33,7 @@ import { SessionQuestion } from "../http/sessionQuestion.ts"
 import type { SseEvent } from "../http/sseParser.ts"
 import { encode, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox, type Source } from "../jsonRpc/orderedInbox.ts"
-import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
@@ -80,7 +80,6 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  responder: Responder | undefined
 
   readonly #options: SseTransportOptions
   readonly #inbox = new OrderedInbox(this)

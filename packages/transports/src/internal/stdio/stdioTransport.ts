@@ -20,7 +20,7 @@ import { encode, sent } from "../jsonRpc/codec.ts"
 import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import { OrderedInbox } from "../jsonRpc/orderedInbox.ts"
 import { Outbox } from "../jsonRpc/outbox.ts"
-import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { firstOf } from "../timeout.ts"
 import type { Child } from "./childProcess.ts"
@@ -37,10 +37,6 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  responder: Responder | undefined
-  /** The SDK recognizes a stdio transport by `pid` and `stderr`: there, silence in answer to the era probe means legacy. */
-  readonly pid: number | null
-  readonly stderr = null
 
   readonly #child: Child
   readonly #config: Extract<ServerConfig, { readonly transport: "stdio" }>
@@ -63,7 +59,6 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
     this.#noise = new SkippedTexts(child.redact)
     this.#config = config
     this.#encoding = config.encoding === "utf-8" ? "utf8" : config.encoding
-    this.pid = child.process.pid ?? null
     void child.exited.then(() => this.#inbox.end(() => this.#end()))
     // A process may close its ends of the pipes and live on. Usually it is about to exit, and the exit says more.
     const onPipeClosed = () => {

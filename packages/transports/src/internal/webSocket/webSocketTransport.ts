@@ -11,7 +11,7 @@ import { encode, sent } from "../jsonRpc/codec.ts"
 import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import { OrderedInbox, type Source } from "../jsonRpc/orderedInbox.ts"
 import { Outbox } from "../jsonRpc/outbox.ts"
-import type { EndReason, Receiver, RequestSink, Responder } from "../jsonRpc/requestSink.ts"
+import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 
 /** How many bytes of one turn may be pending before further frames wait. */
@@ -33,13 +33,6 @@ export class WebSocketTransport implements Transport, RequestSink, MessageSink {
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
-  responder: Responder | undefined
-  /**
-   * The SDK recognizes a stdio transport by these two: there, silence in answer to the era probe means legacy. The same holds here,
-   * because a frame need not be answered by a server that does not understand it.
-   */
-  readonly pid = null
-  readonly stderr = null
 
   readonly #socket: FrameSocket
   readonly #redact: (text: string) => string
