@@ -111,6 +111,7 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   sse: [...belowKinds, "http"],
   sdk: [...belowKinds, "memory", "stdio", "http", "webSocket", "sse"],
   recording: belowKinds,
+  oauth: ["root", "network"],
   tokenStore: [],
   consent: []
 }

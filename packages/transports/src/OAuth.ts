@@ -29,7 +29,7 @@ import * as Schema from "effect/Schema"
 import { Consent } from "./Consent.ts"
 import { acquireAgent } from "./internal/network/agent.ts"
 import { CurrentAuthorizer } from "./internal/network/authorizer.ts"
-import { reasonOf, StepFailed } from "./internal/oauth/failure.ts"
+import { reasonOf, StepFailed, storeFailed } from "./internal/oauth/failure.ts"
 import { OAuthFetch } from "./internal/oauth/oauthFetch.ts"
 import { revoke } from "./internal/oauth/revocation.ts"
 import { Shared } from "./internal/oauth/shared.ts"
@@ -110,7 +110,8 @@ const make = (options: OAuthOptions) =>
     const store = yield* TokenStore
     const consent = yield* Consent
     const clock = yield* Clock.Clock
-    const run = yield* FiberSet.makeRuntimePromise()
+    const runPromise = yield* FiberSet.makeRuntimePromise()
+    const run = <A>(effect: Effect.Effect<A>, otherwise: A): Promise<A> => runPromise(effect).catch(() => otherwise)
     const refreshAhead = Duration.toMillis(Duration.fromInputUnsafe(options.refreshAhead ?? "1 minute"))
     const connectTimeout = Duration.seconds(10)
     const dispatchers = {
@@ -147,7 +148,7 @@ const make = (options: OAuthOptions) =>
         now: () => clock.currentTimeMillisUnsafe(),
         assertion: auth.grant === "jwt_bearer" ? assertionOf(server, owner) : undefined,
         run,
-        onRefresh: (outcome) => void run(count("refreshes", server, outcome))
+        onRefresh: (outcome) => void run(count("refreshes", server, outcome), undefined)
       })
     }
 
@@ -169,11 +170,7 @@ const make = (options: OAuthOptions) =>
       isStepFailed(error)
         ? reasonOf(error, "Rejected", 401)
         : isStoreFailed(error)
-        ? new AuthorizationFailed({
-          description: `the token store failed: ${error.description}`,
-          isRetryable: false,
-          delivery: "Rejected"
-        })
+        ? reasonOf(storeFailed(error), "Rejected", 401)
         : error
 
     const attemptOf = (
