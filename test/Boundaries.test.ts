@@ -112,6 +112,7 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   sdk: [...belowKinds, "memory", "stdio", "http", "webSocket", "sse"],
   recording: belowKinds,
   oauth: ["root", "network"],
+  command: ["root", "network"],
   tokenStore: [],
   consent: []
 }
@@ -198,18 +199,22 @@ describe("child processes", () => {
 
   const browser = "packages/transports/src/internal/consent/browser.ts"
   const server = "packages/transports/src/internal/stdio/childProcess.ts"
+  const command = "packages/transports/src/internal/command/runCommand.ts"
   const sourceOf = (file: string) => sources.find((one) => one.file === file)?.source ?? ""
   const importersOf = (name: string) =>
     importsOf("transports").filter(({ from, isType }) => from.endsWith(`/${name}`) && !isType).map(({ file }) => file)
 
-  it("are started by two modules, without a shell: a server from a definition, and a browser by a consent", () => {
+  it("are started by three modules, without a shell: a server from a definition, a browser by a consent, and a command that prints credentials", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
-    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [browser, server])
+    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [command, browser, server])
     for (const { source } of starters) {
       assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
       assert.notMatch(source, /\bshell\b/)
     }
     assert.deepStrictEqual(importersOf("childProcess.ts"), ["packages/transports/src/Stdio.ts"])
+    assert.deepStrictEqual(importersOf("runCommand.ts"), [
+      "packages/transports/src/internal/command/commandSource.ts"
+    ])
     assert.deepStrictEqual(importersOf("browser.ts"), ["packages/transports/src/Consent.ts"])
   })
 

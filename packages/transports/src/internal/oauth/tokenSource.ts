@@ -44,6 +44,9 @@ const isStepFailed = Schema.is(StepFailed)
 
 const noHeaders: ReadonlyArray<string> = []
 
+/** How many tokens of late are replaced in the texts of servers: requests under way may still carry older ones. */
+const secretLimit = 8
+
 /** The end of what waits when the layer closes. */
 const closed: Verdict = new AuthorizationFailed({
   description: "the sessions were closed",
@@ -58,6 +61,7 @@ export class TokenSource implements Authorizer {
   readonly bindings: Records<Binding>
   #tokens: Tokens | undefined
   #headers = noHeaders
+  #secrets: ReadonlyArray<string> = []
   /** The URL of the metadata of the resource, as the server last named it. */
   #metadataUrl: string | undefined
   /** The scopes that the server has asked for in challenges. */
@@ -137,7 +141,11 @@ export class TokenSource implements Authorizer {
     this.#tokens = tokens
     this.#isRefreshRefused = false
     this.#unsavedOver = undefined
-    if (tokens !== undefined) this.#isSignInNeeded = false
+    if (tokens !== undefined) {
+      this.#isSignInNeeded = false
+      const own = [tokens.accessToken, ...(tokens.refreshToken === undefined ? [] : [tokens.refreshToken])]
+      this.#secrets = [...own.map(Redacted.value), ...this.#secrets].slice(0, secretLimit)
+    }
     this.#headers = tokens === undefined
       ? noHeaders
       : ["authorization", `${tokens.tokenType} ${Redacted.value(tokens.accessToken)}`]
@@ -160,6 +168,8 @@ export class TokenSource implements Authorizer {
     }
     return tokens.tokenType === "DPoP" ? this.#signed(method, url) : this.#headers
   }
+
+  readonly secrets = () => this.#secrets
 
   challenged(challenge: Challenge): Promise<Verdict> {
     return this.options.run(this.#judge(challenge), closed)
