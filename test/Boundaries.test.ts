@@ -112,6 +112,7 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   sdk: [...belowKinds, "memory", "stdio", "http", "webSocket", "sse"],
   recording: belowKinds,
   oauth: ["root", "network"],
+  command: ["root", "network"],
   tokenStore: [],
   consent: []
 }
@@ -200,19 +201,23 @@ describe("child processes", () => {
   const room = "packages/transports/src/internal/stdio"
   const server = `${room}/childProcess.ts`
   const watchdog = `${room}/watchdog.ts`
+  const command = "packages/transports/src/internal/command/runCommand.ts"
   const sourceOf = (file: string) => sources.find((one) => one.file === file)?.source ?? ""
   const importersOf = (name: string) =>
     importsOf("transports").filter(({ from, isType }) => from.endsWith(`/${name}`) && !isType).map(({ file }) => file)
 
-  it("are started by three modules, without a shell: a server from a definition, its watchdog, and a browser by a consent", () => {
+  it("are started by four modules, without a shell: a server from a definition, its watchdog, a browser by a consent, and a command that prints credentials", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
-    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [browser, server, watchdog])
-    for (const file of [browser, server]) {
+    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [command, browser, server, watchdog])
+    for (const file of [browser, command, server]) {
       const source = sourceOf(file)
       assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
       assert.notMatch(source, /\bshell\b/)
     }
     assert.deepStrictEqual(importersOf("childProcess.ts"), ["packages/transports/src/Stdio.ts"])
+    assert.deepStrictEqual(importersOf("runCommand.ts"), [
+      "packages/transports/src/internal/command/commandSource.ts"
+    ])
     assert.deepStrictEqual(importersOf("browser.ts"), ["packages/transports/src/Consent.ts"])
   })
 

@@ -28,7 +28,7 @@ import * as Schema from "effect/Schema"
 import { Consent } from "./Consent.ts"
 import { acquireAgents } from "./internal/network/agent.ts"
 import { CurrentAuthorizer } from "./internal/network/authorizer.ts"
-import { reasonOf, StepFailed } from "./internal/oauth/failure.ts"
+import { reasonOf, StepFailed, storeFailed } from "./internal/oauth/failure.ts"
 import { OAuthFetch } from "./internal/oauth/oauthFetch.ts"
 import { revoke } from "./internal/oauth/revocation.ts"
 import { Shared } from "./internal/oauth/shared.ts"
@@ -110,7 +110,8 @@ const make = (options: OAuthOptions) =>
     const store = yield* TokenStore
     const consent = yield* Consent
     const now = yield* readTimeOfDay
-    const run = yield* FiberSet.makeRuntimePromise()
+    const runPromise = yield* FiberSet.makeRuntimePromise()
+    const run = <A>(effect: Effect.Effect<A>, otherwise: A): Promise<A> => runPromise(effect).catch(() => otherwise)
     const refreshAhead = Duration.toMillis(Duration.fromInputUnsafe(options.refreshAhead ?? "1 minute"))
     const connectTimeout = Duration.seconds(10)
     // Authorizations are few: one at a time for each owner and server.
@@ -149,7 +150,7 @@ const make = (options: OAuthOptions) =>
         now,
         assertion: auth.grant === "jwt_bearer" ? assertionOf(server, owner) : undefined,
         run,
-        onRefresh: (outcome) => void run(count("refreshes", server, outcome))
+        onRefresh: (outcome) => void run(count("refreshes", server, outcome), undefined)
       })
     }
 
@@ -171,11 +172,7 @@ const make = (options: OAuthOptions) =>
       isStepFailed(error)
         ? reasonOf(error, "Rejected", 401)
         : isStoreFailed(error)
-        ? new AuthorizationFailed({
-          description: `the token store failed: ${error.description}`,
-          isRetryable: false,
-          delivery: "Rejected"
-        })
+        ? reasonOf(storeFailed(error), "Rejected", 401)
         : error
 
     const attemptOf = (

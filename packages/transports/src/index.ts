@@ -1,3 +1,4 @@
+export * as CommandCredentials from "./CommandCredentials.ts"
 export * as Consent from "./Consent.ts"
 export * as ExactNumbers from "./ExactNumbers.ts"
 export * as Faulty from "./Faulty.ts"

@@ -210,3 +210,20 @@ export const make = (secrets: ReadonlyArray<string> | (() => ReadonlyArray<strin
   let redact: ((text: string) => string) | undefined
   return (text) => (redact ??= compile(typeof secrets === "function" ? secrets() : secrets))(text)
 }
+
+/** Extends such a function by secrets that change. `secrets` returns another array once they have changed. */
+export const extend = (
+  redact: (text: string) => string,
+  secrets: () => ReadonlyArray<string>
+): (text: string) => string => {
+  let known: ReadonlyArray<string> = []
+  let redactKnown = make(known)
+  return (text) => {
+    const now = secrets()
+    if (now !== known) {
+      known = now
+      redactKnown = make(now)
+    }
+    return redact(redactKnown(text))
+  }
+}

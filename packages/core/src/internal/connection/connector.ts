@@ -103,15 +103,6 @@ export class Connector {
     })
   }
 
-  /** The handshake that was left to the caller, within `connectTimeout`. */
-  manualHandshake(connection: Connection): Effect.Effect<ConnectionInfo, ConnectReason> {
-    const { connectTimeout } = this.#host.definition.config
-    return Effect.timeoutOrElse(this.handshake(connection), {
-      duration: connectTimeout,
-      orElse: () => Effect.fail(timeoutReason(connection, connectTimeout))
-    })
-  }
-
   /** The handshake of a connection that was made without one, in bounded time. */
   lateHandshake(connection: Connection): Effect.Effect<ConnectionInfo, SessionError> {
     const { connectTimeout } = this.#host.definition.config

@@ -51,11 +51,12 @@ export const knownRedirects = (
 /** The client that was registered before, unless its secret has expired or it has another redirect URL. */
 const registeredClient = ({ clients, discovered: { issuer } }: ClientOptions, redirects: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const { value, version } = yield* clients.get(clientKey(issuer))
+    const seen = yield* clients.get(clientKey(issuer))
+    const { value } = seen
     const now = yield* timeOfDay
     const isUsable = value !== undefined && redirects.every((url) => value.redirectUris.includes(url)) &&
       (value.expiresAt === undefined || value.expiresAt > now)
-    return { client: isUsable ? value : undefined, version }
+    return { client: isUsable ? value : undefined, seen }
   })
 
 /** The client, registered if there is none. */
@@ -83,27 +84,31 @@ export const obtainClient = (
       catch: (error) => stepFailedOf({ error, http, step: "register a client" })
     })
     const { client_id: clientId, client_secret: secret, client_secret_expires_at: expiresAt } = registered
+    const { token_endpoint_auth_method: authMethod } = registered
     const client: Client = {
       clientId,
       issuer,
       redirectUris: clientMetadata.redirect_uris,
+      // The authorization server may have chosen another one than was asked for.
+      ...(authMethod === undefined ? {} : { authMethod }),
       ...(secret === undefined ? {} : { clientSecret: Redacted.make(secret) }),
       // In seconds; 0 is never.
       ...(expiresAt === undefined || expiresAt === 0 ? {} : { expiresAt: expiresAt * 1000 })
     }
-    yield* clients.put(clientKey(issuer), client, known.version)
+    yield* clients.put(clientKey(issuer), client, known.seen)
     return client
   })
 
 /** Forgets a registered client that the authorization server has refused, unless another one was registered meanwhile. */
 export const forgetClient = (client: Client, clients: Records<Client>): Effect.Effect<void, TokenStoreFailed> =>
   Effect.gen(function*() {
-    const { value, version } = yield* clients.get(clientKey(client.issuer))
-    if (value?.clientId === client.clientId) yield* clients.remove(clientKey(client.issuer), version)
+    const seen = yield* clients.get(clientKey(client.issuer))
+    if (seen.value?.clientId === client.clientId) yield* clients.remove(clientKey(client.issuer), seen)
   })
 
 /** The client as the SDK takes it. */
-export const informationOf = ({ clientId, clientSecret }: Client): OAuthClientInformationMixed => ({
+export const informationOf = ({ authMethod, clientId, clientSecret }: Client): OAuthClientInformationMixed => ({
   client_id: clientId,
+  ...(authMethod === undefined ? {} : { token_endpoint_auth_method: authMethod }),
   ...(clientSecret === undefined ? {} : { client_secret: Redacted.value(clientSecret) })
 })

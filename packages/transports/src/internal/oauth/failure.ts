@@ -10,6 +10,7 @@ import {
   RegistrationRejectedError
 } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
+import type { TokenStoreFailed } from "../../TokenStore.ts"
 import { type Contact, FetchFailed, type OAuthFetch } from "./oauthFetch.ts"
 
 /**
@@ -19,14 +20,17 @@ import { type Contact, FetchFailed, type OAuthFetch } from "./oauthFetch.ts"
  * - `Denied`: the authorization server refused a grant. The user has to sign in again.
  * - `ClientRefused`: the authorization server does not accept the client. A registration of its own is forgotten and made anew.
  * - `Invalid`: a server answered what it must not. Another attempt gives the same.
+ * - `StoreFailed`: the token store failed. Tokens are kept.
  */
 export class StepFailed extends Schema.TaggedError<StepFailed>("@mcp-sessions/transports/StepFailed")("StepFailed", {
-  kind: Schema.Literals(["Unavailable", "Denied", "ClientRefused", "Invalid"]),
+  kind: Schema.Literals(["Unavailable", "Denied", "ClientRefused", "Invalid", "StoreFailed"]),
   description: Schema.String,
   url: Schema.optionalKey(Schema.String),
   status: Schema.optionalKey(Schema.Finite),
   /** The error code of OAuth, where there is one. */
-  code: Schema.optionalKey(Schema.String)
+  code: Schema.optionalKey(Schema.String),
+  /** Whether a store that failed may work later without a change by a person. */
+  isTemporary: Schema.optionalKey(Schema.Boolean)
 }) {}
 
 type Kind = StepFailed["kind"]
@@ -34,8 +38,11 @@ type Kind = StepFailed["kind"]
 /** Codes that say that the client itself is not accepted. */
 const clientCodes = new Set(["invalid_client", "unauthorized_client", "invalid_redirect_uri"])
 
-/** Codes of temporary conditions of the authorization server. */
-const temporaryCodes = new Set(["temporarily_unavailable", "slow_down", "too_many_requests"])
+/**
+ * Codes of temporary conditions of the authorization server. The SDK gives `server_error` to a body that is no error of OAuth too, such as the
+ * page of a proxy: that says nothing of the grant.
+ */
+const temporaryCodes = new Set(["server_error", "temporarily_unavailable", "slow_down", "too_many_requests"])
 
 const isFault = (status: number | undefined): boolean =>
   status !== undefined && (status >= 500 || status === 408 || status === 429)
@@ -56,8 +63,9 @@ const codeOf = (text: string): string =>
 /** A failure that our own checks found. */
 export const invalid = (description: string, contact?: Contact): StepFailed => failed("Invalid", description, contact)
 
-export const unavailable = (description: string, contact?: Contact): StepFailed =>
-  failed("Unavailable", description, contact)
+/** An entry of the store cannot be read or written. */
+export const storeFailed = ({ isRetryable, message }: TokenStoreFailed): StepFailed =>
+  new StepFailed({ kind: "StoreFailed", description: message, isTemporary: isRetryable })
 
 /** The refusal of a sign-in by the user or the authorization server. */
 export const denied = (code: string): StepFailed => failed("Denied", codeOf(code), undefined, codeOf(code))
@@ -100,7 +108,7 @@ export const reasonOf = (
     ? new AuthRequired({ status, description: failure.description })
     : new AuthorizationFailed({
       description: failure.description,
-      isRetryable: failure.kind === "Unavailable",
+      isRetryable: failure.kind === "Unavailable" || failure.isTemporary === true,
       delivery,
       ...(failure.url === undefined ? {} : { url: failure.url }),
       ...(failure.status === undefined ? {} : { status: failure.status })

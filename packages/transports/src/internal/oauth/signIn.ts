@@ -139,7 +139,7 @@ const authorize = (
     const redirectUrl = opened.redirectUrl
     const tokens = yield* exchangeCode({ auth, discovered, client, http, dpop, code, iss, codeVerifier, redirectUrl })
     // A response without a scope grants what was asked for.
-    return tokens.scope === undefined && scope !== undefined ? { ...tokens, scope } : tokens
+    return scope === undefined ? tokens : { ...tokens, scope: tokens.scope ?? scope, requestedScope: scope }
   })
 
 /**
@@ -157,6 +157,7 @@ export const signIn = (options: SignInOptions): Effect.Effect<void, Failure, Sco
     const preferred = auth.redirectPort === undefined
       ? yield* knownRedirects(clientOptions)
       : [`http://127.0.0.1:${auth.redirectPort}/callback`]
+    yield* source.bind(discovered)
     const opened = yield* consent.open({ server, owner, preferred })
     const clientMetadata = clientMetadataOf({ clientName, redirectUrl: opened.redirectUrl, discovered, auth })
     const once = Effect.gen(function*() {

@@ -116,8 +116,15 @@ export const refresh = (
         refreshToken: Redacted.value(refreshToken)
       })),
     // A response without a scope grants the one before.
-    (renewed) =>
-      tokens.scope === undefined || renewed.scope !== undefined ? renewed : { ...renewed, scope: tokens.scope }
+    (renewed): Tokens => {
+      const scope = renewed.scope ?? tokens.scope
+      const { requestedScope } = tokens
+      return {
+        ...renewed,
+        ...(scope === undefined ? {} : { scope }),
+        ...(requestedScope === undefined ? {} : { requestedScope })
+      }
+    }
   )
 }
 

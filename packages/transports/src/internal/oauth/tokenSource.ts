@@ -1,29 +1,21 @@
 /**
  * The tokens of one owner at one server: shared by all connections of the two, renewed by one request at a time.
- *
- * **Details**
- *
- * A renewal is one critical section for all processes that share the token store: it reads the store, adopts what another process has saved
- * meanwhile, and only else asks the authorization server and saves its response. A failure of the network keeps the tokens.
  */
 import type { SignInState } from "@mcp-sessions/core/Authorization"
 import type { AuthOptions } from "@mcp-sessions/core/ServerConfig"
-import { type AuthorizationFailed, AuthRequired } from "@mcp-sessions/core/SessionError"
+import { AuthorizationFailed, AuthRequired } from "@mcp-sessions/core/SessionError"
 import { computeScopeUnion, DpopSession, isStrictScopeSuperset } from "@modelcontextprotocol/client"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { TokenStore, TokenStoreFailed } from "../../TokenStore.ts"
 import type { Authorizer, Challenge, Verdict } from "../network/authorizer.ts"
 import { readChallenge } from "./challenge.ts"
-import { forgetClient, givenClient } from "./clients.ts"
 import { discover, type Discovered } from "./discovery.ts"
-import { denied, invalid, reasonOf, StepFailed } from "./failure.ts"
+import { StepFailed, storeFailed } from "./failure.ts"
 import type { OAuthFetch } from "./oauthFetch.ts"
-import { Binding, bindingKey, Client, type Records, records, Tokens, tokensKey } from "./records.ts"
-import { refresh, requestToken, type TokenRequest } from "./tokenRequests.ts"
+import { Binding, bindingKey, Client, isSame, type Records, records, Tokens, tokensKey } from "./records.ts"
+import { renew } from "./tokenRenewal.ts"
 
 /** What a source needs of the layer. */
 export interface SourceOptions {
@@ -41,24 +33,26 @@ export interface SourceOptions {
   readonly assertion:
     | ((discovered: Discovered, http: OAuthFetch) => Effect.Effect<Redacted.Redacted<string>, StepFailed>)
     | undefined
-  /** Runs an effect in the scope of the layer. */
-  readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
+  /** Runs an effect in the scope of the layer. The promise never rejects: it gives `otherwise` if the layer closes meanwhile. */
+  readonly run: <A>(effect: Effect.Effect<A>, otherwise: A) => Promise<A>
   readonly onRefresh: (outcome: "failed" | "renewed") => void
 }
 
-/** An entry of the store cannot be read or written. */
-const storeFailed = ({ description }: TokenStoreFailed): StepFailed => invalid(`the token store failed: ${description}`)
-
-const isSame = (left: Tokens | undefined, right: Tokens | undefined): boolean =>
-  left === right ||
-  left !== undefined && right !== undefined && Redacted.value(left.accessToken) === Redacted.value(right.accessToken)
+type Seen = Effect.Success<ReturnType<Records<Tokens>["get"]>>
 
 const isStepFailed = Schema.is(StepFailed)
 
 const noHeaders: ReadonlyArray<string> = []
 
-/** Attempts of a renewal while the authorization server is unavailable. */
-const transient = Schedule.exponential("250 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 2 }))
+/** How many tokens of late are replaced in the texts of servers: requests under way may still carry older ones. */
+const secretLimit = 8
+
+/** The end of what waits when the layer closes. */
+const closed: Verdict = new AuthorizationFailed({
+  description: "the sessions were closed",
+  isRetryable: false,
+  delivery: "Rejected"
+})
 
 export class TokenSource implements Authorizer {
   readonly options: SourceOptions
@@ -67,6 +61,7 @@ export class TokenSource implements Authorizer {
   readonly bindings: Records<Binding>
   #tokens: Tokens | undefined
   #headers = noHeaders
+  #secrets: ReadonlyArray<string> = []
   /** The URL of the metadata of the resource, as the server last named it. */
   #metadataUrl: string | undefined
   /** The scopes that the server has asked for in challenges. */
@@ -74,10 +69,12 @@ export class TokenSource implements Authorizer {
   /** Whether the server has asked for a sign-in that tokens cannot replace. */
   #isSignInNeeded = false
   #isLoaded = false
-  #renewal: Deferred.Deferred<Verdict> | undefined
+  #renewal: Promise<Verdict> | undefined
   #dpop: Promise<DpopSession> | undefined
   /** Whether the authorization server has refused to renew the current token. */
   #isRefreshRefused = false
+  /** The entry of the store that the current tokens could not replace. */
+  #unsavedOver: Seen | undefined
 
   constructor(options: SourceOptions) {
     this.options = options
@@ -129,7 +126,7 @@ export class TokenSource implements Authorizer {
         const { value: binding } = yield* this.bindings.get(bindingKey(serverUrl.href, owner))
         if (binding !== undefined) {
           this.#metadataUrl ??= binding.metadataUrl
-          const { value } = yield* this.tokenRecords.get(this.#keyOf(binding))
+          const { value } = yield* this.tokenRecords.get(this.keyOf(binding))
           // The key that a DPoP token is bound to ended with its process.
           if (value !== undefined && value.tokenType === "Bearer" && this.#tokens === undefined) this.adopt(value)
         }
@@ -143,7 +140,12 @@ export class TokenSource implements Authorizer {
     if (isSame(tokens, this.#tokens)) return
     this.#tokens = tokens
     this.#isRefreshRefused = false
-    if (tokens !== undefined) this.#isSignInNeeded = false
+    this.#unsavedOver = undefined
+    if (tokens !== undefined) {
+      this.#isSignInNeeded = false
+      const own = [tokens.accessToken, ...(tokens.refreshToken === undefined ? [] : [tokens.refreshToken])]
+      this.#secrets = [...own.map(Redacted.value), ...this.#secrets].slice(0, secretLimit)
+    }
     this.#headers = tokens === undefined
       ? noHeaders
       : ["authorization", `${tokens.tokenType} ${Redacted.value(tokens.accessToken)}`]
@@ -161,14 +163,16 @@ export class TokenSource implements Authorizer {
     if (tokens === undefined) return noHeaders
     const left = tokens.expiresAt === undefined ? Number.POSITIVE_INFINITY : tokens.expiresAt - this.options.now()
     if (left < this.#aheadOf(tokens) && this.#isRenewable(tokens)) {
-      const renewed = this.options.run(this.#renew(tokens, true))
+      const renewed = this.#renew(tokens, true)
       if (left <= 0) return renewed.then(() => this.#signed(method, url))
     }
     return tokens.tokenType === "DPoP" ? this.#signed(method, url) : this.#headers
   }
 
+  readonly secrets = () => this.#secrets
+
   challenged(challenge: Challenge): Promise<Verdict> {
-    return this.options.run(this.#judge(challenge))
+    return this.options.run(this.#judge(challenge), closed)
   }
 
   #judge({ dpopNonce, status, used, wwwAuthenticate }: Challenge): Effect.Effect<Verdict> {
@@ -182,7 +186,8 @@ export class TokenSource implements Authorizer {
       // The token was renewed while the request was under way.
       if (tokens !== undefined && used[1] !== this.#headers[1]) return Effect.undefined
       if (status === 403 && told.error !== "insufficient_scope") return Effect.succeed(new AuthRequired({ status }))
-      const before = computeScopeUnion(tokens?.scope, this.#challengedScope)
+      const asked = computeScopeUnion(tokens?.requestedScope, this.#challengedScope)
+      const before = computeScopeUnion(tokens?.scope, asked)
       const union = computeScopeUnion(before, told.scope)
       const isWider = isStrictScopeSuperset(union, before)
       this.#challengedScope = computeScopeUnion(this.#challengedScope, told.scope)
@@ -190,9 +195,11 @@ export class TokenSource implements Authorizer {
         const description = "the server asks for scopes that were granted already"
         return Effect.succeed(new AuthRequired({ status, description }))
       }
-      // A refresh cannot widen what was granted.
-      if (isWider && tokens !== undefined && !this.isUnattended) return Effect.succeed(this.#needSignIn(status))
-      return this.#renew(tokens, false)
+      // A refresh cannot widen what was granted. A token that is not valid any more is no question of scopes.
+      if (isWider && told.error !== "invalid_token" && tokens !== undefined && !this.isUnattended) {
+        return Effect.succeed(this.needSignIn(status))
+      }
+      return Effect.promise(() => this.#renew(tokens, false))
     })
   }
 
@@ -203,7 +210,8 @@ export class TokenSource implements Authorizer {
     })
   }
 
-  #needSignIn(status: number, description?: string): AuthRequired {
+  /** Notes that tokens cannot replace a sign-in. */
+  needSignIn(status: number, description?: string): AuthRequired {
     this.#isSignInNeeded = true
     return new AuthRequired({ status, ...(description === undefined ? {} : { description }) })
   }
@@ -224,7 +232,8 @@ export class TokenSource implements Authorizer {
     return [...this.#headers, "dpop", proof]
   }
 
-  #keyOf({ issuer, resource }: { readonly issuer: string; readonly resource?: string | undefined }): string {
+  /** The key of the tokens for one authorization server and resource. */
+  keyOf({ issuer, resource }: { readonly issuer: string; readonly resource?: string | undefined }): string {
     const { owner, serverUrl } = this.options
     return tokensKey({ issuer, resource: resource ?? serverUrl.href, owner })
   }
@@ -237,46 +246,18 @@ export class TokenSource implements Authorizer {
 
   /** Renews the tokens now. */
   renewNow(): Effect.Effect<Verdict> {
-    return Effect.suspend(() => this.#renew(this.#tokens, false))
+    return Effect.promise(() => this.#renew(this.#tokens, false))
   }
 
-  /** Renews `used`, unless that was done meanwhile. All that wait share one renewal. */
-  #renew(used: Tokens | undefined, isEarly: boolean): Effect.Effect<Verdict> {
-    return Effect.suspend(() => {
-      if (!isSame(used, this.#tokens)) return Effect.undefined
-      if (this.#renewal !== undefined) return Deferred.await(this.#renewal)
-      const renewal = this.#renewal = Deferred.makeUnsafe<Verdict>()
-      return this.#renewOnce(used, isEarly).pipe(
-        Effect.onExit((exit) =>
-          Effect.suspend(() => {
-            this.#renewal = undefined
-            return Deferred.done(renewal, exit)
-          })
-        )
-      )
+  /**
+   * Renews `used`, unless that was done meanwhile. All that wait share one renewal, which runs in the scope of the layer: it ends for none of
+   * them because another one leaves.
+   */
+  #renew(used: Tokens | undefined, isEarly: boolean): Promise<Verdict> {
+    if (!isSame(used, this.#tokens)) return Promise.resolve(undefined)
+    return this.#renewal ??= this.options.run(renew({ source: this, used, isEarly }), closed).finally(() => {
+      this.#renewal = undefined
     })
-  }
-
-  #renewOnce(used: Tokens | undefined, isEarly: boolean): Effect.Effect<Verdict> {
-    const delivery = isEarly ? "NotSent" : "Rejected"
-    const renewed: Effect.Effect<Verdict, StepFailed> = Effect.suspend(() => {
-      const http = this.options.makeFetch()
-      return Effect.flatMap(
-        this.discover(http),
-        (discovered) => this.locked(discovered, this.#renewIn(discovered, http, used, isEarly))
-      )
-    })
-    return renewed.pipe(
-      Effect.retry({ schedule: transient, while: ({ kind }) => kind === "Unavailable" }),
-      Effect.tap((verdict) => Effect.sync(() => this.options.onRefresh(verdict === undefined ? "renewed" : "failed"))),
-      Effect.catch((failure) =>
-        Effect.sync((): AuthRequired | AuthorizationFailed => {
-          this.options.onRefresh("failed")
-          const reason = reasonOf(failure, delivery, 401)
-          return reason._tag === "AuthRequired" ? this.#needSignIn(401, failure.description) : reason
-        })
-      )
-    )
   }
 
   /** Runs a critical section of the tokens for one authorization server. */
@@ -285,113 +266,57 @@ export class TokenSource implements Authorizer {
     effect: Effect.Effect<A, StepFailed | TokenStoreFailed>
   ): Effect.Effect<A, StepFailed> {
     return Effect.mapError(
-      this.options.store.locked(this.#keyOf(discovered), effect),
+      this.options.store.locked(this.keyOf(discovered), effect),
       (error) => isStepFailed(error) ? error : storeFailed(error)
     )
   }
 
-  /** Renews within the critical section. */
-  #renewIn(
-    discovered: Discovered,
-    http: OAuthFetch,
-    used: Tokens | undefined,
-    isEarly: boolean
-  ): Effect.Effect<Verdict, StepFailed | TokenStoreFailed> {
-    const key = this.#keyOf(discovered)
-    return Effect.gen({ self: this }, function*() {
-      const stored = yield* this.tokenRecords.get(key)
-      const isFresh = stored.value !== undefined && !isSame(stored.value, used) &&
-        stored.value.tokenType === "Bearer" &&
-        (stored.value.expiresAt === undefined || stored.value.expiresAt > this.options.now())
-      if (isFresh) {
-        this.adopt(stored.value)
-        return undefined
-      }
-      return yield* this.#obtain(discovered, http, stored.value).pipe(
-        Effect.flatMap((tokens) => Effect.as(this.save(discovered, tokens), undefined)),
-        Effect.catchIf(
-          (error): error is StepFailed => isStepFailed(error) && error.kind !== "Unavailable",
-          (failure) => this.#refused({ discovered, failure, used: stored.value, isEarly })
-        )
-      )
-    })
-  }
-
-  /** Asks for tokens without a user. */
-  #obtain(
-    discovered: Discovered,
-    http: OAuthFetch,
-    stored: Tokens | undefined
-  ): Effect.Effect<Tokens, StepFailed | TokenStoreFailed> {
-    return Effect.gen({ self: this }, function*() {
-      const { assertion, auth } = this.options
-      const dpop = yield* this.dpop
-      const request = (client: Client): TokenRequest => ({ auth, discovered, client, http, dpop })
-      const given = givenClient({ auth, discovered })
-      if (this.isUnattended) {
-        if (given === undefined) return yield* invalid("the grant needs a clientId")
-        return yield* requestToken({
-          ...request(given),
-          scope: this.wantedScope ?? discovered.scopes,
-          assertion: assertion === undefined ? undefined : yield* assertion(discovered, http)
-        })
-      }
-      const refreshToken = stored?.refreshToken
-      if (stored === undefined || refreshToken === undefined) return yield* denied("login_required")
-      // The secret in the definition may be newer.
-      const client = given?.clientId === stored.client.clientId ? given : stored.client
-      return yield* Effect.tapError(
-        refresh({ ...request(client), tokens: stored, refreshToken }),
-        ({ kind }) => kind === "ClientRefused" ? forgetClient(client, this.clients) : Effect.void
-      )
-    })
-  }
-
-  /** Handles a refusal. A token that is still valid is kept, and so is one that another process has saved. */
-  #refused({ discovered, failure, isEarly, used }: {
-    readonly discovered: Discovered
-    readonly failure: StepFailed
-    readonly used: Tokens | undefined
-    readonly isEarly: boolean
-  }): Effect.Effect<Verdict, StepFailed | TokenStoreFailed> {
-    const key = this.#keyOf(discovered)
-    return Effect.gen({ self: this }, function*() {
-      const stored = yield* this.tokenRecords.get(key)
-      if (stored.value !== undefined && !isSame(stored.value, used)) {
-        this.adopt(stored.value)
-        return undefined
-      }
-      const isValid = isEarly && used?.expiresAt !== undefined && used.expiresAt > this.options.now()
-      if (isValid) {
-        this.#isRefreshRefused = true
-        return undefined
-      }
-      if (failure.kind === "Denied" || failure.kind === "ClientRefused") {
-        yield* this.tokenRecords.remove(key, stored.version)
-        this.adopt(undefined)
-      }
-      return yield* failure
-    })
-  }
-
-  /** Saves tokens within the critical section, and uses them. */
-  save(discovered: Discovered, tokens: Tokens): Effect.Effect<void, TokenStoreFailed> {
+  /** Remembers where the tokens of this server are. It is saved before a user is asked, so that a store that cannot save is found out then. */
+  bind(discovered: Discovered): Effect.Effect<void, TokenStoreFailed> {
     return Effect.gen({ self: this }, function*() {
       const { owner, serverUrl } = this.options
-      const key = this.#keyOf(discovered)
-      // Used even if it cannot be saved: a rotated refresh token would be lost else.
-      this.adopt(tokens)
-      const { version } = yield* this.tokenRecords.get(key)
-      yield* this.tokenRecords.put(key, tokens, version)
       const place = bindingKey(serverUrl.href, owner)
-      const bound = yield* this.bindings.get(place)
       const binding: Binding = {
         issuer: discovered.issuer,
         ...(discovered.resource === undefined ? {} : { resource: discovered.resource }),
         ...(this.#metadataUrl === undefined ? {} : { metadataUrl: this.#metadataUrl })
       }
-      yield* this.bindings.put(place, binding, bound.version)
+      yield* this.bindings.put(place, binding, yield* this.bindings.get(place))
     })
+  }
+
+  /** Saves the tokens of a sign-in within the critical section, and uses them. */
+  save(discovered: Discovered, tokens: Tokens): Effect.Effect<void, TokenStoreFailed> {
+    return Effect.gen({ self: this }, function*() {
+      const key = this.keyOf(discovered)
+      yield* this.replace(key, tokens, yield* this.tokenRecords.get(key))
+    })
+  }
+
+  /**
+   * Uses tokens, and saves them in the place of those that were seen. If newer ones have been saved meanwhile, uses those. If the store fails,
+   * the tokens live in this process until a renewal saves them: the refresh token before them may be spent.
+   */
+  replace(key: string, tokens: Tokens, seen: Seen): Effect.Effect<void> {
+    this.adopt(tokens)
+    return Effect.matchEffect(this.tokenRecords.put(key, tokens, seen), {
+      onFailure: ({ message }) => {
+        this.#unsavedOver = seen
+        return Effect.logWarning(`the new token could not be saved: ${message}`)
+      },
+      onSuccess: ({ value }) => Effect.sync(() => this.adopt(value ?? tokens))
+    })
+  }
+
+  /** The tokens to renew: those of the store, unless this process has newer ones that it could not save. */
+  newest(seen: Seen): Tokens | undefined {
+    const isUnsaved = seen.isBroken || this.#unsavedOver !== undefined && this.#unsavedOver.version === seen.version
+    return isUnsaved ? this.#tokens ?? seen.value : seen.value
+  }
+
+  /** Notes that the authorization server refuses to renew the current token, which is still valid. */
+  refuseRefresh(): void {
+    this.#isRefreshRefused = true
   }
 
   /** Forgets the tokens, here and in the store. Returns those that there were. */
@@ -400,16 +325,16 @@ export class TokenSource implements Authorizer {
     const place = bindingKey(serverUrl.href, owner)
     return Effect.gen({ self: this }, function*() {
       const bound = yield* this.bindings.get(place)
-      const key = this.#keyOf(bound.value ?? { issuer: this.#tokens?.issuer ?? "" })
+      const key = this.keyOf(bound.value ?? { issuer: this.#tokens?.issuer ?? "" })
       const known = yield* store.locked(
         key,
         Effect.gen({ self: this }, function*() {
           const stored = yield* this.tokenRecords.get(key)
-          yield* this.tokenRecords.remove(key, stored.version)
-          return stored.value ?? this.#tokens
+          yield* this.tokenRecords.remove(key, stored)
+          return this.newest(stored) ?? this.#tokens
         })
       )
-      yield* this.bindings.remove(place, bound.version)
+      yield* this.bindings.remove(place, bound)
       this.#isSignInNeeded ||= known !== undefined
       this.#challengedScope = undefined
       this.adopt(undefined)

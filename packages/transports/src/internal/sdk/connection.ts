@@ -36,7 +36,9 @@ import { DirectRequests } from "../jsonRpc/directRequests.ts"
 import { legacyCodec } from "../jsonRpc/eraCodec.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { ModernCodec } from "../modern/modernCodec.ts"
+import { CurrentAuthorizer } from "../network/authorizer.ts"
 import { redactData, redactReason } from "../redactedReasons.ts"
+import { extend } from "../redactor.ts"
 import { redactorOf } from "../secrets.ts"
 import { type AskableClient, capabilitiesOf } from "./clientHandlers.ts"
 import { type Connecting, type ConnectOptions, noRefusal, openChannel } from "./connecting.ts"
@@ -50,12 +52,14 @@ export { type ConnectOptions, unknownEra } from "./connecting.ts"
 
 /**
  * Opens a channel and makes it a connection, closed with the scope. What servers and the platform say reaches callers without the secrets of
- * the definition: every reason of the connection, its warnings, stderr and the name of the server.
+ * the definition and the tokens: every reason of the connection, its warnings, stderr and the name of the server.
  */
-export const make = (options: ConnectOptions): Effect.Effect<Connection, ConnectReason, Scope.Scope> => {
-  const redact = redactorOf(options.config)
-  return Effect.mapError(connect(options, redact), (reason) => redactReason(reason, redact))
-}
+export const make = (options: ConnectOptions): Effect.Effect<Connection, ConnectReason, Scope.Scope> =>
+  Effect.flatMap(CurrentAuthorizer, (authorizer) => {
+    const ofDefinition = redactorOf(options.config)
+    const redact = authorizer === undefined ? ofDefinition : extend(ofDefinition, authorizer.secrets)
+    return Effect.mapError(connect(options, redact), (reason) => redactReason(reason, redact))
+  })
 
 const connect = Effect.fnUntraced(function*(
   options: ConnectOptions,
