@@ -280,8 +280,15 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
       if (checked instanceof BadOptions) return rejected(checked)
       const call = () => source.callTool(tool, args, checked)
       return needsFiber(checked) ? run(call(), caller, options) : runDirect(
-        (_, writes, onEnd) =>
-          ClientSession.startCall({ session: source, tool, args: args ?? {}, options: checked, writes, onEnd }),
+        (_, onEnd) =>
+          ClientSession.startCall({
+            session: source,
+            tool,
+            args: args ?? {},
+            options: checked,
+            writes: loan?.writes,
+            onEnd
+          }),
         call,
         caller
       )
@@ -380,7 +387,7 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
       if (checked instanceof BadOptions) return rejected(checked)
       const call = () => inSessions(({ callTool }) => callTool(server, tool, args, checked))
       return needsFiber(checked) ? run(call(), { server }, options) : runDirect(
-        (context, writes, onEnd) => {
+        (context, onEnd) => {
           const registry = registryOf(Context.get(context, Sessions.Sessions))
           return registry === undefined ? undefined : startCall({
             registry,
@@ -389,7 +396,6 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
             tool,
             args: args ?? {},
             options: checked,
-            writes,
             onEnd
           })
         },

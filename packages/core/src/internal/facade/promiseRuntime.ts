@@ -12,8 +12,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SessionError } from "../../SessionError.ts"
 import { Bag } from "../bag.ts"
-import type { StartedCall } from "../request/inFlightRecord.ts"
-import { CurrentWrites, type Writes } from "../request/writes.ts"
+import type { InFlight, OnEnd, StartedCall } from "../request/inFlightRecord.ts"
+import { CurrentWrites } from "../request/writes.ts"
 import type { Loan } from "./loan.ts"
 import type { Signal, SignalOptions } from "./promised.ts"
 import { cancelled, endAll, RunningCall } from "./runningCall.ts"
@@ -34,12 +34,8 @@ export interface Closeable extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
-/** Starts a call without a fiber, which records its requests in `writes`; or returns `undefined`. */
-type DirectStart<A, R> = (
-  context: Context.Context<R>,
-  writes: Writes,
-  onEnd: (outcome: Effect.Effect<A, SessionError>) => void
-) => StartedCall | undefined
+/** Starts a call without a fiber, or returns `undefined`. */
+type DirectStart<A, R> = (context: Context.Context<R>, onEnd: OnEnd<A, SessionError>) => StartedCall | undefined
 
 export interface PromiseRuntime<R, E> {
   /** Runs an effect. All operations pass through here. */
@@ -61,8 +57,10 @@ export interface PromiseRuntime<R, E> {
   readonly close: (before: Effect.Effect<unknown>) => Promise<void>
 }
 
-/** How a promise is settled. */
+/** How a promise is settled, and what its call has done before. */
 interface Settle<A> {
+  readonly signal?: Signal | undefined
+  readonly failed?: InFlight | undefined
   readonly resolve: (value: A) => void
   readonly reject: (error: unknown) => void
 }
@@ -94,24 +92,24 @@ export const make = <R, E>({ isTyped, layer }: {
     return isClosed && !isTyped(error) ? call.closed : error
   }
 
-  /** Runs a call in a fiber, and settles its promise. */
+  /** Runs a call in a fiber, and settles its promise. `failed` is the request that the call has made without one. */
   const follow = <A>(
     call: RunningCall,
     caller: Caller,
     effect: Effect.Effect<A, E | SessionError, R>,
-    { reject, resolve }: Settle<A>,
-    signal?: Signal
+    { failed, reject, resolve, signal }: Settle<A>
   ): void => {
     const { cachedContext } = runtime
+    const writes = call.record(caller.loan?.writes, failed)
     const fiber = cachedContext === undefined
       ? Effect.runFork(
         Effect.flatMap(
           runtime.contextEffect,
-          (context) => Effect.provideContext(effect, Context.add(context, CurrentWrites, call))
+          (context) => Effect.provideContext(effect, Context.add(context, CurrentWrites, writes))
         ),
         { signal }
       )
-      : Effect.runForkWith(Context.add(cachedContext, CurrentWrites, call))(effect, { signal })
+      : Effect.runForkWith(Context.add(cachedContext, CurrentWrites, writes))(effect, { signal })
     call.fiber = fiber
     add(call, caller)
     fiber.addObserver((exit) => {
@@ -125,10 +123,10 @@ export const make = <R, E>({ isTyped, layer }: {
     // @effect-diagnostics-next-line newPromise:off - the promise that Effect makes of a fiber hides the fiber
     new Promise((resolve, reject) => {
       const signal = options?.signal
-      const call = new RunningCall(caller.server, caller.loan?.writes, reject)
+      const call = new RunningCall(caller.server, reject)
       if (isEnded(caller)) return reject(call.closed)
       if (signal?.aborted === true) return reject(call.cancelled(signal))
-      follow(call, caller, effect, { resolve, reject }, signal)
+      follow(call, caller, effect, { resolve, reject, signal })
     })
 
   const runDirect = <A>(
@@ -139,20 +137,19 @@ export const make = <R, E>({ isTyped, layer }: {
     // @effect-diagnostics-next-line newPromise:off - a call without a fiber settles its promise itself
     new Promise((resolve, reject) => {
       const { cachedContext } = runtime
-      const call = new RunningCall(caller.server, caller.loan?.writes, reject)
+      const call = new RunningCall(caller.server, reject)
       if (isEnded(caller)) return reject(call.closed)
       let isSettled = false
-      const started = cachedContext === undefined ? undefined : start(cachedContext, call, (outcome) => {
+      const started = cachedContext === undefined ? undefined : start(cachedContext, (outcome, failed) => {
         isSettled = true
-        call.flight = undefined
         remove(call, caller)
         if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return resolve(outcome.value as A)
-        follow(call, caller, outcome, { resolve, reject })
+        follow(call, caller, outcome, { resolve, reject, failed })
       })
       if (started === undefined) return follow(call, caller, effect(), { resolve, reject })
       // A send may fail before `start` returns.
       if (isSettled) return
-      call.flight = started
+      call.started = started
       add(call, caller)
     })
 

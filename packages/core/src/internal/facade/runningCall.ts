@@ -1,39 +1,52 @@
 /**
  * Running call: one promise that is not settled yet, and what it runs on.
  *
- * It is the record of the requests that it has written. So whatever ends it early rejects it with what became of its requests, and never with
- * what the class of some reason says.
+ * Whatever ends it early rejects it with what became of its requests, and never with what the class of some reason says: while it has no fiber,
+ * its one request knows that; after that, the record of the requests that it wrote.
  */
 import type * as Fiber from "effect/Fiber"
-import { Cancelled, SessionClosed, SessionError, TransportClosed } from "../../SessionError.ts"
+import { Cancelled, type Reason, SessionClosed, SessionError, TransportClosed } from "../../SessionError.ts"
 import type { InBag } from "../bag.ts"
-import type { StartedCall } from "../request/inFlightRecord.ts"
-import { Writes } from "../request/writes.ts"
+import type { InFlight, StartedCall } from "../request/inFlightRecord.ts"
+import { givenUp, Writes } from "../request/writes.ts"
 import type { Signal } from "./promised.ts"
 
-export class RunningCall extends Writes implements InBag {
+/** What closing does to a request. */
+const lost = new TransportClosed({ delivery: "Unknown" })
+
+export class RunningCall implements InBag {
   place = -1
-  /** The request, while the call has no fiber. */
-  flight: StartedCall | undefined = undefined
+  /** What the call runs on: a request, or a fiber and its record of requests. */
+  started: StartedCall | undefined = undefined
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  writes: Writes | undefined = undefined
   readonly #server: string
   readonly #reject: (error: unknown) => void
 
-  constructor(server: string, parent: Writes | undefined, reject: (error: unknown) => void) {
-    super(parent)
+  constructor(server: string, reject: (error: unknown) => void) {
     this.#server = server
     this.#reject = reject
   }
 
+  get isWritten(): boolean {
+    return this.writes?.isWritten ?? this.started?.flight.mayHaveRun ?? false
+  }
+
   /** The error of a call that ends because what it runs on is closed. */
   get closed(): SessionError {
-    const reason = this.endOf(new TransportClosed({ delivery: "Unknown" })) ?? new SessionClosed()
-    return new SessionError({ server: this.#server, reason })
+    return new SessionError({ server: this.#server, reason: this.#givenUp() ?? new SessionClosed() })
   }
 
   /** The error of a call whose signal was aborted. */
   cancelled(signal: Signal): SessionError {
     return cancelled(this.#server, signal, this.isWritten ? "Unknown" : "NotSent")
+  }
+
+  /** Prepares for a fiber, which runs the call, or what follows after its request `failed`. Returns the record for it. */
+  record(parent: Writes | undefined, failed?: InFlight): Writes {
+    this.started = undefined
+    this.writes = new Writes(parent, failed?.mayHaveRun === true ? failed : undefined)
+    return this.writes
   }
 
   /** Ends the call. Returns the fiber to wait for, whose end rejects the promise; without one the promise is rejected at once. */
@@ -42,10 +55,15 @@ export class RunningCall extends Writes implements InBag {
       this.fiber.interruptUnsafe()
       return this.fiber
     }
-    this.flight?.drop()
-    this.flight = undefined
+    this.started?.drop()
     this.#reject(this.closed)
     return undefined
+  }
+
+  #givenUp(): Reason | undefined {
+    if (this.writes !== undefined) return this.writes.givenUp(lost)
+    const flight = this.started?.flight
+    return flight?.mayHaveRun === true ? givenUp(flight, lost) : undefined
   }
 }
 

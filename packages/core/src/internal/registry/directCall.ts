@@ -9,14 +9,10 @@ import { CurrentOwner } from "../../Owner.ts"
 import type { CallToolOptions } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
 import type { Checked } from "../config/callOptions.ts"
-import type { StartedCall } from "../request/inFlightRecord.ts"
-import type { Writes } from "../request/writes.ts"
+import type { InFlight, OnEnd, StartedCall } from "../request/inFlightRecord.ts"
 import { ClientSession } from "../session/clientSession.ts"
 import type { Registry } from "./registry.ts"
 import type { Lease } from "./sharedCores.ts"
-
-/** Receives the outcome of a call, or the effect that leads to it. */
-export type OnEnd = (outcome: Effect.Effect<CallToolResult, SessionError>) => void
 
 export interface DirectCall<E> {
   readonly registry: Registry
@@ -33,6 +29,22 @@ export interface DirectCall<E> {
 const untilEnded = (lease: Lease, outcome: Effect.Effect<CallToolResult, SessionError>) =>
   Effect.ensuring(outcome, Effect.sync(() => lease.end()))
 
+/** A direct call without a fiber. */
+class Started implements StartedCall {
+  readonly flight: InFlight
+  readonly #lease: Lease
+
+  constructor(flight: InFlight, lease: Lease) {
+    this.flight = flight
+    this.#lease = lease
+  }
+
+  drop(): void {
+    this.flight.drop()
+    this.#lease.end()
+  }
+}
+
 /**
  * Starts a direct call without a fiber: for the promise facade. Returns `undefined` if the call needs one: the server is not connected, the
  * owner has credentials, permits are taken, or the circuit is open.
@@ -40,27 +52,19 @@ const untilEnded = (lease: Lease, outcome: Effect.Effect<CallToolResult, Session
 export const startCall = (
   call: Pick<DirectCall<never>, "args" | "options" | "registry" | "server" | "tool"> & {
     readonly owner: string
-    readonly writes: Writes
-    readonly onEnd: OnEnd
+    readonly onEnd: OnEnd<CallToolResult, SessionError>
   }
 ): StartedCall | undefined => {
-  const { args, onEnd, options, owner, registry, server, tool, writes } = call
+  const { args, onEnd, options, owner, registry, server, tool } = call
   const lease = registry.tryShared(server, owner)
   if (lease === undefined) return undefined
   const operation = ClientSession.toolCall(lease.core, tool, args, options)
-  const flight = lease.core.executor.start(operation, registry.caller, writes, (outcome) => {
-    if (!Exit.isExit(outcome)) return onEnd(untilEnded(lease, outcome))
+  const flight = lease.core.executor.start(operation, registry.caller, undefined, (outcome, failed) => {
+    if (!Exit.isExit(outcome)) return onEnd(untilEnded(lease, outcome), failed)
     lease.end()
-    onEnd(outcome)
+    onEnd(outcome, failed)
   })
-  if (flight !== undefined) {
-    return {
-      drop: () => {
-        flight.drop()
-        lease.end()
-      }
-    }
-  }
+  if (flight !== undefined) return new Started(flight, lease)
   lease.end()
   return undefined
 }

@@ -22,7 +22,7 @@ import { Admission } from "./admission.ts"
 import { Attempt } from "./attempt.ts"
 import { Attempts, type RequestState } from "./attempts.ts"
 import { verdictOf } from "./deliveryRule.ts"
-import type { InFlight, InFlightHost } from "./inFlightRecord.ts"
+import type { InFlight, InFlightHost, OnEnd } from "./inFlightRecord.ts"
 import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
 import { Outcomes } from "./outcomes.ts"
 import { type CallerPolicy, retryLoop } from "./retryLoop.ts"
@@ -71,7 +71,7 @@ export class Executor {
     operation: Operation<A>,
     caller: CallerPolicy,
     fiber: Fiber.Fiber<unknown, unknown>,
-    onEnd: (outcome: Effect.Effect<A, SessionError>) => void
+    onEnd: OnEnd<A, SessionError>
   ): InFlight | undefined {
     const live = this.#usable(operation, caller)
     if (live === undefined || isTraced(fiber)) return undefined
@@ -84,7 +84,7 @@ export class Executor {
     operation: RequestOperation<A>,
     caller: CallerPolicy,
     writes: Writes | undefined,
-    onEnd: (outcome: Effect.Effect<A, SessionError>) => void
+    onEnd: OnEnd<A, SessionError>
   ): InFlight | undefined {
     const live = this.#usable(operation, caller)
     return live === undefined ? undefined : this.#launch(operation, caller, live, writes, onEnd)
@@ -104,15 +104,15 @@ export class Executor {
     caller: CallerPolicy,
     live: LiveConnection,
     writes: Writes | undefined,
-    onEnd: (outcome: Effect.Effect<A, SessionError>) => void
+    onEnd: OnEnd<A, SessionError>
   ): InFlight | undefined {
     const now = this.#host.timers.now()
     const attempt = new Attempt(this.#host.admission, now, false)
     const latest = now + this.#host.totalTimeout
     const flight = this.#attempts.prepare(operation, live, attempt, latest, writes, (outcome) => {
-      if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return onEnd(outcome)
+      if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return onEnd(outcome, undefined)
       const state = { caller, startedAt: now, isTraced: false, writes, attempts: 1, latest: attempt }
-      onEnd(this.#orRetry(operation, state, outcome))
+      onEnd(this.#orRetry(operation, state, outcome), attempt.flight)
     })
     if (!attempt.tryTake()) return undefined
     if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.counters.operations++

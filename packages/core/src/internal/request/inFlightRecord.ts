@@ -49,7 +49,7 @@ export interface InFlightOptions {
 
 const closed = (delivery: Delivery): Reason => new TransportClosed({ delivery })
 
-export class InFlight implements OutgoingRequest, Pending, Timer, Written {
+export class InFlight implements OutgoingRequest, Pending, StartedCall, Timer, Written {
   readonly method: string
   readonly params: Record<string, unknown> | undefined
   readonly onProgress: ((progress: Progress) => void) | undefined
@@ -60,6 +60,7 @@ export class InFlight implements OutgoingRequest, Pending, Timer, Written {
   isLongRunning: boolean
   readonly #options: InFlightOptions
   #isWritten = false
+  #isRefused = false
   #isEnded = false
 
   constructor(options: InFlightOptions) {
@@ -79,6 +80,11 @@ export class InFlight implements OutgoingRequest, Pending, Timer, Written {
     }
   }
 
+  /** The request of a started call, which may be more than its request. */
+  get flight(): InFlight {
+    return this
+  }
+
   get kind(): Kind {
     return this.#options.kind
   }
@@ -93,6 +99,11 @@ export class InFlight implements OutgoingRequest, Pending, Timer, Written {
 
   get isWritten(): boolean {
     return this.#isWritten
+  }
+
+  /** Whether a byte of it may have left, and the server did not refuse it. */
+  get mayHaveRun(): boolean {
+    return this.#isWritten && !this.#isRefused
   }
 
   /** Written by the connection. */
@@ -145,7 +156,9 @@ export class InFlight implements OutgoingRequest, Pending, Timer, Written {
 
   /** Records that the server refused the request before it ran. */
   refused(): void {
-    if (this.#isWritten) this.#options.writes?.refused(this)
+    if (!this.#isWritten || this.#isRefused) return
+    this.#isRefused = true
+    this.#options.writes?.refused(this)
   }
 
   /** Leaves the requests in flight on the connection. Called by the attempt. */
@@ -171,5 +184,13 @@ export class InFlight implements OutgoingRequest, Pending, Timer, Written {
   }
 }
 
-/** A request that was started without a fiber, for the caller that may have to cancel it. */
-export type StartedCall = Pick<InFlight, "drop">
+/** A request that was started without a fiber, for the caller that may have to give it up. */
+export interface StartedCall {
+  readonly drop: () => void
+  readonly flight: InFlight
+}
+
+/**
+ * Receives the end of a call without a fiber: the result, or the effect that leads to the outcome after its request, `failed`, has failed.
+ */
+export type OnEnd<A, E> = (outcome: Effect.Effect<A, E>, failed: InFlight | undefined) => void

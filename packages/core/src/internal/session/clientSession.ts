@@ -19,7 +19,7 @@ import type { LiveConnection } from "../connection/liveConnection.ts"
 import { pingMethod } from "../connection/liveness.ts"
 import type { ItemsOfLists, ListKind } from "../notifications/listCache.ts"
 import type { Execute } from "../request/execute.ts"
-import type { StartedCall } from "../request/inFlightRecord.ts"
+import type { InFlight, OnEnd } from "../request/inFlightRecord.ts"
 import { probe, read, type RequestOperation, type ToolCall } from "../request/operation.ts"
 import { withReports } from "../request/progress.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
@@ -244,13 +244,15 @@ export class ClientSession implements Session, CallerPolicy {
     readonly tool: string
     readonly args: Record<string, unknown>
     readonly options: Checked<CallToolOptions> | undefined
-    readonly writes: Writes
-    readonly onEnd: (outcome: Effect.Effect<CallToolResult, SessionError>) => void
-  }): StartedCall | undefined {
+    /** The record of the operation that the call is part of. */
+    readonly writes: Writes | undefined
+    readonly onEnd: OnEnd<CallToolResult, SessionError>
+  }): InFlight | undefined {
     const { args, onEnd, session, tool, writes } = options
     if (!(#parts in session) || session.connectsOnce) return undefined
     const { core } = session.#parts
-    return core.executor.start(ClientSession.toolCall(core, tool, args, options.options), session, writes, onEnd)
+    const operation = ClientSession.toolCall(core, tool, args, options.options)
+    return core.executor.start(operation, session, writes, onEnd)
   }
 
   /** A tool call as an operation. */
