@@ -33,7 +33,7 @@ export interface CircuitPolicy {
 }
 
 /**
- * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for 1 second, three times, so that
+ * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for about 1 second, three times, so that
  * a short outage ends soon; then for 8 seconds, for 64 seconds, and for 75 seconds each time after that. All vary by 20 %, so that clients do not probe in step.
  *
  * @category defaults
@@ -42,7 +42,7 @@ export interface CircuitPolicy {
 export const circuitDefault: CircuitPolicy = {
   failures: 4,
   openFor: Schedule.min([
-    Schedule.max([Schedule.exponential("15625 micros", 8), Schedule.spaced("1 second")]),
+    Schedule.max([Schedule.exponential("15625 micros", 8), Schedule.spaced("900 millis")]),
     Schedule.spaced("75 seconds")
   ]).pipe(Schedule.jittered)
 }

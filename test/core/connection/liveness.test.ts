@@ -14,8 +14,9 @@ const setting = (options: {
   readonly healthInterval: string | number
   readonly requestTimeout?: string | number
   readonly progressEvery?: Duration.Input
+  readonly circuit?: Circuit.CircuitPolicy
 }) => {
-  const { progressEvery, ...config } = options
+  const { circuit = Circuit.never, progressEvery, ...config } = options
   const answered = Deferred.makeUnsafe<void>()
   const script = Scripted.make({
     answer: ({ connection, method, params, report }) => {
@@ -31,7 +32,7 @@ const setting = (options: {
   const server = { transport: "stdio", command: "s", args: [], totalTimeout: "2 hours" } as const
   const layer = Scripted.sessions(script, {
     servers: { s: { ...server, ...config } },
-    circuit: Circuit.never,
+    circuit,
     retry: RetryPolicy.never
   })
   return { script, layer, answer: Deferred.succeed(answered, undefined) }
@@ -76,6 +77,22 @@ describe("a server that answers no ping after a request has timed out", () => {
       assert.deepStrictEqual(yield* Fiber.join(long), { content: [] })
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(script.open, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+})
+
+describe("a server that answers no ping, with a circuit", () => {
+  it.effect("is replaced as soon as without one: a probe of the circuit ends with the connection that it is made on", () => {
+    const { layer } = setting({ healthInterval: 0, requestTimeout: "2 seconds", circuit: Circuit.circuitDefault })
+    return Effect.gen(function*() {
+      const { callTool, generation } = yield* session
+      for (let n = 0; n < 30; n++) {
+        yield* start(callTool("quick"))
+        yield* TestClock.adjust("400 millis")
+      }
+      yield* TestClock.adjust("3 seconds")
+      yield* callTool("quick")
+      assert.strictEqual(yield* generation, 2)
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 })

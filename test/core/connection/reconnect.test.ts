@@ -96,8 +96,8 @@ describe("reconnecting to a server that closes every connection", () => {
       const gaps = attempts.slice(1).map(({ at }, index) => at - (attempts[index]?.at ?? 0))
       // The fourth attempt opens the circuit.
       assert.deepStrictEqual(gaps.slice(3), [
-        1000,
-        1000,
+        900,
+        900,
         1000,
         8000,
         64_000,

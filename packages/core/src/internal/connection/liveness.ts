@@ -9,6 +9,7 @@
  * - While one is in flight, a quiet connection is not lost. Only after another request has timed out it is.
  * - Other requests count as quiet only once they are in flight for `healthInterval`.
  */
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Random } from "effect/Random"
@@ -122,8 +123,10 @@ export class Liveness {
     return Effect.suspend(() => {
       const askedAt = live.heardAt
       const ping = Effect.mapError(boundedPing(live), (reason) => new SessionError({ server, reason }))
-      return Effect.matchEffect(circuitBreaker.probe(ping), {
-        onSuccess: () => Effect.sync(() => this.#host.responded(live)),
+      // The ping that follows a timeout may lose the connection first: nothing more can be learned on it then.
+      const probe = Effect.raceFirst(ping, Deferred.await(live.retired))
+      return Effect.matchEffect(circuitBreaker.probe(probe), {
+        onSuccess: () => live.isRetired ? connect : Effect.sync(() => this.#host.responded(live)),
         onFailure: ({ reason }) => {
           if (reason.losesConnection) return Effect.andThen(this.#host.loseFor(live, reason), connect)
           return isSilence(reason) && live.heardAt <= askedAt ? this.#abandon(live, reason) : Effect.void
