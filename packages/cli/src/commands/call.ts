@@ -17,7 +17,7 @@ import * as Content from "../Content.ts"
 import { ToolFailed, UsageError } from "../Failure.ts"
 import * as process from "../internal/process.ts"
 import { readRegularFile } from "../internal/regularFile.ts"
-import { isJsonObject } from "../internal/text.ts"
+import { commandLine, isJsonObject } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { progressLabel } from "../ProgressLabel.ts"
 import { line } from "../Shown.ts"
@@ -116,7 +116,7 @@ export const call = Command.make("call", {
     if (tool === undefined || tool === "") {
       return yield* new UsageError({
         problems: [`missing tool name; expected ${server}/<tool>`],
-        hint: `mcp-sessions tools ${server}`
+        hint: commandLine("tools", server)
       })
     }
     const base = yield* parseArgsFlag(args)

@@ -15,7 +15,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { envelope, lines, ToolFailed } from "../Failure.ts"
-import { firstLine, isJsonObject, quote, textOf } from "../internal/text.ts"
+import { commandLine, firstLine, isJsonObject, quote, textOf } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { content, cut, json, line, name } from "../Shown.ts"
 import { closest } from "../Suggestion.ts"
@@ -48,7 +48,7 @@ export const findTool = (options: {
       description: `the server has no tool "${tool}"${
         suggestion === undefined ? "" : `; did you mean "${suggestion}"?`
       }`,
-      hint: `mcp-sessions tools ${server}`
+      hint: commandLine("tools", server)
     })
   )
 }

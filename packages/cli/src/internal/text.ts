@@ -20,3 +20,10 @@ export const quote = (value: unknown): string => {
   const json = ExactNumbers.stringify(value)
   return json.length <= quoteLimit ? json : `${json.slice(0, quoteLimit)}…`
 }
+
+const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
+
+/** Returns a command of this program for a server, as a shell takes it: a name can have spaces, or look like a flag. */
+export const commandLine = (...[command, server]: readonly [command: string, server: string]): string =>
+  `mcp-sessions ${command} ${server.startsWith("-") ? "-- " : ""}${shellWord(server)}`
