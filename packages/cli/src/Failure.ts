@@ -220,7 +220,13 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
       return { code, message: failure.message, problems, retryable: false, outcome: "not_sent" }
     }
     case "TokenStoreFailed":
-      return { code: failure._tag, ...common, reason: failure.reason, retryable: failure.isRetryable, outcome: "failed" }
+      return {
+        code: failure._tag,
+        ...common,
+        reason: failure.reason,
+        retryable: failure.isRetryable,
+        outcome: "failed"
+      }
     case "SessionError": {
       const { reason, server } = failure
       const stderrTail = tailOf(reason)

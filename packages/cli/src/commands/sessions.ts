@@ -12,9 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { firstLine } from "../internal/text.ts"
-import { type InteractiveConsent, transports } from "../SignIn.ts"
 import { Output } from "../Output.ts"
 import { cut, line, name } from "../Shown.ts"
+import { type InteractiveConsent, transports } from "../SignIn.ts"
 
 /**
  * Provides `Sessions` for the servers, with all timeouts capped at `limit`. A server that calls for a sign-in fails, unless there is a `consent`.

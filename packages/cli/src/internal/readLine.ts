@@ -13,9 +13,10 @@ export const readLine = (prompt: string): Effect.Effect<string | undefined> =>
   Effect.callback((resume) => {
     // In its own line mode, a terminal cuts lines at 1024 to 4096 bytes. A pasted URL may be longer.
     const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: true, historySize: 0 })
+    // Closing ends the input, so the line comes first.
     const end = (line: string | undefined) => {
-      lines.close()
       resume(Effect.succeed(line))
+      lines.close()
     }
     // Without the line mode, Ctrl+C is a character and no signal.
     lines.once("SIGINT", () => process.emit("SIGINT"))

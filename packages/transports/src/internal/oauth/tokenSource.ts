@@ -129,6 +129,7 @@ export class TokenSource implements Authorizer {
         const { value: binding } = yield* this.bindings.get(bindingKey(serverUrl.href, owner))
         if (binding !== undefined) {
           this.#metadataUrl ??= binding.metadataUrl
+          this.#challengedScope = computeScopeUnion(binding.challengedScope, this.#challengedScope)
           const { value } = yield* this.tokenRecords.get(this.#keyOf(binding))
           // The key that a DPoP token is bound to ended with its process.
           if (value !== undefined && value.tokenType === "Bearer" && this.#tokens === undefined) this.adopt(value)
@@ -191,9 +192,25 @@ export class TokenSource implements Authorizer {
         return Effect.succeed(new AuthRequired({ status, description }))
       }
       // A refresh cannot widen what was granted.
-      if (isWider && tokens !== undefined && !this.isUnattended) return Effect.succeed(this.#needSignIn(status))
+      if (isWider && tokens !== undefined && !this.isUnattended) {
+        return Effect.as(this.#saveChallengedScope, this.#needSignIn(status))
+      }
       return this.#renew(tokens, false)
     })
+  }
+
+  /** Saves the scopes to ask for: the user may be asked by another process, such as a command that signs in. */
+  get #saveChallengedScope(): Effect.Effect<void> {
+    const { owner, serverUrl } = this.options
+    const place = bindingKey(serverUrl.href, owner)
+    const scope = this.#challengedScope
+    return Effect.flatMap(
+      this.bindings.get(place),
+      ({ value, version }) =>
+        value === undefined || scope === undefined || value.challengedScope === scope
+          ? Effect.void
+          : this.bindings.put(place, { ...value, challengedScope: scope }, version)
+    ).pipe(Effect.catchCause((cause) => Effect.logDebug("the scopes to ask for cannot be saved", cause)))
   }
 
   #rememberNonce(nonce: string): Effect.Effect<Verdict> {
