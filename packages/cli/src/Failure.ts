@@ -177,8 +177,6 @@ const hintOf = (failure: Failure): string | undefined => {
     case "SessionError":
       return failure.reason._tag === "OutcomeUnknown"
         ? "check on the server whether the tool ran before you call it again"
-        : failure.reason._tag === "SpawnFailed" && failure.reason.cwd === undefined
-        ? "check that the command is correct, installed and on PATH"
         : undefined
     default:
       return undefined

@@ -9,6 +9,12 @@ export const isJsonObject = (value: unknown): value is Readonly<Record<string, u
 /** Returns a text; `undefined` for any other value. */
 export const textOf = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
+/** Returns the first line of a text that is not empty, with a mark if more follow. */
+export const summaryOf = (text: string): string => {
+  const [first = "", ...others] = text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+  return others.length === 0 ? first : `${first} …`
+}
+
 /** Returns the first line of a text. */
 export const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
 
