@@ -4,12 +4,12 @@
  * | status | meaning |
  * | --- | --- |
  * | 1 | unexpected error |
- * | 2 | usage error: invalid flags, unknown server, invalid arguments |
+ * | 2 | usage error: invalid flags, unknown or disabled server, invalid arguments |
  * | 3 | authorization required: sign in, or correct the credentials |
- * | 4 | server unreachable |
+ * | 4 | server or authorization server unreachable |
  * | 5 | the tool failed or does not exist |
  * | 10 | invalid configuration |
- * | 11 | timed out |
+ * | 11 | timed out, also if the tool may have run |
  * | 12 | outcome unknown: the connection was lost after the request was sent |
  * | 13 | `check` found an unhealthy server |
  * | 14 | protocol error |

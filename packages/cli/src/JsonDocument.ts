@@ -37,7 +37,7 @@ const positionOf = (text: string, offset: number): Position => {
 }
 
 const expectedSyntax: Record<string, string> = {
-  InvalidSymbol: "a value; words other than true, false and null need quotes",
+  InvalidSymbol: "a key or a value; words other than true, false and null need quotes",
   PropertyNameExpected: "a key in double quotes",
   ValueExpected: "a value",
   ColonExpected: "a colon",
