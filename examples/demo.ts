@@ -159,7 +159,9 @@ const demo = Effect.gen(function*() {
   yield* heading("4. Close all sessions.")
   const left = [...pids].filter(isRunning)
   yield* check(left.length === 0, `processes still run: ${left.join(", ")}`)
-  yield* proven(`all ${pids.size} server processes have ended, and their children too`)
+  yield* proven(
+    `all ${pids.size} processes of the stdio servers have ended, the killed one and its successor too, and their children`
+  )
 })
 
 const reported = demo.pipe(

@@ -24,7 +24,7 @@ describe("examples/demo.ts", () => {
         "✓ everything-http/echo",
         "✓ filesystem/read_text_file",
         "(connection 2) answered the next call",
-        "all 3 server processes have ended"
+        "all 3 processes of the stdio servers have ended"
       ]
     ) assert.include(output, line)
   })

@@ -4,7 +4,7 @@ import { ExactNumbers } from "@mcp-sessions/transports"
 import { Effect, Option } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { afterAll } from "vitest"
 
 const tool = {
@@ -86,7 +86,7 @@ describe("tool arguments", () => {
       )
       assert.deepStrictEqual(error.problems, [
         "count: expected integer",
-        "ratio: expected JSON after :=",
+        "ratio: expected JSON after :=; at line 1, column 2: expected a closing brace",
         "cannot parse \"count\"; expected key=value or key:=JSON",
         "text: given twice, but the tool takes one value",
         "unknown argument \"nope\"",
@@ -106,6 +106,36 @@ describe("tool arguments", () => {
       ({ problems }) => assert.deepStrictEqual(problems, ["missing argument \"text\""])
     ))
 
+  it.effect("reports no argument as missing beside a word that may have been meant for it", () =>
+    Effect.map(
+      Effect.flip(read(["text", "word"], { base: {} })),
+      ({ problems }) =>
+        assert.deepStrictEqual(problems, [
+          "cannot parse \"text\"; expected key=value or key:=JSON",
+          "cannot parse \"word\"; expected key=value or key:=JSON"
+        ])
+    ))
+
+  it.effect("sends what does not fit the schema as text without validation, and a repeated key as a list", () =>
+    Effect.map(
+      read(
+        ["count=x", "flag=maybe", "list=a", "nested={", "nested.inner=y", "ratio=1", "ratio=2", "text=1", "text=2"],
+        {
+          base: {},
+          validate: false
+        }
+      ),
+      (args) =>
+        assert.deepStrictEqual(args, {
+          count: "x",
+          flag: "maybe",
+          list: "a",
+          nested: { inner: "y" },
+          ratio: [1, 2],
+          text: ["1", "2"]
+        })
+    ))
+
   it.effect("sends unknown arguments to the server without validation", () =>
     Effect.map(
       read(["unknown=1"], { base: {}, validate: false }),
@@ -115,8 +145,7 @@ describe("tool arguments", () => {
   it.effect("does not report an argument with an unreadable file as missing too", () =>
     Effect.map(
       Effect.flip(read(["text=@nowhere"], { base: {} })),
-      ({ problems }) =>
-        assert.deepStrictEqual(problems, ["text: cannot read the file \"nowhere\"; expected a readable file"])
+      ({ problems }) => assert.deepStrictEqual(problems, [`text: no such file: ${resolve("nowhere")}`])
     ))
 
   const numbers = ["9007199254740993", "-9007199254740993", "9007199254740993.0", "1915883588174806058e0", "1e400"]

@@ -560,14 +560,14 @@ describe.concurrent("configuration files", () => {
     ))
 
   it.live("reports a missing configuration with exit status 10 and the names that it searched for", () =>
-    inWorkplace(({ run }) =>
+    inWorkplace(({ directory, run }) =>
       Effect.gen(function*() {
         const none = yield* run(["servers"])
         assert.strictEqual(none.status, 10)
         assert.include(none.stderr, "mcp-sessions.json, mcp-sessions.jsonc, .mcp.json")
         const named = yield* run(["servers", "--config", "nowhere.json"])
         assert.strictEqual(named.status, 10)
-        assert.include(named.stderr, "nowhere.json")
+        assert.include(named.stderr, `no such file: ${join(directory, "nowhere.json")}\n`)
       })
     ))
 

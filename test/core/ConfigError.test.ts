@@ -74,8 +74,8 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
     "mcp.json: server \"s\" at $.servers.s.url: the variable HOST is not set; set it, or give a default with ${HOST:-default}"
   ],
   [
-    new ConfigError.MissingDocument({ source: "mcp.json", path: [], expected: "a file that can be read" }),
-    "mcp.json: the configuration cannot be read; expected a file that can be read"
+    new ConfigError.MissingDocument({ source: "mcp.json", path: [], fact: "no such file: /mcp.json" }),
+    "mcp.json: the configuration cannot be read: no such file: /mcp.json"
   ],
   [
     new ConfigError.InvalidDocument({
@@ -102,6 +102,13 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
 ]
 
 describe("ConfigError", () => {
+  it("suggests the name that is probably meant, in the place of all names", () => {
+    const server = new ConfigError.UnknownServer({ server: "fils", path: [], validNames: ["files", "mail"] })
+    assert.strictEqual(server.message, "the server \"fils\" is not configured; did you mean \"files\"?")
+    const key = new ConfigError.UnknownKey({ path: [], key: "comand", validNames: ["args", "command", "env"] })
+    assert.strictEqual(key.message, "the key \"comand\" is unknown; did you mean \"command\"?")
+  })
+
   it("covers every problem type in the table of this test", () => {
     const problems = ConfigError.ConfigProblem.members.map(({ fields }) => fields._tag.schema.literal)
     assert.deepStrictEqual(table.map(([{ _tag }]) => _tag), problems)

@@ -2,7 +2,14 @@
  * Servers that are processes: how they start, what they say, and that nothing of them is left.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type ConfigError, RetryPolicy, type ServerConfig, type SessionError, Sessions } from "@mcp-sessions/core"
+import {
+  type ConfigError,
+  RetryPolicy,
+  type ServerConfig,
+  Session,
+  type SessionError,
+  Sessions
+} from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Deferred, Effect, Fiber, Layer, Schedule } from "effect"
 import { spawn } from "node:child_process"
@@ -42,9 +49,30 @@ describe("starting a stdio server", () => {
     Effect.gen(function*() {
       const config = { transport: "stdio", command: "no-such-command", args: [] } as const
       const error = yield* Effect.flip(get).pipe(Effect.scoped, Effect.provide(layerOf(config)))
-      assert.strictEqual(error.message, "s: cannot start \"no-such-command\" (ENOENT)")
+      assert.strictEqual(
+        error.message,
+        "s: cannot start \"no-such-command\" (ENOENT); the command must be installed and on PATH"
+      )
       assert.deepInclude(error, { _tag: "SessionError", server: "s", delivery: "NotSent", isRetryable: false })
     }))
+
+  it.live("names a session without a name by the program, or by the host of the URL", () =>
+    Effect.gen(function*() {
+      const definitions = [
+        [
+          { command: "/no/such/program" },
+          "program: cannot start \"/no/such/program\" (ENOENT); there is no such program"
+        ],
+        [{ url: "http://127.0.0.1:1/mcp" }, "127.0.0.1:1: cannot reach "],
+        [{ url: "ws://127.0.0.1:1/mcp" }, "127.0.0.1:1: cannot reach "]
+      ] as const
+      for (const [definition, message] of definitions) {
+        const error = yield* Effect.flip(Effect.scoped(Session.make(definition, { retry: RetryPolicy.never })))
+        assert.isTrue(error.message.startsWith(message), error.message)
+      }
+      const named = Session.make({ command: "no-such-command" }, { name: "files", retry: RetryPolicy.never })
+      assert.include((yield* Effect.flip(Effect.scoped(named))).message, "files: cannot start")
+    }).pipe(Effect.provide(Transports.layer)))
 
   it.live("fails when the file cannot be executed", () =>
     Effect.map(

@@ -14,6 +14,7 @@
  * @since 0.1.0
  */
 import type { Tool } from "@mcp-sessions/core/Mcp"
+import { closest } from "@mcp-sessions/core/Suggestion"
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -21,7 +22,7 @@ import * as Result from "effect/Result"
 import { UsageError } from "./Failure.ts"
 import { readRegularFile } from "./internal/regularFile.ts"
 import { quote, textOf } from "./internal/text.ts"
-import { closest } from "./Suggestion.ts"
+import { faultOf } from "./JsonDocument.ts"
 
 /** The largest file that an argument is read from, in MiB. */
 const fileLimit = 64
@@ -140,7 +141,15 @@ const signature = (tool: Tool): string => {
 }
 
 /** Checks arguments against the first level of the schema. The server checks nested values itself. */
-const problemsOf = (tool: Tool, args: JsonObject, invalid: ReadonlySet<string>): ReadonlyArray<string> => {
+const problemsOf = (options: {
+  readonly tool: Tool
+  readonly args: JsonObject
+  /** Arguments that were given but are invalid. They are not missing, too. */
+  readonly invalid: ReadonlySet<string>
+  /** Whether some word could not be parsed. It may have been meant for any argument that is missing. */
+  readonly isPartial: boolean
+}): ReadonlyArray<string> => {
+  const { args, invalid, isPartial, tool } = options
   const inputSchema = schemaOf(tool)
   const properties = propertiesOf(inputSchema)
   const { additionalProperties, required } = inputSchema
@@ -164,7 +173,7 @@ const problemsOf = (tool: Tool, args: JsonObject, invalid: ReadonlySet<string>):
       problems.push(`${key}: expected one of ${schema.enum.map((item) => textOf(item) ?? quote(item)).join(", ")}`)
     }
   }
-  for (const key of Array.isArray(required) ? required : []) {
+  for (const key of Array.isArray(required) && !isPartial ? required : []) {
     if (typeof key === "string" && !Object.hasOwn(args, key) && !invalid.has(key)) {
       problems.push(`missing argument "${key}"`)
     }
@@ -174,7 +183,7 @@ const problemsOf = (tool: Tool, args: JsonObject, invalid: ReadonlySet<string>):
 
 /**
  * Parses the words. They override the arguments in `base`. With `validate`, the result is checked against the schema, and all
- * problems are reported together.
+ * problems are reported together. Without it, a word that does not fit the schema is sent as text, and a repeated key as a list.
  *
  * @category constructors
  * @since 0.1.0
@@ -185,17 +194,18 @@ export const read = Effect.fnUntraced(function*(options: {
   readonly base: Readonly<Record<string, unknown>>
   readonly validate: boolean
 }): Effect.fn.Return<Record<string, unknown>, UsageError> {
-  const { tool, words } = options
+  const { tool, validate, words } = options
   const inputSchema = schemaOf(tool)
   const args: JsonObject = { ...options.base }
   const problems: Array<string> = []
   const given = new Map<string, unknown>()
-  /** Arguments that were given but are invalid. They are not reported as missing too. */
   const invalid = new Set<string>()
+  let isPartial = false
   for (const text of words) {
     const [, name, operator, rest = ""] = wordPattern.exec(text) ?? []
     if (name === undefined) {
       problems.push(`cannot parse "${text}"; expected key=value or key:=JSON`)
+      isPartial = true
       continue
     }
     // A property whose name contains dots takes precedence over a path.
@@ -206,8 +216,8 @@ export const read = Effect.fnUntraced(function*(options: {
       ? rest.slice(1)
       : rest.startsWith("@") && operator === "="
       ? yield* readRegularFile(rest.slice(1), fileLimit).pipe(
-        Effect.catch((expected) => {
-          problems.push(`${name}: cannot read the file "${rest.slice(1)}"; expected ${expected}`)
+        Effect.catch((refusal) => {
+          problems.push(`${name}: ${refusal}`)
           return Effect.undefined
         })
       )
@@ -217,8 +227,11 @@ export const read = Effect.fnUntraced(function*(options: {
       continue
     }
     const value = operator === ":="
-      ? Result.fromOption(ExactNumbers.parse(literal), () => `${name}: expected JSON after :=`)
-      : parseValue(literal, schema, name)
+      ? Result.fromOption(ExactNumbers.parse(literal), () => `${name}: expected JSON after :=${faultOf(literal)}`)
+      : Result.orElse(
+        parseValue(literal, schema, name),
+        (problem) => validate ? Result.fail(problem) : Result.succeed<unknown>(literal)
+      )
     if (Result.isFailure(value)) {
       problems.push(value.failure)
       invalid.add(path[0] ?? name)
@@ -227,7 +240,7 @@ export const read = Effect.fnUntraced(function*(options: {
     const before = given.get(name)
     const isRepeated = given.has(name)
     const isList = typesOf(schema).includes("array")
-    if (isRepeated && !isList && typesOf(schema).length > 0) {
+    if (validate && isRepeated && !isList && typesOf(schema).length > 0) {
       problems.push(`${name}: given twice, but the tool takes one value`)
       continue
     }
@@ -236,7 +249,7 @@ export const read = Effect.fnUntraced(function*(options: {
     given.set(name, next)
     assign(args, path, next)
   }
-  const all = options.validate ? [...problems, ...problemsOf(tool, args, invalid)] : problems
+  const all = validate ? [...problems, ...problemsOf({ tool, args, invalid, isPartial })] : problems
   const [first, ...others] = all
   if (first === undefined) return args
   const hasUnknown = all.some((problem) => problem.startsWith("unknown argument"))

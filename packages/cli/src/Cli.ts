@@ -11,6 +11,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { auth } from "./commands/auth.ts"
 import { call } from "./commands/call.ts"
 import { check } from "./commands/check.ts"
 import { root } from "./commands/root.ts"
@@ -99,7 +100,7 @@ const reportLostOutput = ({ code }: OutputClosed) =>
     ({ note }) => Effect.as(note(line`error[Unexpected]: cannot write to stdout (${code})`), 1)
   )
 
-const program = Command.runWith(root.pipe(Command.withSubcommands([servers, check, tools, call])), { version })
+const program = Command.runWith(root.pipe(Command.withSubcommands([servers, check, tools, call, auth])), { version })
 
 /**
  * Runs the command line with the arguments after the program name. Prints its failures and succeeds with the exit status.

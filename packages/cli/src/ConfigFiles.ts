@@ -60,8 +60,8 @@ const findFile = Effect.fnUntraced(function*(directory: string) {
     const exists = yield* fs.exists(path.join(directory, name)).pipe(Effect.orElseSucceed(() => false))
     if (exists) return name
   }
-  const expected = `one of ${fileNames.join(", ")} in ${directory}, or --config FILE`
-  return yield* new ConfigError({ problems: [new MissingDocument({ path: [], expected })] })
+  const fact = `${directory} has no ${fileNames.join(", ")}; name a file with --config`
+  return yield* new ConfigError({ problems: [new MissingDocument({ path: [], fact })] })
 })
 
 /** The largest configuration file, in MiB. */
@@ -131,7 +131,7 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   const path = yield* Path.Path
   const source = options.file ?? (yield* findFile(directory))
   const text = yield* readRegularFile(path.resolve(directory, source), sizeLimit).pipe(
-    Effect.mapError((expected) => new ConfigError({ problems: [new MissingDocument({ source, path: [], expected })] }))
+    Effect.mapError((fact) => new ConfigError({ problems: [new MissingDocument({ source, path: [], fact })] }))
   )
   const document = yield* Effect.fromResult(
     Result.mapError(JsonDocument.parse({ source, text }), (problems) => new ConfigError({ problems }))

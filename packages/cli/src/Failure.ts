@@ -4,12 +4,12 @@
  * | status | meaning |
  * | --- | --- |
  * | 1 | unexpected error |
- * | 2 | usage error: invalid flags, unknown server, invalid arguments |
- * | 3 | authorization required |
- * | 4 | server unreachable |
+ * | 2 | usage error: invalid flags, unknown or disabled server, invalid arguments |
+ * | 3 | authorization required: sign in, or correct the credentials |
+ * | 4 | server or authorization server unreachable |
  * | 5 | the tool failed or does not exist |
  * | 10 | invalid configuration |
- * | 11 | timed out |
+ * | 11 | timed out, also if the tool may have run |
  * | 12 | outcome unknown: the connection was lost after the request was sent |
  * | 13 | `check` found an unhealthy server |
  * | 14 | protocol error |
@@ -19,8 +19,10 @@
  */
 import type { ConfigError, ConfigProblem } from "@mcp-sessions/core/ConfigError"
 import { jsonPath } from "@mcp-sessions/core/ConfigError"
-import type { Delivery, Reason, SessionError } from "@mcp-sessions/core/SessionError"
+import { AuthRequired, type Delivery, type Reason, SessionError } from "@mcp-sessions/core/SessionError"
+import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Schema from "effect/Schema"
+import { commandLine } from "./internal/text.ts"
 import { content, cut, line, name, type Shown } from "./Shown.ts"
 
 /**
@@ -77,7 +79,7 @@ export class CheckFailed extends Schema.TaggedError<CheckFailed>("@mcp-sessions/
  * @category models
  * @since 0.1.0
  */
-export type Failure = UsageError | ToolFailed | CheckFailed | ConfigError | SessionError
+export type Failure = UsageError | ToolFailed | CheckFailed | ConfigError | SessionError | TokenStoreFailed
 
 const statusOfDelivery = (delivery: Delivery): number => delivery === "Unknown" ? 12 : 4
 
@@ -130,6 +132,8 @@ export const exitStatus = (failure: Failure): number => {
       return failure.problems.every(({ _tag }) => _tag === "UnknownServer" || _tag === "DisabledServer") ? 2 : 10
     case "SessionError":
       return statusOfReason(failure.reason)
+    case "TokenStoreFailed":
+      return 3
   }
 }
 
@@ -141,14 +145,29 @@ const tailOf = (reason: Reason): string | undefined => {
   return tail === "" ? undefined : tail
 }
 
+/** The page of a sign-in waits for this process, which ends. The command that signs in is shown in its place. */
+const withoutPage = (error: SessionError): SessionError => {
+  const { reason, server } = error
+  if (reason._tag !== "AuthRequired") return error
+  const { url: _, ...rest } = reason
+  return new SessionError({ server, reason: new AuthRequired(rest) })
+}
+
 /** Returns the message of a failure without the end of stderr, which is shown on its own. */
-const messageOf = ({ message, reason }: SessionError): string => {
+const messageOf = (error: SessionError): string => {
+  const { message, reason } = withoutPage(error)
   const tail = tailOf(reason)?.trimEnd()
   return tail !== undefined && message.endsWith(`\n${tail}`) ? message.slice(0, -tail.length - 1) : message
 }
 
 const positionOf = (problem: ConfigProblem): { readonly line: number; readonly column: number } | undefined =>
   "position" in problem ? problem.position : undefined
+
+/** Returns the command that signs in, if a user who signs in would help: there is a page to visit, and nobody was asked. */
+const signInOf = (failure: Failure): string | undefined =>
+  failure._tag === "SessionError" && failure.reason._tag === "AuthRequired" && failure.reason.url !== undefined
+    ? `sign in: ${commandLine("auth login", failure.server)}`
+    : undefined
 
 const hintOf = (failure: Failure): string | undefined => {
   switch (failure._tag) {
@@ -158,8 +177,6 @@ const hintOf = (failure: Failure): string | undefined => {
     case "SessionError":
       return failure.reason._tag === "OutcomeUnknown"
         ? "check on the server whether the tool ran before you call it again"
-        : failure.reason._tag === "SpawnFailed" && failure.reason.cwd === undefined
-        ? "check that the command is correct, installed and on PATH"
         : undefined
     default:
       return undefined
@@ -173,7 +190,7 @@ const hintOf = (failure: Failure): string | undefined => {
  * @since 0.1.0
  */
 export const envelope = (failure: Failure): Record<string, unknown> => {
-  const hint = hintOf(failure)
+  const hint = signInOf(failure) ?? hintOf(failure)
   const common = { message: failure.message, ...(hint === undefined ? {} : { hint }) }
   switch (failure._tag) {
     case "UsageError":
@@ -200,6 +217,14 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
       const code = problems.length === 1 ? problems[0]?.code : "ConfigError"
       return { code, message: failure.message, problems, retryable: false, outcome: "not_sent" }
     }
+    case "TokenStoreFailed":
+      return {
+        code: failure._tag,
+        ...common,
+        reason: failure.reason,
+        retryable: failure.isRetryable,
+        outcome: "failed"
+      }
     case "SessionError": {
       const { reason, server } = failure
       const stderrTail = tailOf(reason)
@@ -237,7 +262,8 @@ const placeOf = (problem: ConfigProblem): ReadonlyArray<Shown> => {
  */
 export const lines = (failure: Failure): ReadonlyArray<Shown> => {
   const hint = hintOf(failure)
-  const tried = hint === undefined ? [] : [line`  try: ${hint}`]
+  const signIn = signInOf(failure)
+  const tried = signIn !== undefined ? [line`  ${signIn}`] : hint === undefined ? [] : [line`  try: ${hint}`]
   switch (failure._tag) {
     case "UsageError":
       return [...failure.problems.map((problem) => line`error[Usage]: ${problem}`), ...tried]
@@ -247,6 +273,8 @@ export const lines = (failure: Failure): ReadonlyArray<Shown> => {
     }
     case "CheckFailed":
       return [line`error[Unhealthy]: ${failure.message}`]
+    case "TokenStoreFailed":
+      return [line`error[${failure._tag}]: ${failure.message}`]
     case "ConfigError":
       return failure.problems.flatMap((problem) => {
         const { _tag, description, server } = problem

@@ -37,15 +37,17 @@ const positionOf = (text: string, offset: number): Position => {
 }
 
 const expectedSyntax: Record<string, string> = {
-  InvalidSymbol: "a value; words other than true, false and null need quotes",
+  InvalidSymbol: "a key or a value; words other than true, false and null need quotes",
   PropertyNameExpected: "a key in double quotes",
   ValueExpected: "a value",
   ColonExpected: "a colon",
   CommaExpected: "a comma",
   CloseBraceExpected: "a closing brace",
   CloseBracketExpected: "a closing bracket",
-  EndOfFileExpected: "the end of the file"
+  EndOfFileExpected: "the end of the text"
 }
+
+const syntaxOf = ({ error }: ParseError): string => expectedSyntax[printParseErrorCode(error)] ?? "well-formed JSON"
 
 /** The token of the scanner at the end of a text. */
 const endOfFile = 17
@@ -61,6 +63,23 @@ const depthFault = (text: string): number | undefined => {
     if (depth > depthLimit) return scanner.getTokenOffset()
   }
   return undefined
+}
+
+/**
+ * Says where a text is not JSON in the strict sense, without comments and trailing commas: `"; at line 1, column 2: expected …"`. Empty if the text
+ * is JSON.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const faultOf = (text: string): string => {
+  if (depthFault(text) !== undefined) return ""
+  const errors: Array<ParseError> = []
+  parseTree(text, errors, { disallowComments: true, allowTrailingComma: false })
+  const [error] = errors
+  if (error === undefined) return ""
+  const { column, line } = positionOf(text, error.offset)
+  return `; at line ${line}, column ${column}: expected ${syntaxOf(error)}`
 }
 
 interface Reading {
@@ -108,7 +127,7 @@ export const parse = (options: {
   const tree = parseTree(text, errors, { allowTrailingComma: true })
   const [error] = errors
   if (error !== undefined) {
-    return invalid(error.offset, expectedSyntax[printParseErrorCode(error.error)] ?? "well-formed JSON")
+    return invalid(error.offset, syntaxOf(error))
   }
   if (tree === undefined) return invalid(text.length, "a value")
   const problems: Array<ConfigProblem> = []

@@ -18,6 +18,7 @@
  */
 import * as Schema from "effect/Schema"
 import { andList, orList } from "./internal/config/nameList.ts"
+import { closest } from "./Suggestion.ts"
 
 const where = {
   /** The file or other origin of the configuration. */
@@ -44,6 +45,12 @@ const at = ({ path, server, source }: Place, description: string): string => {
     ...(path.length === 0 ? [] : [`${inServer}${jsonPath(path)}`]),
     description
   ].join(": ")
+}
+
+/** The valid name that is probably meant, or else all of them. */
+const adviceFor = (name: string, validNames: ReadonlyArray<string>, listed: string): string => {
+  const suggestion = closest(name, validNames)
+  return suggestion === undefined ? `${listed} ${andList(validNames)}` : `did you mean ${JSON.stringify(suggestion)}?`
 }
 
 /** The last key of a path, with the index where it leads into a list. */
@@ -126,7 +133,8 @@ export class UnknownKey extends Schema.TaggedClass<UnknownKey>("@mcp-sessions/co
   { ...where, key: Schema.String, validNames: names }
 ) {
   get description(): string {
-    return `the key ${JSON.stringify(this.key)} is unknown; the valid keys are ${andList(this.validNames)}`
+    const { key, validNames } = this
+    return `the key ${JSON.stringify(key)} is unknown; ${adviceFor(key, validNames, "the valid keys are")}`
   }
   get message(): string {
     return at(this, this.description)
@@ -289,9 +297,11 @@ export class UnknownServer extends Schema.TaggedClass<UnknownServer>("@mcp-sessi
   { ...where, validNames: names }
 ) {
   get description(): string {
-    const { validNames } = this
-    const valid = validNames.length === 0 ? "the configuration is empty" : `the valid names are ${andList(validNames)}`
-    return `the server ${JSON.stringify(this.server ?? "")} is not configured; ${valid}`
+    const { server = "", validNames } = this
+    const valid = validNames.length === 0
+      ? "the configuration is empty"
+      : adviceFor(server, validNames, "the valid names are")
+    return `the server ${JSON.stringify(server)} is not configured; ${valid}`
   }
   get message(): string {
     return at(this, this.description)
@@ -343,10 +353,10 @@ export class MissingVariable extends Schema.TaggedClass<MissingVariable>("@mcp-s
  */
 export class MissingDocument extends Schema.TaggedClass<MissingDocument>("@mcp-sessions/core/MissingDocument")(
   "MissingDocument",
-  { ...where, expected: Schema.String }
+  { ...where, fact: Schema.String }
 ) {
   get description(): string {
-    return `the configuration cannot be read; expected ${this.expected}`
+    return `the configuration cannot be read: ${this.fact}`
   }
   get message(): string {
     return at(this, this.description)

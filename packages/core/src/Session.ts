@@ -38,6 +38,7 @@ import type { ConfigError } from "./ConfigError.ts"
 import type { ConnectionInfo } from "./Connection.ts"
 import type { ConnectionState } from "./ConnectionState.ts"
 import { checkPolicies } from "./internal/config/checkOptions.ts"
+import { nameOf } from "./internal/config/decodeServer.ts"
 import type {
   CallToolResult,
   Completion,
@@ -287,7 +288,8 @@ export interface Session {
 }
 
 /**
- * Options of one session. `name` is the name of the server in errors, logs and spans; default: `server`.
+ * Options of one session. `name` is the name of the server in errors, logs and spans; default: the name of the program in `command`, or the host of
+ * `url`.
  *
  * @category models
  * @since 0.1.0
@@ -307,7 +309,7 @@ export const make = Effect.fnUntraced(function*(
   definition: ServerConfigInput,
   options: MakeOptions = {}
 ): Effect.fn.Return<Session, ConfigError | SessionError, Scope.Scope | Transports> {
-  const { allowCommand, name = "server", owner } = options
+  const { allowCommand, name = nameOf(definition), owner } = options
   yield* checkPolicies(options)
   const definitions = yield* decodeServers({ servers: { [name]: definition }, allowCommand })
   const sessions = yield* makeSessions({ ...options, definitions })

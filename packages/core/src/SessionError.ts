@@ -89,7 +89,12 @@ export class SpawnFailed extends Schema.TaggedError<SpawnFailed>("@mcp-sessions/
   }
   override get message(): string {
     const where = this.cwd === undefined ? "" : ` in ${JSON.stringify(this.cwd)}, which is not a directory`
-    return `cannot start ${JSON.stringify(this.command)}${where} (${this.code})`
+    const advice = this.code !== "ENOENT" || this.cwd !== undefined
+      ? ""
+      : /[\\/]/.test(this.command)
+      ? "; there is no such program"
+      : "; the command must be installed and on PATH"
+    return `cannot start ${JSON.stringify(this.command)}${where} (${this.code})${advice}`
   }
 }
 

@@ -113,6 +113,16 @@ export const make: (shape: Shape) => Consent["Service"] = consents.guarded
 export const layerHeadless: Layer.Layer<Consent> = Layer.succeed(Consent, consents.headless)
 
 /**
+ * Opens a page in the user's browser, without a shell, and returns whether a browser took it: the first command of `BROWSER` that works, or
+ * that of the platform. A browser that runs in the foreground takes as long as it is open; it is left open if the fiber is interrupted. For
+ * consents of programs.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const openBrowser: (url: URL) => Effect.Effect<boolean> = browser.open
+
+/**
  * Layer that opens the user's browser, and receives the answer at a port of 127.0.0.1.
  *
  * **Details**

@@ -17,7 +17,7 @@
  *
  * const sessions = McpSessions.open({
  *   servers: { everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] } },
- *   handlers: { elicitation: async ({ message }, { owner, server, call }) => ({ action: "decline" }) },
+ *   handlers: { elicitation: async () => ({ action: "decline" }) },
  *   retry: { times: 3, delay: 1000 }
  * })
  * let said = ""

@@ -1,6 +1,28 @@
 /**
  * Transport for servers that run in the same process: for tests, and for programs that embed their server.
  *
+ * **Example** (Testing a program with a server in memory)
+ *
+ * ```ts import.meta.vitest
+ * import { Mcp, Sessions } from "@mcp-sessions/core"
+ * import { Memory } from "@mcp-sessions/transports"
+ * import { McpServer } from "@modelcontextprotocol/server"
+ * import { Effect, Layer } from "effect"
+ *
+ * const serve = (peer) => {
+ *   const server = new McpServer({ name: "greeter", version: "1.0.0" })
+ *   server.registerTool("greet", {}, () => ({ content: [{ type: "text", text: "hello" }] }))
+ *   return server.connect(peer)
+ * }
+ * // The definition is that of the program: nothing of it is started.
+ * const sessions = Sessions.layer({ servers: { greeter: { transport: "stdio", command: "greeter" } } }).pipe(
+ *   Layer.provide(Memory.layerTransports({ greeter: serve }))
+ * )
+ * const program = Effect.flatMap(Sessions.Sessions, ({ callTool }) => callTool("greeter", "greet"))
+ *
+ * Mcp.text(await Effect.runPromise(Effect.provide(program, sessions))) // => "hello"
+ * ```
+ *
  * @since 0.1.0
  */
 import type { ServerDefinition } from "@mcp-sessions/core/ServerConfig"

@@ -90,6 +90,15 @@ const authOf = (config: ServerConfig): AuthOptions | undefined => {
   return config.auth ?? (hasOwn ? undefined : {})
 }
 
+/**
+ * Whether owners can be signed in to a server: not over stdio, and not if the definition says `auth: false` or has an `Authorization` header of
+ * its own.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSignInPossible = (config: ServerConfig): boolean => authOf(config) !== undefined
+
 const counters = {
   signIns: Metric.counter("mcp_sessions_sign_ins_total", { description: "Sign-ins of users", incremental: true }),
   refreshes: Metric.counter("mcp_sessions_token_renewals_total", {

@@ -17,7 +17,8 @@ import * as Content from "../Content.ts"
 import { ToolFailed, UsageError } from "../Failure.ts"
 import * as process from "../internal/process.ts"
 import { readRegularFile } from "../internal/regularFile.ts"
-import { isJsonObject } from "../internal/text.ts"
+import { commandLine, isJsonObject } from "../internal/text.ts"
+import * as JsonDocument from "../JsonDocument.ts"
 import { Output } from "../Output.ts"
 import { progressLabel } from "../ProgressLabel.ts"
 import { line } from "../Shown.ts"
@@ -37,15 +38,13 @@ const parseArgsFlag = Effect.fnUntraced(function*(text: Option.Option<string>) {
     ? yield* Effect.promise(process.readInput)
     : source.startsWith("@")
     ? yield* readRegularFile(source.slice(1), fileLimit).pipe(
-      Effect.mapError((expected) =>
-        new UsageError({ problems: [`--args: cannot read the file "${source.slice(1)}"; expected ${expected}`] })
-      )
+      Effect.mapError((refusal) => new UsageError({ problems: [`--args: ${refusal}`] }))
     )
     : source
   const args = Option.filter(ExactNumbers.parse(json), isJsonObject)
   return yield* Effect.mapError(
     Effect.fromOption(args),
-    () => new UsageError({ problems: ["--args: expected a JSON object"] })
+    () => new UsageError({ problems: [`--args: expected a JSON object${JsonDocument.faultOf(json)}`] })
   )
 })
 
@@ -106,7 +105,7 @@ export const call = Command.make("call", {
   ),
   validate: Flag.Boolean("validate").pipe(
     Flag.withDescription(
-      "Check the arguments against the schema of the tool before the call (--no-validate: send them unchecked)"
+      "Check the arguments against the schema of the tool before the call (--no-validate: send them unchecked; what does not fit is sent as text)"
     ),
     Flag.withDefault(true)
   ),
@@ -120,7 +119,7 @@ export const call = Command.make("call", {
     if (tool === undefined || tool === "") {
       return yield* new UsageError({
         problems: [`missing tool name; expected ${server}/<tool>`],
-        hint: `mcp-sessions tools ${server}`
+        hint: commandLine("tools", server)
       })
     }
     const base = yield* parseArgsFlag(args)

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as ConfigFiles from "../ConfigFiles.ts"
 
 export const root = Command.make("mcp-sessions").pipe(
-  Command.withDescription("List and check MCP servers, and call their tools"),
+  Command.withDescription("List and check MCP servers, call their tools, and sign in to them"),
   Command.withSharedFlags({
     config: Flag.String("config").pipe(
       Flag.withAlias("c"),

@@ -2,6 +2,7 @@
  * Selects configured servers by the flags and arguments of a command.
  */
 import { ConfigError, DisabledServer } from "@mcp-sessions/core/ConfigError"
+import { closest } from "@mcp-sessions/core/Suggestion"
 import type * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -12,7 +13,6 @@ import { UsageError } from "../Failure.ts"
 import * as process from "../internal/process.ts"
 import { Output } from "../Output.ts"
 import { name } from "../Shown.ts"
-import { closest } from "../Suggestion.ts"
 import { root } from "./root.ts"
 
 /** Reads the configuration file that the flags select. */

@@ -1,5 +1,5 @@
 /**
- * Provides sessions to a command, with a time limit and a note for each retry.
+ * Provides sessions to a command, with the stored sign-ins, a time limit and a note for each retry.
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
@@ -14,12 +14,16 @@ import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { firstLine } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { cut, line, name } from "../Shown.ts"
+import { type InteractiveConsent, transports } from "../SignIn.ts"
 
-/** Provides `Sessions` for the servers, with all timeouts capped at `limit`. */
+/**
+ * Provides `Sessions` for the servers, with all timeouts capped at `limit`. A server that calls for a sign-in fails, unless there is a `consent`.
+ */
 export const withSessions = (options: {
   readonly servers: ReadonlyArray<ConfiguredServer>
   readonly limit: Duration.Duration
   readonly retry: RetryPolicy.RetryPolicy
+  readonly consent?: InteractiveConsent | undefined
 }) =>
 <A, E, R>(effect: Effect.Effect<A, E, R>) => {
   const limited = (duration: Duration.Duration) => Duration.min(duration, options.limit)
@@ -30,11 +34,10 @@ export const withSessions = (options: {
     totalTimeout: limited(config.totalTimeout)
   }]))
   ExactNumbers.keep()
-  // Only commands that connect load the transports, which makes the others start faster.
-  const transports = Layer.unwrap(
-    Effect.map(Effect.promise(() => import("@mcp-sessions/transports/Transports")), ({ layer }) => layer)
+  return Effect.provide(
+    effect,
+    Sessions.layer({ servers, retry: options.retry }).pipe(Layer.provide(transports(options.consent)))
   )
-  return Effect.provide(effect, Sessions.layer({ servers, retry: options.retry }).pipe(Layer.provide(transports)))
 }
 
 /**

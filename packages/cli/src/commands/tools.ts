@@ -5,6 +5,7 @@ import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { Tool } from "@mcp-sessions/core/Mcp"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
+import { closest } from "@mcp-sessions/core/Suggestion"
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -15,10 +16,9 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { envelope, lines, ToolFailed } from "../Failure.ts"
-import { firstLine, isJsonObject, quote, textOf } from "../internal/text.ts"
+import { commandLine, isJsonObject, quote, summaryOf, textOf } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { content, cut, json, line, name } from "../Shown.ts"
-import { closest } from "../Suggestion.ts"
 import { columns } from "../Table.ts"
 import { root, timeout } from "./root.ts"
 import { loadServers, noteNoServers, splitTarget } from "./selection.ts"
@@ -48,7 +48,7 @@ export const findTool = (options: {
       description: `the server has no tool "${tool}"${
         suggestion === undefined ? "" : `; did you mean "${suggestion}"?`
       }`,
-      hint: `mcp-sessions tools ${server}`
+      hint: commandLine("tools", server)
     })
   )
 }
@@ -103,7 +103,7 @@ const printTools = Effect.fnUntraced(function*(tools: ReadonlyArray<Tool>, schem
   if (schema) return yield* Effect.forEach(tools, printSchema, { discard: true })
   const cells = tools.map((tool) => [
     output.style("bold", nameOf(tool)),
-    output.style("dim", cut(name(firstLine(textOf(tool.description) ?? "")), descriptionLimit))
+    output.style("dim", cut(name(summaryOf(textOf(tool.description) ?? "")), descriptionLimit))
   ])
   yield* Effect.forEach(columns(cells), output.print, { discard: true })
 })

@@ -8,7 +8,7 @@ export const environment: Readonly<Record<string, string | undefined>> = process
 
 export const workingDirectory = (): string => process.cwd()
 
-export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stream].isTTY
+export const isTerminal = (stream: "stdin" | "stdout" | "stderr"): boolean => process[stream].isTTY
 
 export type Style = Parameters<typeof styleText>[0]
 

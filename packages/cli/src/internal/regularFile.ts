@@ -4,12 +4,7 @@
 import * as Effect from "effect/Effect"
 import { Buffer } from "node:buffer"
 import { constants, promises as fs, type Stats } from "node:fs"
-
-/** Why a file is not read, for "expected …". */
-export type Refusal =
-  | "a readable file"
-  | "a regular file, not a pipe, a device or a directory"
-  | `at most ${number} MiB`
+import { resolve } from "node:path"
 
 const readUpTo = async (file: fs.FileHandle, limit: number): Promise<Buffer> => {
   const chunks: Array<Buffer> = []
@@ -26,8 +21,8 @@ const readUpTo = async (file: fs.FileHandle, limit: number): Promise<Buffer> => 
 const read = async (
   path: string,
   mebibytes: number
-): Promise<{ readonly text: string } | { readonly refusal: Refusal }> => {
-  const irregular = { refusal: "a regular file, not a pipe, a device or a directory" } as const
+): Promise<{ readonly text: string } | { readonly refusal: string }> => {
+  const irregular = { refusal: `expected a regular file, not a pipe, a device or a directory: ${path}` }
   const isRegular = (stats: Stats) => stats.isFile()
   const limit = mebibytes * 1024 * 1024
   if (!isRegular(await fs.stat(path))) return irregular
@@ -36,17 +31,39 @@ const read = async (
   try {
     if (!isRegular(await file.stat())) return irregular
     const bytes = await readUpTo(file, limit)
-    return bytes.length > limit ? { refusal: `at most ${mebibytes} MiB` } : { text: bytes.toString("utf8") }
+    return bytes.length > limit
+      ? { refusal: `expected at most ${mebibytes} MiB: ${path}` }
+      : { text: bytes.toString("utf8") }
   } finally {
     await file.close()
   }
 }
 
-/** Reads a regular file of at most so many MiB as text. Fails with what was expected of it. Never waits for another process. */
+/** Says what the system has against a path. */
+const refusalOf = (error: unknown, path: string): string => {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error"
+  switch (code) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return `no such file: ${path}`
+    case "EACCES":
+    case "EPERM":
+      return `no permission to read the file: ${path}`
+    default:
+      return `the file cannot be read (${code}): ${path}`
+  }
+}
+
+/**
+ * Reads a regular file of at most so many MiB as text. Fails with what is wrong with it, and its absolute path. Never waits for another process.
+ */
 export const readRegularFile = (
   ...[path, mebibytes]: readonly [path: string, mebibytes: number]
-): Effect.Effect<string, Refusal> =>
-  Effect.flatMap(
-    Effect.tryPromise({ try: () => read(path, mebibytes), catch: (): Refusal => "a readable file" }),
-    (outcome) => "text" in outcome ? Effect.succeed(outcome.text) : Effect.fail(outcome.refusal)
-  )
+): Effect.Effect<string, string> =>
+  Effect.suspend(() => {
+    const absolute = resolve(path)
+    return Effect.flatMap(
+      Effect.tryPromise({ try: () => read(absolute, mebibytes), catch: (error) => refusalOf(error, absolute) }),
+      (outcome) => "text" in outcome ? Effect.succeed(outcome.text) : Effect.fail(outcome.refusal)
+    )
+  })

@@ -9,6 +9,12 @@ export const isJsonObject = (value: unknown): value is Readonly<Record<string, u
 /** Returns a text; `undefined` for any other value. */
 export const textOf = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
+/** Returns the first line of a text that is not empty, with a mark if more follow. */
+export const summaryOf = (text: string): string => {
+  const [first = "", ...others] = text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+  return others.length === 0 ? first : `${first} …`
+}
+
 /** Returns the first line of a text. */
 export const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
 
@@ -20,3 +26,10 @@ export const quote = (value: unknown): string => {
   const json = ExactNumbers.stringify(value)
   return json.length <= quoteLimit ? json : `${json.slice(0, quoteLimit)}…`
 }
+
+const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
+
+/** Returns a command of this program for a server, as a shell takes it: a name can have spaces, or look like a flag. */
+export const commandLine = (...[command, server]: readonly [command: string, server: string]): string =>
+  `mcp-sessions ${command} ${server.startsWith("-") ? "-- " : ""}${shellWord(server)}`

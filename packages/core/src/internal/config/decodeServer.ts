@@ -78,6 +78,19 @@ const canonical = (raw: Raw, place: Place): Canonical => {
   return { entries, given, problems }
 }
 
+/** The name of a definition that has none: the program that it starts, or the host that it connects to. */
+export const nameOf = (definition: unknown): string => {
+  const fallback = "server"
+  if (!isRaw(definition)) return fallback
+  const { entries: { command, url } } = canonical(definition, { source: undefined, server: fallback, path: [] })
+  const name = typeof command === "string"
+    ? command.split(/[\\/]/).at(-1)
+    : typeof url === "string"
+    ? Result.getOrUndefined(Schema.decodeResult(Schema.URLFromString)(url))?.host
+    : undefined
+  return name === undefined || name === "" ? fallback : name
+}
+
 interface Transport {
   readonly kind: Keys.TransportKind
   /** Whether the definition leaves open which of the two HTTP transports the server speaks. */

@@ -47,7 +47,9 @@ export const Binding = Schema.Struct({
   issuer: Schema.String,
   resource: Schema.optionalKey(Schema.String),
   /** The URL of the metadata of the resource, if the server named it. */
-  metadataUrl: Schema.optionalKey(Schema.String)
+  metadataUrl: Schema.optionalKey(Schema.String),
+  /** The scopes that the next sign-in asks for: those that the server has asked for since the last one. */
+  challengedScope: Schema.optionalKey(Schema.String)
 })
 export type Binding = typeof Binding.Type
 

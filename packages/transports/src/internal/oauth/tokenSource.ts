@@ -126,6 +126,7 @@ export class TokenSource implements Authorizer {
         const { value: binding } = yield* this.bindings.get(bindingKey(serverUrl.href, owner))
         if (binding !== undefined) {
           this.#metadataUrl ??= binding.metadataUrl
+          this.#challengedScope = computeScopeUnion(binding.challengedScope, this.#challengedScope)
           const { value } = yield* this.tokenRecords.get(this.keyOf(binding))
           // The key that a DPoP token is bound to ended with its process.
           if (value !== undefined && value.tokenType === "Bearer" && this.#tokens === undefined) this.adopt(value)
@@ -197,10 +198,24 @@ export class TokenSource implements Authorizer {
       }
       // A refresh cannot widen what was granted. A token that is not valid any more is no question of scopes.
       if (isWider && told.error !== "invalid_token" && tokens !== undefined && !this.isUnattended) {
-        return Effect.succeed(this.needSignIn(status))
+        return Effect.as(this.#saveChallengedScope, this.needSignIn(status))
       }
       return Effect.promise(() => this.#renew(tokens, false))
     })
+  }
+
+  /** Saves the scopes to ask for: the user may be asked by another process, such as a command that signs in. */
+  get #saveChallengedScope(): Effect.Effect<void> {
+    const { owner, serverUrl } = this.options
+    const place = bindingKey(serverUrl.href, owner)
+    const scope = this.#challengedScope
+    return Effect.flatMap(
+      this.bindings.get(place),
+      (seen) =>
+        seen.value === undefined || scope === undefined || seen.value.challengedScope === scope
+          ? Effect.void
+          : Effect.asVoid(this.bindings.put(place, { ...seen.value, challengedScope: scope }, seen))
+    ).pipe(Effect.catchCause((cause) => Effect.logDebug("the scopes to ask for cannot be saved", cause)))
   }
 
   #rememberNonce(nonce: string): Effect.Effect<Verdict> {

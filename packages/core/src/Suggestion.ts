@@ -1,6 +1,14 @@
 /**
  * Suggests the intended name for a mistyped one.
  *
+ * **Example** (Suggesting a key)
+ *
+ * ```ts import.meta.vitest
+ * import { Suggestion } from "@mcp-sessions/core"
+ *
+ * Suggestion.closest("comand", ["command", "args", "env"]) // => "command"
+ * ```
+ *
  * @since 0.1.0
  */
 

@@ -1,0 +1,122 @@
+/**
+ * Sign-ins to servers: where their tokens are, and how a user is asked.
+ *
+ * @since 0.1.0
+ */
+import type { Authorization } from "@mcp-sessions/core/Authorization"
+import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import type { Transports } from "@mcp-sessions/core/Transport"
+import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as process from "./internal/process.ts"
+import { readLine } from "./internal/readLine.ts"
+import { Output } from "./Output.ts"
+import { line } from "./Shown.ts"
+
+/**
+ * The environment variable that names the directory of the tokens. The default is the directory that `TokenStore.layerFile` chooses.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const directoryVariable = "MCP_SESSIONS_TOKENS"
+
+/** Only commands that connect load the transports, which makes the others start faster. */
+const modules = Effect.promise(() =>
+  Promise.all([
+    import("@mcp-sessions/transports/OAuth"),
+    import("@mcp-sessions/transports/TokenStore"),
+    import("@mcp-sessions/transports/Consent")
+  ])
+)
+
+/**
+ * How a user is asked to sign in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface InteractiveConsent {
+  /** Whether a browser is opened. */
+  readonly browser: boolean
+  /** Whether the page is printed as JSON, for a program. */
+  readonly json: boolean
+  /** Runs when a user is asked. */
+  readonly onAsk: Effect.Effect<void>
+}
+
+const directory = () => {
+  const directory = process.environment[directoryVariable]
+  return directory === undefined || directory === "" ? {} : { directory }
+}
+
+/**
+ * Fails if the stored tokens cannot be read. The state of a sign-in does not tell an unreadable token from a missing one.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const checkStore: Effect.Effect<void, TokenStoreFailed> = Effect.flatMap(
+  modules,
+  ([, { layerFile, TokenStore }]) =>
+    Effect.flatMap(TokenStore, ({ list }) => list("")).pipe(Effect.asVoid, Effect.provide(layerFile(directory())))
+)
+
+/** How long a browser may take to start before the address can be pasted. One that stays in the foreground never reports its start. */
+const browserTimeout = "2 seconds"
+
+/**
+ * Layer that provides all transports with the stored sign-ins. A server that calls for another one asks the user as `consent` says. Without it,
+ * nobody is asked, and the request fails.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const transports = (
+  consent: InteractiveConsent | undefined
+): Layer.Layer<Transports | Authorization, never, Output> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const [OAuth, TokenStore, Consent] = yield* modules
+    const output = yield* Output
+    const store = TokenStore.layerFile(directory()).pipe(
+      // Servers that need no tokens can be used without a place for them.
+      Layer.catch((failure) => {
+        const fail = () => Effect.fail(failure)
+        return Layer.succeed(TokenStore.TokenStore, { get: fail, put: fail, remove: fail, list: fail, locked: fail })
+      })
+    )
+    if (consent === undefined) {
+      return OAuth.layer().pipe(Layer.provide(Layer.merge(store, Consent.layerHeadless)))
+    }
+    const { browser, json, onAsk } = consent
+    const isTerminal = !json && process.isTerminal("stdin") && process.isTerminal("stderr")
+    const asking = Consent.layerPrompt({
+      show: Effect.fnUntraced(function*({ server, url }) {
+        yield* onAsk
+        if (json) yield* output.noteJson({ signIn: { server, url: url.href } })
+        else yield* output.note(line`to sign in to ${server}, open ${url.href}`)
+        if (!browser) return
+        const isOpen = yield* Effect.timeoutOrElse(Consent.openBrowser(url), {
+          duration: browserTimeout,
+          orElse: () => Effect.succeed(true)
+        })
+        if (!isOpen && !json) yield* output.note(line`no browser can be opened here`)
+      }),
+      read: (problem) =>
+        !isTerminal ? Effect.undefined : Effect.andThen(
+          problem === undefined ? Effect.void : output.note(output.styleNote("yellow", problem)),
+          readLine("waiting for the browser; on another machine, paste the address of its last page here: ")
+        )
+    })
+    return OAuth.layer().pipe(Layer.provide(Layer.merge(store, asking)))
+  }))
+
+/**
+ * Whether a sign-in is possible at a server.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPossible = (config: ServerConfig): Effect.Effect<boolean> =>
+  Effect.map(modules, ([{ isSignInPossible }]) => isSignInPossible(config))

@@ -1,0 +1,28 @@
+/**
+ * Reads lines that a user types or pastes at a terminal.
+ */
+import * as Effect from "effect/Effect"
+import process from "node:process"
+import { createInterface } from "node:readline"
+
+/**
+ * Reads one line of stdin after a prompt on stderr; `undefined` is the end of the input. Both must be a terminal. Interruption gives the
+ * terminal back.
+ */
+export const readLine = (prompt: string): Effect.Effect<string | undefined> =>
+  Effect.callback((resume) => {
+    // In its own line mode, a terminal cuts lines at 1024 to 4096 bytes. A pasted URL may be longer.
+    const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: true, historySize: 0 })
+    // Closing ends the input, so the line comes first.
+    const end = (line: string | undefined) => {
+      resume(Effect.succeed(line))
+      lines.close()
+    }
+    // Without the line mode, Ctrl+C is a character and no signal.
+    lines.once("SIGINT", () => process.emit("SIGINT"))
+    lines.once("line", end)
+    lines.once("close", () => end(undefined))
+    lines.setPrompt(prompt)
+    lines.prompt()
+    return Effect.sync(() => lines.close())
+  })
