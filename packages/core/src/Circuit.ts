@@ -33,8 +33,9 @@ export interface CircuitPolicy {
 }
 
 /**
- * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for about 1 second, three times, so that
- * a short outage ends soon; then for 8 seconds, for 64 seconds, and for 75 seconds each time after that. All vary by 20 %, so that clients do not probe in step.
+ * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for 0.9 seconds twice,
+ * so that a short outage ends soon; then for 2, 8 and 32 seconds, and for 1 minute each time after that. All vary by 20 %, so that clients
+ * do not probe in step.
  *
  * @category defaults
  * @since 0.1.0
@@ -42,8 +43,8 @@ export interface CircuitPolicy {
 export const circuitDefault: CircuitPolicy = {
   failures: 4,
   openFor: Schedule.min([
-    Schedule.max([Schedule.exponential("15625 micros", 8), Schedule.spaced("900 millis")]),
-    Schedule.spaced("75 seconds")
+    Schedule.max([Schedule.exponential("125 millis", 4), Schedule.spaced("900 millis")]),
+    Schedule.spaced("1 minute")
   ]).pipe(Schedule.jittered)
 }
 
