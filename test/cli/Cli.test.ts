@@ -337,6 +337,37 @@ describe.concurrent("exit statuses", () => {
       })
     ))
 
+  it.live("reports where --args is not JSON, and which file it cannot read", () =>
+    inWorkplace(({ directory, run, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: servers(file) })
+        write("args.json", "{\n  \"message\": \"x\",\n}")
+        const table: ReadonlyArray<readonly [args: string, expected: string]> = [
+          ["{a:1}", "expected a JSON object; at line 1, column 2: expected a key or a value;"],
+          ["@args.json", "expected a JSON object; at line 3, column 1: expected a key in double quotes"],
+          ["[1]", "expected a JSON object\n"],
+          ["@none.json", `no such file: ${join(directory, "none.json")}\n`]
+        ]
+        for (const [args, expected] of table) {
+          const outcome = yield* run(["call", "good/echo", "--args", args])
+          assert.strictEqual(outcome.status, 2)
+          assert.include(outcome.stderr, `error[Usage]: --args: ${expected}`)
+        }
+      })
+    ))
+
+  it.live("quotes the name of a server in a command to try", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        for (const [name, word] of [["my $(server)", "'my $(server)'"], ["-x", "-- -x"]] as const) {
+          write("mcp-sessions.json", { servers: { [name]: good(file) } })
+          const { stderr } = yield* run(["call", "--", `${name}/`])
+          assert.include(stderr, `  try: mcp-sessions tools ${word}\n`)
+        }
+        assert.strictEqual((yield* run(["tools", "--", "-x"])).status, 0)
+      })
+    ))
+
   it.live("notes each retry on stderr with the failure that caused it", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {
@@ -376,6 +407,7 @@ const results = {
 }
 const tools = [
   { name: "bare", description: null }, { name: "odd", inputSchema: null }, { name: "exact", inputSchema: [] },
+  { name: "long", description: "\\n  First line.\\nSecond line." },
   { name: evil, description: evil, inputSchema: { type: "object", description: evil } },
   { name: "echo", inputSchema: { type: "object", properties: { n: { type: "integer" } } } }
 ]
@@ -413,7 +445,8 @@ describe.concurrent("a server that sends what it should not", () => {
       Effect.gen(function*() {
         const shown = String.raw`read\ndelete_everything\u202e\u200b\u{e0041}\u001b[2J`
         const { stdout } = yield* run(["tools", "s"])
-        assert.strictEqual(stdout.trimEnd().split("\n").length, 5)
+        assert.strictEqual(stdout.trimEnd().split("\n").length, 6)
+        assert.match(stdout, /^long +First line\. …$/m)
         assert.include(stdout, shown)
         assert.include((yield* run(["check"])).stdout, shown)
         for (const words of [["tools", "s", "--json"], ["check", "--json"], ["tools", "s", "--schema"]]) {
