@@ -2,12 +2,15 @@
  * Authorization with servers of other people, as processes.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Consent } from "@mcp-sessions/transports"
+import { Clock, Effect, Redacted, Schedule } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
 import { openSessions } from "../fixtures/authorized.ts"
 import { fixture, until } from "../fixtures/peer.ts"
 
@@ -97,4 +100,40 @@ describe("the example server of the SDK with OAuth", () => {
         moved
       )
     }).pipe(Effect.scoped))
+})
+
+/** Installed by `npx -y pnpm@12 foreign`. */
+const proxy = fileURLToPath(new URL("../foreign/node_modules/mcp-proxy/dist/bin/mcp-proxy.mjs", import.meta.url))
+
+describe("mcp-proxy with a key", () => {
+  it.live.skipIf(!existsSync(proxy))(
+    "is used with the key as a header, and asks for authorization without it",
+    () =>
+      Effect.gen(function*() {
+        const port = yield* freePort
+        const server = createRequire(import.meta.url).resolve("@modelcontextprotocol/server-everything/dist/index.js")
+        yield* start([
+          proxy,
+          "--port",
+          `${port}`,
+          "--apiKey",
+          "key-of-the-proxy",
+          "--",
+          process.execPath,
+          server,
+          "stdio"
+        ])
+        const url = `http://127.0.0.1:${port}/mcp`
+        const credentials = () => Effect.succeed({ headers: { "x-api-key": Redacted.make("key-of-the-proxy") } })
+        yield* Effect.retry(Effect.tryPromise(() => once(connect(port, "127.0.0.1"), "connect")), Schedule.spaced(50))
+        const withKey = yield* openSessions({ url, credentials })
+        const result = yield* withKey.callTool("s", "get-sum", { a: 2, b: 3 })
+        assert.include(JSON.stringify(result), "The sum of 2 and 3 is 5")
+        const without = yield* openSessions({ url, consent: Consent.layerHeadless })
+        const error = yield* Effect.flip(without.callTool("s", "get-sum", { a: 2, b: 3 }))
+        if (error._tag !== "SessionError") return assert.fail(error._tag)
+        assert.include(["AuthRequired", "AuthorizationFailed"], error.reason._tag)
+        assert.strictEqual(error.reason.delivery, "Rejected")
+      }).pipe(Effect.scoped)
+  )
 })
