@@ -202,6 +202,40 @@ describe("a client without a user", () => {
     }).pipe(Effect.scoped))
 })
 
+describe("an authorization server", () => {
+  it.live("may choose another way for the client to prove who it is than was asked for", () =>
+    Effect.gen(function*() {
+      const auth = yield* Auth.start
+      auth.state.metadata = { token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"] }
+      auth.state.registered = { client_secret: "registered-secret", token_endpoint_auth_method: "client_secret_post" }
+      const http = yield* Guarded.start(auth)
+      const sessions = yield* openSessions({ url: http.url })
+      yield* sessions.callTool("s", "first")
+      auth.expireAll()
+      yield* sessions.callTool("s", "second")
+      const [exchange] = auth.state.exchanges
+      const [refresh] = auth.state.refreshes
+      assert.strictEqual(exchange?.get("client_secret"), "registered-secret")
+      assert.strictEqual(refresh?.get("client_secret"), "registered-secret")
+    }).pipe(Effect.scoped))
+
+  it.live("may grant less than the server names with every 401, and is asked to refresh an expired token all the same", () =>
+    Effect.gen(function*() {
+      const auth = yield* Auth.start
+      const http = yield* Guarded.start(auth)
+      const store = Layer.succeedContext(yield* Layer.build(TokenStore.layerMemory))
+      yield* Effect.scoped(Effect.flatMap(
+        openSessions({ url: http.url, store, auth: { scope: "read" } }),
+        ({ callTool }) => callTool("s", "before")
+      ))
+      http.challenge = `, scope="read write admin"`
+      auth.expireAll()
+      const sessions = yield* openSessions({ url: http.url, store })
+      yield* sessions.callTool("s", "after")
+      assert.deepStrictEqual(counts(auth), [1, 1])
+    }).pipe(Effect.scoped))
+})
+
 describe("credentials of a program", () => {
   it.live("are sent beside the token", () =>
     Effect.gen(function*() {

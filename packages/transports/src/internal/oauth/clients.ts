@@ -73,16 +73,23 @@ export const obtainClient = (
     if (metadata !== undefined && metadata.registration_endpoint === undefined) {
       return yield* invalid("the authorization server registers no clients, and the definition has no clientId")
     }
-    const registered = yield* Effect.tryPromise({
-      try: () =>
-        registerClient(authorizationServerUrl, {
-          clientMetadata,
-          fetchFn: http.fetch,
-          ...(metadata === undefined ? {} : { metadata }),
-          ...(scope === undefined ? {} : { scope })
-        }),
-      catch: (error) => stepFailedOf({ error, http, step: "register a client" })
-    })
+    const register = (scope: string | undefined) =>
+      Effect.tryPromise({
+        try: () =>
+          registerClient(authorizationServerUrl, {
+            clientMetadata,
+            fetchFn: http.fetch,
+            ...(metadata === undefined ? {} : { metadata }),
+            ...(scope === undefined ? {} : { scope })
+          }),
+        catch: (error) => stepFailedOf({ error, http, step: "register a client" })
+      })
+    const registered = yield* Effect.catchIf(
+      register(scope),
+      // Some authorization servers refuse clients that name the scopes of a resource, and grant these to any client.
+      ({ status }) => scope !== undefined && status === 400,
+      () => register(undefined)
+    )
     const { client_id: clientId, client_secret: secret, client_secret_expires_at: expiresAt } = registered
     const { token_endpoint_auth_method: authMethod } = registered
     const client: Client = {

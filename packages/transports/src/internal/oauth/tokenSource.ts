@@ -163,6 +163,12 @@ export class TokenSource implements Authorizer {
     const tokens = this.#tokens
     if (tokens === undefined) return noHeaders
     const left = tokens.expiresAt === undefined ? Number.POSITIVE_INFINITY : tokens.expiresAt - this.options.now()
+    if (left <= 0 && !this.#isRenewable(tokens)) {
+      // Some servers answer an expired token with another status than 401. Without one they ask for a sign-in.
+      this.adopt(undefined)
+      this.#isSignInNeeded = true
+      return noHeaders
+    }
     if (left < this.#aheadOf(tokens) && this.#isRenewable(tokens)) {
       const renewed = this.#renew(tokens, true)
       if (left <= 0) return renewed.then(() => this.#signed(method, url))
