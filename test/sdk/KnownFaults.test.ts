@@ -26,7 +26,7 @@ const internal = (file: string) => `fixed upstream: the workaround in packages/t
 
 /** What a fault brings about. That it does not come is the good news. */
 const still = <A>(what: Effect.Effect<A>, fixed: string) =>
-  Effect.timeoutOrElse(what, { duration: "3 seconds", orElse: () => Effect.die(new Error(fixed)) })
+  Effect.timeoutOrElse(what, { duration: "20 seconds", orElse: () => Effect.die(new Error(fixed)) })
 
 /** A client that is closed with the scope. */
 const makeClient = (mode: "legacy" | "auto" = "legacy") =>

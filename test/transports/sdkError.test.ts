@@ -238,6 +238,12 @@ describe("narrowing a reason", () => {
       "Rejected"
     ],
     [new SessionError.AuthRequired({ status: 401 }), "AuthRequired", "AuthRequired", "Rejected"],
+    [
+      new SessionError.AuthorizationFailed({ description: "x", isRetryable: true, delivery: "Rejected" }),
+      "AuthorizationFailed",
+      "AuthorizationFailed",
+      "Rejected"
+    ],
     [new SessionError.HandshakeFailed({ description }), "HandshakeFailed", "InvalidResult", "Answered"],
     [
       new SessionError.ProtocolMismatch({ revision: "x", supported: [] }),
