@@ -74,7 +74,8 @@ describe("A10: flap, fail over, recover", () => {
   })
 
   it.effect("an open circuit admits one probe each time its period ends, and three consecutive successful probes readmit the primary", () => {
-    const { layer, primary, secondary, trouble } = pair()
+    const openFor = Schedule.min([Schedule.exponential("5 seconds"), Schedule.spaced("60 seconds")])
+    const { layer, primary, secondary, trouble } = pair({ circuit: { failures: 4, openFor } })
     return Effect.gen(function*() {
       const { status } = yield* Sessions.Sessions
       trouble.connect = Scripted.refused

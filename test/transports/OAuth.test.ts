@@ -241,7 +241,7 @@ describe("a token near its end", () => {
       const { auth, http, sessions } = yield* Effect.provideService(setting(), Clock.Clock, clock)
       yield* sessions.callTool("s", "before")
       // The stream of the server's own messages is asked for beside the first call.
-      yield* until(() => http.count("GET"), (count) => count === 1)
+      yield* until(() => http.ledger.some(({ headers }) => headers.accept === "text/event-stream"), (isOpen) => isOpen)
       auth.expireAll()
       move(3600_000)
       yield* Effect.forEach(times(10), () => sessions.callTool("s", "after"), { concurrency: "unbounded" })

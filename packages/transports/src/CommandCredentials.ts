@@ -93,7 +93,7 @@ const make = (commands: Readonly<Record<string, HeadersCommand>>) =>
         command: { command, args, env: { ...env, ...about } },
         timeout: Duration.toMillis(Duration.fromInputUnsafe(timeout)),
         timeToLive: timeToLive === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(timeToLive)),
-        now: () => clock.currentTimeMillisUnsafe(),
+        now: () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n),
         taken: new Set(Object.keys(config.headers).map((header) => header.toLowerCase())),
         run: (effect) => runPromise(Effect.exit(effect)).catch(() => Exit.interrupt())
       })

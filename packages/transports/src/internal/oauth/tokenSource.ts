@@ -300,7 +300,8 @@ export class TokenSource implements Authorizer {
       const binding: Binding = {
         issuer: discovered.issuer,
         ...(discovered.resource === undefined ? {} : { resource: discovered.resource }),
-        ...(this.#metadataUrl === undefined ? {} : { metadataUrl: this.#metadataUrl })
+        ...(this.#metadataUrl === undefined ? {} : { metadataUrl: this.#metadataUrl }),
+        ...(this.#challengedScope === undefined ? {} : { challengedScope: this.#challengedScope })
       }
       yield* this.bindings.put(place, binding, yield* this.bindings.get(place))
     })
@@ -311,6 +312,9 @@ export class TokenSource implements Authorizer {
     return Effect.gen({ self: this }, function*() {
       const key = this.keyOf(discovered)
       yield* this.replace(key, tokens, yield* this.tokenRecords.get(key))
+      // The tokens say from now on what was asked for.
+      this.#challengedScope = undefined
+      yield* this.bind(discovered)
     })
   }
 
