@@ -2,6 +2,7 @@
  * Narrows reasons to those that a connect, or a request on an initialized connection, can fail with.
  */
 import {
+  AuthorizationFailed,
   type ConnectReason,
   ConnectTimeout,
   HandshakeFailed,
@@ -25,11 +26,12 @@ export const asConnectReason = (reason: Reason): ConnectReason => {
     case "BlockedAddress":
     case "ConnectTimeout":
     case "AuthRequired":
-    case "AuthorizationFailed":
     case "HandshakeFailed":
     case "ProtocolMismatch":
     case "CredentialsFailed":
       return reason
+    case "AuthorizationFailed":
+      return new AuthorizationFailed({ ...reason, delivery })
     case "ServerExited": {
       const { exitCode, signal, stderrTail } = reason
       return new ServerExited({ exitCode, signal, stderrTail, delivery })
