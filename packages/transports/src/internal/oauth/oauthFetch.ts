@@ -67,7 +67,8 @@ export class OAuthFetch {
 
   readonly fetch: FetchLike = async (input, init) => {
     const url = new URL(input)
-    const place = url.origin + url.pathname
+    // Other schemes have no origin.
+    const place = url.origin === "null" ? url.protocol : url.origin + url.pathname
     this.#last = { url: place, status: undefined }
     const refuse = (description: string, cause?: unknown): never => {
       throw new FetchFailed({ contact: { url: place, status: undefined }, isTransient: false, description, cause })
