@@ -367,6 +367,12 @@ describe("a sign-in", () => {
     ["whose token would be two headers", "AuthorizationFailed", ({ state }) => state.tokenPrefix = "at-1\r\nx: "],
     ["whose token no header can carry", "AuthorizationFailed", ({ state }) => state.tokenPrefix = "at-é北"],
     [
+      "on a page of plain http elsewhere",
+      "AuthorizationFailed",
+      ({ state }) => state.metadata = { authorization_endpoint: "http://example.com/authorize" }
+    ],
+    ["whose code is quoted as an error", "AuthRequired", ({ state }) => state.tokenFault = "quote"],
+    [
       "for the resource of somebody else",
       "AuthorizationFailed",
       (_, http) => http.resource = { resource: "https://evil.example/mcp" }
@@ -393,12 +399,13 @@ describe("a sign-in", () => {
         assert.deepStrictEqual(http.ran, [])
         assert.notMatch(
           `${inspect(error, { depth: 9 })} ${JSON.stringify(error)}`,
-          /(?:at|rt)-[0-9a-f]{32}|code_verifier/
+          /(?:at|rt)-[0-9a-f]{32}|description: '[^']*[0-9a-f]{32}|code_verifier/
         )
         // Nothing was saved: the next sign-in starts anew and succeeds.
         auth.state.redirect = {}
         auth.state.metadata = {}
         auth.state.tokenPrefix = "at-"
+        auth.state.tokenFault = undefined
         http.resource = {}
         http.challenge = ""
         if (!title.includes("does not answer")) yield* sessions.callTool("s", "t")
