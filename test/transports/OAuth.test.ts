@@ -240,13 +240,64 @@ describe("a token near its end", () => {
       const { clock, move } = yield* movable
       const { auth, http, sessions } = yield* Effect.provideService(setting(), Clock.Clock, clock)
       yield* sessions.callTool("s", "before")
-      // The stream of the server's own messages is asked for beside the first call.
-      yield* until(() => http.ledger.some(({ headers }) => headers.accept === "text/event-stream"), (isOpen) => isOpen)
+      // The stream of the server's own messages is opened beside the call, with the token of then.
+      yield* until(
+        () => http.ledger.filter(({ headers, what }) => what === "GET" && headers.authorization !== undefined).length,
+        (opened) => opened === 1
+      )
       auth.expireAll()
       move(3600_000)
       yield* Effect.forEach(times(10), () => sessions.callTool("s", "after"), { concurrency: "unbounded" })
       assert.strictEqual(http.refusals, 1)
       assert.strictEqual(auth.state.refreshes.length, 1)
+    }).pipe(Effect.scoped))
+})
+
+describe("a lifetime of tokens", () => {
+  for (const lifetime of [null, 0, -5]) {
+    it.live(`of ${lifetime} says nothing, and leads to no renewal before each request`, () =>
+      Effect.gen(function*() {
+        const { auth, sessions } = yield* setting()
+        auth.state.lifetime = lifetime
+        for (const tool of ["a", "b"]) yield* sessions.callTool("s", tool)
+        assert.deepStrictEqual(auth.state.refreshes, [])
+        auth.expireAll()
+        yield* sessions.callTool("s", "c")
+        assert.strictEqual(auth.state.refreshes.length, 1)
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("that ends later than dates can say is one that can be saved", () =>
+    Effect.gen(function*() {
+      const { auth, http, sessions } = yield* setting()
+      auth.state.lifetime = 1e306
+      yield* sessions.callTool("s", "a")
+      auth.expireAll()
+      yield* sessions.callTool("s", "b")
+      assert.deepStrictEqual([http.ran, auth.state.refreshes.length, auth.state.authorizations.length], [
+        ["a", "b"],
+        1,
+        1
+      ])
+    }).pipe(Effect.scoped))
+})
+
+describe("a call whose token was refused", () => {
+  it.live("is not sent again if its caller has left meanwhile", () =>
+    Effect.gen(function*() {
+      const { auth, http, sessions } = yield* setting()
+      yield* sessions.callTool("s", "first")
+      auth.expireAll()
+      auth.state.tokenFault = "hang"
+      const left = yield* Effect.forkChild(sessions.callTool("s", "left"))
+      yield* until(() => auth.state.held.length, (held) => held === 1)
+      yield* Fiber.interrupt(left)
+      auth.state.tokenFault = undefined
+      for (const answer of auth.state.held) answer()
+      yield* sessions.callTool("s", "last")
+      assert.deepStrictEqual(http.ran, ["first", "last"])
+      // The server has refused the request, so there is nothing to cancel.
+      assert.strictEqual(http.count("POST notifications/cancelled"), 0)
     }).pipe(Effect.scoped))
 })
 
@@ -313,6 +364,14 @@ describe("a sign-in", () => {
       "AuthorizationFailed",
       ({ state }) => state.metadata = { token_endpoint: "http://example.com/token" }
     ],
+    ["whose token would be two headers", "AuthorizationFailed", ({ state }) => state.tokenPrefix = "at-1\r\nx: "],
+    ["whose token no header can carry", "AuthorizationFailed", ({ state }) => state.tokenPrefix = "at-é北"],
+    [
+      "on a page of plain http elsewhere",
+      "AuthorizationFailed",
+      ({ state }) => state.metadata = { authorization_endpoint: "http://example.com/authorize" }
+    ],
+    ["whose code is quoted as an error", "AuthRequired", ({ state }) => state.tokenFault = "quote"],
     [
       "for the resource of somebody else",
       "AuthorizationFailed",
@@ -340,11 +399,13 @@ describe("a sign-in", () => {
         assert.deepStrictEqual(http.ran, [])
         assert.notMatch(
           `${inspect(error, { depth: 9 })} ${JSON.stringify(error)}`,
-          /(?:at|rt)-[0-9a-f]{32}|code_verifier/
+          /(?:at|rt)-[0-9a-f]{32}|description: '[^']*[0-9a-f]{32}|code_verifier/
         )
         // Nothing was saved: the next sign-in starts anew and succeeds.
         auth.state.redirect = {}
         auth.state.metadata = {}
+        auth.state.tokenPrefix = "at-"
+        auth.state.tokenFault = undefined
         http.resource = {}
         http.challenge = ""
         if (!title.includes("does not answer")) yield* sessions.callTool("s", "t")

@@ -150,6 +150,11 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
     else send(used)
   }
 
+  /** Whether the server has refused the request for lack of credentials, and it has not been sent again. */
+  get isChallenged(): boolean {
+    return this.#challenge === "waiting" || this.#challenge === "over" && this.#controller === undefined
+  }
+
   /** Ends the exchange without another word to the listener. */
   abort(): void {
     this.#isOver = true
@@ -177,7 +182,8 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
       this.#retryAfter = headerOf("retry-after")
       this.#location = headerOf("location")
       if (status === 401 || status === 403) {
-        this.#wwwAuthenticate = headerOf("www-authenticate")
+        // A server may offer several schemes, each in a header of its own.
+        this.#wwwAuthenticate = [headers["www-authenticate"] ?? []].flat().join(", ")
         this.#dpopNonce = headerOf("dpop-nonce")
       }
     }

@@ -151,11 +151,11 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
     this.#post(new RequestExchange({ owner: this, message, text, request }))
   }
 
-  /** In the modern era, and before it is written, a request is cancelled by the end of its exchange. */
+  /** In the modern era, and while the server does not have it, a request is cancelled by the end of its exchange. */
   cancelRequest({ id, isWritten }: OutgoingRequest): boolean {
     const exchange = id === undefined ? undefined : this.#requests?.get(id)
     if (exchange === undefined) return true
-    if (isWritten && revisionOf(exchange.message) === undefined) return false
+    if (isWritten && !exchange.isChallenged && revisionOf(exchange.message) === undefined) return false
     this.#forget(exchange)
     exchange.abort()
     return true

@@ -65,6 +65,11 @@ export class RequestExchange implements ExchangeListener {
     exchange.start({ target: endpoint.target, method: "POST", headers, body: this.#text, isStream })
   }
 
+  /** Whether the server has refused the request for lack of credentials, and it has not been sent again. */
+  get isChallenged(): boolean {
+    return this.#exchange?.isChallenged === true
+  }
+
   /** Ends the request without another word to its owner. */
   abort(): void {
     this.#exchange?.abort()

@@ -6,7 +6,7 @@
  * All requests that wait for the answer share one question.
  */
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
-import { ProtocolFailed, type RequestReason, SessionExpired } from "@mcp-sessions/core/SessionError"
+import { type HttpFailed, ProtocolFailed, type RequestReason, SessionExpired } from "@mcp-sessions/core/SessionError"
 import * as Exit from "effect/Exit"
 import { clearTimeout, setTimeout } from "node:timers"
 
@@ -18,6 +18,14 @@ const ownErrors = new Set([-32_602, -32_020, -32_021, -32_002])
 
 /** Statuses that do not depend on the era: credentials, sizes and limits. */
 const ownStatuses = new Set([401, 403, 407, 408, 413, 429])
+
+/** How long the words of a refusal are compared, in characters. Reasons carry the beginning of a body, so longer ones may go on differently. */
+const comparedLimit = 300
+
+/** Whether two refusals say the same, as far as can be known. */
+const isAlike = (left: HttpFailed, right: RequestReason): boolean =>
+  right._tag === "HttpFailed" && left.status === right.status && left.body === right.body &&
+  (left.body === undefined || left.body.length <= comparedLimit)
 
 /** Whether a failure may be that of a server of the legacy era, which does not know the connection. */
 export const isDoubtful = (reason: RequestReason): boolean => {
@@ -43,8 +51,7 @@ const otherEra = (reason: RequestReason, refusal: RequestReason): RequestReason 
     }
     case "HttpFailed": {
       const { body, status } = reason
-      const isAlike = refusal._tag === "HttpFailed" && refusal.status === status && refusal.body === body
-      return new SessionExpired({ status, body, delivery: isAlike ? "Rejected" : "Unknown" })
+      return new SessionExpired({ status, body, delivery: isAlike(reason, refusal) ? "Rejected" : "Unknown" })
     }
     default:
       return reason

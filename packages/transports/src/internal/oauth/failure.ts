@@ -56,9 +56,8 @@ const failed = (kind: Kind, description: string, contact: Contact | undefined, c
     ...(code === undefined ? {} : { code })
   })
 
-/** A code of OAuth is ASCII without quotes and backslashes. Another text does not get into messages. */
-const codeOf = (text: string): string =>
-  /^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}$/.test(text) ? text : "an unreadable error"
+/** Codes are words of small letters. Any other text does not get into messages: it may be a secret of the request, quoted. */
+const codeOf = (text: string): string => /^(?=.{1,64}$)[a-z]+(?:[_-][a-z]+)*$/.test(text) ? text : "an unreadable error"
 
 /** A failure that our own checks found. */
 export const invalid = (description: string, contact?: Contact): StepFailed => failed("Invalid", description, contact)

@@ -45,6 +45,10 @@ export class FetchFailed extends TypeError {
 const isLoopback = (host: string): boolean =>
   /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(host) || host.endsWith(".localhost")
 
+/** Whether a URL of an authorization may be used: what goes there is not for others to read. */
+export const isConfidential = ({ hostname, protocol }: URL): boolean =>
+  protocol === "https:" || protocol === "http:" && isLoopback(hostname)
+
 const isBlockedAddress = Schema.is(BlockedAddress)
 
 /** Statuses whose responses have no body. A `Response` refuses one. */
@@ -67,14 +71,13 @@ export class OAuthFetch {
 
   readonly fetch: FetchLike = async (input, init) => {
     const url = new URL(input)
-    const place = url.origin + url.pathname
+    // Other schemes have no origin.
+    const place = url.origin === "null" ? url.protocol : url.origin + url.pathname
     this.#last = { url: place, status: undefined }
     const refuse = (description: string, cause?: unknown): never => {
       throw new FetchFailed({ contact: { url: place, status: undefined }, isTransient: false, description, cause })
     }
-    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
-      refuse("the URL is neither https nor on loopback")
-    }
+    if (!isConfidential(url)) refuse("the URL is neither https nor on loopback")
     if (!isDialable({ addresses: this.#addresses, url: url.href })) refuse("the address policy forbids the host")
     try {
       const { body, headers, statusCode } = await request(url, {

@@ -19,7 +19,7 @@ import type { TokenStoreFailed } from "../../TokenStore.ts"
 import { forgetClient, informationOf, knownRedirects, obtainClient } from "./clients.ts"
 import type { Discovered } from "./discovery.ts"
 import { denied, invalid, type StepFailed, stepFailedOf } from "./failure.ts"
-import type { OAuthFetch } from "./oauthFetch.ts"
+import { isConfidential, type OAuthFetch } from "./oauthFetch.ts"
 import type { Client, Tokens } from "./records.ts"
 import { exchangeCode } from "./tokenRequests.ts"
 import type { TokenSource } from "./tokenSource.ts"
@@ -129,8 +129,8 @@ const authorize = (
         }),
       catch: (error) => stepFailedOf({ error, http, step: "start the sign-in" })
     })
-    if (!["http:", "https:"].includes(authorizationUrl.protocol)) {
-      return yield* invalid("the page of the sign-in is neither http nor https")
+    if (!isConfidential(authorizationUrl)) {
+      return yield* invalid("the page of the sign-in is neither https nor on loopback")
     }
     onUrl(authorizationUrl.href)
     const { code, iss } = yield* readResponse({ response: yield* opened.ask(authorizationUrl), state, discovered })

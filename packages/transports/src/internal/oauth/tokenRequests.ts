@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { informationOf } from "./clients.ts"
 import type { Discovered } from "./discovery.ts"
-import { type StepFailed, stepFailedOf } from "./failure.ts"
+import { invalid, type StepFailed, stepFailedOf } from "./failure.ts"
 import type { OAuthFetch } from "./oauthFetch.ts"
 import type { Client, Tokens } from "./records.ts"
 import { timeOfDay } from "./timeOfDay.ts"
@@ -55,6 +55,19 @@ const commonOf = (request: TokenRequest) => {
   }
 }
 
+/** Whether a token can be sent in a header, as one word. */
+const isToken = (text: string): boolean => /^[\x21-\x7e]+$/.test(text)
+
+/** The last moment that dates can say, in milliseconds since the epoch. */
+const lastMoment = 8.64e15
+
+/**
+ * When a token expires, in milliseconds since the epoch. A lifetime that is not positive says nothing: servers write 0 or `null` where they
+ * do not know it, and a token that is used as long as it is accepted needs no renewal for each request.
+ */
+const expiryOf = (expiresIn: number | undefined, now: number): number | undefined =>
+  expiresIn !== undefined && expiresIn > 0 ? Math.min(now + expiresIn * 1000, lastMoment) : undefined
+
 /** Runs a request for tokens, and dates its response. */
 const issued = (
   request: TokenRequest,
@@ -68,6 +81,13 @@ const issued = (
     })
     const now = yield* timeOfDay
     const { access_token, expires_in, refresh_token, scope, token_type } = tokens
+    if (!isToken(access_token)) {
+      return yield* invalid(
+        `cannot ${step}: the token is empty or has characters that no header can carry`,
+        request.http.last
+      )
+    }
+    const expiresAt = expiryOf(expires_in, now)
     return {
       accessToken: Redacted.make(access_token),
       tokenType: token_type.toLowerCase() === "dpop" ? "DPoP" : "Bearer",
@@ -76,7 +96,7 @@ const issued = (
       client: request.client,
       ...(refresh_token === undefined ? {} : { refreshToken: Redacted.make(refresh_token) }),
       ...(scope === undefined ? {} : { scope }),
-      ...(expires_in === undefined ? {} : { expiresAt: now + Math.max(0, expires_in) * 1000 })
+      ...(expiresAt === undefined ? {} : { expiresAt })
     }
   })
 

@@ -148,14 +148,15 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     this.#post(post)
   }
 
-  /** A request that waits for a connection is never sent. The POST of another one may stay open until the server learns that it is cancelled. */
+  /** A request that waits for a connection, or for credentials, is not sent. The POST of another one may stay open until the server learns that it is cancelled. */
   cancelRequest(request: OutgoingRequest): boolean {
     const post = this.#requests.get(request)
     this.#requests.delete(request)
     if (post === undefined) return false
-    if (request.isWritten) this.#limit(post, cancelTimeout)
+    const isWithServer = request.isWritten && post.exchange?.isChallenged !== true
+    if (isWithServer) this.#limit(post, cancelTimeout)
     else this.#drop(post)
-    return !request.isWritten
+    return !isWithServer
   }
 
   send(message: JSONRPCMessage): Promise<void> {
