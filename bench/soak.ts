@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { randomInt } from "node:crypto"
+import { runFuzzing } from "./soak/fuzzing.ts"
 import { type Options, read, usage } from "./soak/options.ts"
 import { report } from "./soak/report.ts"
 import { run } from "./soak/run.ts"
@@ -13,10 +14,16 @@ import { run } from "./soak/run.ts"
 const progress = (line: string) => void process.stderr.write(`${line}\n`)
 
 const soak = async (options: Options): Promise<number> => {
-  const { faultEvery, rate, seconds, seed } = options
+  const { faultEvery, isFuzzing, rate, seconds, seed } = options
   if (globalThis.gc === undefined) progress("without --expose-gc the figures of the heap say little")
-  progress(`seed ${seed}, ${seconds} seconds, ${rate} calls/s, a fault every ${faultEvery} s`)
-  const running = Effect.runFork(run(options, progress))
+  progress(
+    isFuzzing
+      ? `seed ${seed}, ${seconds} seconds of scripts`
+      : `seed ${seed}, ${seconds} seconds, ${rate} calls/s, a fault every ${faultEvery} s`
+  )
+  const running = Effect.runFork(
+    isFuzzing ? runFuzzing(options, progress) : Effect.map(run(options, progress), report)
+  )
   // Interruption resumes servers that are stopped at that moment.
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => running.interruptUnsafe())
   const ended = await Effect.runPromise(Fiber.await(running))
@@ -24,7 +31,7 @@ const soak = async (options: Options): Promise<number> => {
     progress("interrupted")
     return 130
   }
-  const { text, violations } = report(await Effect.runPromise(ended))
+  const { text, violations } = await Effect.runPromise(ended)
   process.stdout.write(text)
   for (const violation of violations) progress(`VIOLATED: ${violation}`)
   return violations.length === 0 ? 0 : 1

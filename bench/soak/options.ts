@@ -11,6 +11,8 @@ export interface Options {
   /** Seconds from one fault to the next. */
   readonly faultEvery: number
   readonly seed: number
+  /** Plays scripts of calls and faults instead. */
+  readonly isFuzzing: boolean
 }
 
 export const usage = `node --expose-gc bench/soak.ts [options]
@@ -22,6 +24,7 @@ Exits with 1 if a criterion is violated, with 2 if an option is wrong.
   --rate N         calls per second; default 50, at most 1000
   --fault-every N  seconds from one fault to the next; default 5
   --seed N         decides the order of calls and faults; default: random
+  --fuzz           plays random scripts of calls and faults instead, as test/Fuzz.test.ts does
   --help           prints this text
 `
 
@@ -38,6 +41,7 @@ const config = {
     rate: { type: "string", default: "50" },
     "fault-every": { type: "string", default: "5" },
     seed: { type: "string" },
+    fuzz: { type: "boolean", default: false },
     help: { type: "boolean", default: false }
   }
 } as const
@@ -54,7 +58,13 @@ export const read = (args: ReadonlyArray<string>, anySeed: number): Options | un
     const kind = name === "seed" ? "a whole number" : "a number"
     throw new RangeError(`--${name} is ${kind} from ${min} to ${max}, not ${JSON.stringify(text)}`)
   }
-  return { seconds: number("seconds"), rate: number("rate"), faultEvery: number("fault-every"), seed: number("seed") }
+  return {
+    seconds: number("seconds"),
+    rate: number("rate"),
+    faultEvery: number("fault-every"),
+    seed: number("seed"),
+    isFuzzing: values.fuzz
+  }
 }
 
 /** Gives numbers from 0 up to 1. */
