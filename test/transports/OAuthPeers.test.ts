@@ -82,7 +82,9 @@ describe("the example server of the SDK with OAuth", () => {
         currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + offset,
         currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + offset),
         currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-        currentTimeNanos: clock.currentTimeNanos
+        currentTimeNanos: clock.currentTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos
       }
       yield* Effect.provideService(
         Effect.gen(function*() {
