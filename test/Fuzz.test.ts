@@ -20,9 +20,9 @@ describe.concurrent("whatever a server does, no tool runs twice, no result is cr
   }
   for (
     const [name, kind, runs] of [
-      ["over HTTP", "http", 120],
+      ["over HTTP", "http", 100],
       ["over HTTP in the modern era", "modern", 60],
-      ["over SSE", "sse", 60],
+      ["over SSE", "sse", 50],
       ["over WebSockets", "websocket", 60],
       ["over stdio", "stdio", 6]
     ] as const
