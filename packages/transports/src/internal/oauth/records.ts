@@ -48,7 +48,7 @@ export const Binding = Schema.Struct({
   resource: Schema.optionalKey(Schema.String),
   /** The URL of the metadata of the resource, if the server named it. */
   metadataUrl: Schema.optionalKey(Schema.String),
-  /** The scopes that the next sign-in asks for: those that the server has asked for since the last one. */
+  /** The scopes that the server has asked for. The next sign-in asks for them, too. */
   challengedScope: Schema.optionalKey(Schema.String)
 })
 export type Binding = typeof Binding.Type

@@ -292,7 +292,9 @@ export class TokenSource implements Authorizer {
     )
   }
 
-  /** Remembers where the tokens of this server are. It is saved before a user is asked, so that a store that cannot save is found out then. */
+  /**
+   * Remembers where the tokens of this server are, and the scopes that it has asked for: this sign-in may fail, and the next one needs them. It is saved before a user is asked, so that a store that cannot save is found out then.
+   */
   bind(discovered: Discovered): Effect.Effect<void, TokenStoreFailed> {
     return Effect.gen({ self: this }, function*() {
       const { owner, serverUrl } = this.options
