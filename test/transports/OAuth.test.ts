@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Owner, RetryPolicy, type ServerConfig, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Consent, OAuth, TokenStore } from "@mcp-sessions/transports"
-import { Clock, Context, Effect, Fiber, Layer, Stream } from "effect"
+import { Clock, Context, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { inspect } from "node:util"
 import { layerAgree } from "../fixtures/agree.ts"
 import * as Auth from "../fixtures/authServer.ts"
@@ -310,6 +310,24 @@ describe("a request that needs a wider scope", () => {
       assert.deepStrictEqual(auth.state.authorizations.map((params) => params.get("scope")), ["read", "read write"])
       assert.deepStrictEqual(http.ran, ["t"])
       assert.strictEqual(auth.state.refreshes.length, 0)
+    }).pipe(Effect.scoped))
+
+  it.live("is signed in for by the next program, if nobody could be asked in the first one", () =>
+    Effect.gen(function*() {
+      const auth = yield* Auth.start
+      const http = yield* Guarded.start(auth)
+      const store = Layer.succeedContext(yield* Layer.build(TokenStore.layerMemory))
+      const callIn = (consent: Layer.Layer<Consent.Consent>) =>
+        Effect.scoped(
+          Effect.flatMap(Layer.build(layerOf(http.url, { store, consent })), (context) =>
+            Effect.exit(Context.get(context, Sessions.Sessions).callTool("s", "t")))
+        )
+      assert.isTrue(Exit.isSuccess(yield* callIn(layerAgree())))
+      http.neededScope = "write"
+      assert.isTrue(Exit.isFailure(yield* callIn(Consent.layerHeadless)))
+      assert.isTrue(Exit.isSuccess(yield* callIn(layerAgree())))
+      assert.strictEqual(auth.state.authorizations.at(-1)?.get("scope"), "write")
+      assert.deepStrictEqual(http.ran, ["t", "t"])
     }).pipe(Effect.scoped))
 
   it.live("fails without another sign-in if the scopes were granted already", () =>

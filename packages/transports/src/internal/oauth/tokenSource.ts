@@ -193,8 +193,7 @@ export class TokenSource implements Authorizer {
       // The token was renewed while the request was under way.
       if (tokens !== undefined && used[1] !== this.#headers[1]) return Effect.undefined
       if (status === 403 && told.error !== "insufficient_scope") return Effect.succeed(new AuthRequired({ status }))
-      const asked = computeScopeUnion(tokens?.requestedScope, this.#challengedScope)
-      const before = computeScopeUnion(tokens?.scope, asked)
+      const before = computeScopeUnion(tokens?.scope, tokens?.requestedScope)
       const union = computeScopeUnion(before, told.scope)
       const isWider = isStrictScopeSuperset(union, before)
       this.#challengedScope = computeScopeUnion(this.#challengedScope, told.scope)
