@@ -202,7 +202,7 @@ describe.concurrent("the command line", () => {
         const absent = { command: "no-such-command" }
         write("mcp-sessions.json", { servers: { a: absent, b: absent, c: absent } })
         const lines = (yield* run(["check"])).stdout.trimEnd().split("\n")
-        assert.deepStrictEqual(lines.map((line) => line.slice(0, 3)), ["✗ a", "   ", "✗ b", "   ", "✗ c", "   "])
+        assert.deepStrictEqual(lines.map((line) => line.slice(0, 3)), ["✗ a", "✗ b", "✗ c"])
       })
     ))
 
