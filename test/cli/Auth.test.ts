@@ -26,6 +26,15 @@ interface Setting extends Workplace {
   readonly env: Record<string, string>
 }
 
+const freePort = Effect.promise(async () => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  server.close()
+  await once(server, "close")
+  return typeof address === "object" && address !== null ? address.port : 0
+})
+
 const setting = (name = "guarded", config: object = {}): Effect.Effect<Setting, never, Scope.Scope> =>
   Effect.gen(function*() {
     const auth = yield* Auth.start
@@ -33,7 +42,8 @@ const setting = (name = "guarded", config: object = {}): Effect.Effect<Setting, 
     const place = yield* workplace
     place.write("mcp-sessions.json", {
       servers: {
-        [name]: { url: http.url, protocol: "legacy", ...config },
+        // Tests run at the same time: each has a port of its own to redirect to.
+        [name]: { url: http.url, protocol: "legacy", auth: { redirectPort: yield* freePort }, ...config },
         local: { command: process.execPath, args: [fixture("stdioServer.ts"), "v1", join(place.directory, "ledger")] }
       }
     })

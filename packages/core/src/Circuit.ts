@@ -34,7 +34,7 @@ export interface CircuitPolicy {
 
 /**
  * Default policy: opens after 4 failures in a row, which is one operation with the default retry policy. Stays open for 0.9 seconds twice,
- * so that a short outage ends soon; then for 2, 8 and 32 seconds, and for 1 minute each time after that. All vary by 20 %, so that clients
+ * so that a short outage ends soon; then for 2 and 16 seconds, and for 1 minute each time after that. All vary by 20 %, so that clients
  * do not probe in step.
  *
  * @category defaults
@@ -43,7 +43,7 @@ export interface CircuitPolicy {
 export const circuitDefault: CircuitPolicy = {
   failures: 4,
   openFor: Schedule.min([
-    Schedule.max([Schedule.exponential("125 millis", 4), Schedule.spaced("900 millis")]),
+    Schedule.max([Schedule.exponential("31250 micros", 8), Schedule.spaced("900 millis")]),
     Schedule.spaced("1 minute")
   ]).pipe(Schedule.jittered)
 }
