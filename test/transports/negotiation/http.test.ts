@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type { ServerResponse } from "node:http"
 import { until } from "../../fixtures/peer.ts"
@@ -194,6 +194,26 @@ describe("an HTTP server that does not answer the era probe", () => {
           }), more)
         assert.strictEqual(eraOf(connected), "legacy")
         assert.strictEqual(server.count("POST initialize"), 1)
+      }).pipe(Effect.scoped))
+  }
+
+  for (const times of [1, 2]) {
+    const title = times === 1 ? "is of the modern era" : "is of no era that it can show"
+    it.effect(`${title} if it refuses ${times} of two probes with a list that has their revision`, () =>
+      Effect.gen(function*() {
+        let refusals = 0
+        const server = yield* Http.start(Http.modern((arrival) => {
+          const { message: { id, method }, response } = arrival
+          const isRefused = method === "initialize" || (isProbe(arrival) && refusals++ < times)
+          if (isRefused) {
+            const error = { code: -32022, message: "no", data: { supported: ["2026-07-28"], requested: "2026-07-28" } }
+            message({ error }, 400)(response, id)
+          }
+          return isRefused
+        }))
+        const connected = yield* connecting(server.url, () => Effect.void)
+        assert.strictEqual(Result.isSuccess(connected), times === 1)
+        assert.strictEqual(server.count("POST server/discover"), 2)
       }).pipe(Effect.scoped))
   }
 

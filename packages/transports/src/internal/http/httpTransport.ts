@@ -335,8 +335,8 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
           if (failure === undefined) (this.#lingering ??= new LingeringExchanges()).add(exchange)
           if (isCancellation) this.#abortCancelled(message)
           if (failure !== undefined) return reject(this.#notificationError(failure))
-          if (method === "notifications/initialized") this.#begin()
-          resolve()
+          if (method === "notifications/initialized") this.#begin(resolve)
+          else resolve()
         }
       })
       ;(this.#notifications ??= new Set()).add(exchange)
@@ -367,9 +367,9 @@ export class HttpTransport implements Transport, RequestSink, EngineChannel, Req
   }
 
   /** The handshake of the legacy era is over: listens to the server's own messages, and drops what the handshake needed. */
-  #begin(): void {
+  #begin(onAsked: () => void): void {
     if (this.#requests?.size === 0) this.#requests = undefined
     if (this.#waiters?.size === 0) this.#waiters = undefined
-    this.serverStream.open()
+    this.serverStream.begin(onAsked)
   }
 }

@@ -28,6 +28,9 @@ export interface ServerStreamOwner {
 /** After how many short-lived streams in a row there is a warning. */
 const shortLimit = 3
 
+/** How long the handshake waits for the connection of the stream, in milliseconds. */
+const askLimit = 1000
+
 /** The status of a server that has no such stream. */
 const noStream = 405
 
@@ -62,6 +65,7 @@ export class ServerStream implements ExchangeListener {
   #isLate = false
   #isClosed = false
   #gaps = 0
+  #onAsked: (() => void) | undefined
 
   constructor(owner: ServerStreamOwner) {
     this.#owner = owner
@@ -101,7 +105,25 @@ export class ServerStream implements ExchangeListener {
       : [`closed the stream of its own messages ${failures} times in a row soon after it had opened`]
   }
 
-  open(): void {
+  /**
+   * Opens the stream, and calls back once the server was asked for it or could not be within a second. What is sent after that does not
+   * overtake the stream: many servers send the notifications of a call only to a stream that was there before it.
+   */
+  begin(onAsked: () => void): void {
+    if (this.#isClosed) return onAsked()
+    this.#onAsked = onAsked
+    this.#timer = setTimeout(() => this.#asked(), askLimit)
+    this.#open()
+  }
+
+  #asked(): void {
+    const onAsked = this.#onAsked
+    if (onAsked !== undefined) clearTimeout(this.#timer)
+    this.#onAsked = undefined
+    onAsked?.()
+  }
+
+  #open(): void {
     if (this.#isClosed) return
     const { endpoint, wire } = this.#owner
     const resume = this.#lastEventId === undefined ? [] : ["last-event-id", this.#lastEventId]
@@ -113,7 +135,12 @@ export class ServerStream implements ExchangeListener {
   close(): void {
     this.#isClosed = true
     this.#exchange?.abort()
+    this.#asked()
     clearTimeout(this.#timer)
+  }
+
+  onStart(): void {
+    this.#asked()
   }
 
   onOpen(): void {
@@ -135,6 +162,7 @@ export class ServerStream implements ExchangeListener {
 
   onEnd(end: End): void {
     this.#exchange = undefined
+    this.#asked()
     if (this.#isClosed) return
     if (end._tag === "Complete" || end._tag === "Broken") {
       if (end._tag === "Broken" && isTooLarge(end.error)) this.#owner.onTooLarge()
@@ -160,7 +188,7 @@ export class ServerStream implements ExchangeListener {
 
   #openLater(retry: number | undefined): void {
     if (!this.#isSettled) this.#isLate = true
-    this.#timer = setTimeout(() => this.open(), (this.#backoff ??= new Backoff()).next(performance.now(), retry))
+    this.#timer = setTimeout(() => this.#open(), (this.#backoff ??= new Backoff()).next(performance.now(), retry))
   }
 
   #settle(): void {

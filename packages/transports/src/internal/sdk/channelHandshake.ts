@@ -17,7 +17,7 @@ import { AskableClient, attach, capabilitiesOf } from "./clientHandlers.ts"
 import { ClientPort } from "./clientPort.ts"
 import { type Connecting, noTimeout } from "./connecting.ts"
 import { type EraEvent, type EraState, transition } from "./eraMachine.ts"
-import { isEraEvent, probeId, probeRequest, readProbeFailure, readProbeResponse } from "./eraProbe.ts"
+import { isEraEvent, isToBeRepeated, probeId, probeRequest, readProbeFailure, readProbeResponse } from "./eraProbe.ts"
 import { classifyConnect } from "./sdkError.ts"
 
 /** How the handshake on a channel ended. */
@@ -62,6 +62,8 @@ export class ChannelHandshake {
   #discovered: DiscoverResult | undefined
   /** The revision in the result of `initialize`. What the client says of an unsupported one is only text. */
   #revision: string | undefined
+  /** Whether the probe was sent again for the list of revisions in the refusal of the first. */
+  #isRepeated = false
   #isOver = false
 
   constructor(connecting: Connecting, state: EraState, onOutcome: (outcome: HandshakeOutcome) => void) {
@@ -219,6 +221,10 @@ export class ChannelHandshake {
     const port = this.#port
     const { id } = message
     if (id === probeId || (id === undefined && this.#onlyOpen === "discover")) {
+      if (!this.#isRepeated && isToBeRepeated(message)) {
+        this.#isRepeated = true
+        return this.#sendDiscover()
+      }
       const answer = readProbeResponse(message)
       if (isEraEvent(answer)) return this.#dispatch(answer)
       this.#discovered = answer

@@ -58,6 +58,16 @@ export const readProbeResponse = (response: JSONRPCResponse): DiscoverResult | E
   return refused(`${message} (code ${code})`, code !== unsupportedVersion)
 }
 
+const hasSupported = Schema.is(Schema.Struct({ supported: Schema.Array(Schema.String) }))
+
+/**
+ * Whether a server refused the revision of the probe, and names that very revision as one that it supports: the client is to choose from
+ * the list and ask again.
+ */
+export const isToBeRepeated = (response: JSONRPCResponse): boolean =>
+  "error" in response && response.error.code === unsupportedVersion && hasSupported(response.error.data) &&
+  response.error.data.supported.includes(modernRevision)
+
 export const isEraEvent = (value: DiscoverResult | EraEvent): value is EraEvent => "_tag" in value
 
 const isLost = Schema.is(ResponseLost)
