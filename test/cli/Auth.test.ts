@@ -142,7 +142,7 @@ describe.concurrent("a server that asks for a sign-in", () => {
 
   it.live("gets no such advice if its definition has credentials of its own", () =>
     Effect.gen(function*() {
-      for (const config of [{ auth: false }, { headers: { authorization: "Bearer mine" } }]) {
+      for (const config of [{ auth: false }, { auth: undefined, headers: { authorization: "Bearer mine" } }]) {
         const { env, run } = yield* setting("guarded", config)
         const outcome = yield* run(["call", "guarded/t"], { env })
         assert.strictEqual(outcome.status, 3)
