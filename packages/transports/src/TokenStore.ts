@@ -13,7 +13,7 @@
  *
  * **Details**
  *
- * Values are `Redacted`, and no error holds one. They are stored as they are: whoever can read the directory or the table can use them.
+ * Values are `Redacted`, and no error holds one. They are stored as they are: anyone who can read the directory or the table can use them.
  *
  * **Example** (Saving, and losing to a newer writer)
  *

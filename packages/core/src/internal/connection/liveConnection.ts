@@ -125,7 +125,7 @@ export class LiveConnection {
     return this.#requests.some((request) => request.isLongRunning)
   }
 
-  /** When the latest request in flight was sent that is not long-running; `-Infinity` if there is none. */
+  /** When the latest request that is in flight and not long-running was sent. `-Infinity` without such a request. */
   get lastSentAt(): number {
     let latest = Number.NEGATIVE_INFINITY
     for (const { isLongRunning, sentAt } of this.#requests.all()) if (!isLongRunning && sentAt > latest) latest = sentAt
@@ -151,7 +151,7 @@ export class LiveConnection {
     })
   }
 
-  /** In the context of the connection: the fiber of the last request may be interrupted, or there may be none. */
+  /** Runs in the context of the connection: the fiber of the last request may be interrupted, and an unused connection has no request. */
   #closeIfUnused(): void {
     if (!this.#isRetired || this.inFlight > 0 || this.#isReleased) return
     this.#isReleased = true

@@ -104,7 +104,7 @@ export const messagesIn = (text: string): ReadonlyArray<JSONRPCMessage> => {
   return messages
 }
 
-/** Reads a value as a message; `undefined` if it is none. Returns a message that needs no change as it is. */
+/** Reads a value as a JSON-RPC message. Returns `undefined` for any other value, and a valid message unchanged. */
 export const messageOf = (value: unknown): JSONRPCMessage | undefined => {
   if (!Predicate.isObject(value) || !("jsonrpc" in value)) return undefined
   const { error, id, jsonrpc, method, params, result } = value as Record<string, unknown>
@@ -161,7 +161,7 @@ const isProper = (error: unknown): boolean =>
   (Predicate.isObject(error) &&
     (("code" in error && typeof error.code === "number") || ("message" in error && typeof error.message === "string")))
 
-/** Returns an error in the shape of the specification; `undefined` if there is none. */
+/** Returns a JSON-RPC error object. Returns `undefined` for a value that means no error. */
 const errorOf = (error: unknown): JSONRPCErrorResponse["error"] | undefined => {
   if (error === undefined || error === null || error === false || error === "" || error === 0) return undefined
   if (!Predicate.isObject(error)) {

@@ -91,7 +91,7 @@ export const excessOf = (text: string): string | undefined =>
 /** Names and ids that matter are short. */
 const scalarLimit = 64
 
-/** Reads a short scalar of JSON; `undefined` if the text is none. */
+/** Parses a short JSON scalar. Returns `undefined` for any other text. */
 const scalarOf = (text: string): unknown => {
   if (text.length > scalarLimit) return undefined
   try {

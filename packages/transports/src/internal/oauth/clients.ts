@@ -59,7 +59,7 @@ const registeredClient = ({ clients, discovered: { issuer } }: ClientOptions, re
     return { client: isUsable ? value : undefined, seen }
   })
 
-/** The client, registered if there is none. */
+/** Returns the stored client. Registers one if the store has none. */
 export const obtainClient = (
   options: ClientOptions & { readonly clientMetadata: OAuthClientMetadata; readonly scope: string | undefined }
 ): Effect.Effect<Client, StepFailed | TokenStoreFailed> =>

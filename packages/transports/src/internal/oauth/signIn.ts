@@ -46,7 +46,7 @@ const scopeOf = (source: TokenSource, { metadata, scopes }: Discovered): string 
   return isOffline ? `${wanted} offline_access` : wanted
 }
 
-/** What a client tells of itself when it is registered. */
+/** The client metadata of a registration. */
 const clientMetadataOf = (options: {
   readonly clientName: string
   readonly redirectUrl: string
