@@ -6,6 +6,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as CheckTable from "@mcp-sessions/cli/CheckTable"
 import * as Failure from "@mcp-sessions/cli/Failure"
+import { layer as invocationLayer } from "@mcp-sessions/cli/Invocation"
 import { layer as outputLayer, Output } from "@mcp-sessions/cli/Output"
 import { line } from "@mcp-sessions/cli/Shown"
 import { text } from "@mcp-sessions/core/Mcp"
@@ -172,7 +173,7 @@ const reported = demo.pipe(
       return note(styleNote("red", `✗ ${isOurs ? Failure.lines(error).join("\n") : error.message}`))
     })
   ),
-  Effect.provide(outputLayer)
+  Effect.provide(Layer.provide(outputLayer, invocationLayer))
 )
 
 NodeRuntime.runMain(reported, { disableErrorReporting: true })

@@ -38,7 +38,14 @@ afterAll(() => rmSync(directory, { recursive: true }))
 const read = (
   words: ReadonlyArray<string>,
   options: { readonly base?: Record<string, unknown>; readonly validate?: boolean } = {}
-) => Arguments.read({ tool, words, base: options.base ?? { text: "x" }, validate: options.validate ?? true })
+) =>
+  Arguments.read({
+    tool,
+    words,
+    base: options.base ?? { text: "x" },
+    validate: options.validate ?? true,
+    directory: process.cwd()
+  })
 
 describe("tool arguments", () => {
   const table: ReadonlyArray<readonly [words: ReadonlyArray<string>, expected: Record<string, unknown>]> = [
@@ -180,7 +187,8 @@ describe("tool arguments", () => {
           tool: { name: "t", inputSchema } as never,
           words: ["a=1", "b:=2"],
           base: {},
-          validate: true
+          validate: true,
+          directory: "/"
         })
         assert.deepStrictEqual(args, { a: "1", b: 2 })
       }

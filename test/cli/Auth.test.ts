@@ -330,7 +330,7 @@ const hasTerminal = spawnSync("script", ["-qec", "true", "/dev/null"], { stdio: 
 
 describe.concurrent("a login at a terminal", () => {
   const start = (words: ReadonlyArray<string>, { directory, env }: Setting) => {
-    const command = [process.execPath, bin, ...words].map((word) => `'${word}'`).join(" ")
+    const command = [process.execPath, bin(), ...words].map((word) => `'${word}'`).join(" ")
     return spawn("script", ["-qec", command, "/dev/null"], {
       cwd: directory,
       env: { PATH: process.env.PATH ?? "", HOME: directory, TERM: "xterm", SHELL: "/bin/sh", ...env },

@@ -187,7 +187,7 @@ describe.concurrent("the command line", () => {
       Effect.sync(() => {
         write("mcp-sessions.json", { servers: { good: good(file) } })
         const command = `"$0" "$1" call good/echo message=x --no-validate > /dev/full; echo $?`
-        const output = execFileSync("bash", ["-c", command, node, bin], {
+        const output = execFileSync("bash", ["-c", command, node, bin()], {
           cwd: directory,
           encoding: "utf8",
           stdio: "pipe"
@@ -226,7 +226,7 @@ describe.concurrent("the command line", () => {
         write("mcp-sessions.json", { servers: { good: good(file) } })
         write("large.json", { message: "x".repeat(300_000) })
         const command = `"$0" "$1" call good/echo --args @large.json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`
-        const output = execFileSync("bash", ["-c", command, node, bin], {
+        const output = execFileSync("bash", ["-c", command, node, bin()], {
           cwd: directory,
           encoding: "utf8",
           stdio: "pipe"

@@ -193,8 +193,10 @@ export const read = Effect.fnUntraced(function*(options: {
   readonly words: ReadonlyArray<string>
   readonly base: Readonly<Record<string, unknown>>
   readonly validate: boolean
+  /** The directory that the paths of `key=@file` start from. */
+  readonly directory: string
 }): Effect.fn.Return<Record<string, unknown>, UsageError> {
-  const { tool, validate, words } = options
+  const { directory, tool, validate, words } = options
   const inputSchema = schemaOf(tool)
   const args: JsonObject = { ...options.base }
   const problems: Array<string> = []
@@ -215,7 +217,7 @@ export const read = Effect.fnUntraced(function*(options: {
     const literal = rest.startsWith("@@")
       ? rest.slice(1)
       : rest.startsWith("@") && operator === "="
-      ? yield* readRegularFile(rest.slice(1), fileLimit).pipe(
+      ? yield* readRegularFile({ directory, path: rest.slice(1), mebibytes: fileLimit }).pipe(
         Effect.catch((refusal) => {
           problems.push(`${name}: ${refusal}`)
           return Effect.undefined

@@ -9,6 +9,7 @@ import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { auth } from "./commands/auth.ts"
@@ -18,6 +19,7 @@ import { root } from "./commands/root.ts"
 import { servers } from "./commands/servers.ts"
 import { tools } from "./commands/tools.ts"
 import { envelope, exitStatus, type Failure, lines, UsageError } from "./Failure.ts"
+import { Invocation } from "./Invocation.ts"
 import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
 import { line, trusted } from "./Shown.ts"
 import { version } from "./Version.ts"
@@ -43,6 +45,13 @@ const presenter = Layer.effect(
     }
   })
 )
+
+/** Variables of the invocation, for the parts that read them as configuration. */
+const configProvider = Layer.unwrap(Effect.map(Invocation, ({ environment }) => {
+  const env: Record<string, string> = {}
+  for (const [name, value] of Object.entries(environment)) if (value !== undefined) env[name] = value
+  return ConfigProvider.layer(ConfigProvider.fromEnv({ env }))
+}))
 
 /** The built-in flags that have an effect in this program. */
 const builtIns = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
@@ -103,21 +112,24 @@ const reportLostOutput = ({ code }: OutputClosed) =>
 const program = Command.runWith(root.pipe(Command.withSubcommands([servers, check, tools, call, auth])), { version })
 
 /**
- * Runs the command line with the arguments after the program name. Prints its failures and succeeds with the exit status.
+ * Runs the command line with the words after the program name. Prints its failures and succeeds with the exit status.
  *
  * @category running
  * @since 0.1.0
  */
-export const run = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
-  program(argv).pipe(
+export const run = (words: ReadonlyArray<string>): Effect.Effect<number, never, Invocation> =>
+  program(words).pipe(
     Effect.as(0),
     Effect.catch((error) => {
       // A reader that closed the pipe needs no message. A full disk does.
       if (error._tag === "OutputClosed") return error.isQuiet ? Effect.succeed(0) : reportLostOutput(error)
-      const json = argv.some((word) => word === "--json" || word === "--json=true")
+      const json = words.some((word) => word === "--json" || word === "--json=true")
       return report(CliError.isCliError(error) ? toUsageError(error) : error, json)
     }),
     Effect.provide(
-      Layer.mergeAll(presenter, builtIns).pipe(Layer.provideMerge(Layer.merge(outputLayer, NodeServices.layer)))
+      Layer.mergeAll(presenter, builtIns).pipe(
+        Layer.provideMerge(outputLayer),
+        Layer.provideMerge(Layer.merge(configProvider, NodeServices.layer))
+      )
     )
   )

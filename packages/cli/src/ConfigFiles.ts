@@ -128,9 +128,8 @@ export const load = Effect.fn("ConfigFiles.load")(function*(options: {
   readonly environment: Readonly<Record<string, string | undefined>>
 }): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, ConfigError, FileSystem.FileSystem | Path.Path> {
   const { directory, environment } = options
-  const path = yield* Path.Path
   const source = options.file ?? (yield* findFile(directory))
-  const text = yield* readRegularFile(path.resolve(directory, source), sizeLimit).pipe(
+  const text = yield* readRegularFile({ directory, path: source, mebibytes: sizeLimit }).pipe(
     Effect.mapError((fact) => new ConfigError({ problems: [new MissingDocument({ source, path: [], fact })] }))
   )
   const document = yield* Effect.fromResult(

@@ -8,7 +8,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as process from "./internal/process.ts"
+import { type Style, styleText } from "./internal/styleText.ts"
+import { Invocation, type OutputStream } from "./Invocation.ts"
 import { content, json, name, type Shown, trusted } from "./Shown.ts"
 
 /**
@@ -46,56 +47,57 @@ export class Output extends Context.Service<Output, {
   /** Replaces the progress line on a terminal. Without a text, removes it. */
   readonly progress: (text: Shown | undefined) => Effect.Effect<void>
   /** Colours text for stdout. Plain text is shown as a name. */
-  readonly style: (format: process.Style, text: Shown | string) => Shown
+  readonly style: (format: Style, text: Shown | string) => Shown
   /** Colours text for stderr. Plain text is shown as a name. */
-  readonly styleNote: (format: process.Style, text: Shown | string) => Shown
+  readonly styleNote: (format: Style, text: Shown | string) => Shown
 }>()("@mcp-sessions/cli/Output") {}
 
 /**
- * Layer that writes to stdout and stderr of this process.
+ * Layer that writes to the streams of the invocation.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Output> = Layer.sync(Output, () => {
-  process.tolerateBrokenPipes()
-  const showsProgress = process.isTerminal("stderr")
-  let isProgressShown = false
+export const layer: Layer.Layer<Output, never, Invocation> = Layer.effect(
+  Output,
+  Effect.map(Invocation, ({ stderr, stdout }) => {
+    let isProgressShown = false
 
-  const writeNote = (text: string) => Effect.asVoid(Effect.promise(() => process.write({ stream: "stderr", text })))
-  const clear = Effect.suspend(() => {
-    if (!isProgressShown) return Effect.void
-    isProgressShown = false
-    return writeNote("\r\u001b[K")
-  })
-  const write = (text: string) =>
-    Effect.andThen(
-      clear,
-      Effect.flatMap(
-        Effect.promise(() => process.write({ stream: "stdout", text: `${text}\n` })),
-        (code) => code === undefined ? Effect.void : Effect.fail(new OutputClosed({ code }))
+    const writeNote = (text: string) => Effect.asVoid(stderr.write(text))
+    const clear = Effect.suspend(() => {
+      if (!isProgressShown) return Effect.void
+      isProgressShown = false
+      return writeNote("\r\u001b[K")
+    })
+    const write = (text: string) =>
+      Effect.andThen(
+        clear,
+        Effect.flatMap(
+          stdout.write(`${text}\n`),
+          (code) => code === undefined ? Effect.void : Effect.fail(new OutputClosed({ code }))
+        )
       )
-    )
-  const print = (line: Shown) => write(line.text)
-  const note = (line: Shown) => Effect.andThen(clear, writeNote(`${line.text}\n`))
-  const styleFor = (stream: "stdout" | "stderr") => (format: process.Style, text: Shown | string) => {
-    const shown = typeof text === "string" ? name(text) : text
-    return trusted(process.style({ stream, format, text: shown.text }), shown.width)
-  }
-  const styleNote = styleFor("stderr")
-  return {
-    print,
-    printContent: (text) => process.isTerminal("stdout") ? print(content(text)) : write(text),
-    printJson: (value) => print(json(ExactNumbers.stringify(value, 2))),
-    note,
-    noteJson: (value) => note(json(ExactNumbers.stringify(value))),
-    progress: (text) =>
-      Effect.suspend(() => {
-        if (!showsProgress || text === undefined) return clear
-        isProgressShown = true
-        return writeNote(`\r\u001b[K${styleNote("dim", text).text}`)
-      }),
-    style: styleFor("stdout"),
-    styleNote
-  }
-})
+    const print = (line: Shown) => write(line.text)
+    const note = (line: Shown) => Effect.andThen(clear, writeNote(`${line.text}\n`))
+    const styleFor = ({ hasColours }: OutputStream) => (format: Style, text: Shown | string) => {
+      const shown = typeof text === "string" ? name(text) : text
+      return hasColours ? trusted(styleText(format, shown.text), shown.width) : shown
+    }
+    const styleNote = styleFor(stderr)
+    return {
+      print,
+      printContent: (text) => stdout.isTerminal ? print(content(text)) : write(text),
+      printJson: (value) => print(json(ExactNumbers.stringify(value, 2))),
+      note,
+      noteJson: (value) => note(json(ExactNumbers.stringify(value))),
+      progress: (text) =>
+        Effect.suspend(() => {
+          if (!stderr.isTerminal || text === undefined) return clear
+          isProgressShown = true
+          return writeNote(`\r\u001b[K${styleNote("dim", text).text}`)
+        }),
+      style: styleFor(stdout),
+      styleNote
+    }
+  })
+)

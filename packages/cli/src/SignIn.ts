@@ -9,8 +9,7 @@ import type { Transports } from "@mcp-sessions/core/Transport"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as process from "./internal/process.ts"
-import { readLine } from "./internal/readLine.ts"
+import { Invocation } from "./Invocation.ts"
 import { Output } from "./Output.ts"
 import { line } from "./Shown.ts"
 
@@ -46,10 +45,10 @@ export interface InteractiveConsent {
   readonly onAsk: Effect.Effect<void>
 }
 
-const directory = () => {
-  const directory = process.environment[directoryVariable]
+const directory = Effect.map(Invocation, ({ environment }) => {
+  const directory = environment[directoryVariable]
   return directory === undefined || directory === "" ? {} : { directory }
-}
+})
 
 /**
  * Fails if the stored tokens cannot be read. The state of a sign-in does not tell an unreadable token from a missing one.
@@ -57,10 +56,10 @@ const directory = () => {
  * @category checks
  * @since 0.1.0
  */
-export const checkStore: Effect.Effect<void, TokenStoreFailed> = Effect.flatMap(
-  modules,
-  ([, { layerFile, TokenStore }]) =>
-    Effect.flatMap(TokenStore, ({ list }) => list("")).pipe(Effect.asVoid, Effect.provide(layerFile(directory())))
+export const checkStore: Effect.Effect<void, TokenStoreFailed, Invocation> = Effect.flatMap(
+  Effect.all([modules, directory]),
+  ([[, { layerFile, TokenStore }], directory]) =>
+    Effect.flatMap(TokenStore, ({ list }) => list("")).pipe(Effect.asVoid, Effect.provide(layerFile(directory)))
 )
 
 /** How long a browser may take to start before the address can be pasted. One that stays in the foreground never reports its start. */
@@ -75,11 +74,12 @@ const browserTimeout = "2 seconds"
  */
 export const transports = (
   consent: InteractiveConsent | undefined
-): Layer.Layer<Transports | Authorization, never, Output> =>
+): Layer.Layer<Transports | Authorization, never, Output | Invocation> =>
   Layer.unwrap(Effect.gen(function*() {
     const [OAuth, TokenStore, Consent] = yield* modules
     const output = yield* Output
-    const store = TokenStore.layerFile(directory()).pipe(
+    const { stderr, stdin } = yield* Invocation
+    const store = TokenStore.layerFile(yield* directory).pipe(
       // Servers that need no tokens can be used without a place for them.
       Layer.catch((failure) => {
         const fail = () => Effect.fail(failure)
@@ -90,7 +90,7 @@ export const transports = (
       return OAuth.layer().pipe(Layer.provide(Layer.merge(store, Consent.layerHeadless)))
     }
     const { browser, json, onAsk } = consent
-    const isTerminal = !json && process.isTerminal("stdin") && process.isTerminal("stderr")
+    const isTerminal = !json && stdin.isTerminal && stderr.isTerminal
     const asking = Consent.layerPrompt({
       show: Effect.fnUntraced(function*({ server, url }) {
         yield* onAsk
@@ -106,7 +106,9 @@ export const transports = (
       read: (problem) =>
         !isTerminal ? Effect.undefined : Effect.andThen(
           problem === undefined ? Effect.void : output.note(output.styleNote("yellow", problem)),
-          readLine("waiting for the browser; on another machine, paste the address of its last page here: ")
+          stdin.readLine({
+            prompt: "waiting for the browser; on another machine, paste the address of its last page here: "
+          })
         )
     })
     return OAuth.layer().pipe(Layer.provide(Layer.merge(store, asking)))

@@ -15,9 +15,9 @@ import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
 import * as Content from "../Content.ts"
 import { ToolFailed, UsageError } from "../Failure.ts"
-import * as process from "../internal/process.ts"
 import { readRegularFile } from "../internal/regularFile.ts"
 import { commandLine, isJsonObject } from "../internal/text.ts"
+import { Invocation } from "../Invocation.ts"
 import * as JsonDocument from "../JsonDocument.ts"
 import { Output } from "../Output.ts"
 import { progressLabel } from "../ProgressLabel.ts"
@@ -34,13 +34,13 @@ const fileLimit = 64
 const parseArgsFlag = Effect.fnUntraced(function*(text: Option.Option<string>) {
   if (Option.isNone(text)) return {}
   const source = text.value
-  const json = source === "-"
-    ? yield* Effect.promise(process.readInput)
+  const { directory, stdin } = yield* Invocation
+  const read = source === "-"
+    ? stdin.readAll(fileLimit * 1024 ** 2)
     : source.startsWith("@")
-    ? yield* readRegularFile(source.slice(1), fileLimit).pipe(
-      Effect.mapError((refusal) => new UsageError({ problems: [`--args: ${refusal}`] }))
-    )
-    : source
+    ? readRegularFile({ directory, path: source.slice(1), mebibytes: fileLimit })
+    : Effect.succeed(source)
+  const json = yield* Effect.mapError(read, (refusal) => new UsageError({ problems: [`--args: ${refusal}`] }))
   const args = Option.filter(ExactNumbers.parse(json), isJsonObject)
   return yield* Effect.mapError(
     Effect.fromOption(args),
@@ -59,6 +59,7 @@ const connectAndCall = Effect.fnUntraced(function*(options: {
 }) {
   const { base, limit, server, tool, validate, words } = options
   const output = yield* Output
+  const { directory } = yield* Invocation
   const label = `${server}/${tool}`
   const startedAt = yield* Clock.monotonicTimeNanos
   yield* output.progress(line`connecting to ${server} …`)
@@ -66,7 +67,7 @@ const connectAndCall = Effect.fnUntraced(function*(options: {
     const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
     yield* output.progress(line`calling ${label} …`)
     const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
-    return { session, args: yield* Arguments.read({ tool: definition, words, base, validate }) }
+    return { session, args: yield* Arguments.read({ tool: definition, words, base, validate, directory }) }
   }).pipe(withTimeLimit({ server, limit }))
 
   /** The time of day, for the error. */

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import { type ConfiguredServer, load } from "../ConfigFiles.ts"
 import { UsageError } from "../Failure.ts"
-import * as process from "../internal/process.ts"
+import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { name } from "../Shown.ts"
 import { root } from "./root.ts"
@@ -19,13 +19,11 @@ import { root } from "./root.ts"
 export const loadServers: Effect.Effect<
   ReadonlyArray<ConfiguredServer>,
   ConfigError,
-  Command.CommandContext<"mcp-sessions"> | FileSystem.FileSystem | Path.Path
-> = Effect.flatMap(root, ({ config }) =>
-  load({
-    file: Option.getOrUndefined(config),
-    directory: process.workingDirectory(),
-    environment: process.environment
-  }))
+  Command.CommandContext<"mcp-sessions"> | FileSystem.FileSystem | Path.Path | Invocation
+> = Effect.flatMap(
+  Effect.all([root, Invocation]),
+  ([{ config }, { directory, environment }]) => load({ file: Option.getOrUndefined(config), directory, environment })
+)
 
 /** Fails if a name is not the name of a configured server. */
 export const requireKnown = (

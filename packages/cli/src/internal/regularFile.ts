@@ -57,11 +57,14 @@ const refusalOf = (error: unknown, path: string): string => {
 /**
  * Reads a regular file of at most so many MiB as text. Fails with what is wrong with it, and its absolute path. Never waits for another process.
  */
-export const readRegularFile = (
-  ...[path, mebibytes]: readonly [path: string, mebibytes: number]
-): Effect.Effect<string, string> =>
+export const readRegularFile = ({ directory, mebibytes, path }: {
+  /** The directory that a relative path starts from. */
+  readonly directory: string
+  readonly path: string
+  readonly mebibytes: number
+}): Effect.Effect<string, string> =>
   Effect.suspend(() => {
-    const absolute = resolve(path)
+    const absolute = resolve(directory, path)
     return Effect.flatMap(
       Effect.tryPromise({ try: () => read(absolute, mebibytes), catch: (error) => refusalOf(error, absolute) }),
       (outcome) => "text" in outcome ? Effect.succeed(outcome.text) : Effect.fail(outcome.refusal)

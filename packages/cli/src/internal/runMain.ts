@@ -9,14 +9,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { constants } from "node:os"
 import process from "node:process"
+import { type Invocation, layer } from "../Invocation.ts"
 import { content } from "../Shown.ts"
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
 /** Runs an effect that succeeds with the exit status, and ends the process. Prints defects. */
-export const runMain = (effect: Effect.Effect<number>): void => {
+export const runMain = (effect: Effect.Effect<number, never, Invocation>): void => {
   let status: number | undefined
-  const fiber = Effect.runFork(effect)
+  const fiber = Effect.runFork(Effect.provide(effect, layer))
   const keepAlive = setInterval(() => {}, 2 ** 30)
   for (const signal of signals) {
     process.on(signal, () => {
