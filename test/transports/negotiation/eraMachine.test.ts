@@ -32,6 +32,7 @@ const initialized: EraEvent = { _tag: "Initialized" }
 const discoverRefused: EraEvent = { _tag: "DiscoverRefused", reason: noDiscover, showsLegacy: true }
 const discoverBusy: EraEvent = { _tag: "DiscoverRefused", reason: unavailable, showsLegacy: false }
 const discoverFailed: EraEvent = { _tag: "DiscoverFailed", reason: unreachable }
+const discoverUnauthorized: EraEvent = { _tag: "DiscoverFailed", reason: unauthorized }
 const initializeRefused = (reason: SessionError.ConnectReason): EraEvent => ({ _tag: "InitializeRefused", reason })
 const ended = (reason: SessionError.ConnectReason): EraEvent => ({ _tag: "Ended", reason })
 
@@ -230,6 +231,20 @@ describe("the negotiation of the era", () => {
       false
     ],
     [
+      "asks for a sign-in when the probe lacks credentials, after initialize was refused",
+      http,
+      [opened, silence, initializeRefused(refused), discoverUnauthorized],
+      ["SendDiscover", "SendInitialize", "-", `Fail ${unauthorized.message}`],
+      false
+    ],
+    [
+      "leaves it to initialize when the probe lacks credentials while initialize is open",
+      http,
+      [opened, silence, discoverUnauthorized, accepted, initialized],
+      ["SendDiscover", "SendInitialize", "-", "-", "UseLegacy"],
+      false
+    ],
+    [
       "fails at once when initialize lacks credentials, although the probe is open",
       http,
       [opened, silence, initializeRefused(unauthorized)],
@@ -310,6 +325,7 @@ describe("the negotiation of the era", () => {
     discoverRefused,
     discoverBusy,
     discoverFailed,
+    discoverUnauthorized,
     duplicate: initializeRefused(duplicate),
     unauthorized: initializeRefused(unauthorized),
     exited: ended(exited),

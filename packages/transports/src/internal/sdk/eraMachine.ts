@@ -206,6 +206,14 @@ const onInitializeRefused = (before: EraState, reason: ConnectReason): Transitio
   }
 }
 
+/**
+ * Whether a failure of `server/discover` is the failure of the connect. Once `initialize` was sent, its own outcome says more, unless the
+ * server refused it and a sign-in is missing: a server can refuse the era of one message and the credentials of the other.
+ */
+const isReported = ({ discover, initialize }: EraState, reason: ConnectReason): boolean =>
+  discover === "open" &&
+  (initialize === "unsent" || (initialize === "refused" && reason._tag === "AuthRequired"))
+
 const onDiscovered = (state: EraState): Transition => {
   if (isConfirming(state)) return useModern(state)
   if (state.discover !== "open" || state.initialize === "accepted") return wait(state)
@@ -238,8 +246,7 @@ export const transition = (state: EraState, event: EraEvent): Transition => {
     case "DiscoverRefused":
       return onDiscoverRefused(state, event.reason, event.showsLegacy)
     case "DiscoverFailed":
-      // Once `initialize` was sent, its own outcome says more.
-      return state.discover === "open" && state.initialize === "unsent"
+      return isReported(state, event.reason)
         ? fail(state, event.reason)
         : onDiscoverRefused(state, event.reason, false)
     case "Silence":
