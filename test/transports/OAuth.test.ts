@@ -9,6 +9,7 @@ import { inspect } from "node:util"
 import { layerAgree } from "../fixtures/agree.ts"
 import * as Auth from "../fixtures/authServer.ts"
 import * as Guarded from "../fixtures/guardedHttp.ts"
+import { movableClock } from "../fixtures/movableClock.ts"
 import { until } from "../fixtures/peer.ts"
 
 interface Options {
@@ -193,24 +194,9 @@ describe("a token that is not accepted any more", () => {
 })
 
 describe("a token near its end", () => {
-  /** A clock that tests can move. Sockets and timers go on in real time. */
-  const movable = Effect.map(Clock.Clock, (clock) => {
-    let offset = 0
-    const moved: Clock.Clock = {
-      sleep: (duration) => clock.sleep(duration),
-      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + offset,
-      currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + offset),
-      currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-      currentTimeNanos: clock.currentTimeNanos,
-      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-      monotonicTimeNanos: clock.monotonicTimeNanos
-    }
-    return { clock: moved, move: (millis: number) => void (offset += millis) }
-  })
-
   it.live("is renewed in the background, and calls go on with it meanwhile", () =>
     Effect.gen(function*() {
-      const { clock, move } = yield* movable
+      const { clock, move } = yield* movableClock
       const { auth, http, sessions } = yield* Effect.provideService(setting(), Clock.Clock, clock)
       yield* sessions.callTool("s", "before")
       move(3600_000 - 30_000)
@@ -223,7 +209,7 @@ describe("a token near its end", () => {
 
   it.live("is kept if its early renewal is refused, and not asked for again", () =>
     Effect.gen(function*() {
-      const { clock, move } = yield* movable
+      const { clock, move } = yield* movableClock
       const { auth, http, sessions } = yield* Effect.provideService(setting(), Clock.Clock, clock)
       yield* sessions.callTool("s", "before")
       auth.state.refreshError = "invalid_grant"
@@ -237,7 +223,7 @@ describe("a token near its end", () => {
 
   it.live("is renewed before a request once it has expired", () =>
     Effect.gen(function*() {
-      const { clock, move } = yield* movable
+      const { clock, move } = yield* movableClock
       const { auth, http, sessions } = yield* Effect.provideService(setting(), Clock.Clock, clock)
       yield* sessions.callTool("s", "before")
       // The stream of the server's own messages is opened beside the call, with the token of then.

@@ -12,6 +12,7 @@ import { connect, createServer } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { openSessions } from "../fixtures/authorized.ts"
+import { movableClock } from "../fixtures/movableClock.ts"
 import { fixture, until } from "../fixtures/peer.ts"
 
 /** Starts a program, and collects the lines that it prints. */
@@ -74,18 +75,7 @@ describe("the example server of the SDK with OAuth", () => {
       const [port, authPort] = [yield* freePort, yield* freePort]
       const { lines } = yield* start([program, "--oauth"], { MCP_PORT: `${port}`, MCP_AUTH_PORT: `${authPort}` })
       yield* until(() => lines.filter((line) => line.includes("listening on port")).length, (count) => count === 2)
-      const clock = yield* Clock.Clock
-      let offset = 0
-      const moved: Clock.Clock = {
-        ...clock,
-        sleep: (duration) => clock.sleep(duration),
-        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + offset,
-        currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + offset),
-        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-        currentTimeNanos: clock.currentTimeNanos,
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-        monotonicTimeNanos: clock.monotonicTimeNanos
-      }
+      const { clock, move } = yield* movableClock
       yield* Effect.provideService(
         Effect.gen(function*() {
           const sessions = yield* openSessions({ url: `http://localhost:${port}/mcp` })
@@ -93,13 +83,13 @@ describe("the example server of the SDK with OAuth", () => {
           assert.include(JSON.stringify(yield* greet), "Hello, Ada!")
           const first = yield* sessions.signInState("s")
           assert.deepInclude(first, { _tag: "SignedIn", isRenewable: false })
-          offset = 3_600_000
+          move(3_600_000)
           assert.include(JSON.stringify(yield* greet), "Hello, Ada!")
           const second = yield* sessions.signInState("s")
           assert.notDeepEqual(second, first)
         }),
         Clock.Clock,
-        moved
+        clock
       )
     }).pipe(Effect.scoped))
 })

@@ -8,6 +8,7 @@ import type { JSONRPCMessage, Transport as SdkTransport } from "@modelcontextpro
 import { Cause, Effect, Exit, Layer, type Scope } from "effect"
 import { readFileSync } from "node:fs"
 import { WebSocketServer } from "ws"
+import { outgoing } from "../fixtures/outgoing.ts"
 import { makeLedger, until } from "../fixtures/peer.ts"
 
 interface Sent extends Connection.OutgoingRequest {
@@ -18,13 +19,8 @@ interface Sent extends Connection.OutgoingRequest {
 const request = (number: number): Sent => {
   const outcomes: Array<Exit.Exit<unknown, SessionError.Reason>> = []
   return {
+    ...outgoing({ params: { name: "count", arguments: { number } }, settle: (outcome) => outcomes.push(outcome) }),
     number,
-    method: "tools/call",
-    params: { name: "count", arguments: { number } },
-    onProgress: undefined,
-    id: undefined,
-    isWritten: false,
-    settle: (outcome) => outcomes.push(outcome),
     outcomes
   }
 }

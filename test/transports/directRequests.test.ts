@@ -11,6 +11,7 @@ import { messageOf } from "../../packages/transports/src/internal/jsonRpc/inboun
 import { OrderedInbox } from "../../packages/transports/src/internal/jsonRpc/orderedInbox.ts"
 import type { Receiver, RequestSink } from "../../packages/transports/src/internal/jsonRpc/requestSink.ts"
 import { ModernCodec } from "../../packages/transports/src/internal/modern/modernCodec.ts"
+import { outgoing } from "../fixtures/outgoing.ts"
 
 class RecordingTransport implements Transport, RequestSink {
   onmessage?: (message: JSONRPCMessage) => void
@@ -55,14 +56,11 @@ const setting = (
   transport.receiver = engine
   transport.onmessage = (message) => toClient.push(message)
   const send = (method = "tools/call"): Connection.OutgoingRequest => {
-    const request: Connection.OutgoingRequest = {
+    const request = outgoing({
       method,
-      params: undefined,
       onProgress: ({ progress }) => events.push(progress),
-      id: undefined,
-      isWritten: false,
       settle: (outcome) => events.push(Exit.isSuccess(outcome) ? outcome.value : Cause.squash(outcome.cause))
-    }
+    })
     engine.send(request)
     return request
   }

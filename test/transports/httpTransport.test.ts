@@ -10,6 +10,7 @@ import { createServer } from "node:net"
 import { givenHeaders } from "../../packages/transports/src/internal/http/httpEndpoint.ts"
 import { targetOf } from "../../packages/transports/src/internal/http/httpExchange.ts"
 import { HttpTransport } from "../../packages/transports/src/internal/http/httpTransport.ts"
+import { outgoing } from "../fixtures/outgoing.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 
 const { Agent } = createRequire(new URL("../../packages/transports/package.json", import.meta.url))("undici")
@@ -44,14 +45,7 @@ const fail = (transport: HttpTransport) =>
         fail: (call, reason) => resume(Effect.succeed({ call, reason }))
       }
       const params = { name: "charge" }
-      const call: Connection.OutgoingRequest = {
-        method: "tools/call",
-        params,
-        onProgress: undefined,
-        id: 1_000_000,
-        isWritten: false,
-        settle: () => {}
-      }
+      const call = outgoing({ params, id: 1_000_000 })
       const message = { jsonrpc: "2.0" as const, id: 1_000_000, method: "tools/call", params }
       transport.sendRequest(call, JSON.stringify(message), message)
     }

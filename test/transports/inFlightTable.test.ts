@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Connection, SessionError } from "@mcp-sessions/core"
 import { Cause, Effect, Exit, Schema } from "effect"
 import { InFlightTable } from "../../packages/transports/src/internal/jsonRpc/inFlightTable.ts"
+import { outgoing } from "../fixtures/outgoing.ts"
 
 interface Sent extends Connection.OutgoingRequest {
   readonly outcomes: Array<Exit.Exit<unknown, SessionError.Reason>>
@@ -12,15 +13,7 @@ interface Sent extends Connection.OutgoingRequest {
 
 const request = (): Sent => {
   const outcomes: Array<Exit.Exit<unknown, SessionError.Reason>> = []
-  return {
-    method: "tools/call",
-    params: undefined,
-    onProgress: undefined,
-    id: undefined,
-    isWritten: false,
-    settle: (outcome) => outcomes.push(outcome),
-    outcomes
-  }
+  return { ...outgoing({ settle: (outcome) => outcomes.push(outcome) }), outcomes }
 }
 
 const failureOf = ({ outcomes: [outcome] }: Sent): SessionError.Reason | undefined => {

@@ -5,18 +5,10 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Connection } from "@mcp-sessions/core"
 import { Schema } from "effect"
 import { Outbox, outboxLimit } from "../../packages/transports/src/internal/jsonRpc/outbox.ts"
-
-const makeRequest = (): Connection.OutgoingRequest => ({
-  method: "tools/call",
-  params: undefined,
-  onProgress: undefined,
-  id: undefined,
-  isWritten: false,
-  settle: () => {}
-})
+import { outgoing } from "../fixtures/outgoing.ts"
 
 /** Adds a request of a number of characters. */
-const add = (outbox: Outbox, length: number, request = makeRequest()) =>
+const add = (outbox: Outbox, length: number, request = outgoing()) =>
   outbox.add({ text: "x".repeat(length), request, isReply: false })
 
 describe("Outbox", () => {
@@ -52,7 +44,7 @@ describe("Outbox", () => {
       const expected: Array<string> = []
       for (const [index, step] of steps.entries()) {
         if (step === "request" || step === "reply") {
-          const request = step === "request" ? makeRequest() : undefined
+          const request = step === "request" ? outgoing() : undefined
           outbox.add({ text: String(index), request, isReply: step === "reply" })
           waiting.push({ text: String(index), request })
         } else if (step === "cancel") {

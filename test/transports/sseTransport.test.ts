@@ -2,12 +2,12 @@
  * Requests over SSE that wait for a socket.
  */
 import { assert, describe, it } from "@effect/vitest"
-import type { Connection } from "@mcp-sessions/core"
 import { Effect } from "effect"
 import type { ServerResponse } from "node:http"
 import { createRequire } from "node:module"
 import { targetOf } from "../../packages/transports/src/internal/http/httpExchange.ts"
 import { SseTransport } from "../../packages/transports/src/internal/sse/sseTransport.ts"
+import { outgoing } from "../fixtures/outgoing.ts"
 import { until } from "../fixtures/peer.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
 
@@ -18,15 +18,6 @@ const agent = (connections?: number) =>
     Effect.sync(() => new Agent(connections === undefined ? {} : { connections })),
     (agent) => Effect.promise(() => agent.destroy())
   )
-
-const makeRequest = (): Connection.OutgoingRequest => ({
-  method: "tools/call",
-  params: undefined,
-  onProgress: undefined,
-  id: undefined,
-  isWritten: false,
-  settle: () => {}
-})
 
 const messageOf = (name: string) => ({
   jsonrpc: "2.0" as const,
@@ -59,7 +50,7 @@ describe("SseTransport", () => {
         Effect.promise(() => transport.start()),
         () => Effect.promise(() => transport.close())
       )
-      const [first, second, third] = [makeRequest(), makeRequest(), makeRequest()]
+      const [first, second, third] = [outgoing(), outgoing(), outgoing()]
       transport.sendRequest(first, textOf("first"), messageOf("first"))
       yield* until(() => held, (response) => response !== undefined)
       assert.isFalse(transport.cancelRequest(first))

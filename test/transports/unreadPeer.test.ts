@@ -9,6 +9,7 @@ import { Cause, Deferred, Effect, Exit, Layer, type Scope, Stream } from "effect
 import { type WebSocket, WebSocketServer } from "ws"
 import { replyLimit } from "../../packages/transports/src/internal/jsonRpc/orderedInbox.ts"
 import { outboxLimit } from "../../packages/transports/src/internal/jsonRpc/outbox.ts"
+import { outgoing } from "../fixtures/outgoing.ts"
 import { fixture, makeLedger, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
@@ -22,13 +23,11 @@ interface Sent extends Connection.OutgoingRequest {
 const request = (name: string, length: number): Sent => {
   const outcomes: Sent["outcomes"] = []
   return {
+    ...outgoing({
+      params: { name, arguments: { text: "x".repeat(length) } },
+      settle: (outcome) => outcomes.push(outcome)
+    }),
     name,
-    method: "tools/call",
-    params: { name, arguments: { text: "x".repeat(length) } },
-    onProgress: undefined,
-    id: undefined,
-    isWritten: false,
-    settle: (outcome) => outcomes.push(outcome),
     outcomes
   }
 }

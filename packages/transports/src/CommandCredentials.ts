@@ -46,7 +46,7 @@
  */
 import type { ServerDefinition } from "@mcp-sessions/core/ServerConfig"
 import { CredentialsFailed } from "@mcp-sessions/core/SessionError"
-import { Peer, Transport, Transports } from "@mcp-sessions/core/Transport"
+import { Transports } from "@mcp-sessions/core/Transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -54,7 +54,7 @@ import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import { CommandSource } from "./internal/command/commandSource.ts"
-import { CurrentAuthorizer } from "./internal/network/authorizer.ts"
+import { authorizedTransports } from "./internal/network/authorizedTransports.ts"
 
 /**
  * A command that prints a JSON object of headers.
@@ -116,19 +116,16 @@ export const layer = (options: {
     Transports,
     Effect.gen(function*() {
       const sourceOf = yield* make(options.commands)
-      const inner = yield* Transports
-      const transport = (definition: ServerDefinition) =>
-        Layer.effect(
-          Transport,
-          Effect.map(Transport, ({ connect }) => ({
-            connect: Effect.flatMap(Peer, ({ owner }) => {
-              const source = sourceOf(definition, owner)
-              if (source === undefined) return connect
-              const loaded = Effect.mapError(source.load, (cause) => new CredentialsFailed({ owner, cause }))
-              return Effect.andThen(loaded, Effect.provideService(connect, CurrentAuthorizer, source))
-            })
-          }))
-        ).pipe(Layer.provide(inner.transport(definition)))
-      return { transport }
+      return authorizedTransports({
+        inner: yield* Transports,
+        sourceOf: (definition, owner) => {
+          const authorizer = sourceOf(definition, owner)
+          if (authorizer === undefined) return undefined
+          return {
+            authorizer,
+            load: Effect.mapError(authorizer.load, (cause) => new CredentialsFailed({ owner, cause }))
+          }
+        }
+      })
     })
   )

@@ -16,7 +16,7 @@
 import { Authorization, type SignInState } from "@mcp-sessions/core/Authorization"
 import type { AuthOptions, ServerConfig, ServerDefinition } from "@mcp-sessions/core/ServerConfig"
 import { AuthorizationFailed, AuthRequired } from "@mcp-sessions/core/SessionError"
-import { Peer, Transport, Transports } from "@mcp-sessions/core/Transport"
+import { Transports } from "@mcp-sessions/core/Transport"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -27,7 +27,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Consent } from "./Consent.ts"
 import { acquireAgents } from "./internal/network/agent.ts"
-import { CurrentAuthorizer } from "./internal/network/authorizer.ts"
+import { authorizedTransports } from "./internal/network/authorizedTransports.ts"
 import { reasonOf, StepFailed, storeFailed } from "./internal/oauth/failure.ts"
 import { OAuthFetch } from "./internal/oauth/oauthFetch.ts"
 import { revoke } from "./internal/oauth/revocation.ts"
@@ -266,18 +266,12 @@ export const layer = (
 ): Layer.Layer<Transports | Authorization, never, TokenStore | Consent> =>
   Layer.effectContext(Effect.gen(function*() {
     const { authorization, sourceOf } = yield* make(options)
-    const inner = yield* Transports
-    const transport = (definition: ServerDefinition) =>
-      Layer.effect(
-        Transport,
-        Effect.map(Transport, ({ connect }) => ({
-          connect: Effect.flatMap(Peer, ({ owner }) => {
-            const source = sourceOf(definition, owner)
-            return source === undefined
-              ? connect
-              : Effect.andThen(source.load, Effect.provideService(connect, CurrentAuthorizer, source))
-          })
-        }))
-      ).pipe(Layer.provide(inner.transport(definition)))
-    return Context.make(Transports, { transport }).pipe(Context.add(Authorization, authorization))
+    const transports = authorizedTransports({
+      inner: yield* Transports,
+      sourceOf: (definition, owner) => {
+        const authorizer = sourceOf(definition, owner)
+        return authorizer === undefined ? undefined : { authorizer, load: authorizer.load }
+      }
+    })
+    return Context.make(Transports, transports).pipe(Context.add(Authorization, authorization))
   })).pipe(Layer.provide(AllTransports.layer))

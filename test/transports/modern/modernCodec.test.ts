@@ -6,6 +6,7 @@ import type { Connection } from "@mcp-sessions/core"
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import { Schema } from "effect"
 import { ModernCodec } from "../../../packages/transports/src/internal/modern/modernCodec.ts"
+import { outgoing } from "../../fixtures/outgoing.ts"
 
 const make = () =>
   new ModernCodec({
@@ -20,14 +21,7 @@ const make = () =>
 const requestOf = (
   params: Record<string, unknown> | undefined,
   onProgress?: () => void
-): Connection.OutgoingRequest => ({
-  id: 7,
-  method: "tools/call",
-  params,
-  onProgress,
-  isWritten: false,
-  settle: () => {}
-})
+): Connection.OutgoingRequest => outgoing({ id: 7, params, onProgress })
 
 /** The encoded message, and the message that it has to be. */
 const encoded = (codec: ModernCodec, request: Connection.OutgoingRequest) => {

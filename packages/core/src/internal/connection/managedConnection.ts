@@ -5,7 +5,6 @@
  * callers. Each connection has the next `generation`; reports about an older one are ignored.
  */
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -21,16 +20,16 @@ import type { ConnectionState } from "../../ConnectionState.ts"
 import type { LogLevel, Notification } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
-import { type Reason, SessionClosed, SessionError } from "../../SessionError.ts"
+import { type Reason, SessionError } from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
 import type { Timers } from "../timers.ts"
+import { Acquisition, type AcquisitionHost } from "./acquisition.ts"
 import { Cleanup } from "./cleanup.ts"
 import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
-import { afterFailure, Reconnect, untilRefused } from "./reconnect.ts"
-import { signIn, type SignInHost, withSignIn } from "./signIn.ts"
+import { Reconnect } from "./reconnect.ts"
 import type { StartGate } from "./startGate.ts"
 import { StateListeners } from "./stateListeners.ts"
 import { type Event, initial, type Machine, transition } from "./stateMachine.ts"
@@ -53,15 +52,7 @@ export interface Options {
   readonly authorization: Authorization["Service"] | undefined
 }
 
-/** A connection that is being made: by one attempt, or by the retry policy. */
-interface Connecting {
-  readonly connected: Deferred.Deferred<LiveConnection, SessionError>
-  readonly isRetried: boolean
-  /** Whether it probes the server of an open circuit. Callers are refused meanwhile. */
-  readonly isProbe: boolean
-}
-
-export class ManagedConnection implements ConnectorHost, LivenessHost {
+export class ManagedConnection implements ConnectorHost, AcquisitionHost, LivenessHost {
   readonly definition: ServerDefinition
   readonly server: ServerState
   readonly timers: Timers
@@ -82,17 +73,13 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   readonly #listeners = new StateListeners()
   readonly #options: Options
   readonly #connector: Connector
+  readonly #acquisition: Acquisition
   readonly #liveness: Liveness
   readonly #reconnect: Reconnect
   #machine = initial
   #live: LiveConnection | undefined
   #unwatch: (() => void) | undefined
-  #connecting: Connecting | undefined
-  #starting: Fiber.Fiber<unknown, unknown> | undefined
-  /** The failure of the latest attempts, if they failed. */
-  #lastFailure: SessionError | undefined
   #handshakes: Semaphore.Semaphore | undefined
-  #isClosed = false
 
   constructor(options: Options, scope: Scope.Scope, context: Context.Context<never>) {
     this.#options = options
@@ -108,10 +95,11 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     this.cleanup = new Cleanup({ server: options.definition.name, onCleanup: options.onCleanup })
     this.random = Context.get(context, Random)
     this.#connector = new Connector(this)
+    this.#acquisition = new Acquisition({ host: this, connector: this.#connector, options })
     this.#liveness = new Liveness(this)
     this.#reconnect = new Reconnect({
       current: () => this.#live,
-      lastFailure: () => this.#lastFailure,
+      lastFailure: () => this.#acquisition.lastFailure,
       acquireOnce: this.acquireOnce,
       policy: options.reconnect,
       scope,
@@ -144,18 +132,18 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
 
   /** The connection, made by the retry policy if there is none. */
   get acquire(): Effect.Effect<LiveConnection, SessionError> {
-    return this.#acquire({ isRetried: true })
+    return this.#acquisition.acquire({ isRetried: true })
   }
 
   /** The connection, made by one attempt if there is none: for callers with a policy of their own. */
   get acquireOnce(): Effect.Effect<LiveConnection, SessionError> {
-    return this.#acquire({ isRetried: false })
+    return this.#acquisition.acquire({ isRetried: false })
   }
 
   /** Probes the server while its circuit is open: by a ping, or by a connect if there is no connection. */
   get probe(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const connect = Effect.ignore(this.#acquire({ isRetried: false, isProbe: true }))
+      const connect = Effect.ignore(this.#acquisition.acquire({ isRetried: false, isProbe: true }))
       const live = this.#live
       return live === undefined ? connect : this.#liveness.probe(live, connect)
     })
@@ -163,12 +151,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
 
   /** Signs the owner in after the server has refused a request for lack of credentials. */
   signIn(refusal: SessionError): Effect.Effect<void, SessionError> {
-    return signIn(this.#signIn, refusal)
-  }
-
-  get #signIn(): SignInHost {
-    const { authorization, definition, peer: { owner } } = this.#options
-    return { authorization, definition, owner, onEnd: () => this.server.changed() }
+    return this.#acquisition.signIn(refusal)
   }
 
   /** Makes the manual handshake, if it was not made yet. */
@@ -197,7 +180,7 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   get restart(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.transport.forget?.()
-      this.#lastFailure = undefined
+      this.#acquisition.lastFailure = undefined
       return Effect.andThen(this.#live === undefined ? Effect.void : this.drop(this.#live), this.#reconnect.restarted)
     })
   }
@@ -256,19 +239,11 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
   /** Closes everything for good. Run once, when the scope of the identity closes. */
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.#isClosed = true
-      const connecting = this.#connecting
-      this.#setLive(undefined)
-      this.#connecting = undefined
-      this.on({ _tag: "Closing" })
       // Waiting callers are told before the attempt that they wait for is interrupted.
-      if (connecting !== undefined) {
-        Deferred.doneUnsafe(connecting.connected, Effect.fail(this.#fail(new SessionClosed())))
-      }
-      return Effect.andThen(
-        this.#starting === undefined ? Effect.void : Fiber.interrupt(this.#starting),
-        this.cleanup.finish
-      )
+      this.#acquisition.close()
+      this.#setLive(undefined)
+      this.on({ _tag: "Closing" })
+      return Effect.andThen(this.#acquisition.interrupted, this.cleanup.finish)
     }).pipe(
       Effect.ensuring(Scope.close(this.work, Exit.void)),
       Effect.ensuring(Effect.sync(() => this.on({ _tag: "Closed" })))
@@ -325,64 +300,11 @@ export class ManagedConnection implements ConnectorHost, LivenessHost {
     )
   }
 
-  #acquire({ first, isProbe = false, isRetried }: {
-    readonly isRetried: boolean
-    readonly isProbe?: boolean
-    readonly first?: SessionError
-  }): Effect.Effect<LiveConnection, SessionError> {
-    // Interruptible while waiting, but not between announcing an attempt and starting it.
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
-        if (this.#isClosed) return Effect.fail(this.#fail(new SessionClosed()))
-        if (this.#live !== undefined) return Effect.succeed(this.#live)
-        const current = this.#connecting
-        if (current !== undefined) {
-          if (current.isProbe && !isProbe) {
-            return Effect.flatMap(this.server.circuitBreaker.refusal, (reason) => Effect.fail(this.#fail(reason)))
-          }
-          const joined = restore(Deferred.await(current.connected))
-          // The failed attempt that was joined counts as the first of this caller.
-          return current.isRetried || !isRetried
-            ? joined
-            : Effect.catchIf(joined, () =>
-              !this.#isClosed, (error) =>
-              restore(this.#acquire({ isRetried: true, first: error })))
-        }
-        const connecting: Connecting = { connected: Deferred.makeUnsafe(), isProbe, isRetried }
-        this.#connecting = connecting
-        const attempt = isProbe ? this.#connector.attempt : withSignIn(this.#signIn, this.#connector.attempt)
-        const attempts = isRetried ? this.#retried(attempt, first) : attempt
-        return Effect.andThen(this.#start(attempts, connecting), restore(Deferred.await(connecting.connected)))
-      })
-    )
+  gaveUp(): void {
+    this.on({ _tag: "GaveUp" })
   }
 
-  #retried(attempt: Effect.Effect<LiveConnection, SessionError>, first: SessionError | undefined) {
-    const policy = untilRefused({ policy: this.#options.retry, breaker: this.server.circuitBreaker })
-    return Effect.retry(afterFailure({ first, effect: attempt }), policy)
-  }
-
-  #start(attempts: Effect.Effect<LiveConnection, SessionError>, connecting: Connecting): Effect.Effect<void> {
-    return attempts.pipe(
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          this.#connecting = undefined
-          this.#lastFailure = Option.getOrUndefined(Exit.findErrorOption(exit))
-          if (Exit.isSuccess(exit)) this.#use(exit.value)
-          // The caller of a single attempt may try again.
-          else if (connecting.isRetried || connecting.isProbe) this.on({ _tag: "GaveUp" })
-        })
-      ),
-      Deferred.into(connecting.connected),
-      Effect.updateContext((_: Context.Context<never>) => this.context),
-      Effect.forkIn(this.work, { startImmediately: true }),
-      Effect.map((fiber) => {
-        this.#starting = fiber
-      })
-    )
-  }
-
-  #use(live: LiveConnection): void {
+  use(live: LiveConnection): void {
     this.#setLive(live)
     live.connection.onClose((reason) => {
       // Of a connection that was dropped before, the requests in flight report the loss.

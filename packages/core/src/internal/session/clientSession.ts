@@ -7,10 +7,9 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Stream from "effect/Stream"
 import type { ConfigError } from "../../ConfigError.ts"
 import type { CallToolResult, Task } from "../../Mcp.ts"
-import type { Listening, LogLevel, Notification, ResourceUpdated } from "../../Notification.ts"
+import type { LogLevel } from "../../Notification.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { CallToolOptions, List, ProgressOptions, Session, SessionInfo } from "../../Session.ts"
 import { type Reason, SessionClosed, SessionError, Unsupported } from "../../SessionError.ts"
@@ -24,22 +23,15 @@ import { probe, read, type RequestOperation, type ToolCall } from "../request/op
 import { withReports } from "../request/progress.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import { callAsTask } from "../request/task.ts"
-import { recorded, tagError, tagErrors, type ToolLedger } from "../request/toolLedger.ts"
+import { recorded, tagErrors, type ToolLedger } from "../request/toolLedger.ts"
 import type { Writes } from "../request/writes.ts"
 import type { Identity } from "./identity.ts"
 import { decodeCompletion, decodePromptResult, decodeResourceResult, decodeToolResult } from "./results.ts"
 import type { SessionCore } from "./sessionCore.ts"
-
-/** How many notifications are kept for a slow reader: the latest. */
-const notificationCapacity = 256
+import { changes, notifications, updates } from "./sessionStreams.ts"
 
 const yes = Effect.succeed(true)
 const no = Effect.succeed(false)
-
-/** Whether a changed resource is the subscribed one, or below it. */
-const isAt = (changed: string, subscribed: string): boolean =>
-  changed.startsWith(subscribed) &&
-  (changed.length === subscribed.length || /[/?#]$/.test(subscribed) || /^[/?#]/.test(changed.slice(subscribed.length)))
 
 const pingOperation: Omit<RequestOperation<void>, "kind"> = {
   method: "ping",
@@ -194,32 +186,27 @@ export class ClientSession implements Session, CallerPolicy {
   }
 
   get notifications() {
-    return this.#listen(undefined)
+    return notifications(this.#parts)
   }
 
   get subscribe(): Session["subscribe"] {
-    return (uri) =>
-      Stream.filter(
-        this.#listen(uri),
-        (notification): notification is Listening | ResourceUpdated =>
-          notification._tag === "Listening" || notification._tag === "ResourceUpdated"
-      )
+    return (uri) => updates(this.#parts, uri)
   }
 
   get watchTools() {
-    return this.#watch("tools")
+    return changes(this.#parts, "tools")
   }
 
   get watchResources() {
-    return this.#watch("resources")
+    return changes(this.#parts, "resources")
   }
 
   get watchResourceTemplates() {
-    return this.#watch("resourceTemplates")
+    return changes(this.#parts, "resourceTemplates")
   }
 
   get watchPrompts() {
-    return this.#watch("prompts")
+    return changes(this.#parts, "prompts")
   }
 
   get setLogLevel(): Session["setLogLevel"] {
@@ -356,38 +343,5 @@ export class ClientSession implements Session, CallerPolicy {
       ? called(undefined)
       : withReports({ handler, what: "the status of a task", limit: totalTimeout, from: "end", operation: called })
     return Effect.flatMap(result, (result) => Exit.mapError(decodeToolResult(result), (reason) => this.#fail(reason)))
-  }
-
-  /** Ends a stream with the session that it was taken from. */
-  #streamWhileOpen<A>(stream: Stream.Stream<A, SessionError>): Stream.Stream<A, SessionError> {
-    const { ended, ledger } = this.#parts
-    const tagged = ledger === undefined ? stream : Stream.mapError(stream, (error) => tagError({ error, ledger }))
-    return Stream.interruptWhen(
-      tagged,
-      Effect.flatMap(Deferred.await(ended), () => Effect.fail(this.#fail(new SessionClosed())))
-    )
-  }
-
-  #listen(uri: string | undefined): Stream.Stream<Notification, SessionError> {
-    const { hub, managed, subscriptions } = this.#parts.core
-    return this.#streamWhileOpen(Stream.unwrap(Effect.gen(function*() {
-      // Filtered before it is buffered: a flood of other notifications must not displace these.
-      const filter = uri === undefined
-        ? undefined
-        : (notification: Notification) => notification._tag === "ResourceUpdated" && isAt(notification.uri, uri)
-      const buffer = yield* hub.subscribe({ capacity: notificationCapacity, filter })
-      const { failed } = yield* subscriptions.register({
-        uri,
-        onListening: (listening) => buffer.offer(listening)
-      })
-      return Stream.make<[Notification]>(buffer.first(managed.generation)).pipe(
-        Stream.concat(Stream.flattenArray(Stream.fromEffectRepeat(buffer.takeAll))),
-        Stream.interruptWhen(failed)
-      )
-    })))
-  }
-
-  #watch<K extends ListKind>(kind: K) {
-    return this.#streamWhileOpen(this.#parts.core.lists.watch(kind))
   }
 }

@@ -14,7 +14,6 @@ import {
   TransportClosed
 } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage, JSONRPCRequest, Transport } from "@modelcontextprotocol/client"
-import { clearTimeout, setTimeout } from "node:timers"
 import { excerptOf, withExcerpt } from "../http/excerpt.ts"
 import { redirectOf } from "../http/httpEndpoint.ts"
 import {
@@ -27,7 +26,6 @@ import {
   targetOf,
   type Wire
 } from "../http/httpExchange.ts"
-import { LingeringExchanges } from "../http/lingeringExchanges.ts"
 import type { Ping, SessionKind } from "../http/refusal.ts"
 import { SessionQuestion } from "../http/sessionQuestion.ts"
 import type { SseEvent } from "../http/sseParser.ts"
@@ -37,6 +35,7 @@ import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
+import { type Post, SsePosts } from "./ssePosts.ts"
 
 export interface SseTransportOptions extends Wire {
   readonly target: Target
@@ -44,21 +43,6 @@ export interface SseTransportOptions extends Wire {
   readonly given: ReadonlyArray<string>
   /** Removes secrets from text of the server. */
   readonly redact: (text: string) => string
-}
-
-/** How a POST was not accepted. */
-type PostFailure = Refusal | Extract<End, { readonly _tag: "Broken" }>
-
-/** A message to post. */
-interface Post {
-  readonly text: string
-  readonly onStart: (() => void) | undefined
-  /** Called once, unless the exchange is aborted: with the failure, or with `undefined` if the server has accepted the message. */
-  readonly onEnd: (failure: PostFailure | undefined) => void
-  /** The latest exchange of the message. */
-  exchange: Exchange | undefined
-  /** Runs while the time for the message is limited. */
-  timer: NodeJS.Timeout | undefined
 }
 
 /** How long a server may take to accept a POST that is no request, in milliseconds. */
@@ -83,11 +67,10 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   readonly #options: SseTransportOptions
   readonly #inbox = new OrderedInbox(this)
-  /** Messages that were not accepted yet. */
-  readonly #posts = new Set<Post>()
-  /** Those of them that are requests of the engine. */
+  readonly #posts: SsePosts
+  /** Requests of the engine that were not accepted yet. */
   readonly #requests = new Map<OutgoingRequest, Post>()
-  /** Those of them that are replies to requests of the server. */
+  /** Replies to requests of the server that were not accepted yet. */
   readonly #replies = new Set<Post>()
   #stream: Exchange | undefined
   /** Where the stream is: the URL of the definition, or where it redirects to. */
@@ -95,15 +78,13 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
   #question: SessionQuestion | undefined
   #ping: PendingPing | undefined
   #start: { readonly resolve: () => void; readonly reject: (reason: ConnectReason) => void } | undefined
-  #endpoint: Target | undefined
   #isClosed = false
   #ended: EndReason | undefined
   #skipped: SkippedTexts | undefined
-  /** Posts that were accepted, and whose bodies have not ended. */
-  #lingering: LingeringExchanges | undefined
 
   constructor(options: SseTransportOptions) {
     this.#options = options
+    this.#posts = new SsePosts(options)
     this.#source = options.target
   }
 
@@ -145,7 +126,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       timer: undefined
     }
     this.#requests.set(request, post)
-    this.#post(post)
+    this.#posts.post(post)
   }
 
   /** A request that waits for a connection, or for credentials, is not sent. The POST of another one may stay open until the server learns that it is cancelled. */
@@ -154,13 +135,13 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     this.#requests.delete(request)
     if (post === undefined) return false
     const isWithServer = request.isWritten && post.exchange?.isChallenged !== true
-    if (isWithServer) this.#limit(post, cancelTimeout)
-    else this.#drop(post)
+    if (isWithServer) this.#posts.limit(post, cancelTimeout)
+    else this.#posts.drop(post)
     return !isWithServer
   }
 
   send(message: JSONRPCMessage): Promise<void> {
-    if (this.#isClosed || this.#endpoint === undefined) {
+    if (this.#isClosed || this.#posts.endpoint === undefined) {
       return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     }
     return new Promise((resolve, reject) => {
@@ -176,9 +157,14 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
         timer: undefined
       }
       if (!("method" in message)) this.#replies.add(post)
-      this.#post(post)
+      this.#posts.post(post)
       // A handshake has a limit of its own.
-      if (this.receiver !== undefined) this.#limit(post, postTimeout, resolve)
+      if (this.receiver !== undefined) {
+        this.#posts.limit(post, postTimeout, () => {
+          this.#replies.delete(post)
+          resolve()
+        })
+      }
     })
   }
 
@@ -209,7 +195,7 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
 
   onEvent({ data, event }: SseEvent): boolean {
     if (event !== "endpoint") return false
-    if (this.#endpoint === undefined) this.#useEndpoint(data)
+    if (this.#posts.endpoint === undefined) this.#useEndpoint(data)
     return true
   }
 
@@ -219,13 +205,13 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     if (endpoint?.origin !== url.origin) {
       return this.#refuse(new HandshakeFailed({ description: "the server names no endpoint of its own to post to" }))
     }
-    this.#endpoint = targetOf(endpoint)
+    this.#posts.endpoint = targetOf(endpoint)
     this.#start?.resolve()
     this.#start = undefined
   }
 
   onEnd(end: End): void {
-    if (this.#endpoint === undefined) return this.#refuse(this.#connectReasonOf(end))
+    if (this.#posts.endpoint === undefined) return this.#refuse(this.#connectReasonOf(end))
     const { error } = end._tag === "Broken" ? end : { error: undefined }
     this.#ended ??= isTooLarge(error) ? () => error : closed
     this.#inbox.end(() => this.#close())
@@ -248,60 +234,6 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     }
     this.#stream = new Exchange(this.#options, listener)
     this.#stream.start({ target: this.#source, method: "GET", headers, body: null, isStream: true })
-  }
-
-  /** Posts to the endpoint, through its redirects. */
-  #post(post: Post, redirects = 0): void {
-    const target = this.#endpoint
-    if (target === undefined) return
-    const { onEnd, onStart, text } = post
-    const headers = [...this.#options.given, "content-type", "application/json"]
-    const exchange = post.exchange = new Exchange(this.#options, {
-      ...(onStart === undefined ? {} : { onStart }),
-      // The response arrives on the stream. Some servers repeat it here.
-      onMessage: () => {},
-      onSkipped: () => {},
-      onHead: (status) => {
-        if (status < 200 || status >= 300) return
-        // The status has accepted the message. The body may never end.
-        this.#forget(post)
-        ;(this.#lingering ??= new LingeringExchanges()).add(exchange)
-        onEnd(undefined)
-      },
-      onEnd: (end) => {
-        this.#lingering?.delete(exchange)
-        if (!this.#posts.has(post)) return
-        const next = end._tag === "Refused" ? redirectOf({ refusal: end, from: target, redirects }) : undefined
-        if (next === undefined) {
-          this.#forget(post)
-          return onEnd(end._tag === "Refused" || end._tag === "Broken" ? end : undefined)
-        }
-        this.#endpoint = next
-        this.#post(post, redirects + 1)
-      }
-    })
-    this.#posts.add(post)
-    exchange.start({ target, method: "POST", headers, body: text })
-  }
-
-  /** Gives up a message that is not accepted in time. */
-  #limit(post: Post, millis: number, then?: () => void): void {
-    if (!this.#posts.has(post)) return
-    post.timer = setTimeout(() => {
-      this.#drop(post)
-      then?.()
-    }, millis)
-  }
-
-  #drop(post: Post): void {
-    this.#forget(post)
-    this.#replies.delete(post)
-    post.exchange?.abort()
-  }
-
-  #forget(post: Post): void {
-    clearTimeout(post.timer)
-    this.#posts.delete(post)
   }
 
   /** Ends a request whose POST was refused, once it is known what the refusal means. */
@@ -331,10 +263,10 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       timer: undefined
     }
     this.#ping = { id, onEnd }
-    this.#post(post)
+    this.#posts.post(post)
     return () => {
       this.#ping = undefined
-      this.#drop(post)
+      this.#posts.drop(post)
     }
   }
 
@@ -376,9 +308,9 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     this.#isClosed = true
     this.#question?.close()
     this.#stream?.abort()
-    for (const post of this.#posts) this.#drop(post)
+    this.#posts.close()
+    this.#replies.clear()
     this.#requests.clear()
-    this.#lingering?.close()
     this.#inbox.close()
     this.onclose?.()
   }
