@@ -29,7 +29,7 @@ const packages = {
   transports: [
     /^effect\//,
     /^@mcp-sessions\/core\//,
-    /^@modelcontextprotocol\/client(\/stdio|\/validators\/ajv)?$/,
+    /^@modelcontextprotocol\/client(\/validators\/ajv)?$/,
     /^(undici|ws)$/,
     /^node:/
   ],

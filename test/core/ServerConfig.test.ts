@@ -94,6 +94,7 @@ describe("ServerConfig.decode", () => {
         command: "server",
         args: [],
         env: {},
+        inheritEnv: [],
         allowUnsafeEnv: false,
         encoding: "utf-8",
         encodingErrors: "strict",
@@ -331,6 +332,17 @@ describe("ServerConfig.decode of an invalid definition", () => {
       allowUnsafeEnv: false,
       environment: { Node_Tls_Reject_Unauthorized: "0" }
     }, ["UnsafeVariable $.environment.Node_Tls_Reject_Unauthorized"]],
+    ["each unsafe variable that is inherited by its full name", {
+      ...stdio,
+      inheritEnv: ["AWS_*", "NODE_OPTIONS", "LD_PRELOAD"]
+    }, ["UnsafeVariable $.inheritEnv[1]", "UnsafeVariable $.inheritEnv[2]"]],
+    ["an inherited variable with a * elsewhere than at the end", { ...stdio, inheritEnv: ["FINE", "*_KEY"] }, [
+      "InvalidValue $.inheritEnv"
+    ]],
+    ["an inherited variable with a name that no variable has", { ...stdio, inheritEnv: ["A=B"] }, [
+      "InvalidValue $.inheritEnv"
+    ]],
+    ["inheritEnv: true", { ...stdio, inheritEnv: true }, ["InvalidValue $.inheritEnv"]],
     [
       "a definition with several problems, and reports all of them",
       { ...stdio, command: "", headers: {}, nonsense: 1, requestTimeout: "never" },
@@ -386,6 +398,9 @@ describe("ServerConfig.decode of an invalid definition", () => {
       const bare = { ...given, allowUnsafeEnv: false, transport: "stdio" as const }
       assert.isTrue(Schema.is(ServerConfig.ServerConfig)(config))
       assert.strictEqual(Schema.decodeResult(ServerConfig.ServerConfig)(bare)._tag, "Failure")
+      const inheriting = { ...stdio, transport: "stdio" as const, inheritEnv: ["NODE_OPTIONS"] }
+      assert.deepInclude(yield* ServerConfig.decode({ ...inheriting, allowUnsafeEnv: true }), inheriting)
+      assert.strictEqual(Schema.decodeResult(ServerConfig.ServerConfig)(inheriting)._tag, "Failure")
     }))
 
   it.effect("reports invalid names and invalid values of one object at once", () =>

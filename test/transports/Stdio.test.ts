@@ -16,6 +16,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { readdirSync } from "node:fs"
 import { Worker } from "node:worker_threads"
+import { standardVariables } from "../../packages/transports/src/internal/childEnvironment.ts"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 
 const faulty = (mode: string, file: string, ...rest: ReadonlyArray<string>) => ({
@@ -126,15 +127,16 @@ describe("starting a stdio server", () => {
       assert.strictEqual(reason._tag === "ServerExited" && reason.stderrTail, "starting\nbad key <redacted>!")
     }))
 
-  it.live("passes the short list of variables and the env of the definition, and no other variable", () =>
+  it.live("passes the short list of variables, those that the definition names and its env, and no other variable", () =>
     Effect.gen(function*() {
-      process.env.MCP_SESSIONS_TEST_LEAK = "leaked"
+      Object.assign(process.env, { MCP_SESSIONS_TEST_LEAK: "leaked", MCP_SESSIONS_TEST_NAMED: "named" })
       const { file } = yield* makeLedger
       const config = {
         transport: "stdio" as const,
         command: process.execPath,
         args: [fixture("stdioServer.ts"), "v1", file],
-        env: { OWN: "value" }
+        env: { OWN: "value" },
+        inheritEnv: ["MCP_SESSIONS_TEST_N*"]
       }
       const result = yield* Effect.flatMap(get, (session) => session.callTool("environment")).pipe(
         Effect.scoped,
@@ -142,8 +144,8 @@ describe("starting a stdio server", () => {
       )
       const [block] = result.content
       const environment = JSON.parse(block?.type === "text" ? block.text : "{}")
-      const inherited = new Set(["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"])
-      assert.deepStrictEqual(Object.keys(environment).filter((name) => !inherited.has(name)), ["OWN"])
+      const expected = { ...standardVariables(process), MCP_SESSIONS_TEST_NAMED: "named", OWN: "value" }
+      assert.deepStrictEqual(environment, expected)
       assert.strictEqual(environment.PATH, process.env.PATH)
     }).pipe(Effect.scoped))
 })

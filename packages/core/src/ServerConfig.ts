@@ -38,6 +38,7 @@ import * as ConfigError from "./ConfigError.ts"
 import { decodeServer, isRaw } from "./internal/config/decodeServer.ts"
 import { failWith } from "./internal/config/failWith.ts"
 import * as Keys from "./internal/config/keys.ts"
+import * as values from "./internal/config/values.ts"
 
 // -----------------------------------------------------------------------------
 // Decoded definitions
@@ -264,14 +265,24 @@ export interface StdioServer extends ServerOptions {
    */
   readonly args: ReadonlyArray<string>
   /**
-   * Sets variables of the program, in addition to `HOME`, `LOGNAME`, `PATH`, `SHELL`, `TERM` and `USER` of this
-   * process. Values are redacted. Accepts an object of strings by variable name. Default: none. Other variables of this
-   * process must not leak into a server.
+   * Sets variables of the program, in addition to those that it inherits. Values are redacted. Accepts an object of
+   * strings by variable name. Default: none. Servers take credentials from variables.
    */
   readonly env: Secrets
   /**
-   * Allows `env` to set variables that change which code runs, such as `NODE_OPTIONS` and `LD_PRELOAD`. Default: false.
-   * A definition should run the program that it shows.
+   * Names further variables of this process that the program inherits. Every program inherits `HOME`, `LOGNAME`,
+   * `PATH`, `SHELL`, `TERM`, `USER`, `TMPDIR`, `TMP`, `TEMP`, `TZ`, `LANG`, `LANGUAGE`, `LC_*`, `XDG_*`, `npm_config_*`
+   * without credentials, `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` in either case, with the credentials
+   * of a proxy, `NODE_USE_ENV_PROXY`, `NODE_USE_SYSTEM_CA`, `NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`, `SSL_CERT_DIR`,
+   * `CURL_CA_BUNDLE` and `REQUESTS_CA_BUNDLE`. `false` leaves `PATH` alone. Unsafe variables are inherited by their
+   * full names only, with `allowUnsafeEnv`. Accepts false, or a list of names of variables, each of which may end in *.
+   * Default: none. A program needs to find its files, its caches and the network. Other variables of this process must
+   * not leak into it.
+   */
+  readonly inheritEnv: false | ReadonlyArray<string>
+  /**
+   * Allows `env` and `inheritEnv` to name variables that change which code runs, such as `NODE_OPTIONS` and
+   * `LD_PRELOAD`. Default: false. A definition should run the program that it shows.
    */
   readonly allowUnsafeEnv: boolean
   /**
@@ -582,6 +593,15 @@ export const decode = (raw: unknown): Effect.Effect<ServerConfig, ConfigError.Co
     onSuccess: Effect.succeed,
     onFailure: failWith
   })
+
+/**
+ * Checks whether a variable may change which code a program runs, such as `NODE_OPTIONS`. A definition names one only with
+ * `allowUnsafeEnv: true`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isUnsafeVariable = (name: string): boolean => values.isUnsafeVariable(name)
 
 /**
  * Decides whether a definition may start a program, for applications that take definitions from other people. Whatever is not `true`, an

@@ -3,10 +3,14 @@
  *
  * **Details**
  *
- * The child leads a process group, and the whole group is ended: end of input, 1 s, SIGTERM, 1 s, SIGKILL. Its environment is the SDK's
- * short list (which includes `PATH` and `HOME`) and the `env` of the definition; nothing else of this process is passed on. The last
+ * The child leads a process group, and the whole group is ended: end of input, 1 s, SIGTERM, 1 s, SIGKILL. The last
  * 64 KiB of stderr are kept, and errors quote their tail. While the program does not read, up to 8 Mi characters of messages wait,
  * unwritten; further requests fail with `QueueFull`.
+ *
+ * The environment of the child is a short list of variables of this process, those that `inheritEnv` names, and the `env` of the definition.
+ * The short list holds what a program needs to find its files, its caches and the network: `PATH`, `HOME`, `TMPDIR`, the language, the
+ * directories of XDG, proxies with their credentials, files of certificates, options of npm without credentials, and on Windows also
+ * `SystemRoot`, `APPDATA`, `PATHEXT` and their like. With `inheritEnv: false` only `PATH` is left (on Windows also `PATHEXT` and `SystemRoot`).
  *
  * If this process is killed, or a worker that started servers is terminated, a small shell ends their groups in the same steps.
  *

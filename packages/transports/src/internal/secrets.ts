@@ -1,5 +1,6 @@
 /**
- * Finds the secrets of a server definition: the values of `env`, `headers` and `args`, and the query of the URL.
+ * Finds the secrets of a server definition: the values of `env`, `headers` and `args`, of variables that `inheritEnv` names, the credentials
+ * of a proxy that the program inherits, and the query of the URL.
  *
  * **Details**
  *
@@ -7,11 +8,12 @@
  * Every other value is one from 6 characters on, unless it is plain: one word, a small number, and among `args` also a flag, a package or a
  * program, and a path that exists. Errors quote those often, and without them they would not say what is wrong.
  */
-import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import type { ServerConfig, StdioServer } from "@mcp-sessions/core/ServerConfig"
 import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import process from "node:process"
+import { namedVariables, standardVariables } from "./childEnvironment.ts"
 import { isPlain, make } from "./redactor.ts"
 
 interface Named {
@@ -87,9 +89,16 @@ const decoded = (text: string): string => {
 /** A part of a path that is no word: some gateways take the key from there. */
 const isKeyInPath = (part: string): boolean => part.length >= 16 && /\d/.test(part) && /[a-z]/i.test(part)
 
+/** Returns the credentials of a URL. */
+const credentialsOf = (text: string): ReadonlyArray<Named> => {
+  if (!URL.canParse(text)) return []
+  const { password, username } = new URL(text)
+  return [{ name: "password", value: decoded(password) }, { name: "", value: decoded(username) }]
+}
+
 /** Returns the query of a URL, whole and by parameter, and keys in its path. */
 const secretsOfUrl = (text: string): ReadonlyArray<Named> => {
-  const { password, pathname, search, username } = new URL(text)
+  const { pathname, search } = new URL(text)
   const query = search.slice(1)
   const pairs = query.split("&").flatMap((pair) => {
     const end = pair.indexOf("=")
@@ -100,8 +109,7 @@ const secretsOfUrl = (text: string): ReadonlyArray<Named> => {
   return [
     ...pairs,
     { name: "", value: query },
-    { name: "password", value: decoded(password) },
-    { name: "", value: decoded(username) },
+    ...credentialsOf(text),
     ...pathname.split("/").filter(isKeyInPath).map((value) => ({ name: "", value }))
   ]
 }
@@ -113,10 +121,20 @@ const secretsOfUrl = (text: string): ReadonlyArray<Named> => {
 const namedSecrets = (secrets: Readonly<Record<string, Redacted.Redacted>>): ReadonlyArray<Named> =>
   Object.entries(secrets).map(([name, value]) => ({ name, value: Redacted.value(value) }))
 
+/** Returns the secrets among the variables that a program inherits. */
+const inheritedSecrets = (config: StdioServer): ReadonlyArray<Named> => {
+  if (config.inheritEnv === false) return []
+  const named = namedVariables({ definition: config, surroundings: process })
+  return [
+    ...Object.values(standardVariables(process)).flatMap(credentialsOf),
+    ...Object.entries(named).map(([name, value]) => ({ name, value }))
+  ]
+}
+
 /** Returns the secrets of a definition. */
 export const secretsOf = (config: ServerConfig): ReadonlyArray<string> => {
   const all = config.transport === "stdio"
-    ? [...namedSecrets(config.env), ...secretsOfArguments(config.args, config.cwd)]
+    ? [...namedSecrets(config.env), ...inheritedSecrets(config), ...secretsOfArguments(config.args, config.cwd)]
     : [...namedSecrets(config.headers), ...secretsOfUrl(config.url)]
   return all.filter(isSecret).map(({ value }) => value)
 }

@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as ConfigError from "../../ConfigError.ts"
 import type * as ServerConfig from "../../ServerConfig.ts"
+import { unsafeVariables } from "./environmentKeys.ts"
 import * as Keys from "./keys.ts"
 import { decodeValue, isReservedHeader } from "./values.ts"
 
@@ -162,10 +163,12 @@ const problemsOfKey = ({ entries, key, kind, place }: {
       ? new ConfigError.ReservedHeader({ ...place, path: problem.path, header })
       : problem
   })
-  const unsafe = key === "env" ? Keys.unsafeVariables(entries) : []
+  const unsafe = unsafeVariables(entries).filter(({ path: [of] }) => of === key)
   return [
     ...found,
-    ...unsafe.map((variable) => new ConfigError.UnsafeVariable({ ...place, path: [...place.path, variable], variable }))
+    ...unsafe.map(({ path: [, member], variable }) =>
+      new ConfigError.UnsafeVariable({ ...place, path: [...place.path, member], variable })
+    )
   ]
 }
 

@@ -3,19 +3,17 @@
  * value, and its annotations give the error messages, the doc comments of `ServerConfig` and the key tables of the README
  * (`tools/keys.ts` writes both).
  */
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { auth } from "./authKey.ts"
 import { common, connectTimeout, idleTimeToLive } from "./commonKeys.ts"
 import { defaulted, describedIn, type KeyDescription, optional, required } from "./describedKey.ts"
+import { environmentKeys, unsafeVariables } from "./environmentKeys.ts"
 import {
   argument,
   boolean,
   expecting,
   headerValue,
   isHeaderName,
-  isUnsafeVariable,
-  isVariableName,
   nonEmptyText,
   oneOf,
   secrets,
@@ -32,13 +30,6 @@ const transportOf = <const Kind extends string>(kind: Kind) =>
     why: "`command` and the scheme of `url` decide it in most definitions."
   })
 
-/** The variables that a definition may not set without `allowUnsafeEnv`. */
-export const unsafeVariables = ({ allowUnsafeEnv, env }: {
-  readonly allowUnsafeEnv?: unknown
-  readonly env?: unknown
-}): ReadonlyArray<string> =>
-  allowUnsafeEnv === true || !Predicate.isObject(env) ? [] : Object.keys(env).filter(isUnsafeVariable)
-
 const Stdio = Schema.Struct({
   transport: transportOf("stdio"),
   command: required(nonEmptyText, {
@@ -51,26 +42,7 @@ const Stdio = Schema.Struct({
     defaultText: "none",
     why: "Each argument reaches the program as it is written."
   }),
-  env: defaulted(
-    secrets({
-      value: argument,
-      expected: "an object of strings by variable name",
-      isName: isVariableName,
-      expectedName: "a variable with a non-empty name without = and NUL"
-    }),
-    {
-      description:
-        "Sets variables of the program, in addition to `HOME`, `LOGNAME`, `PATH`, `SHELL`, `TERM` and `USER` of this process. Values are redacted.",
-      default: {},
-      defaultText: "none",
-      why: "Other variables of this process must not leak into a server."
-    }
-  ),
-  allowUnsafeEnv: defaulted(boolean, {
-    description: "Allows `env` to set variables that change which code runs, such as `NODE_OPTIONS` and `LD_PRELOAD`.",
-    default: false,
-    why: "A definition should run the program that it shows."
-  }),
+  ...environmentKeys,
   cwd: optional(nonEmptyText, {
     description: "Sets the working directory of the program.",
     defaultText: "that of this process",
@@ -96,9 +68,7 @@ const Stdio = Schema.Struct({
   idleTimeToLive: idleTimeToLive("10 minutes", "Starting a process costs more than opening a socket."),
   ...common
 }).check(
-  Schema.makeFilter((config) =>
-    unsafeVariables(config).map((name) => ({ path: ["env", name], issue: "unsafe variable" }))
-  )
+  Schema.makeFilter((config) => unsafeVariables(config).map(({ path }) => ({ path, issue: "unsafe variable" })))
 )
 
 const urlOf = (scheme: "https?" | "wss?") =>

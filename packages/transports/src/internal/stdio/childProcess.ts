@@ -8,9 +8,7 @@
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { ServerExited, SpawnFailed } from "@mcp-sessions/core/SessionError"
 import { ProcessStart } from "@mcp-sessions/core/Transport"
-import { getDefaultEnvironment } from "@modelcontextprotocol/client/stdio"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Buffer } from "node:buffer"
 import * as ChildProcess from "node:child_process"
@@ -18,6 +16,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
+import { childEnvironment, type Variables } from "../childEnvironment.ts"
 import { redactorOf } from "../secrets.ts"
 import { firstOf } from "../timeout.ts"
 import { Watchdog } from "./watchdog.ts"
@@ -238,7 +237,7 @@ const findMissing = (options: {
 
 const start = (options: {
   readonly config: Extract<ServerConfig, { readonly transport: "stdio" }>
-  readonly env: NodeJS.ProcessEnv
+  readonly env: Variables
   readonly onStarted: () => void
 }): Effect.Effect<Child, SpawnFailed> =>
   Effect.callback((resume) => {
@@ -276,8 +275,7 @@ export const spawn = Effect.fnUntraced(function*(
   config: Extract<ServerConfig, { readonly transport: "stdio" }>
 ): Effect.fn.Return<Child, SpawnFailed, Scope.Scope> {
   const { command, cwd } = config
-  const values = Object.fromEntries(Object.entries(config.env).map(([name, value]) => [name, Redacted.value(value)]))
-  const env = { ...getDefaultEnvironment(), ...values }
+  const env = childEnvironment({ definition: config, surroundings: process })
   const missing = findMissing({ command, cwd, path: env.PATH })
   if (missing !== undefined) return yield* missing
   const onStarted = yield* yield* ProcessStart

@@ -11,10 +11,11 @@
  * A group is on the list until it is empty. Where there is `/proc`, the start time of its leader tells whether its id was given to another
  * process since.
  */
-import { getDefaultEnvironment } from "@modelcontextprotocol/client/stdio"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import type * as Net from "node:net"
+import process from "node:process"
+import { standardVariables } from "../childEnvironment.ts"
 
 /** Each line read is `+ <group> <start time>` or `- <group>`. An entry of the list is `<group>:<start time>`. */
 const script = `
@@ -113,7 +114,7 @@ export class Watchdog {
       child = ChildProcess.spawn(this.#program, ["-c", script], {
         stdio: ["pipe", "ignore", "ignore"],
         cwd: "/",
-        env: getDefaultEnvironment(),
+        env: standardVariables(process),
         detached: true
       })
     } catch (error) {
