@@ -125,6 +125,7 @@ describe("ServerConfig.decode", () => {
         assert.deepInclude(config, {
           url,
           headers: {},
+          proxy: "environment",
           addresses: "any",
           connectTimeout: Duration.seconds(20),
           idleTimeToLive: Duration.minutes(5)

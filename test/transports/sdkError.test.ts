@@ -226,6 +226,12 @@ describe("narrowing a reason", () => {
       "NotSent"
     ],
     [new SessionError.BlockedAddress({ host: "x" }), "BlockedAddress", "BlockedAddress", "NotSent"],
+    [
+      new SessionError.ProxyFailed({ proxy: "x", status: 407, delivery: "Rejected" }),
+      "ProxyFailed",
+      "ProxyFailed",
+      "Rejected"
+    ],
     [new SessionError.ConnectTimeout({ timeout: 1 }), "ConnectTimeout", "RequestTimeout", "Unknown"],
     [new SessionError.TransportFailed({ description, delivery }), "TransportFailed", "TransportFailed", "Unknown"],
     [closed, "TransportClosed", "TransportClosed", "Unknown"],

@@ -87,6 +87,7 @@ const statusOfReason = (reason: Reason): number => {
   switch (reason._tag) {
     case "SpawnFailed":
     case "ConnectionRefused":
+    case "ProxyFailed":
     case "ConnectTimeout":
     case "HttpFailed":
     case "ServerDown":

@@ -225,8 +225,16 @@ export interface RemoteServerOptions extends ServerOptions {
    */
   readonly auth?: false | AuthOptions
   /**
-   * Restricts the addresses to dial: `public` allows only publicly routable addresses, in the URL and from DNS. Accepts
-   * "any" or "public". Default: any. URLs from other people must not lead into your network.
+   * Selects the HTTP proxy of the server and of its authorization server: the one at a URL, which may hold a user name
+   * and a password, that of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (`environment`), or none. The environment's
+   * proxy is not used for loopback. The URL is redacted. Accepts "environment", "none", or an http:// or https:// URL
+   * without a path. Default: environment. Many networks are reached through a proxy only.
+   */
+  readonly proxy: "environment" | "none" | Redacted.Redacted<string>
+  /**
+   * Restricts the addresses to dial: `public` allows only publicly routable addresses, in the URL and from DNS. Names
+   * are then resolved here, also where a proxy is used, which itself may have any address. Accepts "any" or "public".
+   * Default: any. URLs from other people must not lead into your network.
    */
   readonly addresses: "any" | "public"
   /**
@@ -433,6 +441,7 @@ export type DurationInput = Duration.Duration | number | string
 type InputOf<Value> = Value extends Duration.Duration ? DurationInput
   : Value extends Secrets ? Readonly<Record<string, string | Redacted.Redacted<string>>>
   : Value extends RateLimit ? { readonly limit: number; readonly window: DurationInput }
+  : Value extends Redacted.Redacted<string> ? string | Redacted.Redacted<string>
   : Value extends AuthOptions ? keyof Value extends keyof AuthOptions ? AuthInput : Value
   : Value
 

@@ -146,6 +146,38 @@ export class ConnectionRefused
 }
 
 /**
+ * The proxy of the connection cannot be used. `proxy` is its scheme, host and port, or the variable that does not name a proxy. `code` is
+ * the error code of the system, and `status` the HTTP status with which the proxy refused: 407 if it wants other credentials. `delivery` is
+ * `Rejected` if the proxy refused a request that it was to forward, otherwise `NotSent`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ProxyFailed extends Schema.TaggedError<ProxyFailed>("@mcp-sessions/core/ProxyFailed")("ProxyFailed", {
+  proxy: Schema.String,
+  code: Schema.optional(Schema.String),
+  status: Schema.optional(Schema.Finite),
+  delivery: Schema.Literals(["NotSent", "Rejected"]),
+  cause
+}) implements Traits {
+  readonly losesConnection = false
+  /** A refusal other than a failure of the proxy itself, and a setting that is no proxy, stay as they are. */
+  get isRetryable(): boolean {
+    return this.status === undefined ? this.code !== "ERR_INVALID_URL" : this.status >= 500
+  }
+  get health(): HealthSign {
+    return this.isRetryable ? "failed" : "untouched"
+  }
+  override get message(): string {
+    if (this.code === "ERR_INVALID_URL") return `${this.proxy} is not the http:// or https:// URL of a proxy`
+    if (this.status === undefined) return `no connection through the proxy ${this.proxy} (${this.code ?? "unknown"})`
+    return this.status === 407
+      ? `the proxy ${this.proxy} requires other credentials (HTTP 407)`
+      : `the proxy ${this.proxy} refused the connection (HTTP ${this.status})`
+  }
+}
+
+/**
  * The connect did not complete within the connect timeout. `timeout` in milliseconds.
  *
  * @category reasons
@@ -771,6 +803,7 @@ const reasons = [
   SpawnFailed,
   ServerExited,
   ConnectionRefused,
+  ProxyFailed,
   BlockedAddress,
   ConnectTimeout,
   TransportFailed,
@@ -828,6 +861,7 @@ const connectReasons = [
   ...closeReasons,
   SpawnFailed,
   ConnectionRefused,
+  ProxyFailed,
   BlockedAddress,
   ConnectTimeout,
   HttpFailed,
@@ -857,6 +891,7 @@ export const ConnectReason = Schema.Union(connectReasons)
 const requestReasons = [
   ...closeReasons,
   ConnectionRefused,
+  ProxyFailed,
   BlockedAddress,
   ResponseLost,
   HttpFailed,
@@ -872,8 +907,8 @@ const requestReasons = [
 ] as const
 
 /**
- * Everything that a request on an initialized connection fails with. A request over HTTP may dial, so {@link ConnectionRefused} and
- * {@link BlockedAddress} are among them.
+ * Everything that a request on an initialized connection fails with. A request over HTTP may dial, so {@link ConnectionRefused},
+ * {@link ProxyFailed} and {@link BlockedAddress} are among them.
  *
  * @category models
  * @since 0.1.0

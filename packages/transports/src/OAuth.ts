@@ -26,7 +26,7 @@ import * as Metric from "effect/Metric"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Consent } from "./Consent.ts"
-import { acquireAgents } from "./internal/network/agent.ts"
+import { acquireAuthorizationAgents } from "./internal/network/agent.ts"
 import { authorizedTransports } from "./internal/network/authorizedTransports.ts"
 import { reasonOf, StepFailed, storeFailed } from "./internal/oauth/failure.ts"
 import { OAuthFetch } from "./internal/oauth/oauthFetch.ts"
@@ -122,13 +122,7 @@ const make = (options: OAuthOptions) =>
     const runPromise = yield* FiberSet.makeRuntimePromise()
     const run = <A>(effect: Effect.Effect<A>, otherwise: A): Promise<A> => runPromise(effect).catch(() => otherwise)
     const refreshAhead = Duration.toMillis(Duration.fromInputUnsafe(options.refreshAhead ?? "1 minute"))
-    const connectTimeout = Duration.seconds(10)
-    // Authorizations are few: one at a time for each owner and server.
-    const maxInFlightTotal = 64
-    const dispatchers = {
-      any: (yield* acquireAgents({ addresses: "any", connectTimeout, maxInFlightTotal })).dispatcher,
-      public: (yield* acquireAgents({ addresses: "public", connectTimeout, maxInFlightTotal })).dispatcher
-    }
+    const agentOf = yield* acquireAuthorizationAgents
     const sources = new Map<string, TokenSource>()
     const signIns = new Shared<TokenSource, void, AuthRequired | AuthorizationFailed>(yield* Effect.scope)
     /** The pages of the sign-ins in progress. */
@@ -155,7 +149,7 @@ const make = (options: OAuthOptions) =>
         store,
         refreshAhead,
         serverUrl: resourceUrl(config.url),
-        makeFetch: () => new OAuthFetch({ dispatcher: dispatchers[addresses], addresses }),
+        makeFetch: () => new OAuthFetch({ dispatcher: agentOf(config), addresses }),
         now,
         assertion: auth.grant === "jwt_bearer" ? assertionOf(server, owner) : undefined,
         run,

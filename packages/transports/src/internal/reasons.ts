@@ -9,6 +9,7 @@ import {
   HttpFailed,
   InvalidResult,
   MessageTooLarge,
+  ProxyFailed,
   type Reason,
   type RequestReason,
   RequestTimeout,
@@ -32,6 +33,8 @@ export const asConnectReason = (reason: Reason): ConnectReason => {
       return reason
     case "AuthorizationFailed":
       return new AuthorizationFailed({ ...reason, delivery })
+    case "ProxyFailed":
+      return new ProxyFailed({ ...reason, delivery })
     case "ServerExited": {
       const { exitCode, signal, stderrTail } = reason
       return new ServerExited({ exitCode, signal, stderrTail, delivery })
@@ -63,6 +66,7 @@ export const asRequestReason = (options: { readonly reason: Reason; readonly met
   switch (reason._tag) {
     case "ServerExited":
     case "ConnectionRefused":
+    case "ProxyFailed":
     case "BlockedAddress":
     case "TransportFailed":
     case "TransportClosed":

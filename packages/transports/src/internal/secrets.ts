@@ -8,7 +8,7 @@
  * Every other value is one from 6 characters on, unless it is plain: one word, a small number, and among `args` also a flag, a package or a
  * program, and a path that exists. Errors quote those often, and without them they would not say what is wrong.
  */
-import type { ServerConfig, StdioServer } from "@mcp-sessions/core/ServerConfig"
+import type { RemoteServerOptions, ServerConfig, StdioServer } from "@mcp-sessions/core/ServerConfig"
 import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -131,11 +131,17 @@ const inheritedSecrets = (config: StdioServer): ReadonlyArray<Named> => {
   ]
 }
 
+/** Returns the credentials of the proxies of a remote definition and of the environment. */
+const proxySecrets = ({ proxy }: RemoteServerOptions): ReadonlyArray<Named> => [
+  ...(Redacted.isRedacted(proxy) ? credentialsOf(Redacted.value(proxy)) : []),
+  ...Object.values(standardVariables(process)).flatMap(credentialsOf)
+]
+
 /** Returns the secrets of a definition. */
 export const secretsOf = (config: ServerConfig): ReadonlyArray<string> => {
   const all = config.transport === "stdio"
     ? [...namedSecrets(config.env), ...inheritedSecrets(config), ...secretsOfArguments(config.args, config.cwd)]
-    : [...namedSecrets(config.headers), ...secretsOfUrl(config.url)]
+    : [...namedSecrets(config.headers), ...secretsOfUrl(config.url), ...proxySecrets(config)]
   return all.filter(isSecret).map(({ value }) => value)
 }
 

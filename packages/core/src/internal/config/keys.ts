@@ -8,6 +8,7 @@ import { auth } from "./authKey.ts"
 import { common, connectTimeout, idleTimeToLive } from "./commonKeys.ts"
 import { defaulted, describedIn, type KeyDescription, optional, required } from "./describedKey.ts"
 import { environmentKeys, unsafeVariables } from "./environmentKeys.ts"
+import { networkKeys } from "./networkKeys.ts"
 import {
   argument,
   boolean,
@@ -101,12 +102,7 @@ const remote = {
     }
   ),
   auth,
-  addresses: defaulted(oneOf(["any", "public"]), {
-    description:
-      "Restricts the addresses to dial: `public` allows only publicly routable addresses, in the URL and from DNS.",
-    default: "any",
-    why: "URLs from other people must not lead into your network."
-  }),
+  ...networkKeys,
   connectTimeout: connectTimeout("20 seconds", "A server that starts on demand may take several seconds."),
   idleTimeToLive: idleTimeToLive("5 minutes", "Load balancers commonly drop connections that stay idle for longer."),
   ...common

@@ -2,15 +2,14 @@
  * Opens channels over Streamable HTTP.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import type { BlockedAddress } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "../channel/engineChannel.ts"
-import { guard } from "../network/addressPolicy.ts"
 import type { Agents } from "../network/agent.ts"
 import { CurrentAuthorizer } from "../network/authorizer.ts"
+import type { DialError } from "../network/dial.ts"
 import { givenHeaders } from "./httpEndpoint.ts"
 import { type Refusal, targetOf } from "./httpExchange.ts"
 import { HttpTransport, type HttpTransportOptions } from "./httpTransport.ts"
@@ -18,7 +17,7 @@ import { releaseSession } from "./releaseSession.ts"
 
 type Config = Pick<
   Extract<ServerConfig, { readonly transport: "streamable_http" }>,
-  "addresses" | "headers" | "maxMessageBytes" | "url"
+  "headers" | "maxMessageBytes" | "url"
 >
 
 /** Ends the session on the server, then closes. The order matters: closing ends whatever is in flight, the DELETE too. */
@@ -34,8 +33,8 @@ export const openHttp = (options: {
   readonly agents: Agents
   readonly redact: (text: string) => string
   readonly refusalError: (refusal: Refusal) => Error
-}): Effect.Effect<EngineChannel, BlockedAddress, Scope.Scope> => {
-  const { agents, config, redact, refusalError } = options
+}): Effect.Effect<EngineChannel, DialError, Scope.Scope> => {
+  const { agents: { prepare, ...agents }, config, redact, refusalError } = options
   const shared: Omit<HttpTransportOptions, "authorizer"> = {
     ...agents,
     target: targetOf(new URL(config.url)),
@@ -45,7 +44,7 @@ export const openHttp = (options: {
     refusalError
   }
   return Effect.andThen(
-    guard(config),
+    prepare,
     Effect.acquireRelease(
       Effect.map(CurrentAuthorizer, (authorizer) => new HttpTransport({ ...shared, authorizer })),
       release

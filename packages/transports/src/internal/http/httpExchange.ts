@@ -3,7 +3,7 @@
  *
  * What `fetch` would add (web streams, a response object, promises at every step) costs more than a call to a fast server.
  */
-import { MessageTooLarge } from "@mcp-sessions/core/SessionError"
+import { MessageTooLarge, ProxyFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import type { Buffer } from "node:buffer"
@@ -12,6 +12,7 @@ import type { Dispatcher } from "undici"
 import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import type { Source } from "../jsonRpc/orderedInbox.ts"
 import type { Authorizer } from "../network/authorizer.ts"
+import type { Dispatching } from "../network/forwarding.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
 /** A response with a status other than success. */
@@ -50,9 +51,11 @@ export const isTooLarge = Schema.is(MessageTooLarge)
 /** What one server is asked over: its connections and its limit. */
 export interface Wire {
   /** Connections for requests that end. Their number is limited. */
-  readonly dispatcher: Dispatcher
+  readonly dispatcher: Dispatching
   /** Connections for streams that stay open: as many as this process opens. A stream must not take the place of a request. */
-  readonly streams: Dispatcher
+  readonly streams: Dispatching
+  /** The proxy that requests are addressed to, if there is one. */
+  readonly forwardProxy?: string | undefined
   /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
   /** Gives every request its credentials. */
@@ -306,6 +309,11 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
   }
 
   #endRefused(): void {
+    const { forwardProxy: proxy } = this.#wire
+    if (this.#status === 407 && proxy !== undefined) {
+      const error = new ProxyFailed({ proxy, status: 407, delivery: "Rejected" })
+      return this.#end({ _tag: "Broken", error, lastEventId: undefined, retry: undefined })
+    }
     this.#end({
       _tag: "Refused",
       status: this.#status,

@@ -1,40 +1,99 @@
 /**
  * Pools of HTTP connections for one transport, which end with it.
  */
-import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import type { RemoteServerOptions } from "@mcp-sessions/core/ServerConfig"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import process from "node:process"
 import { Agent } from "undici"
 import { dialOptions } from "./addressPolicy.ts"
+import { type DialConfig, type DialError, planDial, routedConnector } from "./dial.ts"
+import { type Dispatching, forwardTo } from "./forwarding.ts"
+import { proxyFor } from "./proxy.ts"
 
 /** How many connections there may be beside those for requests in flight: for replies, notifications and responses that linger. */
 const spareConnections = 128
 
 /** The pools of one transport: streams that stay open have their own, so that they never take the place of a request. */
 export interface Agents {
-  readonly dispatcher: Agent
-  readonly streams: Agent
+  readonly dispatcher: Dispatching
+  readonly streams: Dispatching
+  /** The proxy that requests are addressed to, in place of the server; `undefined`: the server, directly or through a tunnel. */
+  readonly forwardProxy: string | undefined
+  /** Checks before a connect that the server may be dialled. */
+  readonly prepare: Effect.Effect<void, DialError>
 }
+
+/** Deadlines are set above: a silent stream or a long call does not mean that the connection failed. */
+const patient = { bodyTimeout: 0, headersTimeout: 0 }
 
 /** Makes agents that are destroyed with the scope. */
 export const acquireAgents = (
-  config: Pick<
-    Exclude<ServerConfig, { readonly transport: "stdio" }>,
-    "addresses" | "connectTimeout" | "maxInFlightTotal"
-  >
-): Effect.Effect<Agents, never, Scope.Scope> => {
-  const options = {
-    // Deadlines are set above: a silent stream or a long call does not mean that the connection failed.
-    bodyTimeout: 0,
-    headersTimeout: 0,
-    connect: { timeout: Duration.toMillis(config.connectTimeout), ...dialOptions(config) }
+  config: DialConfig & Pick<RemoteServerOptions, "maxInFlightTotal">
+): Effect.Effect<Agents, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const { destination, prepare, proxy } = planDial(config)
+    const forward = proxy !== undefined && !destination.isSecure && !proxy.destination.isSecure &&
+        config.addresses === "any"
+      ? proxy
+      : undefined
+    const connect = proxy === undefined || forward !== undefined
+      ? { timeout: Duration.toMillis(config.connectTimeout), ...dialOptions(config) }
+      : routedConnector(config, () => proxy)
+    return Effect.acquireRelease(
+      Effect.sync(() => {
+        const options = { ...patient, connect }
+        return {
+          dispatcher: new Agent({ ...options, connections: config.maxInFlightTotal + spareConnections }),
+          streams: new Agent(options)
+        }
+      }),
+      ({ dispatcher, streams }) => Effect.promise(() => Promise.all([dispatcher.destroy(), streams.destroy()]))
+    ).pipe(Effect.map(({ dispatcher, streams }): Agents =>
+      forward === undefined
+        ? { dispatcher, streams, forwardProxy: undefined, prepare }
+        : {
+          dispatcher: forwardTo(dispatcher, forward),
+          streams: forwardTo(streams, forward),
+          forwardProxy: forward.origin,
+          prepare
+        }
+    ))
+  })
+
+/** How many connections there may be to one authorization server. Authorizations are few: one at a time for each owner and server. */
+const authorizationConnections = 64
+
+/** How long a connect to an authorization server may take. */
+const authorizationTimeout = Duration.seconds(10)
+
+/**
+ * Makes the function that finds the connections to the authorization servers of a definition. They are dialled as the definition says, and
+ * destroyed with the scope.
+ */
+export const acquireAuthorizationAgents: Effect.Effect<
+  (config: Pick<RemoteServerOptions, "addresses" | "proxy">) => Agent,
+  never,
+  Scope.Scope
+> = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => new Map<object, Agent>()),
+    (agents) => Effect.promise(() => Promise.all(Array.from(agents.values(), (agent) => agent.destroy())))
+  ),
+  (agents) => (config) => {
+    const known = agents.get(config)
+    if (known !== undefined) return known
+    const { addresses, proxy } = config
+    const agent = new Agent({
+      ...patient,
+      connections: authorizationConnections,
+      connect: routedConnector(
+        { addresses, connectTimeout: authorizationTimeout },
+        (destination) => proxyFor({ destination, proxy, env: process.env })
+      )
+    })
+    agents.set(config, agent)
+    return agent
   }
-  return Effect.acquireRelease(
-    Effect.sync(() => ({
-      dispatcher: new Agent({ ...options, connections: config.maxInFlightTotal + spareConnections }),
-      streams: new Agent(options)
-    })),
-    ({ dispatcher, streams }) => Effect.promise(() => Promise.all([dispatcher.destroy(), streams.destroy()]))
-  )
-}
+)

@@ -9,6 +9,7 @@ import {
   BlockedAddress,
   ConnectionRefused,
   MessageTooLarge,
+  ProxyFailed,
   TransportFailed
 } from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
@@ -71,7 +72,15 @@ export const networkCodeOf = (options: {
 
 /** Reasons that pass through undici, a lookup or an exchange as errors. */
 const isOwn = Schema.is(
-  Schema.Union([AuthRequired, AuthorizationFailed, BlockedAddress, ConnectionRefused, MessageTooLarge, TransportFailed])
+  Schema.Union([
+    AuthRequired,
+    AuthorizationFailed,
+    BlockedAddress,
+    ConnectionRefused,
+    MessageTooLarge,
+    ProxyFailed,
+    TransportFailed
+  ])
 )
 
 /** What a failure of the network is: for a connect as for a request. */

@@ -4,13 +4,14 @@
  * All of these URLs come from servers. Each one, and each redirect that the SDK follows, has to pass the address policy of the definition and
  * to use https, or http on loopback. Time and size are bounded. The last response is remembered, because an error has to name it.
  */
-import { BlockedAddress } from "@mcp-sessions/core/SessionError"
+import { BlockedAddress, ProxyFailed } from "@mcp-sessions/core/SessionError"
 import type { FetchLike } from "@modelcontextprotocol/client"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { Buffer } from "node:buffer"
 import { type Dispatcher, request } from "undici"
 import { isDialable } from "../network/addressPolicy.ts"
+import { destinationOf, isLoopback } from "../network/destination.ts"
+import { causesOf } from "../network/networkFailure.ts"
 
 /** How long one request may take, in milliseconds. */
 const requestTimeout = 10_000
@@ -42,14 +43,12 @@ export class FetchFailed extends TypeError {
   }
 }
 
-const isLoopback = (host: string): boolean =>
-  /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(host) || host.endsWith(".localhost")
-
 /** Whether a URL of an authorization may be used: what goes there is not for others to read. */
-export const isConfidential = ({ hostname, protocol }: URL): boolean =>
-  protocol === "https:" || protocol === "http:" && isLoopback(hostname)
+export const isConfidential = (url: URL): boolean =>
+  url.protocol === "https:" || url.protocol === "http:" && isLoopback(destinationOf(url).host)
 
 const isBlockedAddress = Schema.is(BlockedAddress)
+const isProxyFailed = Schema.is(ProxyFailed)
 
 /** Statuses whose responses have no body. A `Response` refuses one. */
 const bodiless = new Set([204, 205, 304])
@@ -104,12 +103,14 @@ export class OAuthFetch {
       })
     } catch (cause) {
       if (cause instanceof FetchFailed) throw cause
-      const isBlocked = isBlockedAddress(cause) ||
-        Predicate.hasProperty(cause, "cause") && isBlockedAddress(cause.cause)
+      const reasons = causesOf(cause)
+      const isBlocked = reasons.some(isBlockedAddress)
+      const proxyFailed = reasons.find(isProxyFailed)
       throw new FetchFailed({
         contact: { url: place, status: undefined },
-        isTransient: !isBlocked,
-        description: isBlocked ? "the address policy forbids the host" : "no usable response came",
+        isTransient: proxyFailed?.isRetryable ?? !isBlocked,
+        description: proxyFailed?.message ??
+          (isBlocked ? "the address policy forbids the host" : "no usable response came"),
         cause
       })
     }

@@ -2,7 +2,6 @@
  * Opens channels over the two endpoints of 2024-11-05.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import type { BlockedAddress } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
@@ -10,14 +9,14 @@ import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { givenHeaders } from "../http/httpEndpoint.ts"
 import { targetOf } from "../http/httpExchange.ts"
-import { guard } from "../network/addressPolicy.ts"
 import type { Agents } from "../network/agent.ts"
 import { CurrentAuthorizer } from "../network/authorizer.ts"
+import type { DialError } from "../network/dial.ts"
 import { SseTransport, type SseTransportOptions } from "./sseTransport.ts"
 
 type Config = Pick<
   Extract<ServerConfig, { readonly transport: "sse" }>,
-  "addresses" | "headers" | "maxMessageBytes" | "url"
+  "headers" | "maxMessageBytes" | "url"
 >
 
 /** Makes the effect that opens a channel. It listens once it is started, until the scope closes. */
@@ -25,8 +24,8 @@ export const openSse = (options: {
   readonly config: Config
   readonly agents: Agents
   readonly redact: (text: string) => string
-}): Effect.Effect<EngineChannel, BlockedAddress, Scope.Scope> => {
-  const { agents, config, redact } = options
+}): Effect.Effect<EngineChannel, DialError, Scope.Scope> => {
+  const { agents: { prepare, ...agents }, config, redact } = options
   const shared: Omit<SseTransportOptions, "authorizer"> = {
     ...agents,
     target: targetOf(new URL(config.url)),
@@ -42,5 +41,5 @@ export const openSse = (options: {
     ended: () => transport.ended(),
     warnings: () => transport.warnings()
   })))
-  return Effect.andThen(guard(config), open)
+  return Effect.andThen(prepare, open)
 }

@@ -16,10 +16,12 @@ import type * as Net from "node:net"
 import { WebSocket } from "ws"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
-import { dialOptions, guard } from "../network/addressPolicy.ts"
+import { dialOptions } from "../network/addressPolicy.ts"
 import { type Authorizer, CurrentAuthorizer } from "../network/authorizer.ts"
+import { planDial } from "../network/dial.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { connectReasonOfStatus } from "../network/status.ts"
+import { tunnelled } from "./tunnelled.ts"
 import { WebSocketTransport } from "./webSocketTransport.ts"
 
 /** The code of `ws` for a message beyond its limit. */
@@ -54,13 +56,22 @@ interface Dialled {
 const headersOf = (flat: ReadonlyArray<string>): Readonly<{ [name: string]: string }> =>
   Object.fromEntries(flat.flatMap((name, index) => index % 2 === 0 ? [[name, flat[index + 1] ?? ""]] : []))
 
+/** A definition, and how the socket below a WebSocket is opened if it is not dialled directly. */
+interface Dialling {
+  readonly config: Config
+  readonly createConnection: ReturnType<typeof tunnelled> | undefined
+}
+
 /** Starts to open a socket, for as long as the scope. */
-const dial = (config: Config, credentials: ReadonlyArray<string>): Effect.Effect<Dialled, never, Scope.Scope> =>
+const dial = (
+  ...[{ config, createConnection }, credentials]: readonly [Dialling, ReadonlyArray<string>]
+): Effect.Effect<Dialled, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const socket = new WebSocket(config.url, ["mcp"], {
         headers: { ...Record.map(config.headers, Redacted.value), ...headersOf(credentials) },
         ...dialOptions(config),
+        createConnection,
         maxPayload: config.maxMessageBytes
       })
       const dialled: Dialled = { socket, wire: undefined, refusal: undefined, error: undefined }
@@ -173,14 +184,15 @@ interface Opened {
 
 /** Opens a socket; once more with other credentials, if the server refuses the first ones and the authorizer has others. */
 const openSocket = (
-  config: Config,
+  dialling: Dialling,
   redact: (text: string) => string,
   authorizer: Authorizer | undefined
 ): Effect.Effect<Opened, ConnectReason, Scope.Scope> => {
+  const { config } = dialling
   const url = new URL(config.url.replace(/^ws/i, "http"))
   const once = Effect.gen(function*() {
     const used = authorizer === undefined ? [] : yield* Effect.promise(async () => authorizer.headers("GET", url))
-    const dialled = yield* dial(config, used)
+    const dialled = yield* dial(dialling, used)
     // Before the socket is open: frames may arrive with the upgrade.
     const transport = listen({ dialled, limit: config.maxMessageBytes, redact })
     const exit = yield* Effect.exit(opened(dialled, new URL(config.url).origin))
@@ -205,8 +217,10 @@ export const openWebSocket = Effect.fnUntraced(function*(
   config: Config,
   redact: (text: string) => string
 ): Effect.fn.Return<EngineChannel, ConnectReason, Scope.Scope> {
-  yield* guard(config)
-  const { dialled, transport } = yield* openSocket(config, redact, yield* CurrentAuthorizer)
+  const { destination, prepare, proxy } = planDial(config)
+  yield* prepare
+  const createConnection = proxy === undefined ? undefined : tunnelled({ config, destination, proxy })
+  const { dialled, transport } = yield* openSocket({ config, createConnection }, redact, yield* CurrentAuthorizer)
   yield* Effect.forkScoped(heartbeat(dialled, config), { startImmediately: true })
   // Before the socket is closed: requests in flight end at once.
   yield* Effect.addFinalizer(() => Effect.promise(() => transport.close()))

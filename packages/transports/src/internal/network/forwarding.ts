@@ -1,0 +1,37 @@
+/**
+ * Addresses requests of plain HTTP to a proxy, which forwards them.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9112#name-absolute-form
+ */
+import type { Dispatcher } from "undici"
+import type { Proxy } from "./proxy.ts"
+
+/** Sends requests and reports what becomes of them. */
+export type Dispatching = {
+  readonly dispatch: (
+    options: {
+      readonly origin: string
+      readonly path: string
+      readonly method: Dispatcher.HttpMethod
+      /** Names and values in turn. */
+      readonly headers: Array<string>
+      readonly body: string | null
+    },
+    handler: Dispatcher.DispatchHandler
+  ) => boolean
+}
+
+/** Makes requests go to a proxy over the connections of a dispatcher. */
+export const forwardTo = (...[dispatcher, proxy]: readonly [Dispatching, Proxy]): Dispatching => {
+  const credentials = proxy.authorization === undefined ? [] : ["proxy-authorization", proxy.authorization]
+  return {
+    dispatch: (options, handler) => {
+      const { headers, origin, path } = options
+      const host = ["host", new URL(origin).host]
+      return dispatcher.dispatch(
+        { ...options, origin: proxy.origin, path: origin + path, headers: [...headers, ...host, ...credentials] },
+        handler
+      )
+    }
+  }
+}
