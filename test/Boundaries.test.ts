@@ -91,7 +91,7 @@ const coreRooms = [
   ["notifications"],
   ["session"],
   ["fallback", "pool"],
-  ["registry"],
+  ["registry", "toolkit"],
   ["facade"]
 ]
 

@@ -1,5 +1,5 @@
 /**
- * Types of the Model Context Protocol, and {@link text}, which reads the text of a result.
+ * Types of the Model Context Protocol, and functions that read results: {@link text}, {@link structured}, {@link images}, {@link parts}.
  *
  * The types cover the protocol revisions 2024-11-05 to 2026-07-28. This is the only module of the package that imports the MCP SDK, and
  * it imports types only: no code of the SDK is loaded at run time.
@@ -42,6 +42,7 @@ import type {
   Tool as SdkTool
 } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
+import { type ContentPart, partsOfResult } from "./internal/content.ts"
 
 /**
  * Tool of a server: name, JSON Schema of its input, optional output schema and annotations.
@@ -221,3 +222,51 @@ export const text = (result: CallToolResult | ReadResourceResult | GetPromptResu
   )
   return [...[...listOf(content), ...spoken].filter(isTextBlock), ...listOf(contents)].flatMap(textOf).join("\n")
 }
+
+/**
+ * Part of a result: text, or a file in base64 with its media type. `uri` is set if the file is a resource with a URI.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Part = ContentPart
+
+/**
+ * Returns all content of a result as text and files, in order. A link to a resource becomes its name, description and URI as text.
+ *
+ * **Example** (Reading the content of a result)
+ *
+ * ```ts import.meta.vitest
+ * import { Mcp } from "@mcp-sessions/core"
+ *
+ * const content = [
+ *   { type: "text", text: "the chart" },
+ *   { type: "image", data: "iVBORw0KGgo=", mimeType: "image/png" }
+ * ]
+ * Mcp.parts({ content }).map((part) => part.type === "text" ? part.text : part.mediaType) // => ["the chart", "image/png"]
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const parts = (result: CallToolResult | ReadResourceResult | GetPromptResult): ReadonlyArray<Part> =>
+  partsOfResult(result)
+
+/**
+ * Returns the structured content of a tool result, if it has any.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const structured = (result: CallToolResult): unknown => result.structuredContent
+
+/**
+ * Returns the images of a result.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const images = (
+  result: CallToolResult | ReadResourceResult | GetPromptResult
+): ReadonlyArray<Extract<Part, { readonly type: "file" }>> =>
+  partsOfResult(result).flatMap((part) => part.type === "file" && part.mediaType.startsWith("image/") ? [part] : [])

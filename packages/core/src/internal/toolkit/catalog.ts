@@ -1,0 +1,313 @@
+/**
+ * Catalog: lists the tools of servers, follows their changes, and calls them for a model.
+ *
+ * Each server is followed by a fiber that holds a session of it, so that a change, also one after a reconnect, reaches the catalog.
+ */
+import * as Context from "effect/Context"
+import * as Digest from "effect/crypto/Digest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as PubSub from "effect/PubSub"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import type { ConfigError } from "../../ConfigError.ts"
+import type { CallToolResult, Tool } from "../../Mcp.ts"
+import { reconnectDefault } from "../../RetryPolicy.ts"
+import type { Session } from "../../Session.ts"
+import type { SessionError } from "../../SessionError.ts"
+import {
+  CallDenied,
+  CallFailed,
+  DefinitionNotAccepted,
+  InvalidArguments,
+  type Reason,
+  ToolError,
+  ToolFailed,
+  ToolNameCollision,
+  ToolUnknown
+} from "../../ToolError.ts"
+import { isPlainObject } from "../config/callOptions.ts"
+import * as monotonic from "../monotonic.ts"
+import type { ReadOptions } from "./catalogOptions.ts"
+import * as fingerprint from "./fingerprint.ts"
+import { intercepted, type ToolCall } from "./interceptors.ts"
+import { type CatalogTool, Offers, type ToolChange } from "./offers.ts"
+import { modelName, prefixed } from "./toolNames.ts"
+
+type Failure = SessionError | ConfigError
+
+/** What a catalog needs of the sessions, for one owner. */
+export interface ToolSource {
+  readonly session: (server: string) => Effect.Effect<Session, Failure, Scope.Scope>
+  readonly call: (call: Pick<ToolCall, "args" | "server" | "tool">) => Effect.Effect<CallToolResult, Failure>
+}
+
+/** A change of the offered tools, or a server whose tools cannot be listed. */
+export type CatalogChange = ToolChange | { readonly _tag: "Unlisted"; readonly server: string; readonly error: Failure }
+
+/** How many changes are kept for a slow reader: the latest. */
+const changeCapacity = 256
+
+/** Whether listing again may help without a person: a server that refuses the credentials would ask for a sign-in each time. */
+const mayRecover = (error: Failure): error is SessionError =>
+  error._tag === "SessionError" &&
+  (error.isRetryable || ["ServerDown", "QueueFull", "RateLimited"].includes(error.reason._tag))
+
+const followAgain = monotonic.byMonotonicTime(reconnectDefault)
+
+const decide = (decision: boolean | Effect.Effect<boolean>): Effect.Effect<boolean> =>
+  Effect.isEffect(decision) ? decision : Effect.succeed(decision)
+
+export class Catalog {
+  readonly #source: ToolSource
+  readonly #options: ReadOptions
+  readonly #offers: Offers
+  readonly #fingerprint: fingerprint.Fingerprint
+  readonly #changes: PubSub.PubSub<CatalogChange>
+  readonly #scope: Scope.Scope
+  readonly #followers = new Map<string, Fiber.Fiber<void, Failure>>()
+  /** Lists are taken one at a time, in the order in which they arrive. */
+  readonly #taking = Semaphore.makeUnsafe(1)
+
+  constructor(parts: {
+    readonly source: ToolSource
+    readonly options: ReadOptions
+    readonly fingerprint: fingerprint.Fingerprint
+    readonly changes: PubSub.PubSub<CatalogChange>
+    readonly scope: Scope.Scope
+  }) {
+    this.#source = parts.source
+    this.#options = parts.options
+    this.#offers = new Offers(parts.options.pins)
+    this.#fingerprint = parts.fingerprint
+    this.#changes = parts.changes
+    this.#scope = parts.scope
+  }
+
+  get version(): number {
+    return this.#offers.version
+  }
+
+  get tools(): ReadonlyArray<CatalogTool> {
+    return this.#offers.offered
+  }
+
+  get held(): ReadonlyArray<CatalogTool> {
+    return this.#offers.held
+  }
+
+  get pins(): Readonly<Record<string, string>> {
+    return this.#offers.pins
+  }
+
+  get changes(): Stream.Stream<CatalogChange> {
+    return Stream.fromPubSub(this.#changes)
+  }
+
+  /** Lists the tools of all servers for the first time, and follows them. Gives the failures, and the collisions of names. */
+  get start(): Effect.Effect<{
+    readonly failures: ReadonlyArray<Failure>
+    readonly collisions: ReadonlyArray<Extract<ToolChange, { readonly _tag: "Collided" }>>
+  }> {
+    return Effect.gen({ self: this }, function*() {
+      const follows = yield* Effect.forEach(this.#options.servers, (server) => this.#follow(server))
+      // The lists are taken in the order of the servers: which of two tools has a name must not depend on which server is faster.
+      const outcomes = yield* Effect.forEach(follows, ({ take }) => Effect.result(take), { concurrency: "unbounded" })
+      const failures = outcomes.flatMap((outcome) => Result.isFailure(outcome) ? [outcome.failure] : [])
+      const changes: Array<ToolChange> = []
+      for (const outcome of outcomes) {
+        if (Result.isSuccess(outcome)) changes.push(...(yield* outcome.success))
+      }
+      return { failures, collisions: changes.flatMap((change) => change._tag === "Collided" ? [change] : []) }
+    })
+  }
+
+  /** Lists the tools of all servers again, and follows those that could not be listed before. */
+  get refresh(): Effect.Effect<void, Failure> {
+    return Effect.forEach(this.#options.servers, (server) =>
+      Effect.gen({ self: this }, function*() {
+        const isFollowed = this.#followers.get(server)?.pollUnsafe() === undefined
+        if (!isFollowed) return yield* Effect.flatten((yield* this.#follow(server)).take)
+        const tools = yield* Effect.scoped(
+          Effect.flatMap(this.#source.session(server), ({ listTools }) => listTools({ refresh: true }))
+        )
+        return yield* this.#take(server, tools)
+      }), { concurrency: "unbounded", discard: true })
+  }
+
+  accept(name: string): Effect.Effect<void, ToolError> {
+    return Effect.suspend(() => {
+      if (this.#offers.find(name) === undefined) return Effect.fail(this.#unknown(name))
+      return this.#publish(this.#offers.accept(name))
+    })
+  }
+
+  /** Whether the framework must ask a person before it makes a call. A call that cannot be made needs no approval. */
+  needsApproval(name: string, args: unknown, callId: string | undefined): Effect.Effect<boolean> {
+    const { needsApproval } = this.#options
+    if (needsApproval === undefined) return Effect.succeed(false)
+    return Effect.suspend(() => {
+      const call = this.#callOf(name, args, callId)
+      return Result.isFailure(call) ? Effect.succeed(false) : decide(needsApproval(call.success))
+    })
+  }
+
+  /** Calls a tool. A tool error is a failure. */
+  call(name: string, args: unknown, callId: string | undefined): Effect.Effect<CallToolResult, ToolError> {
+    return Effect.suspend(() => {
+      const call = this.#callOf(name, args, callId)
+      if (Result.isFailure(call)) return Effect.fail(call.failure)
+      return Effect.filterOrFail(
+        intercepted({
+          call: call.success,
+          interceptors: this.#options.interceptors ?? [],
+          send: (args) => this.#send({ ...call.success, args })
+        }),
+        ({ isError }) => isError !== true,
+        (result) => new ToolError({ tool: name, reason: new ToolFailed({ result }) })
+      )
+    })
+  }
+
+  #fail(tool: string, reason: Reason): Effect.Effect<never, ToolError> {
+    return Effect.fail(new ToolError({ tool, reason }))
+  }
+
+  #unknown(name: string): ToolError {
+    const validNames = this.#offers.offered.map((tool) => tool.name)
+    return new ToolError({ tool: name, reason: new ToolUnknown({ name, validNames }) })
+  }
+
+  /** The call as it may be made now. */
+  #callOf(name: string, args: unknown, callId: string | undefined): Result.Result<ToolCall, ToolError> {
+    const found = this.#offers.find(name)
+    if (found === undefined) return Result.fail(this.#unknown(name))
+    const { accepted, isHeld, tool: { definition, pin, server, tool } } = found
+    if (isHeld) {
+      const reason = new DefinitionNotAccepted({ server, accepted, current: pin })
+      return Result.fail(new ToolError({ tool: name, reason }))
+    }
+    const given = args ?? {}
+    return isPlainObject(given)
+      ? Result.succeed({ name, server, tool, definition, args: given as Record<string, unknown>, callId })
+      : Result.fail(new ToolError({ tool: name, reason: new InvalidArguments() }))
+  }
+
+  #send(call: ToolCall): Effect.Effect<CallToolResult, ToolError> {
+    const { approve } = this.#options
+    const approved = approve === undefined ? Effect.succeed(true) : Effect.suspend(() => decide(approve(call)))
+    return Effect.flatMap(approved, (isApproved) => {
+      if (!isApproved) return this.#fail(call.name, new CallDenied({ description: "the call was not approved" }))
+      // The definition may have changed while someone was asked.
+      const now = this.#callOf(call.name, call.args, call.callId)
+      if (Result.isFailure(now)) return Effect.fail(now.failure)
+      return Effect.mapError(
+        this.#source.call(call),
+        (error) => new ToolError({ tool: call.name, reason: new CallFailed({ error }) })
+      )
+    })
+  }
+
+  /**
+   * Follows the tools of a server for as long as the catalog is open. `take` waits for the first list, and gives the effect that takes it;
+   * later lists wait for that.
+   */
+  #follow(server: string): Effect.Effect<{
+    readonly take: Effect.Effect<Effect.Effect<ReadonlyArray<ToolChange>>, Failure>
+  }> {
+    return Effect.gen({ self: this }, function*() {
+      const first = yield* Deferred.make<ReadonlyArray<Tool>, Failure>()
+      const taken = yield* Deferred.make<void>()
+      const took = (tools: ReadonlyArray<Tool>) =>
+        Effect.flatMap(
+          Deferred.succeed(first, tools),
+          (isFirst) => isFirst ? Deferred.await(taken) : Effect.asVoid(this.#take(server, tools))
+        )
+      const followed = Effect.scoped(
+        Effect.flatMap(this.#source.session(server), ({ watchTools }) => Stream.runForEach(watchTools, took))
+      )
+      const failed = (error: Failure) =>
+        Deferred.fail(first, error).pipe(
+          Effect.andThen(this.#publish([{ _tag: "Unlisted", server, error }])),
+          Effect.andThen(mayRecover(error) ? Effect.fail(error) : Effect.void)
+        )
+      const fiber = yield* followed.pipe(
+        Effect.catch(failed),
+        Effect.retry(followAgain),
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Deferred.failCause(first, exit.cause)),
+        Effect.forkIn(this.#scope, { startImmediately: true })
+      )
+      this.#followers.set(server, fiber)
+      const take = (tools: ReadonlyArray<Tool>) =>
+        Effect.ensuring(this.#take(server, tools), Deferred.succeed(taken, undefined))
+      return { take: Effect.map(Deferred.await(first), take) }
+    })
+  }
+
+  #take(server: string, tools: ReadonlyArray<Tool>): Effect.Effect<ReadonlyArray<ToolChange>> {
+    return this.#taking.withPermit(Effect.gen({ self: this }, function*() {
+      const { isOffered, name = prefixed } = this.#options
+      const offered = new Map<string, Tool>()
+      for (const definition of tools) {
+        const { name: tool } = definition
+        if (Predicate.isString(tool) && !offered.has(tool) && isOffered({ server, tool })) offered.set(tool, definition)
+      }
+      const listed = yield* Effect.forEach(offered, ([tool, definition]) => {
+        const place = { server, tool }
+        return Effect.all({
+          server: Effect.succeed(server),
+          tool: Effect.succeed(tool),
+          definition: Effect.succeed(definition),
+          name: modelName({ place, wanted: name(place), fingerprint: this.#fingerprint }),
+          pin: this.#fingerprint(fingerprint.pinnedParts(definition))
+        })
+      })
+      const changes = this.#offers.list(server, listed)
+      yield* this.#publish(changes)
+      return changes
+    }))
+  }
+
+  #publish(changes: ReadonlyArray<CatalogChange>): Effect.Effect<void> {
+    return Effect.asVoid(PubSub.publishAll(this.#changes, changes))
+  }
+}
+
+/** Makes a catalog, for as long as the scope. */
+export const make = <E>(
+  { options, source, toError }: {
+    readonly options: ReadOptions
+    readonly source: ToolSource
+    readonly toError: (failures: ReadonlyArray<Failure>) => E
+  }
+): Effect.Effect<Catalog, E | ToolNameCollision, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.flatMap(Effect.scope, (parent) => Scope.fork(parent))
+    const digest = Context.get(yield* Layer.build(Digest.layerWebCrypto), Digest.Digest)
+    const catalog = new Catalog({
+      source,
+      options,
+      fingerprint: yield* Effect.provideService(fingerprint.make, Digest.Digest, digest),
+      changes: yield* PubSub.sliding<CatalogChange>(changeCapacity),
+      scope
+    })
+    const checked = Effect.gen(function*() {
+      const { collisions, failures } = yield* catalog.start
+      const isNone = failures.length > 0 && failures.length === options.servers.length
+      if (isNone || (failures.length > 0 && options.mode === "strict")) return yield* Effect.fail(toError(failures))
+      if (collisions.length > 0) return yield* new ToolNameCollision({ collisions })
+      yield* Effect.forEach(failures, (failure) =>
+        Effect.logWarning("the tools of a server cannot be listed yet", failure), {
+        discard: true
+      })
+    })
+    yield* Effect.onError(checked, (cause) =>
+      Scope.close(scope, Exit.failCause(cause)))
+    return catalog
+  })
