@@ -202,14 +202,21 @@ describe("child processes", () => {
   const server = `${room}/childProcess.ts`
   const watchdog = `${room}/watchdog.ts`
   const command = "packages/transports/src/internal/command/runCommand.ts"
+  const withCommand = "packages/cli/src/internal/runChild.ts"
   const sourceOf = (file: string) => sources.find((one) => one.file === file)?.source ?? ""
   const importersOf = (name: string) =>
     importsOf("transports").filter(({ from, isType }) => from.endsWith(`/${name}`) && !isType).map(({ file }) => file)
 
-  it("are started by four modules, without a shell: a server from a definition, its watchdog, a browser by a consent, and a command that prints credentials", () => {
+  it("are started by five modules, without a shell: a server from a definition, its watchdog, a browser by a consent, a command that prints credentials, and the command of `with`", () => {
     const starters = sources.filter(({ source }) => /child_process|\bprocess\/ChildProcess/.test(source))
-    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [command, browser, server, watchdog])
-    for (const file of [browser, command, server]) {
+    assert.deepStrictEqual(starters.map(({ file }) => file).toSorted(), [
+      withCommand,
+      command,
+      browser,
+      server,
+      watchdog
+    ])
+    for (const file of [browser, command, server, withCommand]) {
       const source = sourceOf(file)
       assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
       assert.notMatch(source, /\bshell\b/)

@@ -12,13 +12,20 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { CommandLine } from "./CommandLine.ts"
 import { auth } from "./commands/auth.ts"
 import { call } from "./commands/call.ts"
 import { check } from "./commands/check.ts"
+import { down } from "./commands/down.ts"
+import { restart } from "./commands/restart.ts"
 import { root } from "./commands/root.ts"
 import { servers } from "./commands/servers.ts"
+import { status } from "./commands/status.ts"
 import { tools } from "./commands/tools.ts"
+import { up } from "./commands/up.ts"
+import { withCommand } from "./commands/with.ts"
 import { envelope, exitStatus, type Failure, lines, UsageError } from "./Failure.ts"
+import { HeldSessions } from "./HeldSessions.ts"
 import { Invocation } from "./Invocation.ts"
 import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
 import { line, trusted } from "./Shown.ts"
@@ -109,7 +116,10 @@ const reportLostOutput = ({ code }: OutputClosed) =>
     ({ note }) => Effect.as(note(line`error[Unexpected]: cannot write to stdout (${code})`), 1)
   )
 
-const program = Command.runWith(root.pipe(Command.withSubcommands([servers, check, tools, call, auth])), { version })
+const program = Command.runWith(
+  root.pipe(Command.withSubcommands([servers, check, tools, call, withCommand, up, status, restart, down, auth])),
+  { version }
+)
 
 /**
  * Runs the command line with the words after the program name. Prints its failures and succeeds with the exit status.
@@ -123,13 +133,21 @@ export const run = (words: ReadonlyArray<string>): Effect.Effect<number, never, 
     Effect.catch((error) => {
       // A reader that closed the pipe needs no message. A full disk does.
       if (error._tag === "OutputClosed") return error.isQuiet ? Effect.succeed(0) : reportLostOutput(error)
+      if (error._tag === "ProgramExited") return Effect.succeed(error.status)
       const json = words.some((word) => word === "--json" || word === "--json=true")
-      return report(CliError.isCliError(error) ? toUsageError(error) : error, json)
+      return Effect.andThen(
+        Effect.flatMap(HeldSessions, (held) => held?.refuse ?? Effect.void),
+        report(CliError.isCliError(error) ? toUsageError(error) : error, json)
+      )
     }),
     Effect.provide(
       Layer.mergeAll(presenter, builtIns).pipe(
         Layer.provideMerge(outputLayer),
-        Layer.provideMerge(Layer.merge(configProvider, NodeServices.layer))
-      )
+        Layer.provideMerge(
+          Layer.mergeAll(configProvider, NodeServices.layer, Layer.succeed(CommandLine, { words, run }))
+        )
+      ),
+      // A command that runs within another one has streams of its own.
+      { local: true }
     )
   )

@@ -20,6 +20,7 @@
 import type { ConfigError, ConfigProblem } from "@mcp-sessions/core/ConfigError"
 import { jsonPath } from "@mcp-sessions/core/ConfigError"
 import { AuthRequired, type Delivery, type Reason, SessionError } from "@mcp-sessions/core/SessionError"
+import type { OpenFailed } from "@mcp-sessions/core/Sessions"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Schema from "effect/Schema"
 import { commandLine } from "./internal/text.ts"
@@ -74,12 +75,31 @@ export class CheckFailed extends Schema.TaggedError<CheckFailed>("@mcp-sessions/
 }
 
 /**
+ * End of a command that ran another program, and exits as that did. Needs no message.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ProgramExited extends Schema.TaggedError<ProgramExited>("@mcp-sessions/cli/ProgramExited")(
+  "ProgramExited",
+  { status: Schema.Int }
+) {}
+
+/**
  * Failure of a command, except a closed output.
  *
  * @category models
  * @since 0.1.0
  */
-export type Failure = UsageError | ToolFailed | CheckFailed | ConfigError | SessionError | TokenStoreFailed
+export type Failure =
+  | UsageError
+  | ToolFailed
+  | CheckFailed
+  | ConfigError
+  | OpenFailed
+  | ProgramExited
+  | SessionError
+  | TokenStoreFailed
 
 const statusOfDelivery = (delivery: Delivery): number => delivery === "Unknown" ? 12 : 4
 
@@ -133,6 +153,10 @@ export const exitStatus = (failure: Failure): number => {
       return failure.problems.every(({ _tag }) => _tag === "UnknownServer" || _tag === "DisabledServer") ? 2 : 10
     case "SessionError":
       return statusOfReason(failure.reason)
+    case "OpenFailed":
+      return failure.errors[0] === undefined ? 1 : exitStatus(failure.errors[0])
+    case "ProgramExited":
+      return failure.status
     case "TokenStoreFailed":
       return 3
   }
@@ -218,6 +242,16 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
       const code = problems.length === 1 ? problems[0]?.code : "ConfigError"
       return { code, message: failure.message, problems, retryable: false, outcome: "not_sent" }
     }
+    case "OpenFailed":
+      return {
+        code: failure._tag,
+        ...common,
+        errors: failure.errors.map(envelope),
+        retryable: false,
+        outcome: "not_sent"
+      }
+    case "ProgramExited":
+      return { code: failure._tag, ...common, status: failure.status, retryable: false, outcome: "failed" }
     case "TokenStoreFailed":
       return {
         code: failure._tag,
@@ -274,6 +308,10 @@ export const lines = (failure: Failure): ReadonlyArray<Shown> => {
     }
     case "CheckFailed":
       return [line`error[Unhealthy]: ${failure.message}`]
+    case "OpenFailed":
+      return failure.errors.flatMap(lines)
+    case "ProgramExited":
+      return []
     case "TokenStoreFailed":
       return [line`error[${failure._tag}]: ${failure.message}`]
     case "ConfigError":

@@ -25,18 +25,23 @@ export const root = Command.make("mcp-sessions").pipe(
   })
 )
 
-/** The flag `--timeout`: a number of seconds or a duration with a unit. */
-export const timeout = (description: string) =>
-  Flag.String("timeout").pipe(
+/** A flag with a number of seconds or a duration with a unit. */
+export const durationFlag = (...[name, description]: readonly [name: string, description: string]) =>
+  Flag.String(name).pipe(
     Flag.withMetavar("duration"),
-    Flag.withDescription(`${description}: seconds, or a duration such as 500ms or 2m (default: 60)`),
+    Flag.withDescription(description),
     Flag.mapEffect((text) => {
       const duration = durationOf(text)
       const expected = "a number of seconds, or a duration such as 500ms or 2m"
       return duration === undefined
-        ? Effect.fail(new CliError.InvalidValue({ option: "timeout", value: text, expected, kind: "flag" }))
+        ? Effect.fail(new CliError.InvalidValue({ option: name, value: text, expected, kind: "flag" }))
         : Effect.succeed(duration)
-    }),
+    })
+  )
+
+/** The flag `--timeout`. */
+export const timeout = (description: string) =>
+  durationFlag("timeout", `${description}: seconds, or a duration such as 500ms or 2m (default: 60)`).pipe(
     Flag.withDefault(Duration.seconds(60))
   )
 

@@ -10,20 +10,28 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import { type ConfiguredServer, load } from "../ConfigFiles.ts"
 import { UsageError } from "../Failure.ts"
+import { HeldSessions } from "../HeldSessions.ts"
 import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { name } from "../Shown.ts"
 import { root } from "./root.ts"
 
-/** Reads the configuration file that the flags select. */
+/** The configured servers: those of the held sessions, or of the configuration file that the flags select. */
 export const loadServers: Effect.Effect<
   ReadonlyArray<ConfiguredServer>,
   ConfigError,
   Command.CommandContext<"mcp-sessions"> | FileSystem.FileSystem | Path.Path | Invocation
 > = Effect.flatMap(
-  Effect.all([root, Invocation]),
-  ([{ config }, { directory, environment }]) => load({ file: Option.getOrUndefined(config), directory, environment })
+  Effect.all([root, Invocation, HeldSessions]),
+  ([{ config }, { directory, environment }, held]) =>
+    held === undefined
+      ? load({ file: Option.getOrUndefined(config), directory, environment })
+      : Effect.as(Option.isNone(config) ? Effect.void : held.refuse, held.servers)
 )
+
+/** Has the held sessions of servers ready for a command, before it reads or prints anything. */
+const useHeld = (names: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.flatMap(HeldSessions, (held) => held?.use(names) ?? Effect.void)
 
 /** Fails if a name is not the name of a configured server. */
 export const requireKnown = (
@@ -39,13 +47,18 @@ export const selectServers = Effect.fnUntraced(function*(
   servers: ReadonlyArray<ConfiguredServer>,
   names: ReadonlyArray<string>
 ): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, UsageError | ConfigError> {
-  if (names.length === 0) return servers.filter(({ config }) => !config.disabled)
+  if (names.length === 0) {
+    const enabled = servers.filter(({ config }) => !config.disabled)
+    yield* useHeld(enabled.map(({ name }) => name))
+    return enabled
+  }
   yield* requireKnown(servers, names)
   const selected = servers.filter(({ name }) => names.includes(name))
   const [disabled, ...others] = selected.filter(({ config }) => config.disabled).map(({ name, source }) =>
     new DisabledServer({ server: name, source, path: [] })
   )
   if (disabled !== undefined) return yield* new ConfigError({ problems: [disabled, ...others] })
+  yield* useHeld(names)
   return selected
 })
 
@@ -76,5 +89,8 @@ export const splitTarget = (
     .toSorted((a, b) => b.length - a.length)[0]
   return server === undefined
     ? Effect.fail(new UsageError({ problems: [unknownServer(target.split("/", 1)[0] ?? target, names)] }))
-    : Effect.succeed({ server, tool: target === server ? undefined : target.slice(server.length + 1) })
+    : Effect.as(useHeld([server]), {
+      server,
+      tool: target === server ? undefined : target.slice(server.length + 1)
+    })
 }

@@ -11,34 +11,53 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
+import { HeldSessions } from "../HeldSessions.ts"
+import { limitSessions } from "../internal/limitedSessions.ts"
 import { firstLine } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { cut, line, name } from "../Shown.ts"
 import { type InteractiveConsent, transports } from "../SignIn.ts"
 
-/**
- * Provides `Sessions` for the servers, with all timeouts capped at `limit`. A server that calls for a sign-in fails, unless there is a `consent`.
- */
-export const withSessions = (options: {
+/** What a command needs of its sessions. */
+interface SessionOptions {
   readonly servers: ReadonlyArray<ConfiguredServer>
   readonly limit: Duration.Duration
   readonly retry: RetryPolicy.RetryPolicy
   readonly consent?: InteractiveConsent | undefined
-}) =>
-<A, E, R>(effect: Effect.Effect<A, E, R>) => {
-  const limited = (duration: Duration.Duration) => Duration.min(duration, options.limit)
-  const servers = Object.fromEntries(options.servers.map(({ config, name }) => [name, {
+}
+
+/** Layer of sessions that are opened for one command, with all timeouts capped at its limit. */
+const ownSessions = ({ consent, limit, retry, servers }: SessionOptions) => {
+  const limited = (duration: Duration.Duration) => Duration.min(duration, limit)
+  const definitions = Object.fromEntries(servers.map(({ config, name }) => [name, {
     ...config,
     connectTimeout: Duration.max(limited(config.connectTimeout), Duration.millis(100)),
     requestTimeout: limited(config.requestTimeout),
     totalTimeout: limited(config.totalTimeout)
   }]))
-  ExactNumbers.keep()
-  return Effect.provide(
-    effect,
-    Sessions.layer({ servers, retry: options.retry }).pipe(Layer.provide(transports(options.consent)))
-  )
+  return Sessions.layer({ servers: definitions, retry }).pipe(Layer.provide(transports(consent)))
 }
+
+/**
+ * Provides `Sessions` for the servers, with all timeouts capped at `limit`: the held ones, or new ones. A server that calls for a sign-in fails,
+ * unless there is a `consent`.
+ */
+export const withSessions = (options: SessionOptions) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(HeldSessions, (held) => {
+    ExactNumbers.keep()
+    // A sign-in asks its own user, so it has a connection of its own.
+    if (held === undefined || options.consent !== undefined) return Effect.provide(effect, ownSessions(options))
+    const timeouts = new Map(options.servers.map(({ config, name }) => [name, config.requestTimeout]))
+    const sessions = limitSessions(held.sessions, {
+      limit: options.limit,
+      retry: options.retry,
+      requestTimeout: (server) => timeouts.get(server) ?? options.limit
+    })
+    return Effect.andThen(
+      held.use([...timeouts.keys()]),
+      Effect.provideService(effect, Sessions.Sessions, sessions)
+    )
+  })
 
 /**
  * Limits the time of an effect that uses one server. At the limit, it fails with the latest error of the server, which says more than

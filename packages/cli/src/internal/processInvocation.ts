@@ -4,7 +4,8 @@
 import * as Effect from "effect/Effect"
 import process from "node:process"
 import type { InputStream, Invocation, OutputStream } from "../Invocation.ts"
-import { readLine } from "./readLine.ts"
+import { codeOf, hasColours } from "./terminal.ts"
+import { readTerminalLine } from "./terminalLine.ts"
 
 const { env } = process
 
@@ -14,18 +15,11 @@ const outputOf = (name: "stdout" | "stderr"): OutputStream => {
   stream.on("error", () => {})
   return {
     isTerminal: stream.isTTY,
-    hasColours: stream.isTTY && stream.hasColors() && (env.NO_COLOR ?? "") === "",
+    hasColours: hasColours(stream),
     columns: () => stream.columns ?? 80,
     write: (text) =>
       Effect.callback((resume) => {
-        stream.write(text, (error) => {
-          const code = error === null || error === undefined
-            ? undefined
-            : "code" in error
-            ? String(error.code)
-            : error.name
-          resume(Effect.succeed(code))
-        })
+        stream.write(text, (error) => resume(Effect.succeed(codeOf(error))))
       })
   }
 }
@@ -45,6 +39,13 @@ const readAll: InputStream["readAll"] = (limit) =>
     (text) => text !== undefined,
     () => `standard input: expected at most ${Math.floor(limit / 1024 ** 2)} MiB`
   )
+
+const readLine: InputStream["readLine"] = ({ isHidden = false, prompt }) =>
+  Effect.callback((resume) => {
+    const { line, stop } = readTerminalLine({ prompt, isHidden })
+    void line.then((line) => resume(Effect.succeed(line)))
+    return Effect.sync(stop)
+  })
 
 /** The environment, the working directory and the streams of this process. */
 export const processInvocation = (): Invocation["Service"] => ({

@@ -11,22 +11,19 @@ import { constants } from "node:os"
 import process from "node:process"
 import { type Invocation, layer } from "../Invocation.ts"
 import { content } from "../Shown.ts"
-
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+import { onSignal } from "./signals.ts"
 
 /** Runs an effect that succeeds with the exit status, and ends the process. Prints defects. */
 export const runMain = (effect: Effect.Effect<number, never, Invocation>): void => {
   let status: number | undefined
   const fiber = Effect.runFork(Effect.provide(effect, layer))
   const keepAlive = setInterval(() => {}, 2 ** 30)
-  for (const signal of signals) {
-    process.on(signal, () => {
-      const code = 128 + constants.signals[signal]
-      if (status !== undefined) process.exit(code)
-      status = code
-      fiber.interruptUnsafe()
-    })
-  }
+  onSignal((signal) => {
+    const code = 128 + constants.signals[signal]
+    if (status !== undefined) process.exit(code)
+    status = code
+    fiber.interruptUnsafe()
+  })
   fiber.addObserver((exit) => {
     clearInterval(keepAlive)
     if (Exit.isSuccess(exit)) process.exit(status ?? exit.value)

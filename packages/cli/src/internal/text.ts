@@ -15,6 +15,10 @@ export const summaryOf = (text: string): string => {
   return others.length === 0 ? first : `${first} …`
 }
 
+/** Counts things: `1 session`, `2 sessions`. */
+export const countOf = (...[count, noun]: readonly [count: number, noun: string]): string =>
+  `${count} ${noun}${count === 1 ? "" : "s"}`
+
 /** Returns the first line of a text. */
 export const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
 

@@ -1,0 +1,80 @@
+/**
+ * What `with` and `up` share: the servers that they hold, and how their sessions are opened.
+ */
+import * as Sessions from "@mcp-sessions/core/Sessions"
+import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
+import * as Flag from "effect/cli/Flag"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import type { ConfiguredServer } from "../ConfigFiles.ts"
+import { envelope, lines, UsageError } from "../Failure.ts"
+import type { ListenFailed } from "../internal/socket/listen.ts"
+import { Output } from "../Output.ts"
+import { line } from "../Shown.ts"
+import { transports } from "../SignIn.ts"
+import { root, timeout } from "./root.ts"
+import { withRetryNotes } from "./sessions.ts"
+
+export const holdingFlags = {
+  bestEffort: Flag.Boolean("best-effort").pipe(
+    Flag.withDescription("Go on without the servers that cannot be opened, and connect to them in the background"),
+    Flag.withDefault(false)
+  ),
+  timeout: timeout("Time limit for connecting to each server")
+}
+
+/** Splits names that were joined by commas, unless a server has such a name. */
+export const splitNames = (
+  ...[names, servers]: readonly [names: ReadonlyArray<string>, servers: ReadonlyArray<ConfiguredServer>]
+): ReadonlyArray<string> =>
+  names.flatMap((name) => servers.some((server) => server.name === name) ? [name] : name.split(","))
+    .filter((name) => name !== "")
+
+/** Opens the sessions of servers in parallel, for as long as the scope. Fails with the errors of all servers that cannot be opened, unless `bestEffort` is set. */
+export const openSessions = Effect.fnUntraced(function*(options: {
+  readonly servers: ReadonlyArray<ConfiguredServer>
+  readonly limit: Duration.Duration
+  readonly bestEffort: boolean
+}) {
+  const { bestEffort, limit, servers } = options
+  const output = yield* Output
+  const { json } = yield* root
+  ExactNumbers.keep()
+  const definitions = Object.fromEntries(servers.map(({ config, name }) => {
+    const connectTimeout = Duration.max(Duration.min(config.connectTimeout, limit), Duration.millis(100))
+    return [name, { ...config, connectTimeout }]
+  }))
+  const layer = Sessions.layer({ servers: definitions, retry: yield* withRetryNotes(json) })
+  const sessions = Context.get(yield* Layer.build(Layer.provide(layer, transports(undefined))), Sessions.Sessions)
+  const pending = new Set(servers.map(({ name }) => name))
+  const progress = Effect.suspend(() =>
+    output.progress(pending.size === 0 ? undefined : line`connecting to ${[...pending].join(", ")} …`)
+  )
+  yield* progress
+  yield* sessions.openAll({ mode: bestEffort ? "best-effort" : "strict" }).pipe(
+    Stream.runForEach((opened) =>
+      Effect.gen(function*() {
+        pending.delete(opened.server)
+        if (opened._tag === "Failed" && bestEffort) {
+          if (json) yield* output.noteJson({ error: envelope(opened.error) })
+          else yield* Effect.forEach(lines(opened.error), output.note, { discard: true })
+        }
+        yield* progress
+      })
+    ),
+    Effect.ensuring(output.progress(undefined))
+  )
+  return sessions
+})
+
+/** Words a failure to listen as an error of this program. */
+export const toUsageError = ({ description, kind }: ListenFailed): UsageError =>
+  kind === "Taken"
+    ? new UsageError({
+      problems: [`the sessions of this project are already held: ${description}`],
+      hint: "mcp-sessions status"
+    })
+    : new UsageError({ problems: [description] })

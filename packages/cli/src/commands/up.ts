@@ -1,0 +1,85 @@
+/**
+ * `up`: holds sessions in the foreground for the commands of a project.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import { hold, type Opening } from "../internal/holder/hold.ts"
+import { format } from "../internal/socket/address.ts"
+import { countOf } from "../internal/text.ts"
+import { Invocation } from "../Invocation.ts"
+import { Output } from "../Output.ts"
+import { line } from "../Shown.ts"
+import { holdingFlags, openSessions, splitNames, toUsageError } from "./holding.ts"
+import { durationFlag, root } from "./root.ts"
+import { loadServers, selectServers } from "./selection.ts"
+
+/** Waits until no command has run for a while. */
+const idled = ({ idle, load }: {
+  readonly idle: Duration.Duration
+  readonly load: Opening["load"]
+}): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    let running = 0
+    while (true) {
+      const next = Queue.take(load)
+      const change = running > 0 ? Option.some(yield* next) : yield* Effect.timeoutOption(next, idle)
+      if (Option.isNone(change)) return
+      running = change.value
+    }
+  })
+
+export const up = Command.make("up", {
+  names: Argument.String("server").pipe(
+    Argument.withDescription("Servers to hold (default: all enabled servers)"),
+    Argument.variadic()
+  ),
+  idle: durationFlag("idle", "End after this time without a command: seconds, or a duration such as 10m").pipe(
+    Flag.optional
+  ),
+  ...holdingFlags
+}, ({ bestEffort, idle, names, timeout }) =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { directory } = yield* Invocation
+    const { json } = yield* root
+    const all = yield* loadServers
+    const servers = yield* selectServers(all, splitNames(names, all))
+    const held = { command: "up", project: directory, servers: all, names: servers.map(({ name }) => name) } as const
+    yield* hold(held, ({ address, lend, load, pid, stopped }) =>
+      Effect.gen(function*() {
+        yield* lend(yield* openSessions({ servers, limit: timeout, bestEffort }))
+        const socket = format(address)
+        if (json) {
+          yield* output.printJson({
+            schema: "mcp-sessions/1",
+            socket,
+            project: directory,
+            pid,
+            servers: held.names
+          })
+        } else {
+          yield* output.print(
+            line`holding ${countOf(servers.length, "session")} for ${directory}: ${held.names.join(", ")}`
+          )
+          yield* output.print(line`socket: ${socket}`)
+        }
+        yield* Option.isSome(idle) ? Effect.raceFirst(stopped, idled({ idle: idle.value, load })) : stopped
+      })).pipe(
+        Effect.scoped,
+        Effect.catchTag("ListenFailed", (failure) => Effect.fail(toUsageError(failure)))
+      )
+  })).pipe(
+    Command.withDescription("Hold sessions in the foreground, for the commands of this directory and those below"),
+    Command.withExamples([
+      { command: "mcp-sessions up", description: "Hold the sessions of all servers until Ctrl+C" },
+      {
+        command: "mcp-sessions up github --idle 10m",
+        description: "Hold one session until nobody has used it for ten minutes"
+      }
+    ])
+  )

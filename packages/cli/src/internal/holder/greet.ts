@@ -1,0 +1,57 @@
+/**
+ * The beginning of a conversation with a client: the holder accepts its command, declines it or refuses the client.
+ */
+import * as Effect from "effect/Effect"
+import { Buffer } from "node:buffer"
+import { timingSafeEqual } from "node:crypto"
+import { version as programVersion } from "../../Version.ts"
+import { selectionVariables } from "../socket/address.ts"
+import { kinds, protocolVersion } from "../socket/frames.ts"
+import type { Hello, RemoteClient } from "../socket/remoteClient.ts"
+
+/** How long a client may take to say what it wants, and to start. */
+const greetingTimeout = "5 seconds"
+
+/** Which clients a holder serves. */
+export interface Admission {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly token: string | undefined
+  /** Whether the holder runs commands now. */
+  readonly isOpen: () => boolean
+}
+
+const hasToken = (expected: string | undefined, given: string | undefined): boolean => {
+  if (expected === undefined) return true
+  const [left, right] = [Buffer.from(expected), Buffer.from(given ?? "")]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/** Whether a client would select the same configuration and the same tokens. */
+const hasSameSelection = (hello: Hello, environment: Admission["environment"]): boolean =>
+  selectionVariables.every((name) => (hello.selection[name] ?? "") === (environment[name] ?? ""))
+
+/** Greets a client and waits for its start. Succeeds with its hello, or with `undefined` if it is not served. */
+export const greet = (
+  ...[client, { environment, isOpen, token }]: readonly [client: RemoteClient, admission: Admission]
+): Effect.Effect<Hello | undefined> =>
+  Effect.gen(function*() {
+    const { hello, version } = yield* client.hello
+    if (version !== protocolVersion || hello === undefined || !hasToken(token, hello.token)) {
+      const message = version === protocolVersion
+        ? "the process that holds the sessions did not understand the request"
+        : `the sessions are held by mcp-sessions ${programVersion}, which does not understand this version; start \`with\` or \`up\` again`
+      client.send(kinds.refuse, { message })
+      return undefined
+    }
+    if (!isOpen() || !hasSameSelection(hello, environment)) {
+      client.send(kinds.decline, {})
+      return undefined
+    }
+    client.send(kinds.accept, {})
+    yield* client.started
+    return hello
+  }).pipe(
+    Effect.raceFirst(client.closed),
+    Effect.timeoutOrElse({ duration: greetingTimeout, orElse: () => Effect.undefined }),
+    Effect.map((hello) => hello ?? undefined)
+  )

@@ -1,0 +1,153 @@
+/**
+ * Addresses of the processes that hold sessions.
+ *
+ * On POSIX systems an address is the path of a socket with mode 0600 in a directory with mode 0700, and the system keeps other users out.
+ * On Windows it is the name of a pipe and a token, both unguessable.
+ */
+import { Buffer } from "node:buffer"
+import { createHash, randomBytes } from "node:crypto"
+import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
+import * as Path from "node:path"
+import process from "node:process"
+
+/** Where a holder listens. A holder with a token refuses clients without it. */
+export interface Address {
+  readonly path: string
+  readonly token: string | undefined
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The environment variable that gives the address of the holder to a command that `with` runs. */
+export const addressVariable = "MCP_SESSIONS_SOCK"
+
+/** The environment variables that select configuration and tokens. A holder serves only clients for which they are the same. */
+export const selectionVariables: ReadonlyArray<string> = ["MCP_SESSIONS_CONFIG", "MCP_SESSIONS_TOKENS"]
+
+/** The environment variables that name the terminal of a client. */
+export const displayVariables: ReadonlyArray<string> = [
+  "COLORTERM",
+  "ITERM_SESSION_ID",
+  "KITTY_WINDOW_ID",
+  "LC_TERMINAL",
+  "NO_COLOR",
+  "TERM",
+  "TERM_PROGRAM"
+]
+
+const isWindows = process.platform === "win32"
+
+/** The longest path of a socket that all systems take, in bytes. */
+const pathLimit = 103
+
+/** How many parents of a directory are searched for a holder. */
+const parentLimit = 64
+
+/** Parses the value of {@link addressVariable}. */
+export const parse = (text: string): Address => {
+  const [path = "", token] = isWindows ? text.split("#", 2) : [text]
+  return { path, token }
+}
+
+/** Formats an address as a value of {@link addressVariable}. */
+export const format = ({ path, token }: Address): string => token === undefined ? path : `${path}#${token}`
+
+/** The directories that sockets may be in, the best one first. A client finds a holder whose environment differs in all of them. */
+export const socketDirectories = (environment: Environment): ReadonlyArray<string> => {
+  if (isWindows) {
+    return [
+      Path.join(
+        environment.LOCALAPPDATA ?? Path.join(environment.USERPROFILE ?? "", "AppData", "Local"),
+        "mcp-sessions",
+        "run"
+      )
+    ]
+  }
+  const runtime = environment.XDG_RUNTIME_DIR
+  const own = `mcp-sessions-${process.getuid?.() ?? ""}`
+  const directories = [
+    ...runtime !== undefined && Path.isAbsolute(runtime) ? [Path.join(runtime, "mcp-sessions")] : [],
+    Path.join(tmpdir(), own),
+    Path.join("/tmp", own)
+  ]
+  return directories.filter((directory, index) => directories.indexOf(directory) === index)
+}
+
+/** Why a directory is not safe for sockets; `undefined` if it is. */
+export const unsafetyOf = (directory: string): string | undefined => {
+  const stats = Fs.lstatSync(directory)
+  if (!stats.isDirectory()) return "is not a directory"
+  if (isWindows) return undefined
+  if (stats.uid !== process.getuid?.()) return "belongs to another user"
+  return (stats.mode & 0o077) === 0 ? undefined : "can be opened by other users"
+}
+
+const hash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 32)
+
+/** Returns the real path of a directory; the path as it is if that cannot be read. */
+const realPath = (directory: string): string => {
+  try {
+    return Fs.realpathSync(directory)
+  } catch {
+    // A directory that was removed, or may not be read, has no holder.
+    return directory
+  }
+}
+
+/** Returns the file that leads to the holder of a project: the socket, or on Windows a file with the address. */
+export const projectFile = (...[directory, project]: readonly [directory: string, project: string]): string =>
+  Path.join(directory, `${hash(realPath(project))}.${isWindows ? "json" : "sock"}`)
+
+/** Whether a socket can have this path. */
+export const isShortEnough = (path: string): boolean => isWindows || Buffer.byteLength(path) <= pathLimit
+
+/** Returns a name that no other process can guess. */
+export const randomName = (): string => randomBytes(16).toString("hex")
+
+/** Makes the address of a new holder. `file` is the path of its socket on POSIX systems. */
+export const make = (file: string): Address =>
+  isWindows
+    ? { path: `\\\\.\\pipe\\mcp-sessions-${randomName()}`, token: randomName() }
+    : { path: file, token: undefined }
+
+/** Reads the address behind a file; `undefined` if the file is missing, or not safe. */
+export const read = (file: string): Address | undefined => {
+  try {
+    if (unsafetyOf(Path.dirname(file)) !== undefined) return undefined
+    const stats = Fs.lstatSync(file)
+    if (isWindows) return stats.isFile() ? parse(Fs.readFileSync(file, "utf8")) : undefined
+    return stats.isSocket() && stats.uid === process.getuid?.() ? { path: file, token: undefined } : undefined
+  } catch {
+    // The directory or the file is missing.
+    return undefined
+  }
+}
+
+/** The holder of a project, as found from a directory. */
+export interface Found {
+  readonly project: string
+  readonly file: string
+  readonly address: Address
+}
+
+/** Finds the holders for a directory: its own, and then those of its parents. */
+export const findProjects = (
+  ...[directory, environment]: readonly [directory: string, environment: Environment]
+): ReadonlyArray<Found> => {
+  const places = socketDirectories(environment).filter((place) => Fs.existsSync(place))
+  const found: Array<Found> = []
+  if (places.length === 0) return found
+  let project = realPath(directory)
+  for (let depth = 0; depth < parentLimit; depth++) {
+    for (const place of places) {
+      const file = projectFile(place, project)
+      const address = read(file)
+      if (address !== undefined) found.push({ project, file, address })
+    }
+    const parent = Path.dirname(project)
+    if (parent === project) break
+    project = parent
+  }
+  return found
+}

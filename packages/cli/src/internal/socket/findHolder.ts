@@ -1,0 +1,27 @@
+/**
+ * Runs a command at the process that holds its sessions, if there is one. Loads nothing but Node.
+ */
+import process from "node:process"
+import { addressVariable, findProjects, parse } from "./address.ts"
+import { runAtHolder } from "./client.ts"
+import { heldCommandOf } from "./heldCommand.ts"
+
+const { env } = process
+
+/**
+ * Runs a command at the holder that `with` named, or at that of the nearest directory, and resolves with its exit status. Resolves with `undefined`
+ * if the command has to run here.
+ */
+export const runHeld = async (words: ReadonlyArray<string>): Promise<number | undefined> => {
+  if (heldCommandOf(words) === undefined) return undefined
+  const named = env[addressVariable]
+  if (named !== undefined && named !== "") {
+    const status = await runAtHolder({ address: parse(named), words, project: undefined })
+    if (status !== undefined) return status
+  }
+  for (const { address, project } of findProjects(process.cwd(), env)) {
+    const status = await runAtHolder({ address, words, project })
+    if (status !== undefined) return status
+  }
+  return undefined
+}
