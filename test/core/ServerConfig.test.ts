@@ -508,6 +508,57 @@ describe("ServerConfig.decode of an invalid definition", () => {
   )
 })
 
+describe("tls", () => {
+  const pem = "-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----"
+
+  it.effect("takes files and texts, and redacts the key", () =>
+    Effect.gen(function*() {
+      const tls = { ca: ["/etc/a.pem", "/etc/b.pem"], cert: "client.pem", key: pem, serverName: "mcp.example.com" }
+      const config = yield* ServerConfig.decode({ ...http, tls })
+      assert(config.transport === "streamable_http")
+      assert.deepStrictEqual(config.tls, { ...tls, key: Redacted.make(pem) } as typeof config.tls)
+      assert.notInclude(JSON.stringify(config), "s3cret")
+      assert.deepStrictEqual(yield* ServerConfig.decode(config), config)
+    }))
+
+  const bad: ReadonlyArray<readonly [string, unknown]> = [
+    ["a value of another type", true],
+    ["an unknown member", { rejectUnauthorized: false }],
+    ["an empty list of authorities", { ca: [] }],
+    ["a certificate without a key", { cert: "client.pem" }],
+    ["a key without a certificate", { key: pem }]
+  ]
+  it.each(bad)("refuses %s", (_, tls) =>
+    Effect.runPromise(Effect.gen(function*() {
+      const error = yield* Effect.flip(ServerConfig.decode({ ...http, tls }))
+      assert.deepStrictEqual(error.problems.map(({ _tag, path }) => [_tag, path[0]]), [["InvalidValue", "tls"]])
+      assert.notInclude(error.message, "s3cret")
+    })))
+})
+
+describe("proxy", () => {
+  it.effect("is a word, or a URL that is redacted", () =>
+    Effect.gen(function*() {
+      for (const proxy of ["environment", "none"] as const) {
+        assert.deepInclude(yield* ServerConfig.decode({ ...http, proxy }), { proxy })
+      }
+      const config = yield* ServerConfig.decode({ ...http, proxy: "http://user:s3cret@proxy:3128" })
+      assert.deepInclude(config, { proxy: Redacted.make("http://user:s3cret@proxy:3128") })
+      assert.notInclude(JSON.stringify(config), "s3cret")
+      assert.deepStrictEqual(yield* ServerConfig.decode(config), config)
+    }))
+
+  it.each(["socks5://s3cret@proxy", "http://s3cret@proxy/path", "proxy:3128", "", "http://", 1, false])(
+    "is not %j",
+    (proxy) =>
+      Effect.runPromise(Effect.gen(function*() {
+        const error = yield* Effect.flip(ServerConfig.decode({ ...http, proxy }))
+        assert.deepStrictEqual(error.problems.map(({ _tag, path }) => [_tag, path]), [["InvalidValue", ["proxy"]]])
+        assert.notInclude(error.message, "s3cret")
+      }))
+  )
+})
+
 describe("allowCommand", () => {
   it.effect("rejects every program that the application does not allow, and does not quote its arguments", () =>
     Effect.gen(function*() {

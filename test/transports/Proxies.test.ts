@@ -6,50 +6,20 @@ import type { SessionError } from "@mcp-sessions/core"
 import { Effect } from "effect"
 import dns from "node:dns"
 import { once } from "node:events"
-import { createServer } from "node:http"
 import { syncBuiltinESMExports } from "node:module"
 import { createServer as createTcpServer } from "node:net"
 import { inspect } from "node:util"
 import { afterEach, vi } from "vitest"
-import { WebSocketServer } from "ws"
 import { httpProxy, proxyVariables } from "../fixtures/httpProxy.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
+import { socketServer } from "../fixtures/socketServer.ts"
 import { withSession } from "../fixtures/withSession.ts"
 
 afterEach(() => {
   vi.restoreAllMocks()
   syncBuiltinESMExports()
 })
-
-/** Starts a WebSocket server of the legacy era. */
-const socketServer = Effect.acquireRelease(
-  Effect.promise(async () => {
-    const server = createServer()
-    const headers: Array<unknown> = []
-    new WebSocketServer({ server }).on("connection", (socket, request) => {
-      headers.push(request.headers)
-      socket.on("message", (data) => {
-        const { id, method } = JSON.parse(String(data))
-        const info = {
-          protocolVersion: "2025-06-18",
-          capabilities: { tools: {} },
-          serverInfo: { name: "s", version: "1" }
-        }
-        if (id !== undefined) socket.send(JSON.stringify(Http.result(id, method === "initialize" ? info : {})))
-      })
-    })
-    server.listen(0, "127.0.0.1")
-    await once(server, "listening")
-    const address = server.address()
-    return { server, headers, url: `ws://127.0.0.1:${typeof address === "object" ? address?.port : 0}/` }
-  }),
-  ({ server }) =>
-    Effect.promise(() => {
-      server.closeAllConnections()
-      return new Promise((resolve) => server.close(resolve))
-    })
-)
 
 /** The same place under a name that only the proxy resolves. */
 const hidden = (url: string): string => url.replace("127.0.0.1", "mcp.test")
@@ -93,7 +63,7 @@ describe("a proxy that the definition names", () => {
   it.live("opens a tunnel for a WebSocket, which alone gets the credentials", () =>
     Effect.gen(function*() {
       const proxy = yield* httpProxy()
-      const server = yield* socketServer
+      const server = yield* socketServer()
       const url = hidden(server.url)
       const config = { ...base, transport: "websocket", url, proxy: `http://user:s3cret-pass@${proxy.host}` }
       yield* withSession(config, (session) => session.ping)
@@ -219,7 +189,7 @@ describe("addresses: public with a proxy", () => {
     Effect.gen(function*() {
       const proxy = yield* httpProxy()
       const server = yield* Http.start(() => false)
-      const sockets = yield* socketServer
+      const sockets = yield* socketServer()
       resolveTo("93.184.216.34")
       const config = { ...base, addresses: "public", proxy: proxy.url }
       const url = server.url.replace("127.0.0.1", "mcp.example.com")

@@ -232,6 +232,7 @@ describe("narrowing a reason", () => {
       "ProxyFailed",
       "Rejected"
     ],
+    [new SessionError.TlsFailed({ key: "tls.ca", code: "ENOENT" }), "TlsFailed", "TlsFailed", "NotSent"],
     [new SessionError.ConnectTimeout({ timeout: 1 }), "ConnectTimeout", "RequestTimeout", "Unknown"],
     [new SessionError.TransportFailed({ description, delivery }), "TransportFailed", "TransportFailed", "Unknown"],
     [closed, "TransportClosed", "TransportClosed", "Unknown"],

@@ -115,6 +115,7 @@ const statusOfReason = (reason: Reason): number => {
     case "RateLimited":
       return 4
     case "BlockedAddress":
+    case "TlsFailed":
       return 10
     case "ServerExited":
     case "TransportFailed":

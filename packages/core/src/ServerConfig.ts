@@ -116,6 +116,23 @@ export interface AuthOptions {
 }
 
 /**
+ * Certificates for https and wss. Each key is optional, and each value that holds PEM is a file or the text itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TlsOptions {
+  /** The authorities to trust beside the default ones. */
+  readonly ca?: string | ReadonlyArray<string>
+  /** The certificate of the client, with those that lead to its authority. */
+  readonly cert?: string
+  /** The private key of `cert`. */
+  readonly key?: Redacted.Redacted<string>
+  /** The name that the certificate of the server has to have. Default: the host of the URL. */
+  readonly serverName?: string
+}
+
+/**
  * The keys that every server definition has.
  *
  * @category models
@@ -231,6 +248,16 @@ export interface RemoteServerOptions extends ServerOptions {
    * without a path. Default: environment. Many networks are reached through a proxy only.
    */
   readonly proxy: "environment" | "none" | Redacted.Redacted<string>
+  /**
+   * Sets certificates for https and wss. `ca` names authorities to trust beside the default ones, `cert` and `key` the
+   * certificate and the private key by which the client is known, each as a file in PEM, read at each connect, or as
+   * its text. `serverName` is the name that the certificate of the server has to have. `ca` holds for the authorization
+   * server and a proxy too, the others for the server alone. The key is redacted. Checks of certificates cannot be
+   * switched off: name a certificate that signs itself in `ca`. Accepts an object with any of ca, cert, key,
+   * serverName, each a non-empty string (ca also a list of them, cert with key). Default: the authorities of Node, with
+   * those of `NODE_EXTRA_CA_CERTS`. Servers within a company have an authority of their own.
+   */
+  readonly tls?: TlsOptions
   /**
    * Restricts the addresses to dial: `public` allows only publicly routable addresses, in the URL and from DNS. Names
    * are then resolved here, also where a proxy is used, which itself may have any address. Accepts "any" or "public".
@@ -442,13 +469,15 @@ type InputOf<Value> = Value extends Duration.Duration ? DurationInput
   : Value extends Secrets ? Readonly<Record<string, string | Redacted.Redacted<string>>>
   : Value extends RateLimit ? { readonly limit: number; readonly window: DurationInput }
   : Value extends Redacted.Redacted<string> ? string | Redacted.Redacted<string>
-  : Value extends AuthOptions ? keyof Value extends keyof AuthOptions ? AuthInput : Value
+  : Value extends AuthOptions | TlsOptions ? keyof Value extends keyof AuthOptions ? RedactedInputs<AuthOptions>
+    : keyof Value extends keyof TlsOptions ? RedactedInputs<TlsOptions>
+    : Value
   : Value
 
-type AuthInput = {
-  readonly [Key in keyof AuthOptions]?:
-    | (AuthOptions[Key] extends Redacted.Redacted<string> | undefined ? string | Redacted.Redacted<string>
-      : AuthOptions[Key])
+/** Every member optional, and secrets as plain text too. */
+type RedactedInputs<Options> = {
+  readonly [Key in keyof Options]?:
+    | (Options[Key] extends Redacted.Redacted<string> | undefined ? string | Redacted.Redacted<string> : Options[Key])
     | undefined
 }
 

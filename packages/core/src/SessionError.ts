@@ -122,6 +122,14 @@ export class ServerExited extends Schema.TaggedError<ServerExited>("@mcp-session
   }
 }
 
+/** Codes of certificates that no authority vouches for that is trusted here. */
+const untrusted = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
+])
+
 /**
  * The server could not be reached: connection refused, host not found, network unreachable. `code` is the error code of the system.
  *
@@ -141,7 +149,8 @@ export class ConnectionRefused
   readonly losesConnection = false
   readonly health = "failed"
   override get message(): string {
-    return `cannot reach ${this.address} (${this.code})`
+    const advice = untrusted.has(this.code) ? "; tls.ca can name the certificate authority to trust" : ""
+    return `cannot reach ${this.address} (${this.code})${advice}`
   }
 }
 
@@ -174,6 +183,27 @@ export class ProxyFailed extends Schema.TaggedError<ProxyFailed>("@mcp-sessions/
     return this.status === 407
       ? `the proxy ${this.proxy} requires other credentials (HTTP 407)`
       : `the proxy ${this.proxy} refused the connection (HTTP ${this.status})`
+  }
+}
+
+/**
+ * A certificate or a key of the definition cannot be used. `key` is that of the definition, such as `tls.ca`; `path` is the file of a
+ * certificate. `code` is the error code of the system or of OpenSSL, or `ERR_NO_CERTIFICATE`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class TlsFailed extends Schema.TaggedError<TlsFailed>("@mcp-sessions/core/TlsFailed")("TlsFailed", {
+  key: Schema.String,
+  path: Schema.optional(Schema.String),
+  code: Schema.String
+}) implements Traits {
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return `cannot use ${this.key}${this.path === undefined ? "" : ` from ${JSON.stringify(this.path)}`} (${this.code})`
   }
 }
 
@@ -804,6 +834,7 @@ const reasons = [
   ServerExited,
   ConnectionRefused,
   ProxyFailed,
+  TlsFailed,
   BlockedAddress,
   ConnectTimeout,
   TransportFailed,
@@ -862,6 +893,7 @@ const connectReasons = [
   SpawnFailed,
   ConnectionRefused,
   ProxyFailed,
+  TlsFailed,
   BlockedAddress,
   ConnectTimeout,
   HttpFailed,
@@ -892,6 +924,7 @@ const requestReasons = [
   ...closeReasons,
   ConnectionRefused,
   ProxyFailed,
+  TlsFailed,
   BlockedAddress,
   ResponseLost,
   HttpFailed,
@@ -908,7 +941,7 @@ const requestReasons = [
 
 /**
  * Everything that a request on an initialized connection fails with. A request over HTTP may dial, so {@link ConnectionRefused},
- * {@link ProxyFailed} and {@link BlockedAddress} are among them.
+ * {@link ProxyFailed}, {@link TlsFailed} and {@link BlockedAddress} are among them.
  *
  * @category models
  * @since 0.1.0

@@ -40,6 +40,7 @@ const {
   SessionClosed,
   SessionExpired,
   SpawnFailed,
+  TlsFailed,
   TransportClosed,
   TransportFailed,
   Unsupported
@@ -73,6 +74,7 @@ const table: ReadonlyArray<
   [new ProxyFailed({ proxy: "x", status: 407, delivery: "NotSent" }), "NotSent", no, no, "untouched"],
   [new ProxyFailed({ proxy: "x", status: 407, delivery: "Rejected" }), "Rejected", no, no, "untouched"],
   [new ProxyFailed({ proxy: "x", status: 502, delivery: "NotSent" }), "NotSent", yes, no, "failed"],
+  [new TlsFailed({ key: "tls.ca", code: "ENOENT" }), "NotSent", no, no, "untouched"],
   [new BlockedAddress({ host: "x" }), "NotSent", no, no, "untouched"],
   [new ConnectTimeout({ timeout: 1 }), "NotSent", yes, yes, "failed"],
   [new HandshakeFailed({ description: "x" }), "NotSent", no, yes, "failed"],

@@ -24,6 +24,7 @@ export const asConnectReason = (reason: Reason): ConnectReason => {
   switch (reason._tag) {
     case "SpawnFailed":
     case "ConnectionRefused":
+    case "TlsFailed":
     case "BlockedAddress":
     case "ConnectTimeout":
     case "AuthRequired":
@@ -67,6 +68,7 @@ export const asRequestReason = (options: { readonly reason: Reason; readonly met
     case "ServerExited":
     case "ConnectionRefused":
     case "ProxyFailed":
+    case "TlsFailed":
     case "BlockedAddress":
     case "TransportFailed":
     case "TransportClosed":

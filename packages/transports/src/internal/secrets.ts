@@ -131,8 +131,9 @@ const inheritedSecrets = (config: StdioServer): ReadonlyArray<Named> => {
   ]
 }
 
-/** Returns the credentials of the proxies of a remote definition and of the environment. */
-const proxySecrets = ({ proxy }: RemoteServerOptions): ReadonlyArray<Named> => [
+/** Returns the credentials of the proxies of a remote definition and of the environment, and the private key. */
+const networkSecrets = ({ proxy, tls }: RemoteServerOptions): ReadonlyArray<Named> => [
+  ...(tls?.key === undefined ? [] : [{ name: "key", value: Redacted.value(tls.key) }]),
   ...(Redacted.isRedacted(proxy) ? credentialsOf(Redacted.value(proxy)) : []),
   ...Object.values(standardVariables(process)).flatMap(credentialsOf)
 ]
@@ -141,7 +142,7 @@ const proxySecrets = ({ proxy }: RemoteServerOptions): ReadonlyArray<Named> => [
 export const secretsOf = (config: ServerConfig): ReadonlyArray<string> => {
   const all = config.transport === "stdio"
     ? [...namedSecrets(config.env), ...inheritedSecrets(config), ...secretsOfArguments(config.args, config.cwd)]
-    : [...namedSecrets(config.headers), ...secretsOfUrl(config.url), ...proxySecrets(config)]
+    : [...namedSecrets(config.headers), ...secretsOfUrl(config.url), ...networkSecrets(config)]
   return all.filter(isSecret).map(({ value }) => value)
 }
 

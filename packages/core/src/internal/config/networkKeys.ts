@@ -3,8 +3,8 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { defaulted } from "./describedKey.ts"
-import { expecting, oneOf } from "./values.ts"
+import { defaulted, optional } from "./describedKey.ts"
+import { expecting, nonEmptyText, oneOf } from "./values.ts"
 
 const proxyUrlExpectation = expecting("an http:// or https:// URL without a path")
 
@@ -22,13 +22,32 @@ const proxy = Schema.Union([
   Schema.Redacted(proxyUrl)
 ]).annotate(expecting("\"environment\", \"none\", or an http:// or https:// URL without a path"))
 
-/** Describes `proxy` and `addresses`. */
+const secret = Schema.Union([Schema.RedactedFromValue(nonEmptyText), Schema.Redacted(nonEmptyText)]).annotate(
+  expecting("a non-empty string without NUL characters")
+)
+
+const tlsOptions = Schema.Struct({
+  ca: Schema.optionalKey(Schema.Union([nonEmptyText, Schema.NonEmptyArray(nonEmptyText)])),
+  cert: Schema.optionalKey(nonEmptyText),
+  key: Schema.optionalKey(secret),
+  serverName: Schema.optionalKey(nonEmptyText)
+}).check(Schema.makeFilter(({ cert, key }) => (cert === undefined) === (key === undefined))).annotate(expecting(
+  "an object with any of ca, cert, key, serverName, each a non-empty string (ca also a list of them, cert with key)"
+))
+
+/** Describes `proxy`, `tls` and `addresses`. */
 export const networkKeys = {
   proxy: defaulted(proxy, {
     description:
       "Selects the HTTP proxy of the server and of its authorization server: the one at a URL, which may hold a user name and a password, that of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (`environment`), or none. The environment's proxy is not used for loopback. The URL is redacted.",
     default: "environment",
     why: "Many networks are reached through a proxy only."
+  }),
+  tls: optional(tlsOptions, {
+    description:
+      "Sets certificates for https and wss. `ca` names authorities to trust beside the default ones, `cert` and `key` the certificate and the private key by which the client is known, each as a file in PEM, read at each connect, or as its text. `serverName` is the name that the certificate of the server has to have. `ca` holds for the authorization server and a proxy too, the others for the server alone. The key is redacted. Checks of certificates cannot be switched off: name a certificate that signs itself in `ca`.",
+    defaultText: "the authorities of Node, with those of `NODE_EXTRA_CA_CERTS`",
+    why: "Servers within a company have an authority of their own."
   }),
   addresses: defaulted(oneOf(["any", "public"]), {
     description:

@@ -8,9 +8,12 @@ import type * as Scope from "effect/Scope"
 import process from "node:process"
 import { Agent } from "undici"
 import { dialOptions } from "./addressPolicy.ts"
-import { type DialConfig, type DialError, planDial, routedConnector } from "./dial.ts"
+import { makeConnector } from "./connector.ts"
+import { destinationOf } from "./destination.ts"
+import { type DialConfig, type DialError, planDial } from "./dial.ts"
 import { type Dispatching, forwardTo } from "./forwarding.ts"
 import { proxyFor } from "./proxy.ts"
+import { tlsContextsOf } from "./tlsContexts.ts"
 
 /** How many connections there may be beside those for requests in flight: for replies, notifications and responses that linger. */
 const spareConnections = 128
@@ -33,14 +36,15 @@ export const acquireAgents = (
   config: DialConfig & Pick<RemoteServerOptions, "maxInFlightTotal">
 ): Effect.Effect<Agents, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const { destination, prepare, proxy } = planDial(config)
-    const forward = proxy !== undefined && !destination.isSecure && !proxy.destination.isSecure &&
+    const { destination: server, prepare, proxy, tls } = planDial(config)
+    const forward = proxy !== undefined && !server.isSecure && !proxy.destination.isSecure &&
         config.addresses === "any"
       ? proxy
       : undefined
-    const connect = proxy === undefined || forward !== undefined
+    const isOrdinary = forward !== undefined || proxy === undefined && (tls === undefined || !server.isSecure)
+    const connect = isOrdinary
       ? { timeout: Duration.toMillis(config.connectTimeout), ...dialOptions(config) }
-      : routedConnector(config, () => proxy)
+      : makeConnector({ config, server, tls, route: () => proxy, allowH2: true })
     return Effect.acquireRelease(
       Effect.sync(() => {
         const options = { ...patient, connect }
@@ -73,7 +77,7 @@ const authorizationTimeout = Duration.seconds(10)
  * destroyed with the scope.
  */
 export const acquireAuthorizationAgents: Effect.Effect<
-  (config: Pick<RemoteServerOptions, "addresses" | "proxy">) => Agent,
+  (config: Omit<DialConfig, "connectTimeout">) => Agent,
   never,
   Scope.Scope
 > = Effect.map(
@@ -84,14 +88,17 @@ export const acquireAuthorizationAgents: Effect.Effect<
   (agents) => (config) => {
     const known = agents.get(config)
     if (known !== undefined) return known
-    const { addresses, proxy } = config
+    const { addresses, proxy, tls, url } = config
     const agent = new Agent({
       ...patient,
       connections: authorizationConnections,
-      connect: routedConnector(
-        { addresses, connectTimeout: authorizationTimeout },
-        (destination) => proxyFor({ destination, proxy, env: process.env })
-      )
+      connect: makeConnector({
+        config: { addresses, connectTimeout: authorizationTimeout },
+        server: destinationOf(new URL(url)),
+        tls: tlsContextsOf(tls),
+        route: (destination) => proxyFor({ destination, proxy, env: process.env }),
+        allowH2: true
+      })
     })
     agents.set(config, agent)
     return agent

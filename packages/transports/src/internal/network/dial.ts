@@ -1,5 +1,5 @@
 /**
- * Dials the server of a definition: directly or through its proxy, under its address policy.
+ * Dials the server of a definition: directly or through its proxy, under its address policy, with its certificates.
  *
  * **Details**
  *
@@ -7,62 +7,50 @@
  * proxy gets the address that was checked. The proxy itself is not under the policy: the program or the environment chose it.
  */
 import type { RemoteServerOptions } from "@mcp-sessions/core/ServerConfig"
-import { type BlockedAddress, ProxyFailed } from "@mcp-sessions/core/SessionError"
-import * as Duration from "effect/Duration"
+import { type BlockedAddress, ProxyFailed, TlsFailed } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import process from "node:process"
-import { buildConnector } from "undici"
-import { dialOptions, guard } from "./addressPolicy.ts"
+import { guard } from "./addressPolicy.ts"
 import { type Destination, destinationOf } from "./destination.ts"
+import { codeOf } from "./pem.ts"
 import { type Proxy, proxyFor } from "./proxy.ts"
-import { openTunnel } from "./tunnel.ts"
+import { type TlsContexts, tlsContextsOf } from "./tlsContexts.ts"
 
 /** The keys of a definition that say how its server is dialled. */
-export type DialConfig = Pick<RemoteServerOptions, "addresses" | "connectTimeout" | "proxy"> & { readonly url: string }
+export type DialConfig = Pick<RemoteServerOptions, "addresses" | "connectTimeout" | "proxy" | "tls"> & {
+  readonly url: string
+}
 
 /** Why a server is not dialled. */
-export type DialError = BlockedAddress | ProxyFailed
+export type DialError = BlockedAddress | ProxyFailed | TlsFailed
 
 /** How the server of a definition is dialled. */
-interface DialPlan {
+export interface DialPlan {
   readonly destination: Destination
   /** The proxy to dial through; `undefined`: there is none, or one that cannot be used. */
   readonly proxy: Proxy | undefined
-  /** Fails, before each connect, if the server is not to be dialled. */
+  /** The certificates of the definition, if it names any. */
+  readonly tls: TlsContexts | undefined
+  /** Reads what dialling takes, before each connect, and fails if the server is not to be dialled. */
   readonly prepare: Effect.Effect<void, DialError>
 }
 
-const isProxyFailed = Schema.is(ProxyFailed)
+export const isProxyFailed = Schema.is(ProxyFailed)
+const isTlsFailed = Schema.is(TlsFailed)
+
+const load = (tls: TlsContexts): Effect.Effect<void, TlsFailed> =>
+  Effect.tryPromise({
+    try: () => tls.load(),
+    catch: (error) => isTlsFailed(error) ? error : new TlsFailed({ key: "tls", code: codeOf(error) })
+  })
 
 /** Plans how a server is dialled, in the environment of this moment. */
 export const planDial = (config: DialConfig): DialPlan => {
   const destination = destinationOf(new URL(config.url))
+  const tls = tlsContextsOf(config.tls)
   const proxy = proxyFor({ destination, proxy: config.proxy, env: process.env })
-  return isProxyFailed(proxy)
-    ? { destination, proxy: undefined, prepare: Effect.fail(proxy) }
-    : { destination, proxy, prepare: guard(config) }
-}
-
-/** Opens sockets for undici, each directly or through the proxy of its destination. */
-export const routedConnector = (
-  ...[config, route]: readonly [
-    Pick<DialConfig, "addresses" | "connectTimeout">,
-    (destination: Destination) => Proxy | ProxyFailed | undefined
-  ]
-): buildConnector.connector => {
-  const timeout = Duration.toMillis(config.connectTimeout)
-  const { lookup } = dialOptions(config)
-  const direct = buildConnector({ timeout, ...dialOptions(config) })
-  return (at, callback) => {
-    const destination = destinationOf(at)
-    const proxy = route(destination)
-    if (proxy === undefined) return direct(at, callback)
-    if (isProxyFailed(proxy)) return callback(proxy, null)
-    openTunnel({ proxy, destination, timeout, lookup }, (error, socket) => {
-      if (error !== null) callback(error, null)
-      else if (destination.isSecure) direct({ ...at, httpSocket: socket }, callback)
-      else callback(null, socket)
-    })
-  }
+  if (isProxyFailed(proxy)) return { destination, tls, proxy: undefined, prepare: Effect.fail(proxy) }
+  const prepare = tls === undefined ? guard(config) : Effect.andThen(guard(config), load(tls))
+  return { destination, tls, proxy, prepare }
 }

@@ -10,6 +10,7 @@ import {
   ConnectionRefused,
   MessageTooLarge,
   ProxyFailed,
+  TlsFailed,
   TransportFailed
 } from "@mcp-sessions/core/SessionError"
 import * as Schema from "effect/Schema"
@@ -21,10 +22,20 @@ const unreachable = new Set([
   "EAI_AGAIN",
   "EAI_NODATA",
   "UND_ERR_CONNECT_TIMEOUT",
+  "CERT_CHAIN_TOO_LONG",
   "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "CERT_REJECTED",
+  "CERT_REVOKED",
+  "CERT_SIGNATURE_FAILURE",
+  "CERT_UNTRUSTED",
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "ERR_TLS_CERT_ALTNAME_INVALID",
+  "INVALID_CA",
+  "INVALID_PURPOSE",
   "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
 ])
 
@@ -79,6 +90,7 @@ const isOwn = Schema.is(
     ConnectionRefused,
     MessageTooLarge,
     ProxyFailed,
+    TlsFailed,
     TransportFailed
   ])
 )

@@ -4,7 +4,7 @@
  * All of these URLs come from servers. Each one, and each redirect that the SDK follows, has to pass the address policy of the definition and
  * to use https, or http on loopback. Time and size are bounded. The last response is remembered, because an error has to name it.
  */
-import { BlockedAddress, ProxyFailed } from "@mcp-sessions/core/SessionError"
+import { BlockedAddress, ProxyFailed, TlsFailed } from "@mcp-sessions/core/SessionError"
 import type { FetchLike } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import { Buffer } from "node:buffer"
@@ -48,7 +48,7 @@ export const isConfidential = (url: URL): boolean =>
   url.protocol === "https:" || url.protocol === "http:" && isLoopback(destinationOf(url).host)
 
 const isBlockedAddress = Schema.is(BlockedAddress)
-const isProxyFailed = Schema.is(ProxyFailed)
+const isDialFailed = Schema.is(Schema.Union([ProxyFailed, TlsFailed]))
 
 /** Statuses whose responses have no body. A `Response` refuses one. */
 const bodiless = new Set([204, 205, 304])
@@ -105,11 +105,11 @@ export class OAuthFetch {
       if (cause instanceof FetchFailed) throw cause
       const reasons = causesOf(cause)
       const isBlocked = reasons.some(isBlockedAddress)
-      const proxyFailed = reasons.find(isProxyFailed)
+      const dialFailed = reasons.find(isDialFailed)
       throw new FetchFailed({
         contact: { url: place, status: undefined },
-        isTransient: proxyFailed?.isRetryable ?? !isBlocked,
-        description: proxyFailed?.message ??
+        isTransient: dialFailed?.isRetryable ?? !isBlocked,
+        description: dialFailed?.message ??
           (isBlocked ? "the address policy forbids the host" : "no usable response came"),
         cause
       })

@@ -13,15 +13,15 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Buffer } from "node:buffer"
 import type * as Net from "node:net"
-import { WebSocket } from "ws"
+import { type ClientOptions, WebSocket } from "ws"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import type { EndReason } from "../jsonRpc/requestSink.ts"
 import { dialOptions } from "../network/addressPolicy.ts"
 import { type Authorizer, CurrentAuthorizer } from "../network/authorizer.ts"
-import { planDial } from "../network/dial.ts"
+import { makeConnector } from "../network/connector.ts"
+import { type DialPlan, planDial } from "../network/dial.ts"
 import { classifyNetwork } from "../network/networkFailure.ts"
 import { connectReasonOfStatus } from "../network/status.ts"
-import { tunnelled } from "./tunnelled.ts"
 import { WebSocketTransport } from "./webSocketTransport.ts"
 
 /** The code of `ws` for a message beyond its limit. */
@@ -59,7 +59,20 @@ const headersOf = (flat: ReadonlyArray<string>): Readonly<{ [name: string]: stri
 /** A definition, and how the socket below a WebSocket is opened if it is not dialled directly. */
 interface Dialling {
   readonly config: Config
-  readonly createConnection: ReturnType<typeof tunnelled> | undefined
+  readonly createConnection: ClientOptions["createConnection"]
+}
+
+/** Makes the function that opens the socket below, where `ws` cannot: through a proxy, or with certificates of the definition. */
+const createConnectionOf = (
+  ...[config, { destination, proxy, tls }]: readonly [Config, DialPlan]
+): ClientOptions["createConnection"] => {
+  const { host, isSecure, port } = destination
+  if (proxy === undefined && (tls === undefined || !isSecure)) return undefined
+  const connect = makeConnector({ config, server: destination, tls, route: () => proxy, allowH2: false })
+  const at = { hostname: host, host, port: String(port), protocol: isSecure ? "https:" : "http:" }
+  const create = (_: unknown, done: (error: Error | null, socket: Net.Socket | null) => void): void => connect(at, done)
+  // The type is that of `Net.createConnection`, which returns a socket. Node's HTTP client takes one that is called back with, too.
+  return create as unknown as ClientOptions["createConnection"]
 }
 
 /** Starts to open a socket, for as long as the scope. */
@@ -217,9 +230,9 @@ export const openWebSocket = Effect.fnUntraced(function*(
   config: Config,
   redact: (text: string) => string
 ): Effect.fn.Return<EngineChannel, ConnectReason, Scope.Scope> {
-  const { destination, prepare, proxy } = planDial(config)
-  yield* prepare
-  const createConnection = proxy === undefined ? undefined : tunnelled({ config, destination, proxy })
+  const plan = planDial(config)
+  yield* plan.prepare
+  const createConnection = createConnectionOf(config, plan)
   const { dialled, transport } = yield* openSocket({ config, createConnection }, redact, yield* CurrentAuthorizer)
   yield* Effect.forkScoped(heartbeat(dialled, config), { startImmediately: true })
   // Before the socket is closed: requests in flight end at once.
