@@ -1,6 +1,7 @@
 import { delimiter, join } from "node:path"
 import { defineConfig } from "vitest/config"
 import { doctest } from "./tools/doctest/plugin.ts"
+import { Sequencer } from "./tools/sequencer.ts"
 
 export default defineConfig({
   plugins: [
@@ -14,6 +15,10 @@ export default defineConfig({
       // Most of the time of a test is the start of its processes.
       NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node")
     },
+    globalSetup: "./tools/programs.ts",
+    // Files share the modules that a worker has loaded, and run in it one after another.
+    isolate: false,
+    sequence: { sequencer: Sequencer },
     // Files and tests that run beside each other start processes of their own.
     maxWorkers: 2,
     maxConcurrency: 3,

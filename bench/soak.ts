@@ -6,14 +6,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { randomInt } from "node:crypto"
-import { runFuzzing } from "./soak/fuzzing.ts"
 import { type Options, read, usage } from "./soak/options.ts"
-import { report } from "./soak/report.ts"
-import { run } from "./soak/run.ts"
 
 const progress = (line: string) => void process.stderr.write(`${line}\n`)
 
 const soak = async (options: Options): Promise<number> => {
+  // Loaded once the options are right.
+  const { report } = await import("./soak/report.ts")
+  const { run } = await import("./soak/run.ts")
+  const { runFuzzing } = await import("./soak/fuzzing.ts")
   const { faultEvery, isFuzzing, rate, seconds, seed } = options
   if (globalThis.gc === undefined) progress("without --expose-gc the figures of the heap say little")
   progress(

@@ -1,6 +1,6 @@
 /**
- * Everything that a change has to pass. The checks run beside each other; the tests come last, so that their summary is the last thing
- * to read. All steps run, also after one has failed.
+ * Everything that a change has to pass. The checks and the tests run beside each other, as each leaves processors idle at times. All steps
+ * run, also after one has failed, and what failed is the last thing to read.
  */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
@@ -40,10 +40,11 @@ const check = async ([name, command]: Check) => {
   const seconds = ((performance.now() - start) / 1000).toFixed(1)
   console.log(`${code === 0 ? "✓" : `${output.trimEnd()}\n✗`} ${name} ${seconds}s`)
 }
-await Promise.all(checks.map(async (inOrder) => {
+const checked = checks.map(async (inOrder) => {
   for (const one of inOrder) await check(one)
-}))
+})
 if ((await run(tests, "inherit")).code !== 0) failed.push("tests")
+await Promise.all(checked)
 
 if (failed.length > 0) {
   console.error(`failed: ${failed.join(", ")}`)

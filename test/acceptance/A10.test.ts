@@ -251,5 +251,5 @@ describe("A10: flap, fail over, recover", () => {
       }).pipe(traced, Effect.provide(live))
       // Closed connections are not counted.
       assert.deepStrictEqual((yield* Metric.snapshot).filter(({ id }) => id.startsWith("mcp_sessions_")), [])
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map())))
 })

@@ -3,10 +3,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { peer } from "./clients/mcpSessions.ts"
 import { faults } from "./Fault.ts"
 import { read } from "./page.ts"
 import { peers } from "./peers.ts"
-import { run } from "./run.ts"
+import { clear, makeDirectory, placeOf } from "./Servers.ts"
 
 const [ours = "", ...others] = Object.keys(peers)
 const written = read()
@@ -15,11 +16,14 @@ describe.concurrent("the fault table", () => {
   for (const fault of faults) {
     it.live(`holds for this library under the fault "${fault.name}"`, () =>
       Effect.gen(function*() {
+        const directory = yield* Effect.acquireRelease(
+          Effect.sync(makeDirectory),
+          (directory) => Effect.sync(() => clear(directory))
+        )
         // Processes are counted at the moment when the client has closed.
-        const cells = yield* Effect.promise(() => run({ fault, client: ours, settle: 0 }))
+        const cells = yield* Effect.promise(() => fault.run(peer, placeOf(directory, 0)))
         assert.deepStrictEqual(cells.map(({ verdict }) => verdict), fault.rows.map(([, good]) => good))
-        assert.notInclude(cells.map(({ detail }) => detail).join(), "uncaught")
-      }))
+      }).pipe(Effect.scoped))
   }
 
   it("shows every fault and every client, and the verdicts of this library", () => {

@@ -10,8 +10,9 @@ import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inspect } from "node:util"
+import { fixture } from "../../fixtures/fixture.ts"
 
-const program = join(import.meta.dirname, "../../fixtures/tokenStoreProcess.ts")
+const program = fixture("tokenStoreProcess.ts")
 
 const makeDirectory = Effect.acquireRelease(
   Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "tokens-"))),

@@ -11,10 +11,11 @@ import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fixture } from "../../fixtures/fixture.ts"
 import * as Postgres from "../../fixtures/postgres.ts"
 import { shared, type SharedKind } from "../../fixtures/tokenStores.ts"
 
-const program = join(import.meta.dirname, "../../fixtures/tokenStoreProcess.ts")
+const program = fixture("tokenStoreProcess.ts")
 const fibers = 12
 const times = 4
 
