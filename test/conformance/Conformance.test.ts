@@ -106,7 +106,7 @@ describe("the conformance suite", () => {
       const [, all, failed] = /^Total: (\d+) passed, (\d+) failed, 0 warnings$/m.exec(output) ?? []
       assert.isAtLeast(Number(all), total, output)
       assert.deepStrictEqual([code, failed], [0, "0"], output)
-    })
+    }, 180_000)
   }
 
   for (const [scenario, checks] of [["initialize", 1], ["tools_call", 2]] as const) {

@@ -3,20 +3,19 @@
  *
  * All scenarios run in this process, which loads the session layer once.
  */
-import { execFile } from "node:child_process"
-import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
+import { execFile, execFileSync } from "node:child_process"
+import { constants, createReadStream } from "node:fs"
+import { mkdtemp, open, readFile, rm } from "node:fs/promises"
 import { createRequire } from "node:module"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { text } from "node:stream/consumers"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { inspect } from "node:util"
 import { runScenario } from "./scenario.ts"
 
 const suite = createRequire(import.meta.url).resolve("@modelcontextprotocol/conformance/dist/index.js")
-const client = fileURLToPath(new URL("client.mjs", import.meta.url))
+const client = fileURLToPath(new URL("client.sh", import.meta.url))
 const expectedFailures = fileURLToPath(new URL("expectedFailures.yml", import.meta.url))
 
 /** What the suite says at its end. */
@@ -25,22 +24,41 @@ export interface Outcome {
   readonly output: string
 }
 
+/** Longer than a scenario takes on a busy machine, on which the suite starts all clients at the same time. In milliseconds. */
+const scenarioTimeout = "90000"
+
+/** Runs the scenario of a client, and replies with a line: empty, or the failure. */
+const serve = async (request: string): Promise<void> => {
+  const [url = "", name = "", revision = "", context = ""] = (await readFile(request, "utf8")).split("\n")
+  const scenario = { url, name, revision, context: JSON.parse(context || "{}") }
+  const failure = await runScenario(scenario).then(() => "", (error) => JSON.stringify(inspect(error)))
+  const reply = await open(`${request}.reply`, constants.O_WRONLY | constants.O_NONBLOCK).catch((error) => {
+    // The suite has ended a client that took too long.
+    if (error.code === "ENXIO") return undefined
+    throw error
+  })
+  await reply?.writeFile(`${failure}\n`)
+  await reply?.close()
+}
+
 /** Listens for clients until the suite has ended. */
 const listen = async () => {
   const directory = await mkdtemp(join(tmpdir(), "conformance-"))
-  const path = join(directory, "socket")
-  const server = createServer({ allowHalfOpen: true }, async (socket) => {
-    // The suite ends a client that takes too long.
-    socket.on("error", () => {})
-    const outcome = text(socket).then((json) => runScenario(JSON.parse(json))).then(() => "", (error) => inspect(error))
-    socket.end(await outcome)
+  const requests = join(directory, "requests")
+  execFileSync("mkfifo", [requests])
+  // Open for both, so that it does not end with a client.
+  const input = createReadStream(requests, { flags: "r+" })
+  createInterface(input).on("line", (id) => {
+    if (id !== "") void serve(join(directory, id))
   })
-  server.listen(path)
-  await once(server, "listening")
   return {
-    path,
+    directory,
     close: async () => {
-      server.close()
+      // A read is under way, which only a write ends.
+      const writer = await open(requests, "r+")
+      input.destroy()
+      await writer.writeFile("\n")
+      await writer.close()
       await rm(directory, { recursive: true })
     }
   }
@@ -48,13 +66,13 @@ const listen = async () => {
 
 /** Runs the suite with arguments such as `--requirements 2025-11-25`. No failure is expected. */
 export const runSuite = async (...args: ReadonlyArray<string>): Promise<Outcome> => {
-  const { close, path } = await listen()
-  const command = ["client", "--command", `${process.execPath} ${client}`, "--expected-failures", expectedFailures]
+  const { close, directory } = await listen()
+  const command = ["client", "--command", `sh ${client}`, "--expected-failures", expectedFailures]
   const outcome = await new Promise<Outcome>((resolve) => {
     const child = execFile(
       process.execPath,
-      [suite, ...command, "--verbose", ...args],
-      { env: { ...process.env, CONFORMANCE_SOCKET: path }, maxBuffer: 64 * 1024 * 1024 },
+      [suite, ...command, "--verbose", "--timeout", scenarioTimeout, ...args],
+      { env: { ...process.env, CONFORMANCE_DIRECTORY: directory }, maxBuffer: 64 * 1024 * 1024 },
       (_, stdout, stderr) => resolve({ code: child.exitCode, output: stderr + stdout })
     )
   })

@@ -37,6 +37,8 @@ export type Row = Readonly<Record<typeof columns[number], string>>
 const textOf = ({ content }: Mcp.CallToolResult): string =>
   content.map((block) => block.type === "text" ? block.text : "").join("\n")
 
+type Failure = Effect.Error<ReturnType<typeof negotiate>>
+
 export const getForeign = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("foreign"))
 
 /** The channel on which Node publishes each start of a process. */
@@ -178,41 +180,47 @@ const negotiate = Effect.fnUntraced(function*(options: {
   return row
 }, Effect.scoped)
 
-/** Starts a server and gives its rows: one for each of its transports in each protocol. */
-export const rowsOf = (foreign: Foreign): Effect.Effect<ReadonlyArray<Row>> =>
-  Effect.flatMap(foreign.start, (running) =>
-    Effect.forEach(
-      Object.entries(running.configs).flatMap(([transport, config]) =>
-        protocols.map((protocol) => ({ transport: transport as Way, config, protocol }))
-      ),
-      (way) => negotiate({ foreign, running, ...way })
-    )).pipe(Effect.scoped, Effect.orDie)
+/** Uses a server in each of its ways, and gives their rows. */
+const use = (foreign: Foreign, running: Running): Effect.Effect<ReadonlyArray<Row>, Failure> =>
+  Effect.forEach(
+    Object.entries(running.configs).flatMap(([transport, config]) =>
+      protocols.map((protocol) => ({ transport: transport as Way, config, protocol }))
+    ),
+    (way) => negotiate({ foreign, running, ...way })
+  )
 
 export const layerOf = (config: ServerConfig.ServerConfigInput) =>
   Sessions.layer({ servers: { foreign: config }, retry: RetryPolicy.never }).pipe(Layer.provide(Transports.layer))
 
 /** Restarts a server under a session: the next call gets through, in one new session. */
-export const restartUnder = ({ answer, args, restarted = [], start, tool }: Foreign): Effect.Effect<void> =>
+const restartUnder = ({ answer, args, restarted = [], tool }: Foreign, running: Running) => {
+  const ways = restarted.flatMap((protocol) =>
+    Object.values(running.configs).map((config) => ({ ...config, protocol }))
+  )
+  return Effect.forEach(ways, (config) =>
+    Effect.gen(function*() {
+      const session = yield* getForeign
+      const { era } = yield* session.connect
+      yield* session.listTools()
+      yield* running.restart
+      assert.include(textOf(yield* session.callTool(tool, args)), answer)
+      // A modern connection has no session to start again.
+      assert.strictEqual(yield* session.generation, era === "modern" ? 1 : 2)
+      if (era === "modern" || config.transport !== "streamable_http") return
+      yield* until(running.sessions, (sessions) => sessions.length > 0)
+      assert.strictEqual(running.sessions().length, 1)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layerOf(config)),
+      Effect.andThen(until(() => running.sockets().open, (open) => open === 0))
+    ), { discard: true })
+}
+
+/** Starts a server, gives its rows, one for each of its transports in each protocol, and restarts it under a session. */
+export const rowsOf = (foreign: Foreign): Effect.Effect<ReadonlyArray<Row>> =>
   Effect.gen(function*() {
-    const running = yield* start
-    const ways = restarted.flatMap((protocol) =>
-      Object.values(running.configs).map((config) => ({ ...config, protocol }))
-    )
-    yield* Effect.forEach(ways, (config) =>
-      Effect.gen(function*() {
-        const session = yield* getForeign
-        const { era } = yield* session.connect
-        yield* session.listTools()
-        yield* running.restart
-        assert.include(textOf(yield* session.callTool(tool, args)), answer)
-        // A modern connection has no session to start again.
-        assert.strictEqual(yield* session.generation, era === "modern" ? 1 : 2)
-        if (era === "modern" || config.transport !== "streamable_http") return
-        yield* until(running.sessions, (sessions) => sessions.length > 0)
-        assert.strictEqual(running.sessions().length, 1)
-      }).pipe(
-        Effect.scoped,
-        Effect.provide(layerOf(config)),
-        Effect.andThen(until(() => running.sockets().open, (open) => open === 0))
-      ), { discard: true })
+    const running = yield* foreign.start
+    const rows = yield* use(foreign, running)
+    yield* restartUnder(foreign, running)
+    return rows
   }).pipe(Effect.scoped, Effect.orDie)

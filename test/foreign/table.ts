@@ -3,14 +3,13 @@
  * you commit it.
  */
 import { Effect } from "effect"
-import { restartUnder, rowsOf } from "./negotiate.ts"
+import { rowsOf } from "./negotiate.ts"
 import { write } from "./page.ts"
 import { servers } from "./servers.ts"
 
 const rows = Effect.forEach(servers, (foreign) =>
   Effect.gen(function*() {
     const rows = yield* rowsOf(foreign)
-    yield* restartUnder(foreign)
     console.log(`${foreign.name}: ${rows.length} rows${foreign.restarted === undefined ? "" : ", restarted"}`)
     return rows
   }), { concurrency: 2 })
