@@ -77,6 +77,7 @@ import type * as Session from "./Session.ts"
 import { SessionError } from "./SessionError.ts"
 import * as SessionPool from "./SessionPool.ts"
 import * as Sessions from "./Sessions.ts"
+import type { ServerMap, TypedMcpSessions } from "./ToolTypes.ts"
 import type { Transports } from "./Transport.ts"
 
 export type {
@@ -430,3 +431,13 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
     )
   }
 }
+
+/**
+ * Types the tools of all servers: `McpSessions.typed<Servers>(sessions)`. Returns the sessions themselves.
+ *
+ * @see {@link TypedMcpSessions}
+ * @category combinators
+ * @since 0.1.0
+ */
+export const typed = <Servers extends ServerMap<Servers>>(sessions: McpSessions): TypedMcpSessions<Servers> =>
+  sessions as unknown as TypedMcpSessions<Servers>

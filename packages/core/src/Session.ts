@@ -57,6 +57,7 @@ import type { RetryPolicy } from "./RetryPolicy.ts"
 import { decodeServers, type ServerConfigInput } from "./ServerConfig.ts"
 import type { SessionError } from "./SessionError.ts"
 import { make as makeSessions, type OwnerOptions, type Policies } from "./Sessions.ts"
+import type { ToolMap, TypedSession } from "./ToolTypes.ts"
 import type { Transports } from "./Transport.ts"
 
 /**
@@ -315,3 +316,14 @@ export const make = Effect.fnUntraced(function*(
   const sessions = yield* makeSessions({ ...options, definitions })
   return yield* sessions.get(name, { owner })
 })
+
+/**
+ * Types the tools of a session: `Session.typed<Tools>(session)`. Returns the session itself.
+ *
+ * @see {@link TypedSession}
+ * @category combinators
+ * @since 0.1.0
+ */
+export const typed = <Tools extends ToolMap<Tools>>(session: Session): TypedSession<Tools> =>
+  // The compiler cannot compare the results: they are of the type that the output schemas check.
+  session as unknown as TypedSession<Tools>

@@ -75,6 +75,7 @@ import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
 import { AuthRequired, SessionError } from "./SessionError.ts"
+import type { ServerMap, TypedSessions } from "./ToolTypes.ts"
 import type { Transports } from "./Transport.ts"
 
 /**
@@ -432,3 +433,13 @@ export const make = Effect.fnUntraced(function*(
   })
   return attachRegistry(sessions, members)
 })
+
+/**
+ * Types the tools of all servers: `Sessions.typed<Servers>(sessions)`. Returns the service itself.
+ *
+ * @see {@link TypedSessions}
+ * @category combinators
+ * @since 0.1.0
+ */
+export const typed = <Servers extends ServerMap<Servers>>(sessions: Sessions["Service"]): TypedSessions<Servers> =>
+  sessions as unknown as TypedSessions<Servers>

@@ -51,7 +51,7 @@ import * as Transports from "./Transports.ts"
 
 export { RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 export { text } from "@mcp-sessions/core/Mcp"
-export { isConfigError, isSessionError } from "@mcp-sessions/core/McpSessions"
+export { isConfigError, isSessionError, typed } from "@mcp-sessions/core/McpSessions"
 export type {
   McpPool,
   McpSession,
