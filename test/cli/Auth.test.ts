@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import { chmodSync, readdirSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
@@ -12,7 +12,8 @@ import { visit } from "../fixtures/agree.ts"
 import * as Auth from "../fixtures/authServer.ts"
 import * as Guarded from "../fixtures/guardedHttp.ts"
 import { fixture } from "../fixtures/peer.ts"
-import { bin, type Outcome, type Workplace, workplace } from "./cli.ts"
+import { type Outcome, type Workplace, workplace } from "./cli.ts"
+import * as Terminal from "./terminal.ts"
 
 /** A browser command that visits the page and follows its redirects, as the browser of a user who agrees. */
 const agreeing = `#!${process.execPath}
@@ -84,7 +85,7 @@ const watch = (child: ChildProcess) => {
   }
 }
 
-const page = /to sign in to \S+, open (http\S+)\s/
+const page = /to sign in to \S+,\s+open\s+(http\S+)\s/
 
 /** Whether a port of 127.0.0.1 is free. */
 const isFree = (port: number): Effect.Effect<boolean> =>
@@ -133,7 +134,7 @@ describe.concurrent("a server that asks for a sign-in", () => {
       assert.strictEqual(outcome.status, 13)
       assert.match(
         outcome.stdout,
-        /^! it's mine .*AuthRequired.*\n    {3}sign in: mcp-sessions auth login 'it'\\''s mine'$/m
+        /^! {2}it's mine .*AuthRequired.*\n[^]*\n\nerror\[AuthRequired\] it's mine: .*\n {2}sign in: mcp-sessions auth login 'it'\\''s mine'$/m
       )
       const [row] = JSON.parse((yield* run(["check", "--json"], { env })).stdout).servers
       assert.strictEqual(row.state, "auth_required")
@@ -325,47 +326,33 @@ describe.concurrent("the stored tokens", () => {
     }).pipe(Effect.scoped))
 })
 
-/** A pseudo-terminal without a native module: `script` of util-linux. */
-const hasTerminal = spawnSync("script", ["-qec", "true", "/dev/null"], { stdio: "ignore" }).status === 0
+const ask = /paste\s+the\s+address\s+of\s+its\s+last\s+page/
 
 describe.concurrent("a login at a terminal", () => {
-  const start = (words: ReadonlyArray<string>, { directory, env }: Setting) => {
-    const command = [process.execPath, bin(), ...words].map((word) => `'${word}'`).join(" ")
-    return spawn("script", ["-qec", command, "/dev/null"], {
-      cwd: directory,
-      env: { PATH: process.env.PATH ?? "", HOME: directory, TERM: "xterm", SHELL: "/bin/sh", ...env },
-      stdio: ["pipe", "pipe", "pipe"]
-    })
-  }
-
-  it.live.skipIf(!hasTerminal)(
-    "takes the pasted address of the last page, however long it is",
-    () =>
-      Effect.gen(function*() {
-        const place = yield* setting()
-        const child = start(["auth", "login", "guarded", "--no-browser"], place)
-        const output = watch(child)
-        const url = yield* output.find(page)
-        const last = yield* Effect.promise(() => visit(new URL(url)))
-        last.searchParams.set("session_state", "x".repeat(6000))
-        yield* output.find(/(paste the address of its last page)/)
-        child.stdin.write("https://elsewhere.example/?code=c&state=s\r")
-        yield* output.find(/(this is not the address of the last page)[\s\S]*paste the address/)
-        child.stdin.write(`${last.href}\r`)
-        assert.strictEqual(yield* output.exit, 0, output.text())
-        assert.include(output.text(), "signed in to guarded")
-        assert.strictEqual((yield* place.run(["call", "guarded/t"], { env: place.env })).status, 0)
-      }).pipe(Effect.scoped)
-  )
-
-  it.live.skipIf(!hasTerminal)("ends with exit status 130 and frees its port on Ctrl+C", () =>
+  it.live("takes the pasted address of the last page, however long it is", () =>
     Effect.gen(function*() {
-      const child = start(["auth", "login", "guarded", "--no-browser"], yield* setting())
-      const output = watch(child)
-      const { port } = redirectOf(yield* output.find(page))
-      yield* output.find(/(paste the address of its last page)/)
-      child.stdin.write("\u0003")
-      assert.strictEqual(yield* output.exit, 130)
+      const place = yield* setting()
+      const terminal = yield* Terminal.start(place, ["auth", "login", "guarded", "--no-browser"], { env: place.env })
+      const url = yield* terminal.writes(page)
+      const last = yield* Effect.promise(() => visit(new URL(url)))
+      last.searchParams.set("session_state", "x".repeat(6000))
+      yield* terminal.writes(ask)
+      terminal.type("https://elsewhere.example/?code=c&state=s\r")
+      yield* terminal.writes(/this\s+is\s+not\s+the\s+address\s+of\s+the\s+last\s+page[\s\S]*paste/)
+      terminal.type(`${last.href}\r`)
+      assert.strictEqual(yield* terminal.exit, 0, terminal.written())
+      assert.include(terminal.written(), "signed in to guarded")
+      assert.strictEqual((yield* place.run(["call", "guarded/t"], { env: place.env })).status, 0)
+    }).pipe(Effect.scoped))
+
+  it.live("ends with exit status 130 and frees its port on Ctrl+C", () =>
+    Effect.gen(function*() {
+      const place = yield* setting()
+      const terminal = yield* Terminal.start(place, ["auth", "login", "guarded", "--no-browser"], { env: place.env })
+      const { port } = redirectOf(yield* terminal.writes(page))
+      yield* terminal.writes(ask)
+      terminal.type(Terminal.keys.ctrlC)
+      assert.strictEqual(yield* terminal.exit, 130)
       assert.isTrue(yield* isFree(Number(port)))
     }).pipe(Effect.scoped))
 })

@@ -72,7 +72,7 @@ describe("the content of a result on a terminal", () => {
 
 describe("columns", () => {
   it("count what is visible", () => {
-    const coloured = Shown.trusted("\u001b[1mab\u001b[0m", 2)
+    const coloured = Shown.trusted("\u001b[1mab\u001b[0m")
     const rows = Table.columns([[coloured, Shown.name("x")], [Shown.name("abcd"), Shown.name("y")]])
     assert.deepStrictEqual(rows.map(({ text }) => text), ["\u001b[1mab\u001b[0m    x", "abcd  y"])
   })

@@ -41,25 +41,34 @@ export interface Outcome {
   readonly stderr: string
 }
 
+interface RunOptions {
+  readonly env?: Record<string, string>
+  readonly input?: string
+  /** The width of the terminal that both outputs are. Default: they are no terminals. */
+  readonly columns?: number
+}
+
 export interface Workplace {
   readonly directory: string
   readonly write: (name: string, content: unknown) => string
   /** Starts the published bundle as a process. */
   readonly start: (words: ReadonlyArray<string>, env?: Record<string, string>) => ChildProcess
+  /** An invocation of the command line in this directory. */
+  readonly invocation: (options: RunOptions) => Invocation["Service"] & { readonly text: () => Omit<Outcome, "status"> }
   /** Runs the command line within this process. */
-  readonly run: (
-    words: ReadonlyArray<string>,
-    options?: { readonly env?: Record<string, string>; readonly input?: string }
-  ) => Effect.Effect<Outcome>
+  readonly run: (words: ReadonlyArray<string>, options?: RunOptions) => Effect.Effect<Outcome>
 }
 
-/** A stream that is no terminal, and keeps what is written to it. */
-const captured = (): OutputStream & { readonly text: () => string } => {
+/** A stream that keeps what is written to it: a terminal if it has a width. */
+export const captured = (columns?: number): OutputStream & { readonly text: () => string } => {
   let all = ""
   return {
-    isTerminal: false,
+    isTerminal: columns !== undefined,
     hasColours: false,
-    columns: () => 80,
+    columns: () => columns ?? 80,
+    rows: () => 24,
+    resized: Effect.never,
+    withModes: () => Effect.void,
     write: (text) =>
       Effect.sync(() => {
         all += text
@@ -79,31 +88,32 @@ export const workplace = Effect.acquireRelease(
         env: { PATH: process.env.PATH ?? "", HOME: directory, ...env },
         stdio: ["pipe", "pipe", "pipe"]
       })
+    const invocation: Workplace["invocation"] = ({ columns, env, input }) => {
+      const [stdout, stderr] = [captured(columns), captured(columns)]
+      return {
+        environment: { PATH: process.env.PATH ?? "", HOME: directory, ...env },
+        directory,
+        stdin: { isTerminal: false, readAll: () => Effect.succeed(input ?? ""), readLine: () => Effect.undefined },
+        stdout,
+        stderr,
+        text: () => ({ stdout: stdout.text(), stderr: stderr.text() })
+      }
+    }
     return {
       directory,
       start,
+      invocation,
       write: (name, content) => {
         const path = join(directory, name)
         writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content))
         return path
       },
-      run: (words, { env, input } = {}) =>
+      run: (words, options = {}) =>
         Effect.suspend(() => {
-          const [stdout, stderr] = [captured(), captured()]
-          const invocation: Invocation["Service"] = {
-            environment: { PATH: process.env.PATH ?? "", HOME: directory, ...env },
-            directory,
-            stdin: {
-              isTerminal: false,
-              readAll: () => Effect.succeed(input ?? ""),
-              readLine: () => Effect.undefined
-            },
-            stdout,
-            stderr
-          }
+          const one = invocation(options)
           return Effect.map(
-            Effect.provideService(runCli(words), Invocation, invocation),
-            (status): Outcome => ({ status, stdout: stdout.text(), stderr: stderr.text() })
+            Effect.provideService(runCli(words), Invocation, one),
+            (status): Outcome => ({ status, ...one.text() })
           )
         })
     }

@@ -85,8 +85,8 @@ export const open = (path: string, options: ClientOptions): Client => {
     selection: {},
     display: {},
     stdin: { isTerminal },
-    stdout: { isTerminal: false, hasColours: false, columns: 80 },
-    stderr: { isTerminal, hasColours: false, columns: 80 },
+    stdout: { isTerminal: false, hasColours: false, columns: 80, rows: 24 },
+    stderr: { isTerminal, hasColours: false, columns: 80, rows: 24 },
     ...hello
   })
   return { socket, send, frames, ended }

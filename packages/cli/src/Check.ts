@@ -53,6 +53,26 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 /**
+ * The row of a disabled server, which is not checked.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const disabled = ({ config, name, source }: ConfiguredServer): Row => ({
+  name,
+  source,
+  transport: config.transport,
+  state: "disabled",
+  isHealthy: false,
+  lastChecked: undefined,
+  errorCount: 0,
+  latency: undefined,
+  info: undefined,
+  tools: undefined,
+  error: undefined
+})
+
+/**
  * Checks one server. A failure is part of the result.
  *
  * @category checks
@@ -60,20 +80,8 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
  */
 export const check = Effect.fnUntraced(function*(server: ConfiguredServer): Effect.fn.Return<Row, never, Sessions> {
   const sessions = yield* Sessions
-  const { config, name, source } = server
-  const row = (health: HealthReport): Row => ({
-    name,
-    source,
-    transport: config.transport,
-    state: "disabled",
-    isHealthy: false,
-    lastChecked: health.lastChecked,
-    errorCount: health.errorCount,
-    latency: undefined,
-    info: undefined,
-    tools: undefined,
-    error: undefined
-  })
+  const { name } = server
+  const row = ({ errorCount, lastChecked }: HealthReport): Row => ({ ...disabled(server), lastChecked, errorCount })
   const measured = Effect.gen(function*() {
     const connect = yield* timed(sessions.get(name))
     const session = connect.value
@@ -86,7 +94,6 @@ export const check = Effect.fnUntraced(function*(server: ConfiguredServer): Effe
     }
   }).pipe(Effect.scoped)
   const health = Effect.orDie(Effect.map(sessions.status(name), ({ health }) => health))
-  if (config.disabled) return row(yield* health)
   return yield* Effect.matchEffect(measured, {
     onSuccess: (found) =>
       Effect.map(health, (health): Row => ({ ...row(health), ...found, state: "healthy", isHealthy: true })),

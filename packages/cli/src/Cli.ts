@@ -17,6 +17,7 @@ import { auth } from "./commands/auth.ts"
 import { call } from "./commands/call.ts"
 import { check } from "./commands/check.ts"
 import { down } from "./commands/down.ts"
+import { emitTs } from "./commands/emitTs.ts"
 import { restart } from "./commands/restart.ts"
 import { root } from "./commands/root.ts"
 import { servers } from "./commands/servers.ts"
@@ -104,7 +105,7 @@ const report = Effect.fnUntraced(function*(failure: Failure, json: boolean) {
   if (json) yield* noteJson({ error: envelope(failure) })
   else {
     const [first, ...rest] = lines(failure)
-    yield* note(styleNote("red", first ?? failure._tag))
+    if (first !== undefined) yield* note(styleNote("red", first))
     yield* Effect.forEach(rest, note, { discard: true })
   }
   return exitStatus(failure)
@@ -117,7 +118,9 @@ const reportLostOutput = ({ code }: OutputClosed) =>
   )
 
 const program = Command.runWith(
-  root.pipe(Command.withSubcommands([servers, check, tools, call, withCommand, up, status, restart, down, auth])),
+  root.pipe(
+    Command.withSubcommands([servers, check, tools, call, emitTs, withCommand, up, status, restart, down, auth])
+  ),
   { version }
 )
 

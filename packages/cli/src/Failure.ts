@@ -308,7 +308,8 @@ export const lines = (failure: Failure): ReadonlyArray<Shown> => {
       return [line`error[${kind}] ${server}/${tool}: ${content(description)}`, ...tried]
     }
     case "CheckFailed":
-      return [line`error[Unhealthy]: ${failure.message}`]
+      // The table ends with it.
+      return []
     case "OpenFailed":
       return failure.errors.flatMap(lines)
     case "ProgramExited":

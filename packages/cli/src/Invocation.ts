@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { processInvocation } from "./internal/processInvocation.ts"
 
 /**
@@ -23,6 +24,17 @@ export interface OutputStream {
   readonly hasColours: boolean
   /** Returns the current width of the terminal in characters, 80 for any other stream. */
   readonly columns: () => number
+  /** Returns the current height of the terminal in lines, 24 for any other stream. */
+  readonly rows: () => number
+  /** Succeeds when the terminal has another size, or shows the program again after it was stopped. Never for any other stream. */
+  readonly resized: Effect.Effect<void>
+  /**
+   * Writes `enter`, which changes modes of the terminal, and `leave` when the scope closes; also if the process ends without closing the scope.
+   */
+  readonly withModes: (options: {
+    readonly enter: string
+    readonly leave: string
+  }) => Effect.Effect<void, never, Scope.Scope>
   /** Writes text and waits until it is written. Succeeds with the error code of the system if that fails. */
   readonly write: (text: string) => Effect.Effect<string | undefined>
 }

@@ -10,7 +10,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { type Style, styleText } from "./internal/styleText.ts"
 import { Invocation, type OutputStream } from "./Invocation.ts"
-import { content, json, name, type Shown, trusted } from "./Shown.ts"
+import { wrap } from "./Layout.ts"
+import { content, cut, json, name, type Shown, trusted } from "./Shown.ts"
 
 /**
  * Failure to write to stdout: the reader closed the pipe, as `head` does, or the disk is full.
@@ -34,13 +35,15 @@ export class OutputClosed
  * @since 0.1.0
  */
 export class Output extends Context.Service<Output, {
-  /** Writes a line to stdout and waits until it is written. */
+  /** Writes a line to stdout and waits until it is written. A terminal shows it wrapped at words. */
   readonly print: (line: Shown) => Effect.Effect<void, OutputClosed>
   /** Writes a result of a server to stdout: as it is, unless stdout is a terminal. */
   readonly printContent: (text: string) => Effect.Effect<void, OutputClosed>
   /** Writes a JSON document to stdout. */
   readonly printJson: (value: unknown) => Effect.Effect<void, OutputClosed>
-  /** Writes a line to stderr. Ignores a closed stderr. */
+  /** Writes a JSON document on one line to stdout. */
+  readonly printJsonLine: (value: unknown) => Effect.Effect<void, OutputClosed>
+  /** Writes a line to stderr. Ignores a closed stderr. A terminal shows it wrapped at words. */
   readonly note: (line: Shown) => Effect.Effect<void>
   /** Writes a JSON document on one line to stderr. */
   readonly noteJson: (value: unknown) => Effect.Effect<void>
@@ -77,24 +80,29 @@ export const layer: Layer.Layer<Output, never, Invocation> = Layer.effect(
           (code) => code === undefined ? Effect.void : Effect.fail(new OutputClosed({ code }))
         )
       )
-    const print = (line: Shown) => write(line.text)
-    const note = (line: Shown) => Effect.andThen(clear, writeNote(`${line.text}\n`))
+    /** Breaks lines at words where the terminal would break them anywhere. */
+    const fitted = ({ columns, isTerminal }: OutputStream, { text }: Shown): string =>
+      isTerminal
+        ? text.split("\n").flatMap((line) => wrap(trusted(line), columns())).map(({ text }) => text).join("\n")
+        : text
+    const note = (line: Shown) => Effect.andThen(clear, writeNote(`${fitted(stderr, line)}\n`))
     const styleFor = ({ hasColours }: OutputStream) => (format: Style, text: Shown | string) => {
       const shown = typeof text === "string" ? name(text) : text
-      return hasColours ? trusted(styleText(format, shown.text), shown.width) : shown
+      return hasColours ? trusted(styleText(format, shown.text)) : shown
     }
     const styleNote = styleFor(stderr)
     return {
-      print,
-      printContent: (text) => stdout.isTerminal ? print(content(text)) : write(text),
-      printJson: (value) => print(json(ExactNumbers.stringify(value, 2))),
+      print: (line) => write(fitted(stdout, line)),
+      printContent: (text) => write(stdout.isTerminal ? content(text).text : text),
+      printJson: (value) => write(json(ExactNumbers.stringify(value, 2)).text),
+      printJsonLine: (value) => write(json(ExactNumbers.stringify(value)).text),
       note,
-      noteJson: (value) => note(json(ExactNumbers.stringify(value))),
+      noteJson: (value) => Effect.andThen(clear, writeNote(`${json(ExactNumbers.stringify(value)).text}\n`)),
       progress: (text) =>
         Effect.suspend(() => {
           if (!stderr.isTerminal || text === undefined) return clear
           isProgressShown = true
-          return writeNote(`\r\u001b[K${styleNote("dim", text).text}`)
+          return writeNote(`\r\u001b[K${styleNote("dim", cut(text, stderr.columns() - 1)).text}`)
         }),
       style: styleFor(stdout),
       styleNote

@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import stringWidth from "string-width"
 
 /** Characters that have no glyph, or change how others are shown. */
 const hidden = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]`
@@ -47,6 +48,14 @@ const escapeUnits = (character: string): string =>
   ).join("")
 
 /**
+ * Returns how many columns of a terminal a text takes: two for East Asian wide characters and emoji, none for colours.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const widthOf = (text: string): number => /^[ -~]*$/.test(text) ? text.length : stringWidth(text)
+
+/**
  * A text that may be shown.
  *
  * @category models
@@ -55,16 +64,19 @@ const escapeUnits = (character: string): string =>
 export class Shown {
   /** The text, with codes of colours. */
   readonly text: string
-  /** How many characters are visible. */
-  readonly width: number
-  private constructor(text: string, width: number) {
+  #width: number | undefined
+  private constructor(text: string) {
     this.text = text
-    this.width = width
+  }
+
+  /** How many columns of a terminal it takes. */
+  get width(): number {
+    return this.#width ??= widthOf(this.text)
   }
 
   /** @internal */
-  static unsafe(text: string, width: number = text.length): Shown {
-    return new Shown(text, width)
+  static unsafe(text: string): Shown {
+    return new Shown(text)
   }
 }
 
@@ -74,7 +86,7 @@ export class Shown {
  * @category constructors
  * @since 0.1.0
  */
-export const trusted = (...[text, width]: readonly [text: string, width?: number]): Shown => Shown.unsafe(text, width)
+export const trusted = (text: string): Shown => Shown.unsafe(text)
 
 /**
  * Shows a text of others on one line: a name, a description, an error. Line breaks are escaped.
@@ -128,18 +140,26 @@ export const line = (
  * @since 0.1.0
  */
 export const join = (...[texts, separator]: readonly [texts: ReadonlyArray<Shown>, separator: string]): Shown =>
-  Shown.unsafe(
-    texts.map(({ text }) => text).join(separator),
-    texts.reduce((sum, { width }) => sum + width, 0) + Math.max(0, texts.length - 1) * separator.length
-  )
+  Shown.unsafe(texts.map(({ text }) => text).join(separator))
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
 
 /**
- * Cuts a text to a number of visible characters. Colours must be added afterwards.
+ * Cuts a text to a number of columns. Colours must be added afterwards.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const cut = (...[shown, limit]: readonly [shown: Shown, limit: number]): Shown =>
-  shown.text.length <= limit
-    ? shown
-    : Shown.unsafe(`${shown.text.slice(0, limit - 1).replace(/[\ud800-\udbff]$/, "")}…`)
+export const cut = (...[shown, limit]: readonly [shown: Shown, limit: number]): Shown => {
+  const { text } = shown
+  if (limit < 1) return Shown.unsafe("")
+  let end = 0
+  let width = 0
+  // Servers send megabytes, of which so many columns show no more than the beginning.
+  for (const { index, segment } of graphemes.segment(text.slice(0, limit * 32))) {
+    width += widthOf(segment)
+    if (width > limit) return Shown.unsafe(`${text.slice(0, end)}…`)
+    if (width < limit) end = index + segment.length
+  }
+  return text.length <= limit * 32 ? shown : Shown.unsafe(`${text.slice(0, end)}…`)
+}

@@ -6,7 +6,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { toJson } from "../Check.ts"
+import { disabled, toJson } from "../Check.ts"
 import * as CheckTable from "../CheckTable.ts"
 import { CheckFailed } from "../Failure.ts"
 import { Output } from "../Output.ts"
@@ -32,14 +32,19 @@ export const check = Command.make("check", {
     const all = yield* loadServers
     const servers = yield* selectServers(all, names)
     yield* requireKnown(all, allow)
-    const rows = yield* CheckTable.run({ servers, show: !json }).pipe(
+    const checked = yield* CheckTable.run({ servers, show: !json }).pipe(
       withSessions({ servers, limit: timeout, retry: RetryPolicy.never })
     )
-    if (json) {
-      yield* output.printJson({ schema: "mcp-sessions/1", servers: rows.map(toJson) })
-    }
+    // The disabled servers are mentioned, unless some servers were asked for.
+    const rows = all.flatMap((server) =>
+      names.length === 0 && server.config.disabled
+        ? [disabled(server)]
+        : checked.filter(({ name }) => name === server.name)
+    )
+    if (json) yield* output.printJson({ schema: "mcp-sessions/1", servers: checked.map(toJson) })
+    else if (rows.length > 0) yield* CheckTable.print(rows)
     if (servers.length === 0) yield* noteNoServers(all)
-    const unhealthy = rows.filter(({ isHealthy, name }) => !isHealthy && !allow.includes(name))
+    const unhealthy = checked.filter(({ isHealthy, name }) => !isHealthy && !allow.includes(name))
     if (unhealthy.length > 0) return yield* new CheckFailed({ servers: unhealthy.map(({ name }) => name) })
   })).pipe(
     Command.withDescription("Connect to servers, ping them and list their tools"),

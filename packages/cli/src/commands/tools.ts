@@ -6,7 +6,6 @@ import type { Tool } from "@mcp-sessions/core/Mcp"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
 import { closest } from "@mcp-sessions/core/Suggestion"
-import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -18,7 +17,7 @@ import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { envelope, lines, ToolFailed } from "../Failure.ts"
 import { commandLine, isJsonObject, quote, summaryOf, textOf } from "../internal/text.ts"
 import { Output } from "../Output.ts"
-import { content, cut, json, line, name } from "../Shown.ts"
+import { content, cut, line, name } from "../Shown.ts"
 import { columns } from "../Table.ts"
 import { root, timeout } from "./root.ts"
 import { loadServers, noteNoServers, splitTarget } from "./selection.ts"
@@ -89,9 +88,7 @@ const printSchema = Effect.fnUntraced(function*(tool: Tool) {
   const description = textOf(tool.description)
   yield* output.print(output.style("bold", nameOf(tool)))
   if (description !== undefined) yield* output.print(content(description))
-  yield* output.print(
-    isJsonObject(tool.inputSchema) ? json(ExactNumbers.stringify(tool.inputSchema, 2)) : line`[no input schema]`
-  )
+  yield* isJsonObject(tool.inputSchema) ? output.printJson(tool.inputSchema) : output.print(line`[no input schema]`)
 })
 
 /** How much of a description is shown in a table, in characters. */

@@ -4,8 +4,9 @@
 import * as Effect from "effect/Effect"
 import process from "node:process"
 import type { InputStream, Invocation, OutputStream } from "../Invocation.ts"
-import { codeOf, hasColours } from "./terminal.ts"
+import { codeOf, hasColours, sizeOf } from "./terminal.ts"
 import { readTerminalLine } from "./terminalLine.ts"
+import { resized, withModes } from "./terminalModes.ts"
 
 const { env } = process
 
@@ -13,14 +14,18 @@ const outputOf = (name: "stdout" | "stderr"): OutputStream => {
   const stream = process[name]
   // A broken pipe must not end the process. `write` reports it.
   stream.on("error", () => {})
+  const write: OutputStream["write"] = (text) =>
+    Effect.callback((resume) => {
+      stream.write(text, (error) => resume(Effect.succeed(codeOf(error))))
+    })
   return {
     isTerminal: stream.isTTY,
     hasColours: hasColours(stream),
-    columns: () => stream.columns ?? 80,
-    write: (text) =>
-      Effect.callback((resume) => {
-        stream.write(text, (error) => resume(Effect.succeed(codeOf(error))))
-      })
+    columns: () => sizeOf(stream).columns,
+    rows: () => sizeOf(stream).rows,
+    resized: resized(stream),
+    withModes: withModes(stream.fd, write),
+    write
   }
 }
 

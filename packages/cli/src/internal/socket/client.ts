@@ -6,7 +6,7 @@ import * as Net from "node:net"
 import { constants } from "node:os"
 import process from "node:process"
 import { onSignal } from "../signals.ts"
-import { codeOf, hasColours } from "../terminal.ts"
+import { codeOf, hasColours, sizeOf } from "../terminal.ts"
 import { type Address, displayVariables, selectionVariables } from "./address.ts"
 import { chunkLimit, encode, frameLimit, FrameReader, type Kind, kinds, objectOf, protocolVersion } from "./frames.ts"
 
@@ -31,7 +31,7 @@ const pick = (environment: Environment, names: ReadonlyArray<string>): Record<st
 
 const outputOf = (name: "stdout" | "stderr") => {
   const stream = process[name]
-  return { isTerminal: Boolean(stream.isTTY), hasColours: hasColours(stream), columns: stream.columns ?? 80 }
+  return { isTerminal: Boolean(stream.isTTY), hasColours: hasColours(stream), ...sizeOf(stream) }
 }
 
 const helloOf = ({ address, project, words }: Request) => ({
@@ -147,7 +147,7 @@ class Exchange {
       const stream = process[name]
       // A broken pipe must not end the process: the holder is told.
       stream.on("error", () => {})
-      const onResize = () => this.#send(kinds.resize, { stream: name, columns: stream.columns })
+      const onResize = () => this.#send(kinds.resize, { stream: name, ...sizeOf(stream) })
       stream.on("resize", onResize)
       this.#release.push(() => stream.off("resize", onResize))
     }

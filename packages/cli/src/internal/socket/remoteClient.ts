@@ -14,7 +14,12 @@ import type * as Net from "node:net"
 import type { InputStream, OutputStream } from "../../Invocation.ts"
 import { chunkLimit, encode, FrameReader, type Kind, kinds, objectOf, protocolVersion } from "./frames.ts"
 
-const Output = Schema.Struct({ isTerminal: Schema.Boolean, hasColours: Schema.Boolean, columns: Schema.Int })
+const Output = Schema.Struct({
+  isTerminal: Schema.Boolean,
+  hasColours: Schema.Boolean,
+  columns: Schema.Int,
+  rows: Schema.Int
+})
 
 const Variables = Schema.Record(Schema.String, Schema.String)
 
@@ -41,7 +46,7 @@ const decodeWritten = Schema.decodeUnknownOption(
 )
 
 const decodeResize = Schema.decodeUnknownOption(
-  Schema.Struct({ stream: Schema.Literals(["stdout", "stderr"]), columns: Schema.Int })
+  Schema.Struct({ stream: Schema.Literals(["stdout", "stderr"]), columns: Schema.Int, rows: Schema.Int })
 )
 
 const decodeLine = Schema.decodeUnknownOption(Schema.Struct({ line: Schema.optionalKey(Schema.String) }))
@@ -61,7 +66,8 @@ const gone = "EPIPE"
 
 export class RemoteClient {
   readonly #socket: Net.Socket
-  readonly #columns = { stdout: 80, stderr: 80 }
+  readonly #sizes = { stdout: { columns: 80, rows: 24 }, stderr: { columns: 80, rows: 24 } }
+  readonly #onResize = new Set<() => void>()
   readonly #waiting: Waiting = { written: { stdout: [], stderr: [] }, input: undefined, line: undefined }
   readonly #hello = Deferred.makeUnsafe<{ readonly version: unknown; readonly hello: Hello | undefined }>()
   readonly #started = Deferred.makeUnsafe<void>()
@@ -115,15 +121,27 @@ export class RemoteClient {
 
   /** The stream of the client that output goes to. */
   output(...[name, hello]: readonly [name: "stdout" | "stderr", hello: Hello]): OutputStream {
-    const { columns, hasColours, isTerminal } = hello[name]
-    this.#columns[name] = columns
+    const { columns, hasColours, isTerminal, rows } = hello[name]
+    this.#sizes[name] = { columns, rows }
     const turn = Semaphore.makeUnsafe(1)
+    const write: OutputStream["write"] = (text) => turn.withPermits(1)(this.#write(name, Buffer.from(text, "utf8")))
     return {
       isTerminal,
       hasColours,
-      columns: () => this.#columns[name],
-      write: (text) => turn.withPermits(1)(this.#write(name, Buffer.from(text, "utf8")))
+      columns: () => this.#sizes[name].columns,
+      rows: () => this.#sizes[name].rows,
+      resized: this.#resized,
+      withModes: ({ enter, leave }) => Effect.asVoid(Effect.acquireRelease(write(enter), () => write(leave))),
+      write
     }
+  }
+
+  get #resized(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const resized = () => resume(Effect.void)
+      this.#onResize.add(resized)
+      return Effect.sync(() => this.#onResize.delete(resized))
+    })
   }
 
   /** The stdin of the client. */
@@ -204,8 +222,9 @@ export class RemoteClient {
           this.#waiting.line = undefined
         })
       case kinds.resize:
-        return this.#take(decodeResize(objectOf(payload)), ({ columns, stream }) => {
-          this.#columns[stream] = columns
+        return this.#take(decodeResize(objectOf(payload)), ({ columns, rows, stream }) => {
+          this.#sizes[stream] = { columns, rows }
+          for (const resized of this.#onResize) resized()
         })
       case kinds.written:
         return this.#take(decodeWritten(objectOf(payload)), ({ code, stream }) => {
