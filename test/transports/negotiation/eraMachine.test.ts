@@ -41,271 +41,112 @@ const textOf = (action: EraAction | undefined): string =>
 
 type Start = Parameters<typeof initial>[0]
 
-const run = (start: Start, events: ReadonlyArray<EraEvent>) => {
-  let state = initial(start)
-  const actions: Array<string> = []
-  for (const event of events) {
-    const next = transition(state, event)
-    state = next.state
-    actions.push(textOf(next.action))
-  }
-  return { actions, state }
+const both: Start = { eras: "both", canRestart: true, isKnownLegacy: false }
+const starts: Readonly<Record<string, Start>> = {
+  stdio: both,
+  http: { ...both, canRestart: false },
+  remembered: { ...both, isKnownLegacy: true },
+  pinned: { ...both, eras: "modern" },
+  legacy: { ...both, eras: "legacy" }
 }
 
-const stdio: Start = { eras: "both", canRestart: true, isKnownLegacy: false }
-const http: Start = { ...stdio, canRestart: false }
-const remembered: Start = { ...stdio, isKnownLegacy: true }
-const pinned: Start = { ...stdio, eras: "modern" }
-const legacy: Start = { ...stdio, eras: "legacy" }
+const all: Readonly<Record<string, EraEvent>> = {
+  discovered,
+  silence,
+  late,
+  accepted,
+  initialized,
+  discoverRefused,
+  discoverBusy,
+  discoverFailed,
+  discoverUnauthorized,
+  duplicate: initializeRefused(duplicate),
+  refused: initializeRefused(refused),
+  unauthorized: initializeRefused(unauthorized),
+  exited: ended(exited),
+  closed: ended(closed)
+}
 
 describe("the negotiation of the era", () => {
-  const stories: ReadonlyArray<
-    readonly [
-      title: string,
-      start: Start,
-      events: ReadonlyArray<EraEvent>,
-      actions: ReadonlyArray<string>,
-      isKnownLegacy: boolean
-    ]
-  > = [
-    ["uses the modern era after a valid answer", stdio, [opened, discovered], ["SendDiscover", "UseModern"], false],
-    [
-      "sends initialize after another answer, and remembers it",
-      stdio,
-      [opened, discoverRefused, accepted, initialized],
-      ["SendDiscover", "SendInitialize", "-", "UseLegacy"],
-      true
-    ],
-    [
-      "does not remember an answer that says nothing about the era",
-      http,
-      [opened, discoverBusy, accepted, initialized],
-      ["SendDiscover", "SendInitialize", "-", "UseLegacy"],
-      false
-    ],
-    [
-      "sends initialize after silence, and does not remember that",
-      stdio,
-      [opened, silence, accepted, initialized],
-      ["SendDiscover", "SendInitialize", "-", "UseLegacy"],
-      false
-    ],
-    [
-      "lets a late valid answer win over initialize, over HTTP",
-      http,
-      [opened, silence, discovered],
-      ["SendDiscover", "SendInitialize", "UseModern"],
-      false
-    ],
-    [
-      "asks again after a late valid answer, and uses the modern era if that is confirmed behind initialize",
-      stdio,
-      [opened, silence, discovered, accepted, initialized, discovered],
-      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "UseModern"],
-      false
-    ],
-    [
-      "starts a server once more for the modern era alone if initialize has turned it",
-      stdio,
-      [opened, silence, discovered, accepted, initialized, discoverRefused, opened, silence, discovered],
-      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "Restart", "SendDiscover", "-", "UseModern"],
-      false
-    ],
-    [
-      "uses the legacy era, and does not remember it, if there is no time for another start",
-      stdio,
-      [opened, silence, late, discovered, accepted, initialized, discoverRefused],
-      ["SendDiscover", "SendInitialize", "-", "SendDiscover", "-", "-", "UseLegacy"],
-      false
-    ],
-    [
-      "waits for the handshake of a server that initialize has turned, if there is no time for another start",
-      stdio,
-      [opened, silence, late, discovered, accepted, discoverRefused, initialized],
-      ["SendDiscover", "SendInitialize", "-", "SendDiscover", "-", "-", "UseLegacy"],
-      false
-    ],
-    [
-      "uses the modern era at once if initialize is refused after a late valid answer",
-      stdio,
-      [opened, silence, discovered, initializeRefused(duplicate)],
-      ["SendDiscover", "SendInitialize", "SendDiscover", "UseModern"],
-      false
-    ],
-    [
-      "waits for the confirmation for one whole time limit at least",
-      stdio,
-      [opened, silence, discovered, accepted, initialized, silence, silence],
-      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "-", "-", "UseLegacy"],
-      false
-    ],
-    [
-      "takes a valid answer for the era of a server that is silent to all that follows",
-      stdio,
-      [opened, silence, discovered, silence, silence],
-      ["SendDiscover", "SendInitialize", "SendDiscover", "-", "UseModern"],
-      false
-    ],
-    [
-      "lets a late valid answer win over a refusal of initialize",
-      stdio,
-      [opened, silence, initializeRefused(duplicate), discovered],
-      ["SendDiscover", "SendInitialize", "-", "UseModern"],
-      false
-    ],
-    [
-      "stays with initialize once it was accepted",
-      stdio,
-      [opened, silence, accepted, discovered, initialized],
-      ["SendDiscover", "SendInitialize", "-", "-", "UseLegacy"],
-      false
-    ],
-    [
-      "remembers a late refusal of the probe",
-      stdio,
-      [opened, silence, discoverRefused, accepted, initialized],
-      ["SendDiscover", "SendInitialize", "-", "-", "UseLegacy"],
-      true
-    ],
-    [
-      "starts once more with initialize where both were refused",
-      stdio,
-      [opened, silence, discoverRefused, initializeRefused(duplicate), opened, accepted, initialized],
-      ["SendDiscover", "SendInitialize", "-", "Restart", "SendInitialize", "-", "UseLegacy"],
-      true
-    ],
-    [
-      "starts once more in the other order of refusals",
-      stdio,
-      [opened, silence, initializeRefused(duplicate), discoverRefused, opened],
-      ["SendDiscover", "SendInitialize", "-", "Restart", "SendInitialize"],
-      true
-    ],
-    [
-      "fails where the second start refuses initialize too",
-      stdio,
-      [opened, discoverRefused, initializeRefused(duplicate), opened, initializeRefused(duplicate)],
-      ["SendDiscover", "SendInitialize", "Restart", "SendInitialize", "Fail duplicate initialize"],
-      true
-    ],
-    [
-      "starts once more when the server exits on the probe",
-      stdio,
-      [opened, ended(exited), opened, ended(exited)],
-      ["SendDiscover", "Restart", "SendInitialize", "Fail the server exited with code 1"],
-      true
-    ],
-    [
-      "fails when the channel closes",
-      stdio,
-      [opened, ended(closed)],
-      ["SendDiscover", "Fail the connection was closed"],
-      false
-    ],
-    [
-      "fails with the refusal when the channel closes after it",
-      stdio,
-      [opened, silence, initializeRefused(duplicate), ended(closed)],
-      ["SendDiscover", "SendInitialize", "-", "Fail duplicate initialize"],
-      false
-    ],
-    [
-      "does not start anew over HTTP",
-      http,
-      [opened, discoverRefused, initializeRefused(refused)],
-      ["SendDiscover", "SendInitialize", "Fail the server responded with HTTP 400"],
-      true
-    ],
-    [
-      "fails when the network fails before initialize",
-      http,
-      [opened, discoverFailed],
-      ["SendDiscover", "Fail cannot reach http://127.0.0.1:1 (ECONNREFUSED)"],
-      false
-    ],
-    [
-      "leaves it to initialize when the network fails after silence",
-      http,
-      [opened, silence, discoverFailed, accepted, initialized],
-      ["SendDiscover", "SendInitialize", "-", "-", "UseLegacy"],
-      false
-    ],
-    [
-      "asks for a sign-in when the probe lacks credentials, after initialize was refused",
-      http,
-      [opened, silence, initializeRefused(refused), discoverUnauthorized],
-      ["SendDiscover", "SendInitialize", "-", `Fail ${unauthorized.message}`],
-      false
-    ],
-    [
-      "leaves it to initialize when the probe lacks credentials while initialize is open",
-      http,
-      [opened, silence, discoverUnauthorized, accepted, initialized],
-      ["SendDiscover", "SendInitialize", "-", "-", "UseLegacy"],
-      false
-    ],
-    [
-      "fails at once when initialize lacks credentials, although the probe is open",
-      http,
-      [opened, silence, initializeRefused(unauthorized)],
-      ["SendDiscover", "SendInitialize", "Fail the server requires authorization (HTTP 401)"],
-      false
-    ],
-    [
-      "begins with initialize for a server that is known to be legacy",
-      remembered,
-      [opened, accepted, initialized],
-      ["SendInitialize", "-", "UseLegacy"],
-      true
-    ],
-    [
-      "probes a server that no longer accepts initialize",
-      remembered,
-      [opened, initializeRefused(refused), discovered],
-      ["SendInitialize", "SendDiscover", "UseModern"],
-      false
-    ],
-    [
-      "fails where a server that was known refuses both",
-      remembered,
-      [opened, initializeRefused(duplicate), discoverRefused],
-      ["SendInitialize", "SendDiscover", "Fail duplicate initialize"],
-      true
-    ],
-    [
-      "probes a second start of a server that was known and exits on initialize",
-      remembered,
-      [opened, ended(exited), opened, discovered],
-      ["SendInitialize", "Restart", "SendDiscover", "UseModern"],
-      false
-    ],
-    [
-      "knows no silence for a pinned revision",
-      pinned,
-      [opened, silence, discovered],
-      ["SendDiscover", "-", "UseModern"],
-      false
-    ],
-    [
-      "fails where a pinned revision is refused",
-      pinned,
-      [opened, discoverRefused],
-      ["SendDiscover", "Fail no such method"],
-      true
-    ],
-    [
-      "fails where initialize alone is allowed and refused",
-      legacy,
-      [opened, initializeRefused(duplicate)],
-      ["SendInitialize", "Fail duplicate initialize"],
-      false
-    ]
-  ]
-  for (const [title, start, events, actions, isKnownLegacy] of stories) {
+  /** The start, the events with the actions that they lead to, and `known` if the server is remembered as a legacy one. */
+  const stories: Readonly<Record<string, string>> = {
+    "uses the modern era after a valid answer": "stdio: opened -> SendDiscover, discovered -> UseModern",
+    "sends initialize after another answer, and remembers it":
+      "stdio: opened -> SendDiscover, discoverRefused -> SendInitialize, accepted, initialized -> UseLegacy; known",
+    "does not remember an answer that says nothing about the era":
+      "http: opened -> SendDiscover, discoverBusy -> SendInitialize, accepted, initialized -> UseLegacy",
+    "sends initialize after silence, and does not remember that":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, accepted, initialized -> UseLegacy",
+    "lets a late valid answer win over initialize, over HTTP":
+      "http: opened -> SendDiscover, silence -> SendInitialize, discovered -> UseModern",
+    "asks again after a late valid answer, and uses the modern era if that is confirmed behind initialize":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, discovered -> SendDiscover, accepted, initialized, discovered -> UseModern",
+    "starts a server once more for the modern era alone if initialize has turned it":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, discovered -> SendDiscover, accepted, initialized, discoverRefused -> Restart, opened -> SendDiscover, silence, discovered -> UseModern",
+    "uses the legacy era, and does not remember it, if there is no time for another start":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, late, discovered -> SendDiscover, accepted, initialized, discoverRefused -> UseLegacy",
+    "waits for the handshake of a server that initialize has turned, if there is no time for another start":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, late, discovered -> SendDiscover, accepted, discoverRefused, initialized -> UseLegacy",
+    "uses the modern era at once if initialize is refused after a late valid answer":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, discovered -> SendDiscover, duplicate -> UseModern",
+    "waits for the confirmation for one whole time limit at least":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, discovered -> SendDiscover, accepted, initialized, silence, silence -> UseLegacy",
+    "takes a valid answer for the era of a server that is silent to all that follows":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, discovered -> SendDiscover, silence, silence -> UseModern",
+    "lets a late valid answer win over a refusal of initialize":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, duplicate, discovered -> UseModern",
+    "stays with initialize once it was accepted":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, accepted, discovered, initialized -> UseLegacy",
+    "remembers a late refusal of the probe":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, discoverRefused, accepted, initialized -> UseLegacy; known",
+    "starts once more with initialize where both were refused":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, discoverRefused, duplicate -> Restart, opened -> SendInitialize, accepted, initialized -> UseLegacy; known",
+    "starts once more in the other order of refusals":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, duplicate, discoverRefused -> Restart, opened -> SendInitialize; known",
+    "fails where the second start refuses initialize too":
+      "stdio: opened -> SendDiscover, discoverRefused -> SendInitialize, duplicate -> Restart, opened -> SendInitialize, duplicate -> Fail duplicate initialize; known",
+    "starts once more when the server exits on the probe":
+      "stdio: opened -> SendDiscover, exited -> Restart, opened -> SendInitialize, exited -> Fail the server exited with code 1; known",
+    "fails when the channel closes": "stdio: opened -> SendDiscover, closed -> Fail the connection was closed",
+    "fails with the refusal when the channel closes after it":
+      "stdio: opened -> SendDiscover, silence -> SendInitialize, duplicate, closed -> Fail duplicate initialize",
+    "does not start anew over HTTP":
+      "http: opened -> SendDiscover, discoverRefused -> SendInitialize, refused -> Fail the server responded with HTTP 400; known",
+    "fails when the network fails before initialize":
+      "http: opened -> SendDiscover, discoverFailed -> Fail cannot reach http://127.0.0.1:1 (ECONNREFUSED)",
+    "leaves it to initialize when the network fails after silence":
+      "http: opened -> SendDiscover, silence -> SendInitialize, discoverFailed, accepted, initialized -> UseLegacy",
+    "asks for a sign-in when the probe lacks credentials, after initialize was refused":
+      "http: opened -> SendDiscover, silence -> SendInitialize, refused, discoverUnauthorized -> Fail the server requires authorization (HTTP 401)",
+    "leaves it to initialize when the probe lacks credentials while initialize is open":
+      "http: opened -> SendDiscover, silence -> SendInitialize, discoverUnauthorized, accepted, initialized -> UseLegacy",
+    "fails at once when initialize lacks credentials, although the probe is open":
+      "http: opened -> SendDiscover, silence -> SendInitialize, unauthorized -> Fail the server requires authorization (HTTP 401)",
+    "begins with initialize for a server that is known to be legacy":
+      "remembered: opened -> SendInitialize, accepted, initialized -> UseLegacy; known",
+    "probes a server that no longer accepts initialize":
+      "remembered: opened -> SendInitialize, refused -> SendDiscover, discovered -> UseModern",
+    "fails where a server that was known refuses both":
+      "remembered: opened -> SendInitialize, duplicate -> SendDiscover, discoverRefused -> Fail duplicate initialize; known",
+    "probes a second start of a server that was known and exits on initialize":
+      "remembered: opened -> SendInitialize, exited -> Restart, opened -> SendDiscover, discovered -> UseModern",
+    "knows no silence for a pinned revision": "pinned: opened -> SendDiscover, silence, discovered -> UseModern",
+    "fails where a pinned revision is refused":
+      "pinned: opened -> SendDiscover, discoverRefused -> Fail no such method; known",
+    "fails where initialize alone is allowed and refused":
+      "legacy: opened -> SendInitialize, duplicate -> Fail duplicate initialize"
+  }
+  for (const [title, story] of Object.entries(stories)) {
     it(title, () => {
-      const ran = run(start, events)
-      assert.deepStrictEqual(ran.actions, [...actions])
-      assert.strictEqual(ran.state.isKnownLegacy, isKnownLegacy)
+      const [, start = "", steps = "", known] = /^(\w+): ([^;]+)(; known)?$/.exec(story) ?? []
+      let state = initial(starts[start] ?? assert.fail(start))
+      for (const step of steps.split(", ")) {
+        const [event = "", action = "-"] = step.split(" -> ")
+        const next = transition(state, event === "opened" ? opened : all[event] ?? assert.fail(event))
+        assert.strictEqual(textOf(next.action), action, step)
+        state = next.state
+      }
+      assert.strictEqual(state.isKnownLegacy, known !== undefined)
     })
   }
 
@@ -316,21 +157,6 @@ describe("the negotiation of the era", () => {
     )
   })
 
-  const all: Readonly<Record<string, EraEvent>> = {
-    discovered,
-    silence,
-    late,
-    accepted,
-    initialized,
-    discoverRefused,
-    discoverBusy,
-    discoverFailed,
-    discoverUnauthorized,
-    duplicate: initializeRefused(duplicate),
-    unauthorized: initializeRefused(unauthorized),
-    exited: ended(exited),
-    closed: ended(closed)
-  }
   const eras = Schema.Literals(["both", "legacy", "modern"])
 
   /** Feeds events until one settles the negotiation, with `Opened` at each start. */

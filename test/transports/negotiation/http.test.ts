@@ -259,6 +259,29 @@ describe("an HTTP server that does not answer the era probe", () => {
   }
 })
 
+/** A server that is modern at first, and later legacy: then it refuses requests without a session with a status alone. */
+const refusing = (statusOf: (method: string | undefined) => number) =>
+  Effect.gen(function*() {
+    const state = { isModern: true, ran: 0 }
+    const server = yield* Http.start((arrival) => {
+      const { message: { id, method }, request, response } = arrival
+      if (state.isModern) {
+        return Http.modern(() => {
+          if (method !== "tools/call") return false
+          Http.json(response, Http.modernResult(id, { content: [] }))
+          return true
+        })(arrival)
+      }
+      if (request.method === "POST" && method !== "initialize" && request.headers["mcp-session-id"] === undefined) {
+        response.writeHead(statusOf(method)).end()
+        return true
+      }
+      if (method === "tools/call") state.ran++
+      return false
+    })
+    return { server, state }
+  })
+
 /** A server behind one URL that is of either era, and counts what it runs. */
 const changing = (first: "legacy" | "modern") =>
   Effect.gen(function*() {
@@ -346,56 +369,24 @@ describe("an HTTP server that changes its era in place", () => {
 
   it.live("is met anew within the call if it refuses that with a status alone, from modern to legacy", () =>
     Effect.gen(function*() {
-      let isModern = true
-      let ran = 0
-      const server = yield* Http.start((arrival) => {
-        const { message: { id, method }, request, response } = arrival
-        if (isModern) {
-          return Http.modern(() => {
-            if (method !== "tools/call") return false
-            Http.json(response, Http.modernResult(id, { content: [] }))
-            return true
-          })(arrival)
-        }
-        if (request.method === "POST" && method !== "initialize" && request.headers["mcp-session-id"] === undefined) {
-          response.writeHead(404).end()
-          return true
-        }
-        if (method === "tools/call") ran++
-        return false
-      })
+      const { server, state } = yield* refusing(() => 404)
       yield* withSession({ transport: "streamable_http", url: server.url }, (session) =>
         Effect.gen(function*() {
           yield* session.callTool("x")
-          isModern = false
+          state.isModern = false
           yield* session.callTool("x")
           assert.strictEqual((yield* session.connect).era, "legacy")
         }))
-      assert.strictEqual(ran, 1)
+      assert.strictEqual(state.ran, 1)
     }).pipe(Effect.scoped))
 
   it.live("leaves the outcome of a call unknown that it refuses with another status than the question, from modern to legacy", () =>
     Effect.gen(function*() {
-      let isModern = true
-      const server = yield* Http.start((arrival) => {
-        const { message: { id, method }, request, response } = arrival
-        if (isModern) {
-          return Http.modern(() => {
-            if (method !== "tools/call") return false
-            Http.json(response, Http.modernResult(id, { content: [] }))
-            return true
-          })(arrival)
-        }
-        if (request.method === "POST" && method !== "initialize" && request.headers["mcp-session-id"] === undefined) {
-          response.writeHead(method === "tools/call" ? 409 : 404).end()
-          return true
-        }
-        return false
-      })
+      const { server, state } = yield* refusing((method) => method === "tools/call" ? 409 : 404)
       yield* withSession({ transport: "streamable_http", url: server.url }, (session) =>
         Effect.gen(function*() {
           yield* session.callTool("x")
-          isModern = false
+          state.isModern = false
           const { reason } = yield* Effect.flip(session.callTool("x"))
           assert.deepInclude(reason, { _tag: "OutcomeUnknown" })
           assert.strictEqual(server.count("POST tools/call x"), 2)

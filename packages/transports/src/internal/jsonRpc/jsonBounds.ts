@@ -56,32 +56,49 @@ const endOfString = (text: string, start: number): number => {
   return text.length
 }
 
-const scan = (text: string): string | undefined => {
-  let depth = 0
-  let members = 0
-  let values = 1
+/** Visits the brackets, colons and commas outside of strings, until the visitor returns true. */
+const visitStructure = (text: string, visit: (character: number, at: number) => boolean): void => {
   for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
+    const character = text.charCodeAt(at)
+    switch (character) {
       case quote:
         at = endOfString(text, at)
         break
       case openingBracket:
       case openingBrace:
-        values++
-        if (++depth > maxDepth) return `is nested more than ${maxDepth} levels deep`
+      case closingBracket:
+      case closingBrace:
+      case colon:
+      case comma:
+        if (visit(character, at)) return
+    }
+  }
+}
+
+const scan = (text: string): string | undefined => {
+  let depth = 0
+  let members = 0
+  let values = 1
+  let excess: string | undefined
+  visitStructure(text, (character) => {
+    switch (character) {
+      case colon:
+        if (++members > maxMembers) excess = `has more than ${maxMembers} members`
+        break
+      case comma:
+        if (++values > maxValues) excess = `has more than ${maxValues} values`
         break
       case closingBracket:
       case closingBrace:
         depth--
         break
-      case colon:
-        if (++members > maxMembers) return `has more than ${maxMembers} members`
-        break
-      case comma:
-        if (++values > maxValues) return `has more than ${maxValues} values`
+      default:
+        values++
+        if (++depth > maxDepth) excess = `is nested more than ${maxDepth} levels deep`
     }
-  }
-  return undefined
+    return excess !== undefined
+  })
+  return excess
 }
 
 /** Returns what a JSON text has too much of, as a predicate; `undefined` within the bounds. Other text may give either. */
@@ -123,14 +140,15 @@ export const responseIdsOf = (text: string): ReadonlyArray<unknown> => {
     key = undefined
     start = end + 1
   }
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case quote:
-        at = endOfString(text, at)
+  visitStructure(text, (character, at) => {
+    switch (character) {
+      case colon:
+        if (depth !== level || key !== undefined) break
+        key = String(scalarOf(text.slice(start, at).trim()))
+        start = at + 1
         break
-      case openingBracket:
-      case openingBrace:
-        if (++depth === level) start = at + 1
+      case comma:
+        if (depth === level) endMember(at)
         break
       case closingBracket:
       case closingBrace:
@@ -140,14 +158,10 @@ export const responseIdsOf = (text: string): ReadonlyArray<unknown> => {
         id = undefined
         isMessage = hasMethod = hasOutcome = false
         break
-      case colon:
-        if (depth !== level || key !== undefined) break
-        key = String(scalarOf(text.slice(start, at).trim()))
-        start = at + 1
-        break
-      case comma:
-        if (depth === level) endMember(at)
+      default:
+        if (++depth === level) start = at + 1
     }
-  }
+    return false
+  })
   return ids
 }
