@@ -151,6 +151,12 @@ export interface Handlers {
     readonly level: LogLevel
     readonly handle: (message: LogMessage, peer: Peer) => Effect.Effect<void>
   } | undefined
+  /**
+   * Receives the lines that stdio servers write to stderr, secrets removed, from the start of the process on: those of one process in their order.
+   * A line of more than 64 Ki characters arrives in pieces. It is called while output is read, so it should only take note of the line. A failure
+   * of it is logged.
+   */
+  readonly stderr?: ((line: string, peer: Peer) => void) | undefined
 }
 
 /**

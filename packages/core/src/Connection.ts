@@ -139,6 +139,8 @@ export interface Connection {
    * place of `ConnectTimeout`.
    */
   readonly refusal?: (() => ConnectReason | undefined) | undefined
+  /** How far the server came in a connect that is not over, as a clause; `undefined` if that is not known. */
+  readonly pending?: (() => string | undefined) | undefined
   /** The latest lines that a stdio server wrote to stderr, secrets removed; `undefined` for other transports. */
   readonly stderrTail: () => string | undefined
   /** Problems that do not keep the server from being used, one sentence each. Text of the server is quoted in them. */

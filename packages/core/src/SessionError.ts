@@ -208,7 +208,8 @@ export class TlsFailed extends Schema.TaggedError<TlsFailed>("@mcp-sessions/core
 }
 
 /**
- * The connect did not complete within the connect timeout. `timeout` in milliseconds.
+ * The connect did not complete within the connect timeout. `timeout` in milliseconds. `pending` says how far the server came, such as that its
+ * command has written nothing to stdout.
  *
  * @category reasons
  * @since 0.1.0
@@ -216,6 +217,7 @@ export class TlsFailed extends Schema.TaggedError<TlsFailed>("@mcp-sessions/core
 export class ConnectTimeout
   extends Schema.TaggedError<ConnectTimeout>("@mcp-sessions/core/ConnectTimeout")("ConnectTimeout", {
     timeout: Schema.Finite,
+    pending: Schema.optional(Schema.String),
     stderrTail
   })
   implements Traits
@@ -225,7 +227,8 @@ export class ConnectTimeout
   readonly losesConnection = true
   readonly health = "failed"
   override get message(): string {
-    return withTail(`not connected within ${this.timeout} ms`, this.stderrTail)
+    const pending = this.pending === undefined ? "" : `: ${this.pending}`
+    return withTail(`not connected within ${this.timeout} ms${pending}`, this.stderrTail)
   }
 }
 

@@ -163,6 +163,17 @@ const readEvents = Effect.fnUntraced(function*(file: string): Effect.fn.Return<R
   )
 })
 
+/**
+ * Reads the names of the servers of a recording, in the order of their first connects.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const servers = (file: string): Effect.Effect<ReadonlyArray<string>, RecordingError> =>
+  Effect.map(readEvents(file), (events) => [
+    ...new Set(events.flatMap((event) => "server" in event ? [event.server] : []))
+  ])
+
 /** Returns the connects of a server, in the order in which they began. */
 const connectsOf = (events: ReadonlyArray<Event>, server: string): ReadonlyArray<Connect> =>
   events.flatMap((event): ReadonlyArray<Connect> => {

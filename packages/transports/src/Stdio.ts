@@ -28,6 +28,7 @@ import * as Layer from "effect/Layer"
 import type { EngineChannel } from "./internal/channel/engineChannel.ts"
 import * as connection from "./internal/sdk/connection.ts"
 import { spawn } from "./internal/stdio/childProcess.ts"
+import { followStderr } from "./internal/stdio/stderrLines.ts"
 import { StdioTransport } from "./internal/stdio/stdioTransport.ts"
 
 /**
@@ -40,12 +41,14 @@ export const layer = (config: Extract<ServerConfig, { readonly transport: "stdio
   Layer.sync(Transport, () => {
     const open = Effect.gen(function*() {
       const child = yield* spawn(config)
+      yield* followStderr(child)
       const transport = new StdioTransport(child, config)
       // The cancellation of a call that ends with the connection still has to be written.
       yield* Effect.addFinalizer(() => Effect.sync(() => transport.flush()))
       const channel: EngineChannel = {
         transport,
         ended: () => transport.ended(),
+        pending: () => transport.pending(),
         stderrTail: () => child.stderrTail(),
         warnings: () => transport.warnings(),
         pid: child.process.pid

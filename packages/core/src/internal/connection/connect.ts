@@ -32,7 +32,11 @@ const expired = (millis: number, passage: Passage | undefined): Effect.Effect<vo
 /** Says why a connect failed whose time is up: the server may have refused it. */
 export const timeoutReason = (connection: Connection | undefined, timeout: Duration.Duration): ConnectReason =>
   connection?.refusal?.() ??
-    new ConnectTimeout({ timeout: Duration.toMillis(timeout), stderrTail: connection?.stderrTail() })
+    new ConnectTimeout({
+      timeout: Duration.toMillis(timeout),
+      pending: connection?.pending?.(),
+      stderrTail: connection?.stderrTail()
+    })
 
 /** Connects within `timeout`, the handshake included. The connection lives in a scope below `parent`. */
 export const connect = (options: {

@@ -50,6 +50,11 @@ export interface PlainHandlers {
   readonly roots?: ((origin: PlainOrigin) => ReadonlyArray<Root> | Promise<ReadonlyArray<Root>>) | undefined
   /** Receives the log messages of level `info` and above; of `level` and above, where it is an object. */
   readonly logging?: LogHandler | { readonly level: LogLevel; readonly handle: LogHandler } | undefined
+  /**
+   * Receives the lines that stdio servers write to stderr, secrets removed. It is called while output is read, so it should only take note of the
+   * line. What it throws is logged.
+   */
+  readonly stderr?: ((line: string, peer: Peer) => void) | undefined
 }
 
 type FormHandler = (params: ElicitFormParams, origin: PlainOrigin) => ElicitResult | Promise<ElicitResult>
@@ -75,7 +80,7 @@ const withParams = <P, A>(handle: ((params: P, origin: PlainOrigin) => A | Promi
     : (params: P, origin: Origin) => answer((origin) => handle(params, origin), origin)
 
 /** Makes handlers of plain functions. */
-export const handlersOf = ({ elicitation, logging, roots, sampling }: PlainHandlers): Handlers => {
+export const handlersOf = ({ elicitation, logging, roots, sampling, stderr }: PlainHandlers): Handlers => {
   const { form, url } = typeof elicitation === "function" ? { form: elicitation } : elicitation ?? {}
   const { handle, level } = typeof logging === "function"
     ? { handle: logging, level: "info" as const }
@@ -84,6 +89,7 @@ export const handlersOf = ({ elicitation, logging, roots, sampling }: PlainHandl
     sampling: withParams(sampling),
     elicitation: elicitation === undefined ? undefined : { form: withParams(form), url: withParams(url) },
     roots: roots === undefined ? undefined : (origin) => answer(roots, origin),
+    stderr,
     logging: handle === undefined ? undefined : {
       level,
       handle: (message, peer) => Effect.promise(() => Promise.resolve().then(() => handle(message, peer)))

@@ -20,6 +20,8 @@ export interface EngineChannel {
   readonly transport: Transport & RequestSink
   /** Returns why the channel ended, once it has ended and was not closed by us. */
   readonly ended: () => EndReason | undefined
+  /** How far the server came in a connect that is not over, as a clause. */
+  readonly pending?: (() => string | undefined) | undefined
   /** The end of what a stdio server wrote to stderr. */
   readonly stderrTail?: (() => string | undefined) | undefined
   /** Problems that do not keep the server from being used, shown to users. */

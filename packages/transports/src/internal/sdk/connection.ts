@@ -189,6 +189,11 @@ class ChannelConnection implements Connection {
     return reason === undefined ? undefined : this.#redactReason(reason)
   }
 
+  pending(): string | undefined {
+    const pending = this.#channel.pending?.()
+    return pending === undefined ? undefined : this.#redact(pending)
+  }
+
   stderrTail(): string | undefined {
     const tail = this.#channel.stderrTail?.()
     return tail === undefined ? undefined : this.#redact(tail)

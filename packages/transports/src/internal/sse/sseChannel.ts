@@ -39,6 +39,7 @@ export const openSse = (options: {
   ).pipe(Effect.map((transport): EngineChannel => ({
     transport,
     ended: () => transport.ended(),
+    pending: () => transport.pending(),
     warnings: () => transport.warnings()
   })))
   return Effect.andThen(prepare, open)

@@ -98,6 +98,13 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
     return this.#ended
   }
 
+  /** Says whether the server has named an endpoint. */
+  pending(): string {
+    return this.#posts.endpoint === undefined
+      ? "the event stream has named no endpoint to post to (it begins with an event named \"endpoint\")"
+      : "the server has not answered the handshake on the event stream"
+  }
+
   warnings(): ReadonlyArray<string> {
     return [...(this.#skipped?.warnings("event") ?? []), ...this.#inbox.warnings()]
   }

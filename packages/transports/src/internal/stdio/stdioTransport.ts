@@ -51,6 +51,8 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   #outbox: Outbox | undefined
   #noiseInARow = 0
   #isStarted = false
+  /** Whether the process has written to stdout. */
+  #hasOutput = false
   #isClosed = false
   #failure: EndReason | undefined
 
@@ -84,7 +86,10 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
         onFault: (fault) => this.#failDecoding(fault)
       })
       const { stdout } = this.#child.process
-      stdout.once("data", this.#child.onStarted)
+      stdout.once("data", () => {
+        this.#hasOutput = true
+        this.#child.onStarted()
+      })
       stdout.on("data", (chunk: Buffer) => {
         decoder.push(chunk)
         this.#inbox.onChunk(chunk.length, stdout)
@@ -119,6 +124,14 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
 
   get pendingReplies(): number {
     return this.#outbox?.replies ?? 0
+  }
+
+  /** Says whether the process has written anything to stdout. */
+  pending(): string {
+    const { command } = this.#config
+    return `${JSON.stringify(command)} ${
+      this.#hasOutput ? "has not answered the handshake on stdout" : "has written nothing to stdout"
+    }`
   }
 
   /** Returns a sentence about each problem: lines that were not messages, requests that were not answered, a missing watchdog. */
