@@ -280,8 +280,10 @@ describe("source modules", () => {
 
 /** The files that read the time of day: for display, and for times of day that servers name. */
 const wallClockFiles = [
+  "packages/cli/src/LogBook.ts",
   "packages/cli/src/commands/auth.ts",
-  "packages/cli/src/commands/call.ts",
+  "packages/cli/src/commands/time.ts",
+  "packages/cli/src/commands/useServer.ts",
   "packages/core/src/internal/monotonic.ts",
   "packages/transports/src/internal/oauth/timeOfDay.ts"
 ]

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
 import { toolNames } from "../fixtures/behaviour.ts"
-import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
+import { fixture, isAlive, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
-import { bin, type Outcome, type Workplace, workplace } from "./cli.ts"
+import { bin, inWorkplace, type Outcome, type Workplace } from "./cli.ts"
 
 const node = process.execPath
 const good = (file: string) => ({ command: node, args: [fixture("stdioServer.ts"), "v1", file] })
@@ -20,18 +20,6 @@ const errorOf = ({ stderr }: Outcome) => {
   const last = stderr.trimEnd().split("\n").at(-1) ?? ""
   return JSON.parse(last).error
 }
-
-const inWorkplace = <A, E>(
-  use: (
-    place: Workplace,
-    file: string,
-    read: (word: string) => ReadonlyArray<string>
-  ) => Effect.Effect<A, E, Scope.Scope>
-) =>
-  Effect.scoped(Effect.gen(function*() {
-    const { file, read } = yield* makeLedger
-    return yield* use(yield* workplace, file, read)
-  }))
 
 describe.concurrent("the command line", () => {
   it.live("prints its version and help without a configuration", () =>
@@ -257,13 +245,13 @@ describe.concurrent("exit statuses", () => {
     ["a command that is not installed", ["call", "absent/echo"], 4, "SpawnFailed", "not_sent"],
     ["a server that exits at start", ["tools", "crashing"], 4, "ServerExited", "not_sent"],
     ["a server that does not respond", ["tools", "mute", "--timeout", "700ms"], 4, "ConnectTimeout", "not_sent"],
-    ["a port without a listener", ["tools", "refused", "--timeout", "500ms"], 4, "ConnectionRefused", "not_sent"],
+    ["a port without a listener", ["tools", "refused", "--timeout", "2s"], 4, "ConnectionRefused", "not_sent"],
     ["a tool that fails", ["call", "good/fail"], 5, "ToolError", "failed"],
     ["an unknown tool", ["call", "good/ech"], 5, "ToolNotFound", "not_sent"],
     [
       "a call that exceeds the time limit",
       ["call", "good/hang", "--timeout", "4s"],
-      11,
+      12,
       "OutcomeUnknown",
       "unknown"
     ],
@@ -351,7 +339,7 @@ describe.concurrent("exit statuses", () => {
       Effect.gen(function*() {
         for (const [name, word] of [["my $(server)", "'my $(server)'"], ["-x", "-- -x"]] as const) {
           write("mcp-sessions.json", { servers: { [name]: good(file) } })
-          const { stderr } = yield* run(["call", "--", `${name}/`])
+          const { stderr } = yield* run(["call", ...name.startsWith("-") ? ["--"] : [], `${name}/`])
           assert.include(stderr, `  try: mcp-sessions tools ${word}\n`)
         }
         assert.strictEqual((yield* run(["tools", "--", "-x"])).status, 0)

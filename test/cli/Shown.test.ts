@@ -94,7 +94,11 @@ describe("a result as text", () => {
       "a\n[unknown content of type \"resource\"] {\"type\":\"resource\",\"resource\":null}"
     ],
     ["a resource", { content: [{ type: "resource", resource: { uri: "a:b", text: "c" } }] }, "c"],
-    ["a binary resource", { content: [{ type: "resource", resource: { uri: "a:b", blob: "" } }] }, "[resource a:b]"],
+    [
+      "a binary resource",
+      { content: [{ type: "resource", resource: { uri: "a:b", blob: "" } }] },
+      "[resource a:b, 0 bytes]"
+    ],
     ["a link", { content: [{ type: "resource_link", uri: "a:b" }] }, "[resource a:b]"],
     [
       "a type of a later revision",

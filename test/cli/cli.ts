@@ -4,7 +4,7 @@
  */
 import { run as runCli } from "@mcp-sessions/cli/Cli"
 import { Invocation, type OutputStream } from "@mcp-sessions/cli/Invocation"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -12,6 +12,7 @@ import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { afterAll } from "vitest"
+import { fixture, makeLedger, until as waitFor } from "../fixtures/peer.ts"
 
 let published: string | undefined
 afterAll(() => {
@@ -43,10 +44,22 @@ export interface Outcome {
 
 interface RunOptions {
   readonly env?: Record<string, string>
+  /** What stdin holds. */
   readonly input?: string
   /** The width of the terminal that both outputs are. Default: they are no terminals. */
   readonly columns?: number
+  /** What a user types at a terminal, line by line. Then stdin and stderr are wide terminals. */
+  readonly typed?: ReadonlyArray<string>
+  /** Whether stdout is a wide terminal, too. */
+  readonly isTerminal?: boolean
+  /** Interrupts the command once this holds of stdout and stderr. */
+  readonly until?: (stdout: string, stderr: string) => boolean
+  /** Receives the bytes of stdout at the end. */
+  readonly onBytes?: (bytes: Buffer) => void
 }
+
+/** The width of a terminal that wraps nothing. */
+const wide = 10_000
 
 export interface Workplace {
   readonly directory: string
@@ -54,14 +67,19 @@ export interface Workplace {
   /** Starts the published bundle as a process. */
   readonly start: (words: ReadonlyArray<string>, env?: Record<string, string>) => ChildProcess
   /** An invocation of the command line in this directory. */
-  readonly invocation: (options: RunOptions) => Invocation["Service"] & { readonly text: () => Omit<Outcome, "status"> }
+  readonly invocation: (options: RunOptions) => Invocation["Service"] & {
+    readonly text: () => Omit<Outcome, "status">
+    readonly bytes: () => Buffer
+  }
   /** Runs the command line within this process. */
   readonly run: (words: ReadonlyArray<string>, options?: RunOptions) => Effect.Effect<Outcome>
 }
 
 /** A stream that keeps what is written to it: a terminal if it has a width. */
-export const captured = (columns?: number): OutputStream & { readonly text: () => string } => {
-  let all = ""
+export const captured = (
+  columns?: number
+): OutputStream & { readonly text: () => string; readonly bytes: () => Buffer } => {
+  const all: Array<Buffer> = []
   return {
     isTerminal: columns !== undefined,
     hasColours: false,
@@ -69,12 +87,13 @@ export const captured = (columns?: number): OutputStream & { readonly text: () =
     rows: () => 24,
     resized: Effect.never,
     withModes: () => Effect.void,
-    write: (text) =>
+    write: (data) =>
       Effect.sync(() => {
-        all += text
+        all.push(Buffer.from(data))
         return undefined
       }),
-    text: () => all
+    text: () => Buffer.concat(all).toString(),
+    bytes: () => Buffer.concat(all)
   }
 }
 
@@ -88,14 +107,23 @@ export const workplace = Effect.acquireRelease(
         env: { PATH: process.env.PATH ?? "", HOME: directory, ...env },
         stdio: ["pipe", "pipe", "pipe"]
       })
-    const invocation: Workplace["invocation"] = ({ columns, env, input }) => {
-      const [stdout, stderr] = [captured(columns), captured(columns)]
+    const invocation: Workplace["invocation"] = ({ columns, env, input, isTerminal = false, typed }) => {
+      const lines = [...typed ?? []]
+      const stdout = captured(isTerminal ? wide : columns)
+      const stderr = captured(typed === undefined ? columns : wide)
+      // What is typed shows on the terminal, after the prompt.
+      const readLine: Invocation["Service"]["stdin"]["readLine"] = ({ isHidden = false, prompt }) =>
+        Effect.suspend(() => {
+          const line = lines.shift()
+          return Effect.as(stderr.write(`${prompt}${isHidden ? "" : line ?? ""}\n`), line)
+        })
       return {
         environment: { PATH: process.env.PATH ?? "", HOME: directory, ...env },
         directory,
-        stdin: { isTerminal: false, readAll: () => Effect.succeed(input ?? ""), readLine: () => Effect.undefined },
+        stdin: { isTerminal: typed !== undefined, readAll: () => Effect.succeed(input ?? ""), readLine },
         stdout,
         stderr,
+        bytes: stdout.bytes,
         text: () => ({ stdout: stdout.text(), stderr: stderr.text() })
       }
     }
@@ -110,11 +138,17 @@ export const workplace = Effect.acquireRelease(
       },
       run: (words, options = {}) =>
         Effect.suspend(() => {
+          const { onBytes, until } = options
           const one = invocation(options)
-          return Effect.map(
-            Effect.provideService(runCli(words), Invocation, one),
-            (status): Outcome => ({ status, ...one.text() })
+          const command = Effect.provideService(runCli(words), Invocation, one)
+          const watched = until === undefined ? command : Effect.raceFirst(
+            command,
+            Effect.as(waitFor(one.text, ({ stderr, stdout }) => until(stdout, stderr)), 130)
           )
+          return Effect.map(watched, (status): Outcome => {
+            onBytes?.(one.bytes())
+            return { status, ...one.text() }
+          })
         })
     }
   }),
@@ -132,3 +166,19 @@ export const ended = (child: ChildProcess): Effect.Effect<Outcome> =>
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")])
     return { status: child.exitCode, stdout, stderr }
   })
+
+/** Runs a test in a working directory, with a ledger for the servers that it starts. */
+export const inWorkplace = <A, E>(
+  use: (
+    place: Workplace,
+    file: string,
+    read: (word: string) => ReadonlyArray<string>
+  ) => Effect.Effect<A, E, Scope.Scope>
+): Effect.Effect<A, E> =>
+  Effect.scoped(Effect.gen(function*() {
+    const { file, read } = yield* makeLedger
+    return yield* use(yield* workplace, file, read)
+  }))
+
+/** The words that start the fixture with everything that the command line shows. */
+export const rich = (file: string): ReadonlyArray<string> => ["--", process.execPath, fixture("richStdio.mjs"), file]

@@ -12,21 +12,31 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { ServerCommand } from "./AdHoc.ts"
 import { CommandLine } from "./CommandLine.ts"
 import { auth } from "./commands/auth.ts"
 import { call } from "./commands/call.ts"
 import { check } from "./commands/check.ts"
+import { complete } from "./commands/complete.ts"
 import { down } from "./commands/down.ts"
 import { emitTs } from "./commands/emitTs.ts"
+import { logs } from "./commands/logs.ts"
+import { prompt } from "./commands/prompt.ts"
+import { prompts } from "./commands/prompts.ts"
+import { read } from "./commands/read.ts"
+import { record, replay } from "./commands/recording.ts"
+import { resources } from "./commands/resources.ts"
 import { restart } from "./commands/restart.ts"
 import { root } from "./commands/root.ts"
 import { servers } from "./commands/servers.ts"
 import { status } from "./commands/status.ts"
 import { tools } from "./commands/tools.ts"
 import { up } from "./commands/up.ts"
+import { watch } from "./commands/watch.ts"
 import { withCommand } from "./commands/with.ts"
 import { envelope, exitStatus, type Failure, lines, UsageError } from "./Failure.ts"
 import { HeldSessions } from "./HeldSessions.ts"
+import { splitWords } from "./internal/words.ts"
 import { Invocation } from "./Invocation.ts"
 import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
 import { line, trusted } from "./Shown.ts"
@@ -118,11 +128,40 @@ const reportLostOutput = ({ code }: OutputClosed) =>
   )
 
 const program = Command.runWith(
-  root.pipe(
-    Command.withSubcommands([servers, check, tools, call, emitTs, withCommand, up, status, restart, down, auth])
-  ),
+  root.pipe(Command.withSubcommands([
+    servers,
+    check,
+    tools,
+    call,
+    emitTs,
+    resources,
+    read,
+    prompts,
+    prompt,
+    complete,
+    watch,
+    logs,
+    record,
+    replay,
+    withCommand,
+    up,
+    status,
+    restart,
+    down,
+    auth
+  ])),
   { version }
 )
+
+/** Runs the words of one command. Those after `--` start a server, where the command uses one. */
+const runWords = (words: ReadonlyArray<string>) => {
+  const { own, serverCommand } = splitWords(words)
+  return Effect.provideService(program(own), ServerCommand, serverCommand)
+}
+
+/** Whether the words ask for JSON. */
+const wantsJson = (words: ReadonlyArray<string>): boolean =>
+  splitWords(words).own.some((word) => word === "--json" || word === "--json=true")
 
 /**
  * Runs the command line with the words after the program name. Prints its failures and succeeds with the exit status.
@@ -131,16 +170,15 @@ const program = Command.runWith(
  * @since 0.1.0
  */
 export const run = (words: ReadonlyArray<string>): Effect.Effect<number, never, Invocation> =>
-  program(words).pipe(
+  runWords(words).pipe(
     Effect.as(0),
     Effect.catch((error) => {
       // A reader that closed the pipe needs no message. A full disk does.
       if (error._tag === "OutputClosed") return error.isQuiet ? Effect.succeed(0) : reportLostOutput(error)
       if (error._tag === "ProgramExited") return Effect.succeed(error.status)
-      const json = words.some((word) => word === "--json" || word === "--json=true")
       return Effect.andThen(
         Effect.flatMap(HeldSessions, (held) => held?.refuse ?? Effect.void),
-        report(CliError.isCliError(error) ? toUsageError(error) : error, json)
+        report(CliError.isCliError(error) ? toUsageError(error) : error, wantsJson(words))
       )
     }),
     Effect.provide(

@@ -5,7 +5,19 @@
  * @since 0.1.0
  */
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
+import * as Attachment from "./Attachment.ts"
 import { isJsonObject, quote, textOf } from "./internal/text.ts"
+
+/**
+ * A part of a result: its text, and its data if it has any.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Part {
+  readonly text: string
+  readonly attachment: Attachment.Attachment | undefined
+}
 
 const unknown = (block: unknown): string => {
   const type = isJsonObject(block) ? textOf(block.type) : undefined
@@ -22,8 +34,14 @@ const binary = (type: string, data: string, mimeType: unknown): string =>
 
 const resource = (value: unknown): string | undefined => {
   if (!isJsonObject(value)) return undefined
+  const { blob, mimeType, text } = value
   const uri = textOf(value.uri)
-  return textOf(value.text) ?? (uri === undefined ? undefined : `[resource ${uri}]`)
+  const name = uri === undefined ? undefined : `resource ${uri}`
+  return textOf(text) ?? (typeof blob === "string" && name !== undefined
+    ? binary(name, blob, mimeType)
+    : name === undefined
+    ? undefined
+    : `[${name}]`)
 }
 
 /** Formats a block of a type that is known and holds what its type promises. */
@@ -44,7 +62,27 @@ const known = (block: Readonly<Record<string, unknown>>): string | undefined => 
   }
 }
 
-const formatBlock = (block: unknown): string => (isJsonObject(block) ? known(block) : undefined) ?? unknown(block)
+/**
+ * Formats a content block. One that cannot be shown is named and quoted as JSON.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const formatBlock = (block: unknown): string =>
+  (isJsonObject(block) ? known(block) : undefined) ?? unknown(block)
+
+/**
+ * Returns the parts of a result: its content blocks, or its structured content if it has no other.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const partsOf = (result: unknown): ReadonlyArray<Part> => {
+  const content = isJsonObject(result) ? result.content : undefined
+  return Array.isArray(content) && content.length > 0
+    ? content.map((block) => ({ text: formatBlock(block), attachment: Attachment.ofBlock(block) }))
+    : [{ text: format(result), attachment: undefined }]
+}
 
 /**
  * Formats a result: its content, or its structured content if there is no other. A block that cannot be shown is named and quoted as JSON.

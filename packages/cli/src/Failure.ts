@@ -9,8 +9,8 @@
  * | 4 | server or authorization server unreachable |
  * | 5 | the tool failed or does not exist |
  * | 10 | invalid configuration |
- * | 11 | timed out, also if the tool may have run |
- * | 12 | outcome unknown: the connection was lost after the request was sent |
+ * | 11 | the request timed out, and nothing else is at stake |
+ * | 12 | outcome unknown: the tool may have run, and the connection was lost or the time was up |
  * | 13 | `check` found an unhealthy server |
  * | 14 | protocol error |
  * | 129, 130, 143 | ended by SIGHUP, SIGINT, SIGTERM |
@@ -23,6 +23,7 @@ import { AuthRequired, type Delivery, type Reason, SessionError } from "@mcp-ses
 import type { OpenFailed } from "@mcp-sessions/core/Sessions"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Schema from "effect/Schema"
+import { adviceOf } from "./Advice.ts"
 import { commandLine } from "./internal/text.ts"
 import { content, cut, line, name, type Shown } from "./Shown.ts"
 
@@ -86,6 +87,21 @@ export class ProgramExited extends Schema.TaggedError<ProgramExited>("@mcp-sessi
 ) {}
 
 /**
+ * Failure to save a file of a result, after the server was called. `code` is the reason of the file system.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SaveFailed extends Schema.TaggedError<SaveFailed>("@mcp-sessions/cli/SaveFailed")("SaveFailed", {
+  file: Schema.String,
+  code: Schema.String
+}) {
+  override get message(): string {
+    return `cannot save ${this.file} (${this.code})`
+  }
+}
+
+/**
  * Failure of a command, except a closed output.
  *
  * @category models
@@ -93,6 +109,7 @@ export class ProgramExited extends Schema.TaggedError<ProgramExited>("@mcp-sessi
  */
 export type Failure =
   | UsageError
+  | SaveFailed
   | ToolFailed
   | CheckFailed
   | ConfigError
@@ -130,7 +147,7 @@ const statusOfReason = (reason: Reason): number => {
     case "RequestTimeout":
       return 11
     case "OutcomeUnknown":
-      return reason.lost._tag === "RequestTimeout" ? 11 : 12
+      return 12
     default:
       return 14
   }
@@ -144,6 +161,8 @@ const statusOfReason = (reason: Reason): number => {
  */
 export const exitStatus = (failure: Failure): number => {
   switch (failure._tag) {
+    case "SaveFailed":
+      return 1
     case "UsageError":
       return 2
     case "ToolFailed":
@@ -201,9 +220,7 @@ const hintOf = (failure: Failure): string | undefined => {
     case "ToolFailed":
       return failure.hint
     case "SessionError":
-      return failure.reason._tag === "OutcomeUnknown"
-        ? "check on the server whether the tool ran before you call it again"
-        : undefined
+      return adviceOf(failure)
     default:
       return undefined
   }
@@ -221,6 +238,8 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
   switch (failure._tag) {
     case "UsageError":
       return { code: "Usage", ...common, retryable: false, outcome: "not_sent" }
+    case "SaveFailed":
+      return { code: failure._tag, ...common, retryable: false, outcome: "failed" }
     case "ToolFailed": {
       const { kind, server, tool } = failure
       const outcome = kind === "ToolNotFound" ? "not_sent" : "failed"
@@ -314,6 +333,7 @@ export const lines = (failure: Failure): ReadonlyArray<Shown> => {
       return failure.errors.flatMap(lines)
     case "ProgramExited":
       return []
+    case "SaveFailed":
     case "TokenStoreFailed":
       return [line`error[${failure._tag}]: ${failure.message}`]
     case "ConfigError":

@@ -19,6 +19,8 @@ import type { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { ConfiguredServer } from "./ConfigFiles.ts"
+import type { LogBook } from "./LogBook.ts"
+import type { Switchboard } from "./Questions.ts"
 
 /**
  * The process that holds sessions.
@@ -54,6 +56,10 @@ export interface Held {
   /** All configured servers, also those without a held session. */
   readonly servers: ReadonlyArray<ConfiguredServer>
   readonly sessions: Sessions["Service"]
+  /** Hands the questions of servers to the commands. */
+  readonly switchboard: Switchboard
+  /** What the servers have logged. */
+  readonly logs: LogBook
   /** Runs before a command uses sessions of servers. Does not return if one of them is not held: then the caller runs the command by itself. */
   readonly use: (servers: ReadonlyArray<string>) => Effect.Effect<void>
   /** Runs before a refusal of a command is reported. Does not return if the caller has to run the command by itself. */

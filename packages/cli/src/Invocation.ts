@@ -13,7 +13,7 @@ import type * as Scope from "effect/Scope"
 import { processInvocation } from "./internal/processInvocation.ts"
 
 /**
- * A stream that text is written to.
+ * A stream that text or bytes are written to.
  *
  * @category models
  * @since 0.1.0
@@ -35,8 +35,8 @@ export interface OutputStream {
     readonly enter: string
     readonly leave: string
   }) => Effect.Effect<void, never, Scope.Scope>
-  /** Writes text and waits until it is written. Succeeds with the error code of the system if that fails. */
-  readonly write: (text: string) => Effect.Effect<string | undefined>
+  /** Writes text or bytes and waits until they are written. Succeeds with the error code of the system if that fails. */
+  readonly write: (data: string | Uint8Array) => Effect.Effect<string | undefined>
 }
 
 /**

@@ -39,6 +39,8 @@ export class Output extends Context.Service<Output, {
   readonly print: (line: Shown) => Effect.Effect<void, OutputClosed>
   /** Writes a result of a server to stdout: as it is, unless stdout is a terminal. */
   readonly printContent: (text: string) => Effect.Effect<void, OutputClosed>
+  /** Writes bytes to stdout as they are. */
+  readonly printBytes: (bytes: Uint8Array) => Effect.Effect<void, OutputClosed>
   /** Writes a JSON document to stdout. */
   readonly printJson: (value: unknown) => Effect.Effect<void, OutputClosed>
   /** Writes a JSON document on one line to stdout. */
@@ -72,14 +74,15 @@ export const layer: Layer.Layer<Output, never, Invocation> = Layer.effect(
       isProgressShown = false
       return writeNote("\r\u001b[K")
     })
-    const write = (text: string) =>
+    const write = (data: string | Uint8Array) =>
       Effect.andThen(
         clear,
         Effect.flatMap(
-          stdout.write(`${text}\n`),
+          stdout.write(data),
           (code) => code === undefined ? Effect.void : Effect.fail(new OutputClosed({ code }))
         )
       )
+    const writeLine = (text: string) => write(`${text}\n`)
     /** Breaks lines at words where the terminal would break them anywhere. */
     const fitted = ({ columns, isTerminal }: OutputStream, { text }: Shown): string =>
       isTerminal
@@ -92,10 +95,11 @@ export const layer: Layer.Layer<Output, never, Invocation> = Layer.effect(
     }
     const styleNote = styleFor(stderr)
     return {
-      print: (line) => write(fitted(stdout, line)),
-      printContent: (text) => write(stdout.isTerminal ? content(text).text : text),
-      printJson: (value) => write(json(ExactNumbers.stringify(value, 2)).text),
-      printJsonLine: (value) => write(json(ExactNumbers.stringify(value)).text),
+      print: (line) => writeLine(fitted(stdout, line)),
+      printContent: (text) => writeLine(stdout.isTerminal ? content(text).text : text),
+      printJson: (value) => writeLine(json(ExactNumbers.stringify(value, 2)).text),
+      printJsonLine: (value) => writeLine(json(ExactNumbers.stringify(value)).text),
+      printBytes: write,
       note,
       noteJson: (value) => Effect.andThen(clear, writeNote(`${json(ExactNumbers.stringify(value)).text}\n`)),
       progress: (text) =>

@@ -21,3 +21,19 @@ export const progressLabel = ({ message = "", progress, total }: Progress): stri
   const shown = words.length > messageLimit ? `${words.slice(0, messageLimit - 1)}…` : words
   return shown === "" ? amount : `${amount} ${shown}`
 }
+
+/** The width of the bar, in characters. */
+const barWidth = 20
+
+/**
+ * Formats a progress notification as a bar and a label: `███████░░░░░░░░░░░░░ 35% reading`. Without a total, there is no bar.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const progressBar = (progress: Progress): string => {
+  const { total } = progress
+  if (total === undefined || !(total > 0)) return progressLabel(progress)
+  const full = Math.round(barWidth * Math.min(1, Math.max(0, progress.progress / total)))
+  return `${"█".repeat(full)}${"░".repeat(barWidth - full)} ${progressLabel(progress)}`
+}

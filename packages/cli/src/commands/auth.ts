@@ -18,10 +18,10 @@ import * as SignIn from "../SignIn.ts"
 import * as SignInStatus from "../SignInStatus.ts"
 import { columns } from "../Table.ts"
 import { root } from "./root.ts"
-import { loadServers, noteNoServers, requireKnown, selectServers } from "./selection.ts"
+import { disabled, loadServers, noteNoServers, requireKnown, selectServer } from "./selection.ts"
 import { withSessions } from "./sessions.ts"
 
-const server = Argument.String("server").pipe(Argument.withDescription("Name of a configured server"))
+const server = Argument.String("server").pipe(Argument.withDescription("Name of a configured server, or a URL"))
 
 /** No time limit of the command: a user takes minutes, and every request has a limit of its own. */
 const unlimited = { limit: Duration.infinity, retry: RetryPolicy.never }
@@ -65,8 +65,8 @@ const login = Command.make("login", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const [server] = yield* selectServers(yield* loadServers, [name])
-    if (server === undefined) return
+    const { server } = yield* selectServer([name])
+    if (server.config.disabled) return yield* disabled(server)
     if (!(yield* SignIn.isPossible(server.config))) return yield* impossible(server)
     let hasAsked = false
     const onAsk = Effect.sync(() => {
@@ -98,13 +98,11 @@ const logout = Command.make("logout", { server }, ({ server: name }) =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* loadServers
-    yield* requireKnown(all, [name])
-    const servers = all.filter((server) => server.name === name)
+    const servers = [(yield* selectServer([name])).server]
     const rows = yield* Effect.forEach(servers, (server) =>
       Effect.gen(function*() {
         const before = yield* rowOf(server)
-        yield* Effect.flatMap(Sessions, ({ signOut }) => signOut(name))
+        yield* Effect.flatMap(Sessions, ({ signOut }) => signOut(server.name))
         return { before, after: yield* rowOf(server) }
       })).pipe(withSessions({ ...unlimited, servers }))
     yield* Effect.forEach(rows, ({ after, before: { issuer } }) =>

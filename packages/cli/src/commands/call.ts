@@ -1,31 +1,29 @@
 /**
  * `call`: calls one tool.
  */
-import type { Progress } from "@mcp-sessions/core/Mcp"
-import { OutcomeUnknown, RequestTimeout, SessionError } from "@mcp-sessions/core/SessionError"
-import { Sessions } from "@mcp-sessions/core/Sessions"
+import type { CallToolResult } from "@mcp-sessions/core/Mcp"
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
+import type { ConfiguredServer } from "../ConfigFiles.ts"
 import * as Content from "../Content.ts"
 import { ToolFailed, UsageError } from "../Failure.ts"
 import { readRegularFile } from "../internal/regularFile.ts"
-import { commandLine, isJsonObject } from "../internal/text.ts"
+import { isJsonObject } from "../internal/text.ts"
 import { Invocation } from "../Invocation.ts"
 import * as JsonDocument from "../JsonDocument.ts"
 import { Output } from "../Output.ts"
-import { progressLabel } from "../ProgressLabel.ts"
-import { line } from "../Shown.ts"
-import { root, timeout } from "./root.ts"
-import { loadServers, splitTarget } from "./selection.ts"
-import { withRetryNotes, withSessions, withTimeLimit } from "./sessions.ts"
+import { printParts, saveParts } from "../Results.ts"
+import { prepare } from "../Save.ts"
+import { input, root, saveTo, timeout } from "./root.ts"
+import { selectItem } from "./selection.ts"
 import { findTool } from "./tools.ts"
+import { useServer } from "./useServer.ts"
 
 /** The largest file of arguments, in MiB. */
 const fileLimit = 64
@@ -48,54 +46,67 @@ const parseArgsFlag = Effect.fnUntraced(function*(text: Option.Option<string>) {
   )
 })
 
-/** Connects, parses the arguments with the schema of the tool and calls it, all within one time limit. */
+/** A call that would be made, or the result of one that was. */
+type Outcome =
+  | { readonly _tag: "Planned"; readonly request: unknown }
+  | { readonly _tag: "Called"; readonly result: CallToolResult }
+
+/** Connects, parses the arguments with the schema of the tool and calls it. */
 const connectAndCall = Effect.fnUntraced(function*(options: {
-  readonly server: string
+  readonly server: ConfiguredServer
   readonly tool: string
   readonly words: ReadonlyArray<string>
   readonly base: Readonly<Record<string, unknown>>
   readonly validate: boolean
+  readonly isDry: boolean
+  readonly input: boolean
+  readonly json: boolean
   readonly limit: Duration.Duration
 }) {
-  const { base, limit, server, tool, validate, words } = options
-  const output = yield* Output
+  const { base, input, isDry, json, limit, server, tool, validate, words } = options
   const { directory } = yield* Invocation
-  const label = `${server}/${tool}`
-  const startedAt = yield* Clock.monotonicTimeNanos
-  yield* output.progress(line`connecting to ${server} …`)
-  const { args, session } = yield* Effect.gen(function*() {
-    const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server))
-    yield* output.progress(line`calling ${label} …`)
-    const definition = yield* Effect.flatMap(session.listTools(), (tools) => findTool({ tools, server, tool }))
-    return { session, args: yield* Arguments.read({ tool: definition, words, base, validate, directory }) }
-  }).pipe(withTimeLimit({ server, limit }))
-
-  /** The time of day, for the error. */
-  const sentAt = yield* Clock.currentTimeMillis
-  const left = Duration.max(
-    Duration.subtract(limit, Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)),
-    Duration.millis(1)
-  )
-  const onProgress = (progress: Progress) => output.progress(line`calling ${label} … ${progressLabel(progress)}`)
-  return yield* session.callTool(tool, args, { timeout: left, onProgress }).pipe(
-    // Without this, retries could exceed the limit. A call that was in flight at that time may have run.
-    Effect.timeoutOrElse({
-      duration: Duration.sum(left, Duration.millis(50)),
-      orElse: () => {
-        const timeout = Duration.toMillis(limit)
-        const lost = new RequestTimeout({ method: "tools/call", timeout, delivery: "Unknown" })
-        const reason = new OutcomeUnknown({ method: "tools/call", tool, sentAt, lost })
-        return Effect.fail(new SessionError({ server, reason }))
+  const label = `${server.name}/${tool}`
+  return yield* useServer({ server, limit, json, input, tool, method: "tools/call" })(({ request, session }) =>
+    Effect.gen(function*() {
+      const tools = yield* request(`listing the tools of ${server.name}`, () => session.listTools())
+      const definition = yield* findTool({ tools, server, tool })
+      const args = yield* Arguments.read({ tool: definition, words, base, validate, directory })
+      if (isDry) {
+        return { _tag: "Planned", request: { method: "tools/call", params: { name: tool, arguments: args } } } as const
       }
+      const result = yield* request(`calling ${label}`, (options) => session.callTool(tool, args, options))
+      return { _tag: "Called", result } as const
     })
   )
 })
 
+/** Prints a result, or fails with it if the tool reports an error. */
+const printResult = Effect.fnUntraced(function*(options: {
+  readonly result: CallToolResult
+  readonly server: string
+  readonly tool: string
+  readonly json: boolean
+  readonly raw: boolean
+  readonly directory: string | undefined
+}) {
+  const { directory, json, raw, result, server, tool } = options
+  const output = yield* Output
+  const parts = Content.partsOf(result)
+  if (raw) yield* output.printContent(ExactNumbers.stringify(result))
+  else if (json) yield* output.printJson(result)
+  else if (result.isError !== true) yield* printParts({ parts, directory })
+  if ((raw || json) && directory !== undefined) {
+    yield* output.noteJson({ saved: yield* saveParts({ parts, directory }) })
+  }
+  if (result.isError === true) {
+    return yield* new ToolFailed({ server, tool, kind: "ToolError", description: Content.format(result) })
+  }
+})
+
 export const call = Command.make("call", {
-  target: Argument.String("server/tool").pipe(Argument.withDescription("Tool to call")),
-  words: Argument.String("argument").pipe(
+  words: Argument.String("server/tool").pipe(
     Argument.withDescription(
-      "key=value, key:=JSON or key=@file; use dots for nested keys, and repeat a key for a list"
+      "Tool to call, and its arguments: key=value, key:=JSON or key=@file; use dots for nested keys, and repeat a key for a list. In place of a configured server, a URL before the tool, or a command after --"
     ),
     Argument.variadic()
   ),
@@ -110,32 +121,30 @@ export const call = Command.make("call", {
     ),
     Flag.withDefault(true)
   ),
-  timeout: timeout("Time limit for connecting and calling together")
-}, ({ args, target, timeout, validate, words }) =>
+  isDry: Flag.Boolean("dry-run").pipe(
+    Flag.withDescription(
+      "Print the request that would be sent, checked against the schema of the tool, and do not call the tool"
+    ),
+    Flag.withDefault(false)
+  ),
+  raw: Flag.Boolean("raw").pipe(
+    Flag.withDescription("Print the result as one line of JSON, with numbers and text as the server wrote them"),
+    Flag.withDefault(false)
+  ),
+  save: saveTo("Save images, audio and resources of the result to new files of this directory, and print their paths"),
+  input,
+  timeout: timeout("Time limit for connecting, calling and closing together")
+}, ({ args, input, isDry, raw, save, timeout, validate, words }) =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* loadServers
-    const { server, tool } = yield* splitTarget(target, all)
-    if (tool === undefined || tool === "") {
-      return yield* new UsageError({
-        problems: [`missing tool name; expected ${server}/<tool>`],
-        hint: commandLine("tools", server)
-      })
-    }
+    const { item: tool, rest, server } = yield* selectItem({ words, kind: "tool" })
     const base = yield* parseArgsFlag(args)
-    const servers = all.filter(({ name }) => name === server)
-    const result = yield* connectAndCall({ server, tool, words, base, validate, limit: timeout }).pipe(
-      Effect.scoped,
-      withSessions({ servers, limit: timeout, retry: yield* withRetryNotes(json) }),
-      Effect.ensuring(output.progress(undefined))
-    )
-    const text = Content.format(result)
-    if (json) yield* output.printJson(result)
-    else if (result.isError !== true && text !== "") yield* output.printContent(text)
-    if (result.isError === true) {
-      return yield* new ToolFailed({ server, tool, kind: "ToolError", description: text })
-    }
+    const directory = Option.isNone(save) ? undefined : yield* prepare(save.value)
+    const options = { server, tool, words: rest, base, validate, isDry, input, json, limit: timeout }
+    const outcome: Outcome = yield* connectAndCall(options)
+    if (outcome._tag === "Planned") return yield* output.printJson(outcome.request)
+    yield* printResult({ result: outcome.result, server: server.name, tool, json, raw, directory })
   })).pipe(
     Command.withDescription("Call a tool and print its result"),
     Command.withExamples([
@@ -143,6 +152,11 @@ export const call = Command.make("call", {
       {
         command: "mcp-sessions call db/query --args @query.json --json",
         description: "Read arguments from a file and print JSON"
+      },
+      { command: "mcp-sessions call https://example.com/mcp echo message=hi", description: "Call a server by its URL" },
+      {
+        command: "mcp-sessions call echo message=hi -- npx -y @modelcontextprotocol/server-everything",
+        description: "Start a server for one call"
       }
     ])
   )

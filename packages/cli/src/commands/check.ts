@@ -11,12 +11,12 @@ import * as CheckTable from "../CheckTable.ts"
 import { CheckFailed } from "../Failure.ts"
 import { Output } from "../Output.ts"
 import { root, timeout } from "./root.ts"
-import { loadServers, noteNoServers, requireKnown, selectServers } from "./selection.ts"
+import { chooseServers, noteNoServers, requireKnown } from "./selection.ts"
 import { withSessions } from "./sessions.ts"
 
 export const check = Command.make("check", {
   servers: Argument.String("server").pipe(
-    Argument.withDescription("Servers to check (default: all enabled servers)"),
+    Argument.withDescription("Names or URLs of servers, or the command of one after -- (default: all enabled servers)"),
     Argument.variadic()
   ),
   allow: Flag.String("allow").pipe(
@@ -29,8 +29,7 @@ export const check = Command.make("check", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* loadServers
-    const servers = yield* selectServers(all, names)
+    const { all, servers } = yield* chooseServers(names)
     yield* requireKnown(all, allow)
     const checked = yield* CheckTable.run({ servers, show: !json }).pipe(
       withSessions({ servers, limit: timeout, retry: RetryPolicy.never })

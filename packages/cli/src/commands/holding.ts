@@ -1,6 +1,7 @@
 /**
  * What `with` and `up` share: the servers that they hold, and how their sessions are opened.
  */
+import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
 import * as Sessions from "@mcp-sessions/core/Sessions"
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Flag from "effect/cli/Flag"
@@ -12,7 +13,9 @@ import * as Stream from "effect/Stream"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { envelope, lines, UsageError } from "../Failure.ts"
 import type { ListenFailed } from "../internal/socket/listen.ts"
+import * as LogBook from "../LogBook.ts"
 import { Output } from "../Output.ts"
+import { makeSwitchboard } from "../Questions.ts"
 import { line } from "../Shown.ts"
 import { transports } from "../SignIn.ts"
 import { root, timeout } from "./root.ts"
@@ -47,8 +50,14 @@ export const openSessions = Effect.fnUntraced(function*(options: {
     const connectTimeout = Duration.max(Duration.min(config.connectTimeout, limit), Duration.millis(100))
     return [name, { ...config, connectTimeout }]
   }))
+  const switchboard = makeSwitchboard()
+  const logs = yield* LogBook.make("info")
+  const handlers = Layer.succeed(ClientHandlers, { ...switchboard.handlers, ...logs.handlers })
   const layer = Sessions.layer({ servers: definitions, retry: yield* withRetryNotes(json) })
-  const sessions = Context.get(yield* Layer.build(Layer.provide(layer, transports(undefined))), Sessions.Sessions)
+  const sessions = Context.get(
+    yield* Layer.build(Layer.provide(layer, Layer.merge(transports(undefined), handlers))),
+    Sessions.Sessions
+  )
   const pending = new Set(servers.map(({ name }) => name))
   const progress = Effect.suspend(() =>
     output.progress(pending.size === 0 ? undefined : line`connecting to ${[...pending].join(", ")} …`)
@@ -67,7 +76,7 @@ export const openSessions = Effect.fnUntraced(function*(options: {
     ),
     Effect.ensuring(output.progress(undefined))
   )
-  return sessions
+  return { sessions, switchboard, logs }
 })
 
 /** Words a failure to listen as an error of this program. */

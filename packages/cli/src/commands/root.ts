@@ -18,6 +18,13 @@ export const root = Command.make("mcp-sessions").pipe(
       Flag.withDescription(`Configuration file (default: the first of ${ConfigFiles.fileNames.join(", ")})`),
       Flag.optional
     ),
+    header: Flag.String("header").pipe(
+      Flag.withMetavar("name: value"),
+      Flag.withDescription(
+        "Header for a server that is given by its URL; $NAME in the value is a variable, @file a file; can be repeated"
+      ),
+      Flag.atLeast(0)
+    ),
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print one JSON document to stdout, and errors as JSON to stderr"),
       Flag.withDefault(false)
@@ -44,6 +51,16 @@ export const timeout = (description: string) =>
   durationFlag("timeout", `${description}: seconds, or a duration such as 500ms or 2m (default: 60)`).pipe(
     Flag.withDefault(Duration.seconds(60))
   )
+
+/** The flag `--no-input`. */
+export const input = Flag.Boolean("input").pipe(
+  Flag.withDescription("Answer questions of the server at the terminal (--no-input: decline them)"),
+  Flag.withDefault(true)
+)
+
+/** The flag `--save`: a directory. */
+export const saveTo = (description: string) =>
+  Flag.String("save").pipe(Flag.withMetavar("directory"), Flag.withDescription(description), Flag.optional)
 
 const units: Record<string, Duration.Unit> = { ms: "millis", s: "seconds", m: "minutes", h: "hours" }
 

@@ -15,12 +15,12 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { ConfiguredServer } from "../ConfigFiles.ts"
 import { envelope, lines, ToolFailed } from "../Failure.ts"
-import { commandLine, isJsonObject, quote, summaryOf, textOf } from "../internal/text.ts"
+import { isJsonObject, quote, summaryOf, textOf } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { content, cut, line, name } from "../Shown.ts"
 import { columns } from "../Table.ts"
 import { root, timeout } from "./root.ts"
-import { loadServers, noteNoServers, splitTarget } from "./selection.ts"
+import { listCommand, noteNoServers, selectTools } from "./selection.ts"
 import { withRetryNotes, withSessions, withTimeLimit } from "./sessions.ts"
 
 /** Returns the name of a tool. What is not a name is quoted. */
@@ -32,7 +32,7 @@ const nameOf = (tool: unknown): string => {
 /** Finds a tool by name. Fails with a suggestion if there is none. */
 export const findTool = (options: {
   readonly tools: ReadonlyArray<Tool>
-  readonly server: string
+  readonly server: ConfiguredServer
   readonly tool: string
 }): Effect.Effect<Tool, ToolFailed> => {
   const { server, tool, tools } = options
@@ -41,13 +41,13 @@ export const findTool = (options: {
   const suggestion = closest(tool, tools.map(nameOf))
   return Effect.fail(
     new ToolFailed({
-      server,
+      server: server.name,
       tool,
       kind: "ToolNotFound",
       description: `the server has no tool "${tool}"${
         suggestion === undefined ? "" : `; did you mean "${suggestion}"?`
       }`,
-      hint: commandLine("tools", server)
+      hint: listCommand("tools", server)
     })
   )
 }
@@ -137,9 +137,11 @@ const printListings = Effect.fnUntraced(function*(options: {
 })
 
 export const tools = Command.make("tools", {
-  target: Argument.String("server[/tool]").pipe(
-    Argument.withDescription("Server, or one of its tools (default: all enabled servers)"),
-    Argument.optional
+  words: Argument.String("server[/tool]").pipe(
+    Argument.withDescription(
+      "Server, or one of its tools (default: all enabled servers). In place of a configured server, a URL before the tool, or a command after --"
+    ),
+    Argument.variadic()
   ),
   grep: Flag.String("grep").pipe(
     Flag.withMetavar("text"),
@@ -151,15 +153,11 @@ export const tools = Command.make("tools", {
     Flag.withDefault(false)
   ),
   timeout: timeout("Time limit for each server")
-}, ({ grep, schema, target, timeout }) =>
+}, ({ grep, schema, timeout, words }) =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* loadServers
-    const { server, tool } = Option.isNone(target)
-      ? { server: undefined, tool: undefined }
-      : yield* splitTarget(target.value, all)
-    const servers = all.filter(({ config, name }) => server === undefined ? !config.disabled : name === server)
+    const { all, server, servers, tool } = yield* selectTools(words)
     const listings = yield* listTools({ servers, limit: timeout, json })
 
     const [only] = listings

@@ -14,9 +14,9 @@ const outputOf = (name: "stdout" | "stderr"): OutputStream => {
   const stream = process[name]
   // A broken pipe must not end the process. `write` reports it.
   stream.on("error", () => {})
-  const write: OutputStream["write"] = (text) =>
+  const write: OutputStream["write"] = (data) =>
     Effect.callback((resume) => {
-      stream.write(text, (error) => resume(Effect.succeed(codeOf(error))))
+      stream.write(data, (error) => resume(Effect.succeed(codeOf(error))))
     })
   return {
     isTerminal: stream.isTTY,

@@ -3,7 +3,6 @@
  *
  * Everything is released in order when the holder ends: commands are cancelled, sessions closed, the socket removed.
  */
-import type { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -34,7 +33,7 @@ export interface Opening {
   /**
    * Lends sessions to clients for as long as the scope. The commands that use them are cancelled before the sessions close.
    */
-  readonly lend: (sessions: Sessions["Service"]) => Effect.Effect<void, never, Scope.Scope>
+  readonly lend: (opened: Pick<Lent, "logs" | "sessions" | "switchboard">) => Effect.Effect<void, never, Scope.Scope>
   /** Waits until a client asks for the end. */
   readonly stopped: Effect.Effect<void>
   /** Emits an element when a command starts or ends: the number of commands that run. */
@@ -108,12 +107,12 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
     }
   })
 
-  const lend: Opening["lend"] = Effect.fnUntraced(function*(sessions) {
-    const connection = yield* watchAges(sessions, names)
+  const lend: Opening["lend"] = Effect.fnUntraced(function*(opened) {
+    const connection = yield* watchAges(opened.sessions, names)
     const commands = yield* FiberSet.make<void>()
     yield* Effect.acquireRelease(
       Effect.sync(() => {
-        current = { lent: { servers, sessions, holder: holderOf(connection) }, commands }
+        current = { lent: { ...opened, servers, holder: holderOf(connection) }, commands }
       }),
       () =>
         Effect.sync(() => {

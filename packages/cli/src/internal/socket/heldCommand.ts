@@ -7,17 +7,19 @@ const names: ReadonlySet<string> = new Set([
   "check",
   "complete",
   "down",
+  "logs",
   "prompt",
   "prompts",
   "read",
   "resources",
   "restart",
   "status",
-  "tools"
+  "tools",
+  "watch"
 ])
 
 /** The flags before a command that take a value. */
-const valueFlags: ReadonlySet<string> = new Set(["--config", "-c"])
+const valueFlags: ReadonlySet<string> = new Set(["--config", "-c", "--header"])
 
 /** Returns the command of the words, if it can use held sessions. A command with `--` starts a server of its own. */
 export const heldCommandOf = (words: ReadonlyArray<string>): string | undefined => {

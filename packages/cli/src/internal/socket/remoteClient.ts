@@ -124,7 +124,8 @@ export class RemoteClient {
     const { columns, hasColours, isTerminal, rows } = hello[name]
     this.#sizes[name] = { columns, rows }
     const turn = Semaphore.makeUnsafe(1)
-    const write: OutputStream["write"] = (text) => turn.withPermits(1)(this.#write(name, Buffer.from(text, "utf8")))
+    const write: OutputStream["write"] = (data) =>
+      turn.withPermits(1)(this.#write(name, Buffer.from(data as Uint8Array)))
     return {
       isTerminal,
       hasColours,

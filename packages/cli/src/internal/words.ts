@@ -1,0 +1,44 @@
+/**
+ * Splits the words of the command line at `--`.
+ */
+
+/** Flags of the root command that take the next word. */
+const valueFlags = new Set(["--config", "-c", "--header"])
+
+/** The commands that use one server or more. In them, the words after `--` start a server. */
+const serverCommands = new Set([
+  "call",
+  "check",
+  "complete",
+  "logs",
+  "prompt",
+  "prompts",
+  "read",
+  "resources",
+  "tools",
+  "watch"
+])
+
+/** Returns the name of the command: the first word that is neither a flag nor the value of one. */
+const commandOf = (words: ReadonlyArray<string>): string | undefined => {
+  const index = words.findIndex((word, index) => !word.startsWith("-") && !valueFlags.has(words[index - 1] ?? ""))
+  return words[index]
+}
+
+/** The words of this program, and those that start a server. */
+interface SplitWords {
+  readonly own: ReadonlyArray<string>
+  readonly serverCommand: ReadonlyArray<string>
+}
+
+/**
+ * Splits the words before and after `--`, in commands that use servers. Words after `--` that begin with a dash are ordinary words that
+ * look like flags, as in `tools -- -x`.
+ */
+export const splitWords = (words: ReadonlyArray<string>): SplitWords => {
+  const at = words.indexOf("--")
+  const after = words.slice(at + 1)
+  const isCommand = at >= 0 && after.length > 0 && !(after[0] ?? "").startsWith("-") &&
+    serverCommands.has(commandOf(words.slice(0, at)) ?? "")
+  return isCommand ? { own: words.slice(0, at), serverCommand: after } : { own: words, serverCommand: [] }
+}
