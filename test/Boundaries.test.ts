@@ -114,7 +114,8 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   oauth: ["root", "network"],
   command: ["root", "network"],
   tokenStore: [],
-  consent: []
+  consent: [],
+  frameworks: []
 }
 
 const mayImport = {

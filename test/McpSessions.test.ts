@@ -193,7 +193,7 @@ describe("McpSessions", () => {
   })
 
   it("exposes no Effect types", () => {
-    expectTypeOf<McpSessions.McpSessions["callTool"]>().returns.resolves.toHaveProperty("content")
+    expectTypeOf<ReturnType<McpSessions.McpSessions["callTool"]>>().resolves.toHaveProperty("content")
     expectTypeOf<McpSessions.McpSession>().toExtend<AsyncDisposable>()
     expectTypeOf<McpSessions.SignalOptions["signal"]>().toEqualTypeOf<CoreSessions.Signal | undefined>()
     expectTypeOf<AbortSignal>().toExtend<CoreSessions.Signal>()

@@ -273,6 +273,12 @@ describe("narrowing a reason", () => {
       "PaginationExceeded",
       "Answered"
     ],
+    [
+      new SessionError.ToolFailed({ tool: "t", result: { content: [] } }),
+      "HandshakeFailed",
+      "TransportFailed",
+      "Unknown"
+    ],
     [new SessionError.Unsupported({ method, description }), "HandshakeFailed", "Unsupported", "NotSent"],
     [new SessionError.SessionClosed(), "HandshakeFailed", "TransportFailed", "Unknown"],
     [new SessionError.ServerDown({ retryAt: 0 }), "HandshakeFailed", "TransportFailed", "Unknown"],

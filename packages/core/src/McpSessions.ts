@@ -39,92 +39,69 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import { ClientHandlers } from "./ClientHandlers.ts"
-import { ConfigError, InvalidValue } from "./ConfigError.ts"
+import { ConfigError } from "./ConfigError.ts"
 import { AllServersFailed, type FallbackOptions } from "./FallbackPolicy.ts"
 import { BadOptions, callRules, checkBy, type Checked } from "./internal/config/callOptions.ts"
 import { effectOptions } from "./internal/facade/effectOptions.ts"
-import { Loan } from "./internal/facade/loan.ts"
 import type { PlainHandlers, PlainOrigin } from "./internal/facade/plainHandlers.ts"
 import { layerHandlers, layerOptions, type Options, type PlainCredentials } from "./internal/facade/plainOptions.ts"
+import {
+  catalogOptions,
+  type McpTools,
+  type PlainInterceptor,
+  toolsOf,
+  type ToolsOptions
+} from "./internal/facade/plainTools.ts"
+import { promiseCall, rejected } from "./internal/facade/promiseCall.ts"
 import {
   facadeOf,
   type Plain,
   type Promised,
   type PromisedMember,
   type RetryOptions,
-  type Runner,
-  sessionOf,
   type Signal,
   type SignalOptions,
   type TimeSpan
 } from "./internal/facade/promised.ts"
-import {
-  acquire,
-  type Caller,
-  type Closeable,
-  closeable,
-  fromPromise,
-  iterate,
-  make as makeRuntime
-} from "./internal/facade/promiseRuntime.ts"
+import { acquire, type Closeable, closeable, make as makeRuntime } from "./internal/facade/promiseRuntime.ts"
+import { notClosed, promiseSessions } from "./internal/facade/promiseSessions.ts"
 import { startCall } from "./internal/registry/directCall.ts"
 import { registryOf } from "./internal/registry/registryOf.ts"
-import { CurrentWrites } from "./internal/request/writes.ts"
-import { ClientSession } from "./internal/session/clientSession.ts"
-import type * as Session from "./Session.ts"
+import type {
+  McpSession,
+  McpUninitializedSession,
+  OpenSessionOptions,
+  PromisedCall,
+  StandardCallOptions
+} from "./McpSession.ts"
 import { SessionError } from "./SessionError.ts"
 import * as SessionPool from "./SessionPool.ts"
 import * as Sessions from "./Sessions.ts"
+import * as ToolCatalog from "./ToolCatalog.ts"
+import { ToolError, ToolNameCollision } from "./ToolError.ts"
 import type { ServerMap, TypedMcpSessions } from "./ToolTypes.ts"
 import type { Transports } from "./Transport.ts"
 
 export type {
   Closeable,
+  McpSession,
+  McpTools,
+  McpUninitializedSession,
+  OpenSessionOptions,
   Options,
   Plain,
   PlainCredentials,
   PlainHandlers,
+  PlainInterceptor,
   PlainOrigin,
   Promised,
   RetryOptions,
   Signal,
   SignalOptions,
-  TimeSpan
-}
-
-/**
- * A {@link Session.Session} in promises. Closing it releases it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface McpSession extends Promised<Session.Session>, Closeable {}
-
-/**
- * A connected session whose handshake the caller runs. Closing it closes the connection.
- *
- * @category models
- * @since 0.1.0
- */
-export interface McpUninitializedSession extends Closeable {
-  readonly server: string
-  /** Runs the handshake. The session is valid until the uninitialized one is closed. */
-  readonly initialize: (options?: SignalOptions) => Promise<McpSession>
-}
-
-/**
- * Options of a session with a connection of its own. `handshake: "manual"` gives an {@link McpUninitializedSession}; default:
- * `automatic`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface OpenSessionOptions<Handshake extends "automatic" | "manual">
-  extends Sessions.OwnerOptions, SignalOptions
-{
-  readonly handshake?: Handshake | undefined
+  StandardCallOptions,
+  TimeSpan,
+  ToolsOptions
 }
 
 /**
@@ -143,8 +120,13 @@ export interface McpSessions extends Closeable {
     (server: string, options?: OpenSessionOptions<"automatic">): Promise<McpSession>
     (server: string, options: OpenSessionOptions<"manual">): Promise<McpUninitializedSession>
   }
-  /** Takes a session for one tool call. */
-  readonly callTool: PromisedMember<Sessions.Sessions["Service"]["callTool"]>
+  /** Takes a session for one tool call; with a `schema`, gives the validated structured content of the result. */
+  readonly callTool: PromisedCall<[server: string], Sessions.OwnerOptions>
+  /**
+   * Offers the tools of servers to a language model. Make one for an owner and keep it: it holds the connections of its servers until it is
+   * closed.
+   */
+  readonly tools: (options?: ToolsOptions & SignalOptions) => Promise<McpTools>
   /**
    * Runs an operation on a session of the first of several servers that is fit for it; if that fails and moving on is safe, on a
    * session of the next. The session is valid until the operation ends. Only tools that are called on this session count for the
@@ -190,9 +172,14 @@ export interface McpPool extends Promised<Pick<SessionPool.SessionPool, "callToo
   ) => Promise<A>
 }
 
-type CallOptions = Session.CallToolOptions & Sessions.OwnerOptions
-
-type Failure = SessionError | ConfigError | AllServersFailed | SessionPool.AcquireTimeout
+type Failure =
+  | SessionError
+  | ConfigError
+  | AllServersFailed
+  | SessionPool.AcquireTimeout
+  | Sessions.OpenFailed
+  | ToolError
+  | ToolNameCollision
 
 /**
  * Returns whether a value is a {@link SessionError}, the error of all operations on sessions.
@@ -210,7 +197,23 @@ export const isSessionError: (value: unknown) => value is SessionError = Schema.
  */
 export const isConfigError: (value: unknown) => value is ConfigError = Schema.is(ConfigError)
 
-const isTyped = Schema.is(Schema.Union([SessionError, ConfigError, AllServersFailed, SessionPool.AcquireTimeout]))
+/**
+ * Returns whether a value is a {@link ToolError}, the error of tool calls that a model makes.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isToolError: (value: unknown) => value is ToolError = Schema.is(ToolError)
+
+const isTyped = Schema.is(Schema.Union([
+  SessionError,
+  ConfigError,
+  AllServersFailed,
+  SessionPool.AcquireTimeout,
+  Sessions.OpenFailed,
+  ToolError,
+  ToolNameCollision
+]))
 
 const poolOf = facadeOf<Pick<SessionPool.SessionPool, "callTool" | "drain" | "stats">>({
   callTool: 2,
@@ -232,19 +235,6 @@ const layerOf = ({ transports, ...options }: Options & {
     )
   }))
 
-/** Whether a call needs a fiber: to be interrupted, or to run effects. */
-const needsFiber = (options: Checked<CallOptions> & SignalOptions | undefined): boolean =>
-  options !== undefined && (options.signal !== undefined || options.onProgress !== undefined ||
-    options.task !== undefined || options.retry !== undefined)
-
-const rejected = ({ error }: BadOptions): Promise<never> => Effect.runPromise(Effect.fail(error))
-
-const noOperation = (server: string): ConfigError =>
-  new ConfigError({ problems: [new InvalidValue({ server, path: ["operation"], expected: "a function" })] })
-
-/** A session whose end is decided elsewhere. */
-const nothing = () => Promise.resolve()
-
 /**
  * Makes sessions of named servers over given transports. The first use checks the configuration; each server is connected by the first
  * call that needs it.
@@ -253,58 +243,23 @@ const nothing = () => Promise.resolve()
  * @since 0.1.0
  */
 export const make = (options: Options & { readonly transports: Layer.Layer<Transports> }): McpSessions => {
-  const { close, run, runDirect } = makeRuntime<Sessions.Sessions, Failure>({ layer: layerOf(options), isTyped })
-  /** Closes the pools that are still open. */
-  const pools = new Set<() => Promise<void>>()
+  const runtime = makeRuntime<Sessions.Sessions, Failure>({ layer: layerOf(options), isTyped })
+  const { close, run } = runtime
+  const { lend, runnerOf, sessionIn } = promiseSessions({ runtime, isTyped })
+  /** The server that errors of operations on several servers name. */
+  const [firstServer = ""] = Object.keys(options.servers ?? {})
+  /** Closes the pools and catalogs that are still open. */
+  const resources = new Set<() => Promise<void>>()
 
-  // The table of members leaves no other effects and streams.
-  const runnerOf = (caller: Caller): Runner => (make, options) => {
-    const { server } = caller
-    const checked = effectOptions<object>(options, server)
-    const isBad = checked instanceof BadOptions
-    const made = make(isBad ? undefined : checked)
-    if (!Stream.isStream(made)) {
-      return isBad ? rejected(checked) : run(made as Effect.Effect<unknown, Failure>, caller, options)
+  /** Closes a resource with the sessions, unless it is closed before. */
+  const closedWithSessions = (closeOne: () => Promise<void>): Closeable => {
+    const closeOnce = () => {
+      resources.delete(closeOnce)
+      return closeOne()
     }
-    // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-    const stream = made as Stream.Stream<unknown, SessionError>
-    return isBad
-      ? Stream.toAsyncIterable(Stream.fail(checked.error))
-      : iterate({ stream, server, signal: options?.signal })
+    resources.add(closeOnce)
+    return closeable(closeOnce)
   }
-
-  const sessionIn = (source: Session.Session, close: () => Promise<void>, loan?: Loan): McpSession => {
-    const caller = { server: source.server, loan }
-    const session = sessionOf({ source, runner: runnerOf(caller), more: closeable(close) })
-    const callTool: McpSession["callTool"] = (tool, args, options) => {
-      const checked = effectOptions<CallOptions>(options, source.server)
-      if (checked instanceof BadOptions) return rejected(checked)
-      const call = () => source.callTool(tool, args, checked)
-      return needsFiber(checked) ? run(call(), caller, options) : runDirect(
-        (_, onEnd) =>
-          ClientSession.startCall({
-            session: source,
-            tool,
-            args: args ?? {},
-            options: checked,
-            writes: loan?.writes,
-            onEnd
-          }),
-        call,
-        caller
-      )
-    }
-    return Object.defineProperty(session, "callTool", { enumerable: true, value: callTool })
-  }
-
-  /** Runs an operation of the program on a session that is lent for its duration. */
-  const lend = <A>(session: Session.Session, operation: (session: McpSession) => Promise<A>) =>
-    Effect.flatMap(CurrentWrites, (writes) => {
-      if (typeof operation !== "function") return Effect.fail(noOperation(session.server))
-      const loan = new Loan(writes)
-      const done = fromPromise({ run: () => operation(sessionIn(session, nothing, loan)), isTyped })
-      return Effect.ensuring(done, loan.end)
-    })
 
   const opened = (server: string, options: Sessions.OwnerOptions | undefined) =>
     Effect.map(
@@ -321,7 +276,7 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
           runWith(
             options,
             server,
-            () => Effect.map(value.initialize, (session) => sessionIn(session, nothing))
+            () => Effect.map(value.initialize, (session) => sessionIn(session, notClosed))
           ),
         ...closeable(close)
       })
@@ -332,18 +287,13 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
     readonly close: () => Promise<void>
   }): McpPool => {
     const { server } = pool
-    const close = () => {
-      pools.delete(close)
-      return closePool()
-    }
-    pools.add(close)
     return poolOf({
       source: pool,
       runner: runnerOf({ server }),
       more: {
         use: <A>(f: (session: McpSession) => Promise<A>, options?: Sessions.OwnerOptions & SignalOptions) =>
           runWith(options, server, (checked) => pool.use((session) => lend(session, f), checked)),
-        ...closeable(close)
+        ...closedWithSessions(closePool)
       }
     })
   }
@@ -365,6 +315,28 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
     f: (sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E, R | Sessions.Sessions> => Effect.flatMap(Sessions.Sessions, f)
 
+  const callTool = (
+    ...[server, tool, args, options]: Parameters<PromisedMember<Sessions.Sessions["Service"]["callTool"]>>
+  ) =>
+    promiseCall(runtime, {
+      caller: { server },
+      tool,
+      options,
+      call: (checked) => inSessions((sessions) => sessions.callTool(server, tool, args, checked)),
+      start: (checked, context, onEnd) => {
+        const registry = registryOf(Context.get(context, Sessions.Sessions))
+        return registry === undefined ? undefined : startCall({
+          registry,
+          server,
+          owner: checked?.owner ?? "default",
+          tool,
+          args: args ?? {},
+          options: checked,
+          onEnd
+        })
+      }
+    })
+
   return {
     names: Object.keys(options.servers ?? {}),
     get: (server, options) =>
@@ -383,27 +355,14 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
           Sessions.Sessions
         > => checked?.handshake === "manual" ? openedManually(server, checked) : opened(server, checked)
       )) as McpSessions["open"],
-    callTool: (server, tool, args, options) => {
-      const checked = effectOptions<CallOptions>(options, server)
-      if (checked instanceof BadOptions) return rejected(checked)
-      const call = () => inSessions(({ callTool }) => callTool(server, tool, args, checked))
-      return needsFiber(checked) ? run(call(), { server }, options) : runDirect(
-        (context, onEnd) => {
-          const registry = registryOf(Context.get(context, Sessions.Sessions))
-          return registry === undefined ? undefined : startCall({
-            registry,
-            server,
-            owner: checked?.owner ?? "default",
-            tool,
-            args: args ?? {},
-            options: checked,
-            onEnd
-          })
-        },
-        call,
-        { server }
-      )
-    },
+    tools: (options) =>
+      runWith(options, firstServer, (checked: Checked<ToolsOptions> | undefined) =>
+        Effect.map(
+          acquire(Effect.suspend(() => ToolCatalog.make(catalogOptions(checked ?? {})))),
+          ({ close, value }) =>
+            toolsOf({ catalog: value, run, server: firstServer, closeable: closedWithSessions(close) })
+        )),
+    callTool: callTool as McpSessions["callTool"],
     withFallback: (options, operation) => {
       const checked = effectOptions<FallbackOptions>(options, undefined, ["servers"])
       if (checked instanceof BadOptions) return rejected(checked)
@@ -427,7 +386,7 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
       runWith(options, server, () => inSessions(({ signInState }) => signInState(server, options))),
     restart: (server, options) => runWith(options, server, () => inSessions(({ restart }) => restart(server))),
     ...closeable(() =>
-      close(Effect.suspend(() => Effect.promise(() => Promise.allSettled([...pools].map((close) => close())))))
+      close(Effect.suspend(() => Effect.promise(() => Promise.allSettled([...resources].map((close) => close())))))
     )
   }
 }

@@ -32,6 +32,7 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { ConfigError } from "./ConfigError.ts"
@@ -178,6 +179,42 @@ export interface CallToolOptions extends ProgressOptions {
    * annotations say on a server marked `trusted`, otherwise `false`.
    */
   readonly idempotent?: boolean | undefined
+  /** Only {@link TypedCallOptions} have a schema: it changes the type of the result. */
+  readonly schema?: undefined
+}
+
+/**
+ * Options of a tool call with a typed result.
+ *
+ * **Example** (Calling a tool with a typed result)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer, Schema } from "effect"
+ *
+ * const live = Sessions.layer({
+ *   servers: { everything: { transport: "stdio", command: "mcp-server-everything", args: ["stdio"] } }
+ * }).pipe(Layer.provide(Transports.layer))
+ *
+ * const Weather = Schema.Struct({ temperature: Schema.Finite, conditions: Schema.String })
+ * const program = Effect.gen(function*() {
+ *   const { callTool } = yield* Sessions.Sessions
+ *   return yield* callTool("everything", "get-structured-content", { location: "New York" }, { schema: Weather })
+ * })
+ * const weather = await Effect.runPromise(Effect.provide(program, live))
+ * weather // => { temperature: 33, conditions: "Cloudy" }
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TypedCallOptions<A> extends Omit<CallToolOptions, "schema"> {
+  /**
+   * Decodes the structured content of the result, or the JSON of its text where it has none. A result that does not fit fails the call with
+   * `InvalidResult`, a tool error with `ToolFailed`; both are `Answered`.
+   */
+  readonly schema: Schema.ConstraintDecoder<A>
 }
 
 /**
@@ -218,6 +255,11 @@ export interface Session {
    */
   readonly callTool: {
     (tool: string, args?: Record<string, unknown>): Effect.Effect<CallToolResult, SessionError>
+    <A>(
+      tool: string,
+      args: Record<string, unknown> | undefined,
+      options: TypedCallOptions<A>
+    ): Effect.Effect<A, SessionError | ConfigError>
     (
       tool: string,
       args?: Record<string, unknown>,

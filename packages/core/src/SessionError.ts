@@ -6,7 +6,7 @@
  *
  * **Gotchas**
  *
- * A tool error (`isError: true`) is a result, not a failure. Servers report an unknown tool either way: as `ProtocolFailed`, or as a tool
+ * A tool error (`isError: true`) is a result, not a failure, unless the call has a `schema`. Servers report an unknown tool either way: as `ProtocolFailed`, or as a tool
  * error.
  *
  * @since 0.1.0
@@ -14,6 +14,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { type CallToolResult, text } from "./Mcp.ts"
 
 /**
  * How far a failed request got.
@@ -572,6 +573,33 @@ export class InvalidResult
   }
 }
 
+/** The result of a tool. Programs read it with the functions of `Mcp`, which take what servers send. */
+const toolResult = Schema.Record(Schema.String, Schema.Unknown) as unknown as Schema.Codec<
+  CallToolResult,
+  Readonly<Record<string, unknown>>
+>
+
+/**
+ * The tool reported that it failed (`isError: true`), and the caller asked for a decoded result. `result` is all that the tool returned.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/server/tools#error-handling
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ToolFailed extends Schema.TaggedError<ToolFailed>("@mcp-sessions/core/ToolFailed")("ToolFailed", {
+  tool: Schema.String,
+  result: toolResult
+}) implements Traits {
+  readonly delivery = "Answered"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "alive"
+  override get message(): string {
+    const said = text(this.result)
+    return said === "" ? `${this.tool} failed and did not say why` : said
+  }
+}
+
 /**
  * A message exceeded the size limit of the connection, which closes the connection. `limit` in bytes.
  *
@@ -852,6 +880,7 @@ const reasons = [
   RequestTimeout,
   ProtocolFailed,
   InvalidResult,
+  ToolFailed,
   MessageTooLarge,
   PaginationExceeded,
   Unsupported,

@@ -59,7 +59,7 @@ import * as pool from "./internal/pool/pool.ts"
 import { checkPoolOptions } from "./internal/pool/poolOptions.ts"
 import { identityOf } from "./internal/registry/registryOf.ts"
 import type { CallToolResult } from "./Mcp.ts"
-import type { CallToolOptions, Session } from "./Session.ts"
+import type { CallToolOptions, Session, TypedCallOptions } from "./Session.ts"
 import { SessionError } from "./SessionError.ts"
 import { type OwnerOptions, Sessions } from "./Sessions.ts"
 
@@ -175,11 +175,18 @@ export interface SessionPool {
     options?: OwnerOptions
   ) => Effect.Effect<A, E | SessionError | ConfigError | AcquireTimeout, R>
   /** Leases a session for one tool call. */
-  readonly callTool: (
-    tool: string,
-    args?: Record<string, unknown>,
-    options?: CallToolOptions & OwnerOptions
-  ) => Effect.Effect<CallToolResult, SessionError | ConfigError | AcquireTimeout>
+  readonly callTool: {
+    <A>(
+      tool: string,
+      args: Record<string, unknown> | undefined,
+      options: TypedCallOptions<A> & OwnerOptions
+    ): Effect.Effect<A, SessionError | ConfigError | AcquireTimeout>
+    (
+      tool: string,
+      args?: Record<string, unknown>,
+      options?: CallToolOptions & OwnerOptions
+    ): Effect.Effect<CallToolResult, SessionError | ConfigError | AcquireTimeout>
+  }
   /** Reads the counts of the pool. */
   readonly stats: Effect.Effect<SessionPoolStats>
   /** Evicts all sessions that are open now: idle ones close at once, leased ones when they are returned. */
@@ -215,16 +222,17 @@ export const make = Effect.fnUntraced(function*(
   // The scope of the lease is not that of `f`, whose resources belong to the caller's scope.
   const use: SessionPool["use"] = (f, options) =>
     Effect.scopedWith((scope) => Effect.flatMap(Scope.provide(get(options), scope), f))
+  const callTool = (...[tool, args, options]: Parameters<SessionPool["callTool"]>) => {
+    const given = checkCall(options, server)
+    return given instanceof BadOptions
+      ? Effect.fail(given.error)
+      : use((session) => session.callTool(tool, args, given), { owner: given?.owner })
+  }
   return {
     server,
     get,
     use,
-    callTool: (tool, args, options) => {
-      const given = checkCall(options, server)
-      return given instanceof BadOptions
-        ? Effect.fail(given.error)
-        : use((session) => session.callTool(tool, args, given), { owner: given?.owner })
-    },
+    callTool: callTool as SessionPool["callTool"],
     stats,
     drain
   }

@@ -63,7 +63,7 @@ import * as failover from "./internal/fallback/failover.ts"
 import type { FallbackPort } from "./internal/fallback/fallbackPort.ts"
 import { PanicMode } from "./internal/fallback/panicMode.ts"
 import * as monotonic from "./internal/monotonic.ts"
-import { directCall } from "./internal/registry/directCall.ts"
+import { toolCalls } from "./internal/registry/callTool.ts"
 import { openAll } from "./internal/registry/openAll.ts"
 import * as registry from "./internal/registry/registry.ts"
 import { attachRegistry } from "./internal/registry/registryOf.ts"
@@ -167,12 +167,20 @@ export class Sessions extends Context.Service<Sessions, {
     options?: OwnerOptions
   ) => Effect.Effect<A, E | SessionError | ConfigError, R>
   /** Calls a tool on a shared session. */
-  readonly callTool: (
-    server: string,
-    tool: string,
-    args?: Record<string, unknown>,
-    options?: Session.CallToolOptions & OwnerOptions
-  ) => Effect.Effect<CallToolResult, SessionError | ConfigError>
+  readonly callTool: {
+    <A>(
+      server: string,
+      tool: string,
+      args: Record<string, unknown> | undefined,
+      options: Session.TypedCallOptions<A> & OwnerOptions
+    ): Effect.Effect<A, SessionError | ConfigError>
+    (
+      server: string,
+      tool: string,
+      args?: Record<string, unknown>,
+      options?: Session.CallToolOptions & OwnerOptions
+    ): Effect.Effect<CallToolResult, SessionError | ConfigError>
+  }
   /** Runs an operation on a session of the first healthy server. If it fails, runs it on the next, if the delivery rule allows that. */
   readonly withFallback: <A, E, R>(
     options: FallbackOptions,
@@ -357,19 +365,7 @@ export const make = Effect.fnUntraced(function*(
     get,
     open: open as Sessions["Service"]["open"],
     use,
-    callTool: (server, tool, args = {}, options) => {
-      const checked = checkCall(options, server)
-      if (checked instanceof BadOptions) return Effect.fail(checked.error)
-      return directCall({
-        registry: members,
-        server,
-        owner: checked?.owner,
-        tool,
-        args,
-        options: checked,
-        otherwise: (owner) => use(server, (session) => session.callTool(tool, args, checked), { owner })
-      })
-    },
+    callTool: toolCalls({ registry: members, use }) as Sessions["Service"]["callTool"],
     withFallback: (options, operation) => {
       const checked = checkBy(callRules, options, undefined, ["servers"])
       return checked instanceof BadOptions ? Effect.fail(checked.error) : Effect.flatMap(

@@ -29,8 +29,7 @@
  */
 import * as Schema from "effect/Schema"
 import { ConfigError } from "./ConfigError.ts"
-import { type CallToolResult, text } from "./Mcp.ts"
-import { type Delivery, forOthers, type Reason as SessionReason, SessionError } from "./SessionError.ts"
+import { type Delivery, forOthers, type Reason as SessionReason, SessionError, ToolFailed } from "./SessionError.ts"
 import { closest } from "./Suggestion.ts"
 
 /** What a model must know beside the reason, to decide whether to call again. */
@@ -47,26 +46,6 @@ const describe = (reason: SessionReason): string =>
   reason._tag === "OutcomeUnknown"
     ? `${reason.tool ?? reason.method} may or may not have run: ${describe(reason.lost)}`
     : forOthers(reason)?.message ?? "the credentials are not available"
-
-/**
- * The tool reported that it failed: its result has `isError: true`.
- *
- * @category reasons
- * @since 0.1.0
- */
-export class ToolFailed extends Schema.TaggedError<ToolFailed>("@mcp-sessions/core/ToolFailed")("ToolFailed", {
-  result: Schema.declare((value): value is CallToolResult => typeof value === "object" && value !== null)
-}) {
-  readonly delivery = "Answered"
-  override get message(): string {
-    const said = text(this.result)
-    return said === "" ? "the tool failed and did not say why" : said
-  }
-  /** The text for the model. */
-  get forModel(): string {
-    return this.message
-  }
-}
 
 /**
  * The call failed before the server responded with a result. `error` says why.
@@ -179,7 +158,7 @@ export class InvalidArguments
 const reasons = [ToolFailed, CallFailed, DefinitionNotAccepted, CallDenied, ToolUnknown, InvalidArguments] as const
 
 /**
- * All reasons for which a tool call of a model fails.
+ * All reasons for which a tool call of a model fails. `SessionError.ToolFailed`: the tool ran and reports that it failed.
  *
  * @category models
  * @since 0.1.0
@@ -213,7 +192,8 @@ export class ToolError extends Schema.TaggedError<ToolError>("@mcp-sessions/core
   }
   /** The text for the model: what happened, whether the tool ran, and whether to call it again. */
   get forModel(): string {
-    const what = this.reason.forModel
+    const { reason } = this
+    const what = reason._tag === "ToolFailed" ? reason.message : reason.forModel
     if (this.delivery === "Answered") return what
     return `${what}${/[.?!]$/.test(what) ? "" : "."} ${advice[this.delivery]}`
   }

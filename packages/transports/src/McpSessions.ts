@@ -50,22 +50,27 @@ import { make, type McpSessions, type Options } from "@mcp-sessions/core/McpSess
 import * as Transports from "./Transports.ts"
 
 export { RequestRefused } from "@mcp-sessions/core/ClientHandlers"
-export { text } from "@mcp-sessions/core/Mcp"
-export { isConfigError, isSessionError, typed } from "@mcp-sessions/core/McpSessions"
+export { images, parts, structured, text } from "@mcp-sessions/core/Mcp"
+export { isConfigError, isSessionError, isToolError, typed } from "@mcp-sessions/core/McpSessions"
 export type {
   McpPool,
   McpSession,
   McpSessions,
+  McpTools,
   McpUninitializedSession,
   Options,
   PlainCredentials,
   PlainHandlers,
+  PlainInterceptor,
   PlainOrigin,
   PoolOptions,
   RetryOptions,
   SignalOptions,
-  TimeSpan
+  StandardCallOptions,
+  TimeSpan,
+  ToolsOptions
 } from "@mcp-sessions/core/McpSessions"
+export { CallDenied, ToolError } from "@mcp-sessions/core/ToolError"
 
 /**
  * Opens sessions of named servers over all transports of this package. The first use checks the configuration; each server is connected

@@ -28,6 +28,7 @@ const {
   MessageTooLarge,
   OutcomeUnknown,
   PaginationExceeded,
+  ToolFailed,
   ProtocolFailed,
   ProtocolMismatch,
   ProxyFailed,
@@ -121,6 +122,7 @@ const table: ReadonlyArray<
   [new ProtocolFailed({ method, code: -32_602, description: "x" }), "Answered", no, no, "alive"],
   [new InvalidResult({ method, description: "x" }), "Answered", no, no, "alive"],
   [new PaginationExceeded({ method, limit: "x" }), "Answered", no, no, "alive"],
+  [new ToolFailed({ tool: "t", result: { content: [] } }), "Answered", no, no, "alive"],
   [new Unsupported({ method, description: "x" }), "NotSent", no, no, "untouched"],
   // Reasons of the session itself.
   [new SessionClosed(), "NotSent", no, no, "untouched"],

@@ -38,7 +38,9 @@ const limitSession = (session: Session, limits: Limits): Session => {
     state: session.state,
     stateChanges: session.stateChanges,
     listTools: list(session.listTools),
-    callTool: ((tool, args, options) => session.callTool(tool, args, limited(options))) as Session["callTool"],
+    callTool:
+      ((...[tool, args, options]: Parameters<Session["callTool"]>) =>
+        session.callTool(tool, args, limited(options))) as Session["callTool"],
     listResources: list(session.listResources),
     listResourceTemplates: list(session.listResourceTemplates),
     readResource: ((uri, options) => session.readResource(uri, limited(options))) as Session["readResource"],
@@ -71,7 +73,9 @@ export const limitSessions = (...[sessions, limits]: readonly [sessions: Service
     ...sessions,
     get,
     use: (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f)),
-    callTool: (server, tool, args, options) =>
-      Effect.scoped(Effect.flatMap(get(server, options), (session) => session.callTool(tool, args, options)))
+    callTool: ((...[server, tool, args, options]: Parameters<Service["callTool"]>) =>
+      Effect.scoped(
+        Effect.flatMap(get(server, options), (session) => session.callTool(tool, args, options))
+      )) as Service["callTool"]
   }
 }

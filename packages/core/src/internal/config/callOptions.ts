@@ -5,6 +5,7 @@
  */
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import { ConfigError, type ConfigProblem, InvalidDuration, InvalidValue } from "../../ConfigError.ts"
 import { millisOf } from "./values.ts"
 
@@ -61,6 +62,7 @@ export const callRules: Rules = new Map(Object.entries<Rule>({
   owner: { is: optional(Predicate.isString), expected: "a string" },
   refresh: trueOrFalse,
   retry: { is: optional(Schedule.isSchedule), expected: "a retry policy" },
+  schema: { is: optional(Schema.isSchema), expected: "a schema" },
   servers: { is: isNames, expected: "a list of one or more server names" },
   task: {
     is: optional(isTask),

@@ -37,10 +37,16 @@ const isSignal = (value: unknown): boolean => {
     typeof removeEventListener === "function"
 }
 
+const isStandardSchema = (value: unknown): boolean => {
+  const standard = Predicate.hasProperty(value, "~standard") ? value["~standard"] : undefined
+  return Predicate.hasProperty(standard, "validate") && typeof standard.validate === "function"
+}
+
 /** The rules of options in promises. */
 const rules: Rules = new Map([
   ...callRules,
   ["retry", retryNumbers],
+  ["schema", { is: optional(isStandardSchema), expected: "a Standard Schema" }],
   ["signal", { is: optional(isSignal), expected: "an AbortSignal" }]
 ])
 

@@ -29,6 +29,7 @@ import type { Identity } from "./identity.ts"
 import { decodeCompletion, decodePromptResult, decodeResourceResult, decodeToolResult } from "./results.ts"
 import type { SessionCore } from "./sessionCore.ts"
 import { changes, notifications, updates } from "./sessionStreams.ts"
+import { typed } from "./typedResult.ts"
 
 const yes = Effect.succeed(true)
 const no = Effect.succeed(false)
@@ -138,12 +139,14 @@ export class ClientSession implements Session, CallerPolicy {
     return this.#callTool ??= offered((tool, args = {}, options) => {
       const checked = checkCall(options, this.server)
       if (checked instanceof BadOptions) return Effect.fail(checked.error)
-      return checked?.task === undefined
+      const called = checked?.task === undefined
         ? this.#withProgress(
           checked?.onProgress,
           (onProgress) => this.#execute(ClientSession.toolCall(this.#parts.core, tool, args, checked, onProgress))
         )
         : this.#callAsTask(tool, args, checked)
+      const schema = checked?.schema
+      return schema === undefined ? called : typed({ called, server: this.server, tool, schema })
     })
   }
 

@@ -20,7 +20,7 @@ import type { ConfigError } from "../../ConfigError.ts"
 import type { CallToolResult, Tool } from "../../Mcp.ts"
 import { reconnectDefault } from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
-import type { SessionError } from "../../SessionError.ts"
+import { type SessionError, ToolFailed } from "../../SessionError.ts"
 import {
   CallDenied,
   CallFailed,
@@ -28,7 +28,6 @@ import {
   InvalidArguments,
   type Reason,
   ToolError,
-  ToolFailed,
   ToolNameCollision,
   ToolUnknown
 } from "../../ToolError.ts"
@@ -170,7 +169,7 @@ export class Catalog {
           send: (args) => this.#send({ ...call.success, args })
         }),
         ({ isError }) => isError !== true,
-        (result) => new ToolError({ tool: name, reason: new ToolFailed({ result }) })
+        (result) => new ToolError({ tool: name, reason: new ToolFailed({ tool: call.success.tool, result }) })
       )
     })
   }

@@ -1,0 +1,52 @@
+/**
+ * Typed results in promises: validates what a tool returned with a Standard Schema.
+ *
+ * @see https://standardschema.dev
+ */
+import * as Effect from "effect/Effect"
+import type { StandardSchemaV1 } from "effect/StandardSchema"
+import type { CallToolResult } from "../../Mcp.ts"
+import type { CallToolOptions } from "../../Session.ts"
+import { SessionError } from "../../SessionError.ts"
+import { misfit, valueToDecode } from "../session/typedResult.ts"
+import type { Plain, SignalOptions } from "./promised.ts"
+
+/**
+ * Options of a tool call with a typed result, in promises. `schema` is a Standard Schema, as Zod, Valibot, ArkType and Effect
+ * (`Schema.toStandardSchemaV1`) make them. It validates the structured content, or the JSON of the text where there is none.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StandardCallOptions<A> extends Omit<Plain<CallToolOptions>, "schema">, SignalOptions {
+  readonly schema: StandardSchemaV1<unknown, A>
+}
+
+/** Takes the schema out of the options of a call. Nothing else of the library reads a Standard Schema. */
+export const splitSchema = <O extends object>(
+  options: O | undefined
+): { readonly schema: StandardSchemaV1 | undefined; readonly plain: O | undefined } => {
+  if (options === undefined || !("schema" in options) || options.schema === undefined) {
+    return { schema: undefined, plain: options }
+  }
+  return { schema: options.schema as StandardSchemaV1, plain: { ...options, schema: undefined } }
+}
+
+/** Validates the result of a call. A validator that throws or rejects is a defect. */
+export const validateWith = <E, R>(
+  { called, schema, server, tool }: {
+    readonly called: Effect.Effect<CallToolResult, E, R>
+    readonly schema: StandardSchemaV1
+    readonly server: string
+    readonly tool: string
+  }
+): Effect.Effect<unknown, E | SessionError, R> =>
+  called.pipe(
+    Effect.flatMap((result) => valueToDecode({ result, server, tool })),
+    Effect.flatMap((value) => Effect.promise(() => Promise.resolve(value).then(schema["~standard"].validate))),
+    Effect.flatMap((validated) =>
+      validated.issues === undefined
+        ? Effect.succeed(validated.value)
+        : Effect.fail(new SessionError({ server, reason: misfit({ tool, issues: validated.issues }) }))
+    )
+  )
