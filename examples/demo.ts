@@ -110,6 +110,7 @@ const demo = Effect.gen(function*() {
     yield* heading("1. Connect to four servers concurrently. One of them is broken on purpose.")
     const servers = definitions.map((definition) => ({ ...definition, source: "demo", written: {} }))
     const rows = yield* CheckTable.run({ servers, show: true })
+    yield* CheckTable.print(rows)
     const broken = rows.find(({ name }) => name === "broken")
     const working = rows.filter(({ name }) => name !== "broken")
     for (const { info, isHealthy, name } of working) {

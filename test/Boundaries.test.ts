@@ -285,6 +285,7 @@ const wallClockFiles = [
   "packages/cli/src/commands/auth.ts",
   "packages/cli/src/commands/time.ts",
   "packages/cli/src/commands/useServer.ts",
+  "packages/cli/src/commands/watchHealth.ts",
   "packages/core/src/internal/monotonic.ts",
   "packages/transports/src/internal/oauth/timeOfDay.ts"
 ]

@@ -76,10 +76,15 @@ export interface Workplace {
 }
 
 /** A stream that keeps what is written to it: a terminal if it has a width. */
-export const captured = (
-  columns?: number
-): OutputStream & { readonly text: () => string; readonly bytes: () => Buffer } => {
+export const captured = (columns?: number): OutputStream & {
+  readonly text: () => string
+  readonly bytes: () => Buffer
+  /** Waits until a text was written. */
+  readonly writes: (pattern: RegExp) => Effect.Effect<void>
+} => {
   const all: Array<Buffer> = []
+  const waiting = new Set<() => void>()
+  const text = () => Buffer.concat(all).toString()
   return {
     isTerminal: columns !== undefined,
     hasColours: false,
@@ -90,10 +95,18 @@ export const captured = (
     write: (data) =>
       Effect.sync(() => {
         all.push(Buffer.from(data))
+        for (const check of waiting) check()
         return undefined
       }),
-    text: () => Buffer.concat(all).toString(),
-    bytes: () => Buffer.concat(all)
+    text,
+    bytes: () => Buffer.concat(all),
+    writes: (pattern) =>
+      Effect.callback((resume) => {
+        const check = () => pattern.test(text()) ? resume(Effect.void) : undefined
+        waiting.add(check)
+        check()
+        return Effect.sync(() => waiting.delete(check))
+      })
   }
 }
 

@@ -6,13 +6,15 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { disabled, toJson } from "../Check.ts"
 import * as CheckTable from "../CheckTable.ts"
 import { CheckFailed } from "../Failure.ts"
 import { Output } from "../Output.ts"
-import { root, timeout } from "./root.ts"
+import { durationFlag, root, timeout } from "./root.ts"
 import { chooseServers, noteNoServers, requireKnown } from "./selection.ts"
 import { withSessions } from "./sessions.ts"
+import { watchHealth } from "./watchHealth.ts"
 
 export const check = Command.make("check", {
   servers: Argument.String("server").pipe(
@@ -24,16 +26,23 @@ export const check = Command.make("check", {
     Flag.withDescription("Server that may be unhealthy without failing the check; can be repeated"),
     Flag.atLeast(0)
   ),
-  timeout: timeout("Time limit for each server")
-}, ({ allow, servers: names, timeout }) =>
+  timeout: timeout("Time limit for each server"),
+  watch: durationFlag("watch", "Hold sessions, ping them at this interval (default: 30s), and show each change").pipe(
+    Flag.withOptionalValue("30s"),
+    Flag.optional
+  )
+}, ({ allow, servers: names, timeout, watch }) =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
     const { all, servers } = yield* chooseServers(names)
     yield* requireKnown(all, allow)
-    const checked = yield* CheckTable.run({ servers, show: !json }).pipe(
-      withSessions({ servers, limit: timeout, retry: RetryPolicy.never })
-    )
+    const own = withSessions({ servers, limit: timeout, retry: RetryPolicy.never })
+    if (Option.isSome(watch) && servers.length > 0) {
+      const options = { servers: servers.map(({ name }) => name), interval: watch.value, json }
+      return yield* own(Effect.scoped(watchHealth(options)))
+    }
+    const checked = yield* CheckTable.run({ servers, show: !json }).pipe(own)
     // The disabled servers are mentioned, unless some servers were asked for.
     const rows = all.flatMap((server) =>
       names.length === 0 && server.config.disabled
@@ -48,6 +57,7 @@ export const check = Command.make("check", {
   })).pipe(
     Command.withDescription("Connect to servers, ping them and list their tools"),
     Command.withExamples([
+      { command: "mcp-sessions check --watch=10s", description: "Show the health of all servers, live" },
       { command: "mcp-sessions check", description: "Check all servers" },
       { command: "mcp-sessions check files --timeout 5s --json", description: "Check one server and print JSON" }
     ])
