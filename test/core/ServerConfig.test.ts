@@ -122,6 +122,7 @@ describe("ServerConfig.decode", () => {
       for (const transport of ["streamable_http", "sse", "websocket"]) {
         const url = transport === "websocket" ? "wss://example.com/mcp" : http.url
         const config = yield* ServerConfig.decode({ transport, url })
+        if (transport !== "websocket") assert.deepInclude(config, { cookies: false })
         assert.deepInclude(config, {
           url,
           headers: {},

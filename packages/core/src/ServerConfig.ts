@@ -377,6 +377,12 @@ export interface StreamableHttpServer extends RemoteServerOptions {
    * server speaks.
    */
   readonly sseFallback: boolean
+  /**
+   * Keeps the cookies that a server over Streamable HTTP or SSE sets, and sends them back with further requests of the
+   * same connection. Each connection has its own, up to 50 of 8192 characters in all, which end with it. Default:
+   * false. Some load balancers tell by a cookie which server has the session.
+   */
+  readonly cookies: boolean
 }
 
 /**
@@ -397,6 +403,12 @@ export interface SseServer extends RemoteServerOptions {
    * belong in `headers`, which are redacted.
    */
   readonly url: string
+  /**
+   * Keeps the cookies that a server over Streamable HTTP or SSE sets, and sends them back with further requests of the
+   * same connection. Each connection has its own, up to 50 of 8192 characters in all, which end with it. Default:
+   * false. Some load balancers tell by a cookie which server has the session.
+   */
+  readonly cookies: boolean
 }
 
 /**

@@ -8,7 +8,7 @@ import { auth } from "./authKey.ts"
 import { common, connectTimeout, idleTimeToLive } from "./commonKeys.ts"
 import { defaulted, describedIn, type KeyDescription, optional, required } from "./describedKey.ts"
 import { environmentKeys, unsafeVariables } from "./environmentKeys.ts"
-import { networkKeys } from "./networkKeys.ts"
+import { cookies, networkKeys } from "./networkKeys.ts"
 import {
   argument,
   boolean,
@@ -117,10 +117,11 @@ const StreamableHttp = Schema.Struct({
     defaultText: "false; true for the transport `http` or `remote`, and for a `url` without a transport",
     why: "Those spellings do not say which of the two HTTP transports the server speaks."
   }),
+  cookies,
   ...remote
 })
 
-const Sse = Schema.Struct({ transport: transportOf("sse"), url: urlOf("https?"), ...remote })
+const Sse = Schema.Struct({ transport: transportOf("sse"), url: urlOf("https?"), cookies, ...remote })
 
 const WebSocket = Schema.Struct({ transport: transportOf("websocket"), url: urlOf("wss?"), ...remote })
 

@@ -4,7 +4,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { defaulted, optional } from "./describedKey.ts"
-import { expecting, nonEmptyText, oneOf } from "./values.ts"
+import { boolean, expecting, nonEmptyText, oneOf } from "./values.ts"
 
 const proxyUrlExpectation = expecting("an http:// or https:// URL without a path")
 
@@ -34,6 +34,14 @@ const tlsOptions = Schema.Struct({
 }).check(Schema.makeFilter(({ cert, key }) => (cert === undefined) === (key === undefined))).annotate(expecting(
   "an object with any of ca, cert, key, serverName, each a non-empty string (ca also a list of them, cert with key)"
 ))
+
+/** Describes `cookies`, a key of the transports over HTTP. */
+export const cookies = defaulted(boolean, {
+  description:
+    "Keeps the cookies that a server over Streamable HTTP or SSE sets, and sends them back with further requests of the same connection. Each connection has its own, up to 50 of 8192 characters in all, which end with it.",
+  default: false,
+  why: "Some load balancers tell by a cookie which server has the session."
+})
 
 /** Describes `proxy`, `tls` and `addresses`. */
 export const networkKeys = {

@@ -13,11 +13,12 @@ import type { DialError } from "../network/dial.ts"
 import { givenHeaders } from "./httpEndpoint.ts"
 import { type Refusal, targetOf } from "./httpExchange.ts"
 import { HttpTransport, type HttpTransportOptions } from "./httpTransport.ts"
+import { withCookieJar } from "./keepCookies.ts"
 import { releaseSession } from "./releaseSession.ts"
 
 type Config = Pick<
   Extract<ServerConfig, { readonly transport: "streamable_http" }>,
-  "headers" | "maxMessageBytes" | "url"
+  "cookies" | "headers" | "maxMessageBytes" | "url"
 >
 
 /** Ends the session on the server, then closes. The order matters: closing ends whatever is in flight, the DELETE too. */
@@ -43,11 +44,9 @@ export const openHttp = (options: {
     redact,
     refusalError
   }
-  return Effect.andThen(
-    prepare,
-    Effect.acquireRelease(
-      Effect.map(CurrentAuthorizer, (authorizer) => new HttpTransport({ ...shared, authorizer })),
-      release
-    )
+  const make = Effect.flatMap(
+    config.cookies ? withCookieJar(shared, config.url) : Effect.succeed(shared),
+    (wire) => Effect.map(CurrentAuthorizer, (authorizer) => new HttpTransport({ ...wire, authorizer }))
   )
+  return Effect.andThen(prepare, Effect.acquireRelease(make, release))
 }

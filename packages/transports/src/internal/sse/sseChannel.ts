@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { givenHeaders } from "../http/httpEndpoint.ts"
 import { targetOf } from "../http/httpExchange.ts"
+import { withCookieJar } from "../http/keepCookies.ts"
 import type { Agents } from "../network/agent.ts"
 import { CurrentAuthorizer } from "../network/authorizer.ts"
 import type { DialError } from "../network/dial.ts"
@@ -16,7 +17,7 @@ import { SseTransport, type SseTransportOptions } from "./sseTransport.ts"
 
 type Config = Pick<
   Extract<ServerConfig, { readonly transport: "sse" }>,
-  "headers" | "maxMessageBytes" | "url"
+  "cookies" | "headers" | "maxMessageBytes" | "url"
 >
 
 /** Makes the effect that opens a channel. It listens once it is started, until the scope closes. */
@@ -34,7 +35,10 @@ export const openSse = (options: {
     redact
   }
   const open = Effect.acquireRelease(
-    Effect.map(CurrentAuthorizer, (authorizer) => new SseTransport({ ...shared, authorizer })),
+    Effect.flatMap(
+      config.cookies ? withCookieJar(shared, config.url) : Effect.succeed(shared),
+      (wire) => Effect.map(CurrentAuthorizer, (authorizer) => new SseTransport({ ...wire, authorizer }))
+    ),
     (transport) => Effect.promise(() => transport.close())
   ).pipe(Effect.map((transport): EngineChannel => ({
     transport,
