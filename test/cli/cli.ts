@@ -36,6 +36,9 @@ const publish = (): string => {
 /** The program of the published bundle, built by the first test that needs it. */
 export const bin = (): string => join(published ??= publish(), "bundle/bin.js")
 
+/** The directory in which the processes of a test file keep compiled code. */
+const cacheDirectory = (): string => join(published ??= publish(), "cache")
+
 export interface Outcome {
   readonly status: number | null
   readonly stdout: string
@@ -117,7 +120,7 @@ export const workplace = Effect.acquireRelease(
     const start = (words: ReadonlyArray<string>, env: Record<string, string> = {}) =>
       spawn(process.execPath, [bin(), ...words], {
         cwd: directory,
-        env: { PATH: process.env.PATH ?? "", HOME: directory, ...env },
+        env: { PATH: process.env.PATH ?? "", HOME: directory, XDG_CACHE_HOME: cacheDirectory(), ...env },
         stdio: ["pipe", "pipe", "pipe"]
       })
     const invocation: Workplace["invocation"] = ({ columns, env, input, isTerminal = false, typed }) => {

@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import type { Authorization } from "@mcp-sessions/core/Authorization"
+import { Authorization } from "@mcp-sessions/core/Authorization"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import type { Transports } from "@mcp-sessions/core/Transport"
+import { AuthRequired } from "@mcp-sessions/core/SessionError"
+import { Transports } from "@mcp-sessions/core/Transport"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -65,14 +66,41 @@ export const checkStore: Effect.Effect<void, TokenStoreFailed, Invocation> = Eff
 /** How long a browser may take to start before the address can be pasted. One that stays in the foreground never reports its start. */
 const browserTimeout = "2 seconds"
 
+/** Transports of servers that run as processes: nobody signs in to them, and they need far fewer modules. */
+const processTransports: Layer.Layer<Transports | Authorization> = Layer.merge(
+  Layer.unwrap(
+    Effect.map(Effect.promise(() => import("@mcp-sessions/transports/Stdio")), (Stdio) =>
+      Layer.succeed(Transports, {
+        transport: ({ config }) =>
+          config.transport === "stdio"
+            ? Stdio.layer(config)
+            : Layer.unwrap(Effect.die(`a server of ${config.transport} has no transport`))
+      }))
+  ),
+  Layer.succeed(Authorization, {
+    signIn: ({ refusal }) =>
+      Effect.fail(refusal ?? new AuthRequired({ status: 401, description: "nobody signs in to a process" })),
+    signOut: () => Effect.void,
+    state: () => Effect.succeed({ _tag: "NotNeeded" })
+  })
+)
+
 /**
- * Layer that provides all transports with the stored sign-ins. A server that calls for another one asks the user as `consent` says. Without it,
- * nobody is asked, and the request fails.
+ * Layer that provides the transports of servers, with the stored sign-ins. A server that calls for another one asks the user as `consent` says.
+ * Without it, nobody is asked, and the request fails.
  *
  * @category layers
  * @since 0.1.0
  */
-export const transports = (
+export const transports = (options: {
+  readonly servers: ReadonlyArray<{ readonly config: ServerConfig }>
+  readonly consent?: InteractiveConsent | undefined
+}): Layer.Layer<Transports | Authorization, never, Output | Invocation> =>
+  options.servers.every(({ config }) => config.transport === "stdio")
+    ? processTransports
+    : authorizedTransports(options.consent)
+
+const authorizedTransports = (
   consent: InteractiveConsent | undefined
 ): Layer.Layer<Transports | Authorization, never, Output | Invocation> =>
   Layer.unwrap(Effect.gen(function*() {

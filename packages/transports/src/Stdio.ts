@@ -21,15 +21,25 @@
  *
  * @since 0.1.0
  */
+import type { Connection } from "@mcp-sessions/core/Connection"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import type { ConnectReason } from "@mcp-sessions/core/SessionError"
 import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "./internal/channel/engineChannel.ts"
-import * as connection from "./internal/sdk/connection.ts"
+import { unknownEra } from "./internal/sdk/connecting.ts"
 import { spawn } from "./internal/stdio/childProcess.ts"
+import { spawnAhead } from "./internal/stdio/spawnAhead.ts"
 import { followStderr } from "./internal/stdio/stderrLines.ts"
-import { StdioTransport } from "./internal/stdio/stdioTransport.ts"
+
+type StdioConfig = Extract<ServerConfig, { readonly transport: "stdio" }>
+
+const load = () => Promise.all([import("./internal/sdk/connection.ts"), import("./internal/stdio/stdioTransport.ts")])
+
+/** What speaks the protocol, once it is loaded. It takes about as long to load as a server takes to start. */
+let protocol: Awaited<ReturnType<typeof load>> | undefined
 
 /**
  * Layer that provides the transport of one stdio definition.
@@ -37,27 +47,41 @@ import { StdioTransport } from "./internal/stdio/stdioTransport.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = (config: Extract<ServerConfig, { readonly transport: "stdio" }>): Layer.Layer<Transport> =>
+export const layer = (config: StdioConfig): Layer.Layer<Transport> =>
   Layer.sync(Transport, () => {
-    const open = Effect.gen(function*() {
-      const child = yield* spawn(config)
-      yield* followStderr(child)
-      const transport = new StdioTransport(child, config)
-      // The cancellation of a call that ends with the connection still has to be written.
-      yield* Effect.addFinalizer(() => Effect.sync(() => transport.flush()))
-      const channel: EngineChannel = {
-        transport,
-        ended: () => transport.ended(),
-        pending: () => transport.pending(),
-        stderrTail: () => child.stderrTail(),
-        warnings: () => transport.warnings(),
-        pid: child.process.pid
-      }
-      return channel
-    })
-    const era = connection.unknownEra()
+    const era = unknownEra()
+    const started = Effect.tap(spawn(config), followStderr)
+    const connect = (
+      [{ make }, { StdioTransport }]: Awaited<ReturnType<typeof load>>,
+      start: typeof started
+    ): Effect.Effect<Connection, ConnectReason, Scope.Scope> => {
+      const open = Effect.gen(function*() {
+        const child = yield* start
+        const transport = new StdioTransport(child, config)
+        // The cancellation of a call that ends with the connection still has to be written.
+        yield* Effect.addFinalizer(() => Effect.sync(() => transport.flush()))
+        const channel: EngineChannel = {
+          transport,
+          ended: () => transport.ended(),
+          pending: () => transport.pending(),
+          stderrTail: () => child.stderrTail(),
+          warnings: () => transport.warnings(),
+          pid: child.process.pid
+        }
+        return channel
+      })
+      return make({ kind: "stdio", config, address: config.command, era, open })
+    }
     return {
-      connect: connection.make({ kind: "stdio", config, address: config.command, era, open }),
+      connect: Effect.suspend(() =>
+        protocol === undefined
+          ? Effect.gen(function*() {
+            const start = yield* spawnAhead(started)
+            protocol ??= yield* Effect.promise(load)
+            return yield* connect(protocol, start)
+          })
+          : connect(protocol, started)
+      ),
       forget: era.forget
     }
   })

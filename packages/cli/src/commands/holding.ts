@@ -55,7 +55,7 @@ export const openSessions = Effect.fnUntraced(function*(options: {
   const handlers = Layer.succeed(ClientHandlers, { ...switchboard.handlers, ...logs.handlers })
   const layer = Sessions.layer({ servers: definitions, retry: yield* withRetryNotes(json) })
   const sessions = Context.get(
-    yield* Layer.build(Layer.provide(layer, Layer.merge(transports(undefined), handlers))),
+    yield* Layer.build(Layer.provide(layer, Layer.merge(transports({ servers }), handlers))),
     Sessions.Sessions
   )
   const pending = new Set(servers.map(({ name }) => name))

@@ -79,7 +79,9 @@ const ownSessions = (options: SessionOptions, questions: Handlers) => {
     totalTimeout: requestLimit === limit ? Duration.min(config.totalTimeout, limit) : requestLimit
   }]))
   const all = Layer.succeed(ClientHandlers, { ...questions, ...handlers })
-  return Sessions.layer({ servers, retry }).pipe(Layer.provide(Layer.merge(withRecording(transports(consent)), all)))
+  return Sessions.layer({ servers, retry }).pipe(
+    Layer.provide(Layer.merge(withRecording(transports({ servers: options.servers, consent })), all))
+  )
 }
 
 /**

@@ -8,8 +8,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import { hold, type Opening } from "../internal/holder/hold.ts"
-import { format } from "../internal/socket/address.ts"
+import type { Opening } from "../internal/holder/hold.ts"
 import { countOf } from "../internal/text.ts"
 import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
@@ -44,16 +43,17 @@ export const up = Command.make("up", {
   ...holdingFlags
 }, ({ bestEffort, idle, names, timeout }) =>
   Effect.gen(function*() {
+    // Other commands start faster without this.
+    const { hold } = yield* Effect.promise(() => import("../internal/holder/hold.ts"))
     const output = yield* Output
     const { directory } = yield* Invocation
     const { json } = yield* root
     const all = yield* loadServers
     const servers = yield* selectServers(all, splitNames(names, all))
     const held = { command: "up", project: directory, servers: all, names: servers.map(({ name }) => name) } as const
-    yield* hold(held, ({ address, lend, load, pid, stopped }) =>
+    yield* hold(held, ({ lend, load, pid, socket, stopped }) =>
       Effect.gen(function*() {
         yield* lend(yield* openSessions({ servers, limit: timeout, bestEffort }))
-        const socket = format(address)
         if (json) {
           yield* output.printJson({
             schema: "mcp-sessions/1",

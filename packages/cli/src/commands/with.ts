@@ -7,14 +7,17 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { CommandLine } from "../CommandLine.ts"
 import { ProgramExited, UsageError } from "../Failure.ts"
-import { hold } from "../internal/holder/hold.ts"
-import { runChild } from "../internal/runChild.ts"
-import { addressVariable, format } from "../internal/socket/address.ts"
+import { addressVariable } from "../internal/socket/variables.ts"
 import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
 import { holdingFlags, openSessions, splitNames, toUsageError } from "./holding.ts"
 import { loadServers, selectServers } from "./selection.ts"
+
+/** Other commands start faster without these. */
+const modules = Effect.promise(() =>
+  Promise.all([import("../internal/holder/hold.ts"), import("../internal/runChild.ts")])
+)
 
 /** Splits the words of the command line into the names of servers and the command after `--`. */
 const splitWords = Effect.fnUntraced(function*(options: {
@@ -50,18 +53,19 @@ export const withCommand = Command.make("with", {
   Effect.gen(function*() {
     const output = yield* Output
     const { directory, environment } = yield* Invocation
+    const [{ hold }, { runChild }] = yield* modules
     const { args, command, names } = yield* splitWords({ positional, isAll })
     const all = yield* loadServers
     const servers = yield* selectServers(all, splitNames(names, all))
     const held = { command: "with", project: directory, servers: all, names: servers.map(({ name }) => name) } as const
-    const ending = yield* hold(held, ({ address, lend }) =>
+    const ending = yield* hold(held, ({ lend, socket }) =>
       Effect.gen(function*() {
         yield* lend(yield* openSessions({ servers, limit: timeout, bestEffort }))
         return yield* runChild({
           command,
           args,
           directory,
-          environment: { ...environment, [addressVariable]: format(address) }
+          environment: { ...environment, [addressVariable]: socket }
         })
       })).pipe(
         Effect.scoped,

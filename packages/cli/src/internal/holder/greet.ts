@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import { Buffer } from "node:buffer"
 import { timingSafeEqual } from "node:crypto"
 import { version as programVersion } from "../../Version.ts"
-import { selectionVariables } from "../socket/address.ts"
 import { kinds, protocolVersion } from "../socket/frames.ts"
 import type { Hello, RemoteClient } from "../socket/remoteClient.ts"
+import { selectionVariables } from "../socket/variables.ts"
 
 /** How long a client may take to say what it wants, and to start. */
 const greetingTimeout = "5 seconds"

@@ -15,7 +15,7 @@ import { CommandLine } from "../../CommandLine.ts"
 import type { ConfiguredServer } from "../../ConfigFiles.ts"
 import type { Holder } from "../../HeldSessions.ts"
 import { Invocation } from "../../Invocation.ts"
-import type { Address } from "../socket/address.ts"
+import { format } from "../socket/address.ts"
 import { heldCommandOf } from "../socket/heldCommand.ts"
 import { listen, type ListenFailed } from "../socket/listen.ts"
 import { RemoteClient } from "../socket/remoteClient.ts"
@@ -28,7 +28,8 @@ const farewellTimeout = "1 second"
 
 /** A holder that listens. */
 export interface Opening {
-  readonly address: Address
+  /** The address of the socket, as clients parse it. */
+  readonly socket: string
   readonly pid: number
   /**
    * Lends sessions to clients for as long as the scope. The commands that use them are cancelled before the sessions close.
@@ -122,7 +123,7 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
   })
 
   const result = yield* Effect.ensuring(
-    Effect.scoped(use({ address, pid: process.pid, lend, stopped: Deferred.await(stopped), load })),
+    Effect.scoped(use({ socket: format(address), pid: process.pid, lend, stopped: Deferred.await(stopped), load })),
     Effect.andThen(
       Deferred.succeed(released, undefined),
       Effect.timeoutOption(Effect.forEach(stopping, (client) => client.closed, { discard: true }), farewellTimeout)

@@ -19,23 +19,6 @@ export interface Address {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The environment variable that gives the address of the holder to a command that `with` runs. */
-export const addressVariable = "MCP_SESSIONS_SOCK"
-
-/** The environment variables that select configuration and tokens. A holder serves only clients for which they are the same. */
-export const selectionVariables: ReadonlyArray<string> = ["MCP_SESSIONS_CONFIG", "MCP_SESSIONS_TOKENS"]
-
-/** The environment variables that name the terminal of a client. */
-export const displayVariables: ReadonlyArray<string> = [
-  "COLORTERM",
-  "ITERM_SESSION_ID",
-  "KITTY_WINDOW_ID",
-  "LC_TERMINAL",
-  "NO_COLOR",
-  "TERM",
-  "TERM_PROGRAM"
-]
-
 const isWindows = process.platform === "win32"
 
 /** The longest path of a socket that all systems take, in bytes. */
@@ -44,13 +27,13 @@ const pathLimit = 103
 /** How many parents of a directory are searched for a holder. */
 const parentLimit = 64
 
-/** Parses the value of {@link addressVariable}. */
+/** Parses an address that was passed on. */
 export const parse = (text: string): Address => {
   const [path = "", token] = isWindows ? text.split("#", 2) : [text]
   return { path, token }
 }
 
-/** Formats an address as a value of {@link addressVariable}. */
+/** Formats an address to pass it on. */
 export const format = ({ path, token }: Address): string => token === undefined ? path : `${path}#${token}`
 
 /** The directories that sockets may be in, the best one first. A client finds a holder whose environment differs in all of them. */

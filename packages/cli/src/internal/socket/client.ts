@@ -7,8 +7,9 @@ import { constants } from "node:os"
 import process from "node:process"
 import { onSignal } from "../signals.ts"
 import { codeOf, hasColours, sizeOf } from "../terminal.ts"
-import { type Address, displayVariables, selectionVariables } from "./address.ts"
+import type { Address } from "./address.ts"
 import { chunkLimit, encode, frameLimit, FrameReader, type Kind, kinds, objectOf, protocolVersion } from "./frames.ts"
+import { displayVariables, selectionVariables } from "./variables.ts"
 
 /** How long a holder may take to accept a command, in milliseconds. After that the command runs here. */
 const acceptTimeout = 2000

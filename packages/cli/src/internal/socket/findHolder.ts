@@ -2,9 +2,10 @@
  * Runs a command at the process that holds its sessions, if there is one. Loads nothing but Node.
  */
 import process from "node:process"
-import { addressVariable, findProjects, parse } from "./address.ts"
+import { findProjects, parse } from "./address.ts"
 import { runAtHolder } from "./client.ts"
 import { heldCommandOf } from "./heldCommand.ts"
+import { addressVariable } from "./variables.ts"
 
 const { env } = process
 
