@@ -25,7 +25,7 @@ const importsOf = (name: string): ReadonlyArray<Import> =>
   })
 
 const packages = {
-  core: [/^effect\//],
+  core: [/^effect\//, /^toml-eslint-parser$/],
   transports: [
     /^effect\//,
     /^@mcp-sessions\/core\//,
@@ -85,6 +85,7 @@ describe("the import rules", () => {
 const coreRooms = [
   ["root"],
   ["config"],
+  ["configFile"],
   ["server"],
   ["connection"],
   ["request"],
@@ -115,7 +116,8 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   command: ["root", "network"],
   tokenStore: [],
   consent: [],
-  frameworks: []
+  frameworks: [],
+  host: ["tokenStore"]
 }
 
 const mayImport = {

@@ -473,7 +473,7 @@ describe.concurrent("a server that sends what it should not", () => {
 
 describe.concurrent("configuration files", () => {
   const table: ReadonlyArray<readonly [title: string, content: unknown, codes: ReadonlyArray<string>]> = [
-    ["with a syntax error", "{ \"servers\": { ,", ["InvalidDocument"]],
+    ["with a syntax error", "{ \"servers\": { ,", ["InvalidSyntax"]],
     ["with a mistyped key and no transport", { servers: { a: { comand: "x" } } }, ["MissingTransport", "UnknownKey"]],
     ["without servers", { something: 1 }, ["InvalidDocument"]],
     ["with two lists of servers", { servers: {}, mcpServers: {} }, ["ConflictingKeys"]],
@@ -543,7 +543,8 @@ describe.concurrent("configuration files", () => {
         write("mcp-sessions.json", `{"servers":${"[".repeat(200_000)}${"]".repeat(200_000)}}`)
         const deep = yield* run(["servers"])
         assert.strictEqual(deep.status, 10)
-        assert.include(deep.stderr, "line 1, column 75; expected at most 64 levels of lists and objects")
+        assert.include(deep.stderr, "expected at most 64 levels of lists and objects")
+        assert.include(deep.stderr, "from mcp-sessions.json:1:75")
       })
     ))
 
@@ -586,7 +587,7 @@ describe.concurrent("configuration files", () => {
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", "{\n  \"servers\": nope\n}")
-        assert.include((yield* run(["servers"])).stderr, "line 2, column 14")
+        assert.include((yield* run(["servers"])).stderr, "from mcp-sessions.json:2:14")
       })
     ))
 

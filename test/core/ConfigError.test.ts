@@ -74,17 +74,34 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
     "mcp.json: server \"s\" at $.servers.s.url: the variable HOST is not set; set it, or give a default with ${HOST:-default}"
   ],
   [
+    new ConfigError.MissingInput({ ...at("url"), id: "api-key", variable: "MCP_SESSIONS_INPUT_API_KEY" }),
+    "mcp.json: server \"s\" at $.servers.s.url: the input \"api-key\" has no value; set the variable MCP_SESSIONS_INPUT_API_KEY"
+  ],
+  [
+    new ConfigError.UntrustedFile({ ...at(), effect: "program" }),
+    "mcp.json: server \"s\" at $.servers.s: mcp.json is a project file that is not trusted, and this entry starts a program; " +
+    "read the file, then run \"mcp-sessions config trust\" or name the file explicitly"
+  ],
+  [
+    new ConfigError.AmbiguousServer({ server: "s", path: [], candidates: ["cursor:s", "vscode:s"] }),
+    "the name \"s\" means different servers; use \"cursor:s\" or \"vscode:s\""
+  ],
+  [
     new ConfigError.MissingDocument({ source: "mcp.json", path: [], fact: "no such file: /mcp.json" }),
     "mcp.json: the configuration cannot be read: no such file: /mcp.json"
   ],
   [
-    new ConfigError.InvalidDocument({
+    new ConfigError.InvalidSyntax({
       source: "mcp.json",
       path: [],
       expected: "a comma",
       position: { line: 2, column: 14 }
     }),
-    "mcp.json: syntax error at line 2, column 14; expected a comma"
+    "mcp.json:2:14: syntax error; expected a comma"
+  ],
+  [
+    new ConfigError.InvalidDocument({ source: "mcp.json", path: [], expected: "an object" }),
+    "mcp.json: the document must be an object"
   ],
   [
     new ConfigError.DuplicateKey({
@@ -93,11 +110,11 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
       position: { line: 3, column: 1 },
       first: { line: 2, column: 5 }
     }),
-    "mcp.json: $.servers.s: \"s\" is given twice; the first is at line 2, column 5"
+    "mcp.json:3:1: $.servers.s: \"s\" is given twice; the first is at line 2, column 5"
   ],
   [
     new ConfigError.ReservedKey({ source: "mcp.json", path: ["__proto__"], position: { line: 3, column: 1 } }),
-    "mcp.json: $.__proto__: \"__proto__\" cannot be used as a name"
+    "mcp.json:3:1: $.__proto__: \"__proto__\" cannot be used as a name"
   ]
 ]
 

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { type ConfigProblem, DuplicateKey, InvalidDocument, ReservedKey } from "@mcp-sessions/core/ConfigError"
+import { type ConfigProblem, DuplicateKey, InvalidSyntax, ReservedKey } from "@mcp-sessions/core/ConfigError"
 import * as Result from "effect/Result"
 import { createScanner, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser"
 
@@ -120,7 +120,7 @@ export const parse = (options: {
 }): Result.Result<unknown, readonly [ConfigProblem, ...Array<ConfigProblem>]> => {
   const { source, text } = options
   const invalid = (offset: number, expected: string) =>
-    Result.fail([new InvalidDocument({ source, path: [], expected, position: positionOf(text, offset) })] as const)
+    Result.fail([new InvalidSyntax({ source, path: [], expected, position: positionOf(text, offset) })] as const)
   const tooDeep = depthFault(text)
   if (tooDeep !== undefined) return invalid(tooDeep, `at most ${depthLimit} levels of lists and objects`)
   const errors: Array<ParseError> = []

@@ -2,7 +2,7 @@
  * Typed failures of configuration.
  *
  * One pass finds every problem of a configuration and reports all of them in one {@link ConfigError}. Each problem names
- * where it is (`source`, `server`, JSON `path`), what the value must be, and the names that are valid there.
+ * where it is (`source`, `position`, `server`, JSON `path`), what the value must be, and the names that are valid there.
  *
  * **Details**
  *
@@ -18,53 +18,14 @@
  */
 import * as Schema from "effect/Schema"
 import { andList, orList } from "./internal/config/nameList.ts"
-import { closest } from "./Suggestion.ts"
+import { adviceFor, at, names, Position, subjectOf, where } from "./internal/config/place.ts"
 
-const where = {
-  /** The file or other origin of the configuration. */
-  source: Schema.optional(Schema.String),
-  /** The name of the server definition that has the problem. */
-  server: Schema.optional(Schema.String),
-  /** The keys that lead to the problem, outermost first. Empty: the document itself. */
-  path: Schema.Array(Schema.Union([Schema.String, Schema.Finite]))
-}
-
-interface Place {
-  readonly source?: string | undefined
-  readonly server?: string | undefined
+interface Expecting {
   readonly path: ReadonlyArray<string | number>
+  readonly expected: string
 }
 
-const names = Schema.Array(Schema.String)
-
-/** Puts the place in front of a description. A problem without a path names its server in the description. */
-const at = ({ path, server, source }: Place, description: string): string => {
-  const inServer = server === undefined ? "" : `server ${JSON.stringify(server)} at `
-  return [
-    ...(source === undefined ? [] : [source]),
-    ...(path.length === 0 ? [] : [`${inServer}${jsonPath(path)}`]),
-    description
-  ].join(": ")
-}
-
-/** The valid name that is probably meant, or else all of them. */
-const adviceFor = (name: string, validNames: ReadonlyArray<string>, listed: string): string => {
-  const suggestion = closest(name, validNames)
-  return suggestion === undefined ? `${listed} ${andList(validNames)}` : `did you mean ${JSON.stringify(suggestion)}?`
-}
-
-/** The last key of a path, with the index where it leads into a list. */
-const subjectOf = (path: ReadonlyArray<string | number>): string => {
-  const last = path.at(-1)
-  return last === undefined
-    ? "the value"
-    : typeof last === "number"
-    ? JSON.stringify(`${path.at(-2) ?? ""}[${last}]`)
-    : JSON.stringify(last)
-}
-
-const mustBe = ({ expected, path }: Place & { readonly expected: string }): string =>
-  `${subjectOf(path)} must be ${expected}`
+const mustBe = ({ expected, path }: Expecting): string => `${subjectOf(path)} must be ${expected}`
 
 /**
  * A definition has none of `transport`, `command` and `url`, which decide its transport.
@@ -364,32 +325,40 @@ export class MissingDocument extends Schema.TaggedClass<MissingDocument>("@mcp-s
 }
 
 /**
- * A configuration document with a syntax error, or with content other than server definitions.
+ * A configuration document with a syntax error.
  *
  * @category problems
  * @since 0.1.0
  */
-export class InvalidDocument extends Schema.TaggedClass<InvalidDocument>("@mcp-sessions/core/InvalidDocument")(
-  "InvalidDocument",
-  {
-    ...where,
-    expected: Schema.String,
-    /** Position of the first syntax error, both counted from 1. */
-    position: Schema.optional(Schema.Struct({ line: Schema.Int, column: Schema.Int }))
-  }
+export class InvalidSyntax extends Schema.TaggedClass<InvalidSyntax>("@mcp-sessions/core/InvalidSyntax")(
+  "InvalidSyntax",
+  { ...where, expected: Schema.String }
 ) {
   get description(): string {
-    const { expected, position } = this
-    return position === undefined
-      ? `the document must be ${expected}`
-      : `syntax error at line ${position.line}, column ${position.column}; expected ${expected}`
+    return `syntax error; expected ${this.expected}`
   }
   get message(): string {
     return at(this, this.description)
   }
 }
 
-const position = Schema.Struct({ line: Schema.Int, column: Schema.Int })
+/**
+ * A configuration document with content other than server definitions.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class InvalidDocument extends Schema.TaggedClass<InvalidDocument>("@mcp-sessions/core/InvalidDocument")(
+  "InvalidDocument",
+  { ...where, expected: Schema.String }
+) {
+  get description(): string {
+    return `the document must be ${this.expected}`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
 
 /**
  * A key that one object of a document has twice. Only one of the two values could apply, and the other would be lost.
@@ -401,10 +370,8 @@ export class DuplicateKey extends Schema.TaggedClass<DuplicateKey>("@mcp-session
   "DuplicateKey",
   {
     ...where,
-    /** Position of the second occurrence, both counted from 1. */
-    position,
-    /** Position of the first occurrence. */
-    first: position
+    /** Position of the first occurrence. `position` is that of the second one. */
+    first: Position
   }
 ) {
   get description(): string {
@@ -424,14 +391,76 @@ export class DuplicateKey extends Schema.TaggedClass<DuplicateKey>("@mcp-session
  */
 export class ReservedKey extends Schema.TaggedClass<ReservedKey>("@mcp-sessions/core/ReservedKey")(
   "ReservedKey",
-  {
-    ...where,
-    /** Position of the key, both counted from 1. */
-    position
-  }
+  where
 ) {
   get description(): string {
     return `${subjectOf(this.path)} cannot be used as a name`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
+
+/**
+ * An `${input:id}` whose value nobody gave.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class MissingInput extends Schema.TaggedClass<MissingInput>("@mcp-sessions/core/MissingInput")(
+  "MissingInput",
+  { ...where, id: Schema.String, variable: Schema.String }
+) {
+  get description(): string {
+    return `the input ${JSON.stringify(this.id)} has no value; set the variable ${this.variable}`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
+
+/**
+ * A project file whose entry would start a program, or send the values of variables to a server, and which the user has not trusted.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class UntrustedFile extends Schema.TaggedClass<UntrustedFile>("@mcp-sessions/core/UntrustedFile")(
+  "UntrustedFile",
+  {
+    ...where,
+    /** Whether the entry starts a program, or sends values of variables. */
+    effect: Schema.Literals(["program", "values"]),
+    /** Why it is unknown whether the file is trusted. */
+    fact: Schema.optional(Schema.String)
+  }
+) {
+  get description(): string {
+    const { effect, fact, source = "the file" } = this
+    const what = effect === "program" ? "starts a program" : "sends values of variables to a server"
+    const unknown = fact === undefined ? "" : ` (${fact})`
+    return `${source} is a project file that is not trusted, and this entry ${what}${unknown}; read the file, then run "mcp-sessions config trust" or name the file explicitly`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
+
+/**
+ * A name under which several files have different definitions.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class AmbiguousServer extends Schema.TaggedClass<AmbiguousServer>("@mcp-sessions/core/AmbiguousServer")(
+  "AmbiguousServer",
+  { ...where, candidates: names }
+) {
+  get description(): string {
+    const { candidates, server = "" } = this
+    return `the name ${JSON.stringify(server)} means different servers; use ${
+      orList(candidates.map((name) => JSON.stringify(name)))
+    }`
   }
   get message(): string {
     return at(this, this.description)
@@ -460,7 +489,11 @@ export type ConfigProblem =
   | UnknownServer
   | DisabledServer
   | MissingVariable
+  | MissingInput
+  | UntrustedFile
+  | AmbiguousServer
   | MissingDocument
+  | InvalidSyntax
   | InvalidDocument
   | DuplicateKey
   | ReservedKey
@@ -487,34 +520,33 @@ export const ConfigProblem = Schema.Union([
   UnknownServer,
   DisabledServer,
   MissingVariable,
+  MissingInput,
+  UntrustedFile,
+  AmbiguousServer,
   MissingDocument,
+  InvalidSyntax,
   InvalidDocument,
   DuplicateKey,
   ReservedKey
 ])
 
-/**
- * Renders the place of a problem as a JSON path, such as `$.mcpServers.files.env["API KEY"]`.
- *
- * **Example** (Reading where a problem lies)
- *
- * ```ts import.meta.vitest
- * import { ConfigError } from "@mcp-sessions/core"
- *
- * ConfigError.jsonPath(["servers", "files", "args", 0]) // => "$.servers.files.args[0]"
- * ```
- *
- * @category rendering
- * @since 0.1.0
- */
-export const jsonPath = (path: ReadonlyArray<string | number>): string =>
-  path.reduce<string>(
-    (text, key) =>
-      typeof key === "string" && /^[A-Za-z_$][\w$]*$/.test(key)
-        ? `${text}.${key}`
-        : `${text}[${JSON.stringify(key)}]`,
-    "$"
-  )
+export {
+  /**
+   * Renders the place of a problem as a JSON path, such as `$.mcpServers.files.env["API KEY"]`.
+   *
+   * **Example** (Reading where a problem lies)
+   *
+   * ```ts import.meta.vitest
+   * import { ConfigError } from "@mcp-sessions/core"
+   *
+   * ConfigError.jsonPath(["servers", "files", "args", 0]) // => "$.servers.files.args[0]"
+   * ```
+   *
+   * @category rendering
+   * @since 0.1.0
+   */
+  jsonPath
+} from "./internal/config/place.ts"
 
 /**
  * Error of configuration: every problem that one pass found, in the order of the document.

@@ -37,15 +37,18 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { ClientHandlers } from "./ClientHandlers.ts"
 import { ConfigError } from "./ConfigError.ts"
 import { AllServersFailed, type FallbackOptions } from "./FallbackPolicy.ts"
+import type { Host } from "./Host.ts"
 import { BadOptions, callRules, checkBy, type Checked } from "./internal/config/callOptions.ts"
+import type { ConfigurationProblem } from "./internal/configFile/model.ts"
+import { checkedLayer } from "./internal/facade/checkedLayer.ts"
 import { effectOptions } from "./internal/facade/effectOptions.ts"
+import { fileLayerOptions, type FileOptions } from "./internal/facade/fileOptions.ts"
 import type { PlainHandlers, PlainOrigin } from "./internal/facade/plainHandlers.ts"
-import { layerHandlers, layerOptions, type Options, type PlainCredentials } from "./internal/facade/plainOptions.ts"
+import { layerOptions, type Options, type PlainCredentials } from "./internal/facade/plainOptions.ts"
 import {
   catalogOptions,
   type McpTools,
@@ -64,7 +67,13 @@ import {
   type SignalOptions,
   type TimeSpan
 } from "./internal/facade/promised.ts"
-import { acquire, type Closeable, closeable, make as makeRuntime } from "./internal/facade/promiseRuntime.ts"
+import {
+  acquire,
+  type Closeable,
+  closeable,
+  make as makeRuntime,
+  type PromiseRuntime
+} from "./internal/facade/promiseRuntime.ts"
 import { notClosed, promiseSessions } from "./internal/facade/promiseSessions.ts"
 import { startCall } from "./internal/registry/directCall.ts"
 import { registryOf } from "./internal/registry/registryOf.ts"
@@ -85,6 +94,7 @@ import type { Transports } from "./Transport.ts"
 
 export type {
   Closeable,
+  FileOptions,
   McpSession,
   McpTools,
   McpUninitializedSession,
@@ -113,6 +123,8 @@ export type {
 export interface McpSessions extends Closeable {
   /** The names of all servers, disabled ones included, in the order of the configuration. */
   readonly names: ReadonlyArray<string>
+  /** The problems of configuration files. Empty for definitions that the program gives. */
+  readonly problems: ReadonlyArray<ConfigurationProblem>
   /** Takes a session that is shared with other callers of its owner. It is valid until it is closed. */
   readonly get: (server: string, options?: Sessions.OwnerOptions & SignalOptions) => Promise<McpSession>
   /** Opens a session with a connection of its own. */
@@ -221,19 +233,8 @@ const poolOf = facadeOf<Pick<SessionPool.SessionPool, "callTool" | "drain" | "st
   stats: 0
 })
 
-const layerOf = ({ transports, ...options }: Options & {
-  readonly transports: Layer.Layer<Transports>
-}): Layer.Layer<Sessions.Sessions, ConfigError> =>
-  Layer.unwrap(Effect.suspend(() => {
-    const checked = layerOptions(options)
-    if (checked instanceof BadOptions) return Effect.fail(checked.error)
-    const sessions = Layer.provide(Sessions.layer(checked), transports)
-    return Effect.succeed(
-      options.handlers === undefined
-        ? sessions
-        : Layer.provide(sessions, Layer.succeed(ClientHandlers, layerHandlers(options.handlers)))
-    )
-  }))
+const runtimeOf = (layer: Layer.Layer<Sessions.Sessions, ConfigError>) =>
+  makeRuntime<Sessions.Sessions, Failure>({ layer, isTyped })
 
 /**
  * Makes sessions of named servers over given transports. The first use checks the configuration; each server is connected by the first
@@ -242,12 +243,41 @@ const layerOf = ({ transports, ...options }: Options & {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options & { readonly transports: Layer.Layer<Transports> }): McpSessions => {
-  const runtime = makeRuntime<Sessions.Sessions, Failure>({ layer: layerOf(options), isTyped })
+export const make = (options: Options & { readonly transports: Layer.Layer<Transports> }): McpSessions =>
+  facade(
+    runtimeOf(checkedLayer({ ...options, check: () => layerOptions(options), layer: Sessions.layer })),
+    { names: Object.keys(options.servers ?? {}), problems: [] }
+  )
+
+/**
+ * Makes sessions of the servers of configuration files over given transports. Rejects where a file that the program names cannot be read or
+ * parsed; other problems are in `problems`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromFile = (
+  options: FileOptions & { readonly transports: Layer.Layer<Transports | Host> }
+): Promise<McpSessions> => {
+  const check = () => fileLayerOptions(options)
+  const runtime = runtimeOf(checkedLayer({ ...options, check, layer: Sessions.layerFile }))
+  const loaded = Effect.map(Sessions.Sessions, ({ names, problems }) => facade(runtime, { names, problems }))
+  return runtime.run(loaded, { server: "" }).catch((error: unknown) =>
+    runtime.close(Effect.void).then(() => {
+      throw error
+    })
+  )
+}
+
+/** The operations of sessions in promises. */
+const facade = (
+  runtime: PromiseRuntime<Sessions.Sessions, Failure>,
+  { names, problems }: Pick<McpSessions, "names" | "problems">
+): McpSessions => {
   const { close, run } = runtime
   const { lend, runnerOf, sessionIn } = promiseSessions({ runtime, isTyped })
   /** The server that errors of operations on several servers name. */
-  const [firstServer = ""] = Object.keys(options.servers ?? {})
+  const [firstServer = ""] = names
   /** Closes the pools and catalogs that are still open. */
   const resources = new Set<() => Promise<void>>()
 
@@ -338,7 +368,8 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
     })
 
   return {
-    names: Object.keys(options.servers ?? {}),
+    names,
+    problems,
     get: (server, options) =>
       runWith(options, server, (checked: Checked<Sessions.OwnerOptions> | undefined) =>
         Effect.map(

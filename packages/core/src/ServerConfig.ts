@@ -35,6 +35,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as ConfigError from "./ConfigError.ts"
+import { isAllowed } from "./internal/config/allowCommand.ts"
 import { decodeServer, isRaw } from "./internal/config/decodeServer.ts"
 import { failWith } from "./internal/config/failWith.ts"
 import * as Keys from "./internal/config/keys.ts"
@@ -661,16 +662,6 @@ export const isUnsafeVariable = (name: string): boolean => values.isUnsafeVariab
  * @since 0.1.0
  */
 export type AllowCommand = (program: { readonly command: string; readonly args: ReadonlyArray<string> }) => boolean
-
-/** A predicate that throws, or answers anything but `true`, allows nothing. */
-const isAllowed = (program: Parameters<AllowCommand>[0], allowCommand: AllowCommand | undefined): boolean => {
-  if (allowCommand === undefined) return true
-  try {
-    return allowCommand(program) === true
-  } catch {
-    return false
-  }
-}
 
 /**
  * Decodes an object of definitions by server name, or fails with every problem of all of them.

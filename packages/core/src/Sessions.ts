@@ -56,8 +56,13 @@ import {
   type FallbackPolicy
 } from "./FallbackPolicy.ts"
 import type * as Health from "./Health.ts"
+import type { Host } from "./Host.ts"
 import { BadOptions, callRules, checkBy, checkCall } from "./internal/config/callOptions.ts"
 import { checkPolicies } from "./internal/config/checkOptions.ts"
+import { load as loadFiles, type LoadOptions } from "./internal/configFile/load.ts"
+import { membersOf } from "./internal/configFile/members.ts"
+import type { Configuration, ConfigurationProblem } from "./internal/configFile/model.ts"
+import { logUncleanClose } from "./internal/connection/logUncleanClose.ts"
 import * as executionPlan from "./internal/fallback/executionPlan.ts"
 import * as failover from "./internal/fallback/failover.ts"
 import type { FallbackPort } from "./internal/fallback/fallbackPort.ts"
@@ -67,6 +72,7 @@ import { toolCalls } from "./internal/registry/callTool.ts"
 import { openAll } from "./internal/registry/openAll.ts"
 import * as registry from "./internal/registry/registry.ts"
 import { attachRegistry } from "./internal/registry/registryOf.ts"
+import type { NameOptions } from "./internal/registry/serverNames.ts"
 import * as status from "./internal/registry/status.ts"
 import { isTraced } from "./internal/telemetry.ts"
 import type { CallToolResult } from "./Mcp.ts"
@@ -139,8 +145,13 @@ export interface ServerStatus {
  * @since 0.1.0
  */
 export class Sessions extends Context.Service<Sessions, {
-  /** The names of all servers, disabled ones included, in the order of the configuration. */
+  /** The names of all servers, disabled ones and those with problems included, in the order of the configuration. */
   readonly names: ReadonlyArray<string>
+  /**
+   * The problems of the configuration files: of servers, which fail with this error when they are used, of names that mean several servers, and
+   * of whole files. Empty for definitions that the program gives.
+   */
+  readonly problems: ReadonlyArray<ConfigurationProblem>
   /** Gives a connected session for as long as the scope, shared with other callers of the same owner. */
   readonly get: (
     server: string,
@@ -279,12 +290,6 @@ export interface Policies {
   readonly allowCommand?: ServerConfig.AllowCommand | undefined
 }
 
-/** Reports connections that did not close cleanly. */
-const logUncleanClose = ({ cause, outcome, server }: CleanupReport): Effect.Effect<void> =>
-  outcome === "closed"
-    ? Effect.void
-    : Effect.logWarning(`the connection to ${server} did not close cleanly (${outcome})`, cause)
-
 /**
  * Layer that provides {@link Sessions} for a set of servers. Validates the whole configuration, and opens no connection.
  *
@@ -302,17 +307,80 @@ export const layer = (
   )
 
 /**
+ * Options of a layer that reads configuration files, which are those of `ConfigFile.load` and the policies.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FileOptions extends Policies, LoadOptions {}
+
+/**
+ * Layer that provides {@link Sessions} for the servers of a configuration that `ConfigFile.load` gave. A server with problems is in `names`, and
+ * fails with its `ConfigError` when it is used. `client:name` and `file:name` find servers, too.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfiguration = (
+  options: Policies & { readonly configuration: Pick<Configuration, "servers"> & Partial<Configuration> }
+): Layer.Layer<Sessions, ConfigError, Transports> =>
+  Layer.effect(
+    Sessions,
+    Effect.andThen(checkPolicies(options), Effect.suspend(() => make({ ...options, ...membersOf(options) })))
+  )
+
+/**
+ * Layer that provides {@link Sessions} for the servers of configuration files: of one file, of several, or without a name of all that
+ * `ConfigFile.load` finds.
+ *
+ * One bad entry does not keep the others from being used. It is in `names` and in `problems`, and fails with its `ConfigError` when it is used.
+ * The layer fails where a file that you name cannot be read or parsed.
+ *
+ * **Example** (Using the file of an editor)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ * import { mkdtempSync, writeFileSync } from "node:fs"
+ * import { tmpdir } from "node:os"
+ * import { join } from "node:path"
+ *
+ * const file = join(mkdtempSync(join(tmpdir(), "config-")), ".mcp.json")
+ * writeFileSync(file, `{ "mcpServers": { "bad": { "comand": "server" }, "far": { "url": "https://example.com/mcp" } } }`)
+ *
+ * const live = Sessions.layerFile(file).pipe(Layer.provide(Transports.layer))
+ * const program = Effect.map(Sessions.Sessions, ({ names, problems }) => [names, problems.map(({ server }) => server)])
+ * await Effect.runPromise(Effect.provide(program, live)) // => [["bad", "far"], ["bad"]]
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFile = (
+  file?: string | FileOptions
+): Layer.Layer<Sessions, ConfigError, Transports | Host> => {
+  const options: FileOptions = typeof file === "string" ? { files: [file] } : file ?? {}
+  return Layer.unwrap(
+    Effect.map(loadFiles(options), (configuration) => layerConfiguration({ ...options, configuration }))
+  )
+}
+
+/**
  * Makes the service for decoded definitions, for as long as the scope.
  *
  * @internal
  */
 export const make = Effect.fnUntraced(function*(
-  options: Policies & { readonly definitions: ReadonlyArray<ServerConfig.ServerDefinition> }
+  options: Policies & NameOptions & {
+    readonly definitions: ReadonlyArray<ServerConfig.ServerDefinition>
+    readonly problems?: ReadonlyArray<ConfigurationProblem> | undefined
+  }
 ): Effect.fn.Return<Sessions["Service"], never, Transports | Scope.Scope> {
   const retry = monotonic.byMonotonicTime(options.retry ?? RetryPolicy.retryDefault)
   const fallback = options.fallback ?? fallbackDefault
   const members = yield* registry.make({
-    definitions: options.definitions,
+    ...options,
     retry,
     reconnect: monotonic.byMonotonicTime(options.reconnect ?? RetryPolicy.reconnectDefault),
     circuit: options.circuit ?? circuitDefault,
@@ -362,6 +430,7 @@ export const make = Effect.fnUntraced(function*(
 
   const sessions = Sessions.of({
     names: members.names,
+    problems: options.problems ?? [],
     get,
     open: open as Sessions["Service"]["open"],
     use,

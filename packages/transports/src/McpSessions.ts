@@ -46,13 +46,20 @@
  *
  * @since 0.1.0
  */
-import { make, type McpSessions, type Options } from "@mcp-sessions/core/McpSessions"
+import {
+  type FileOptions,
+  fromFile as makeFromFile,
+  make,
+  type McpSessions,
+  type Options
+} from "@mcp-sessions/core/McpSessions"
 import * as Transports from "./Transports.ts"
 
 export { RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 export { images, parts, structured, text } from "@mcp-sessions/core/Mcp"
 export { isConfigError, isSessionError, isToolError, typed } from "@mcp-sessions/core/McpSessions"
 export type {
+  FileOptions,
   McpPool,
   McpSession,
   McpSessions,
@@ -80,3 +87,29 @@ export { CallDenied, ToolError } from "@mcp-sessions/core/ToolError"
  * @since 0.1.0
  */
 export const open = (options: Options): McpSessions => make({ ...options, transports: Transports.layer })
+
+/**
+ * Opens sessions of the servers of configuration files: of one file, of several, or without a name of all files of the project and of the user
+ * that `ConfigFile.load` finds. Rejects where a file that you name cannot be read or parsed.
+ *
+ * **Example** (Using the file of an editor)
+ *
+ * ```ts import.meta.vitest
+ * import { McpSessions } from "@mcp-sessions/transports"
+ * import { mkdtempSync, writeFileSync } from "node:fs"
+ * import { tmpdir } from "node:os"
+ * import { join } from "node:path"
+ *
+ * const file = join(mkdtempSync(join(tmpdir(), "config-")), ".mcp.json")
+ * writeFileSync(file, `{ "mcpServers": { "bad": { "comand": "server" }, "far": { "url": "https://example.com/mcp" } } }`)
+ *
+ * await using sessions = await McpSessions.fromFile(file)
+ * for (const { server, error } of sessions.problems) console.warn(server, error.message)
+ * sessions.names // => ["bad", "far"]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromFile = (file?: string | FileOptions): Promise<McpSessions> =>
+  makeFromFile({ ...(typeof file === "string" ? { files: [file] } : file), transports: Transports.layer })

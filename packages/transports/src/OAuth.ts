@@ -14,6 +14,7 @@
  * @since 0.1.0
  */
 import { Authorization, type SignInState } from "@mcp-sessions/core/Authorization"
+import type { Host } from "@mcp-sessions/core/Host"
 import type { AuthOptions, ServerConfig, ServerDefinition } from "@mcp-sessions/core/ServerConfig"
 import { AuthorizationFailed, AuthRequired } from "@mcp-sessions/core/SessionError"
 import { Transports } from "@mcp-sessions/core/Transport"
@@ -35,6 +36,7 @@ import { Shared } from "./internal/oauth/shared.ts"
 import { signIn } from "./internal/oauth/signIn.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { TokenSource } from "./internal/oauth/tokenSource.ts"
+import * as NodeHost from "./NodeHost.ts"
 import { TokenStore, TokenStoreFailed } from "./TokenStore.ts"
 import * as AllTransports from "./Transports.ts"
 
@@ -250,14 +252,15 @@ const withStatus = ({ description, url }: AuthRequired, { status }: AuthRequired
   })
 
 /**
- * Layer that provides all transports of this package with authorization, and the `Authorization` service of core.
+ * Layer that provides all transports of this package with authorization, the `Authorization` service of core, and the machine for configuration
+ * files.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (
   options: OAuthOptions = {}
-): Layer.Layer<Transports | Authorization, never, TokenStore | Consent> =>
+): Layer.Layer<Transports | Authorization | Host, never, TokenStore | Consent> =>
   Layer.effectContext(Effect.gen(function*() {
     const { authorization, sourceOf } = yield* make(options)
     const transports = authorizedTransports({
@@ -268,4 +271,4 @@ export const layer = (
       }
     })
     return Context.make(Transports, transports).pipe(Context.add(Authorization, authorization))
-  })).pipe(Layer.provide(AllTransports.layer))
+  })).pipe(Layer.provide(AllTransports.layer), Layer.merge(NodeHost.layer))

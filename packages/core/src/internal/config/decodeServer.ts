@@ -128,11 +128,20 @@ const transportOf = (entries: Raw, place: Place): Result.Result<Transport, Confi
     : Result.succeed({ kind, isAmbiguousHttp: ambiguousHttp.has(transport) })
 }
 
+/** The transport of a definition, as far as it can be known without checking the rest. */
+export const kindOf = (raw: Raw): Keys.TransportKind | undefined => {
+  const place = { source: undefined, server: undefined, path: [] }
+  return Result.getOrUndefined(transportOf(canonical(raw, place).entries, place))?.kind
+}
+
 const kindsWith = (key: string): ReadonlyArray<Keys.TransportKind> =>
   Keys.transportKinds.filter((kind) => Object.hasOwn(Keys.fieldsOf(kind), key))
 
 /** Every key of any transport. */
 const allKeys = Array.from(new Set(Keys.transportKinds.flatMap((kind) => Object.keys(Keys.fieldsOf(kind)))))
+
+/** Every key of any transport, and every other name of one. */
+export const knownKeys: ReadonlyArray<string> = [...allKeys, ...Object.keys(keyAliases)]
 
 /** The problems of the value of one key. */
 const problemsOfKey = ({ entries, key, kind, place }: {

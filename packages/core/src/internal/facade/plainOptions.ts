@@ -77,7 +77,8 @@ const credentialsOf = (credentials: NonNullable<Options["credentials"]>): Creden
     catch: (cause) => new CredentialsFailed({ owner: peer.owner, cause })
   })
 
-const rules: Rules = new Map([
+/** What each option must be. */
+export const rules: Rules = new Map([
   ["allowCommand", aFunction],
   ["credentials", aFunction],
   ["handlers", {

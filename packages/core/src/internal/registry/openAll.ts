@@ -52,13 +52,15 @@ const start = <E>(options: OpenAllOptions<E>, parent: Scope.Scope) =>
           Effect.as(Queue.offer(outcomes, { _tag: "Failed", server: member.server, error }), [error])
       })
     const opening = Effect.gen(function*() {
+      const broken = [...registry.broken].filter(([server]) => registry.names.includes(server))
+      yield* Effect.forEach(broken, ([server, error]) => Queue.offer(outcomes, { _tag: "Failed", server, error }))
       const running = []
       for (const member of inOrderOfStart(registry.enabled)) {
         running.push(yield* Effect.forkChild(open(member), { startImmediately: true }))
         // Each start computes for a while. In between, others run: responses are read, and outcomes are reported.
         yield* Effect.yieldNow
       }
-      return yield* Fiber.joinAll(running)
+      return [...broken.map(([, error]) => [error]), ...(yield* Fiber.joinAll(running))]
     })
     const forget = Effect.forEach(
       registry.enabled,

@@ -16,7 +16,7 @@ import * as Scope from "effect/Scope"
 import { Authorization } from "../../Authorization.ts"
 import type { CircuitPolicy } from "../../Circuit.ts"
 import type { CleanupReport } from "../../Cleanup.ts"
-import { ConfigError, DisabledServer, UnknownServer } from "../../ConfigError.ts"
+import { ConfigError, DisabledServer } from "../../ConfigError.ts"
 import type { CredentialsProvider } from "../../Credentials.ts"
 import type { FallbackPolicy } from "../../FallbackPolicy.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
@@ -38,9 +38,10 @@ import * as sessionCore from "../session/sessionCore.ts"
 import { register } from "../telemetry.ts"
 import * as timers from "../timers.ts"
 import * as credentialedTransport from "./credentialedTransport.ts"
+import { type NameOptions, ServerNames } from "./serverNames.ts"
 import { type Lease, SharedCores } from "./sharedCores.ts"
 
-export interface RegistryOptions {
+export interface RegistryOptions extends NameOptions {
   readonly definitions: ReadonlyArray<ServerDefinition>
   readonly retry: RetryPolicy
   readonly reconnect: RetryPolicy
@@ -85,14 +86,14 @@ export class Registry {
   readonly #identities = new Map<string, Identified>()
   /** The identities of the shared cores by key. */
   readonly #identified = new Map<string, Identified>()
-  readonly #names: ReadonlyArray<string>
+  readonly #names: ServerNames
   readonly #caller: CallerPolicy
   #isClosed = false
 
   constructor(options: RegistryOptions, shared: Shared) {
     this.#options = options
     this.#shared = shared
-    this.#names = options.definitions.map(({ name }) => name)
+    this.#names = new ServerNames(options.definitions, options)
     this.#caller = { retry: options.retry, isEnded: () => false, connectsOnce: false }
     this.#cores = new SharedCores({
       timers: shared.timers,
@@ -111,7 +112,12 @@ export class Registry {
 
   /** The names of all servers, in the order of the configuration. */
   get names(): ReadonlyArray<string> {
-    return this.#names
+    return this.#names.listed
+  }
+
+  /** The errors of names without a usable definition. */
+  get broken(): ReadonlyMap<string, ConfigError> {
+    return this.#names.broken
   }
 
   /** All servers that are not disabled. */
@@ -126,14 +132,8 @@ export class Registry {
 
   find(server: string): Effect.Effect<Member, ConfigError> {
     return Effect.suspend(() => {
-      const member = this.#shared.members.get(server)
-      return member === undefined
-        ? Effect.fail(
-          new ConfigError({
-            problems: [new UnknownServer({ server: String(server), path: [], validNames: this.#names })]
-          })
-        )
-        : Effect.succeed(member)
+      const member = this.#shared.members.get(this.#names.canonical(server))
+      return member === undefined ? Effect.fail(this.#names.errorOf(server)) : Effect.succeed(member)
     })
   }
 
@@ -149,7 +149,7 @@ export class Registry {
   identify(server: string, owner: string): Effect.Effect<Identified, Failure> {
     return Effect.flatMap(this.findEnabled(server), ({ definition }) => {
       const { credentials } = this.#options
-      const known = credentials === undefined ? undefined : this.#identities.get(ownerKey(owner, server))
+      const known = credentials === undefined ? undefined : this.#identities.get(ownerKey(owner, definition.name))
       return identify({ owner, definition, provider: credentials, known })
     })
   }
@@ -161,7 +161,9 @@ export class Registry {
 
   /** Leases the shared core of an owner, if a call may use it at once: it is open, and owners have no credentials of their own. */
   tryShared(server: string, owner: string): Lease | undefined {
-    return this.#options.credentials === undefined ? this.#cores.tryLease(ownerKey(owner, server)) : undefined
+    return this.#options.credentials === undefined
+      ? this.#cores.tryLease(ownerKey(owner, this.#names.canonical(server)))
+      : undefined
   }
 
   get authorization(): Authorization["Service"] | undefined {
@@ -222,7 +224,7 @@ export class Registry {
     return Effect.suspend(() => {
       if (this.#isClosed) return Effect.fail(new SessionError({ server, reason: new SessionClosed() }))
       return Effect.map(this.identify(server, owner), (identified) => {
-        const place = ownerKey(owner, server)
+        const place = ownerKey(owner, this.#names.canonical(server))
         const key = this.#options.credentials === undefined ? place : Identity.keyOf(identified.identity)
         const before = this.#identities.get(place)
         if (before === undefined || !Equal.equals(before, identified)) this.#identities.set(place, identified)
