@@ -8,6 +8,7 @@ import * as Sessions from "@mcp-sessions/core/Sessions"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { authOf, type Context, isExpected, layerTransports } from "./auth.ts"
 
 /** A scenario, and the server of the suite. */
@@ -46,6 +47,8 @@ const calls = ({ context, name: scenario }: Scenario) => (session: Session.Sessi
         yield* session.callTool("test_client_elicitation_defaults")
         return
       case "sse-retry":
+        // The suite takes a late request for the stream of server messages for the reconnect.
+        yield* Stream.runHead(session.notifications)
         yield* session.callTool("test_reconnection")
         return
       case "json-schema-2020-12-preservation": {
