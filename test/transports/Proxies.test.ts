@@ -7,10 +7,11 @@ import { Effect } from "effect"
 import dns from "node:dns"
 import { once } from "node:events"
 import { syncBuiltinESMExports } from "node:module"
-import { createServer as createTcpServer } from "node:net"
+import { createServer, type Socket } from "node:net"
 import { inspect } from "node:util"
 import { afterEach, vi } from "vitest"
 import { httpProxy, proxyVariables } from "../fixtures/httpProxy.ts"
+import { until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
 import { socketServer } from "../fixtures/socketServer.ts"
@@ -20,6 +21,30 @@ afterEach(() => {
   vi.restoreAllMocks()
   syncBuiltinESMExports()
 })
+
+/** Starts a server that leaves its connections to a function. */
+const tcpServer = (onConnection: (socket: Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const open = new Set<Socket>()
+      let accepted = 0
+      const server = createServer((socket) => {
+        accepted++
+        open.add(socket)
+        socket.on("error", () => {}).on("close", () => open.delete(socket)).resume()
+        onConnection(socket)
+      })
+      await once(server.listen(0, "127.0.0.1"), "listening")
+      const address = server.address()
+      return {
+        server,
+        url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`,
+        accepted: () => accepted,
+        sockets: () => open.size
+      }
+    }),
+    ({ server }) => Effect.sync(() => server.close())
+  )
 
 /** The same place under a name that only the proxy resolves. */
 const hidden = (url: string): string => url.replace("127.0.0.1", "mcp.test")
@@ -144,35 +169,32 @@ describe("a proxy that fails", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("to accept a connection, or to speak HTTP, is a typed error that names it", () =>
+  for (const [transport, url] of kinds) {
+    it.live(`to accept a connection is a typed error that names it, over ${transport}`, () =>
+      Effect.gen(function*() {
+        const reason = yield* reasonOf({ transport, url, proxy: "http://user:s3cret-pass@127.0.0.1:9" })
+        assert.strictEqual(reason?.message, "no connection through the proxy http://127.0.0.1:9 (ECONNREFUSED)")
+        assert.deepInclude(reason, { isRetryable: true, delivery: "NotSent", health: "failed" })
+        assert.notInclude(inspect(reason, { depth: 9, showHidden: true }), "s3cret-pass")
+      }))
+  }
+
+  it.live("to speak HTTP is a typed error that names it", () =>
     Effect.gen(function*() {
-      const server = createTcpServer((socket) => socket.on("error", () => {}).end("SSH-2.0-OpenSSH\r\n"))
-      yield* Effect.acquireRelease(
-        Effect.promise(() => once(server.listen(0, "127.0.0.1"), "listening")),
-        () => Effect.sync(() => server.close())
-      )
-      const address = server.address()
-      const other = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`
-      const config = { transport: "websocket", url: "ws://mcp.test:9/" }
-      const refused = yield* reasonOf({ ...config, proxy: "http://user:s3cret-pass@127.0.0.1:9" })
-      assert.strictEqual(refused?.message, "no connection through the proxy http://127.0.0.1:9 (ECONNREFUSED)")
-      assert.deepInclude(refused, { isRetryable: true, delivery: "NotSent", health: "failed" })
-      assert.deepInclude(yield* reasonOf({ ...config, proxy: other }), { _tag: "ProxyFailed", proxy: other })
+      const other = yield* tcpServer((socket) => void socket.end("SSH-2.0-OpenSSH\r\n"))
+      const reason = yield* reasonOf({ transport: "websocket", url: "ws://mcp.test:9/", proxy: other.url })
+      assert.deepInclude(reason, { _tag: "ProxyFailed", proxy: other.url })
     }).pipe(Effect.scoped))
 
-  it.live("to answer at all is a typed error after the connect timeout", () =>
+  it.live("to answer at all is a typed error after the connect timeout, and its socket is closed", () =>
     Effect.gen(function*() {
-      const server = createTcpServer((socket) => socket.on("error", () => {}))
-      yield* Effect.acquireRelease(
-        Effect.promise(() => once(server.listen(0, "127.0.0.1"), "listening")),
-        () => Effect.sync(() => server.close())
-      )
-      const address = server.address()
-      const proxy = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`
-      const config = { transport: "websocket", url: "ws://mcp.test:9/", connectTimeout: "200 millis", proxy }
-      const reason = yield* reasonOf(config)
+      const silent = yield* tcpServer(() => {})
+      const config = { transport: "websocket", url: "ws://mcp.test:9/", connectTimeout: "200 millis" }
+      const reason = yield* reasonOf({ ...config, proxy: silent.url })
       assert.include(["ConnectTimeout", "ProxyFailed"], reason?._tag)
       assert.strictEqual(reason?.delivery, "NotSent")
+      assert.strictEqual(silent.accepted(), 1)
+      yield* until(silent.sockets, (sockets) => sockets === 0)
     }).pipe(Effect.scoped))
 })
 

@@ -11,7 +11,7 @@ import { dialOptions } from "./addressPolicy.ts"
 import { makeConnector } from "./connector.ts"
 import { destinationOf } from "./destination.ts"
 import { type DialConfig, type DialError, planDial } from "./dial.ts"
-import { type Dispatching, forwardTo } from "./forwarding.ts"
+import { connectorTo, type Dispatching, forwardTo } from "./forwarding.ts"
 import { proxyFor } from "./proxy.ts"
 import { tlsContextsOf } from "./tlsContexts.ts"
 
@@ -41,9 +41,11 @@ export const acquireAgents = (
         config.addresses === "any"
       ? proxy
       : undefined
-    const isOrdinary = forward !== undefined || proxy === undefined && (tls === undefined || !server.isSecure)
+    const isOrdinary = proxy === undefined && (tls === undefined || !server.isSecure)
     const connect = isOrdinary
       ? { timeout: Duration.toMillis(config.connectTimeout), ...dialOptions(config) }
+      : forward !== undefined
+      ? connectorTo(forward, config.connectTimeout)
       : makeConnector({ config, server, tls, route: () => proxy, allowH2: true })
     return Effect.acquireRelease(
       Effect.sync(() => {

@@ -3,7 +3,10 @@
  *
  * @see https://www.rfc-editor.org/rfc/rfc9112#name-absolute-form
  */
-import type { Dispatcher } from "undici"
+import { ProxyFailed } from "@mcp-sessions/core/SessionError"
+import * as Duration from "effect/Duration"
+import { buildConnector, type Dispatcher } from "undici"
+import { networkCodeOf } from "./networkFailure.ts"
 import type { Proxy } from "./proxy.ts"
 
 /** Sends requests and reports what becomes of them. */
@@ -19,6 +22,19 @@ export type Dispatching = {
     },
     handler: Dispatcher.DispatchHandler
   ) => boolean
+}
+
+/** Makes the function that opens sockets to a proxy which forwards requests. */
+export const connectorTo = (
+  ...[{ origin: proxy }, connectTimeout]: readonly [Proxy, Duration.Duration]
+): buildConnector.connector => {
+  const connect = buildConnector({ timeout: Duration.toMillis(connectTimeout) })
+  return (at, callback) =>
+    connect(at, (error, socket) => {
+      if (error === null) return callback(null, socket)
+      const code = networkCodeOf({ error }).code ?? error.name
+      callback(new ProxyFailed({ proxy, code, delivery: "NotSent", cause: error }), null)
+    })
 }
 
 /** Makes requests go to a proxy over the connections of a dispatcher. */
