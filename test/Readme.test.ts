@@ -21,7 +21,7 @@ describe("the README", () => {
       const { run, write } = yield* workplace
       write(".mcp.json", fences("json")[0])
       const lines = (fences("sh")[1] ?? "").trimEnd().split("\n")
-      assert.strictEqual(lines.length, 6)
+      assert.strictEqual(lines.length, 9)
       for (const line of lines) {
         const words = Array.from(
           line.replace(/\s#.*$/, "").matchAll(/'([^']*)'|(\S+)/g),

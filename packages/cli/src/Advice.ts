@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import type { Reason, SessionError } from "@mcp-sessions/core/SessionError"
-import { commandLine } from "./internal/text.ts"
 
 const ofSpawn = ({ code, command, cwd }: Extract<Reason, { readonly _tag: "SpawnFailed" }>): string => {
   if (cwd !== undefined) return "correct \"cwd\" in the definition"
@@ -31,12 +30,14 @@ const ofHttp = (status: number): string | undefined => {
   return status >= 500 ? "look into the log of the server" : undefined
 }
 
-const ofReason = (reason: Reason, server: string): string | undefined => {
+const ofReason = (reason: Reason): string | undefined => {
   switch (reason._tag) {
     case "SpawnFailed":
       return ofSpawn(reason)
     case "ServerExited":
-      return reason.delivery === "NotSent" ? commandLine("logs --stderr", server) : undefined
+      return reason.delivery === "NotSent"
+        ? "read all that it wrote to stderr, with mcp-sessions logs --stderr"
+        : undefined
     case "ConnectionRefused":
       return ofUnreachable(reason.code)
     case "ProxyFailed":
@@ -68,4 +69,4 @@ const ofReason = (reason: Reason, server: string): string | undefined => {
  * @category rendering
  * @since 0.1.0
  */
-export const adviceOf = ({ reason, server }: SessionError): string | undefined => ofReason(reason, server)
+export const adviceOf = ({ reason }: SessionError): string | undefined => ofReason(reason)

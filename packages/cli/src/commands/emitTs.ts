@@ -7,6 +7,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { ServerCommand } from "../AdHoc.ts"
 import * as EmitTs from "../EmitTs.ts"
 import { UsageError } from "../Failure.ts"
 import { replaceFile } from "../internal/replaceFile.ts"
@@ -14,13 +15,13 @@ import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
 import { root, timeout } from "./root.ts"
-import { loadServers, selectServers } from "./selection.ts"
+import { chooseServers } from "./selection.ts"
 import { withRetryNotes, withSessions, withTimeLimit } from "./sessions.ts"
 
 export const emitTs = Command.make("emit-ts", {
   servers: Argument.String("server").pipe(
-    Argument.withDescription("Servers whose tools to describe"),
-    Argument.variadic({ min: 1 })
+    Argument.withDescription("Names or URLs of servers whose tools to describe, or the command of one after --"),
+    Argument.variadic()
   ),
   effect: Flag.Boolean("effect").pipe(
     Flag.withDescription("Print schemas of Effect beside the types"),
@@ -37,7 +38,10 @@ export const emitTs = Command.make("emit-ts", {
     const output = yield* Output
     const { directory } = yield* Invocation
     const { json } = yield* root
-    const servers = yield* selectServers(yield* loadServers, names)
+    if (names.length === 0 && (yield* ServerCommand).length === 0) {
+      return yield* new UsageError({ problems: ["missing argument <server>"], hint: "mcp-sessions servers" })
+    }
+    const { servers } = yield* chooseServers(names)
     const listed = yield* Effect.forEach(servers, ({ name }) =>
       Effect.flatMap(Sessions, (sessions) =>
         sessions.use(name, (session) => session.listTools())).pipe(

@@ -10,6 +10,7 @@ const serverCommands = new Set([
   "call",
   "check",
   "complete",
+  "emit-ts",
   "logs",
   "prompt",
   "prompts",

@@ -1,0 +1,236 @@
+/**
+ * Faults of servers and configurations that other command lines were measured on, and the advice that each failure gives.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fixture, isAlive, until } from "../fixtures/peer.ts"
+import * as Http from "../fixtures/scriptedHttp.ts"
+import { inWorkplace } from "./cli.ts"
+
+const node = process.execPath
+const good = (file: string) => ({ command: node, args: [fixture("stdioServer.ts"), "v1", file] })
+const faulty = (mode: string, file: string, ...rest: ReadonlyArray<string>) => ({
+  command: node,
+  args: [fixture("faultyStdio.mjs"), mode, file, ...rest],
+  protocol: "legacy"
+})
+
+describe.concurrent("a tool that must not run twice", () => {
+  it.live("runs once when its call exceeds the time limit, and the server is told to cancel", () =>
+    inWorkplace(({ run, write }, file, read) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { good: good(file) } })
+        const outcome = yield* run(["call", "good/hang", "id=1", "--no-validate", "--timeout", "3s"])
+        assert.strictEqual(outcome.status, 12)
+        assert.include(outcome.stderr, "try: check on the server whether the tool ran before you call it again")
+        assert.deepStrictEqual(read("hang"), ["1"])
+        yield* until(() => read("cancelled"), (ids) => ids.length === 1)
+      })
+    ))
+
+  it.live("runs once when its server dies during the call", () =>
+    inWorkplace(({ run, write }, file, read) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { good: good(file) } })
+        const outcome = yield* run(["call", "good/die", "id=1", "--no-validate"])
+        assert.strictEqual(outcome.status, 12)
+        assert.include(outcome.stderr, "  | FATAL the fixture was told to die")
+        assert.deepStrictEqual(read("die"), ["1"])
+        assert.strictEqual(read("process").length, 1)
+      })
+    ))
+})
+
+describe.concurrent("configured servers", () => {
+  it.live("with a URL and no type are reached over HTTP, and those with a command over stdio", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        const { url } = yield* Http.start(({ message: { id, method }, response }) => {
+          if (method !== "tools/list") return false
+          Http.json(response, Http.result(id, { tools: [{ name: "t", inputSchema: { type: "object" } }] }))
+          return true
+        })
+        write(".mcp.json", { mcpServers: { far: { url }, near: good(file) } })
+        const { servers } = JSON.parse((yield* run(["check", "--json"])).stdout)
+        assert.deepStrictEqual(
+          servers.map(({ state, transport }: Record<string, unknown>) => [transport, state]),
+          [["streamable_http", "healthy"], ["stdio", "healthy"]]
+        )
+      })
+    ))
+
+  it.live("are checked together: six broken ones of nine are named with their causes", () =>
+    inWorkplace(({ run, write }, file, read) =>
+      Effect.gen(function*() {
+        const dead = yield* Http.start(({ response }) => {
+          response.writeHead(500).end("out of order")
+          return true
+        })
+        const locked = yield* Http.start(({ response }) => {
+          response.writeHead(401).end()
+          return true
+        })
+        write("mcp-sessions.json", {
+          servers: {
+            a: faulty("plain", file),
+            b: faulty("plain", file),
+            c: good(file),
+            absent: { command: "no-such-command" },
+            crashing: faulty("exit", file, "3", "FATAL_no_key"),
+            mute: { ...faulty("mute", file), connectTimeout: "3 seconds" },
+            refused: { url: "http://127.0.0.1:1/mcp" },
+            dead: { url: dead.url },
+            locked: { url: locked.url, auth: false }
+          }
+        })
+        const { status, stdout } = yield* run(["check", "--json", "--timeout", "15s"])
+        assert.strictEqual(status, 13)
+        const causes = JSON.parse(stdout).servers.map(
+          ({ lastError, name }: { readonly name: string; readonly lastError: { readonly code: string } | null }) => [
+            name,
+            lastError?.code
+          ]
+        )
+        assert.deepStrictEqual(Object.fromEntries(causes), {
+          a: undefined,
+          b: undefined,
+          c: undefined,
+          absent: "SpawnFailed",
+          crashing: "ServerExited",
+          mute: "ConnectTimeout",
+          refused: "ConnectionRefused",
+          dead: "HttpFailed",
+          locked: "AuthRequired"
+        })
+        yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
+      })
+    ))
+
+  it.live("keep their secrets out of the arguments of processes, out of files and out of the output", () =>
+    inWorkplace(({ directory, run, write }, file) =>
+      Effect.gen(function*() {
+        const secret = "s3cret-of-this-test"
+        write("mcp-sessions.json", { servers: { good: { ...good(file), env: { API_KEY: "${KEY}" } } } })
+        let words: ReadonlyArray<string> = []
+        const outcome = yield* run(["call", "good/hang", "id=1", "--no-validate"], {
+          env: { KEY: secret, LEAKED: "of-the-parent" },
+          until: () => {
+            if (!readFileSync(file, "utf8").includes("hang 1")) return false
+            words = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid)).map(commandLineOf)
+            return true
+          }
+        })
+        assert.isAbove(words.length, 1)
+        assert.notInclude(words.join("\n"), secret)
+        assert.notInclude(outcome.stdout + outcome.stderr, secret)
+        for (const name of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+          if (name.isFile()) assert.notInclude(readFileSync(join(name.parentPath, name.name), "utf8"), secret)
+        }
+        const environment = yield* run(["call", "good/environment"], { env: { KEY: secret, LEAKED: "of-the-parent" } })
+        assert.strictEqual(JSON.parse(environment.stdout).API_KEY, secret)
+        assert.notInclude(environment.stdout, "of-the-parent")
+      })
+    ))
+})
+
+const commandLineOf = (pid: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8")
+  } catch {
+    // The process ended after it was listed.
+    return ""
+  }
+}
+
+describe.concurrent("a failure that a user can act on", () => {
+  /** A stream that never names an endpoint. */
+  const silentSse = Http.start(({ request, response }) => {
+    if (request.method !== "GET") return false
+    Http.stream(response, ": hello\n\n")
+    return true
+  })
+
+  const statusServer = (status: number) =>
+    Http.start(({ response }) => {
+      response.writeHead(status).end()
+      return true
+    })
+
+  const at = (url: string, type = "http") => ({ type, url })
+
+  const table: ReadonlyArray<
+    readonly [
+      title: string,
+      server: (file: string) => Effect.Effect<unknown, never, Effect.Services<typeof silentSse>>,
+      expected: ReadonlyArray<string>
+    ]
+  > = [
+    [
+      "a connect timeout of a process that wrote nothing",
+      (file) => Effect.succeed({ ...faulty("mute", file), connectTimeout: "700 millis" }),
+      [`not connected within 700 ms: ${JSON.stringify(node)} has written nothing to stdout`, "try: give a server that"]
+    ],
+    [
+      "a connect timeout of a process that printed a banner only",
+      () =>
+        Effect.succeed({
+          command: node,
+          args: ["-e", "console.log('hello'); setInterval(() => {}, 1000)"],
+          connectTimeout: "2 seconds"
+        }),
+      ["has not answered the handshake on stdout"]
+    ],
+    [
+      "an SSE stream without an endpoint event",
+      () => Effect.map(silentSse, ({ url }) => ({ ...at(url, "sse"), connectTimeout: "700 millis" })),
+      ["the event stream has named no endpoint to post to (it begins with an event named \"endpoint\")"]
+    ],
+    [
+      "an exit at the start",
+      (file) => Effect.succeed(faulty("exit", file, "3", "FATAL_no_key")),
+      [
+        "exited with code 3",
+        "  | FATAL no key",
+        "try: read all that it wrote to stderr, with mcp-sessions logs --stderr"
+      ]
+    ],
+    [
+      "a command that is not installed",
+      () => Effect.succeed({ command: "no-such-command" }),
+      ["try: install \"no-such-command\", or give its path in \"command\""]
+    ],
+    [
+      "a working directory that does not exist",
+      () => Effect.succeed({ command: node, cwd: "/no/such/directory" }),
+      ["try: correct \"cwd\" in the definition"]
+    ],
+    [
+      "a port without a listener",
+      () => Effect.succeed(at("http://127.0.0.1:1/mcp")),
+      ["try: start the server, or correct the address in the URL"]
+    ],
+    [
+      "a path that the server does not know",
+      () => Effect.map(statusServer(404), ({ url }) => at(url)),
+      ["try: correct the path in the URL; it often ends in /mcp, or in /sse on older servers"]
+    ],
+    [
+      "missing credentials",
+      () => Effect.map(statusServer(401), ({ url }) => ({ ...at(url), auth: false })),
+      ["try: give credentials in \"headers\" of the definition, or with --header beside a URL"]
+    ]
+  ]
+  for (const [title, server, expected] of table) {
+    it.live(`says of ${title} what to do`, () =>
+      inWorkplace(({ run, write }, file) =>
+        Effect.gen(function*() {
+          write("mcp-sessions.json", { servers: { s: yield* server(file) } })
+          const { stderr, stdout } = yield* run(["tools", "s", "--timeout", "5s"])
+          assert.strictEqual(stdout, "")
+          for (const text of expected) assert.include(stderr, text)
+        })
+      ))
+  }
+})
