@@ -30,10 +30,11 @@ export const normalise = (options: {
   const { client, entry, isStrict, place } = options
   const draft = new Draft(place)
   for (const [key, value] of inOrder(entry)) {
-    if (!isStrict && isEmpty(value)) continue
     const rule = Object.hasOwn(client.keys, key) ? client.keys[key] : undefined
+    const isKnown = rule !== undefined || isStrict || knownKeys.includes(key)
+    if (isKnown && !isStrict && isEmpty(value)) continue
     if (rule !== undefined) rule(draft, key, value)
-    else if (isStrict || knownKeys.includes(key)) draft.set(key, value, [key])
+    else if (isKnown) draft.set(key, value, [key])
     else {
       const validNames = [...new Set([...Object.keys(client.keys), ...knownKeys])]
       draft.warnings.push(new UnfamiliarKey({ ...draft.at([key]), key, validNames }))
