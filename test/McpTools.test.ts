@@ -3,24 +3,13 @@
  * the frameworks themselves.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { McpSessions as CoreSessions, SessionError, Transport } from "@mcp-sessions/core"
+import { SessionError } from "@mcp-sessions/core"
 import { AiSdk, LangChain, McpSessions, OpenAiAgents } from "@mcp-sessions/transports"
-import { Effect, Layer, Schema } from "effect"
-import { tool, toolServer } from "./fixtures/toolServer.ts"
+import { Effect, Schema } from "effect"
+import { openTools as open, tool, toolServer } from "./fixtures/toolServer.ts"
 
 const rejection = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(() => assert.fail("it did not reject"), (error: unknown) => error)
-
-const open = (servers: Readonly<Record<string, ReturnType<typeof toolServer>>>) =>
-  CoreSessions.make({
-    transports: Layer.succeed(Transport.Transports, {
-      transport: ({ name }) => servers[name]?.script.transport ?? Layer.effect(Transport.Transport, Effect.die(name))
-    }),
-    servers: Object.fromEntries(
-      Object.keys(servers).map((name) => [name, { command: name, args: [], healthInterval: 0 }])
-    ),
-    retry: { times: 0, delay: 0 }
-  })
 
 const lost = new SessionError.TransportFailed({ description: "reset", code: "ECONNRESET", delivery: "Unknown" })
 

@@ -11,7 +11,7 @@ import type { OnEnd, StartedCall } from "../request/inFlightRecord.ts"
 import { effectOptions } from "./effectOptions.ts"
 import type { SignalOptions } from "./promised.ts"
 import type { Caller, PromiseRuntime } from "./promiseRuntime.ts"
-import { splitSchema, validateWith } from "./standardResult.ts"
+import { schemaOf, validateWith } from "./standardResult.ts"
 
 type CheckedCall = Checked<CallToolOptions & { readonly owner?: string | undefined }>
 
@@ -41,9 +41,12 @@ export const promiseCall = <R, E>(
   const { server } = caller
   const given = effectOptions<CheckedCall>(options, server) as CheckedCall | BadOptions | undefined
   if (given instanceof BadOptions) return rejected(given)
-  const { plain, schema } = splitSchema(given)
-  if (schema !== undefined) return run(validateWith({ called: call(plain), schema, server, tool }), caller, options)
-  return needsFiber(plain)
-    ? run(call(plain), caller, options)
-    : runDirect((context, onEnd) => start(plain, context, onEnd), () => call(plain), caller)
+  const schema = schemaOf(given)
+  if (schema !== undefined) {
+    const called = call({ ...given, schema: undefined })
+    return run(validateWith({ called, schema, server, tool }), caller, options)
+  }
+  return needsFiber(given)
+    ? run(call(given), caller, options)
+    : runDirect((context, onEnd) => start(given, context, onEnd), () => call(given), caller)
 }

@@ -22,15 +22,9 @@ export interface StandardCallOptions<A> extends Omit<Plain<CallToolOptions>, "sc
   readonly schema: StandardSchemaV1<unknown, A>
 }
 
-/** Takes the schema out of the options of a call. Nothing else of the library reads a Standard Schema. */
-export const splitSchema = <O extends object>(
-  options: O | undefined
-): { readonly schema: StandardSchemaV1 | undefined; readonly plain: O | undefined } => {
-  if (options === undefined || !("schema" in options) || options.schema === undefined) {
-    return { schema: undefined, plain: options }
-  }
-  return { schema: options.schema as StandardSchemaV1, plain: { ...options, schema: undefined } }
-}
+/** The schema among the options of a call. */
+export const schemaOf = (options: object | undefined): StandardSchemaV1 | undefined =>
+  options === undefined ? undefined : (options as { readonly schema?: StandardSchemaV1 }).schema
 
 /** Validates the result of a call. A validator that throws or rejects is a defect. */
 export const validateWith = <E, R>(
