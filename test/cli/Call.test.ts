@@ -188,7 +188,7 @@ describe.concurrent("the time limit", () => {
     inWorkplace(({ run }, file, read) =>
       Effect.gen(function*() {
         const script = ["--", process.execPath, "-e", stubborn, file]
-        const outcome = yield* run(["call", "hang", "--timeout", "1s", ...script])
+        const outcome = yield* run(["call", "hang", "--timeout", "5s", ...script])
         assert.strictEqual(outcome.status, 12, outcome.stderr)
         assert.include(outcome.stderr, "error[OutcomeUnknown]")
         // The command has ended before the last of its three steps.

@@ -35,7 +35,12 @@ const held = <A, E>(names: ReadonlyArray<string>, use: (setting: Setting) => Eff
     const place = yield* workplace
     const env = { XDG_RUNTIME_DIR: place.directory }
     place.write("mcp-sessions.json", {
-      servers: { good: server(file), other: server(file), broken: { command: "no-such-command" } }
+      servers: {
+        good: server(file),
+        other: server(file),
+        rich: { command: process.execPath, args: [fixture("richStdio.mjs"), file] },
+        broken: { command: "no-such-command" }
+      }
     })
     const up = yield* Effect.forkScoped(place.run(["up", ...names, "--best-effort"], { env }), {
       startImmediately: true
@@ -61,6 +66,33 @@ describe.concurrent("held sessions", () => {
         assert.include(failed.stderr, "ToolError")
         assert.include((yield* at(["tools", "good"])).stdout, "count")
         assert.strictEqual((yield* at(["check", "good"])).status, 0)
+        assert.strictEqual(ledger("process").length, 1)
+      })))
+
+  it.live("ask the user of the command on whose behalf a server asks, and nobody else", () =>
+    held(["rich"], ({ at, ledger }) =>
+      Effect.gen(function*() {
+        const asked = yield* at(["call", "rich/sample"], { lines: ["", "a reply", ""] })
+        assert.deepStrictEqual(JSON.parse(asked.stdout).content, { type: "text", text: "a reply" })
+        assert.include(asked.stderr, "rich asks for a message of a language model")
+        const piped = yield* at(["call", "rich/page"])
+        assert.deepStrictEqual(JSON.parse(piped.stdout), { action: "decline" })
+        assert.include(piped.stderr, "no terminal")
+        const form = yield* at(["call", "rich/form"], { lines: ["d"] })
+        assert.deepStrictEqual(JSON.parse(form.stdout), { action: "decline" })
+        assert.strictEqual(ledger("process").length, 1)
+      })))
+
+  it.live("keep what their servers log, for commands that come later", () =>
+    held(["rich"], ({ at, ledger }) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* at(["read", "rich", "note://1"])).status, 0)
+        const { status, stdout } = yield* at(["logs", "rich"])
+        assert.strictEqual(status, 0)
+        for (const text of ["stderr starting", "stderr ready", "info rich: {\"at\":\"start\"}", "error a failure"]) {
+          assert.include(stdout, text)
+        }
+        assert.notInclude((yield* at(["logs", "rich", "--mcp", "--level", "error"])).stdout, "start")
         assert.strictEqual(ledger("process").length, 1)
       })))
 

@@ -219,8 +219,10 @@ export class RemoteClient {
         return this.#waiting.input?.end()
       case kinds.line:
         return this.#take(decodeLine(objectOf(payload)), ({ line }) => {
-          this.#waiting.line?.(line)
+          // The command may ask for the next line before this returns.
+          const resolve = this.#waiting.line
           this.#waiting.line = undefined
+          resolve?.(line)
         })
       case kinds.resize:
         return this.#take(decodeResize(objectOf(payload)), ({ columns, rows, stream }) => {
