@@ -18,6 +18,7 @@ import { auth } from "./commands/auth.ts"
 import { call } from "./commands/call.ts"
 import { check } from "./commands/check.ts"
 import { complete } from "./commands/complete.ts"
+import { config } from "./commands/config.ts"
 import { down } from "./commands/down.ts"
 import { emitTs } from "./commands/emitTs.ts"
 import { logs } from "./commands/logs.ts"
@@ -148,7 +149,8 @@ const program = Command.runWith(
     status,
     restart,
     down,
-    auth
+    auth,
+    config
   ])),
   { version }
 )

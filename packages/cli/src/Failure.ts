@@ -19,6 +19,7 @@
  */
 import type { ConfigError, ConfigProblem } from "@mcp-sessions/core/ConfigError"
 import { jsonPath } from "@mcp-sessions/core/ConfigError"
+import type { ConfigWarning } from "@mcp-sessions/core/ConfigWarning"
 import { AuthRequired, type Delivery, type Reason, SessionError } from "@mcp-sessions/core/SessionError"
 import type { OpenFailed } from "@mcp-sessions/core/Sessions"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
@@ -205,9 +206,6 @@ const messageOf = (error: SessionError): string => {
   return tail !== undefined && message.endsWith(`\n${tail}`) ? message.slice(0, -tail.length - 1) : message
 }
 
-const positionOf = (problem: ConfigProblem): { readonly line: number; readonly column: number } | undefined =>
-  "position" in problem ? problem.position : undefined
-
 /** Returns the command that signs in, if a user who signs in would help: there is a page to visit, and nobody was asked. */
 const signInOf = (failure: Failure): string | undefined =>
   failure._tag === "SessionError" && failure.reason._tag === "AuthRequired" && failure.reason.url !== undefined
@@ -225,6 +223,23 @@ const hintOf = (failure: Failure): string | undefined => {
       return undefined
   }
 }
+
+/**
+ * Converts a problem or warning of a configuration to JSON.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const problemToJson = (
+  { _tag, description, path, position, server, source }: ConfigProblem | ConfigWarning
+) => ({
+  code: _tag,
+  message: description,
+  ...(source === undefined ? {} : { source }),
+  ...(server === undefined ? {} : { server }),
+  path: jsonPath(path),
+  ...(position === undefined ? {} : { line: position.line, column: position.column })
+})
 
 /**
  * Converts a failure to the `error` member of the JSON that `--json` prints to stderr.
@@ -248,17 +263,7 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
     case "CheckFailed":
       return { code: "Unhealthy", ...common, servers: failure.servers, retryable: true, outcome: "failed" }
     case "ConfigError": {
-      const problems = failure.problems.map((problem) => {
-        const position = positionOf(problem)
-        return {
-          code: problem._tag,
-          message: problem.description,
-          ...(problem.source === undefined ? {} : { source: problem.source }),
-          ...(problem.server === undefined ? {} : { server: problem.server }),
-          path: jsonPath(problem.path),
-          ...(position === undefined ? {} : { line: position.line, column: position.column })
-        }
-      })
+      const problems = failure.problems.map(problemToJson)
       const code = problems.length === 1 ? problems[0]?.code : "ConfigError"
       return { code, message: failure.message, problems, retryable: false, outcome: "not_sent" }
     }
@@ -304,7 +309,7 @@ const messageLimit = 4000
 const placeOf = (problem: ConfigProblem): ReadonlyArray<Shown> => {
   const { path, source } = problem
   if (source === undefined) return []
-  const position = positionOf(problem)
+  const { position } = problem
   const at = position === undefined ? "" : `:${position.line}:${position.column}`
   return [line`  from ${source}${at}${path.length === 0 ? "" : ` at ${jsonPath(path)}`}`]
 }

@@ -1,0 +1,231 @@
+/**
+ * `config`: checks, explains and trusts configuration files. Nothing here connects to a server.
+ */
+import { ConfigError, type ConfigProblem, jsonPath } from "@mcp-sessions/core/ConfigError"
+import type { Configuration, ConfiguredServer, LoadOptions } from "@mcp-sessions/core/ConfigFile"
+import type { ConfigWarning } from "@mcp-sessions/core/ConfigWarning"
+import { Host, type TrustFailed } from "@mcp-sessions/core/Host"
+import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { problemToJson, UsageError } from "../Failure.ts"
+import { isJsonObject } from "../internal/text.ts"
+import { Invocation } from "../Invocation.ts"
+import { Output } from "../Output.ts"
+import * as Shown from "../Shown.ts"
+import { line, name } from "../Shown.ts"
+import { columns } from "../Table.ts"
+import { root } from "./root.ts"
+
+const files = Argument.String("file").pipe(
+  Argument.withDescription("Configuration files (default: those of the project and of the user)"),
+  Argument.variadic()
+)
+
+/** Only these commands load the modules that read the files of all clients, which makes the others start faster. */
+const modules = Effect.promise(() =>
+  Promise.all([import("@mcp-sessions/core/ConfigFile"), import("@mcp-sessions/transports/NodeHost")])
+)
+
+/** The machine, as the caller of the command sees it. */
+const machine = Effect.map(
+  Effect.all([modules, Invocation]),
+  ([[, NodeHost], { directory, environment }]) => NodeHost.make({ environment, workingDirectory: directory })
+)
+
+/** Loads the files that the words name, else that of the flag, else those of the project and of the user. */
+const load = Effect.fnUntraced(function*(options: LoadOptions) {
+  const [[ConfigFile], host, { config }] = yield* Effect.all([modules, machine, root])
+  const flag = Option.match(config, { onNone: () => undefined, onSome: (file) => [file] })
+  const files = options.files === undefined || options.files.length === 0 ? flag : options.files
+  return yield* Effect.provideService(ConfigFile.load({ ...options, files }), Host, host)
+})
+
+/** Finds a server by any of its names. */
+const findServer = (configuration: Configuration, target: string): Effect.Effect<ConfiguredServer, ConfigError> =>
+  Effect.flatMap(modules, ([ConfigFile]) => Effect.fromResult(ConfigFile.find({ configuration, target })))
+
+const placeOf = ({ path, position, source }: ConfigProblem | ConfigWarning): string => {
+  const at = position === undefined ? "" : `:${position.line}:${position.column}`
+  return `${source ?? "-"}${at}${path.length === 0 ? "" : ` ${jsonPath(path)}`}`
+}
+
+// -----------------------------------------------------------------------------
+// check
+// -----------------------------------------------------------------------------
+
+const check = Command.make("check", { files }, ({ files }) =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { json } = yield* root
+    const { problems, servers, warnings } = yield* load({ files, trust: "all" })
+    const all = problems.flatMap(({ error }): ReadonlyArray<ConfigProblem> => error.problems)
+    if (json) {
+      yield* output.printJson({
+        schema: "mcp-sessions/1",
+        servers: servers.length,
+        warnings: warnings.map(problemToJson)
+      })
+    } else {
+      for (const warning of warnings) {
+        const server = warning.server === undefined ? "" : `${warning.server}: `
+        yield* output.print(
+          line`${placeOf(warning)}: ${output.style("yellow", "warning")}: ${server}${warning.description}`
+        )
+      }
+    }
+    const [first, ...rest] = all
+    if (first !== undefined) return yield* new ConfigError({ problems: [first, ...rest] })
+    if (!json) {
+      yield* output.print(line`${String(servers.length)} ${servers.length === 1 ? "server" : "servers"}, no problems`)
+    }
+  })).pipe(
+    Command.withDescription("Check configuration files, and print all problems and warnings"),
+    Command.withExamples([
+      { command: "mcp-sessions config check", description: "Check the files of the project and of the user" },
+      { command: "mcp-sessions config check .vscode/mcp.json --json", description: "Check one file and print JSON" }
+    ])
+  )
+
+// -----------------------------------------------------------------------------
+// sources
+// -----------------------------------------------------------------------------
+
+const sources = Command.make("sources", {}, () =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { json } = yield* root
+    const { files, problems } = yield* load({})
+    const unread = problems.filter(({ file }) => !files.some((read) => read.file === file) && file !== undefined)
+    if (json) {
+      return yield* output.printJson({
+        schema: "mcp-sessions/1",
+        files,
+        unread: unread.map(({ error, file }) => ({ file, message: error.message }))
+      })
+    }
+    const cells = files.map(({ client, isTrusted, scope, servers, source }) => [
+      output.style("bold", source),
+      name(client),
+      name(scope),
+      name(`${servers} ${servers === 1 ? "server" : "servers"}`),
+      isTrusted ? name("") : output.style("yellow", "not trusted")
+    ])
+    yield* Effect.forEach(columns(cells), output.print, { discard: true })
+    yield* Effect.forEach(unread, ({ error }) => output.note(output.styleNote("red", error.message)), { discard: true })
+    if (files.length === 0) yield* output.note(line`no configuration files`)
+  })).pipe(Command.withDescription("List the configuration files that are read, nearest first"))
+
+// -----------------------------------------------------------------------------
+// show
+// -----------------------------------------------------------------------------
+
+/** Keys whose values are secrets. */
+const secretKeys = new Set(["env", "environment", "envs", "headers", "clientSecret", "privateKey", "http_headers"])
+
+/** Hides the texts below the keys of secrets, except references to variables. */
+const hidden = (value: unknown, isSecret = false): unknown =>
+  typeof value === "string"
+    ? isSecret && !/^(?:Bearer )?\$?\{[^{}]*\}$/.test(value) ? "<redacted>" : value
+    : Array.isArray(value)
+    ? value.map((item) => hidden(item, isSecret))
+    : isJsonObject(value)
+    ? Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, hidden(item, isSecret || secretKeys.has(key))])
+    )
+    : value
+
+/** A definition as JSON: durations as text, secrets revealed or not. */
+const resolved = (value: unknown, reveal: boolean): unknown =>
+  Redacted.isRedacted(value)
+    ? reveal ? Redacted.value(value) : "<redacted>"
+    : Duration.isDuration(value)
+    ? Duration.format(value)
+    : Array.isArray(value)
+    ? value.map((item) => resolved(item, reveal))
+    : isJsonObject(value)
+    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolved(item, reveal)]))
+    : value
+
+const show = Command.make("show", {
+  server: Argument.String("server").pipe(Argument.withDescription("Name of a configured server")),
+  resolved: Flag.Boolean("resolved").pipe(
+    Flag.withDescription("Show the definition with defaults and values of variables"),
+    Flag.withDefault(false)
+  ),
+  reveal: Flag.Boolean("reveal").pipe(Flag.withDescription("Show secrets"), Flag.withDefault(false))
+}, ({ resolved: isResolved, reveal, server: target }) =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { json } = yield* root
+    const server = yield* findServer(yield* load({ trust: "all" }), target)
+    const { client, definition, path, position, scope, source, warnings } = server
+    const written = server.written
+    const shown = isResolved
+      ? resolved(yield* Effect.fromResult(definition), reveal)
+      : reveal
+      ? written
+      : hidden(written)
+    if (json) {
+      return yield* output.printJson({
+        schema: "mcp-sessions/1",
+        name: server.name,
+        client,
+        scope,
+        source,
+        line: position.line,
+        column: position.column,
+        path: jsonPath(path),
+        definition: shown,
+        problems: Result.isFailure(definition) ? definition.failure.problems.map(problemToJson) : [],
+        warnings: warnings.map(problemToJson)
+      })
+    }
+    yield* output.print(
+      line`${output.style("bold", server.name)}  ${source}:${String(position.line)} ${jsonPath(path)}  ${client}`
+    )
+    yield* output.print(Shown.json(ExactNumbers.stringify(shown, 2)))
+    if (Result.isFailure(definition)) return yield* definition.failure
+  })).pipe(Command.withDescription("Show one definition and where it comes from; secrets are hidden"))
+
+// -----------------------------------------------------------------------------
+// trust
+// -----------------------------------------------------------------------------
+
+const trust = Command.make("trust", {}, () =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const { json } = yield* root
+    const host = yield* machine
+    const trusted: Array<string> = []
+    const failures: Array<TrustFailed> = []
+    yield* load({
+      trust: (file) =>
+        Effect.match(host.trust(file), {
+          onSuccess: () => {
+            trusted.push(file.source)
+            return true
+          },
+          onFailure: (failure) => {
+            failures.push(failure)
+            return false
+          }
+        })
+    })
+    const [failure] = failures
+    if (failure !== undefined) return yield* new UsageError({ problems: [failure.message] })
+    if (json) return yield* output.printJson({ schema: "mcp-sessions/1", trusted })
+    yield* Effect.forEach(trusted, (source) => output.print(line`trusted ${source}`), { discard: true })
+    if (trusted.length === 0) yield* output.note(line`no project file needs trust`)
+  })).pipe(Command.withDescription("Trust the current content of the project's files"))
+
+export const config = Command.make("config").pipe(
+  Command.withDescription("Check, explain and trust configuration files, without connecting"),
+  Command.withSubcommands([check, sources, show, trust])
+)
