@@ -6,7 +6,7 @@ import { Mcp, Owner, SessionError, Sessions, ToolCatalog, ToolError } from "@mcp
 import { Deferred, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../fixtures/scripted.ts"
-import { tool, toolServer, toolServers } from "../fixtures/toolServer.ts"
+import { tool, toolServer, toolServerOf, toolServers } from "../fixtures/toolServer.ts"
 
 const lost = new SessionError.TransportFailed({ description: "reset", code: "ECONNRESET", delivery: "Unknown" })
 
@@ -112,6 +112,21 @@ describe("a catalog of tools", () => {
       const catalog = yield* ToolCatalog.make()
       servers.files.server.tools = [tool("read"), tool("write")]
       assert.deepStrictEqual(yield* namesOf(catalog), ["files_read"])
+      yield* catalog.refresh
+      assert.deepStrictEqual(yield* namesOf(catalog), ["files_read", "files_write"])
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+
+  it.effect("offers the tools of a server that refuses to notify of changes", () => {
+    const servers = { files: toolServerOf("modern", ["read"]) }
+    const { server } = servers.files
+    server.listen = Effect.fail(
+      new SessionError.ProtocolFailed({ method: "subscriptions/listen", code: -32_601, description: "unknown method" })
+    )
+    return Effect.gen(function*() {
+      const catalog = yield* ToolCatalog.make()
+      assert.strictEqual(yield* called(catalog, "files_read"), "read ran")
+      server.tools = [tool("read"), tool("write")]
       yield* catalog.refresh
       assert.deepStrictEqual(yield* namesOf(catalog), ["files_read", "files_write"])
     }).pipe(Effect.provide(toolServers(servers)))

@@ -229,7 +229,17 @@ export class Catalog {
           (isFirst) => isFirst ? Deferred.await(taken) : Effect.asVoid(this.#take(server, tools))
         )
       const followed = Effect.scoped(
-        Effect.flatMap(this.#source.session(server), ({ watchTools }) => Stream.runForEach(watchTools, took))
+        Effect.flatMap(
+          this.#source.session(server),
+          ({ listTools, watchTools }) =>
+            Stream.runForEach(watchTools, took).pipe(
+              // A server that refuses to notify of changes still lists its tools: it is listed once, and again by `refresh`.
+              Effect.catchIf(
+                (error) => !Deferred.isDoneUnsafe(first) && !mayRecover(error),
+                () => Effect.flatMap(listTools(), took)
+              )
+            )
+        )
       )
       const failed = (error: Failure) =>
         Deferred.fail(first, error).pipe(
