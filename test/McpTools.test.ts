@@ -27,6 +27,9 @@ describe("typed calls in promises", () => {
       temperature: 3
     })
     assert.deepStrictEqual((await session.callTool("get")).structuredContent, { temperature: 3 })
+    await using pool = await sessions.pool({ server: "weather" })
+    assert.deepStrictEqual(await pool.callTool("get", {}, { schema: Weather }), { temperature: 3 })
+    assert.deepStrictEqual((await pool.callTool("get")).structuredContent, { temperature: 3 })
   })
 
   it("reject a result that does not fit, a tool error, and a schema that is none", async () => {

@@ -176,7 +176,9 @@ export type PoolOptions = Plain<Omit<SessionPool.SessionPoolOptions, "onLeak">>
  * @category models
  * @since 0.1.0
  */
-export interface McpPool extends Promised<Pick<SessionPool.SessionPool, "callTool" | "drain" | "stats">>, Closeable {
+export interface McpPool extends Promised<Pick<SessionPool.SessionPool, "drain" | "stats">>, Closeable {
+  /** Borrows a session for one tool call; with a `schema`, gives the validated structured content of the result. */
+  readonly callTool: PromisedCall<[], Sessions.OwnerOptions>
   /** Borrows a session while `f` runs. */
   readonly use: <A>(
     f: (session: McpSession) => Promise<A>,
@@ -227,11 +229,7 @@ const isTyped = Schema.is(Schema.Union([
   ToolNameCollision
 ]))
 
-const poolOf = facadeOf<Pick<SessionPool.SessionPool, "callTool" | "drain" | "stats">>({
-  callTool: 2,
-  drain: 0,
-  stats: 0
-})
+const poolOf = facadeOf<Pick<SessionPool.SessionPool, "drain" | "stats">>({ drain: 0, stats: 0 })
 
 const runtimeOf = (layer: Layer.Layer<Sessions.Sessions, ConfigError>) =>
   makeRuntime<Sessions.Sessions, Failure>({ layer, isTyped })
@@ -317,10 +315,19 @@ const facade = (
     readonly close: () => Promise<void>
   }): McpPool => {
     const { server } = pool
+    const callTool = (...[tool, args, options]: Parameters<PromisedMember<SessionPool.SessionPool["callTool"]>>) =>
+      promiseCall(runtime, {
+        caller: { server },
+        tool,
+        options,
+        call: (checked) => pool.callTool(tool, args, checked),
+        start: () => undefined
+      })
     return poolOf({
       source: pool,
       runner: runnerOf({ server }),
       more: {
+        callTool: callTool as McpPool["callTool"],
         use: <A>(f: (session: McpSession) => Promise<A>, options?: Sessions.OwnerOptions & SignalOptions) =>
           runWith(options, server, (checked) => pool.use((session) => lend(session, f), checked)),
         ...closedWithSessions(closePool)
