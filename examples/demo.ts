@@ -174,7 +174,7 @@ const reported = demo.pipe(
       return note(styleNote("red", `✗ ${isOurs ? Failure.lines(error).join("\n") : error.message}`))
     })
   ),
-  Effect.provide(Layer.provide(outputLayer, invocationLayer))
+  Effect.provide(Layer.provideMerge(outputLayer, invocationLayer))
 )
 
 NodeRuntime.runMain(reported, { disableErrorReporting: true })

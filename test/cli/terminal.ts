@@ -85,7 +85,7 @@ export const start = (
     const screen = () => {
       const { active } = terminal.buffer
       const lines = Array.from({ length: terminal.rows }, (_, row) =>
-        active.getLine(active.baseY + row)?.translateToString(true) ?? "")
+        active.getLine(active.baseY + row)?.translateToString(true).trimEnd() ?? "")
       return lines.slice(
         0,
         lines.findLastIndex((line) =>
@@ -93,7 +93,7 @@ export const start = (
         ) + 1
       )
     }
-    const wait = <A>(read: () => A | undefined) =>
+    const wait = <A>(expected: unknown, read: () => A | undefined) =>
       Effect.callback<A>((resume) => {
         const one = () => {
           const value = read()
@@ -104,7 +104,12 @@ export const start = (
         waiting.add(one)
         one()
         return Effect.sync(() => waiting.delete(one))
-      })
+      }).pipe(Effect.timeoutOrElse({
+        // Far more than anything takes on a busy machine: this tells where a test waits in vain.
+        duration: "60 seconds",
+        orElse: () =>
+          Effect.die(new Error(`waited for ${String(expected)}, but the screen shows\n${screen().join("\n")}`))
+      }))
     const match = (pattern: RegExp, text: string) => {
       const [all, group] = pattern.exec(text) ?? []
       return group ?? all
@@ -116,14 +121,14 @@ export const start = (
         isAlternate: terminal.buffer.active.type === "alternate"
       }),
       written: () => written,
-      shows: (pattern) => wait(() => match(pattern, screen().join("\n"))),
-      writes: (pattern) => wait(() => match(pattern, written)),
+      shows: (pattern) => wait(pattern, () => match(pattern, screen().join("\n"))),
+      writes: (pattern) => wait(pattern, () => match(pattern, written)),
       type: (keys) => child.write(keys),
       resize: (columns, rows) => {
         terminal.resize(columns, rows)
         child.resize(columns, rows)
       },
       kill: (signal) => child.kill(signal),
-      exit: wait(() => status)
+      exit: wait("the end", () => status)
     }
   })

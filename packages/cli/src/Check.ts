@@ -12,6 +12,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { ConfiguredServer } from "./ConfigFiles.ts"
 import { envelope } from "./Failure.ts"
+import type { Invocation } from "./Invocation.ts"
+import * as ToolNames from "./ToolNames.ts"
 
 /**
  * Result of the check of one server. Times are in milliseconds, `lastChecked` since the epoch.
@@ -78,28 +80,31 @@ export const disabled = ({ config, name, source }: ConfiguredServer): Row => ({
  * @category checks
  * @since 0.1.0
  */
-export const check = Effect.fnUntraced(function*(server: ConfiguredServer): Effect.fn.Return<Row, never, Sessions> {
-  const sessions = yield* Sessions
-  const { name } = server
-  const row = ({ errorCount, lastChecked }: HealthReport): Row => ({ ...disabled(server), lastChecked, errorCount })
-  const measured = Effect.gen(function*() {
-    const connect = yield* timed(sessions.get(name))
-    const session = connect.value
-    const ping = yield* timed(session.ping)
-    const list = yield* timed(session.listTools())
-    return {
-      info: yield* session.connect,
-      tools: list.value.length,
-      latency: { connect: connect.millis, ping: ping.millis, list: list.millis }
-    }
-  }).pipe(Effect.scoped)
-  const health = Effect.orDie(Effect.map(sessions.status(name), ({ health }) => health))
-  return yield* Effect.matchEffect(measured, {
-    onSuccess: (found) =>
-      Effect.map(health, (health): Row => ({ ...row(health), ...found, state: "healthy", isHealthy: true })),
-    onFailure: (error) => Effect.map(health, (health): Row => ({ ...row(health), state: stateOf(error), error }))
-  })
-})
+export const check = Effect.fnUntraced(
+  function*(server: ConfiguredServer): Effect.fn.Return<Row, never, Sessions | Invocation> {
+    const sessions = yield* Sessions
+    const { name } = server
+    const row = ({ errorCount, lastChecked }: HealthReport): Row => ({ ...disabled(server), lastChecked, errorCount })
+    const measured = Effect.gen(function*() {
+      const connect = yield* timed(sessions.get(name))
+      const session = connect.value
+      const ping = yield* timed(session.ping)
+      const list = yield* timed(session.listTools())
+      yield* ToolNames.remember(server, list.value)
+      return {
+        info: yield* session.connect,
+        tools: list.value.length,
+        latency: { connect: connect.millis, ping: ping.millis, list: list.millis }
+      }
+    }).pipe(Effect.scoped)
+    const health = Effect.orDie(Effect.map(sessions.status(name), ({ health }) => health))
+    return yield* Effect.matchEffect(measured, {
+      onSuccess: (found) =>
+        Effect.map(health, (health): Row => ({ ...row(health), ...found, state: "healthy", isHealthy: true })),
+      onFailure: (error) => Effect.map(health, (health): Row => ({ ...row(health), state: stateOf(error), error }))
+    })
+  }
+)
 
 /**
  * Converts a row to the JSON that `check --json` prints.

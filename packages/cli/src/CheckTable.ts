@@ -9,6 +9,7 @@ import { check, type Row } from "./Check.ts"
 import type { ConfiguredServer } from "./ConfigFiles.ts"
 import { lines } from "./Failure.ts"
 import { firstLine, textOf } from "./internal/text.ts"
+import type { Invocation } from "./Invocation.ts"
 import { Output, type OutputClosed } from "./Output.ts"
 import { cut, line, name, type Shown, trusted } from "./Shown.ts"
 import { columns, seconds } from "./Table.ts"
@@ -33,7 +34,7 @@ const pendingLimit = 3
 export const run = Effect.fnUntraced(function*(options: {
   readonly servers: ReadonlyArray<ConfiguredServer>
   readonly show: boolean
-}): Effect.fn.Return<ReadonlyArray<Row>, never, Sessions | Output> {
+}): Effect.fn.Return<ReadonlyArray<Row>, never, Sessions | Output | Invocation> {
   const { servers, show } = options
   const { progress } = yield* Output
   const pending = new Set(servers.map(({ name }) => name))

@@ -8,6 +8,7 @@ import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as Completions from "effect/cli/Completions"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -18,6 +19,7 @@ import { auth } from "./commands/auth.ts"
 import { call } from "./commands/call.ts"
 import { check } from "./commands/check.ts"
 import { complete } from "./commands/complete.ts"
+import { completions } from "./commands/completions.ts"
 import { config } from "./commands/config.ts"
 import { down } from "./commands/down.ts"
 import { emitTs } from "./commands/emitTs.ts"
@@ -30,6 +32,7 @@ import { resources } from "./commands/resources.ts"
 import { restart } from "./commands/restart.ts"
 import { root } from "./commands/root.ts"
 import { servers } from "./commands/servers.ts"
+import { shell } from "./commands/shell.ts"
 import { status } from "./commands/status.ts"
 import { tools } from "./commands/tools.ts"
 import { up } from "./commands/up.ts"
@@ -73,7 +76,7 @@ const configProvider = Layer.unwrap(Effect.map(Invocation, ({ environment }) => 
 }))
 
 /** The built-in flags that have an effect in this program. */
-const builtIns = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+const builtIns = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version] })
 
 const didYouMean = ([suggestion]: ReadonlyArray<string>): string =>
   suggestion === undefined ? "" : `; did you mean "${suggestion}"?`
@@ -128,8 +131,8 @@ const reportLostOutput = ({ code }: OutputClosed) =>
     ({ note }) => Effect.as(note(line`error[Unexpected]: cannot write to stdout (${code})`), 1)
   )
 
-const program = Command.runWith(
-  root.pipe(Command.withSubcommands([
+const command = root.pipe(
+  Command.withSubcommands([
     servers,
     check,
     tools,
@@ -149,11 +152,22 @@ const program = Command.runWith(
     status,
     restart,
     down,
+    shell,
+    completions,
     auth,
     config
-  ])),
-  { version }
+  ])
 )
+
+/**
+ * Describes all commands and their flags, for completions.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const tree = (): Completions.CommandDescriptor => Completions.fromCommand(command)
+
+const program = Command.runWith(command, { version })
 
 /** Runs the words of one command. Those after `--` start a server, where the command uses one. */
 const runWords = (words: ReadonlyArray<string>) => {
@@ -187,7 +201,7 @@ export const run = (words: ReadonlyArray<string>): Effect.Effect<number, never, 
       Layer.mergeAll(presenter, builtIns).pipe(
         Layer.provideMerge(outputLayer),
         Layer.provideMerge(
-          Layer.mergeAll(configProvider, NodeServices.layer, Layer.succeed(CommandLine, { words, run }))
+          Layer.mergeAll(configProvider, NodeServices.layer, Layer.succeed(CommandLine, { words, run, tree }))
         )
       ),
       // A command that runs within another one has streams of its own.

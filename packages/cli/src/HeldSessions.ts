@@ -29,7 +29,7 @@ import type { Switchboard } from "./Questions.ts"
  * @since 0.1.0
  */
 export interface Holder {
-  readonly command: "with" | "up"
+  readonly command: "with" | "up" | "shell"
   /** The directory that the sessions are held for. */
   readonly project: string
   readonly pid: number

@@ -20,6 +20,7 @@ import * as JsonDocument from "../JsonDocument.ts"
 import { Output } from "../Output.ts"
 import { printParts, saveParts } from "../Results.ts"
 import { prepare } from "../Save.ts"
+import * as ToolNames from "../ToolNames.ts"
 import { input, root, saveTo, timeout } from "./root.ts"
 import { selectItem } from "./selection.ts"
 import { findTool } from "./tools.ts"
@@ -69,6 +70,7 @@ const connectAndCall = Effect.fnUntraced(function*(options: {
   return yield* useServer({ server, limit, json, input, tool, method: "tools/call" })(({ request, session }) =>
     Effect.gen(function*() {
       const tools = yield* request(`listing the tools of ${server.name}`, () => session.listTools())
+      yield* ToolNames.remember(server, tools)
       const definition = yield* findTool({ tools, server, tool })
       const args = yield* Arguments.read({ tool: definition, words, base, validate, directory })
       if (isDry) {

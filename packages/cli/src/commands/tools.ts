@@ -19,6 +19,7 @@ import { isJsonObject, quote, summaryOf, textOf } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { content, cut, line, name } from "../Shown.ts"
 import { columns } from "../Table.ts"
+import * as ToolNames from "../ToolNames.ts"
 import { root, timeout } from "./root.ts"
 import { listCommand, noteNoServers, selectTools } from "./selection.ts"
 import { withRetryNotes, withSessions, withTimeLimit } from "./sessions.ts"
@@ -69,12 +70,15 @@ const listTools = Effect.fnUntraced(function*(options: {
   yield* progress(line`connecting to ${servers.map(({ name }) => name).join(", ")} …`)
   return yield* Effect.forEach(
     servers,
-    ({ name }) =>
-      Effect.flatMap(Sessions, (sessions) => sessions.use(name, (session) => session.listTools())).pipe(
+    (server) => {
+      const { name } = server
+      return Effect.flatMap(Sessions, (sessions) => sessions.use(name, (session) => session.listTools())).pipe(
         withTimeLimit({ server: name, limit }),
+        Effect.tap((tools) => ToolNames.remember(server, tools)),
         Effect.result,
         Effect.map((result): Listing => ({ name, result }))
-      ),
+      )
+    },
     { concurrency: "unbounded" }
   ).pipe(
     withSessions({ servers, limit, retry: yield* withRetryNotes(json) }),

@@ -35,3 +35,13 @@ export const replaceFile = ({ directory, mode = 0o666, path, text }: {
         }): ${absolute}`
     })
   })
+
+/** Makes a directory that only its user can read, unless it is there. Fails with the reason of the system. */
+export const makePrivateDirectory = (path: string): Effect.Effect<void, string> =>
+  Effect.asVoid(Effect.tryPromise({
+    try: () => fs.mkdir(path, { recursive: true, mode: 0o700 }),
+    catch: (error) =>
+      `the directory cannot be made (${
+        error instanceof Error && "code" in error ? String(error.code) : "unknown error"
+      }): ${path}`
+  }))

@@ -1,0 +1,6 @@
+/**
+ * The number of this process.
+ */
+import process from "node:process"
+
+export const processId: number = process.pid
