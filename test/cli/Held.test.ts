@@ -119,6 +119,18 @@ describe.concurrent("held sessions", () => {
         assert.deepStrictEqual(ledger("count"), [])
       })))
 
+  it.live("are not used after the configuration has changed, but can still be looked at and released", () =>
+    held(["good"], ({ at, file, socket, directory, write }) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { good: server(file) } })
+        const declined = open(socket, { words: ["call", "good/count", "id=1"], directory })
+        assert.strictEqual((yield* Effect.promise(() => declined.ended)).status, "declined")
+        const [, payload] = declined.frames.at(-1) ?? assert.fail("no frame arrived")
+        assert.include(JSON.parse(payload.toString()).warning, "the configuration has changed")
+        assert.strictEqual((yield* at(["status"])).status, 0)
+        assert.strictEqual((yield* at(["down"])).status, 0)
+      })))
+
   it.live("are released by `down`, which waits for the end of the servers", () =>
     held(["good"], ({ at, directory, ledger, up }) =>
       Effect.gen(function*() {

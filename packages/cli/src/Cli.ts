@@ -15,29 +15,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ServerCommand } from "./AdHoc.ts"
 import { CommandLine } from "./CommandLine.ts"
-import { auth } from "./commands/auth.ts"
-import { call } from "./commands/call.ts"
-import { check } from "./commands/check.ts"
-import { complete } from "./commands/complete.ts"
-import { completions } from "./commands/completions.ts"
-import { config } from "./commands/config.ts"
-import { down } from "./commands/down.ts"
-import { emitTs } from "./commands/emitTs.ts"
-import { logs } from "./commands/logs.ts"
-import { prompt } from "./commands/prompt.ts"
-import { prompts } from "./commands/prompts.ts"
-import { read } from "./commands/read.ts"
-import { record, replay } from "./commands/recording.ts"
-import { resources } from "./commands/resources.ts"
-import { restart } from "./commands/restart.ts"
+import { commandsOf } from "./commands/commands.ts"
 import { root } from "./commands/root.ts"
-import { servers } from "./commands/servers.ts"
-import { shell } from "./commands/shell.ts"
-import { status } from "./commands/status.ts"
-import { tools } from "./commands/tools.ts"
-import { up } from "./commands/up.ts"
-import { watch } from "./commands/watch.ts"
-import { withCommand } from "./commands/with.ts"
 import { envelope, exitStatus, type Failure, lines, UsageError } from "./Failure.ts"
 import { HeldSessions } from "./HeldSessions.ts"
 import { splitWords } from "./internal/words.ts"
@@ -131,33 +110,8 @@ const reportLostOutput = ({ code }: OutputClosed) =>
     ({ note }) => Effect.as(note(line`error[Unexpected]: cannot write to stdout (${code})`), 1)
   )
 
-const command = root.pipe(
-  Command.withSubcommands([
-    servers,
-    check,
-    tools,
-    call,
-    emitTs,
-    resources,
-    read,
-    prompts,
-    prompt,
-    complete,
-    watch,
-    logs,
-    record,
-    replay,
-    withCommand,
-    up,
-    status,
-    restart,
-    down,
-    shell,
-    completions,
-    auth,
-    config
-  ])
-)
+const commandOf = (words: ReadonlyArray<string>) =>
+  Effect.map(commandsOf(words), (commands) => root.pipe(Command.withSubcommands(commands)))
 
 /**
  * Describes all commands and their flags, for completions.
@@ -165,14 +119,14 @@ const command = root.pipe(
  * @category getters
  * @since 0.1.0
  */
-export const tree = (): Completions.CommandDescriptor => Completions.fromCommand(command)
-
-const program = Command.runWith(command, { version })
+export const tree: Effect.Effect<Completions.CommandDescriptor> = Effect.map(commandOf([]), Completions.fromCommand)
 
 /** Runs the words of one command. Those after `--` start a server, where the command uses one. */
 const runWords = (words: ReadonlyArray<string>) => {
   const { own, serverCommand } = splitWords(words)
-  return Effect.provideService(program(own), ServerCommand, serverCommand)
+  return Effect.flatMap(commandOf(own), (command) => Command.runWith(command, { version })(own)).pipe(
+    Effect.provideService(ServerCommand, serverCommand)
+  )
 }
 
 /** Whether the words ask for JSON. */

@@ -18,7 +18,7 @@ export class CommandLine extends Context.Service<CommandLine, {
   /** The words of the current command as they were written, `--` included. */
   readonly words: ReadonlyArray<string>
   /** Describes all commands and their flags. */
-  readonly tree: () => CommandDescriptor
+  readonly tree: Effect.Effect<CommandDescriptor>
   /** Runs the command line with other words. Prints its failures and succeeds with the exit status. */
   readonly run: (words: ReadonlyArray<string>) => Effect.Effect<number, never, Invocation>
 }>()("@mcp-sessions/cli/CommandLine") {}

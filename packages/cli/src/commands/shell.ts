@@ -73,7 +73,7 @@ const completeLine = (sources: ReturnType<typeof LiveSources.make>) =>
     const { lastStart, words } = split(text)
     const partial = text.slice(lastStart)
     const all = partial === "" ? [...words, ""] : words
-    const candidates = yield* complete({ tree: tree(), words: all, sources })
+    const candidates = yield* complete({ tree: yield* tree, words: all, sources })
     return {
       partial,
       candidates: candidates.map(({ value }) => {

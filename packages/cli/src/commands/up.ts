@@ -7,6 +7,7 @@ import * as Flag from "effect/cli/Flag"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import * as Queue from "effect/Queue"
 import type { Opening } from "../internal/holder/hold.ts"
 import { countOf } from "../internal/text.ts"
@@ -50,7 +51,14 @@ export const up = Command.make("up", {
     const { json } = yield* root
     const all = yield* loadServers
     const servers = yield* selectServers(all, splitNames(names, all))
-    const held = { command: "up", project: directory, servers: all, names: servers.map(({ name }) => name) } as const
+    const path = yield* Path.Path
+    const held = {
+      command: "up",
+      project: directory,
+      servers: all,
+      names: servers.map(({ name }) => name),
+      files: [...new Set(all.map(({ source }) => path.resolve(directory, source)))]
+    } as const
     yield* hold(held, ({ lend, load, pid, socket, stopped }) =>
       Effect.gen(function*() {
         yield* lend(yield* openSessions({ servers, limit: timeout, bestEffort }))

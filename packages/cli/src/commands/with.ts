@@ -57,7 +57,14 @@ export const withCommand = Command.make("with", {
     const { args, command, names } = yield* splitWords({ positional, isAll })
     const all = yield* loadServers
     const servers = yield* selectServers(all, splitNames(names, all))
-    const held = { command: "with", project: directory, servers: all, names: servers.map(({ name }) => name) } as const
+    const held = {
+      command: "with",
+      project: directory,
+      servers: all,
+      names: servers.map(({ name }) => name),
+      // A script uses the sessions that it was started with.
+      files: []
+    } as const
     const ending = yield* hold(held, ({ lend, socket }) =>
       Effect.gen(function*() {
         yield* lend(yield* openSessions({ servers, limit: timeout, bestEffort }))

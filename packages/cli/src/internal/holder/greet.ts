@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer"
 import { timingSafeEqual } from "node:crypto"
 import { version as programVersion } from "../../Version.ts"
 import { kinds, protocolVersion } from "../socket/frames.ts"
+import { heldCommandOf } from "../socket/heldCommand.ts"
 import type { Hello, RemoteClient } from "../socket/remoteClient.ts"
 import { selectionVariables } from "../socket/variables.ts"
 
@@ -18,6 +19,8 @@ export interface Admission {
   readonly token: string | undefined
   /** Whether the holder runs commands now. */
   readonly isOpen: () => boolean
+  /** Whether the configuration is the one that the sessions were opened with. */
+  readonly isCurrent: () => boolean
 }
 
 const hasToken = (expected: string | undefined, given: string | undefined): boolean => {
@@ -30,9 +33,14 @@ const hasToken = (expected: string | undefined, given: string | undefined): bool
 const hasSameSelection = (hello: Hello, environment: Admission["environment"]): boolean =>
   selectionVariables.every((name) => (hello.selection[name] ?? "") === (environment[name] ?? ""))
 
+/** The commands that concern the holder itself, whatever has changed since it was started. */
+const own: ReadonlySet<string | undefined> = new Set(["down", "restart", "status"])
+
+const staleWarning = "the configuration has changed since `up` was started; start it again to use its sessions"
+
 /** Greets a client and waits for its start. Succeeds with its hello, or with `undefined` if it is not served. */
 export const greet = (
-  ...[client, { environment, isOpen, token }]: readonly [client: RemoteClient, admission: Admission]
+  ...[client, { environment, isCurrent, isOpen, token }]: readonly [client: RemoteClient, admission: Admission]
 ): Effect.Effect<Hello | undefined> =>
   Effect.gen(function*() {
     const { hello, version } = yield* client.hello
@@ -45,6 +53,10 @@ export const greet = (
     }
     if (!isOpen() || !hasSameSelection(hello, environment)) {
       client.send(kinds.decline, {})
+      return undefined
+    }
+    if (!own.has(heldCommandOf(hello.words)) && !isCurrent()) {
+      client.send(kinds.decline, { warning: staleWarning })
       return undefined
     }
     client.send(kinds.accept, {})

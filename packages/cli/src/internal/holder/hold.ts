@@ -22,6 +22,7 @@ import { RemoteClient } from "../socket/remoteClient.ts"
 import { watchAges } from "./connectionAges.ts"
 import { greet } from "./greet.ts"
 import { type Lent, runCommand } from "./runCommand.ts"
+import { watchStamps } from "./stamps.ts"
 
 /** How long the client of `down` may take to read that all is released. */
 const farewellTimeout = "1 second"
@@ -52,12 +53,15 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
     readonly project: string
     readonly servers: ReadonlyArray<ConfiguredServer>
     readonly names: ReadonlyArray<string>
+    /** The files that the configuration was read from. After a change, only commands that concern the holder are served. */
+    readonly files: ReadonlyArray<string>
   },
   use: (opening: Opening) => Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E | ListenFailed, CommandLine | Invocation | Exclude<R, Scope.Scope> | Scope.Scope> {
-  const { command, names, project, servers } = options
+  const { command, files, names, project, servers } = options
   const { run } = yield* CommandLine
   const { environment } = yield* Invocation
+  const isCurrent = watchStamps(files)
   const startedAt = yield* Clock.monotonicTimeNanos
   const stopped = yield* Deferred.make<void>()
   const released = yield* Deferred.make<void>()
@@ -83,7 +87,12 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
     })
 
   const serve = Effect.fnUntraced(function*(client: RemoteClient) {
-    const hello = yield* greet(client, { environment, token: address.token, isOpen: () => current !== undefined })
+    const hello = yield* greet(client, {
+      environment,
+      token: address.token,
+      isOpen: () => current !== undefined,
+      isCurrent
+    })
     if (hello === undefined || current === undefined) return
     const { commands, lent } = current
     const served = Effect.acquireUseRelease(

@@ -62,6 +62,15 @@ const sendInput = async (socket: Net.Socket, limit: number): Promise<void> => {
   socket.write(encode(kinds.inputEnd, {}))
 }
 
+const isJson = (words: ReadonlyArray<string>): boolean =>
+  words.some((word) => word === "--json" || word === "--json=true")
+
+/** Prints why the command does not use the sessions that are held. */
+const warn = (warning: unknown, words: ReadonlyArray<string>): void => {
+  if (typeof warning !== "string") return
+  process.stderr.write(isJson(words) ? `${JSON.stringify({ warning })}\n` : `warning: ${warning}\n`)
+}
+
 /** Reports a failure of the connection to the holder in the form that the command was asked for. */
 const report = ({ code, message, outcome, words }: {
   readonly code: string
@@ -69,9 +78,8 @@ const report = ({ code, message, outcome, words }: {
   readonly outcome: "not_sent" | "unknown"
   readonly words: ReadonlyArray<string>
 }): void => {
-  const isJson = words.some((word) => word === "--json" || word === "--json=true")
   const error = { code, message, retryable: outcome === "not_sent", outcome }
-  process.stderr.write(isJson ? `${JSON.stringify({ error })}\n` : `error[${code}]: ${message}\n`)
+  process.stderr.write(isJson(words) ? `${JSON.stringify({ error })}\n` : `error[${code}]: ${message}\n`)
 }
 
 /** One command, from its hello to its exit status. */
@@ -119,6 +127,7 @@ class Exchange {
       case kinds.accept:
         return this.#start()
       case kinds.decline:
+        warn(objectOf(payload)?.warning, this.#request.words)
         return this.#end(undefined)
       case kinds.refuse: {
         const message = String(objectOf(payload)?.message)
