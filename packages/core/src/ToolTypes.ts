@@ -31,7 +31,8 @@
  *   return result.isError === true ? undefined : result.structuredContent.humidity
  * }).pipe(Effect.scoped, Effect.provide(Transports.layer))
  *
- * typeof await Effect.runPromise(program) // => "number"
+ * const humidity = await Effect.runPromise(program)
+ * typeof humidity // => "number"
  * ```
  *
  * @since 0.1.0
