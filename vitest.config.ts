@@ -5,7 +5,10 @@ import { Sequencer } from "./tools/sequencer.ts"
 
 export default defineConfig({
   plugins: [
-    doctest({ patterns: ["packages/*/src/**/*.ts", "README.md", "docs/**/*.md"], resolveFrom: "test/Docs.test.ts" })
+    doctest({
+      patterns: ["packages/*/src/**/*.ts", "{.,packages/*}/README.md", "docs/**/*.md"],
+      resolveFrom: "test/Docs.test.ts"
+    })
   ],
   test: {
     include: ["test/**/*.test.ts"],

@@ -30,7 +30,7 @@ const packages = {
     /^effect\//,
     /^@mcp-sessions\/core\//,
     /^@modelcontextprotocol\/client(\/validators\/ajv)?$/,
-    /^(undici|ws)$/,
+    /^(undici|undici\/index\.js|ws)$/,
     /^node:/
   ],
   cli: [

@@ -6,7 +6,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import process from "node:process"
-import { Agent } from "undici"
 import { dialOptions } from "./addressPolicy.ts"
 import { makeConnector } from "./connector.ts"
 import { destinationOf } from "./destination.ts"
@@ -14,6 +13,7 @@ import { type DialConfig, type DialError, planDial } from "./dial.ts"
 import { connectorTo, type Dispatching, forwardTo } from "./forwarding.ts"
 import { proxyFor } from "./proxy.ts"
 import { tlsContextsOf } from "./tlsContexts.ts"
+import { Agent } from "./undici.ts"
 
 /** How many connections there may be beside those for requests in flight: for replies, notifications and responses that linger. */
 const spareConnections = 128

@@ -6,13 +6,14 @@ import type { ProxyFailed } from "@mcp-sessions/core/SessionError"
 import * as Duration from "effect/Duration"
 import type * as Net from "node:net"
 import type * as Tls from "node:tls"
-import { buildConnector } from "undici"
+import type { buildConnector as BuildConnector } from "undici"
 import { dialOptions } from "./addressPolicy.ts"
 import { type Destination, destinationOf } from "./destination.ts"
 import { isProxyFailed } from "./dial.ts"
 import type { Proxy } from "./proxy.ts"
 import type { TlsContexts } from "./tlsContexts.ts"
 import { openTunnel } from "./tunnel.ts"
+import { buildConnector } from "./undici.ts"
 
 export interface ConnectorOptions {
   readonly config: Pick<RemoteServerOptions, "addresses" | "connectTimeout">
@@ -55,13 +56,13 @@ const prepareWay = async (...[options, destination]: readonly [ConnectorOptions,
 }
 
 /** Makes the function that opens sockets for `undici`. */
-export const makeConnector = (options: ConnectorOptions): buildConnector.connector => {
+export const makeConnector = (options: ConnectorOptions): BuildConnector.connector => {
   const { allowH2, config } = options
   const common = { allowH2, timeout: Duration.toMillis(config.connectTimeout), ...dialOptions(config) }
   const plain = buildConnector(common)
   // A connector keeps the TLS sessions of its context.
-  const connectors = new WeakMap<Tls.SecureContext, buildConnector.connector>()
-  const connectorOf = (secureContext: Tls.SecureContext | undefined): buildConnector.connector => {
+  const connectors = new WeakMap<Tls.SecureContext, BuildConnector.connector>()
+  const connectorOf = (secureContext: Tls.SecureContext | undefined): BuildConnector.connector => {
     if (secureContext === undefined) return plain
     const connector = connectors.get(secureContext) ?? buildConnector({ ...common, secureContext })
     connectors.set(secureContext, connector)

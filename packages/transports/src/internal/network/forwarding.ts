@@ -5,9 +5,10 @@
  */
 import { ProxyFailed } from "@mcp-sessions/core/SessionError"
 import * as Duration from "effect/Duration"
-import { buildConnector, type Dispatcher } from "undici"
+import type { buildConnector as BuildConnector, Dispatcher } from "undici"
 import { networkCodeOf } from "./networkFailure.ts"
 import type { Proxy } from "./proxy.ts"
+import { buildConnector } from "./undici.ts"
 
 /** Sends requests and reports what becomes of them. */
 export type Dispatching = {
@@ -27,7 +28,7 @@ export type Dispatching = {
 /** Makes the function that opens sockets to a proxy which forwards requests. */
 export const connectorTo = (
   ...[{ origin: proxy }, connectTimeout]: readonly [Proxy, Duration.Duration]
-): buildConnector.connector => {
+): BuildConnector.connector => {
   const connect = buildConnector({ timeout: Duration.toMillis(connectTimeout) })
   return (at, callback) =>
     connect(at, (error, socket) => {

@@ -8,10 +8,11 @@ import { BlockedAddress, ProxyFailed, TlsFailed } from "@mcp-sessions/core/Sessi
 import type { FetchLike } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import { Buffer } from "node:buffer"
-import { type Dispatcher, request } from "undici"
+import type { Dispatcher } from "undici"
 import { isDialable } from "../network/addressPolicy.ts"
 import { destinationOf, isLoopback } from "../network/destination.ts"
 import { causesOf } from "../network/networkFailure.ts"
+import { request } from "../network/undici.ts"
 
 /** How long one request may take, in milliseconds. */
 const requestTimeout = 10_000

@@ -133,7 +133,9 @@ export class Watchdog {
       this.#start()
     })
     child.unref()
-    ;(child.stdin as Net.Socket | null)?.unref()
+    // A socket; in Bun, a stream that never keeps the process running and has no such method.
+    const pipe = child.stdin as Partial<Net.Socket> | null
+    pipe?.unref?.()
     for (const [group, startTime] of this.#groups) this.#tell(`+ ${group} ${startTime}`)
   }
 

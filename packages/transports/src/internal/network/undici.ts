@@ -1,0 +1,8 @@
+/**
+ * The HTTP client, imported by the name of its file. Bun puts a substitute in place of the package name, whose agents dispatch nothing.
+ */
+// oxlint-disable-next-line import/no-unassigned-import -- has to run before undici, which fails on a Node that is too old
+import "../supportedNode.ts"
+
+// oxlint-disable-next-line eslint/no-restricted-imports -- a file of a package
+export { Agent, buildConnector, request } from "undici/index.js"
