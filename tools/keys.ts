@@ -1,54 +1,15 @@
 /**
- * Writes the descriptions of server keys (`packages/core/src/internal/config/keys.ts`) into the key tables of the README and
- * the doc comments of `ServerConfig.ts`.
+ * Writes the descriptions of server keys (`packages/core/src/internal/config/keys.ts`) into the key tables of the README, the doc comments
+ * of `ServerConfig.ts` and the JSON Schema of `mcp-sessions.json`.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import process from "node:process"
-import type { KeyDescription } from "../packages/core/src/internal/config/describedKey.ts"
-import {
-  descriptionOf,
-  fieldsOf,
-  type TransportKind,
-  transportKinds
-} from "../packages/core/src/internal/config/keys.ts"
+import { type TransportKind, transportKinds } from "../packages/core/src/internal/config/keys.ts"
+import { configSchema } from "./configSchema.ts"
+import { type Key, keys, sentences, varied } from "./describedKeys.ts"
 
 const root = join(import.meta.dirname, "..")
-
-interface Key {
-  readonly key: string
-  readonly kinds: ReadonlyArray<TransportKind>
-  /** By transport; only the default and, for `url`, the scheme differ. */
-  readonly descriptions: ReadonlyArray<KeyDescription>
-}
-
-const keys: ReadonlyArray<Key> = Array.from(
-  new Set(transportKinds.flatMap((kind) => Object.keys(fieldsOf(kind)))),
-  (key) => {
-    const described = transportKinds.flatMap((kind) => {
-      const description = descriptionOf({ kind, key })
-      return description === undefined ? [] : [{ kind, description }]
-    })
-    return {
-      key,
-      kinds: described.map(({ kind }) => kind),
-      descriptions: described.map(({ description }) => description)
-    }
-  }
-)
-
-/** One text, or one for each group of transports that differ. */
-const varied = ({ descriptions, kinds }: Key, text: (description: KeyDescription) => string): string => {
-  const texts = new Map<string, Array<string>>()
-  for (const [index, description] of descriptions.entries()) {
-    const kindsOf = texts.get(text(description)) ?? []
-    kindsOf.push(kinds[index] ?? "")
-    texts.set(text(description), kindsOf)
-  }
-  return texts.size === 1
-    ? [...texts.keys()].join("")
-    : Array.from(texts, ([text, kinds]) => `${text} (${kinds.join(", ")})`).join("; ")
-}
 
 const row = (key: Key): string => {
   const { description = "", why = "" } = key.descriptions[0] ?? {}
@@ -94,13 +55,13 @@ const wrapped = (text: string): string => {
     : ["  /**", ...lines.map((line) => `   * ${line}`), "   */"].join("\n")
 }
 
-const commentOf = (key: string, kind: TransportKind): string | undefined => {
-  const described = descriptionOf({ kind, key })
-  if (described === undefined) return undefined
-  const { default: fallback, description, expectation: { text }, why } = described
-  const unit = text.startsWith("a duration") ? " (numbers are milliseconds)" : ""
-  const value = key === "transport" || text === "true or false" ? [] : [`Accepts ${text}${unit}.`]
-  return wrapped([description, ...value, ...(fallback === undefined ? [] : [`Default: ${fallback}.`]), why].join(" "))
+const commentOf = (name: string, kind: TransportKind): string | undefined => {
+  const key = keys.find(({ key }) => key === name)
+  const index = key?.kinds.indexOf(kind) ?? -1
+  const description = key?.descriptions[index]
+  return key === undefined || description === undefined
+    ? undefined
+    : wrapped(sentences({ ...key, kinds: [kind], descriptions: [description] }))
 }
 
 const documented: Readonly<Record<string, TransportKind>> = {
@@ -128,7 +89,8 @@ export const updateComments = (source: string): string =>
 /** The files that say what the keys mean, with the function that brings each up to date. */
 export const targets = [
   ["README.md", updateReadme],
-  ["packages/core/src/ServerConfig.ts", updateComments]
+  ["packages/core/src/ServerConfig.ts", updateComments],
+  ["packages/core/mcp-sessions.schema.json", () => `${JSON.stringify(configSchema, undefined, 2)}\n`]
 ] as const
 
 if (process.argv[1] === import.meta.filename) {

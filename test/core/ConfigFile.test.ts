@@ -25,8 +25,8 @@ const problemsOf = (configuration: ConfigFile.Configuration) =>
 
 const env = (config: object) =>
   Object.fromEntries(
-    Object.entries("env" in config ? config.env as Record<string, Redacted.Redacted<string>> : {})
-      .map(([name, value]) => [name, Redacted.value(value)])
+    Object.entries("env" in config ? config.env as Record<string, Redacted.Redacted<string> | null> : {})
+      .map(([name, value]) => [name, value === null ? null : Redacted.value(value)])
   )
 
 describe("ConfigFile.load", () => {
@@ -157,7 +157,7 @@ describe("ConfigFile.load", () => {
         },
         trusted: ["/work/.cursor/mcp.json"]
       })
-      assert.deepStrictEqual(env(configOf(configuration, "s")), { A: "${X}", B: "own" })
+      assert.deepStrictEqual(env(configOf(configuration, "s")), { A: "${X}", B: "own", GONE: null })
       const missing = yield* loadFrom(
         project(".cursor/mcp.json", { mcpServers: { s: { command: "x", envFile: ".env" } } })
       )

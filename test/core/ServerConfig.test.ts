@@ -449,14 +449,18 @@ describe("ServerConfig.decode of an invalid definition", () => {
       "$.rateLimit.windw: \"windw\" must be an object with limit (a whole number from 1 to 1000000) and window (a duration from 1 ms to " +
       "24 hours)"
     ],
-    ["a variable", { ...stdio, env: { A: 1 } }, "$.env.A: \"A\" must be a string without NUL characters"],
+    ["a variable", { ...stdio, env: { A: 1 } }, "$.env.A: \"A\" must be a string without NUL characters, or null"],
     [
       "a variable name",
       { ...stdio, env: { "": "1" } },
       "$.env[\"\"]: \"\" must be a variable with a non-empty name " +
       "without = and NUL"
     ],
-    ["an object of secrets", { ...stdio, env: "A=1" }, "$.env: \"env\" must be an object of strings by variable name"],
+    [
+      "an object of secrets",
+      { ...stdio, env: "A=1" },
+      "$.env: \"env\" must be an object of strings and null by variable name"
+    ],
     ["a choice", { ...http, addresses: "all" }, "$.addresses: \"addresses\" must be \"any\" or \"public\""],
     [
       "a URL",

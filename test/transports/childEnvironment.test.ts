@@ -131,6 +131,17 @@ describe("the environment of a child", () => {
       assert.deepStrictEqual(yield* environmentOf({ PATH: "/bin" }, { ...own, inheritEnv: false }), own.env)
     }))
 
+  it.effect("removes each variable that the definition sets to null, also indispensable and unsafe ones", () =>
+    Effect.gen(function*() {
+      const own = { env: { PATH: null, HTTPS_PROXY: null, NODE_OPTIONS: null, UNSET: null, OWN: "1" } }
+      const inherited = { PATH: "/bin", HTTPS_PROXY: credentials, HOME: "/home/user", AWS_REGION: "eu" }
+      assert.deepStrictEqual(yield* environmentOf(inherited, own), { HOME: "/home/user", OWN: "1" })
+      assert.deepStrictEqual(yield* environmentOf(inherited, { ...own, inheritEnv: false }), { OWN: "1" })
+      const named = { inheritEnv: ["AWS_*"], env: { AWS_REGION: null } }
+      assert.notProperty(yield* environmentOf(inherited, named), "AWS_REGION")
+      assert.deepStrictEqual(yield* environmentOf({ Path: "C:\\bin" }, { env: { PATH: null } }, "win32"), {})
+    }))
+
   it.effect("ignores the case of names on Windows, and knows what Windows needs", () =>
     Effect.gen(function*() {
       const env = {

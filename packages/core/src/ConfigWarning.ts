@@ -77,27 +77,9 @@ export class ImplausibleTimeout extends Schema.TaggedClass<ImplausibleTimeout>("
 }
 
 /**
- * A variable that the file removes from the environment of the server, and that every server has here.
- *
- * @category warnings
- * @since 0.1.0
- */
-export class KeptVariable extends Schema.TaggedClass<KeptVariable>("@mcp-sessions/core/KeptVariable")(
-  "KeptVariable",
-  { ...where, variable: Schema.String }
-) {
-  get description(): string {
-    return `the variable ${this.variable} cannot be removed; every server gets it`
-  }
-  get message(): string {
-    return at(this, this.description)
-  }
-}
-
-/**
  * A warning about a configuration file.
  *
  * @category models
  * @since 0.1.0
  */
-export type ConfigWarning = IgnoredKey | UnfamiliarKey | ImplausibleTimeout | KeptVariable
+export type ConfigWarning = IgnoredKey | UnfamiliarKey | ImplausibleTimeout

@@ -46,13 +46,23 @@ import * as values from "./internal/config/values.ts"
 // -----------------------------------------------------------------------------
 
 /**
- * Secrets by name: variables of a process, or headers.
+ * Secrets by name, such as headers.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Secrets {
   readonly [name: string]: Redacted.Redacted<string>
+}
+
+/**
+ * Variables of a process by name. `null` removes one that the process would inherit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Variables {
+  readonly [name: string]: Redacted.Redacted<string> | null
 }
 
 /**
@@ -301,10 +311,11 @@ export interface StdioServer extends ServerOptions {
    */
   readonly args: ReadonlyArray<string>
   /**
-   * Sets variables of the program, in addition to those that it inherits. Values are redacted. Accepts an object of
-   * strings by variable name. Default: none. Servers take credentials from variables.
+   * Sets variables of the program, in addition to those that it inherits. `null` removes one that it would inherit.
+   * Values are redacted. Accepts an object of strings and null by variable name. Default: none. Servers take
+   * credentials from variables.
    */
-  readonly env: Secrets
+  readonly env: Variables
   /**
    * Names further variables of this process that the program inherits. Every program inherits `HOME`, `LOGNAME`,
    * `PATH`, `SHELL`, `TERM`, `USER`, `TMPDIR`, `TMP`, `TEMP`, `TZ`, `LANG`, `LANGUAGE`, `LC_*`, `XDG_*`, `npm_config_*`
@@ -478,8 +489,12 @@ export const transportKinds: ReadonlyArray<TransportKind> = Keys.transportKinds
  */
 export type DurationInput = Duration.Duration | number | string
 
+/** Variables as users write them. */
+type VariablesInput = Readonly<Record<string, string | Redacted.Redacted<string> | null>>
+
 type InputOf<Value> = Value extends Duration.Duration ? DurationInput
   : Value extends Secrets ? Readonly<Record<string, string | Redacted.Redacted<string>>>
+  : Value extends Variables ? VariablesInput
   : Value extends RateLimit ? { readonly limit: number; readonly window: DurationInput }
   : Value extends Redacted.Redacted<string> ? string | Redacted.Redacted<string>
   : Value extends AuthOptions | TlsOptions ? keyof Value extends keyof AuthOptions ? RedactedInputs<AuthOptions>
@@ -518,9 +533,9 @@ export interface StdioServerInput extends Inputs<Omit<StdioServer, "command" | "
   /** Names the program to start, without a shell, or lists the program and its arguments. */
   readonly command: string | ReadonlyArray<string>
   /** Another name for `env`. */
-  readonly environment?: Readonly<Record<string, string | Redacted.Redacted<string>>> | undefined
+  readonly environment?: VariablesInput | undefined
   /** Another name for `env`. */
-  readonly envs?: Readonly<Record<string, string | Redacted.Redacted<string>>> | undefined
+  readonly envs?: VariablesInput | undefined
   /** Another name for `encodingErrors`. */
   readonly encoding_error_handler?: StdioServer["encodingErrors"] | undefined
   /** A key of remote servers. */

@@ -129,7 +129,7 @@ export const namedVariables = ({ definition: { allowUnsafeEnv, inheritEnv }, sur
   return pick(surroundings, (name) => isUnsafeVariable(name) ? isNamedInFull(name) : isNamed(name))
 }
 
-/** Returns the environment of the child of a definition. The definition's own variables win. */
+/** Returns the environment of the child of a definition. The definition's own variables win; `null` removes a variable. */
 export const childEnvironment = (options: {
   readonly definition: Definition
   readonly surroundings: Surroundings
@@ -141,6 +141,8 @@ export const childEnvironment = (options: {
   const own = new Set(Object.keys(env).map((name) => systemName(name, surroundings)))
   return {
     ...Object.fromEntries(Object.entries(inherited).filter(([name]) => !own.has(systemName(name, surroundings)))),
-    ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, Redacted.value(value)]))
+    ...Object.fromEntries(
+      Object.entries(env).flatMap(([name, value]) => value === null ? [] : [[name, Redacted.value(value)] as const])
+    )
   }
 }

@@ -8,7 +8,7 @@
  * Every other value is one from 6 characters on, unless it is plain: one word, a small number, and among `args` also a flag, a package or a
  * program, and a path that exists. Errors quote those often, and without them they would not say what is wrong.
  */
-import type { RemoteServerOptions, ServerConfig, StdioServer } from "@mcp-sessions/core/ServerConfig"
+import type { RemoteServerOptions, ServerConfig, StdioServer, Variables } from "@mcp-sessions/core/ServerConfig"
 import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -118,8 +118,8 @@ const secretsOfUrl = (text: string): ReadonlyArray<Named> => {
 // Definitions
 // -----------------------------------------------------------------------------
 
-const namedSecrets = (secrets: Readonly<Record<string, Redacted.Redacted>>): ReadonlyArray<Named> =>
-  Object.entries(secrets).map(([name, value]) => ({ name, value: Redacted.value(value) }))
+const namedSecrets = (secrets: Variables): ReadonlyArray<Named> =>
+  Object.entries(secrets).flatMap(([name, value]) => value === null ? [] : [{ name, value: Redacted.value(value) }])
 
 /** Returns the secrets among the variables that a program inherits. */
 const inheritedSecrets = (config: StdioServer): ReadonlyArray<Named> => {

@@ -1,13 +1,10 @@
 /**
  * The key of remote definitions that says how an owner is authorized.
  */
+import type * as JsonSchema from "effect/JsonSchema"
 import * as Schema from "effect/Schema"
 import { optional } from "./describedKey.ts"
-import { boolean, expecting, nonEmptyText, oneOf, url, wholeNumber } from "./values.ts"
-
-const secret = Schema.Union([Schema.RedactedFromValue(nonEmptyText), Schema.Redacted(nonEmptyText)]).annotate(
-  expecting("a non-empty string without NUL characters")
-)
+import { boolean, expecting, nonEmptyText, oneOf, secret, url, wholeNumber } from "./values.ts"
 
 const httpsUrl = url({ scheme: "https", expected: "an https:// URL without user name and password" })
 
@@ -17,9 +14,9 @@ const issuer = url({ scheme: "https?", expected: "an http:// or https:// URL wit
 const Options = Schema.Struct({
   grant: Schema.optionalKey(oneOf(["authorization_code", "client_credentials", "jwt_bearer"])),
   clientId: Schema.optionalKey(nonEmptyText),
-  clientSecret: Schema.optionalKey(secret),
+  clientSecret: Schema.optionalKey(secret(nonEmptyText)),
   clientMetadataUrl: Schema.optionalKey(httpsUrl),
-  privateKey: Schema.optionalKey(secret),
+  privateKey: Schema.optionalKey(secret(nonEmptyText)),
   algorithm: Schema.optionalKey(nonEmptyText),
   scope: Schema.optionalKey(nonEmptyText),
   issuer: Schema.optionalKey(issuer),
@@ -33,7 +30,20 @@ const isConsistent = ({ clientId, clientSecret, grant, privateKey }: typeof Opti
   (clientSecret === undefined && privateKey === undefined || clientId !== undefined) &&
   (grant !== "client_credentials" || clientSecret !== undefined || privateKey !== undefined)
 
-const value = Schema.Union([Schema.Literal(false), Options.check(Schema.makeFilter(isConsistent))]).annotate(
+/** {@link isConsistent} as JSON Schema. */
+const consistent: JsonSchema.JsonSchema = {
+  dependentRequired: { clientSecret: ["clientId"], privateKey: ["clientId"] },
+  anyOf: [
+    { not: { properties: { grant: { const: "client_credentials" } }, required: ["grant"] } },
+    { required: ["clientSecret"] },
+    { required: ["privateKey"] }
+  ]
+}
+
+const value = Schema.Union([
+  Schema.Literal(false),
+  Options.check(Schema.makeFilter(isConsistent, { toJsonSchema: () => consistent }))
+]).annotate(
   expecting(
     `false, or an object with any of ${names} (clientSecret and privateKey with clientId, client_credentials with one of them)`
   )

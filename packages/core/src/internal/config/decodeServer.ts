@@ -10,7 +10,8 @@ import { unsafeVariables } from "./environmentKeys.ts"
 import * as Keys from "./keys.ts"
 import { decodeValue, isReservedHeader } from "./values.ts"
 
-const keyAliases: Readonly<Record<string, string>> = {
+/** Other names of keys. */
+export const keyAliases: Readonly<Record<string, string>> = {
   type: "transport",
   httpUrl: "url",
   serverUrl: "url",
@@ -22,7 +23,8 @@ const keyAliases: Readonly<Record<string, string>> = {
   encoding_error_handler: "encodingErrors"
 }
 
-const transportAliases: Readonly<Record<string, Keys.TransportKind>> = {
+/** Other names of transports. */
+export const transportAliases: Readonly<Record<string, Keys.TransportKind>> = {
   http: "streamable_http",
   "streamable-http": "streamable_http",
   streamableHttp: "streamable_http",

@@ -20,6 +20,8 @@ export interface KeyDescription {
   readonly expectation: Expectation
   /** `undefined`: the key is required. */
   readonly default: string | undefined
+  /** The default as a value of the document; `undefined` if none is written. */
+  readonly defaultValue: unknown
   readonly why: string
 }
 
@@ -27,13 +29,14 @@ const annotation = "@mcp-sessions/core/key"
 
 const describedBy = (
   schema: Schema.Top,
-  { defaultText, description, why }: Documentation
+  { defaultText, defaultValue, description, why }: Documentation & { readonly defaultValue?: unknown }
 ): { readonly description: string; readonly [annotation]: KeyDescription } => ({
   description,
   [annotation]: {
     description,
     expectation: expectationOf(schema) ?? { text: "valid", problem: "InvalidValue" },
     default: defaultText,
+    defaultValue,
     why
   }
 })
@@ -53,7 +56,7 @@ export const defaulted = <S extends Schema.Top>(
 ) =>
   schema.pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(value)),
-    Schema.annotateKey(describedBy(schema, { defaultText: String(value), ...documentation }))
+    Schema.annotateKey(describedBy(schema, { defaultText: String(value), defaultValue: value, ...documentation }))
   )
 
 /** Describes a key that holds a duration. */

@@ -4,11 +4,12 @@
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { defaulted } from "./describedKey.ts"
-import { argument, boolean, expecting, isUnsafeVariable, isVariableName, secrets } from "./values.ts"
+import { argument, boolean, expecting, isUnsafeVariable, isVariableName, secret, secrets, text } from "./values.ts"
 
-const nameOrPrefix = Schema.String.check(
-  Schema.isPattern(/^(?:[^\0=*]+\*?|\*)$/, expecting("the name of a variable, or its beginning and *"))
-)
+const nameOrPrefix = text({
+  pattern: /^(?:[^\0=*]+\*?|\*)$/,
+  expected: "the name of a variable, or its beginning and *"
+})
 
 const inheritEnv = Schema.Union([Schema.Literal(false), Schema.Array(nameOrPrefix)]).annotate(
   expecting("false, or a list of names of variables, each of which may end in *")
@@ -18,13 +19,14 @@ const inheritEnv = Schema.Union([Schema.Literal(false), Schema.Array(nameOrPrefi
 export const environmentKeys = {
   env: defaulted(
     secrets({
-      value: argument,
-      expected: "an object of strings by variable name",
+      member: Schema.NullOr(secret(argument)).annotate(expecting("a string without NUL characters, or null")),
+      expected: "an object of strings and null by variable name",
       isName: isVariableName,
       expectedName: "a variable with a non-empty name without = and NUL"
     }),
     {
-      description: "Sets variables of the program, in addition to those that it inherits. Values are redacted.",
+      description:
+        "Sets variables of the program, in addition to those that it inherits. `null` removes one that it would inherit. Values are redacted.",
       default: {},
       defaultText: "none",
       why: "Servers take credentials from variables."
@@ -59,7 +61,9 @@ export const unsafeVariables = ({ allowUnsafeEnv, env, inheritEnv }: {
   readonly inheritEnv?: unknown
 }): ReadonlyArray<UnsafeVariable> => {
   if (allowUnsafeEnv === true) return []
-  const set = Predicate.isObject(env) ? Object.keys(env) : []
+  const set = Predicate.isObject(env)
+    ? Object.entries(env).flatMap(([name, value]) => value === null ? [] : [name])
+    : []
   const inherited: ReadonlyArray<unknown> = Array.isArray(inheritEnv) ? inheritEnv : []
   return [
     ...set.map((variable): UnsafeVariable => ({ variable, path: ["env", variable] })),

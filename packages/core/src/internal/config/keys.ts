@@ -17,6 +17,7 @@ import {
   isHeaderName,
   nonEmptyText,
   oneOf,
+  secret,
   secrets,
   url,
   wholeNumber
@@ -89,7 +90,7 @@ const urlOf = (scheme: "https?" | "wss?") =>
 const remote = {
   headers: defaulted(
     secrets({
-      value: headerValue,
+      member: secret(headerValue),
       expected: "an object of strings by header name",
       isName: isHeaderName,
       expectedName: "a header with a valid name (letters, digits and !#$%&'*+-.^_`|~)"

@@ -4,15 +4,14 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { defaulted, optional } from "./describedKey.ts"
-import { boolean, expecting, nonEmptyText, oneOf } from "./values.ts"
+import { boolean, expecting, nonEmptyText, oneOf, secret, text } from "./values.ts"
 
-const proxyUrlExpectation = expecting("an http:// or https:// URL without a path")
+const expectedProxyUrl = "an http:// or https:// URL without a path"
 
-const proxyUrl = Schema.String.check(
-  Schema.isPattern(/^https?:\/\/[^\s/?#]+\/?$/i, proxyUrlExpectation),
+const proxyUrl = text({ pattern: /^https?:\/\/[^\s/?#]+\/?$/i, expected: expectedProxyUrl }).check(
   Schema.makeFilter(
     (value: string) => Result.isSuccess(Schema.decodeResult(Schema.URLFromString)(value)),
-    proxyUrlExpectation
+    expecting(expectedProxyUrl)
   )
 )
 
@@ -22,16 +21,14 @@ const proxy = Schema.Union([
   Schema.Redacted(proxyUrl)
 ]).annotate(expecting("\"environment\", \"none\", or an http:// or https:// URL without a path"))
 
-const secret = Schema.Union([Schema.RedactedFromValue(nonEmptyText), Schema.Redacted(nonEmptyText)]).annotate(
-  expecting("a non-empty string without NUL characters")
-)
-
 const tlsOptions = Schema.Struct({
   ca: Schema.optionalKey(Schema.Union([nonEmptyText, Schema.NonEmptyArray(nonEmptyText)])),
   cert: Schema.optionalKey(nonEmptyText),
-  key: Schema.optionalKey(secret),
+  key: Schema.optionalKey(secret(nonEmptyText)),
   serverName: Schema.optionalKey(nonEmptyText)
-}).check(Schema.makeFilter(({ cert, key }) => (cert === undefined) === (key === undefined))).annotate(expecting(
+}).check(Schema.makeFilter(({ cert, key }) => (cert === undefined) === (key === undefined), {
+  toJsonSchema: () => ({ dependentRequired: { cert: ["key"], key: ["cert"] } })
+})).annotate(expecting(
   "an object with any of ca, cert, key, serverName, each a non-empty string (ca also a list of them, cert with key)"
 ))
 

@@ -4,6 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as JsonSchema from "effect/JsonSchema"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -128,7 +129,11 @@ type DurationBound = number | `${number} ${"seconds" | "minute" | "minutes" | "h
 export const durationText = (bound: DurationBound): string =>
   typeof bound === "string" ? bound : bound === 0 ? "0" : `${bound} ms`
 
-interface DurationBounds {
+/** The annotation with the bounds of a duration. */
+export const durationAnnotation = "@mcp-sessions/core/duration"
+
+/** The bounds of a duration. */
+export interface DurationBounds {
   readonly minimum: DurationBound
   readonly maximum: DurationBound
 }
@@ -151,7 +156,10 @@ const durationFrom = <S extends Schema.Codec<unknown, unknown>>(inputs: S, { max
 
 /** Schema of a duration in a server definition, within bounds that are both inclusive. Numbers are milliseconds. */
 export const duration = (bounds: DurationBounds) =>
-  durationFrom(Schema.Union([Schema.Duration, Schema.Finite, Schema.String]), bounds)
+  durationFrom(
+    Schema.Union([Schema.Duration, Schema.Finite, Schema.String]).annotate({ [durationAnnotation]: bounds }),
+    bounds
+  )
 
 /** Schema of a duration that a program gives, within bounds that are both inclusive. Numbers are milliseconds. */
 export const durationInput = (bounds: DurationBounds) => durationFrom(Schema.Unknown, bounds)
@@ -188,9 +196,19 @@ export const oneOf = <const Names extends ReadonlyArray<string>>(names: Names) =
 // Text
 // -----------------------------------------------------------------------------
 
+/** The source of a pattern without flags, for JSON Schema: letters in either case where the pattern ignores it. */
+export const portable = ({ ignoreCase, source }: RegExp): string =>
+  ignoreCase
+    ? source.replaceAll(/\\.|[a-z]/gi, (part) =>
+      part.length === 1 ? `[${part.toUpperCase()}${part.toLowerCase()}]` : part)
+    : source
+
 /** Schema of text that matches a pattern. */
-const text = ({ expected, pattern }: { readonly pattern: RegExp; readonly expected: string }) =>
-  Schema.String.check(Schema.isPattern(pattern, expecting(expected)))
+export const text = ({ expected, pattern }: { readonly pattern: RegExp; readonly expected: string }) =>
+  Schema.String.check(Schema.isPattern(pattern, {
+    ...expecting(expected),
+    toJsonSchema: () => ({ pattern: portable(pattern) })
+  }))
 
 /** Schema of non-empty text. */
 export const nonEmptyText = text({ pattern: /^[^\0]+$/, expected: "a non-empty string without NUL characters" })
@@ -209,35 +227,39 @@ export const headerValue = text({
 })
 
 /** Schema of a URL without credentials. */
-export const url = ({ expected, scheme }: { readonly scheme: string; readonly expected: string }) =>
-  Schema.String.check(
+export const url = ({ expected, scheme }: { readonly scheme: string; readonly expected: string }) => {
+  const pattern = new RegExp(`^${scheme}://[^/?#@\\s]+(?:[/?#]\\S*)?$`, "i")
+  return Schema.String.check(
     Schema.isPattern(
-      new RegExp(`^${scheme}://[^/?#@\\s]+(?:[/?#]\\S*)?$`, "i"),
-      expectingUrl(expected)
+      pattern,
+      { ...expectingUrl(expected), toJsonSchema: () => ({ pattern: portable(pattern) }) }
     ),
     Schema.makeFilter(
       (value: string) => Result.isSuccess(Schema.decodeResult(Schema.URLFromString)(value)),
       expectingUrl(expected)
     )
   )
+}
 
 // -----------------------------------------------------------------------------
 // Secrets by name
 // -----------------------------------------------------------------------------
 
+/** Schema of text that is redacted from decoding on. Programs may pass it redacted already. */
+export const secret = (value: ReturnType<typeof text>) =>
+  Schema.Union([Schema.RedactedFromValue(value), Schema.Redacted(value)]).annotate(
+    expecting(expectationOf(value)?.text ?? "a string")
+  )
+
 /** Schema of an object of secrets. A record of checked keys would drop the entries whose names do not pass. */
-export const secrets = (options: {
-  readonly value: typeof argument
+export const secrets = <S extends Schema.Top>(options: {
+  readonly member: S
   readonly expected: string
   readonly isName: (name: string) => boolean
   readonly expectedName: string
 }) => {
-  const { expected, expectedName, isName, value } = options
-  // Programs may pass their secrets redacted already.
-  const secret = Schema.Union([Schema.RedactedFromValue(value), Schema.Redacted(value)]).annotate(
-    expecting(expectationOf(value)?.text ?? expected)
-  )
-  return Schema.Record(Schema.String, secret).pipe(
+  const { expected, expectedName, isName, member } = options
+  return Schema.Record(Schema.String, member).pipe(
     Schema.check(Schema.makeFilter(
       (record: Readonly<Record<string, unknown>>) =>
         Object.keys(record).filter((name) => !isName(name)).map((name) => ({ path: [name], issue: "name" })),
@@ -274,15 +296,29 @@ const reservedHeaders = new Set([
 /** Whether the transports write a header themselves. */
 export const isReservedHeader = (name: string): boolean => reservedHeaders.has(name.toLowerCase())
 
+const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
 /** Whether a definition may send a header of this name. */
-export const isHeaderName = (name: string): boolean =>
-  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) && !isReservedHeader(name)
+export const isHeaderName = (name: string): boolean => headerName.test(name) && !isReservedHeader(name)
+
+/** The names that {@link isHeaderName} accepts. */
+export const headerNames: JsonSchema.JsonSchema = {
+  pattern: headerName.source,
+  not: { pattern: portable(new RegExp(`^(?:${[...reservedHeaders].join("|")})$`, "i")) }
+}
+
+// eslint-disable-next-line no-control-regex
+const variableName = /^[^\0=]+$/
 
 /** Whether the operating system accepts a variable of this name. */
-// eslint-disable-next-line no-control-regex
-export const isVariableName = (name: string): boolean => /^[^\0=]+$/.test(name)
+export const isVariableName = (name: string): boolean => variableName.test(name)
+
+/** The names that {@link isVariableName} accepts. */
+export const variableNames: JsonSchema.JsonSchema = { pattern: variableName.source }
 
 /** Whether interpreters or linkers take a variable as an order to load other code or to skip checks. */
-export const isUnsafeVariable = (name: string): boolean =>
+export const isUnsafeVariable = (name: string): boolean => unsafeVariable.test(name)
+
+/** The names of unsafe variables. */
+export const unsafeVariable =
   /^(?:BASH_ENV|DYLD_.+|JAVA_TOOL_OPTIONS|LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)|NODE_OPTIONS|NODE_TLS_REJECT_UNAUTHORIZED|PERL5OPT|PYTHONSTARTUP|RUBYOPT)$/i
-    .test(name)

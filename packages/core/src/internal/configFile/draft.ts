@@ -3,7 +3,7 @@
  * comes from.
  */
 import { type ConfigProblem, ConflictingKeys, InvalidValue } from "../../ConfigError.ts"
-import { type ConfigWarning, IgnoredKey, ImplausibleTimeout, KeptVariable } from "../../ConfigWarning.ts"
+import { type ConfigWarning, IgnoredKey, ImplausibleTimeout } from "../../ConfigWarning.ts"
 import type { Path } from "./node.ts"
 
 type Raw = Record<string, unknown>
@@ -31,8 +31,6 @@ export class Draft {
   readonly warnings: Array<ConfigWarning> = []
   /** The env file of the server, as written. */
   envFile: string | undefined
-  /** The variables that the file takes away from the server. */
-  readonly removed = new Set<string>()
   readonly place: EntryPlace
   readonly #origins: Array<Origin> = []
 
@@ -85,9 +83,5 @@ export class Draft {
 
   implausible(path: Path, unit: "milliseconds" | "seconds"): void {
     this.warnings.push(new ImplausibleTimeout({ ...this.at(path), key: String(path.at(-1) ?? ""), unit }))
-  }
-
-  kept(path: Path, variable: string): void {
-    this.warnings.push(new KeptVariable({ ...this.at(path), variable }))
   }
 }

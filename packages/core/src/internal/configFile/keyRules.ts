@@ -71,20 +71,13 @@ export const startupAndRequest: Rule = (draft, key, value) => {
 const textOf = (value: unknown): unknown =>
   typeof value === "number" || typeof value === "boolean" ? String(value) : value
 
-/** The variables that every server gets. */
-const always = new Set(["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"])
-
-/** Variables of the server. `null` removes one that an env file sets. */
-export const variables: Rule = (draft, key, value) => {
-  if (!isObject(value)) return draft.set(key, value, [key])
-  const kept = Object.entries(value).filter(([name, text]) => {
-    if (text !== null) return true
-    draft.removed.add(name)
-    if (always.has(name)) draft.kept([key, name], name)
-    return false
-  })
-  draft.set(key, Object.fromEntries(kept.map(([name, text]) => [name, textOf(text)])), [key])
-}
+/** Variables of the server. */
+export const variables: Rule = (draft, key, value) =>
+  draft.set(
+    key,
+    isObject(value) ? Object.fromEntries(Object.entries(value).map(([name, text]) => [name, textOf(text)])) : value,
+    [key]
+  )
 
 /** The path of an env file. */
 export const envFile: Rule = (draft, key, value) => {

@@ -96,10 +96,7 @@ const envFileOf = Effect.fnUntraced(function*(entry: Entry, path: string) {
       const { fact } = unreadable(entry.file.source, refused) as ConfigProblem & { readonly fact: string }
       return new InvalidValue({ ...entry.draft.at(["envFile"]), expected: `the path of a file (${fact})` })
     }),
-    (text) => {
-      const variables = Object.entries(host.parseEnv(text))
-      return Object.fromEntries(variables.filter(([name]) => !entry.draft.removed.has(name)))
-    }
+    host.parseEnv
   )
 })
 
