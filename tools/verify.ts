@@ -15,7 +15,8 @@ const checks: ReadonlyArray<ReadonlyArray<Check>> = [
   [["lint", "oxlint"]],
   [
     ["types", "tsc -b tsconfig.json"],
-    ["packages", "pnpm --filter './packages/{core,transports}' exec publint --strict"]
+    ["packages", "pnpm --filter './packages/{core,transports}' exec publint --strict"],
+    ["packed", "node test/packed/light.ts"]
   ],
   [["unused", "knip"]]
 ]
