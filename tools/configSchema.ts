@@ -97,7 +97,7 @@ const properties: Readonly<Record<string, Json>> = Object.fromEntries(keys.flatM
 
 const envFile: Json = {
   description:
-    "Names a file with variables of the program, relative to the folder of this file. Variables of `env` win over those of the file.",
+    "Names a file with variables of the program, relative to the folder of the project. Variables of `env` win over those of the file.",
   ...words
 }
 

@@ -1,13 +1,15 @@
 /**
- * Writes the descriptions of server keys (`packages/core/src/internal/config/keys.ts`) into the key tables of the README, the doc comments
- * of `ServerConfig.ts` and the JSON Schema of `mcp-sessions.json`.
+ * Writes the descriptions of server keys (`packages/core/src/internal/config/keys.ts`) into the README, `docs/configuration.md`, the doc
+ * comments of `ServerConfig.ts` and the JSON Schema of `mcp-sessions.json`.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import process from "node:process"
 import { type TransportKind, transportKinds } from "../packages/core/src/internal/config/keys.ts"
+import { clientTable } from "./clients.ts"
 import { configSchema } from "./configSchema.ts"
 import { type Key, keys, sentences, varied } from "./describedKeys.ts"
+import { table } from "./markdown.ts"
 
 const root = join(import.meta.dirname, "..")
 
@@ -26,8 +28,7 @@ const sections: ReadonlyArray<readonly [title: string, has: (kinds: ReadonlyArra
   ["streamable_http, sse and websocket", (kinds) => !kinds.includes("stdio")]
 ]
 
-/** The key tables of the README. */
-export const tables: string = sections.map(([title, has]) =>
+const tables: string = sections.map(([title, has]) =>
   [
     `| ${title} | meaning | value | default | why |`,
     "| --- | --- | --- | --- | --- |",
@@ -35,12 +36,35 @@ export const tables: string = sections.map(([title, has]) =>
   ].join("\n")
 ).join("\n\n")
 
-/** Puts the tables between their markers. */
-export const updateReadme = (readme: string): string =>
-  readme.replace(
-    /(<!-- keys:begin -->\n)[\s\S]*?(\n<!-- keys:end -->)/,
-    (_, begin: string, end: string) => `${begin}\n${tables}\n${end}`
+/** Replaces the region of a page between `<!-- name:begin -->` and `<!-- name:end -->`. */
+const filled = ({ content, name, page }: {
+  readonly page: string
+  readonly name: string
+  readonly content: string
+}): string =>
+  page.replace(
+    new RegExp(`(<!-- ${name}:begin -->\\n)[\\s\\S]*?(\\n<!-- ${name}:end -->)`),
+    (_, begin: string, end: string) => `${begin}\n${content}\n${end}`
   )
+
+/** The keys that most definitions have. */
+const mostUsed = ["command", "args", "env", "cwd", "url", "headers", "auth", "requestTimeout", "rateLimit", "disabled"]
+
+const summary = table(
+  ["key", "meaning", "default"],
+  mostUsed.flatMap((name) => {
+    const key = keys.find(({ key }) => key === name)
+    const [sentence = ""] = key?.descriptions[0]?.description.split(/(?<=\.) /, 1) ?? []
+    return key === undefined ? [] : [[`\`${name}\``, sentence, varied(key, (key) => key.default ?? "required")]]
+  })
+)
+
+/** Writes the short list of keys. */
+export const updateReadme = (page: string): string => filled({ page, name: "keys", content: summary })
+
+/** Writes the tables of keys and clients. */
+export const updateReference = (page: string): string =>
+  filled({ page: filled({ page, name: "keys", content: tables }), name: "clients", content: clientTable })
 
 const wrapped = (text: string): string => {
   const lines = [""]
@@ -89,6 +113,7 @@ export const updateComments = (source: string): string =>
 /** The files that say what the keys mean, with the function that brings each up to date. */
 export const targets = [
   ["README.md", updateReadme],
+  ["docs/configuration.md", updateReference],
   ["packages/core/src/ServerConfig.ts", updateComments],
   ["packages/core/mcp-sessions.schema.json", () => `${JSON.stringify(configSchema, undefined, 2)}\n`]
 ] as const

@@ -6,13 +6,14 @@ import schema from "@mcp-sessions/core/mcp-sessions.schema.json" with { type: "j
 import { Ajv } from "@modelcontextprotocol/client/validators/ajv"
 import { Effect, Result } from "effect"
 import { keys } from "../../../tools/describedKeys.ts"
+import { read } from "../../../tools/markdown.ts"
 import { loadFrom } from "../../fixtures/memoryHost.ts"
 
 const validate = new Ajv({ strict: true, strictTypes: false, strictRequired: false, allErrors: true }).compile(schema)
 
 const isAccepted = (file: unknown) => Boolean(validate(file))
 
-const environment = { A: "a", URL: "https://h/", KIND: "sse" }
+const environment = { A: "a", SEARCH_TOKEN: "t", URL: "https://h/", KIND: "sse" }
 
 /** Whether a file loads without a problem. */
 const loads = (file: unknown) =>
@@ -173,6 +174,14 @@ describe("the JSON Schema of mcp-sessions.json", () => {
         assert.strictEqual(yield* loads(file), isGood, JSON.stringify(file))
         assert.strictEqual(isAccepted(file), isGood, JSON.stringify(file))
       }
+    }))
+
+  it.effect("accepts the file that docs/configuration.md shows", () =>
+    Effect.gen(function*() {
+      const [, text = ""] = /^```json\n([\s\S]*?)^```/m.exec(read("docs/configuration.md")) ?? []
+      const file = JSON.parse(text)
+      assert.isTrue(yield* loads(file))
+      assert.isTrue(isAccepted(file))
     }))
 
   it("describes every key, with its default where all transports have the same", () => {

@@ -1,7 +1,7 @@
 /**
  * The keys of server definitions, by transport. Each is described once, here and in `commonKeys.ts`: its schema decodes the
- * value, and its annotations give the error messages, the doc comments of `ServerConfig` and the key tables of the README
- * (`tools/keys.ts` writes both).
+ * value, and its annotations give the error messages, the doc comments of `ServerConfig`, the tables of `docs/configuration.md` and the JSON
+ * Schema of `mcp-sessions.json` (`tools/keys.ts` writes all three).
  */
 import * as Schema from "effect/Schema"
 import { auth } from "./authKey.ts"
