@@ -5,6 +5,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as CheckTable from "@mcp-sessions/cli/CheckTable"
+import { fromDefinition } from "@mcp-sessions/cli/Configured"
 import * as Failure from "@mcp-sessions/cli/Failure"
 import { layer as invocationLayer } from "@mcp-sessions/cli/Invocation"
 import { layer as outputLayer, Output } from "@mcp-sessions/cli/Output"
@@ -108,7 +109,7 @@ const demo = Effect.gen(function*() {
     const sessions = yield* Sessions.Sessions
 
     yield* heading("1. Connect to four servers concurrently. One of them is broken on purpose.")
-    const servers = definitions.map((definition) => ({ ...definition, source: "demo", written: {} }))
+    const servers = definitions.map((definition) => fromDefinition({ ...definition, source: "demo" }))
     const rows = yield* CheckTable.run({ servers, show: true })
     yield* CheckTable.print(rows)
     const broken = rows.find(({ name }) => name === "broken")

@@ -17,7 +17,5 @@ export default defineConfig({
   input: "src/bin.ts",
   platform: "node",
   plugins: [commandTree],
-  // The `main` of jsonc-parser is a UMD file with `require` calls that bundlers cannot follow.
-  resolve: { mainFields: ["module", "main"] },
   output: { dir: "bundle", minify: true, cleanDir: true }
 })

@@ -158,7 +158,7 @@ describe.concurrent("A9: a fleet of mixed eras", () => {
           unsafe: { ...program("stdioServer.ts"), env: { NODE_OPTIONS: "s3cret" } }
         }
       })
-      const { status, stderr } = yield* run(["servers", "--json"])
+      const { status, stderr } = yield* run(["config", "check", "--json"])
       assert.strictEqual(status, 10)
       assert.notInclude(stderr, "s3cret")
       const { problems } = JSON.parse(stderr.trimEnd().split("\n").at(-1) ?? "").error

@@ -352,7 +352,7 @@ describe.concurrent("a login at a terminal", () => {
       const { port } = redirectOf(yield* terminal.writes(page))
       yield* terminal.writes(ask)
       terminal.type(Terminal.keys.ctrlC)
-      assert.strictEqual(yield* terminal.exit, 130)
+      assert.strictEqual(yield* terminal.exit, 130, terminal.written())
       assert.isTrue(yield* isFree(Number(port)))
     }).pipe(Effect.scoped))
 })

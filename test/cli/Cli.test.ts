@@ -58,13 +58,18 @@ describe.concurrent("the command line", () => {
               transport: "stdio",
               target: "server --token ${TOKEN}",
               source: ".mcp.json",
-              disabled: false
+              line: 3,
+              client: "claude-code",
+              disabled: false,
+              trusted: false
             },
             {
               name: "far",
               transport: "streamable_http",
               target: "https://example.com/mcp",
               source: ".mcp.json",
+              line: 4,
+              client: "claude-code",
               disabled: true
             }
           ]
@@ -174,8 +179,8 @@ describe.concurrent("the command line", () => {
     inWorkplace(({ directory, write }, file) =>
       Effect.sync(() => {
         write("mcp-sessions.json", { servers: { good: good(file) } })
-        const command = `"$0" "$1" call good/echo message=x --no-validate > /dev/full; echo $?`
-        const output = execFileSync("bash", ["-c", command, node, bin()], {
+        const command = `"$0" "$1" --trust call good/echo message=x --no-validate > /dev/full; echo $?`
+        const output = execFileSync("bash", ["-c", command, node, bin], {
           cwd: directory,
           encoding: "utf8",
           stdio: "pipe"
@@ -203,8 +208,9 @@ describe.concurrent("the command line", () => {
       Effect.sync(() => {
         write("mcp-sessions.json", { servers: { good: good(file) } })
         write("large.json", { message: "x".repeat(300_000) })
-        const command = `"$0" "$1" call good/echo --args @large.json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`
-        const output = execFileSync("bash", ["-c", command, node, bin()], {
+        const command =
+          `"$0" "$1" --trust call good/echo --args @large.json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`
+        const output = execFileSync("bash", ["-c", command, node, bin], {
           cwd: directory,
           encoding: "utf8",
           stdio: "pipe"
@@ -321,7 +327,7 @@ describe.concurrent("exit statuses", () => {
         write("mcp-sessions.json", { servers: servers(file) })
         write("args.json", "{\n  \"message\": \"x\",\n}")
         const table: ReadonlyArray<readonly [args: string, expected: string]> = [
-          ["{a:1}", "expected a JSON object; at line 1, column 2: expected a key or a value;"],
+          ["{a:1}", "expected a JSON object; at line 1, column 2: expected a key in double quotes"],
           ["@args.json", "expected a JSON object; at line 3, column 1: expected a key in double quotes"],
           ["[1]", "expected a JSON object\n"],
           ["@none.json", `no such file: ${join(directory, "none.json")}\n`]
@@ -489,7 +495,7 @@ describe.concurrent("configuration files", () => {
           e: { url: "${a:b}", argz: 1 }
         }
       },
-      ["MissingVariable", "InvalidValue", "MisplacedKey", "UnsupportedTransport", "MissingTransport", "UnknownKey"]
+      ["MisplacedKey", "MissingVariable", "UnsupportedTransport", "MissingTransport", "InvalidValue", "UnknownKey"]
     ],
     [
       "with unset and nested variables",
@@ -507,7 +513,7 @@ describe.concurrent("configuration files", () => {
       inWorkplace(({ run, write }) =>
         Effect.gen(function*() {
           write("mcp-sessions.json", content)
-          const outcome = yield* run(["servers", "--json"])
+          const outcome = yield* run(["config", "check", "--json"])
           assert.strictEqual(outcome.status, 10)
           const { problems } = errorOf(outcome)
           assert.deepStrictEqual(problems.map(({ code }: { readonly code: string }) => code), codes)
@@ -523,7 +529,7 @@ describe.concurrent("configuration files", () => {
           "mcp-sessions.json",
           "{\"servers\": {\n  \"a\": {\"command\": \"x\"},\n  \"a\": {\"env\": {\"K\": \"1\", \"K\": \"2\"}},\n  \"__proto__\": {}\n}}"
         )
-        const outcome = yield* run(["servers", "--json"])
+        const outcome = yield* run(["config", "check", "--json"])
         assert.strictEqual(outcome.status, 10)
         assert.deepStrictEqual(
           errorOf(outcome).problems.map(({ code, column, line, path }: Record<string, unknown>) => [
@@ -535,10 +541,12 @@ describe.concurrent("configuration files", () => {
           [
             ["DuplicateKey", "$.servers.a", 3, 3],
             ["DuplicateKey", "$.servers.a.env.K", 3, 27],
-            ["ReservedKey", "$.servers.__proto__", 4, 3]
+            ["MissingTransport", "$.servers.a", 3, 3],
+            ["ReservedKey", "$.servers.__proto__", 4, 3],
+            ["MissingTransport", "$.servers.__proto__", 4, 3]
           ]
         )
-        assert.include((yield* run(["servers"])).stderr, "from mcp-sessions.json:3:3 at $.servers.a")
+        assert.include((yield* run(["servers"])).stdout, "from mcp-sessions.json:3:3 at $.servers.a")
 
         write("mcp-sessions.json", `{"servers":${"[".repeat(200_000)}${"]".repeat(200_000)}}`)
         const deep = yield* run(["servers"])
@@ -609,7 +617,7 @@ describe.concurrent("configuration files", () => {
         const missing = yield* run(words)
         assert.strictEqual(missing.status, 10)
         assert.include(missing.stderr, "error[MissingVariable] good: the variable SET is not set")
-        assert.include(missing.stderr, "from custom.json at $.mcpServers.good.env.A")
+        assert.include(missing.stderr, "at $.mcpServers.good.env.A")
       })
     ))
 

@@ -19,7 +19,7 @@ const setting = Effect.gen(function*() {
   })
   const path = join(place.directory, "bin")
   mkdirSync(path)
-  writeFileSync(join(path, "mcp-sessions"), `#!/bin/sh\nexec '${process.execPath}' '${bin()}' "$@"\n`)
+  writeFileSync(join(path, "mcp-sessions"), `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`)
   chmodSync(join(path, "mcp-sessions"), 0o755)
   yield* place.run(["tools", "good"])
   const starts = read("process").length
@@ -29,7 +29,7 @@ const setting = Effect.gen(function*() {
     read,
     env: { PATH: `${path}:${process.env.PATH}`, HOME: place.directory },
     complete: (...words: ReadonlyArray<string>) =>
-      execFileSync(process.execPath, [bin(), "--complete", ...words], {
+      execFileSync(process.execPath, [bin, "--complete", ...words], {
         cwd: place.directory,
         env: { PATH: process.env.PATH, HOME: place.directory },
         encoding: "utf8"

@@ -54,7 +54,7 @@ describe.concurrent("check --watch without a terminal", () => {
           absent: { command: "no-such-command" }
         }
       })
-      for (const words of [["check", "--watch=50ms"], ["check", "--watch=50ms", "--json"]]) {
+      for (const words of [["--trust", "check", "--watch=50ms"], ["--trust", "check", "--watch=50ms", "--json"]]) {
         const stdout = captured()
         const fiber = yield* Effect.forkChild(
           Effect.provideService(run(words), Invocation, { ...place.invocation({}), stdout })

@@ -25,7 +25,7 @@ const setting: Effect.Effect<Setting, never, Scope.Scope> = Effect.gen(function*
   place.write("mcp-sessions.json", {
     servers: { good: server(file), other: server(file), broken: { command: "no-such-command" } }
   })
-  chmodSync(place.write("mcp-sessions", `#!/bin/sh\nexec '${node}' '${bin()}' "$@"\n`), 0o755)
+  chmodSync(place.write("mcp-sessions", `#!/bin/sh\nexec '${node}' '${bin}' "$@"\n`), 0o755)
   const directory = join(place.directory, "mcp-sessions.d")
   const env = { XDG_RUNTIME_DIR: directory, PATH: `${place.directory}:${process.env.PATH}` }
   const sockets = () => existsSync(directory) ? readdirSync(join(directory, "mcp-sessions")) : []

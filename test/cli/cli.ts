@@ -5,39 +5,21 @@
 import { run as runCli } from "@mcp-sessions/cli/Cli"
 import { Invocation, type OutputStream } from "@mcp-sessions/cli/Invocation"
 import { Effect, type Scope } from "effect"
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
-import { afterAll } from "vitest"
+import { join } from "node:path"
 import { fixture, makeLedger, until as waitFor } from "../fixtures/peer.ts"
 
-let published: string | undefined
-afterAll(() => {
-  if (published !== undefined) rmSync(published, { recursive: true })
-})
+/** The directory of the published bundle. */
+const published = process.env.TEST_CLI ?? ""
 
-const publish = (): string => {
-  const directory = mkdtempSync(join(tmpdir(), "published-"))
-  execFileSync(
-    join(import.meta.dirname, "../../node_modules/.bin/rolldown"),
-    ["-c", "--dir", join(directory, "bundle")],
-    {
-      cwd: dirname(createRequire(import.meta.url).resolve("@mcp-sessions/cli/package.json")),
-      stdio: "pipe"
-    }
-  )
-  writeFileSync(join(directory, "package.json"), "{\"type\":\"module\"}")
-  return directory
-}
+/** The program of the published bundle. */
+export const bin = join(published, "bundle/bin.js")
 
-/** The program of the published bundle, built by the first test that needs it. */
-export const bin = (): string => join(published ??= publish(), "bundle/bin.js")
-
-/** The directory in which the processes of a test file keep compiled code. */
-const cacheDirectory = (): string => join(published ??= publish(), "cache")
+/** The directory in which the processes of tests keep compiled code. */
+const cacheDirectory = join(published, "cache")
 
 export interface Outcome {
   readonly status: number | null
@@ -113,14 +95,25 @@ export const captured = (columns?: number): OutputStream & {
   }
 }
 
+/** Commands that do not connect, and those that are themselves about trust. */
+const untrusting: ReadonlySet<string> = new Set(["config", "servers", "completions"])
+
+/** Trusts the files that a test has written, as its user does. Flags, a socket and files by name need no trust. */
+export const trusting = (words: ReadonlyArray<string>, env: Record<string, string>): ReadonlyArray<string> => {
+  const [command = "-"] = words
+  const isLeft = command.startsWith("-") || untrusting.has(command) || words.includes("--config") ||
+    env.MCP_SESSIONS_SOCK !== undefined
+  return isLeft ? words : ["--trust", ...words]
+}
+
 /** Creates a working directory for the command line and removes it with the scope. */
 export const workplace = Effect.acquireRelease(
   Effect.sync((): Workplace => {
     const directory = mkdtempSync(join(tmpdir(), "cli-"))
     const start = (words: ReadonlyArray<string>, env: Record<string, string> = {}) =>
-      spawn(process.execPath, [bin(), ...words], {
+      spawn(process.execPath, [bin, ...trusting(words, env)], {
         cwd: directory,
-        env: { PATH: process.env.PATH ?? "", HOME: directory, XDG_CACHE_HOME: cacheDirectory(), ...env },
+        env: { PATH: process.env.PATH ?? "", HOME: directory, XDG_CACHE_HOME: cacheDirectory, ...env },
         stdio: ["pipe", "pipe", "pipe"]
       })
     const invocation: Workplace["invocation"] = ({ columns, env, input, isTerminal = false, typed }) => {
@@ -156,7 +149,7 @@ export const workplace = Effect.acquireRelease(
         Effect.suspend(() => {
           const { onBytes, until } = options
           const one = invocation(options)
-          const command = Effect.provideService(runCli(words), Invocation, one)
+          const command = Effect.provideService(runCli(trusting(words, options.env ?? {})), Invocation, one)
           const watched = until === undefined ? command : Effect.raceFirst(
             command,
             Effect.as(waitFor(one.text, ({ stderr, stdout }) => until(stdout, stderr)), 130)

@@ -2,7 +2,7 @@
  * Runs the published bundle in a pseudo-terminal.
  */
 import type { Effect, Scope } from "effect"
-import { bin, type Workplace } from "./cli.ts"
+import { bin, trusting, type Workplace } from "./cli.ts"
 import * as PseudoTerminal from "./pseudoTerminal.ts"
 
 export const keys = { ctrlC: "\u0003", ctrlD: "\u0004", enter: "\r", tab: "\t", up: "\u001b[A", escape: "\u001b" }
@@ -22,7 +22,7 @@ export const start = (
   const { columns = 80, env = {}, rows = 24 } = options
   return PseudoTerminal.start({
     command: process.execPath,
-    args: [bin(), ...words],
+    args: [bin, ...trusting(words, env)],
     directory: place.directory,
     env: { PATH: process.env.PATH ?? "", HOME: place.directory, TERM: "xterm-256color", LANG: "C.UTF-8", ...env },
     columns,

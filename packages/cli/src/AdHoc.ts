@@ -7,7 +7,7 @@ import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as ServerConfig from "@mcp-sessions/core/ServerConfig"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { ConfiguredServer } from "./ConfigFiles.ts"
+import { type ConfiguredServer, fromDefinition } from "./Configured.ts"
 import { UsageError } from "./Failure.ts"
 
 /**
@@ -53,7 +53,7 @@ const define = (options: {
     Effect.flatMap(([definition]) =>
       definition === undefined
         ? Effect.die(new Error("one definition decodes to one server"))
-        : Effect.succeed({ ...definition, source, written })
+        : Effect.succeed(fromDefinition({ ...definition, source }))
     )
   )
 }

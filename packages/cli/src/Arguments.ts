@@ -21,8 +21,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { UsageError } from "./Failure.ts"
 import { readRegularFile } from "./internal/regularFile.ts"
-import { quote, textOf } from "./internal/text.ts"
-import { faultOf } from "./JsonDocument.ts"
+import { faultOf, quote, textOf } from "./internal/text.ts"
 
 /** The largest file that an argument is read from, in MiB. */
 const fileLimit = 64

@@ -10,7 +10,7 @@ import type { SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { ConfiguredServer } from "./ConfigFiles.ts"
+import type { ConfiguredServer } from "./Configured.ts"
 import { envelope } from "./Failure.ts"
 import type { Invocation } from "./Invocation.ts"
 import * as ToolNames from "./ToolNames.ts"
@@ -60,10 +60,10 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
  * @category constructors
  * @since 0.1.0
  */
-export const disabled = ({ config, name, source }: ConfiguredServer): Row => ({
+export const disabled = ({ name, source, transport }: ConfiguredServer): Row => ({
   name,
   source,
-  transport: config.transport,
+  transport: transport ?? "",
   state: "disabled",
   isHealthy: false,
   lastChecked: undefined,

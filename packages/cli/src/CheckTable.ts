@@ -6,7 +6,7 @@
 import type { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Effect from "effect/Effect"
 import { check, type Row } from "./Check.ts"
-import type { ConfiguredServer } from "./ConfigFiles.ts"
+import type { ConfiguredServer } from "./Configured.ts"
 import { lines } from "./Failure.ts"
 import { firstLine, textOf } from "./internal/text.ts"
 import type { Invocation } from "./Invocation.ts"

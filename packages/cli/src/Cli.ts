@@ -19,6 +19,7 @@ import { commandsOf } from "./commands/commands.ts"
 import { root } from "./commands/root.ts"
 import { envelope, exitStatus, type Failure, lines, UsageError } from "./Failure.ts"
 import { HeldSessions } from "./HeldSessions.ts"
+import { host } from "./internal/host.ts"
 import { splitWords } from "./internal/words.ts"
 import { Invocation } from "./Invocation.ts"
 import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
@@ -155,7 +156,7 @@ export const run = (words: ReadonlyArray<string>): Effect.Effect<number, never, 
       Layer.mergeAll(presenter, builtIns).pipe(
         Layer.provideMerge(outputLayer),
         Layer.provideMerge(
-          Layer.mergeAll(configProvider, NodeServices.layer, Layer.succeed(CommandLine, { words, run, tree }))
+          Layer.mergeAll(configProvider, host, NodeServices.layer, Layer.succeed(CommandLine, { words, run, tree }))
         )
       ),
       // A command that runs within another one has streams of its own.

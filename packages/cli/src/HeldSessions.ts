@@ -18,7 +18,7 @@
 import type { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { ConfiguredServer } from "./ConfigFiles.ts"
+import type { Configured } from "./Configured.ts"
 import type { LogBook } from "./LogBook.ts"
 import type { Switchboard } from "./Questions.ts"
 
@@ -54,7 +54,7 @@ export interface Holder {
  */
 export interface Held {
   /** All configured servers, also those without a held session. */
-  readonly servers: ReadonlyArray<ConfiguredServer>
+  readonly configured: Configured
   readonly sessions: Sessions["Service"]
   /** Hands the questions of servers to the commands. */
   readonly switchboard: Switchboard

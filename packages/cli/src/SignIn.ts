@@ -10,6 +10,7 @@ import { Transports } from "@mcp-sessions/core/Transport"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { ConfiguredServer } from "./Configured.ts"
 import { Invocation } from "./Invocation.ts"
 import { Output } from "./Output.ts"
 import { line } from "./Shown.ts"
@@ -93,10 +94,10 @@ const processTransports: Layer.Layer<Transports | Authorization> = Layer.merge(
  * @since 0.1.0
  */
 export const transports = (options: {
-  readonly servers: ReadonlyArray<{ readonly config: ServerConfig }>
+  readonly servers: ReadonlyArray<Pick<ConfiguredServer, "transport">>
   readonly consent?: InteractiveConsent | undefined
 }): Layer.Layer<Transports | Authorization, never, Output | Invocation> =>
-  options.servers.every(({ config }) => config.transport === "stdio")
+  options.servers.every(({ transport }) => transport === "stdio")
     ? processTransports
     : authorizedTransports(options.consent)
 

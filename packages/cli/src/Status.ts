@@ -47,17 +47,17 @@ export interface Row {
  * @since 0.1.0
  */
 export const read = Effect.fnUntraced(function*(
-  { holder, servers, sessions }: Held,
+  { configured, holder, sessions }: Held,
   server: string
 ): Effect.fn.Return<Row, ConfigError> {
   const { circuit, connections, health, inFlight } = yield* sessions.status(server)
-  const definition = servers.find(({ name }) => name === server)
+  const definition = configured.servers.find(({ name }) => name === server)
   const { age, generation } = yield* holder.connection(server)
   const { errorCount, isHealthy, lastChecked, lastError } = health
   return {
     name: server,
     source: definition?.source ?? "",
-    transport: definition?.config.transport ?? "",
+    transport: definition?.transport ?? "",
     state: (connections[0]?.state._tag ?? "Idle").toLowerCase(),
     isHealthy,
     lastChecked,

@@ -10,7 +10,7 @@ import type { Tool } from "@mcp-sessions/core/Mcp"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ConfiguredServer } from "./ConfigFiles.ts"
+import type { ConfiguredServer } from "./Configured.ts"
 import { hashOf } from "./internal/hash.ts"
 import { cachePath } from "./internal/paths.ts"
 import { readRegularFile } from "./internal/regularFile.ts"
@@ -32,8 +32,8 @@ const encodeDefinition = Schema.encodeSync(Schema.fromJsonString(Schema.Unknown)
 
 const directoryOf = Effect.map(Invocation, ({ environment }) => cachePath(environment, "tools"))
 
-const fileOf = ({ name, written }: Pick<ConfiguredServer, "name" | "written">): string =>
-  `${hashOf(encodeDefinition([name, written]))}.json`
+const fileOf = ({ entry, name }: Pick<ConfiguredServer, "entry" | "name">): string =>
+  `${hashOf(encodeDefinition([name, entry?.written]))}.json`
 
 /**
  * Reads the names of the tools of a server, none if they were never listed.
@@ -42,7 +42,7 @@ const fileOf = ({ name, written }: Pick<ConfiguredServer, "name" | "written">): 
  * @since 0.1.0
  */
 export const read = Effect.fnUntraced(function*(
-  server: Pick<ConfiguredServer, "name" | "written">
+  server: Pick<ConfiguredServer, "entry" | "name">
 ): Effect.fn.Return<ReadonlyArray<string>, never, Invocation> {
   const directory = yield* directoryOf
   const text = yield* Effect.option(readRegularFile({ directory, path: fileOf(server), mebibytes: 1 }))
@@ -57,7 +57,7 @@ export const read = Effect.fnUntraced(function*(
  * @since 0.1.0
  */
 export const remember = Effect.fnUntraced(function*(
-  server: Pick<ConfiguredServer, "name" | "written">,
+  server: Pick<ConfiguredServer, "entry" | "name">,
   tools: ReadonlyArray<Tool>
 ): Effect.fn.Return<void, never, Invocation> {
   const names = tools.flatMap((tool: unknown) => isJsonObject(tool) ? [textOf(tool.name)] : [])

@@ -96,10 +96,13 @@ export const load: (options?: LoadOptions) => Effect.Effect<Configuration, Confi
  * @category getters
  * @since 0.1.0
  */
-export const find = ({ configuration, target }: {
-  readonly configuration: Configuration
+export const find = <Server extends Pick<ConfiguredServer, "aliases" | "name">>({ configuration, target }: {
+  readonly configuration: Pick<Configuration, "ambiguous" | "problems"> & {
+    readonly servers: ReadonlyArray<Server>
+    readonly replaced: ReadonlyArray<Server>
+  }
   readonly target: string
-}): Result.Result<ConfiguredServer, ConfigError> => {
+}): Result.Result<Server, ConfigError> => {
   const { ambiguous, problems, replaced, servers } = configuration
   const found = servers.find(({ name }) => name === target) ??
     [...servers, ...replaced].find(({ aliases }) => aliases.includes(target))

@@ -60,8 +60,8 @@ import type { Host } from "./Host.ts"
 import { BadOptions, callRules, checkBy, checkCall } from "./internal/config/callOptions.ts"
 import { checkPolicies } from "./internal/config/checkOptions.ts"
 import { load as loadFiles, type LoadOptions } from "./internal/configFile/load.ts"
-import { membersOf } from "./internal/configFile/members.ts"
-import type { Configuration, ConfigurationProblem } from "./internal/configFile/model.ts"
+import { type MemberConfiguration, membersOf } from "./internal/configFile/members.ts"
+import type { ConfigurationProblem } from "./internal/configFile/model.ts"
 import { logUncleanClose } from "./internal/connection/logUncleanClose.ts"
 import * as executionPlan from "./internal/fallback/executionPlan.ts"
 import * as failover from "./internal/fallback/failover.ts"
@@ -322,7 +322,7 @@ export interface FileOptions extends Policies, LoadOptions {}
  * @since 0.1.0
  */
 export const layerConfiguration = (
-  options: Policies & { readonly configuration: Pick<Configuration, "servers"> & Partial<Configuration> }
+  options: Policies & { readonly configuration: MemberConfiguration }
 ): Layer.Layer<Sessions, ConfigError, Transports> =>
   Layer.effect(
     Sessions,

@@ -10,7 +10,8 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { ConfiguredServer } from "../ConfigFiles.ts"
+import * as Result from "effect/Result"
+import type { ConfiguredServer } from "../Configured.ts"
 import { UsageError } from "../Failure.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
@@ -18,7 +19,7 @@ import * as SignIn from "../SignIn.ts"
 import * as SignInStatus from "../SignInStatus.ts"
 import { columns } from "../Table.ts"
 import { root } from "./root.ts"
-import { disabled, loadServers, noteNoServers, requireKnown, selectServer } from "./selection.ts"
+import { disabled, findServers, loadConfigured, noteNoServers, selectServer } from "./selection.ts"
 import { withSessions } from "./sessions.ts"
 
 const server = Argument.String("server").pipe(Argument.withDescription("Name of a configured server, or a URL"))
@@ -26,17 +27,18 @@ const server = Argument.String("server").pipe(Argument.withDescription("Name of 
 /** No time limit of the command: a user takes minutes, and every request has a limit of its own. */
 const unlimited = { limit: Duration.infinity, retry: RetryPolicy.never }
 
-const rowOf = Effect.fnUntraced(function*({ config, name }: ConfiguredServer) {
+const rowOf = Effect.fnUntraced(function*({ definition, name }: ConfiguredServer) {
+  const config = yield* Effect.fromResult(definition)
   const signIn = yield* Effect.flatMap(Sessions, ({ signInState }) => signInState(name))
   const now = yield* Clock.currentTimeMillis
   return SignInStatus.rowOf({ name, signIn, isPossible: yield* SignIn.isPossible(config), now })
 })
 
 /** Explains why a definition leaves no room for a sign-in. */
-const impossible = ({ config, name }: ConfiguredServer): UsageError =>
+const impossible = ({ name, transport }: ConfiguredServer): UsageError =>
   new UsageError({
     problems: [
-      config.transport === "stdio"
+      transport === "stdio"
         ? `"${name}" is a stdio server, which takes no sign-in; give it credentials in "env"`
         : `the definition of "${name}" allows no sign-in: it has "auth": false, or an Authorization header`
     ]
@@ -66,8 +68,8 @@ const login = Command.make("login", {
     const output = yield* Output
     const { json } = yield* root
     const { server } = yield* selectServer([name])
-    if (server.config.disabled) return yield* disabled(server)
-    if (!(yield* SignIn.isPossible(server.config))) return yield* impossible(server)
+    if (server.isDisabled) return yield* disabled(server)
+    if (!(yield* SignIn.isPossible(yield* Effect.fromResult(server.definition)))) return yield* impossible(server)
     let hasAsked = false
     const onAsk = Effect.sync(() => {
       hasAsked = true
@@ -122,9 +124,10 @@ const status = Command.make("status", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* loadServers
-    yield* requireKnown(all, names)
-    const servers = all.filter(({ config, name }) => names.length === 0 ? !config.disabled : names.includes(name))
+    const all = yield* loadConfigured
+    const servers = names.length === 0
+      ? all.servers.filter(({ definition, isDisabled }) => !isDisabled && Result.isSuccess(definition))
+      : yield* findServers(all, names)
     yield* SignIn.checkStore
     const rows = yield* Effect.forEach(servers, rowOf).pipe(withSessions({ ...unlimited, servers }))
     if (json) return yield* output.printJson({ schema: "mcp-sessions/1", servers: rows })

@@ -10,13 +10,12 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
-import type { ConfiguredServer } from "../ConfigFiles.ts"
+import type { ConfiguredServer } from "../Configured.ts"
 import * as Content from "../Content.ts"
 import { ToolFailed, UsageError } from "../Failure.ts"
 import { readRegularFile } from "../internal/regularFile.ts"
-import { isJsonObject } from "../internal/text.ts"
+import { faultOf, isJsonObject } from "../internal/text.ts"
 import { Invocation } from "../Invocation.ts"
-import * as JsonDocument from "../JsonDocument.ts"
 import { Output } from "../Output.ts"
 import { printParts, saveParts } from "../Results.ts"
 import { prepare } from "../Save.ts"
@@ -43,7 +42,7 @@ const parseArgsFlag = Effect.fnUntraced(function*(text: Option.Option<string>) {
   const args = Option.filter(ExactNumbers.parse(json), isJsonObject)
   return yield* Effect.mapError(
     Effect.fromOption(args),
-    () => new UsageError({ problems: [`--args: expected a JSON object${JsonDocument.faultOf(json)}`] })
+    () => new UsageError({ problems: [`--args: expected a JSON object${faultOf(json)}`] })
   )
 })
 

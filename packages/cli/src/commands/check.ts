@@ -7,12 +7,14 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { disabled, toJson } from "../Check.ts"
 import * as CheckTable from "../CheckTable.ts"
-import { CheckFailed } from "../Failure.ts"
+import { errorOf } from "../Configured.ts"
+import { CheckFailed, lines } from "../Failure.ts"
 import { Output } from "../Output.ts"
 import { durationFlag, root, timeout } from "./root.ts"
-import { chooseServers, noteNoServers, requireKnown } from "./selection.ts"
+import { chooseServers, findServers, noteNoServers } from "./selection.ts"
 import { withSessions } from "./sessions.ts"
 import { watchHealth } from "./watchHealth.ts"
 
@@ -36,16 +38,19 @@ export const check = Command.make("check", {
     const output = yield* Output
     const { json } = yield* root
     const { all, servers } = yield* chooseServers(names)
-    yield* requireKnown(all, allow)
+    yield* findServers(all, allow)
     const own = withSessions({ servers, limit: timeout, retry: RetryPolicy.never })
     if (Option.isSome(watch) && servers.length > 0) {
-      const options = { servers: servers.map(({ name }) => name), interval: watch.value, json }
+      const unusable = errorOf(servers)
+      if (unusable !== undefined) yield* Effect.forEach(lines(unusable), output.note, { discard: true })
+      const names = servers.filter(({ definition }) => Result.isSuccess(definition)).map(({ name }) => name)
+      const options = { servers: names, interval: watch.value, json }
       return yield* own(Effect.scoped(watchHealth(options)))
     }
     const checked = yield* CheckTable.run({ servers, show: !json }).pipe(own)
     // The disabled servers are mentioned, unless some servers were asked for.
-    const rows = all.flatMap((server) =>
-      names.length === 0 && server.config.disabled
+    const rows = all.servers.flatMap((server) =>
+      names.length === 0 && server.isDisabled
         ? [disabled(server)]
         : checked.filter(({ name }) => name === server.name)
     )

@@ -2,6 +2,7 @@
  * `config`: checks, explains and trusts configuration files. Nothing here connects to a server.
  */
 import { ConfigError, type ConfigProblem, jsonPath } from "@mcp-sessions/core/ConfigError"
+import * as ConfigFile from "@mcp-sessions/core/ConfigFile"
 import type { Configuration, ConfiguredServer, LoadOptions } from "@mcp-sessions/core/ConfigFile"
 import type { ConfigWarning } from "@mcp-sessions/core/ConfigWarning"
 import { Host, type TrustFailed } from "@mcp-sessions/core/Host"
@@ -11,12 +12,10 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { problemToJson, UsageError } from "../Failure.ts"
 import { isJsonObject } from "../internal/text.ts"
-import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import * as Shown from "../Shown.ts"
 import { line, name } from "../Shown.ts"
@@ -28,28 +27,16 @@ const files = Argument.String("file").pipe(
   Argument.variadic()
 )
 
-/** Only these commands load the modules that read the files of all clients, which makes the others start faster. */
-const modules = Effect.promise(() =>
-  Promise.all([import("@mcp-sessions/core/ConfigFile"), import("@mcp-sessions/transports/NodeHost")])
-)
-
-/** The machine, as the caller of the command sees it. */
-const machine = Effect.map(
-  Effect.all([modules, Invocation]),
-  ([[, NodeHost], { directory, environment }]) => NodeHost.make({ environment, workingDirectory: directory })
-)
-
 /** Loads the files that the words name, else that of the flag, else those of the project and of the user. */
 const load = Effect.fnUntraced(function*(options: LoadOptions) {
-  const [[ConfigFile], host, { config }] = yield* Effect.all([modules, machine, root])
-  const flag = Option.match(config, { onNone: () => undefined, onSome: (file) => [file] })
-  const files = options.files === undefined || options.files.length === 0 ? flag : options.files
-  return yield* Effect.provideService(ConfigFile.load({ ...options, files }), Host, host)
+  const { config } = yield* root
+  const files = [options.files ?? [], config].find((files) => files.length > 0)
+  return yield* ConfigFile.load({ ...options, files })
 })
 
 /** Finds a server by any of its names. */
 const findServer = (configuration: Configuration, target: string): Effect.Effect<ConfiguredServer, ConfigError> =>
-  Effect.flatMap(modules, ([ConfigFile]) => Effect.fromResult(ConfigFile.find({ configuration, target })))
+  Effect.fromResult(ConfigFile.find({ configuration, target }))
 
 const placeOf = ({ path, position, source }: ConfigProblem | ConfigWarning): string => {
   const at = position === undefined ? "" : `:${position.line}:${position.column}`
@@ -202,7 +189,7 @@ const trust = Command.make("trust", {}, () =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const host = yield* machine
+    const host = yield* Host
     const trusted: Array<string> = []
     const failures: Array<TrustFailed> = []
     yield* load({

@@ -1,10 +1,12 @@
 /**
  * Held sessions, for the commands that make no sense without them.
  */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as Effect from "effect/Effect"
+import type { ConfiguredServer } from "../Configured.ts"
 import { UsageError } from "../Failure.ts"
 import { type Held, HeldSessions } from "../HeldSessions.ts"
-import { requireKnown } from "./selection.ts"
+import { findServers } from "./selection.ts"
 
 /** The held sessions of this directory. The command is not handed back to its caller after this. */
 export const requireHeld: Effect.Effect<Held, UsageError> = Effect.flatMap(
@@ -15,13 +17,13 @@ export const requireHeld: Effect.Effect<Held, UsageError> = Effect.flatMap(
       : Effect.as(held.use([]), held)
 )
 
-/** Fails if a name is not the name of a server with a held session. */
+/** Finds servers by name. Fails unless all of them have a held session. */
 export const requireHeldServers = Effect.fnUntraced(function*(
-  { holder, servers }: Held,
+  { configured, holder }: Held,
   names: ReadonlyArray<string>
-): Effect.fn.Return<void, UsageError> {
-  yield* requireKnown(servers, names)
-  const [first, ...rest] = names.filter((name) => !holder.servers.includes(name))
-    .map((name) => `no session of server "${name}" is held; held: ${holder.servers.join(", ")}`)
-  if (first !== undefined) return yield* new UsageError({ problems: [first, ...rest] })
+): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, UsageError | ConfigError> {
+  const servers = yield* findServers(configured, names)
+  const [first, ...rest] = servers.filter(({ name }) => !holder.servers.includes(name))
+    .map(({ name }) => `no session of server "${name}" is held; held: ${holder.servers.join(", ")}`)
+  return first === undefined ? servers : yield* new UsageError({ problems: [first, ...rest] })
 })

@@ -9,9 +9,10 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { ConfiguredServer } from "../ConfigFiles.ts"
-import { envelope, lines, UsageError } from "../Failure.ts"
+import { type Configured, type ConfiguredServer, errorOf } from "../Configured.ts"
+import { envelope, type Failure, lines, UsageError } from "../Failure.ts"
 import type { ListenFailed } from "../internal/socket/listen.ts"
 import * as LogBook from "../LogBook.ts"
 import { Output } from "../Output.ts"
@@ -31,9 +32,9 @@ export const holdingFlags = {
 
 /** Splits names that were joined by commas, unless a server has such a name. */
 export const splitNames = (
-  ...[names, servers]: readonly [names: ReadonlyArray<string>, servers: ReadonlyArray<ConfiguredServer>]
+  ...[names, configured]: readonly [names: ReadonlyArray<string>, configured: Configured]
 ): ReadonlyArray<string> =>
-  names.flatMap((name) => servers.some((server) => server.name === name) ? [name] : name.split(","))
+  names.flatMap((name) => configured.servers.some((server) => server.name === name) ? [name] : name.split(","))
     .filter((name) => name !== "")
 
 /** Opens the sessions of servers in parallel, for as long as the scope. Fails with the errors of all servers that cannot be opened, unless `bestEffort` is set. */
@@ -45,20 +46,29 @@ export const openSessions = Effect.fnUntraced(function*(options: {
   const { bestEffort, limit, servers } = options
   const output = yield* Output
   const { json } = yield* root
+  const note = (error: Failure) =>
+    json ? output.noteJson({ error: envelope(error) }) : Effect.forEach(lines(error), output.note, { discard: true })
+  const unusable = errorOf(servers)
+  if (unusable !== undefined && !bestEffort) return yield* unusable
+  if (unusable !== undefined) yield* note(unusable)
   ExactNumbers.keep()
-  const definitions = Object.fromEntries(servers.map(({ config, name }) => {
-    const connectTimeout = Duration.max(Duration.min(config.connectTimeout, limit), Duration.millis(100))
-    return [name, { ...config, connectTimeout }]
-  }))
+  const usable = servers.map(({ aliases, definition, name }) => ({
+    name,
+    aliases,
+    definition: Result.map(definition, (config) => ({
+      ...config,
+      connectTimeout: Duration.max(Duration.min(config.connectTimeout, limit), Duration.millis(100))
+    }))
+  })).filter(({ definition }) => Result.isSuccess(definition))
   const switchboard = makeSwitchboard()
   const logs = yield* LogBook.make("info")
   const handlers = Layer.succeed(ClientHandlers, { ...switchboard.handlers, ...logs.handlers })
-  const layer = Sessions.layer({ servers: definitions, retry: yield* withRetryNotes(json) })
+  const layer = Sessions.layerConfiguration({ configuration: { servers: usable }, retry: yield* withRetryNotes(json) })
   const sessions = Context.get(
     yield* Layer.build(Layer.provide(layer, Layer.merge(transports({ servers }), handlers))),
     Sessions.Sessions
   )
-  const pending = new Set(servers.map(({ name }) => name))
+  const pending = new Set(usable.map(({ name }) => name))
   const progress = Effect.suspend(() =>
     output.progress(pending.size === 0 ? undefined : line`connecting to ${[...pending].join(", ")} …`)
   )
@@ -67,10 +77,7 @@ export const openSessions = Effect.fnUntraced(function*(options: {
     Stream.runForEach((opened) =>
       Effect.gen(function*() {
         pending.delete(opened.server)
-        if (opened._tag === "Failed" && bestEffort) {
-          if (json) yield* output.noteJson({ error: envelope(opened.error) })
-          else yield* Effect.forEach(lines(opened.error), output.note, { discard: true })
-        }
+        if (opened._tag === "Failed" && bestEffort) yield* note(opened.error)
         yield* progress
       })
     ),

@@ -4,13 +4,12 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { CommandLine } from "../CommandLine.ts"
 import { ProgramExited, UsageError } from "../Failure.ts"
 import { HeldSessions } from "../HeldSessions.ts"
 import { isJsonObject } from "../internal/text.ts"
 import { CurrentRecording, fileOf, type Recording } from "../Recording.ts"
-import { root } from "./root.ts"
+import { configFlags, root } from "./root.ts"
 
 const file = Argument.String("file").pipe(Argument.withDescription("File of the recording"))
 
@@ -29,7 +28,8 @@ const run = Effect.fnUntraced(function*(options: {
   readonly words: ReadonlyArray<string>
 }) {
   const { mode, words } = options
-  const { config } = yield* root
+  // The flags before the name of the command are meant for the inner command, too.
+  const flags = configFlags(yield* root)
   if (words.length === 0) {
     return yield* new UsageError({
       problems: ["missing the command after --"],
@@ -38,8 +38,6 @@ const run = Effect.fnUntraced(function*(options: {
   }
   const commandLine = yield* CommandLine
   const file = yield* fileOf(options.file)
-  // The flag before the name of the command is meant for the inner command, too.
-  const flags = Option.match(config, { onNone: () => [], onSome: (config) => ["--config", config] })
   const status = yield* commandLine.run([...flags, ...words]).pipe(
     Effect.provideService(CurrentRecording, { mode, file }),
     // Held sessions are neither recorded nor replayed.

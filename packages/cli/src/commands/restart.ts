@@ -15,13 +15,13 @@ import { withSessions, withTimeLimit } from "./sessions.ts"
 export const restart = Command.make("restart", {
   server: Argument.String("server").pipe(Argument.withDescription("Server to connect to anew")),
   timeout: timeout("Time limit for connecting")
-}, ({ server, timeout }) =>
+}, ({ server: target, timeout }) =>
   Effect.gen(function*() {
     const { note, printJson } = yield* Output
     const { json } = yield* root
     const held = yield* requireHeld
-    yield* requireHeldServers(held, [server])
-    const servers = held.servers.filter(({ name }) => name === server)
+    const servers = yield* requireHeldServers(held, [target])
+    const server = servers[0]?.name ?? target
     const { generation } = yield* Effect.gen(function*() {
       const sessions = yield* Sessions
       yield* sessions.restart(server)

@@ -7,7 +7,6 @@ import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as ConfigFiles from "../ConfigFiles.ts"
 
 export const root = Command.make("mcp-sessions").pipe(
   Command.withDescription("List and check MCP servers, call their tools, and sign in to them"),
@@ -15,8 +14,12 @@ export const root = Command.make("mcp-sessions").pipe(
     config: Flag.String("config").pipe(
       Flag.withAlias("c"),
       Flag.withMetavar("file"),
-      Flag.withDescription(`Configuration file (default: the first of ${ConfigFiles.fileNames.join(", ")})`),
-      Flag.optional
+      Flag.withDescription("Configuration file; can be repeated (default: the files of the project and of the user)"),
+      Flag.atLeast(0)
+    ),
+    trust: Flag.Boolean("trust").pipe(
+      Flag.withDescription("Let project files start programs and use variables, for this command"),
+      Flag.withDefault(false)
     ),
     header: Flag.String("header").pipe(
       Flag.withMetavar("name: value"),
@@ -31,6 +34,12 @@ export const root = Command.make("mcp-sessions").pipe(
     )
   })
 )
+
+/** The flags that select the configuration, for a command that runs within another one. */
+export const configFlags = ({ config, trust }: {
+  readonly config: ReadonlyArray<string>
+  readonly trust: boolean
+}): ReadonlyArray<string> => [...(trust ? ["--trust"] : []), ...config.flatMap((file) => ["--config", file])]
 
 /** A flag with a number of seconds or a duration with a unit. */
 export const durationFlag = (...[name, description]: readonly [name: string, description: string]) =>

@@ -1,15 +1,25 @@
 /**
  * Selects servers by the flags and arguments of a command: configured ones by name, others by URL or by the command after `--`.
  */
-import { ConfigError, DisabledServer } from "@mcp-sessions/core/ConfigError"
+import { ConfigError, type ConfigProblem, DisabledServer, MissingDocument } from "@mcp-sessions/core/ConfigError"
+import * as ConfigFile from "@mcp-sessions/core/ConfigFile"
+import type { Host } from "@mcp-sessions/core/Host"
 import { closest } from "@mcp-sessions/core/Suggestion"
 import type * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
+import * as Result from "effect/Result"
 import * as AdHoc from "../AdHoc.ts"
-import { type ConfiguredServer, load } from "../ConfigFiles.ts"
+import { questions } from "../ConfigQuestions.ts"
+import {
+  type Configured,
+  type ConfiguredServer,
+  errorOf,
+  fromConfiguration,
+  fromEntry,
+  fromServers
+} from "../Configured.ts"
 import { UsageError } from "../Failure.ts"
 import * as Headers from "../Headers.ts"
 import { HeldSessions } from "../HeldSessions.ts"
@@ -21,52 +31,110 @@ import { name } from "../Shown.ts"
 import { root } from "./root.ts"
 
 /** What a command needs to select servers. */
-type Selecting = Command.CommandContext<"mcp-sessions"> | FileSystem.FileSystem | Path.Path | Invocation
+type Selecting =
+  | Command.CommandContext<"mcp-sessions">
+  | FileSystem.FileSystem
+  | Host
+  | Invocation
+  | Output
+  | Path.Path
 
-/** The configured servers: those of the recording that is replayed, of the held sessions, or of the configuration file that the flags select. */
-export const loadServers: Effect.Effect<ReadonlyArray<ConfiguredServer>, ConfigError | UsageError, Selecting> = Effect
-  .gen(function*() {
-    const { config } = yield* root
-    const { directory, environment } = yield* Invocation
-    const recording = yield* CurrentRecording
-    if (recording?.mode === "replay") {
-      return yield* Effect.flatMap(serversOf(recording), Effect.forEach((name) => AdHoc.ofRecording(name)))
-    }
-    const held = yield* HeldSessions
-    if (held === undefined) return yield* load({ file: Option.getOrUndefined(config), directory, environment })
-    if (Option.isSome(config)) yield* held.refuse
-    return held.servers
+/** Reads the configuration files that the flags select, or those of the project and of the user, of which there must be one. */
+export const loadConfiguration: Effect.Effect<
+  ConfigFile.Configuration,
+  ConfigError,
+  Command.CommandContext<"mcp-sessions"> | Host | Invocation
+> = Effect.gen(function*() {
+  const { config, trust } = yield* root
+  const configuration = yield* ConfigFile.load({
+    files: config.length === 0 ? undefined : config,
+    trust: trust ? "all" : undefined
   })
+  if (configuration.files.length > 0) return configuration
+  const [first, ...rest] = configuration.problems.flatMap(({ error }): ReadonlyArray<ConfigProblem> => error.problems)
+  if (first !== undefined) return yield* new ConfigError({ problems: [first, ...rest] })
+  const { directory } = yield* Invocation
+  const fact = `neither ${directory} nor the user has ${
+    ConfigFile.fileNames.join(", ")
+  }, .mcp.json or a file of another MCP client; name a file with --config`
+  return yield* new ConfigError({ problems: [new MissingDocument({ path: [], fact })] })
+})
+
+/** The configured servers: those of the recording that is replayed, of the held sessions, or of the configuration. */
+export const loadConfigured: Effect.Effect<Configured, ConfigError | UsageError, Selecting> = Effect.gen(function*() {
+  const recording = yield* CurrentRecording
+  if (recording?.mode === "replay") {
+    return fromServers(
+      yield* Effect.flatMap(serversOf(recording), Effect.forEach((name) => AdHoc.ofRecording(name)))
+    )
+  }
+  const held = yield* HeldSessions
+  if (held === undefined) return fromConfiguration(yield* loadConfiguration)
+  const { config } = yield* root
+  if (config.length > 0) yield* held.refuse
+  return held.configured
+})
 
 /** Has the held sessions of servers ready for a command, before it reads or prints anything. */
-const useHeld = (names: ReadonlyArray<string>): Effect.Effect<void> =>
-  Effect.flatMap(HeldSessions, (held) => held?.use(names) ?? Effect.void)
+const useHeld = (servers: ReadonlyArray<ConfiguredServer>): Effect.Effect<void> =>
+  Effect.flatMap(HeldSessions, (held) => held?.use(servers.map(({ name }) => name)) ?? Effect.void)
 
-/** Fails if a name is not the name of a configured server. */
-export const requireKnown = (
-  ...[servers, names]: readonly [ReadonlyArray<ConfiguredServer>, ReadonlyArray<string>]
-): Effect.Effect<void, UsageError> => {
-  const valid = servers.map(({ name }) => name)
-  const [first, ...rest] = names.filter((name) => !valid.includes(name)).map((name) => unknownServer(name, valid))
-  return first === undefined ? Effect.void : Effect.fail(new UsageError({ problems: [first, ...rest] }))
+/** The names of servers that a user can write. */
+const namesIn = ({ ambiguous, servers }: Configured): ReadonlyArray<string> => [
+  ...servers.map(({ name }) => name),
+  ...ambiguous.keys()
+]
+
+/** Finds servers by name. Fails with all names that are unknown or mean several servers. */
+export const findServers = (
+  ...[configured, names]: readonly [Configured, ReadonlyArray<string>]
+): Effect.Effect<ReadonlyArray<ConfiguredServer>, UsageError | ConfigError> => {
+  const found = names.map((target) => ({ target, result: ConfigFile.find({ configuration: configured, target }) }))
+  const failed = found.flatMap(({ result, target }) =>
+    Result.isFailure(result) ? [{ target, problems: result.failure.problems }] : []
+  )
+  const problems = failed.flatMap(({ problems }): ReadonlyArray<ConfigProblem> => problems)
+  const [problem, ...rest] = problems
+  const [first, ...others] = failed.map(({ target }) => unknownServer(target, namesIn(configured)))
+  if (problem === undefined || first === undefined) {
+    return Effect.succeed([...new Set(found.flatMap(({ result }) => Result.isSuccess(result) ? [result.success] : []))])
+  }
+  return problems.every(({ _tag }) => _tag === "UnknownServer")
+    ? Effect.fail(new UsageError({ problems: [first, ...others] }))
+    : Effect.fail(new ConfigError({ problems: [problem, ...rest] }))
 }
+
+/** Asks for what the servers need, if a user is there to answer: trust in their files, and values of inputs. */
+const prepared = Effect.fnUntraced(function*(servers: ReadonlyArray<ConfiguredServer>) {
+  const entries = servers.flatMap(({ entry }) => entry === undefined ? [] : [entry])
+  const asking = yield* questions(entries)
+  if (asking === undefined) return servers
+  const answered = yield* ConfigFile.resolve({ servers: entries, ...asking })
+  const byName = new Map(answered.map((entry) => [entry.name, fromEntry(entry)]))
+  return servers.map((server) => server.entry === undefined ? server : byName.get(server.name) ?? server)
+})
+
+/** Prepares servers that a command names: each of them must be enabled and have a definition without problems. */
+const prepareNamed = Effect.fnUntraced(function*(
+  selected: ReadonlyArray<ConfiguredServer>
+): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, ConfigError, Selecting> {
+  const [first, ...others] = selected.filter(({ isDisabled }) => isDisabled)
+  if (first !== undefined) return yield* disabled(first, ...others)
+  yield* useHeld(selected)
+  const servers = yield* prepared(selected)
+  const error = errorOf(servers)
+  return error === undefined ? servers : yield* error
+})
 
 /** Selects the configured servers with the given names, or all enabled ones. */
 export const selectServers = Effect.fnUntraced(function*(
-  servers: ReadonlyArray<ConfiguredServer>,
+  configured: Configured,
   names: ReadonlyArray<string>
-): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, UsageError | ConfigError> {
-  if (names.length === 0) {
-    const enabled = servers.filter(({ config }) => !config.disabled)
-    yield* useHeld(enabled.map(({ name }) => name))
-    return enabled
-  }
-  yield* requireKnown(servers, names)
-  const selected = servers.filter(({ name }) => names.includes(name))
-  const [first, ...others] = selected.filter(({ config }) => config.disabled)
-  if (first !== undefined) return yield* disabled(first, ...others)
-  yield* useHeld(names)
-  return selected
+): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, UsageError | ConfigError, Selecting> {
+  if (names.length > 0) return yield* prepareNamed(yield* findServers(configured, names))
+  const enabled = configured.servers.filter(({ isDisabled }) => !isDisabled)
+  yield* useHeld(enabled)
+  return yield* prepared(enabled)
 })
 
 /** The error of a command that needs servers which are disabled. */
@@ -78,7 +146,7 @@ export const disabled = (
 }
 
 /** Notes that no server is configured or enabled. The command still succeeds. */
-export const noteNoServers = (servers: ReadonlyArray<ConfiguredServer>): Effect.Effect<void, never, Output> =>
+export const noteNoServers = ({ servers }: Configured): Effect.Effect<void, never, Output> =>
   Effect.flatMap(
     Output,
     ({ note }) => note(name(servers.length === 0 ? "no servers are configured" : "all configured servers are disabled"))
@@ -94,21 +162,27 @@ const unknownServer = (...[name, known]: readonly [name: string, known: Readonly
   return `unknown server "${name}"; ${advice}`
 }
 
-/** Splits `server/tool` after the name of a configured server. Names may contain slashes, so the longest match wins. */
-export const splitTarget = (
-  ...[target, servers]: readonly [target: string, servers: ReadonlyArray<ConfiguredServer>]
-): Effect.Effect<{ readonly server: string; readonly tool: string | undefined }, UsageError> => {
-  const names = servers.map(({ name }) => name)
-  const server = names
+/** Splits `server/item` after the name of a configured server, and finds the server. Names may contain slashes, so the longest match wins. */
+const splitTarget = Effect.fnUntraced(function*(
+  target: string,
+  configured: Configured
+): Effect.fn.Return<
+  { readonly server: ConfiguredServer; readonly name: string; readonly item: string | undefined },
+  UsageError | ConfigError,
+  Selecting
+> {
+  const { replaced, servers } = configured
+  const names = [...namesIn(configured), ...[...servers, ...replaced].flatMap(({ aliases }) => aliases)]
+  const name = names
     .filter((name) => target === name || target.startsWith(`${name}/`))
-    .toSorted((a, b) => b.length - a.length)[0]
-  return server === undefined
-    ? Effect.fail(new UsageError({ problems: [unknownServer(target.split("/", 1)[0] ?? target, names)] }))
-    : Effect.as(useHeld([server]), {
-      server,
-      tool: target === server ? undefined : target.slice(server.length + 1)
-    })
-}
+    .toSorted((a, b) => b.length - a.length)[0] ?? target.split("/", 1)[0] ?? target
+  const server = yield* single(yield* prepareNamed(yield* findServers(configured, [name])))
+  return { server, name, item: target === name ? undefined : target.slice(name.length + 1) }
+})
+
+/** The one server that one name finds. */
+const single = ([server]: ReadonlyArray<ConfiguredServer>): Effect.Effect<ConfiguredServer> =>
+  server === undefined ? Effect.die(new Error("one name finds one server")) : Effect.succeed(server)
 
 const usage = (problem: string, hint?: string): UsageError => new UsageError({ problems: [problem], hint })
 
@@ -150,11 +224,8 @@ export const selectServer = Effect.fnUntraced(function*(
   if (described !== undefined) return described
   const [target, ...rest] = words
   if (target === undefined) return yield* usage("missing argument <server>", "mcp-sessions servers")
-  const all = yield* loadServers
-  yield* requireKnown(all, [target])
-  yield* useHeld([target])
-  const server = all.find(({ name }) => name === target)
-  return server === undefined ? yield* usage(`unknown server "${target}"`) : { server, rest }
+  const found = yield* findServers(yield* loadConfigured, [target])
+  return { server: yield* single(yield* prepareNamed(found)), rest }
 })
 
 /** Selects a server, and the item of it after a slash; after a URL and before a command, the item is a word of its own. */
@@ -171,10 +242,8 @@ export const selectItem = Effect.fnUntraced(function*(options: {
   }
   const [target, ...rest] = words
   if (target === undefined) return yield* usage(`missing argument <server/${kind}>`, "mcp-sessions servers")
-  const all = yield* loadServers
-  const { server: name, tool: item } = yield* splitTarget(target, all)
-  const server = all.find((server) => server.name === name)
-  if (server === undefined || item === undefined || item === "") {
+  const { item, name, server } = yield* splitTarget(target, yield* loadConfigured)
+  if (item === undefined || item === "") {
     return yield* usage(`missing ${kind} name; expected ${name}/<${kind}>`, commandLine(`${kind}s`, name))
   }
   return { server, item, rest }
@@ -183,7 +252,7 @@ export const selectItem = Effect.fnUntraced(function*(options: {
 /** Selects a server or one of its tools, or all enabled servers. */
 export const selectTools = Effect.fnUntraced(function*(words: ReadonlyArray<string>): Effect.fn.Return<
   {
-    readonly all: ReadonlyArray<ConfiguredServer>
+    readonly all: Configured
     readonly servers: ReadonlyArray<ConfiguredServer>
     readonly server: ConfiguredServer | undefined
     readonly tool: string | undefined
@@ -195,22 +264,21 @@ export const selectTools = Effect.fnUntraced(function*(words: ReadonlyArray<stri
   if (described !== undefined) {
     const { rest: [tool, ...rest], server } = described
     yield* expectEnd(rest)
-    return { all: [server], servers: [server], server, tool }
+    return { all: fromServers([server]), servers: [server], server, tool }
   }
   const [target, ...rest] = words
   yield* expectEnd(rest)
-  const all = yield* loadServers
+  const all = yield* loadConfigured
   if (target === undefined) return { all, servers: yield* selectServers(all, []), server: undefined, tool: undefined }
-  const { server: name, tool } = yield* splitTarget(target, all)
-  const servers = all.filter((server) => server.name === name)
-  return { all, servers, server: servers[0], tool }
+  const { item, server } = yield* splitTarget(target, all)
+  return { all, servers: [server], server, tool: item }
 })
 
 /** Selects the servers with the given names and URLs, the server of the command after `--`, or all enabled servers. */
 export const chooseServers = Effect.fnUntraced(function*(
   names: ReadonlyArray<string>
 ): Effect.fn.Return<
-  { readonly all: ReadonlyArray<ConfiguredServer>; readonly servers: ReadonlyArray<ConfiguredServer> },
+  { readonly all: Configured; readonly servers: ReadonlyArray<ConfiguredServer> },
   UsageError | ConfigError,
   Selecting
 > {
@@ -220,11 +288,12 @@ export const chooseServers = Effect.fnUntraced(function*(
   if (command.length > 0) {
     if (names.length > 0) return yield* usage("name servers, or give the command of one after --, not both")
     const servers = [yield* AdHoc.ofCommand(command)]
-    return { all: servers, servers }
+    return { all: fromServers(servers), servers }
   }
-  if (urls.length > 0 && others.length === 0) return { all: urls, servers: urls }
-  const all = yield* loadServers
-  return { all: [...all, ...urls], servers: [...(yield* selectServers(all, others)), ...urls] }
+  if (urls.length > 0 && others.length === 0) return { all: fromServers(urls), servers: urls }
+  const all = yield* loadConfigured
+  const servers = [...(yield* selectServers(all, others)), ...urls]
+  return { all: { ...all, servers: [...all.servers, ...urls] }, servers }
 })
 
 /** Fails if words are left that the command does not take. */
@@ -234,5 +303,5 @@ export const expectEnd = (words: ReadonlyArray<string>): Effect.Effect<void, Usa
     : Effect.fail(usage(`unexpected argument ${words.map((word) => `"${word}"`).join(", ")}`))
 
 /** Returns a command that lists what a server has; `undefined` for a server that a command starts, which has no name for it. */
-export const listCommand = (...[command, { config, source, name }]: readonly [string, ConfiguredServer]) =>
-  source === AdHoc.source && config.transport === "stdio" ? undefined : commandLine(command, name)
+export const listCommand = (...[command, { name, source, transport }]: readonly [string, ConfiguredServer]) =>
+  source === AdHoc.source && transport === "stdio" ? undefined : commandLine(command, name)

@@ -1,45 +1,95 @@
 /**
  * `servers`: lists the configured servers and their sources, without connecting.
  */
+import { ConfigError, type ConfigProblem } from "@mcp-sessions/core/ConfigError"
+import type { ConfiguredServer } from "@mcp-sessions/core/ConfigFile"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import type { ConfiguredServer } from "../ConfigFiles.ts"
+import * as Result from "effect/Result"
+import { fromConfiguration } from "../Configured.ts"
+import { lines, problemToJson } from "../Failure.ts"
 import { Output } from "../Output.ts"
-import * as Shown from "../Shown.ts"
+import { line, name } from "../Shown.ts"
 import { columns } from "../Table.ts"
 import { root } from "./root.ts"
-import { loadServers, noteNoServers } from "./selection.ts"
+import { loadConfiguration, noteNoServers } from "./selection.ts"
 
-/** Returns the command or URL of a definition as written: with variable names instead of values, which may be secret. */
-const targetOf = ({ config, written }: ConfiguredServer): string => {
-  if (config.transport !== "stdio") {
-    const url = ["url", "httpUrl", "serverUrl", "baseUrl"].map((key) => written[key]).find((value) =>
-      value !== undefined
-    )
-    return String(url ?? "").split(/[?#]/, 1)[0] ?? ""
+/** The problems to show: trust is a matter of its own. */
+const problemsIn = ({ definition, isDisabled }: ConfiguredServer): ReadonlyArray<ConfigProblem> =>
+  isDisabled || Result.isSuccess(definition)
+    ? []
+    : definition.failure.problems.filter(({ _tag }) => _tag !== "UntrustedFile")
+
+const isUntrusted = ({ definition }: ConfiguredServer): boolean =>
+  Result.isFailure(definition) && definition.failure.problems.some(({ _tag }) => _tag === "UntrustedFile")
+
+const rowOf = (server: ConfiguredServer) => {
+  const { client, isDisabled, position, source, target, transport } = server
+  const problems = problemsIn(server).map(problemToJson)
+  return {
+    name: server.name,
+    transport: transport ?? null,
+    target,
+    source,
+    line: position.line,
+    client,
+    disabled: isDisabled,
+    ...(isUntrusted(server) ? { trusted: false } : {}),
+    ...(problems.length === 0 ? {} : { problems })
   }
-  return [written.command, written.args].flat().filter((part) => typeof part === "string").join(" ")
 }
+
+const cellsOf = (output: Output["Service"], server: ConfiguredServer) => {
+  const { isDisabled, position, source, target, transport } = server
+  const marks = [...(isDisabled ? ["disabled"] : []), ...(isUntrusted(server) ? ["not trusted"] : [])]
+  const place = `${source}:${position.line}${marks.length === 0 ? "" : ` (${marks.join(", ")})`}`
+  return [
+    output.style(isDisabled ? "dim" : "bold", server.name),
+    name(transport ?? "unknown"),
+    name(target),
+    output.style("dim", place)
+  ]
+}
+
+/** Prints the servers, each with its problems below it. */
+const printServers = Effect.fnUntraced(function*(servers: ReadonlyArray<ConfiguredServer>) {
+  const output = yield* Output
+  const rows = columns(servers.map((server) => cellsOf(output, server)))
+  for (const [index, row] of rows.entries()) {
+    yield* output.print(row)
+    const [first, ...rest] = servers.slice(index, index + 1).flatMap(problemsIn)
+    if (first === undefined) continue
+    const text = lines(new ConfigError({ problems: [first, ...rest] }))
+    yield* Effect.forEach(text, (text) => output.print(line`    ${output.style("red", text)}`), { discard: true })
+  }
+  if (servers.some(isUntrusted)) {
+    yield* output.note(
+      line`servers of files that are not trusted cannot be used; read the files, then run: mcp-sessions config trust`
+    )
+  }
+})
 
 export const servers = Command.make("servers", {}, () =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const all = yield* loadServers
-    const rows = all.map((server) => ({
-      name: server.name,
-      transport: server.config.transport,
-      target: targetOf(server),
-      source: server.source,
-      disabled: server.config.disabled
-    }))
-    if (json) return yield* output.printJson({ schema: "mcp-sessions/1", servers: rows })
-    if (rows.length === 0) return yield* noteNoServers(all)
-    const cells = rows.map(({ disabled, name, source, target, transport }) => [
-      output.style(disabled ? "dim" : "bold", name),
-      Shown.name(transport),
-      Shown.name(target),
-      output.style("dim", disabled ? `${source} (disabled)` : source)
-    ])
-    yield* Effect.forEach(columns(cells), output.print, { discard: true })
+    const configuration = yield* loadConfiguration
+    const { problems, servers } = configuration
+    const others = problems.filter(({ server }) => !servers.some(({ name }) => name === server))
+    if (json) {
+      const rest = others.flatMap(({ error }) => error.problems.map(problemToJson))
+      yield* output.printJson({
+        schema: "mcp-sessions/1",
+        servers: servers.map(rowOf),
+        ...(rest.length === 0 ? {} : { problems: rest })
+      })
+    } else {
+      yield* printServers(servers)
+      yield* Effect.forEach(
+        others.flatMap(({ error }) => lines(error)),
+        (text) => output.note(output.styleNote("red", text)),
+        { discard: true }
+      )
+    }
+    if (!json && servers.length === 0 && others.length === 0) yield* noteNoServers(fromConfiguration(configuration))
   })).pipe(Command.withDescription("List the configured servers and their source files, without connecting"))

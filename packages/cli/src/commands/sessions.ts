@@ -14,8 +14,9 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import type { ConfiguredServer } from "../ConfigFiles.ts"
+import { configOf, type ConfiguredServer } from "../Configured.ts"
 import type { UsageError } from "../Failure.ts"
 import { HeldSessions } from "../HeldSessions.ts"
 import { limitSessions } from "../internal/limitedSessions.ts"
@@ -72,14 +73,18 @@ interface SessionOptions {
 /** Layer of sessions that are opened for one command, with all timeouts capped at its limit. */
 const ownSessions = (options: SessionOptions, questions: Handlers) => {
   const { consent, handlers, limit, requestLimit = limit, retry } = options
-  const servers = Object.fromEntries(options.servers.map(({ config, name }) => [name, {
-    ...config,
-    connectTimeout: Duration.max(Duration.min(config.connectTimeout, limit), Duration.millis(100)),
-    requestTimeout: requestLimit === limit ? Duration.min(config.requestTimeout, limit) : requestLimit,
-    totalTimeout: requestLimit === limit ? Duration.min(config.totalTimeout, limit) : requestLimit
-  }]))
+  const servers = options.servers.map(({ aliases, definition, name }) => ({
+    name,
+    aliases,
+    definition: Result.map(definition, (config) => ({
+      ...config,
+      connectTimeout: Duration.max(Duration.min(config.connectTimeout, limit), Duration.millis(100)),
+      requestTimeout: requestLimit === limit ? Duration.min(config.requestTimeout, limit) : requestLimit,
+      totalTimeout: requestLimit === limit ? Duration.min(config.totalTimeout, limit) : requestLimit
+    }))
+  }))
   const all = Layer.succeed(ClientHandlers, { ...questions, ...handlers })
-  return Sessions.layer({ servers, retry }).pipe(
+  return Sessions.layerConfiguration({ configuration: { servers }, retry }).pipe(
     Layer.provide(Layer.merge(withRecording(transports({ servers: options.servers, consent })), all))
   )
 }
@@ -109,7 +114,7 @@ export const withSessions = (options: SessionOptions) =>
           )
       })
     }
-    const timeouts = new Map(options.servers.map(({ config, name }) => [name, config.requestTimeout]))
+    const timeouts = new Map(options.servers.map((server) => [server.name, configOf(server)?.requestTimeout]))
     const sessions = limitSessions(held.sessions, {
       limit: options.limit,
       retry: options.retry,

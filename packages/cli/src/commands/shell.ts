@@ -20,7 +20,8 @@ import * as ShellHistory from "../ShellHistory.ts"
 import { quote, split } from "../ShellWords.ts"
 import { line } from "../Shown.ts"
 import { holdingFlags, openSessions } from "./holding.ts"
-import { loadServers, selectServers } from "./selection.ts"
+import { configFlags, root } from "./root.ts"
+import { loadConfigured, selectServers } from "./selection.ts"
 
 /** The largest script from standard input, in MiB. */
 const scriptLimit = 4
@@ -30,10 +31,11 @@ const refused: ReadonlySet<string> = new Set(["shell", "up", "down"])
 
 type Lent = Omit<Held, "refuse" | "use">
 
-/** Runs a command with the held sessions. One that needs other servers opens its own. */
+/** Runs a command with the held sessions. One that needs other servers opens its own, from the same files. */
 const runWith = (lent: Lent) =>
   Effect.fnUntraced(function*(words: ReadonlyArray<string>) {
     const { run } = yield* CommandLine
+    const flags = configFlags(yield* root)
     const { note } = yield* Output
     const [command = ""] = words
     if (refused.has(command)) {
@@ -51,7 +53,7 @@ const runWith = (lent: Lent) =>
     }
     const withHeld = Effect.map(Effect.provideService(run(words), HeldSessions, held), (status) => ({ status }))
     const { status } = yield* Effect.raceFirst(withHeld, Effect.as(Deferred.await(declined), { status: undefined }))
-    return status ?? (yield* Effect.provideService(run(words), HeldSessions, undefined))
+    return status ?? (yield* Effect.provideService(run([...flags, ...words]), HeldSessions, undefined))
   })
 
 /** Reads one command, over several lines if quotes or brackets are open. `undefined` is the end; an empty command is a cancelled one. */
@@ -147,7 +149,7 @@ export const shell = Command.make("shell", {
   Effect.gen(function*() {
     const { stdin, stdout } = yield* Invocation
     const { directory } = yield* Invocation
-    const all = yield* loadServers
+    const all = yield* loadConfigured
     const servers = yield* selectServers(all, names)
     const held = servers.map(({ name }) => name)
     const startedAt = yield* Clock.monotonicTimeNanos
@@ -155,7 +157,7 @@ export const shell = Command.make("shell", {
       const opened = yield* openSessions({ servers, limit: timeout, bestEffort: true })
       const lent: Lent = {
         ...opened,
-        servers: all,
+        configured: all,
         holder: {
           command: "shell",
           project: directory,

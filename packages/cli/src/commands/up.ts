@@ -7,7 +7,6 @@ import * as Flag from "effect/cli/Flag"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
 import * as Queue from "effect/Queue"
 import type { Opening } from "../internal/holder/hold.ts"
 import { countOf } from "../internal/text.ts"
@@ -16,7 +15,7 @@ import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
 import { holdingFlags, openSessions, splitNames, toUsageError } from "./holding.ts"
 import { durationFlag, root } from "./root.ts"
-import { loadServers, selectServers } from "./selection.ts"
+import { loadConfigured, selectServers } from "./selection.ts"
 
 /** Waits until no command has run for a while. */
 const idled = ({ idle, load }: {
@@ -49,15 +48,14 @@ export const up = Command.make("up", {
     const output = yield* Output
     const { directory } = yield* Invocation
     const { json } = yield* root
-    const all = yield* loadServers
+    const all = yield* loadConfigured
     const servers = yield* selectServers(all, splitNames(names, all))
-    const path = yield* Path.Path
     const held = {
       command: "up",
       project: directory,
-      servers: all,
+      configured: all,
       names: servers.map(({ name }) => name),
-      files: [...new Set(all.map(({ source }) => path.resolve(directory, source)))]
+      files: [...new Set(all.servers.flatMap(({ entry }) => entry === undefined ? [] : [entry.file]))]
     } as const
     yield* hold(held, ({ lend, load, pid, socket, stopped }) =>
       Effect.gen(function*() {

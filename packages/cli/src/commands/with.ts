@@ -12,7 +12,7 @@ import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
 import { holdingFlags, openSessions, splitNames, toUsageError } from "./holding.ts"
-import { loadServers, selectServers } from "./selection.ts"
+import { loadConfigured, selectServers } from "./selection.ts"
 
 /** Other commands start faster without these. */
 const modules = Effect.promise(() =>
@@ -55,12 +55,12 @@ export const withCommand = Command.make("with", {
     const { directory, environment } = yield* Invocation
     const [{ hold }, { runChild }] = yield* modules
     const { args, command, names } = yield* splitWords({ positional, isAll })
-    const all = yield* loadServers
+    const all = yield* loadConfigured
     const servers = yield* selectServers(all, splitNames(names, all))
     const held = {
       command: "with",
       project: directory,
-      servers: all,
+      configured: all,
       names: servers.map(({ name }) => name),
       // A script uses the sessions that it was started with.
       files: []

@@ -2,24 +2,25 @@
  * The hidden flag `--complete`: prints the words that may stand in place of the last one, each on a line. Loads the configuration, and connects
  * to nothing.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as ConfigFile from "@mcp-sessions/core/ConfigFile"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import process from "node:process"
 import { complete, type Sources } from "../Completion.ts"
-import { load } from "../ConfigFiles.ts"
-import { Invocation, layer } from "../Invocation.ts"
+import { type ConfiguredServer, fromEntry } from "../Configured.ts"
+import { type Invocation, layer } from "../Invocation.ts"
 import { split } from "../ShellWords.ts"
 import * as ToolNames from "../ToolNames.ts"
 import { commandTree } from "./commandTree.ts"
+import { host } from "./host.ts"
 
-/** The file that the words name by `--config`. */
-const configOf = (words: ReadonlyArray<string>): string | undefined => {
-  const index = words.findIndex((word) => word === "--config" || word === "-c")
-  return index === -1
-    ? words.map((word) => /^--config=(.+)$/.exec(word)?.[1]).find((file) => file !== undefined)
-    : words[index + 1]
-}
+/** The files that the words name by `--config`. */
+const filesOf = (words: ReadonlyArray<string>): ReadonlyArray<string> =>
+  words.flatMap((word, index) => {
+    const joined = /^--config=(.+)$/.exec(word)?.[1]
+    const next = word === "--config" || word === "-c" ? words[index + 1] : undefined
+    return [joined, next].filter((file) => file !== undefined)
+  })
 
 const bashEscape = (text: string): string => text.replaceAll(/[^\w@%+=:,./-]/g, (character) => `\\${character}`)
 
@@ -31,9 +32,10 @@ const afterBreak = (...[value, word, breaks]: readonly [value: string, word: str
   return value.slice(last + 1)
 }
 
-const configured = (file: string | undefined) =>
-  Effect.flatMap(Invocation, ({ directory, environment }) => load({ file, directory, environment })).pipe(
-    Effect.orElseSucceed(() => [])
+const configured = (files: ReadonlyArray<string>) =>
+  ConfigFile.load({ files: files.length === 0 ? undefined : files }).pipe(
+    Effect.map(({ servers }) => servers.map(fromEntry)),
+    Effect.orElseSucceed((): ReadonlyArray<ConfiguredServer> => [])
   )
 
 const none = () => Effect.succeed([])
@@ -46,9 +48,9 @@ export const completeWords = ([shell = "", ...rest]: ReadonlyArray<string>): Pro
   const isAfterSpace = line !== undefined && line.lastStart === text.length
   const words = line === undefined ? rest : [...line.words.slice(1), ...(isAfterSpace ? [""] : [])]
   const program = Effect.gen(function*() {
-    const servers = yield* configured(configOf(words))
+    const servers = yield* configured(filesOf(words))
     const sources: Sources<Invocation> = {
-      servers: Effect.succeed(servers.filter(({ config }) => !config.disabled).map(({ name }) => name)),
+      servers: Effect.succeed(servers.filter(({ isDisabled }) => !isDisabled).map(({ name }) => name)),
       tools: (name) => {
         const server = servers.find((server) => server.name === name)
         return server === undefined
@@ -67,5 +69,5 @@ export const completeWords = ([shell = "", ...rest]: ReadonlyArray<string>): Pro
     })
     process.stdout.write(lines.map((line) => `${line}\n`).join(""))
   })
-  return Effect.runPromise(Effect.provide(program, Layer.merge(layer, NodeServices.layer)))
+  return Effect.runPromise(Effect.provide(program, Layer.provideMerge(host, layer)))
 }

@@ -1,6 +1,7 @@
 /**
  * Formats values of unknown shape.
  */
+import * as JsonDocument from "@mcp-sessions/core/JsonDocument"
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 
 export const isJsonObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -21,6 +22,12 @@ export const countOf = (...[count, noun]: readonly [count: number, noun: string]
 
 /** Returns the first line of a text. */
 export const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
+
+/** Says where a text is not JSON: `"; at line 1, column 2: expected …"`. Empty if it is JSON. */
+export const faultOf = (text: string): string => {
+  const fault = JsonDocument.faultOf(text)
+  return fault === undefined ? "" : `; at line ${fault.line}, column ${fault.column}: expected ${fault.expected}`
+}
 
 /** The longest JSON that is quoted within a text, in characters. */
 const quoteLimit = 2000

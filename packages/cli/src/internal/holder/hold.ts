@@ -12,7 +12,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import process from "node:process"
 import { CommandLine } from "../../CommandLine.ts"
-import type { ConfiguredServer } from "../../ConfigFiles.ts"
+import type { Configured } from "../../Configured.ts"
 import type { Holder } from "../../HeldSessions.ts"
 import { Invocation } from "../../Invocation.ts"
 import { format } from "../socket/address.ts"
@@ -51,14 +51,14 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
     readonly command: Holder["command"]
     /** The directory for which clients find the holder; for `with`, only its own command does. */
     readonly project: string
-    readonly servers: ReadonlyArray<ConfiguredServer>
+    readonly configured: Configured
     readonly names: ReadonlyArray<string>
     /** The files that the configuration was read from. After a change, only commands that concern the holder are served. */
     readonly files: ReadonlyArray<string>
   },
   use: (opening: Opening) => Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E | ListenFailed, CommandLine | Invocation | Exclude<R, Scope.Scope> | Scope.Scope> {
-  const { command, files, names, project, servers } = options
+  const { command, configured, files, names, project } = options
   const { run } = yield* CommandLine
   const { environment } = yield* Invocation
   const isCurrent = watchStamps(files)
@@ -122,7 +122,7 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
     const commands = yield* FiberSet.make<void>()
     yield* Effect.acquireRelease(
       Effect.sync(() => {
-        current = { lent: { ...opened, servers, holder: holderOf(connection) }, commands }
+        current = { lent: { ...opened, configured, holder: holderOf(connection) }, commands }
       }),
       () =>
         Effect.sync(() => {

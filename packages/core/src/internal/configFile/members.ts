@@ -9,6 +9,16 @@ import { isAllowed } from "../config/allowCommand.ts"
 import { ambiguousError } from "./load.ts"
 import type { Configuration, ConfigurationProblem, ConfiguredServer } from "./model.ts"
 
+/** What is needed of a server. One that no file defines has no place in one. */
+type MemberServer =
+  & Pick<ConfiguredServer, "definition" | "name">
+  & Partial<Pick<ConfiguredServer, "aliases" | "file" | "path" | "position" | "source">>
+
+/** Servers with definitions or problems, and all else that is known of their configuration. */
+export type MemberConfiguration =
+  & { readonly servers: ReadonlyArray<MemberServer> }
+  & Partial<Omit<Configuration, "servers">>
+
 interface Members {
   readonly definitions: ReadonlyArray<ServerDefinition>
   readonly listed: ReadonlyArray<string>
@@ -19,7 +29,7 @@ interface Members {
 
 /** The definition of a server whose program may be started. */
 const allowed = (
-  { definition, name, path, position, source }: ConfiguredServer,
+  { definition, name, path = [], position, source }: MemberServer,
   allowCommand: AllowCommand | undefined
 ): Result.Result<ServerConfig, ConfigError> =>
   Result.flatMap(definition, (config) => {
@@ -32,7 +42,7 @@ const allowed = (
 
 /** The servers of a configuration. */
 export const membersOf = ({ allowCommand, configuration }: {
-  readonly configuration: Pick<Configuration, "servers"> & Partial<Configuration>
+  readonly configuration: MemberConfiguration
   readonly allowCommand?: AllowCommand | undefined
 }): Members => {
   const { ambiguous = new Map<string, ReadonlyArray<string>>(), problems = [], replaced = [], servers } = configuration
@@ -50,7 +60,7 @@ export const membersOf = ({ allowCommand, configuration }: {
     aliases: new Map(
       [...replaced, ...servers]
         .filter(({ name }) => names.has(name))
-        .flatMap(({ aliases, name }) => aliases.map((alias): [string, string] => [alias, name]))
+        .flatMap(({ aliases = [], name }: MemberServer) => aliases.map((alias): [string, string] => [alias, name]))
         .filter(([alias]) => !names.has(alias))
     ),
     broken: new Map([

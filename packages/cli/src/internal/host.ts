@@ -1,0 +1,13 @@
+/**
+ * The machine, as the caller of a command sees it.
+ */
+import { Host } from "@mcp-sessions/core/Host"
+import * as NodeHost from "@mcp-sessions/transports/NodeHost"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Invocation } from "../Invocation.ts"
+
+export const host: Layer.Layer<Host, never, Invocation> = Layer.effect(
+  Host,
+  Effect.map(Invocation, ({ directory, environment }) => NodeHost.make({ environment, workingDirectory: directory }))
+)
