@@ -38,6 +38,7 @@ const held = <A, E>(names: ReadonlyArray<string>, use: (setting: Setting) => Eff
       servers: {
         good: server(file),
         other: server(file),
+        asking: { command: process.execPath, args: [fixture("stdioServer.ts"), "asking", file] },
         rich: { command: process.execPath, args: [fixture("richStdio.mjs"), file] },
         broken: { command: "no-such-command" }
       }
@@ -80,6 +81,34 @@ describe.concurrent("held sessions", () => {
         assert.include(piped.stderr, "no terminal")
         const form = yield* at(["call", "rich/form"], { lines: ["d"] })
         assert.deepStrictEqual(JSON.parse(form.stdout), { action: "decline" })
+        assert.strictEqual(ledger("process").length, 1)
+      })))
+
+  it.live("take two questions at once to the commands whose calls they belong to, and decline one that may belong to either", () =>
+    held(["asking"], ({ at, ledger }) =>
+      Effect.gen(function*() {
+        const asked = Deferred.makeUnsafe<void>()
+        let release = () => {}
+        const released = new Promise<undefined>((resolve) => {
+          release = () => resolve(undefined)
+        })
+        /** Calls `ask`, and answers only when `released`. */
+        const first = yield* Effect.forkScoped(at(["call", "asking/ask"], {
+          lines: ["", "Ada"],
+          onChunk: (text) => {
+            if (!text.includes("asks: your name?")) return Promise.resolve(undefined)
+            Deferred.doneUnsafe(asked, Effect.void)
+            return released
+          }
+        }))
+        yield* Deferred.await(asked)
+        const second = yield* at(["call", "asking/ask-too"], { lines: ["", "Bob"] })
+        assert.deepStrictEqual(JSON.parse(second.stdout), { action: "accept", content: { name: "Bob" } })
+        const same = yield* at(["call", "asking/ask"], { lines: ["", "Eve"] })
+        assert.deepStrictEqual(JSON.parse(same.stdout), { action: "decline" })
+        release()
+        const { stdout } = yield* Fiber.join(first)
+        assert.deepStrictEqual(JSON.parse(stdout), { action: "accept", content: { name: "Ada" } })
         assert.strictEqual(ledger("process").length, 1)
       })))
 

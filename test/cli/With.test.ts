@@ -7,6 +7,7 @@ import { chmodSync, existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 import { bin, ended, type Workplace, workplace } from "./cli.ts"
+import * as Terminal from "./terminal.ts"
 
 const node = process.execPath
 const server = (file: string) => ({ command: node, args: [fixture("stdioServer.ts"), "v1", file] })
@@ -99,6 +100,25 @@ describe.concurrent("with", () => {
       }
       yield* assertReleased(place)
     }))
+
+  it.live("lets Ctrl+C at a terminal reach the command once, and exits as the command decides", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const place = yield* setting
+      const program = `
+        let count = 0
+        process.on("SIGINT", () => console.log("interrupted " + ++count))
+        process.on("SIGTERM", () => process.exit(40 + count))
+        setInterval(() => {}, 1000)
+        console.log("listening")`
+      const terminal = yield* Terminal.start(place, ["with", "good", "--", node, "-e", program], { env: place.env })
+      yield* terminal.shows(/listening/)
+      terminal.type(Terminal.keys.ctrlC)
+      yield* terminal.shows(/interrupted 1/)
+      // `with` handles its signals in order: had it passed the first one on, that would arrive before this one.
+      terminal.kill("SIGTERM")
+      assert.strictEqual(yield* terminal.exit, 41)
+      yield* assertReleased(place)
+    })))
 
   it.live("releases everything when the command leaves processes behind", () =>
     Effect.gen(function*() {

@@ -5,17 +5,8 @@ import process from "node:process"
 import { createInterface } from "node:readline"
 import { Writable } from "node:stream"
 
-/** Writes the prompt, and nothing of what is typed after it. */
-const promptOnly = (): Writable => {
-  let hasPrompt = false
-  return new Writable({
-    write: (chunk, _encoding, done) => {
-      if (hasPrompt) return done()
-      hasPrompt = true
-      process.stderr.write(chunk, () => done())
-    }
-  })
-}
+/** Shows nothing of what is typed. */
+const nothing = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() })
 
 /**
  * Reads one line of stdin after a prompt on stderr, both of which are a terminal. `line` is `undefined` at the end of the input; `stop` gives
@@ -28,7 +19,7 @@ export const readTerminalLine = ({ isHidden, prompt }: {
   // In its own line mode, a terminal cuts lines at 1024 to 4096 bytes. A pasted URL may be longer.
   const lines = createInterface({
     input: process.stdin,
-    output: isHidden ? promptOnly() : process.stderr,
+    output: isHidden ? nothing() : process.stderr,
     terminal: true,
     historySize: 0
   })
@@ -43,7 +34,11 @@ export const readTerminalLine = ({ isHidden, prompt }: {
     })
   })
   // Without the line mode, Ctrl+C is a character and no signal.
-  lines.once("SIGINT", () => process.emit("SIGINT"))
+  lines.once("SIGINT", () => {
+    process.stderr.write(isHidden ? "^C" : "^C\n")
+    process.emit("SIGINT", "SIGINT")
+  })
+  if (isHidden) process.stderr.write(prompt)
   lines.setPrompt(prompt)
   lines.prompt()
   return { line, stop: () => lines.close() }
