@@ -61,7 +61,7 @@ export const pack = async (
   const directory = join(base, "project")
   await mkdir(directory, { recursive: true })
   for (const name of packages) {
-    await output(["npx", "-y", "pnpm@12", "pack", "--pack-destination", base], { cwd: join(root, "packages", name) })
+    await output(["pnpm", "pack", "--pack-destination", base], { cwd: join(root, "packages", name) })
   }
   const files = await readdir(base)
   const tarballs = packages.map((name) => {
