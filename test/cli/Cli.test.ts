@@ -640,6 +640,48 @@ describe.concurrent("configuration files", () => {
       })
     ))
 
+  it.live("checks and uses the other servers of a file with a bad entry", () =>
+    inWorkplace(({ run, write }, file) =>
+      Effect.gen(function*() {
+        write(".mcp.json", { mcpServers: { bad: { comand: "x" }, good: good(file) } })
+        const check = yield* run(["check"])
+        assert.strictEqual(check.status, 13)
+        assert.match(check.stdout, /✗ +bad +.*MissingTransport/)
+        assert.match(check.stdout, /✓ +good +stdio/)
+        assert.include(check.stdout, "1 of 2 healthy")
+        const { servers: [bad] } = JSON.parse((yield* run(["check", "--json"])).stdout)
+        assert.deepInclude(bad, { name: "bad", state: "unhealthy", isHealthy: false })
+        assert.strictEqual(bad.lastError.code, "MissingTransport")
+        assert.strictEqual((yield* run(["call", "good/echo", "message=x", "--no-validate"])).stdout, "x\n")
+        const used = yield* run(["tools", "bad"])
+        assert.strictEqual(used.status, 10)
+        assert.include(used.stderr, "error[MissingTransport] bad")
+        const all = yield* run(["tools", "--json"])
+        assert.strictEqual(all.status, 10)
+        assert.strictEqual(JSON.parse(all.stdout).servers[1].tools.length, toolNames.length)
+      })
+    ))
+
+  it.live("starts no program of a project file that is not trusted, and asks at a terminal", () =>
+    inWorkplace(({ run, write }, file, ledger) =>
+      Effect.gen(function*() {
+        write(".mcp.json", { mcpServers: { good: good(file) } })
+        const words = ["--json=false", "call", "good/echo", "message=x", "--no-validate"]
+        const untrusted = yield* run(words)
+        assert.strictEqual(untrusted.status, 10)
+        assert.include(untrusted.stderr, "error[UntrustedFile] good")
+        assert.strictEqual((yield* run(words, { typed: ["n"] })).status, 10)
+        assert.deepStrictEqual(ledger("process"), [])
+        const asked = yield* run(words, { typed: ["y"] })
+        assert.strictEqual(asked.status, 0)
+        assert.include(asked.stderr, "trust this content of the file? [y/N] y")
+        // The answer is kept for this content of the file, and for no other.
+        assert.strictEqual((yield* run(words)).status, 0)
+        write(".mcp.json", { mcpServers: { good: { ...good(file), env: { A: "1" } } } })
+        assert.strictEqual((yield* run(words)).status, 10)
+      })
+    ))
+
   it.live("reads mcp-sessions.jsonc if .mcp.json exists too", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {

@@ -10,6 +10,7 @@ import type { SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { ConfiguredServer } from "./Configured.ts"
 import { envelope } from "./Failure.ts"
 import type { Invocation } from "./Invocation.ts"
@@ -83,7 +84,8 @@ export const disabled = ({ name, source, transport }: ConfiguredServer): Row => 
 export const check = Effect.fnUntraced(
   function*(server: ConfiguredServer): Effect.fn.Return<Row, never, Sessions | Invocation> {
     const sessions = yield* Sessions
-    const { name } = server
+    const { definition, name } = server
+    if (Result.isFailure(definition)) return { ...disabled(server), state: "unhealthy", error: definition.failure }
     const row = ({ errorCount, lastChecked }: HealthReport): Row => ({ ...disabled(server), lastChecked, errorCount })
     const measured = Effect.gen(function*() {
       const connect = yield* timed(sessions.get(name))
