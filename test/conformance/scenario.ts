@@ -44,6 +44,8 @@ const calls = ({ context, name: scenario }: Scenario) => (session: Session.Sessi
         yield* session.callTool("add_numbers", { a: 5, b: 3 })
         return
       case "elicitation-sep1034-client-defaults":
+        // The suite asks on the stream of server messages, and does not ask again if it is not open yet.
+        yield* Stream.runHead(session.notifications)
         yield* session.callTool("test_client_elicitation_defaults")
         return
       case "sse-retry":

@@ -259,7 +259,12 @@ describe("trust", () => {
     mcpServers: {
       program: { command: "x" },
       values: { url: "https://h/", headers: { k: "${TOKEN}" } },
-      plain: { url: "https://h/${userHome}" }
+      place: { url: "https://h/${userHome}" },
+      proxied: { url: "https://h/", proxy: "http://evil:1" },
+      certified: { url: "https://h/", tls: { ca: "x.pem" } },
+      authorized: { url: "https://h/", auth: { issuer: "https://evil/" } },
+      believed: { url: "https://h/", trusted: true },
+      plain: { url: "https://h/", headers: { k: "v" }, timeout: 5000, disabled: false }
     }
   }
   const machine: Machine = { files: { "/work/.mcp.json": content }, environment: { TOKEN: "t" } }
@@ -271,9 +276,24 @@ describe("trust", () => {
       const configuration = yield* loadFrom(machine)
       assert.deepStrictEqual(untrusted(configuration), [
         ["program", ["UntrustedFile"]],
-        ["values", ["UntrustedFile"]]
+        ["values", ["UntrustedFile"]],
+        ["place", ["UntrustedFile"]],
+        ["proxied", ["UntrustedFile"]],
+        ["certified", ["UntrustedFile"]],
+        ["authorized", ["UntrustedFile"]],
+        ["believed", ["UntrustedFile"]]
       ])
       assert.deepStrictEqual(configuration.files.map(({ isTrusted }) => isTrusted), [false])
+    }))
+
+  it.effect("uses the user's own server where a project file that is not trusted defines the same one", () =>
+    Effect.gen(function*() {
+      const definition = { mcpServers: { program: { command: "x" } } }
+      const configuration = yield* loadFrom({
+        files: { "/work/.mcp.json": definition, "/home/me/.cursor/mcp.json": definition }
+      })
+      assert.deepStrictEqual(configuration.servers.map(({ client, name }) => [name, client]), [["program", "cursor"]])
+      assert.deepInclude(configOf(configuration, "program"), { command: "x" })
     }))
 
   it.effect("trusts files of the user, named files, and all files on request", () =>
@@ -307,6 +327,6 @@ describe("trust", () => {
       const resolved = yield* ConfigFile.resolve({ servers, trust: "all" }).pipe(
         Effect.provideService(Host.Host, host)
       )
-      assert.deepStrictEqual(resolved.map(({ definition }) => Result.isSuccess(definition)), [true, true, true])
+      assert.deepStrictEqual(resolved.map(({ definition }) => Result.isSuccess(definition)), resolved.map(() => true))
     }))
 })

@@ -429,15 +429,19 @@ export class UntrustedFile extends Schema.TaggedClass<UntrustedFile>("@mcp-sessi
   "UntrustedFile",
   {
     ...where,
-    /** Whether the entry starts a program, or sends values of variables. */
-    effect: Schema.Literals(["program", "values"]),
+    /** Whether the entry starts a program, changes who receives credentials, or sends values of variables. */
+    effect: Schema.Literals(["program", "security", "values"]),
     /** Why it is unknown whether the file is trusted. */
     fact: Schema.optional(Schema.String)
   }
 ) {
   get description(): string {
     const { effect, fact, source = "the file" } = this
-    const what = effect === "program" ? "starts a program" : "sends values of variables to a server"
+    const what = effect === "program"
+      ? "starts a program"
+      : effect === "security"
+      ? "changes how a server is trusted or reached"
+      : "sends values of variables to a server"
     const unknown = fact === undefined ? "" : ` (${fact})`
     return `${source} is a project file that is not trusted, and this entry ${what}${unknown}; read the file, then run "mcp-sessions config trust" or name the file explicitly`
   }

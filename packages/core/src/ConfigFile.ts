@@ -47,6 +47,7 @@ import * as Result from "effect/Result"
 import { ConfigError, type ConfigProblem, UnknownServer } from "./ConfigError.ts"
 import type { Host } from "./Host.ts"
 import { clients } from "./internal/configFile/clients.ts"
+import { hidden } from "./internal/configFile/hidden.ts"
 import {
   ambiguousError,
   load as loadFiles,
@@ -116,6 +117,15 @@ export const find = <Server extends Pick<ConfiguredServer, "aliases" | "name">>(
   const unknown = new UnknownServer({ server: target, path: [], validNames })
   return Result.fail(new ConfigError({ problems: [unknown, ...ofFiles] }))
 }
+
+/**
+ * Gives an entry as it is written, without what may be secret: variables, headers, keys, credentials and queries of URLs, and values of
+ * arguments such as `--api-key`. References to variables stay.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const withoutSecrets = ({ written }: Pick<ConfiguredServer, "written">): unknown => hidden(written)
 
 /**
  * Resolves servers of a configuration once more, with other answers to their questions: their inputs, each asked once, and the trust in their

@@ -113,21 +113,6 @@ const sources = Command.make("sources", {}, () =>
 // show
 // -----------------------------------------------------------------------------
 
-/** Keys whose values are secrets. */
-const secretKeys = new Set(["env", "environment", "envs", "headers", "clientSecret", "privateKey", "http_headers"])
-
-/** Hides the texts below the keys of secrets, except references to variables. */
-const hidden = (value: unknown, isSecret = false): unknown =>
-  typeof value === "string"
-    ? isSecret && !/^(?:Bearer )?\$?\{[^{}]*\}$/.test(value) ? "<redacted>" : value
-    : Array.isArray(value)
-    ? value.map((item) => hidden(item, isSecret))
-    : isJsonObject(value)
-    ? Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, hidden(item, isSecret || secretKeys.has(key))])
-    )
-    : value
-
 /** A definition as JSON: durations as text, secrets revealed or not. */
 const resolved = (value: unknown, reveal: boolean): unknown =>
   Redacted.isRedacted(value)
@@ -158,7 +143,7 @@ const show = Command.make("show", {
       ? resolved(yield* Effect.fromResult(definition), reveal)
       : reveal
       ? written
-      : hidden(written)
+      : ConfigFile.withoutSecrets(server)
     if (json) {
       return yield* output.printJson({
         schema: "mcp-sessions/1",

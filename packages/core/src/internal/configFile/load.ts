@@ -10,6 +10,7 @@ import { kindOf } from "../config/decodeServer.ts"
 import { failWith } from "../config/failWith.ts"
 import { readDocument, unreadable } from "./document.ts"
 import { type Entry, type FileEntries, fileEntries } from "./entry.ts"
+import { hiddenArguments } from "./hidden.ts"
 import type {
   AskInput,
   AskTrust,
@@ -89,7 +90,7 @@ const textIn = (value: unknown): ReadonlyArray<string> =>
 const targetOf = ({ draft: { raw } }: Entry): string => {
   const url = ["url", "httpUrl", "serverUrl", "baseUrl"].map((key) => raw[key]).find((value) => value !== undefined)
   return url === undefined
-    ? [...textIn(raw.command), ...textIn(raw.args)].join(" ")
+    ? textIn(hiddenArguments([...textIn(raw.command), ...textIn(raw.args)])).join(" ")
     : (textIn(url)[0] ?? "").replace(/[?#][\s\S]*$/, "").replace(/^([a-z]+:\/\/)[^/@]*@/i, "$1")
 }
 

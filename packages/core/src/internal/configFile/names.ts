@@ -83,6 +83,12 @@ const distinct = (group: ReadonlyArray<Resolved>): ReadonlyArray<ReadonlyArray<R
   return sets
 }
 
+/** A file of a project that is not trusted does not take a server from the user that defines it in the same way. */
+const usableFirst = (set: ReadonlyArray<Resolved>): ReadonlyArray<Resolved> => {
+  const usable = set.find(({ definition }) => Result.isSuccess(definition))
+  return usable === undefined ? set : [usable, ...set.filter((one) => one !== usable)]
+}
+
 const isEnabled = ([first]: ReadonlyArray<Resolved>): boolean => first?.entry.isDisabled === false
 
 /** Names the entries, which are given nearest first. */
@@ -108,7 +114,7 @@ export const nameEntries = (resolved: ReadonlyArray<Resolved>): Naming => {
       )
     }
     return sets.flatMap((set) => {
-      const [server, ...replaced] = set
+      const [server, ...replaced] = usableFirst(set)
       return server === undefined ? [] : [{ name: set === plain ? name : longName(server), server, replaced }]
     })
   })

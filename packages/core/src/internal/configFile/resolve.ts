@@ -55,11 +55,47 @@ const formOf = ({ file }: Entry) => clients[file.client].hasBareVariables ? "bar
 /** The definition with the path of its env file, whose texts may all hold variables. */
 const templateOf = ({ draft }: Entry) => ({ raw: draft.raw, envFile: draft.envFile })
 
+/**
+ * The keys of a remote server that anyone may set. All others need trust, because they decide how far a server is trusted, or who receives
+ * credentials of the user: a proxy and certificates of an attacker see what is sent to a server of the user.
+ */
+const harmlessKeys: ReadonlySet<string> = new Set([
+  "addresses",
+  "baseUrl",
+  "clientInfo",
+  "connectTimeout",
+  "cookies",
+  "disabled",
+  "enabled",
+  "headers",
+  "healthInterval",
+  "httpUrl",
+  "idleTimeToLive",
+  "maxInFlight",
+  "maxInFlightTotal",
+  "maxLifetime",
+  "maxMessageBytes",
+  "maxQueued",
+  "probeTimeout",
+  "protocol",
+  "rateLimit",
+  "requestTimeout",
+  "serverUrl",
+  "sseFallback",
+  "timeout",
+  "totalTimeout",
+  "transport",
+  "type",
+  "url"
+])
+
 /** What an entry does that a project file needs trust for. */
-const effectOf = (entry: Entry): "program" | "values" | undefined => {
-  if (entry.draft.raw.command !== undefined || kindOf(entry.draft.raw) === "stdio") return "program"
+const effectOf = (entry: Entry): UntrustedFile["effect"] | undefined => {
+  const { raw } = entry.draft
+  if (raw.command !== undefined || kindOf(raw) === "stdio") return "program"
+  if (Object.keys(raw).some((key) => !harmlessKeys.has(key))) return "security"
   const hasValues = textsIn(templateOf(entry), formOf(entry)).some(({ parts }) =>
-    parts.some(({ kind }) => kind === "variable" || kind === "input")
+    parts.some(({ kind }) => kind === "variable" || kind === "input" || kind === "place")
   )
   return hasValues ? "values" : undefined
 }

@@ -30,25 +30,28 @@ const referenceOf = (inside: string): Part => {
 }
 
 /** `$${` is the text `${`. */
-const braced = String.raw`\$\$\{|\$\{([^}]*)\}|\{env:([A-Za-z_]\w*)\}`
+const escaped = String.raw`\$\$\{`
+const reference = String.raw`\$\{([^}]*)\}|\{env:([A-Za-z_]\w*)\}`
+/** `$NAME`, and `$$NAME` for the text `$NAME`. */
+const bare = String.raw`\$\$(?=[A-Za-z_])|\$(?<bare>[A-Za-z_]\w*)`
 
+/** What is found up to the last closing brace, and after it: there nothing can be closed, and a search for the end would be repeated at every brace. */
 const forms = {
-  braced: new RegExp(braced, "g"),
-  /** With `$NAME`, and `$$NAME` for the text `$NAME`. */
-  bare: new RegExp(String.raw`${braced}|\$\$(?=[A-Za-z_])|\$([A-Za-z_]\w*)`, "g")
+  braced: { closed: new RegExp(`${escaped}|${reference}`, "g"), open: new RegExp(escaped, "g") },
+  bare: { closed: new RegExp(`${escaped}|${reference}|${bare}`, "g"), open: new RegExp(`${escaped}|${bare}`, "g") }
 }
 
-/** Splits a template into its parts. */
-export const parse = (text: string, form: keyof typeof forms): ReadonlyArray<Part> => {
+const partsOf = (text: string, pattern: RegExp): ReadonlyArray<Part> => {
   const parts: Array<Part> = []
   let end = 0
-  for (const match of text.matchAll(forms[form])) {
-    const [whole, inside, named, bare] = match
-    const name = named ?? bare
+  for (const match of text.matchAll(pattern)) {
+    const [whole, inside, named] = match
+    const name = named ?? match.groups?.bare
     if (match.index > end) parts.push({ kind: "text", text: text.slice(end, match.index) })
+    const isReference = whole.startsWith("${")
     parts.push(
-      inside !== undefined
-        ? referenceOf(inside)
+      isReference
+        ? referenceOf(inside ?? "")
         : name !== undefined
         ? { kind: "variable", name, fallback: undefined }
         : { kind: "text", text: whole.slice(1) }
@@ -57,4 +60,11 @@ export const parse = (text: string, form: keyof typeof forms): ReadonlyArray<Par
   }
   if (end < text.length) parts.push({ kind: "text", text: text.slice(end) })
   return parts
+}
+
+/** Splits a template into its parts, in time that is linear in its length. */
+export const parse = (text: string, form: keyof typeof forms): ReadonlyArray<Part> => {
+  const { closed, open } = forms[form]
+  const end = text.lastIndexOf("}") + 1
+  return [...partsOf(text.slice(0, end), closed), ...partsOf(text.slice(end), open)]
 }
