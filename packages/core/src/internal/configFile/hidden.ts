@@ -32,7 +32,8 @@ export const hiddenArguments = (args: ReadonlyArray<unknown>): ReadonlyArray<unk
   args.map((arg, index) => {
     if (typeof arg !== "string") return arg
     const before = args[index - 1]
-    const isValue = typeof before === "string" && /^-/.test(before) && !before.includes("=") && secretWord.test(before)
+    const isValue = typeof before === "string" && before.startsWith("-") && !before.includes("=") &&
+      secretWord.test(before)
     if (isValue && !arg.startsWith("-")) return isReference(arg) ? arg : mark
     const [, flag, value] = /^(-{0,2}[\w-]+=)([\s\S]+)$/.exec(arg) ?? []
     if (flag !== undefined && value !== undefined && secretWord.test(flag) && !isReference(value)) return flag + mark
