@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
+import { once } from "node:events"
 import { chmodSync, existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
@@ -61,13 +62,17 @@ describe.concurrent("with", () => {
     Effect.gen(function*() {
       const place = yield* setting
       const run = (...command: ReadonlyArray<string>) =>
-        Effect.map(ended(place.start(["with", "good", "--", ...command], place.env)), ({ status }) => status)
+        Effect.promise(async () => {
+          const child = place.start(["with", "good", "--", ...command], place.env)
+          const [status] = await once(child, "exit")
+          return status
+        })
       const statuses = yield* Effect.all([
         run("no-such-command"),
         run("./mcp-sessions.json"),
         run("sh", "-c", "kill -KILL $$"),
         run("sh", "-c", "kill -TERM $$")
-      ], { concurrency: 2 })
+      ])
       assert.deepStrictEqual(statuses, [127, 126, 137, 143])
       yield* assertReleased(place)
     }))
