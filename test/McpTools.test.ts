@@ -32,7 +32,7 @@ describe("typed calls in promises", () => {
     assert.deepStrictEqual((await pool.callTool("get")).structuredContent, { temperature: 3 })
   })
 
-  it("reject a result that does not fit, a tool error, and a schema that is none", async () => {
+  it("reject a result that does not fit, a tool error, and a value that is not a schema", async () => {
     const servers = { weather: toolServer("get") }
     const { ran, server } = servers.weather
     await using sessions = open(servers)

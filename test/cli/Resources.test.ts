@@ -231,7 +231,7 @@ describe.concurrent("record and replay", () => {
       })
     ))
 
-  it.live("reject a missing command, a missing recording and a file that is none", () =>
+  it.live("reject a missing command, a missing recording and a file that is not a recording", () =>
     inWorkplace(({ run, write }) =>
       Effect.gen(function*() {
         write("text.txt", "text\n")

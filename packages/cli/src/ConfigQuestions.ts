@@ -66,7 +66,7 @@ const needsAnswer = ({ definition }: ConfiguredServer): boolean =>
   definition.failure.problems.some(({ _tag }) => _tag === "UntrustedFile" || _tag === "MissingInput")
 
 /**
- * Returns the questions of servers. `undefined`: there are none, or nobody to answer them.
+ * Returns the functions that ask the user. `undefined`: no server needs an answer, or no terminal is there.
  *
  * @category constructors
  * @since 0.1.0

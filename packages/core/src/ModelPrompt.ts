@@ -51,7 +51,7 @@ export const fromResource = (resource: ReadResourceResult): Prompt.Prompt =>
 
 /**
  * What a model sees of a tool result. `content` (default): text and files, or the structured content where there is neither. `text`: the text
- * alone. `structured`: the JSON of the structured content, or the text where there is none.
+ * alone. `structured`: the JSON of the structured content, or the text of a result without structured content.
  *
  * @category models
  * @since 0.1.0

@@ -66,7 +66,7 @@ export type ContentBlock =
 export type ContentAndArtifact = [content: string | Array<ContentBlock>, artifact: CallToolResult | ToolError]
 
 /**
- * What LangChain tells of a call.
+ * The context that LangChain passes to a call.
  *
  * @category models
  * @since 0.1.0

@@ -19,7 +19,7 @@ import { input, root, timeout } from "./root.ts"
 import { listCommand, selectItem } from "./selection.ts"
 import { useServer } from "./useServer.ts"
 
-/** Finds a prompt by name. Fails with a suggestion if there is none. */
+/** Finds a prompt by name. An unknown name fails with a suggestion. */
 const findPrompt = (options: {
   readonly prompts: ReadonlyArray<Prompt>
   readonly server: ConfiguredServer

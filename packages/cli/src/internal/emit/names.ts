@@ -31,7 +31,7 @@ export const docComment = (...[paragraphs, indent]: readonly [ReadonlyArray<stri
     : `${indent}/**\n${lines.map((line) => `${indent} *${line === "" ? "" : ` ${line}`}\n`).join("")}${indent} */\n`
 }
 
-/** Makes a word of a text in upper camel case: letters and digits of ASCII alone. Empty if there are none. */
+/** Makes a word of a text in upper camel case: ASCII letters and digits only. A text without them gives an empty word. */
 export const pascal = (text: string): string =>
   text.slice(0, 100).replaceAll(/[^a-zA-Z0-9]+/g, " ").trim().split(" ").map((word) =>
     word.slice(0, 1).toUpperCase() + word.slice(1)

@@ -71,7 +71,7 @@ export class Acquisition {
     this.#options = options
   }
 
-  /** The connection, made if there is none. */
+  /** The open connection, or a new one. */
   acquire({ first, isProbe = false, isRetried }: {
     readonly isRetried: boolean
     readonly isProbe?: boolean

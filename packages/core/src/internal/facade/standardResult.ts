@@ -13,7 +13,7 @@ import type { Plain, SignalOptions } from "./promised.ts"
 
 /**
  * Options of a tool call with a typed result, in promises. `schema` is a Standard Schema, as Zod, Valibot, ArkType and Effect
- * (`Schema.toStandardSchemaV1`) make them. It validates the structured content, or the JSON of the text where there is none.
+ * (`Schema.toStandardSchemaV1`) make them. It validates the structured content, or the JSON of the text of a result without it.
  *
  * @category models
  * @since 0.1.0

@@ -5,7 +5,7 @@ import { type CallToolResult, type Part, parts, structured, text } from "@mcp-se
 
 /**
  * What a model sees of a tool result. `content`: text and files, or the structured content where there is neither. `text`: the text alone.
- * `structured`: the JSON of the structured content, or the text where there is none.
+ * `structured`: the JSON of the structured content, or the text of a result without structured content.
  *
  * @category models
  * @since 0.1.0

@@ -28,7 +28,7 @@ export type DialError = BlockedAddress | ProxyFailed | TlsFailed
 /** How the server of a definition is dialled. */
 export interface DialPlan {
   readonly destination: Destination
-  /** The proxy to dial through; `undefined`: there is none, or one that cannot be used. */
+  /** The proxy to dial through. `undefined`: no proxy applies, or it cannot be used. */
   readonly proxy: Proxy | undefined
   /** The certificates of the definition, if it names any. */
   readonly tls: TlsContexts | undefined
