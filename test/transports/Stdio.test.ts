@@ -12,6 +12,7 @@ import {
 } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Deferred, Effect, Fiber, Layer, Schedule } from "effect"
+import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { readdirSync } from "node:fs"
@@ -386,12 +387,15 @@ describe.concurrent("closing a stdio connection", () => {
       assert.isAtLeast(millis, 1950)
     }))
 
-  it.live("reports the connect timeout of a silent server in time, while its process is still being ended", () =>
+  it.effect("reports the connect timeout of a silent server in time, while its process is still being ended", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       const config = { ...faulty("mute", file), protocol: "legacy" as const, connectTimeout: "500 millis" }
       yield* Effect.gen(function*() {
-        const error = yield* Effect.flip(get)
+        const connecting = yield* Effect.forkChild(Effect.flip(get), { startImmediately: true })
+        yield* TestClock.withLive(until(() => read("message"), (messages) => messages.includes("initialize")))
+        yield* TestClock.adjust("500 millis")
+        const error = yield* Fiber.join(connecting)
         assert.strictEqual(error._tag === "SessionError" && error.reason._tag, "ConnectTimeout")
         assert.strictEqual(read("process").filter(isAlive).length, 1)
       }).pipe(Effect.scoped, Effect.provide(layerOf(config)))

@@ -152,7 +152,7 @@ describe("a stdio server that starts slowly", () => {
           Effect.gen(function*() {
             yield* received(program, "server/discover")
             yield* TestClock.adjust("3 seconds")
-            yield* received(program, "initialize")
+            yield* TestClock.withLive(until(() => program.read("answer"), (answers) => answers.length === 1))
             yield* TestClock.adjust("20 seconds")
             assert.isUndefined(connecting.pollUnsafe())
             program.openGate()
