@@ -164,17 +164,21 @@ export const workplace = Effect.acquireRelease(
   ({ directory }) => Effect.sync(() => rmSync(directory, { recursive: true }))
 )
 
-/** Waits for the end of a process, and gives what it printed. */
-export const ended = (child: ChildProcess): Effect.Effect<Outcome> =>
-  Effect.promise(async () => {
-    const text = async (stream: NodeJS.ReadableStream | null) => {
-      let all = ""
-      if (stream !== null) { for await (const chunk of stream.setEncoding("utf8")) all += chunk }
-      return all
-    }
-    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")])
-    return { status: child.exitCode, stdout, stderr }
-  })
+/**
+ * Waits for the end of a process, and gives what it printed. Listens from the call on, not from the run of the effect: a process that ends
+ * before that would never be seen to end.
+ */
+export const ended = (child: ChildProcess): Effect.Effect<Outcome> => {
+  const text = async (stream: NodeJS.ReadableStream | null) => {
+    let all = ""
+    if (stream !== null) { for await (const chunk of stream.setEncoding("utf8")) all += chunk }
+    return all
+  }
+  const outcome = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]).then(
+    ([stdout, stderr]): Outcome => ({ status: child.exitCode, stdout, stderr })
+  )
+  return Effect.promise(() => outcome)
+}
 
 /** Runs a test in a working directory, with a ledger for the servers that it starts. */
 export const inWorkplace = <A, E>(
