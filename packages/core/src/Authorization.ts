@@ -6,6 +6,34 @@
  * A connect or a request that a server refuses with `AuthRequired` waits for `signIn` and is made once more. Without this service, or if
  * nobody can be asked, it fails with `AuthRequired`.
  *
+ * **Example** (Asking whether an owner is signed in)
+ *
+ * ```ts import.meta.vitest
+ * import { Authorization, Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ *
+ * // A program with tokens of its own provides the service. `OAuth.layer` of the transports package is the usual one.
+ * const signedIn = new Set()
+ * const authorization = Layer.succeed(Authorization.Authorization, {
+ *   signIn: ({ owner }) => Effect.sync(() => signedIn.add(owner)),
+ *   signOut: ({ owner }) => Effect.sync(() => signedIn.delete(owner)),
+ *   state: ({ owner }) => Effect.sync(() => ({ _tag: signedIn.has(owner) ? "SignedIn" : "SignedOut" }))
+ * })
+ * const live = Sessions.layer({ servers: { files: { url: "https://files.example/mcp" } } }).pipe(
+ *   Layer.provide(Layer.merge(Transports.layer, authorization))
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const sessions = yield* Sessions.Sessions
+ *   yield* sessions.signIn("files", { owner: "ada" })
+ *   const ada = yield* sessions.signInState("files", { owner: "ada" })
+ *   const bob = yield* sessions.signInState("files", { owner: "bob" })
+ *   return [ada._tag, bob._tag]
+ * })
+ * await Effect.runPromise(Effect.provide(program, live)) // => ["SignedIn", "SignedOut"]
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -20,7 +48,9 @@ import type { AuthorizationFailed, AuthRequired } from "./SessionError.ts"
  * @since 0.1.0
  */
 export interface SignInRequest {
+  /** The owner to sign in. */
   readonly owner: string
+  /** The definition of the server, whose `auth` says which grant is used. */
   readonly definition: ServerDefinition
   /** The refusal that calls for a sign-in; `undefined` if the program asks for one. */
   readonly refusal?: AuthRequired | undefined

@@ -15,6 +15,29 @@
  * to the layer of the sessions, for example the one on Redis. A process with an open connection learns that another process opened the
  * circuit at its next connect or failed call. A store that does not respond within half a second is ignored.
  *
+ * **Example** (Failing at once while a server is down)
+ *
+ * ```ts import.meta.vitest
+ * import { RetryPolicy, Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ *
+ * const live = Sessions.layer({
+ *   servers: { files: { command: "not-installed" } },
+ *   retry: RetryPolicy.never,
+ *   circuit: { failures: 1, openFor: "1 minute" }
+ * }).pipe(Layer.provide(Transports.layer))
+ *
+ * const program = Effect.gen(function*() {
+ *   const { callTool, status } = yield* Sessions.Sessions
+ *   const first = yield* Effect.flip(callTool("files", "list"))
+ *   const second = yield* Effect.flip(callTool("files", "list"))
+ *   const { circuit } = yield* status("files")
+ *   return [first.reason._tag, second.reason._tag, circuit.state]
+ * })
+ * await Effect.runPromise(Effect.provide(program, live)) // => ["SpawnFailed", "ServerDown", "open"]
+ * ```
+ *
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
@@ -28,7 +51,9 @@ import * as Schedule from "effect/Schedule"
  * @since 0.1.0
  */
 export interface CircuitPolicy {
+  /** Consecutive failures after which the circuit opens. `Infinity`: it never opens. */
   readonly failures: number
+  /** How long the circuit stays open. A schedule receives the number of openings. */
   readonly openFor: Duration.Input | Schedule.Schedule<unknown, number>
 }
 

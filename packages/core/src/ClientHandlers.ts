@@ -87,7 +87,9 @@ export class RequestRefused
  * @since 0.1.0
  */
 export interface Peer {
+  /** The owner on whose behalf the session is used. */
   readonly owner: string
+  /** The name of the server. */
   readonly server: string
 }
 
@@ -99,8 +101,11 @@ export interface Peer {
  * @since 0.1.0
  */
 export interface Call {
+  /** The JSON-RPC id, which differs between all requests in flight on one connection. */
   readonly id: string | number
+  /** The JSON-RPC method, such as `tools/call`. */
   readonly method: string
+  /** The name of the tool. Present for tool calls. */
   readonly tool?: string | undefined
 }
 
@@ -115,6 +120,7 @@ export interface Call {
  * @since 0.1.0
  */
 export interface Origin extends Peer {
+  /** The call on whose behalf the server asks; `undefined` if several calls in flight may have caused the request. */
   readonly call: Call | undefined
 }
 

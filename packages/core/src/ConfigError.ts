@@ -18,7 +18,7 @@
  */
 import * as Schema from "effect/Schema"
 import { andList, orList } from "./internal/config/nameList.ts"
-import { adviceFor, at, names, Position, subjectOf, where } from "./internal/config/place.ts"
+import { adviceFor, at, type Described, names, Position, subjectOf, where } from "./internal/config/place.ts"
 
 interface Expecting {
   readonly path: ReadonlyArray<string | number>
@@ -36,7 +36,7 @@ const mustBe = ({ expected, path }: Expecting): string => `${subjectOf(path)} mu
 export class MissingTransport extends Schema.TaggedClass<MissingTransport>("@mcp-sessions/core/MissingTransport")(
   "MissingTransport",
   { ...where, validNames: names }
-) {
+) implements Described {
   get description(): string {
     return `the transport is missing; set "command", "url" or "transport" (${orList(this.validNames)})`
   }
@@ -56,6 +56,7 @@ export class UnsupportedTransport
     "UnsupportedTransport",
     { ...where, transport: Schema.String, validNames: names }
   )
+  implements Described
 {
   get description(): string {
     return `the transport ${JSON.stringify(this.transport)} is not supported; use ${orList(this.validNames)}`
@@ -74,7 +75,7 @@ export class UnsupportedTransport
 export class MissingKey extends Schema.TaggedClass<MissingKey>("@mcp-sessions/core/MissingKey")(
   "MissingKey",
   { ...where, key: Schema.String, expected: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return `${JSON.stringify(this.key)} is missing; it must be ${this.expected}`
   }
@@ -92,7 +93,7 @@ export class MissingKey extends Schema.TaggedClass<MissingKey>("@mcp-sessions/co
 export class UnknownKey extends Schema.TaggedClass<UnknownKey>("@mcp-sessions/core/UnknownKey")(
   "UnknownKey",
   { ...where, key: Schema.String, validNames: names }
-) {
+) implements Described {
   get description(): string {
     const { key, validNames } = this
     return `the key ${JSON.stringify(key)} is unknown; ${adviceFor(key, validNames, "the valid keys are")}`
@@ -111,7 +112,7 @@ export class UnknownKey extends Schema.TaggedClass<UnknownKey>("@mcp-sessions/co
 export class MisplacedKey extends Schema.TaggedClass<MisplacedKey>("@mcp-sessions/core/MisplacedKey")(
   "MisplacedKey",
   { ...where, key: Schema.String, transport: Schema.String, appliesTo: names }
-) {
+) implements Described {
   get description(): string {
     return `${JSON.stringify(this.key)} applies to ${andList(this.appliesTo)} servers, not to ${this.transport} servers`
   }
@@ -129,7 +130,7 @@ export class MisplacedKey extends Schema.TaggedClass<MisplacedKey>("@mcp-session
 export class ConflictingKeys extends Schema.TaggedClass<ConflictingKeys>("@mcp-sessions/core/ConflictingKeys")(
   "ConflictingKeys",
   { ...where, keys: names }
-) {
+) implements Described {
   get description(): string {
     return `${andList(this.keys.map((key) => JSON.stringify(key)))} give the same setting; keep one of them`
   }
@@ -147,7 +148,7 @@ export class ConflictingKeys extends Schema.TaggedClass<ConflictingKeys>("@mcp-s
 export class InvalidUrl extends Schema.TaggedClass<InvalidUrl>("@mcp-sessions/core/InvalidUrl")(
   "InvalidUrl",
   { ...where, expected: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return mustBe(this)
   }
@@ -165,7 +166,7 @@ export class InvalidUrl extends Schema.TaggedClass<InvalidUrl>("@mcp-sessions/co
 export class InvalidDuration extends Schema.TaggedClass<InvalidDuration>("@mcp-sessions/core/InvalidDuration")(
   "InvalidDuration",
   { ...where, expected: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return `${mustBe(this)}, written as milliseconds or as text such as "20 seconds"`
   }
@@ -183,7 +184,7 @@ export class InvalidDuration extends Schema.TaggedClass<InvalidDuration>("@mcp-s
 export class InvalidValue extends Schema.TaggedClass<InvalidValue>("@mcp-sessions/core/InvalidValue")(
   "InvalidValue",
   { ...where, expected: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return mustBe(this)
   }
@@ -201,7 +202,7 @@ export class InvalidValue extends Schema.TaggedClass<InvalidValue>("@mcp-session
 export class ReservedHeader extends Schema.TaggedClass<ReservedHeader>("@mcp-sessions/core/ReservedHeader")(
   "ReservedHeader",
   { ...where, header: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return `the transport sets the header ${JSON.stringify(this.header)} itself; remove it`
   }
@@ -219,7 +220,7 @@ export class ReservedHeader extends Schema.TaggedClass<ReservedHeader>("@mcp-ses
 export class UnsafeVariable extends Schema.TaggedClass<UnsafeVariable>("@mcp-sessions/core/UnsafeVariable")(
   "UnsafeVariable",
   { ...where, variable: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return `the variable ${this.variable} can change which code the server runs; set "allowUnsafeEnv": true to allow it`
   }
@@ -238,7 +239,7 @@ export class UnsafeVariable extends Schema.TaggedClass<UnsafeVariable>("@mcp-ses
 export class DisallowedCommand extends Schema.TaggedClass<DisallowedCommand>("@mcp-sessions/core/DisallowedCommand")(
   "DisallowedCommand",
   { ...where, command: Schema.String, args: Schema.Redacted(Schema.Array(Schema.String)) }
-) {
+) implements Described {
   get description(): string {
     return `this application does not allow the command ${JSON.stringify(this.command)}`
   }
@@ -256,7 +257,7 @@ export class DisallowedCommand extends Schema.TaggedClass<DisallowedCommand>("@m
 export class UnknownServer extends Schema.TaggedClass<UnknownServer>("@mcp-sessions/core/UnknownServer")(
   "UnknownServer",
   { ...where, validNames: names }
-) {
+) implements Described {
   get description(): string {
     const { server = "", validNames } = this
     const valid = validNames.length === 0
@@ -278,7 +279,7 @@ export class UnknownServer extends Schema.TaggedClass<UnknownServer>("@mcp-sessi
 export class DisabledServer extends Schema.TaggedClass<DisabledServer>("@mcp-sessions/core/DisabledServer")(
   "DisabledServer",
   where
-) {
+) implements Described {
   get description(): string {
     return `the server ${JSON.stringify(this.server ?? "")} is disabled in its definition`
   }
@@ -296,7 +297,7 @@ export class DisabledServer extends Schema.TaggedClass<DisabledServer>("@mcp-ses
 export class MissingVariable extends Schema.TaggedClass<MissingVariable>("@mcp-sessions/core/MissingVariable")(
   "MissingVariable",
   { ...where, variable: Schema.String }
-) {
+) implements Described {
   get description(): string {
     const { variable } = this
     return `the variable ${variable} is not set; set it, or give a default with \${${variable}:-default}`
@@ -315,7 +316,7 @@ export class MissingVariable extends Schema.TaggedClass<MissingVariable>("@mcp-s
 export class MissingDocument extends Schema.TaggedClass<MissingDocument>("@mcp-sessions/core/MissingDocument")(
   "MissingDocument",
   { ...where, fact: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return `the configuration cannot be read: ${this.fact}`
   }
@@ -333,7 +334,7 @@ export class MissingDocument extends Schema.TaggedClass<MissingDocument>("@mcp-s
 export class InvalidSyntax extends Schema.TaggedClass<InvalidSyntax>("@mcp-sessions/core/InvalidSyntax")(
   "InvalidSyntax",
   { ...where, expected: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return `syntax error; expected ${this.expected}`
   }
@@ -351,7 +352,7 @@ export class InvalidSyntax extends Schema.TaggedClass<InvalidSyntax>("@mcp-sessi
 export class InvalidDocument extends Schema.TaggedClass<InvalidDocument>("@mcp-sessions/core/InvalidDocument")(
   "InvalidDocument",
   { ...where, expected: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return `the document must be ${this.expected}`
   }
@@ -373,7 +374,7 @@ export class DuplicateKey extends Schema.TaggedClass<DuplicateKey>("@mcp-session
     /** Position of the first occurrence. `position` is that of the second one. */
     first: Position
   }
-) {
+) implements Described {
   get description(): string {
     const { first, path } = this
     return `${subjectOf(path)} is given twice; the first is at line ${first.line}, column ${first.column}`
@@ -392,7 +393,7 @@ export class DuplicateKey extends Schema.TaggedClass<DuplicateKey>("@mcp-session
 export class ReservedKey extends Schema.TaggedClass<ReservedKey>("@mcp-sessions/core/ReservedKey")(
   "ReservedKey",
   where
-) {
+) implements Described {
   get description(): string {
     return `${subjectOf(this.path)} cannot be used as a name`
   }
@@ -410,7 +411,7 @@ export class ReservedKey extends Schema.TaggedClass<ReservedKey>("@mcp-sessions/
 export class MissingInput extends Schema.TaggedClass<MissingInput>("@mcp-sessions/core/MissingInput")(
   "MissingInput",
   { ...where, id: Schema.String, variable: Schema.String }
-) {
+) implements Described {
   get description(): string {
     return `the input ${JSON.stringify(this.id)} has no value; set the variable ${this.variable}`
   }
@@ -434,7 +435,7 @@ export class UntrustedFile extends Schema.TaggedClass<UntrustedFile>("@mcp-sessi
     /** Why it is unknown whether the file is trusted. */
     fact: Schema.optional(Schema.String)
   }
-) {
+) implements Described {
   get description(): string {
     const { effect, fact, source = "the file" } = this
     const what = effect === "program"
@@ -459,7 +460,7 @@ export class UntrustedFile extends Schema.TaggedClass<UntrustedFile>("@mcp-sessi
 export class AmbiguousServer extends Schema.TaggedClass<AmbiguousServer>("@mcp-sessions/core/AmbiguousServer")(
   "AmbiguousServer",
   { ...where, candidates: names }
-) {
+) implements Described {
   get description(): string {
     const { candidates, server = "" } = this
     return `the name ${JSON.stringify(server)} means different servers; use ${

@@ -16,7 +16,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { adviceFor, at, names, where } from "./internal/config/place.ts"
+import { adviceFor, at, type Described, names, where } from "./internal/config/place.ts"
 
 /**
  * A key of another program that changes its behaviour there and has no effect here.
@@ -27,7 +27,7 @@ import { adviceFor, at, names, where } from "./internal/config/place.ts"
 export class IgnoredKey extends Schema.TaggedClass<IgnoredKey>("@mcp-sessions/core/IgnoredKey")(
   "IgnoredKey",
   { ...where, key: Schema.String, advice: Schema.optional(Schema.String) }
-) {
+) implements Described {
   get description(): string {
     const { advice, key } = this
     return `the key ${JSON.stringify(key)} has no effect here${advice === undefined ? "" : `; ${advice}`}`
@@ -46,7 +46,7 @@ export class IgnoredKey extends Schema.TaggedClass<IgnoredKey>("@mcp-sessions/co
 export class UnfamiliarKey extends Schema.TaggedClass<UnfamiliarKey>("@mcp-sessions/core/UnfamiliarKey")(
   "UnfamiliarKey",
   { ...where, key: Schema.String, validNames: names }
-) {
+) implements Described {
   get description(): string {
     const { key, validNames } = this
     return `the key ${JSON.stringify(key)} is unknown and ignored; ${adviceFor(key, validNames, "the known keys are")}`
@@ -65,7 +65,7 @@ export class UnfamiliarKey extends Schema.TaggedClass<UnfamiliarKey>("@mcp-sessi
 export class ImplausibleTimeout extends Schema.TaggedClass<ImplausibleTimeout>("@mcp-sessions/core/ImplausibleTimeout")(
   "ImplausibleTimeout",
   { ...where, key: Schema.String, unit: Schema.Literals(["milliseconds", "seconds"]) }
-) {
+) implements Described {
   get description(): string {
     const { key, unit } = this
     const other = unit === "seconds" ? "milliseconds" : "seconds"

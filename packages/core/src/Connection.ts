@@ -3,6 +3,39 @@
  *
  * A connection is one open channel. It never reconnects, retries or times out: the modules that use it do.
  *
+ * **Example** (A server that is a function)
+ *
+ * ```ts import.meta.vitest
+ * import { Connection, Mcp, Sessions, Transport } from "@mcp-sessions/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const connect = Connection.fromRequest({
+ *   kind: "memory",
+ *   initialize: Effect.succeed({
+ *     era: "legacy",
+ *     protocolVersion: "2025-11-25",
+ *     implementation: { name: "greeter", version: "1.0.0" },
+ *     capabilities: { tools: {} },
+ *     instructions: undefined,
+ *     pid: undefined
+ *   }),
+ *   request: ({ params }) => Effect.succeed({ content: [{ type: "text", text: `hello, ${params?.arguments.name}` }] }),
+ *   onNotification: () => {},
+ *   listen: () => Effect.succeed({ resources: [], ended: Effect.never }),
+ *   setLogLevel: () => Effect.void,
+ *   closed: Effect.never,
+ *   stderrTail: () => undefined,
+ *   warnings: () => []
+ * })
+ * const transports = Layer.succeed(Transport.Transports, {
+ *   transport: () => Layer.succeed(Transport.Transport, { connect })
+ * })
+ * const live = Sessions.layer({ servers: { greeter: { command: "greeter" } } }).pipe(Layer.provide(transports))
+ *
+ * const program = Effect.flatMap(Sessions.Sessions, ({ callTool }) => callTool("greeter", "greet", { name: "Ada" }))
+ * Mcp.text(await Effect.runPromise(Effect.provide(program, live))) // => "hello, Ada"
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -30,12 +63,15 @@ export type Era = "legacy" | "modern"
  * @since 0.1.0
  */
 export interface ConnectionInfo {
+  /** The negotiated era of the protocol. */
   readonly era: Era
   /** The negotiated protocol revision, such as `2025-11-25`. */
   readonly protocolVersion: string
   /** The name that the server gives itself; modern servers may give none. */
   readonly implementation: Implementation | undefined
+  /** The capabilities that the server declared. */
   readonly capabilities: ServerCapabilities
+  /** How the server wants its tools to be used, as text for a language model. */
   readonly instructions: string | undefined
   /** The process of a stdio server, which is also the id of its process group. */
   readonly pid: number | undefined
@@ -48,9 +84,13 @@ export interface ConnectionInfo {
  * @since 0.1.0
  */
 export interface ListenFilter {
+  /** Whether changes of the list of tools are reported. */
   readonly toolsListChanged?: boolean
+  /** Whether changes of the list of prompts are reported. */
   readonly promptsListChanged?: boolean
+  /** Whether changes of the list of resources are reported. */
   readonly resourcesListChanged?: boolean
+  /** The URIs of the resources whose changes are reported. */
   readonly resourceSubscriptions?: ReadonlyArray<string>
 }
 
@@ -75,7 +115,9 @@ export interface Listening {
  * @since 0.1.0
  */
 export interface OutgoingRequest {
+  /** The JSON-RPC method, such as `tools/call`. */
   readonly method: string
+  /** The JSON-RPC params. */
   readonly params: Record<string, unknown> | undefined
   /** Receives the progress of this request. If set, the request asks the server for progress notifications. */
   readonly onProgress: ((progress: Progress) => void) | undefined
@@ -101,6 +143,7 @@ export interface OutgoingRequest {
  * @since 0.1.0
  */
 export interface Connection {
+  /** The kind of the transport that opened the connection. */
   readonly kind: TransportKind | "memory"
   /**
    * The handshake, run once. Succeeds after a round trip on this connection. Interrupting it leaves the connection unusable.
@@ -154,7 +197,9 @@ export interface Connection {
  * @since 0.1.0
  */
 export interface RequestOptions {
+  /** The JSON-RPC method, such as `tools/call`. */
   readonly method: string
+  /** The JSON-RPC params. */
   readonly params: Record<string, unknown> | undefined
   /** Receives progress. If set, the request asks the server for progress notifications. */
   readonly onProgress?: ((progress: Progress) => void) | undefined

@@ -18,6 +18,31 @@
  * any ──closing──▶ Draining ──closed──▶ Closed
  * ```
  *
+ * **Example** (Reading the state before and after a restart)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ *
+ * const live = Sessions.layer({
+ *   servers: { everything: { command: "mcp-server-everything", args: ["stdio"] } }
+ * }).pipe(Layer.provide(Transports.layer))
+ *
+ * const program = Effect.gen(function*() {
+ *   const sessions = yield* Sessions.Sessions
+ *   const session = yield* sessions.get("everything")
+ *   const first = yield* session.state
+ *   yield* sessions.restart("everything")
+ *   yield* session.ping
+ *   return [first, yield* session.state]
+ * }).pipe(Effect.scoped)
+ *
+ * const [first, second] = await Effect.runPromise(Effect.provide(program, live))
+ * first // => { _tag: "Ready", generation: 1 }
+ * second // => { _tag: "Ready", generation: 2 }
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"

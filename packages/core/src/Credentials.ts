@@ -38,7 +38,9 @@ import type { CredentialsFailed } from "./SessionError.ts"
  * @since 0.1.0
  */
 export interface Credentials {
+  /** Headers of every HTTP request or WebSocket handshake. For servers with a URL. */
   readonly headers?: Readonly<Record<string, Redacted.Redacted<string>>> | undefined
+  /** Variables of the child process. For stdio servers. */
   readonly env?: Readonly<Record<string, Redacted.Redacted<string>>> | undefined
 }
 

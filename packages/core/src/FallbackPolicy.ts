@@ -61,9 +61,11 @@ export const fallbackDefault: FallbackPolicy = { goodProbes: 3, probeInterval: "
  * @since 0.1.0
  */
 export interface Candidate {
+  /** The name of the server. */
   readonly server: string
   /** Requests in flight at the server, of all owners. */
   readonly inFlight: number
+  /** The health of the server at this moment. */
   readonly health: HealthReport
 }
 

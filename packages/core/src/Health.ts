@@ -33,6 +33,7 @@ export interface Health {
  * @since 0.1.0
  */
 export interface HealthReport extends Health {
+  /** Whether the server was healthy at that moment, as `isHealthy` of this module decides. */
   readonly isHealthy: boolean
 }
 

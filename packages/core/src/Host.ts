@@ -101,6 +101,7 @@ export class TrustFailed extends Schema.TaggedError<TrustFailed>("@mcp-sessions/
 export interface FileContent {
   /** The absolute path. */
   readonly file: string
+  /** The content, decoded as UTF-8. */
   readonly text: string
 }
 
@@ -113,6 +114,7 @@ export interface FileContent {
 export class Host extends Context.Service<Host, {
   /** The variables of the process. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** The working directory of the process. */
   readonly workingDirectory: string
   /** The home directory of the user. `undefined`: the user has none. */
   readonly homeDirectory: string | undefined

@@ -23,8 +23,11 @@ import { positionOf } from "./internal/configFile/node.ts"
  * @since 0.1.0
  */
 export interface JsonFault {
+  /** The line, from 1. */
   readonly line: number
+  /** The column, from 1. */
   readonly column: number
+  /** What JSON allows at that place. */
   readonly expected: string
 }
 

@@ -75,6 +75,7 @@ export interface McpSession extends Omit<Promised<Session>, "callTool">, Closeab
  * @since 0.1.0
  */
 export interface McpUninitializedSession extends Closeable {
+  /** The name of the server. */
   readonly server: string
   /** Runs the handshake. The session is valid until the uninitialized one is closed. */
   readonly initialize: (options?: SignalOptions) => Promise<McpSession>
@@ -88,5 +89,6 @@ export interface McpUninitializedSession extends Closeable {
  * @since 0.1.0
  */
 export interface OpenSessionOptions<Handshake extends "automatic" | "manual"> extends OwnerOptions, SignalOptions {
+  /** Whether the caller makes the handshake. Default: `"automatic"`. */
   readonly handshake?: Handshake | undefined
 }

@@ -49,9 +49,11 @@ export type LogLevel = typeof logLevels[number]
  */
 export interface LogMessage {
   readonly _tag: "LogMessage"
+  /** The severity of the message. */
   readonly level: LogLevel
   /** Name of the component that logged the message, if the server gives one. */
   readonly logger: string | undefined
+  /** The message: any JSON value. */
   readonly data: unknown
 }
 
@@ -78,6 +80,7 @@ export interface Listening {
  */
 export interface ResourceUpdated {
   readonly _tag: "ResourceUpdated"
+  /** The URI of the resource. */
   readonly uri: string
 }
 
@@ -105,7 +108,9 @@ export type Notification =
  * @since 0.1.0
  */
 export interface WireNotification {
+  /** The JSON-RPC method, such as `notifications/message`. */
   readonly method: string
+  /** The JSON-RPC params. */
   readonly params?: Record<string, unknown> | undefined
 }
 

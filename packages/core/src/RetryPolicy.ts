@@ -10,6 +10,33 @@
  * When a connection is lost before the request ran, the request is sent once on a new connection, without delay. The policy starts after
  * that.
  *
+ * **Example** (Backing off exponentially)
+ *
+ * ```ts import.meta.vitest
+ * import { RetryPolicy, Sessions } from "@mcp-sessions/core"
+ * import { Faulty, Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer, Schedule } from "effect"
+ *
+ * const retry = Schedule.exponential("10 millis").pipe(
+ *   Schedule.upTo({ times: 4 }),
+ *   Schedule.while(({ input }) => input.isRetryable),
+ *   RetryPolicy.withRetryAfter
+ * )
+ * // The first two connects are refused.
+ * const transports = Faulty.layer({
+ *   transports: Transports.layer,
+ *   faults: [{ at: "connect", nth: [1, 2], what: Faulty.fail(Faulty.refused) }]
+ * })
+ * const live = Sessions.layer({
+ *   servers: { everything: { command: "mcp-server-everything", args: ["stdio"] } },
+ *   retry
+ * }).pipe(Layer.provide(transports))
+ *
+ * const program = Effect.flatMap(Sessions.Sessions, ({ callTool }) => callTool("everything", "echo", { message: "hi" }))
+ * const { content } = await Effect.runPromise(Effect.provide(program, live))
+ * content // => [{ type: "text", text: "Echo: hi" }]
+ * ```
+ *
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"

@@ -457,7 +457,9 @@ export type ServerConfig = StdioServer | StreamableHttpServer | SseServer | WebS
  * @since 0.1.0
  */
 export interface ServerDefinition {
+  /** The name of the server. */
   readonly name: string
+  /** The decoded definition. */
   readonly config: ServerConfig
 }
 

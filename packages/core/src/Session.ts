@@ -338,6 +338,10 @@ export interface Session {
  * @since 0.1.0
  */
 export interface MakeOptions extends Policies, OwnerOptions {
+  /**
+   * The name of the server in errors, logs and spans. Default: the name of the program in `command`, or the host of
+   * `url`.
+   */
   readonly name?: string | undefined
 }
 

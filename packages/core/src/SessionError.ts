@@ -47,9 +47,13 @@ export const Delivery = Schema.Literals(["NotSent", "Rejected", "Unknown", "Answ
 export type HealthSign = "alive" | "failed" | "untouched"
 
 interface Traits {
+  /** How far the request got. */
   readonly delivery: Delivery
+  /** Whether another attempt may succeed, leaving aside whether that is safe. */
   readonly isRetryable: boolean
+  /** Whether the connection is gone, so that the next request needs another one. */
   readonly losesConnection: boolean
+  /** What the failure says about the health of the server. */
   readonly health: HealthSign
 }
 

@@ -84,16 +84,29 @@ import { type OwnerOptions, Sessions } from "./Sessions.ts"
  * @since 0.1.0
  */
 export interface SessionPoolOptions {
+  /** The name of the server. */
   readonly server: string
+  /** The owner of leases that name none, and of the `min` sessions. Default: `default`. */
   readonly owner?: string | undefined
+  /** The most sessions at a time, including those that are being opened or closed: 1 to 10,000. Default: 10. */
   readonly max?: number | undefined
+  /** Sessions that are kept open for `owner`: 0 to `max`. Default: 0. */
   readonly min?: number | undefined
+  /** Leases of one session at a time: 1 to 10,000. Default: 1. */
   readonly concurrency?: number | undefined
+  /**
+   * How long a caller waits for a session: up to 1 hour. Then it fails with {@link AcquireTimeout}. Default: 5 seconds.
+   */
   readonly acquireTimeout?: Duration.Input | undefined
+  /** How long a session stays open without a lease: up to 24 hours. Default: 5 minutes. */
   readonly idleTimeToLive?: Duration.Input | undefined
+  /** The age at which a session closes, less up to 2.5 % at random; 0 for any age. Default: 30 minutes. */
   readonly maxLifetime?: Duration.Input | undefined
+  /** The idle time after which a session must answer a ping before a lease: up to 24 hours. Default: 30 seconds. */
   readonly validateAfter?: Duration.Input | undefined
+  /** How long a lease may last before it is reported, once; 0 for never. Default: 1 hour. */
   readonly leakAfter?: Duration.Input | undefined
+  /** Receives the report of a lease that lasts too long. Default: logs a warning. */
   readonly onLeak?: ((report: LeakReport) => Effect.Effect<void>) | undefined
 }
 
@@ -104,7 +117,9 @@ export interface SessionPoolOptions {
  * @since 0.1.0
  */
 export interface LeakReport {
+  /** The name of the server. */
   readonly server: string
+  /** The owner of the lease. */
   readonly owner: string
   /** The duration of the lease so far, in milliseconds. */
   readonly heldFor: number
@@ -127,6 +142,7 @@ export interface SessionPoolStats {
   readonly idle: number
   /** Callers that wait for a session. */
   readonly waiting: number
+  /** The most sessions at a time. */
   readonly max: number
 }
 
@@ -164,6 +180,7 @@ export class AcquireTimeout
  * @since 0.1.0
  */
 export interface SessionPool {
+  /** The name of the server. */
   readonly server: string
   /** Leases a session for as long as the scope. */
   readonly get: (

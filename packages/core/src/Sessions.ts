@@ -91,6 +91,7 @@ import type { Transports } from "./Transport.ts"
  * @since 0.1.0
  */
 export interface OwnerOptions {
+  /** The owner that the session is used for. Default: `Owner.CurrentOwner`. */
   readonly owner?: string | undefined
 }
 
@@ -101,6 +102,7 @@ export interface OwnerOptions {
  * @since 0.1.0
  */
 export interface OpenOptions extends OwnerOptions {
+  /** Whether the program makes the handshake, with `initialize`. Default: `"automatic"`. */
   readonly handshake?: "automatic" | "manual" | undefined
 }
 
@@ -124,9 +126,13 @@ export interface UninitializedSession {
  * @since 0.1.0
  */
 export interface ServerStatus {
+  /** The name of the server. */
   readonly server: string
+  /** The health record, and whether it means healthy. */
   readonly health: Health.HealthReport
+  /** The state of the circuit breaker. */
   readonly circuit: CircuitState
+  /** Requests in flight, of all owners. */
   readonly inFlight: number
   /** The connections of all owners, in the order in which they were first used. */
   readonly connections: ReadonlyArray<{
@@ -237,6 +243,10 @@ export class Sessions extends Context.Service<Sessions, {
  * @since 0.1.0
  */
 export interface OpenAllOptions extends OwnerOptions {
+  /**
+   * Whether one failure fails the stream (`strict`), or is emitted while the server is connected in the background.
+   * Default: `"best-effort"`.
+   */
   readonly mode?: "strict" | "best-effort" | undefined
 }
 

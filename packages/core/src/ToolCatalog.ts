@@ -65,8 +65,11 @@ export type { CatalogChange, CatalogOptions, CatalogTool, Interceptor, ToolCall,
  * @since 0.1.0
  */
 export interface CallOptions {
+  /** The name of the tool that the model knows. */
   readonly name: string
+  /** The arguments that the model gave. Anything but an object fails with `InvalidArguments`. */
   readonly args?: unknown
+  /** The id that the model gave to the call. */
   readonly callId?: string | undefined
 }
 

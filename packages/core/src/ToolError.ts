@@ -32,6 +32,11 @@ import { ConfigError } from "./ConfigError.ts"
 import { type Delivery, forOthers, type Reason as SessionReason, SessionError, ToolFailed } from "./SessionError.ts"
 import { closest } from "./Suggestion.ts"
 
+interface Described {
+  /** How far the call got. */
+  readonly delivery: Delivery
+}
+
 /** What a model must know beside the reason, to decide whether to call again. */
 const advice: Readonly<Record<Delivery, string>> = {
   Answered: "",
@@ -55,7 +60,7 @@ const describe = (reason: SessionReason): string =>
  */
 export class CallFailed extends Schema.TaggedError<CallFailed>("@mcp-sessions/core/CallFailed")("CallFailed", {
   error: Schema.Union([SessionError, ConfigError])
-}) {
+}) implements Described {
   get delivery(): Delivery {
     return this.error._tag === "SessionError" ? this.error.delivery : "NotSent"
   }
@@ -82,6 +87,7 @@ export class DefinitionNotAccepted
     "DefinitionNotAccepted",
     { server: Schema.String, accepted: Schema.optional(Schema.String), current: Schema.String }
   )
+  implements Described
 {
   readonly delivery = "NotSent"
   override get message(): string {
@@ -103,7 +109,7 @@ export class DefinitionNotAccepted
  */
 export class CallDenied extends Schema.TaggedError<CallDenied>("@mcp-sessions/core/CallDenied")("CallDenied", {
   description: Schema.String
-}) {
+}) implements Described {
   readonly delivery = "NotSent"
   override get message(): string {
     return this.description
@@ -123,7 +129,7 @@ export class CallDenied extends Schema.TaggedError<CallDenied>("@mcp-sessions/co
 export class ToolUnknown extends Schema.TaggedError<ToolUnknown>("@mcp-sessions/core/ToolUnknown")("ToolUnknown", {
   name: Schema.String,
   validNames: Schema.Array(Schema.String)
-}) {
+}) implements Described {
   readonly delivery = "NotSent"
   override get message(): string {
     const suggestion = closest(this.name, this.validNames)
@@ -144,6 +150,7 @@ export class ToolUnknown extends Schema.TaggedError<ToolUnknown>("@mcp-sessions/
  */
 export class InvalidArguments
   extends Schema.TaggedError<InvalidArguments>("@mcp-sessions/core/InvalidArguments")("InvalidArguments", {})
+  implements Described
 {
   readonly delivery = "NotSent"
   override get message(): string {

@@ -54,7 +54,9 @@ import type { OwnerOptions, Sessions } from "./Sessions.ts"
  * @since 0.1.0
  */
 export interface ToolType {
+  /** The type of the arguments. */
   readonly args: object
+  /** The type of the structured result. Absent for a tool without an output schema. */
   readonly result?: unknown
 }
 
@@ -117,6 +119,7 @@ export interface TypedCall<Tools> {
  * @since 0.1.0
  */
 export interface TypedSession<Tools> extends Omit<Session, "callTool"> {
+  /** Calls a tool, with its types. */
   readonly callTool: TypedCall<Tools>
 }
 
@@ -129,19 +132,23 @@ type TypedMembers = "callTool" | "get" | "open" | "use"
  * @since 0.1.0
  */
 export interface TypedSessions<Servers> extends Omit<Sessions["Service"], TypedMembers> {
+  /** Gives a connected session for as long as the scope, shared with other callers of the same owner. */
   readonly get: <Server extends keyof Servers & string>(
     server: Server,
     options?: OwnerOptions
   ) => Effect.Effect<TypedSession<Servers[Server]>, SessionError | ConfigError, Scope.Scope>
+  /** Opens a session with a connection of its own, which closes with the scope. */
   readonly open: <Server extends keyof Servers & string>(
     server: Server,
     options?: OwnerOptions & { readonly handshake?: "automatic" | undefined }
   ) => Effect.Effect<TypedSession<Servers[Server]>, SessionError | ConfigError, Scope.Scope>
+  /** Uses a shared session for as long as `f` runs. */
   readonly use: <Server extends keyof Servers & string, A, E, R>(
     server: Server,
     f: (session: TypedSession<Servers[Server]>) => Effect.Effect<A, E, R>,
     options?: OwnerOptions
   ) => Effect.Effect<A, E | SessionError | ConfigError, R>
+  /** Calls a tool on a shared session, with its types. */
   readonly callTool: <Server extends keyof Servers & string, Tool extends keyof Servers[Server] & string>(
     server: Server,
     tool: Tool,
@@ -156,6 +163,7 @@ export interface TypedSessions<Servers> extends Omit<Sessions["Service"], TypedM
  * @since 0.1.0
  */
 export interface TypedMcpSession<Tools> extends Omit<McpSession, "callTool"> {
+  /** Calls a tool, with its types. */
   readonly callTool: <Tool extends keyof Tools & string>(
     tool: Tool,
     ...rest: RestOf<Tools[Tool], Plain<CallToolOptions> & SignalOptions>
@@ -169,14 +177,17 @@ export interface TypedMcpSession<Tools> extends Omit<McpSession, "callTool"> {
  * @since 0.1.0
  */
 export interface TypedMcpSessions<Servers> extends Omit<McpSessions, "callTool" | "get" | "open"> {
+  /** Takes a session that is shared with other callers of its owner. It is valid until it is closed. */
   readonly get: <Server extends keyof Servers & string>(
     server: Server,
     options?: OwnerOptions & SignalOptions
   ) => Promise<TypedMcpSession<Servers[Server]>>
+  /** Opens a session with a connection of its own. */
   readonly open: <Server extends keyof Servers & string>(
     server: Server,
     options?: OwnerOptions & SignalOptions & { readonly handshake?: "automatic" | undefined }
   ) => Promise<TypedMcpSession<Servers[Server]>>
+  /** Calls a tool on a shared session, with its types. */
   readonly callTool: <Server extends keyof Servers & string, Tool extends keyof Servers[Server] & string>(
     server: Server,
     tool: Tool,

@@ -122,6 +122,7 @@ export interface ToolkitOptions<Mode extends Tool.FailureMode> extends ToolCatal
 export interface Toolkit<Mode extends Tool.FailureMode = "return">
   extends Effect.Effect<AiToolkit.WithHandler<Record<string, McpTool<Mode>>>>
 {
+  /** The catalog of the tools: accepts definitions, and reports changes. */
   readonly catalog: ToolCatalog.ToolCatalog
 }
 

@@ -4,6 +4,40 @@
  *
  * Recordings, scripted faults and tests provide other layers of these two services.
  *
+ * **Example** (Counting the connects of all transports)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions, Transport } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ *
+ * let connects = 0
+ * const counted = Layer.effect(
+ *   Transport.Transports,
+ *   Effect.map(Transport.Transports, (inner) => ({
+ *     transport: (definition) =>
+ *       Layer.effect(
+ *         Transport.Transport,
+ *         Effect.map(Transport.Transport, (transport) => ({
+ *           ...transport,
+ *           connect: Effect.andThen(Effect.sync(() => connects++), transport.connect)
+ *         }))
+ *       ).pipe(Layer.provide(inner.transport(definition)))
+ *   }))
+ * ).pipe(Layer.provide(Transports.layer))
+ *
+ * const live = Sessions.layer({
+ *   servers: { everything: { command: "mcp-server-everything", args: ["stdio"] } }
+ * }).pipe(Layer.provide(counted))
+ * const program = Effect.gen(function*() {
+ *   const { callTool } = yield* Sessions.Sessions
+ *   yield* callTool("everything", "echo", { message: "one" })
+ *   yield* callTool("everything", "echo", { message: "two" })
+ * })
+ * await Effect.runPromise(Effect.provide(program, live))
+ * connects // => 1
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -55,7 +89,12 @@ export const ProcessStart: Context.Reference<Effect.Effect<() => void>> = Contex
  * @since 0.1.0
  */
 export class Transport extends Context.Service<Transport, {
+  /**
+   * Makes one attempt to connect, without handshake and without retry. Closing the scope releases the process, the
+   * sockets, the timers and the session on the server.
+   */
   readonly connect: Effect.Effect<Connection, ConnectReason, Scope.Scope>
+  /** Drops what earlier connections have taught the transport of its server, such as its era. */
   readonly forget?: (() => void) | undefined
 }>()("@mcp-sessions/core/Transport") {}
 
@@ -68,5 +107,6 @@ export class Transport extends Context.Service<Transport, {
  * @since 0.1.0
  */
 export class Transports extends Context.Service<Transports, {
+  /** Returns the layer of the transport of a definition. */
   readonly transport: (definition: ServerDefinition) => Layer.Layer<Transport, ConfigError>
 }>()("@mcp-sessions/core/Transport/Transports") {}

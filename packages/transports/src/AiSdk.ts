@@ -58,14 +58,20 @@ export type OutputPart =
  * @since 0.1.0
  */
 export interface AiSdkTool<S> {
+  /** Marks a tool whose arguments have no type at compile time. */
   readonly type: "dynamic"
+  /** The description for the model. */
   readonly description: string
+  /** The JSON Schema of the arguments, as `jsonSchema` wraps it. */
   readonly inputSchema: S
+  /** Whether a person has to approve the call. */
   readonly needsApproval: (args: unknown, options: { readonly toolCallId: string }) => Promise<boolean>
+  /** Makes the call. Rejects with an error whose message is the text for the model. */
   readonly execute: (
     args: unknown,
     options: { readonly toolCallId: string; readonly abortSignal?: Signal | undefined }
   ) => Promise<CallToolResult>
+  /** Turns a result into the parts that the model sees. */
   readonly toModelOutput: (
     options: { readonly output: CallToolResult }
   ) => { type: "content"; value: Array<OutputPart> }

@@ -65,6 +65,7 @@ import { authorizedTransports } from "./internal/network/authorizedTransports.ts
 export interface HeadersCommand {
   /** The program. It is found as the platform finds programs, and no shell reads it. */
   readonly command: string
+  /** The arguments of the program. Default: none. */
   readonly args?: ReadonlyArray<string> | undefined
   /** Variables beside those of this process. */
   readonly env?: Readonly<Record<string, string>> | undefined

@@ -25,6 +25,7 @@ import * as exactNumbers from "./internal/exactNumbers.ts"
  * @since 0.1.0
  */
 export interface RawNumber {
+  /** The digits as they were written. */
   readonly rawJSON: string
 }
 

@@ -92,9 +92,13 @@ export type What<E extends ConnectReason | RequestReason = ConnectReason | Reque
  * @since 0.1.0
  */
 export interface Target {
+  /** The name of the server. Default: any. */
   readonly server?: string | undefined
+  /** The JSON-RPC method, such as `tools/list`. Default: any. */
   readonly method?: string | undefined
+  /** The name of the tool. Default: any. */
   readonly tool?: string | undefined
+  /** Which of the matches are struck, counted from 1 over all connections. Default: each. */
   readonly nth?: number | ReadonlyArray<number> | undefined
 }
 

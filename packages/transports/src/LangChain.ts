@@ -72,7 +72,9 @@ export type ContentAndArtifact = [content: string | Array<ContentBlock>, artifac
  * @since 0.1.0
  */
 export interface CallConfig {
+  /** Cancels the call when it is aborted. */
   readonly signal?: Signal | undefined
+  /** The call that the model made, with its id. */
   readonly toolCall?: { readonly id?: string | undefined } | undefined
 }
 
@@ -83,11 +85,17 @@ export interface CallConfig {
  * @since 0.1.0
  */
 export interface ToolFields {
+  /** The name for the model. */
   name: string
+  /** The description for the model. */
   description: string
+  /** The JSON Schema of the arguments. */
   schema: Record<string, unknown>
+  /** Says that a call gives content for the model and an artifact for the program. */
   responseFormat: "content_and_artifact"
+  /** The server, and the name of the tool on it. */
   metadata: Record<string, unknown>
+  /** Makes the call. */
   func: (args: unknown, runManager?: unknown, config?: CallConfig) => Promise<ContentAndArtifact>
 }
 

@@ -64,9 +64,13 @@ export interface OAuthOptions {
  * @since 0.1.0
  */
 export interface AssertionTarget {
+  /** The name of the server. */
   readonly server: string
+  /** The owner on whose behalf the server is used. */
   readonly owner: string
+  /** The issuer of the authorization server, which is the audience of the assertion. */
   readonly issuer: string
+  /** The URL of the MCP server that the token is for. */
   readonly resource: string
 }
 

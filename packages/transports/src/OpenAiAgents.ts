@@ -51,12 +51,20 @@ export type OutputItem =
  * @since 0.1.0
  */
 export interface FunctionTool {
+  /** Marks a function tool. */
   type: "function"
+  /** The name for the model. */
   name: string
+  /** The description for the model. */
   description: string
+  /** The JSON Schema of the arguments. */
   // oxlint-disable-next-line typescript/no-explicit-any - as the SDK declares it
   parameters: { type: "object"; properties: any; required: Array<any>; additionalProperties: true }
+  /**
+   * Whether the provider holds the model to the schema. Always `false`: servers write schemas that strict mode refuses.
+   */
   strict: boolean
+  /** Makes the call with the JSON of the arguments. */
   invoke: (
     runContext: unknown,
     input: string,
@@ -65,7 +73,9 @@ export interface FunctionTool {
       readonly signal?: Signal | undefined
     }
   ) => Promise<string | Array<OutputItem>>
+  /** Whether a person has to approve the call. */
   needsApproval: (runContext: unknown, input: unknown, callId?: string) => Promise<boolean>
+  /** Whether the model is offered the tool. Always `true`. */
   isEnabled: () => Promise<boolean>
 }
 

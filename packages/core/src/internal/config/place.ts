@@ -20,6 +20,14 @@ export const where = {
   path: Schema.Array(Schema.Union([Schema.String, Schema.Finite]))
 }
 
+/** The texts that every problem and warning has. */
+export interface Described {
+  /** The problem alone, for programs that show its place themselves. */
+  readonly description: string
+  /** The problem, after the source, the server and the JSON path. */
+  readonly message: string
+}
+
 interface Place {
   readonly source?: string | undefined
   readonly position?: typeof Position.Type | undefined

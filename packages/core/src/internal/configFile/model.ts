@@ -31,7 +31,9 @@ export interface ConfigurationFile {
   readonly file: string
   /** The path for people: relative to the working directory, if it is below that. */
   readonly source: string
+  /** The client whose format the file has. */
   readonly client: ClientName
+  /** Where the file was found. */
   readonly scope: Scope
   /** Whether all its entries may be used. Files of the user and explicitly named files need no trust, nor do entries that start nothing. */
   readonly isTrusted: boolean
@@ -46,9 +48,13 @@ export interface ConfigurationFile {
  * @since 0.1.0
  */
 export interface InputRequest {
+  /** The name of the input. */
   readonly id: string
+  /** The question, as the file puts it. */
   readonly description: string | undefined
+  /** Whether the value must not be shown while it is typed. */
   readonly isPassword: boolean
+  /** The value that an empty answer stands for. */
   readonly default: string | undefined
   /** The values to choose from. */
   readonly options: ReadonlyArray<string> | undefined
@@ -75,6 +81,7 @@ export type AskInput = (request: InputRequest) => Effect.Effect<Redacted.Redacte
 export interface UntrustedContent extends FileContent {
   /** The path for people. */
   readonly source: string
+  /** The client whose format the file has. */
   readonly client: ClientName
 }
 
@@ -97,12 +104,15 @@ export interface ConfiguredServer {
   readonly name: string
   /** The name as written. */
   readonly writtenName: string
+  /** The client whose format the file has. */
   readonly client: ClientName
   /** The absolute path of the file. */
   readonly file: string
   /** The path of the file for people. */
   readonly source: string
+  /** Where the file was found. */
   readonly scope: Scope
+  /** The line and the column of the entry. */
   readonly position: Position
   /** The keys that lead to the entry in the file. */
   readonly path: ReadonlyArray<string>
@@ -112,9 +122,11 @@ export interface ConfiguredServer {
   readonly target: string
   /** The transport. `undefined`: the entry does not say. */
   readonly transport: TransportKind | undefined
+  /** Whether the entry turns the server off. */
   readonly isDisabled: boolean
   /** The definition with values of variables, or all its problems. */
   readonly definition: Result.Result<ServerConfig, ConfigError>
+  /** Keys that work, and may not mean what they say. */
   readonly warnings: ReadonlyArray<ConfigWarning>
   /** Other names of the server: `client:name` and `file:name`. */
   readonly aliases: ReadonlyArray<string>
@@ -129,9 +141,11 @@ export interface ConfiguredServer {
  * @since 0.1.0
  */
 export interface ConfigurationProblem {
+  /** The server that cannot be used; `undefined` if the problem is one of the file. */
   readonly server: string | undefined
   /** The absolute path of the file. */
   readonly file: string | undefined
+  /** All problems of the server or the file. */
   readonly error: ConfigError
 }
 
@@ -148,8 +162,10 @@ export interface Configuration {
   readonly replaced: ReadonlyArray<ConfiguredServer>
   /** Names that mean different servers, with their candidates. */
   readonly ambiguous: ReadonlyMap<string, ReadonlyArray<string>>
+  /** The files that were read. */
   readonly files: ReadonlyArray<ConfigurationFile>
   /** All problems: of files, of servers that are not disabled, and of names. */
   readonly problems: ReadonlyArray<ConfigurationProblem>
+  /** Entries that work, and may not mean what they say. */
   readonly warnings: ReadonlyArray<ConfigWarning>
 }

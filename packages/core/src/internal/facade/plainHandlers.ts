@@ -26,6 +26,7 @@ type PlatformSignal = typeof globalThis extends { AbortSignal: { prototype: infe
  * @since 0.1.0
  */
 export interface PlainOrigin extends Origin {
+  /** Aborted when the server withdraws the request, or when the call or the connection ends. */
   readonly signal: PlatformSignal
 }
 

@@ -23,7 +23,9 @@ import type { Plain, RetryOptions } from "./promised.ts"
  * @since 0.1.0
  */
 export interface PlainCredentials {
+  /** Headers of every HTTP request or WebSocket handshake. For servers with a URL. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Variables of the child process. For stdio servers. */
   readonly env?: Readonly<Record<string, string>> | undefined
 }
 

@@ -31,6 +31,7 @@ export interface Caller {
  * @since 0.1.0
  */
 export interface Closeable extends AsyncDisposable {
+  /** Closes the resource. Resolves once it is closed; closing twice is harmless. */
   readonly close: () => Promise<void>
 }
 

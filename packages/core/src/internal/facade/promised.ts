@@ -14,9 +14,13 @@ import type { Session } from "../../Session.ts"
  * @since 0.1.0
  */
 export interface Signal {
+  /** Whether the signal was aborted. */
   readonly aborted: boolean
+  /** Why it was aborted. */
   readonly reason: unknown
+  /** Adds a listener of the abort. */
   readonly addEventListener: (type: "abort", listener: () => void) => void
+  /** Removes a listener of the abort. */
   readonly removeEventListener: (type: "abort", listener: () => void) => void
 }
 
@@ -27,6 +31,7 @@ export interface Signal {
  * @since 0.1.0
  */
 export interface SignalOptions {
+  /** Cancels the operation when it is aborted, on the server too. */
   readonly signal?: Signal | undefined
 }
 
@@ -46,7 +51,9 @@ export type TimeSpan = Extract<Duration.Input, number | string>
  * @since 0.1.0
  */
 export interface RetryOptions {
+  /** The most retries after the first attempt. */
   readonly times: number
+  /** The time between two attempts: milliseconds, or text such as `"1 second"`. */
   readonly delay: TimeSpan
 }
 

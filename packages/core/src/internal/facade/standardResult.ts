@@ -19,6 +19,10 @@ import type { Plain, SignalOptions } from "./promised.ts"
  * @since 0.1.0
  */
 export interface StandardCallOptions<A> extends Omit<Plain<CallToolOptions>, "schema">, SignalOptions {
+  /**
+   * The Standard Schema that validates the result. A result that does not fit rejects with `InvalidResult`, a tool
+   * error with `ToolFailed`.
+   */
   readonly schema: StandardSchemaV1<unknown, A>
 }
 

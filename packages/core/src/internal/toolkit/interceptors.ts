@@ -20,6 +20,7 @@ export interface ToolCall extends ToolPlace {
   readonly name: string
   /** The accepted definition of the tool. */
   readonly definition: Tool
+  /** The arguments that are about to be sent. */
   readonly args: Record<string, unknown>
   /** The id that the model gave to the call, where it is known. */
   readonly callId: string | undefined

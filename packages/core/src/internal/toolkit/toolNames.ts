@@ -6,6 +6,7 @@ import type { Fingerprint } from "./fingerprint.ts"
 
 /** A tool of a server. */
 export interface ToolPlace {
+  /** The name of the server. */
   readonly server: string
   /** The name of the tool on its server. */
   readonly tool: string

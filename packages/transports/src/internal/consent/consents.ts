@@ -15,8 +15,11 @@ const maxPastes = 3
 
 /** A page that a user is to visit, to sign in an owner to a server. */
 export interface SignInPage {
+  /** The name of the server. */
   readonly server: string
+  /** The owner who signs in. */
   readonly owner: string
+  /** The page to visit. */
   readonly url: URL
 }
 

@@ -7,7 +7,9 @@ import type * as Scope from "effect/Scope"
 
 /** An owner who is to sign in to a server. */
 export interface Request {
+  /** The name of the server. */
   readonly server: string
+  /** The owner who is to sign in. */
   readonly owner: string
   /** Redirect URLs that the client is registered with, best first. */
   readonly preferred: ReadonlyArray<string>
@@ -15,6 +17,7 @@ export interface Request {
 
 /** A place that an authorization server can redirect to. */
 export interface Opened {
+  /** The URL that the authorization server redirects the user to. */
   readonly redirectUrl: string
   /** Shows the URL to the user, and waits for the URL that the authorization server redirected to. */
   readonly ask: (url: URL) => Effect.Effect<URL, AuthRequired>

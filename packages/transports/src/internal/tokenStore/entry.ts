@@ -9,7 +9,9 @@ import { failure, type Operation, type TokenStoreFailed } from "./tokenStoreFail
 
 /** A stored secret, and the version that names this write of it. */
 export interface Entry {
+  /** The secret. */
   readonly value: Redacted.Redacted<string>
+  /** The version that names this write of the secret. */
   readonly version: string
 }
 

@@ -8,7 +8,9 @@ import type { TokenStoreFailed } from "./tokenStoreFailed.ts"
 
 /** Saves a value in the place of the version that the caller has seen. */
 export interface Put {
+  /** The key of the entry. */
   readonly key: string
+  /** The secret to save. */
   readonly value: Redacted.Redacted<string>
   /** The version that is replaced; `undefined`: there must be no entry. */
   readonly version: string | undefined
@@ -16,6 +18,7 @@ export interface Put {
 
 /** The outcome of a {@link Put}. */
 export interface PutResult {
+  /** Whether the value was saved. If not, another writer was first. */
   readonly isSaved: boolean
   /** The entry that is in the store now. If `isSaved` is false, it is of another writer; `undefined`: it was removed. */
   readonly entry: Entry | undefined
