@@ -47,3 +47,9 @@ for (const name of ["aiSdk", "langChain", "openAiAgents"]) {
   await asksForApproval(framework)
   console.log(`${name}: finishes without a server, no call runs twice, and approvals are asked for`)
 }
+
+const { main } = await import(new URL("others/fromLangChain.ts", import.meta.url).href) as {
+  readonly main: () => Promise<unknown>
+}
+assert.match(JSON.stringify(await main()), /The sum of 2 and 3 is 5\./)
+console.log("fromLangChain: calls a tool, though another server does not start")
