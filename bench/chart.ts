@@ -1,8 +1,8 @@
 /**
  * The chart in the README: calls per second with 64 in flight, as ratios to the official SDK, one group of bars for each transport.
  */
-import type { Peer } from "../test/peers/Peer.ts"
-import { type Comparison, inPromises, rowOf, sdkOf, times } from "./figures.ts"
+import { others } from "../test/peers/peers.ts"
+import { type Comparison, inEffect, inPromises, raw, sdkOf, times } from "./figures.ts"
 
 /** Where bars begin, and how long the longest is: its label stands behind it. */
 const [width, left, longest] = [800, 130, 600]
@@ -28,53 +28,44 @@ const style = `
 const text = (x: number, y: number, content: string, kind = "") =>
   `<text x="${x}" y="${y}"${kind && ` class="${kind}"`}>${content}</text>`
 
-/** Draws the clients in `peers`; the raw client and the Effect API of this library are left out. */
-export const chart = (comparisons: ReadonlyArray<Comparison>, peers: ReadonlyArray<Peer>): string => {
-  const ratios = (comparison: Comparison) => {
-    const base = rowOf(comparison, sdkOf(comparison)).perSecond
-    return peers.flatMap(({ name }) =>
-      comparison.rows.filter((row) => row.name === name).map(({ perSecond }) => ({ name, ratio: perSecond / base }))
-    )
-  }
-  const scale = longest / Math.max(...comparisons.flatMap((comparison) => ratios(comparison).map(({ ratio }) => ratio)))
+/** Draws all clients but the raw client and the Effect API of this library. */
+export const chart = (comparisons: ReadonlyArray<Comparison>): string => {
+  const groups = comparisons.map((comparison) => {
+    const sdk = sdkOf(comparison)
+    const rows = comparison.rows.filter(({ name }) => name !== raw && name !== inEffect)
+    return {
+      title: `${comparison.title} (${sdk.name} = 1)`,
+      bars: rows.map(({ name, perSecond }) => ({ name, ratio: perSecond / sdk.perSecond }))
+    }
+  })
+  const scale = longest / Math.max(...groups.flatMap(({ bars }) => bars.map(({ ratio }) => ratio)))
   const one = Math.round(left + scale)
   let y = top
-  const groups = comparisons.flatMap((comparison) => {
+  const drawn = groups.flatMap(({ bars, title }) => {
     y += groupGap
-    const from = y
-    const bars = ratios(comparison).map(({ name, ratio }) => {
-      const length = Math.round(ratio * scale)
-      const bar = [
-        `<g${name === inPromises ? " class=\"ours\"" : ""}>`,
-        text(10, y + 14, name, "client"),
-        `<rect x="${left}" y="${y + 3}" width="${length}" height="14" rx="2"/>`,
-        text(left + length + 6, y + 14, times(ratio)),
-        "</g>"
-      ]
-      y += rowHeight
-      return bar.join("")
+    const lines = bars.map(({ name, ratio }, index) => {
+      const [at, length] = [y + index * rowHeight, Math.round(ratio * scale)]
+      const label = text(10, at + 14, name, "client")
+      const bar = `<rect x="${left}" y="${at + 3}" width="${length}" height="14" rx="2"/>`
+      const figure = text(left + length + 6, at + 14, times(ratio))
+      return `<g${name === inPromises ? " class=\"ours\"" : ""}>${label}${bar}${figure}</g>`
     })
-    return [
-      text(left, from - 8, `${comparison.title} (${sdkOf(comparison)} = 1)`, "transport"),
-      `<line x1="${one}" y1="${from}" x2="${one}" y2="${y}"/>`,
-      ...bars
-    ]
+    const from = y
+    y += bars.length * rowHeight
+    const line = `<line x1="${one}" y1="${from}" x2="${one}" y2="${y}"/>`
+    return [text(left, from - 8, title, "transport"), line, ...lines]
   })
-  const others = peers.filter(({ name }) => name !== inPromises).map(({ name, version }) => `${name} ${version}`)
+  const versions = others().map(([name, , version]) => `${name} ${version}`)
   const title = "Calls per second, 64 in flight, relative to the official SDK"
-  const height = y + 16
+  const how = "Ratios of medians of short rounds in turn, on one minimal server for each row. Longer is faster."
+  const size = `width="${width}" height="${y + 16}" viewBox="0 0 ${width} ${y + 16}"`
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-label="${title}">`,
     `<style>${style}</style>`,
     text(10, 28, title, "title"),
-    text(
-      10,
-      50,
-      "Ratios of medians of short rounds in turn, on one minimal server for each row. Longer is faster.",
-      "note"
-    ),
-    text(10, 68, `${others.join(", ")}; mcp-sessions through its promises.`, "note"),
-    ...groups,
+    text(10, 50, how, "note"),
+    text(10, 68, `${versions.join(", ")}; mcp-sessions through its promises.`, "note"),
+    ...drawn,
     "</svg>",
     ""
   ].join("\n")

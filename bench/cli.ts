@@ -10,16 +10,15 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { replace, table } from "../tools/markdown.ts"
+import { median, medianRatio, takeTurns } from "./rounds.ts"
 
-const { values: { rounds: roundsFlag, write: isWriting } } = parseArgs({
+const { values: { rounds, write: isWriting } } = parseArgs({
   options: { rounds: { type: "string", default: "15" }, write: { type: "boolean", default: false } }
 })
-const rounds = Number(roundsFlag)
 
 const pathOf = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), "bench-cli-"))
-const bundle = join(directory, "bundle")
-execFileSync(pathOf("node_modules/.bin/rolldown"), ["-c", "--dir", bundle], {
+execFileSync(pathOf("node_modules/.bin/rolldown"), ["-c", "--dir", directory], {
   cwd: pathOf("packages/cli"),
   stdio: ["ignore", "ignore", "inherit"]
 })
@@ -27,120 +26,78 @@ writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module" }
 const everything = { type: "stdio", command: pathOf("node_modules/.bin/mcp-server-everything"), args: ["stdio"] }
 writeFileSync(join(directory, ".mcp.json"), JSON.stringify({ mcpServers: { everything } }))
 
-// Each program has a home of its own, and none finds what its user has configured.
-const environment = { PATH: process.env.PATH ?? "", HOME: directory }
-const here = [process.execPath, join(bundle, "bin.js")]
+const node = process.execPath
+const here = [node, join(directory, "bin.js")]
 const peer = (name: string): string => pathOf(`test/peers/node_modules/.bin/${name}`)
-const call = ["call", "everything/echo", "message=hello"]
-const warmPeer = [peer("mcpdo"), "--connection", "everything", "tools/call", "echo", "message:=hello"]
+const [mcporter, mcpdo] = [peer("mcporter"), peer("mcpdo")]
+const call = [...here, "call", "everything/echo", "message=hello"]
+const oneShot = [node, pathOf("bench/fixtures/oneShot.mjs"), everything.command, ...everything.args]
+const mcporterCall = [mcporter, "--config", ".mcp.json", "call", "everything.echo", "message=hello"]
+const mcpdoCall = [mcpdo, "--connection", "everything", "tools/call", "echo", "message:=hello"]
 
-interface Contender {
-  readonly name: string
-  readonly group: "start" | "one call" | "warm call"
-  readonly command: ReadonlyArray<string>
-  readonly env?: Readonly<Record<string, string>>
-}
+type Environment = Readonly<Record<string, string>>
+type Contender = readonly [group: string, name: string, command: ReadonlyArray<string>, env?: Environment]
 
-const start = (command: ReadonlyArray<string>, name: string): Contender => ({ name, group: "start", command })
-const contenders = (warm: Readonly<Record<string, string>>): ReadonlyArray<Contender> => [
-  start([process.execPath, "-e", "0"], "node -e 0"),
-  start([...here, "--version"], "mcp-sessions --version"),
-  start([peer("mcporter"), "--version"], "mcporter --version"),
-  start([peer("mcpdo"), "--version"], "mcpdo --version"),
-  {
-    name: "raw client",
-    group: "one call",
-    command: [process.execPath, pathOf("bench/fixtures/oneShot.mjs"), everything.command, ...everything.args]
-  },
-  { name: "mcp-sessions call", group: "one call", command: [...here, ...call] },
-  {
-    name: "mcporter call",
-    group: "one call",
-    command: [peer("mcporter"), "--config", ".mcp.json", "call", "everything.echo", "message=hello"]
-  },
-  { name: "mcpdo tools/call", group: "warm call", command: warmPeer },
-  { name: "mcp-sessions call", group: "warm call", command: [...here, ...call], env: warm }
+const contendersOf = (warm: Environment): ReadonlyArray<Contender> => [
+  ["start", "node -e 0", [node, "-e", "0"]],
+  ["start", "mcp-sessions --version", [...here, "--version"]],
+  ["start", "mcporter --version", [mcporter, "--version"]],
+  ["start", "mcpdo --version", [mcpdo, "--version"]],
+  ["one call", "raw client", oneShot],
+  ["one call", "mcp-sessions call", call],
+  ["one call", "mcporter call", mcporterCall],
+  ["warm call", "mcpdo tools/call", mcpdoCall],
+  ["warm call", "mcp-sessions call", call, warm]
 ]
 
-const run = ({ command, env, name }: Contender, more: Readonly<Record<string, string>> = {}) => {
-  const [program = "", ...args] = command
+// Each program has a home of its own, and none finds what its user has configured.
+const environment = { PATH: process.env.PATH ?? "", HOME: directory }
+
+const run = ([program = "", ...args]: ReadonlyArray<string>, env: Environment = {}) => {
   const startedAt = performance.now()
-  const { pid, status, stderr, stdout } = spawnSync(program, args, {
-    cwd: directory,
-    env: { ...environment, ...env, ...more },
-    encoding: "utf8"
-  })
+  const child = spawnSync(program, args, { cwd: directory, env: { ...environment, ...env }, encoding: "utf8" })
   const millis = performance.now() - startedAt
-  if (status !== 0 || (name.includes("call") && !stdout.includes("hello"))) {
-    throw new Error(`${command.join(" ")} ended with ${status}: ${stdout}${stderr}`)
-  }
-  return { millis, pid }
+  if (child.status !== 0) throw new Error(`${program} ${args.join(" ")}: ${child.stdout}${child.stderr}`)
+  return { millis, pid: child.pid, stdout: child.stdout }
 }
 
 /** Reads the peak memory of a command in MiB, in a run that is not timed. */
-const memoryOf = (contender: Contender): number => {
-  const { pid } = run(contender, {
-    NODE_OPTIONS: `--import=${pathOf("bench/fixtures/memory.mjs")}`,
-    MEMORY_DIRECTORY: directory
-  })
+const memoryOf = ([group, name, command, env]: Contender): number => {
+  const options = { NODE_OPTIONS: `--import=${pathOf("bench/fixtures/memory.mjs")}`, MEMORY_DIRECTORY: directory }
+  const { pid, stdout } = run(command, { ...env, ...options })
+  if (group !== "start" && !stdout.includes("hello")) throw new Error(`${name} printed ${stdout}`)
   return Number(readFileSync(join(directory, String(pid)), "utf8")) / 1024
 }
 
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-
-/** Has the commands take turns: a machine that is slow for a while is slow for all of them. */
-const measure = (all: ReadonlyArray<Contender>) => {
-  const times = all.map((contender) => ({ contender, millis: new Array<number>() }))
-  // What the first runs compile and cache is not what later ones cost.
-  for (const contender of all) run(contender)
-  for (let round = 0; round < rounds; round++) {
-    for (
-      const { contender, millis } of [...times.slice(round % times.length), ...times.slice(0, round % times.length)]
-    ) {
-      millis.push(run(contender).millis)
-    }
-    process.stderr.write(".")
-  }
-  process.stderr.write("\n")
-  return times.map(({ contender, millis }) => {
-    const base = times.find(({ contender: { group } }) => group === contender.group)?.millis ?? []
-    return {
-      contender,
-      millis: median(millis),
-      ratio: median(millis.map((value, round) => value / (base[round] ?? Number.NaN))),
-      memory: memoryOf(contender)
-    }
-  })
-}
-
 /** Holds the session of the server while the commands run. */
-const up = spawn(here[0] ?? "", [...here.slice(1), "up", "--json"], {
+const up = spawn(node, [...here.slice(1), "up", "--json"], {
   cwd: directory,
   env: { ...environment, XDG_RUNTIME_DIR: directory },
   stdio: ["ignore", "pipe", "inherit"]
 })
 const [opened] = await once(up.stdout, "data")
-run({
-  name: "connect",
-  group: "warm call",
-  command: [peer("mcpdo"), "--config", ".mcp.json", "connect", "everything"]
-})
+run([mcpdo, "--config", ".mcp.json", "connect", "everything"])
 try {
   // The socket is in a directory of its own: commands without this address do not find it.
-  const warm = { MCP_SESSIONS_SOCK: JSON.parse(String(opened)).socket }
-  const rows = measure(contenders(warm)).map(({ contender: { group, name }, memory, millis, ratio }) => [
-    group,
-    name,
-    millis.toFixed(0),
-    `${ratio.toFixed(2)}×`,
-    memory.toFixed(0)
-  ])
+  const contenders = contendersOf({ MCP_SESSIONS_SOCK: JSON.parse(String(opened)).socket })
+  // What this first run compiles and caches is not what later ones cost.
+  const memory = contenders.map(memoryOf)
+  const times = await takeTurns({
+    contenders,
+    rounds: Number(rounds),
+    measure: ([, , command, env]) => run(command, env).millis
+  })
+  const rows = contenders.map(([group, name], index) => {
+    const first = contenders.findIndex((contender) => contender[0] === group)
+    const millis = times[index] ?? []
+    const ratio = medianRatio(millis, times[first] ?? [])
+    return [group, name, median(millis).toFixed(0), `${ratio.toFixed(2)}×`, memory[index]?.toFixed(0) ?? ""]
+  })
   const results = table(["", "command", "ms", "to the first of the group", "peak MiB"], rows, "right")
   console.log(results)
   if (isWriting) replace("docs/performance.md", "cli", results)
 } finally {
-  run({ name: "disconnect", group: "warm call", command: [peer("mcpdo"), "daemon", "stop"] })
+  run([mcpdo, "daemon", "stop"])
   up.kill("SIGTERM")
   await once(up, "exit")
   rmSync(directory, { recursive: true })

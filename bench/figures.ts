@@ -1,5 +1,5 @@
 /**
- * What is made of measured rows: the table of a comparison, and the figures that have a limit.
+ * What is made of measured rows: the table of a comparison.
  */
 import { table } from "../tools/markdown.ts"
 
@@ -21,84 +21,57 @@ export interface Comparison {
 
 export const [raw, inEffect, inPromises] = ["raw", "mcp-sessions, Effect", "mcp-sessions"] as const
 
-export const rowOf = ({ rows, title }: Comparison, name: string): Row => {
-  const row = rows.find((row) => row.name === name)
-  if (row === undefined) throw new Error(`${title} was not measured for ${name}`)
-  return row
+/** Limits of the ratios to raw: of the time at most, of the throughput at least, of the CPU time at most. */
+const limits: Readonly<Record<string, readonly [micros: number, perSecond: number, cpu?: number]>> = {
+  stdio: [1.25, 1.05, 1.05],
+  "HTTP, JSON": [1.03, 1],
+  "HTTP, SSE": [1.03, 1],
+  WebSocket: [1.03, 1],
+  "stdio, modern": [1.25, 0.9],
+  "HTTP, modern": [1.05, 0.95]
 }
 
 /** The official client that the others are compared with: SDK v2, or v1 over WebSocket, which v2 lacks. */
-export const sdkOf = ({ rows }: Comparison): string => rows.some(({ name }) => name === "SDK v2") ? "SDK v2" : "SDK v1"
+export const sdkOf = ({ rows, title }: Comparison): Row => {
+  const sdk = rows.find(({ name }) => name === "SDK v2") ?? rows.find(({ name }) => name === "SDK v1")
+  if (sdk === undefined) throw new Error(`${title} was not measured for an SDK`)
+  return sdk
+}
 
 export const times = (ratio: number): string => `${ratio.toFixed(2)}×`
 
-const measures = {
-  "one after another": ({ micros }: Row) => micros,
-  "64 in flight": ({ perSecond }: Row) => perSecond,
-  "64 in flight, client CPU per call": ({ cpu }: Row) => cpu
-}
-type Measure = keyof typeof measures
-
 export const tableOf = (comparison: Comparison): string => {
-  const { rows, title } = comparison
-  const [base, sdk] = [rowOf(comparison, raw), rowOf(comparison, sdkOf(comparison))]
+  const { rows: [base, ...rows], title } = comparison
+  const sdk = sdkOf(comparison)
+  const [maxMicros = 0, minPerSecond = 0, maxCpu] = limits[title] ?? []
+  const limited = (limit: string, of: number | undefined) =>
+    of === undefined ? "to raw" : `to raw, ${limit} ${times(of)}`
+  if (base?.name !== raw) throw new Error(`${title} was not measured for the raw client`)
   return table(
     [
       title,
       "µs per call",
-      "to raw",
+      limited("at most", maxMicros),
       "calls/s, 64 in flight",
-      "to raw",
+      limited("at least", minPerSecond),
       `to ${sdk.name}`,
       "client CPU µs per call",
-      "to raw"
+      limited("at most", maxCpu)
     ],
-    rows.map(({ cpu, micros, name, perSecond }) => [
-      name,
-      micros.toFixed(1),
-      times(micros / base.micros),
-      Math.round(perSecond).toLocaleString("en-US"),
-      times(perSecond / base.perSecond),
-      times(perSecond / sdk.perSecond),
-      cpu.toFixed(1),
-      times(cpu / base.cpu)
-    ]),
+    [base, ...rows].map(({ cpu, micros, name, perSecond }) => {
+      const toRaw = (ratio: number, isMissed: boolean): string =>
+        `${times(ratio)}${isMissed && (name === inEffect || name === inPromises) ? " missed" : ""}`
+      return [
+        name,
+        micros.toFixed(1),
+        toRaw(micros / base.micros, micros / base.micros > maxMicros),
+        Math.round(perSecond).toLocaleString("en-US"),
+        toRaw(perSecond / base.perSecond, perSecond / base.perSecond < minPerSecond),
+        times(perSecond / sdk.perSecond),
+        cpu.toFixed(1),
+        toRaw(cpu / base.cpu, cpu / base.cpu > (maxCpu ?? Number.POSITIVE_INFINITY))
+      ]
+    }),
     "right"
   )
 }
-
-/** Ratios to raw. Throughput is to reach its limit, time and CPU are to stay below it. */
-const limits: ReadonlyArray<readonly [title: string, measure: Measure, effect: number, promises: number]> = [
-  ["stdio", "64 in flight", 1.05, 1.05],
-  ["stdio", "64 in flight, client CPU per call", 1.05, 1.05],
-  ["stdio", "one after another", 1.25, 1.2],
-  ["WebSocket", "one after another", 1.03, 1.03],
-  ["WebSocket", "64 in flight", 1, 1],
-  ["HTTP, JSON", "one after another", 1.03, 1.03],
-  ["HTTP, JSON", "64 in flight", 1, 1],
-  ["HTTP, SSE", "one after another", 1.03, 1.03],
-  ["HTTP, SSE", "64 in flight", 1, 1],
-  ["HTTP, modern", "one after another", 1.05, 1.05],
-  ["HTTP, modern", "64 in flight", 0.95, 0.95],
-  ["stdio, modern", "one after another", 1.25, 1.25],
-  ["stdio, modern", "64 in flight", 0.9, 0.9]
-]
-
-export const figures = (comparisons: ReadonlyArray<Comparison>): ReadonlyArray<ReadonlyArray<string>> =>
-  limits.flatMap(([title, measure, effect, promises]) => {
-    const comparison = comparisons.find((comparison) => comparison.title === title)
-    if (comparison === undefined) return []
-    const isFloor = measure === "64 in flight"
-    const of = measures[measure]
-    const cell = (name: string, limit: number) => {
-      const ratio = of(rowOf(comparison, name)) / of(rowOf(comparison, raw))
-      return `${times(ratio)} ${(isFloor ? ratio >= limit : ratio <= limit) ? "met" : "missed"}`
-    }
-    const limit = effect === promises ? times(effect) : `${times(effect)} / ${times(promises)}`
-    return [[
-      `${title}, ${measure}`,
-      `${isFloor ? "at least" : "at most"} ${limit}`,
-      cell(inEffect, effect),
-      cell(inPromises, promises)
-    ]]
-  })

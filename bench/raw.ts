@@ -7,7 +7,7 @@ import { Agent, request } from "undici"
 import { WebSocket } from "ws"
 import type { PeerSession, ServerOf } from "../test/peers/Peer.ts"
 
-type Args = Record<string, unknown>
+type Call = Pick<PeerSession, "call">
 
 /** What the revision 2026-07-28 requires of each request. */
 const modernMeta = {
@@ -16,21 +16,15 @@ const modernMeta = {
   "io.modelcontextprotocol/clientCapabilities": {}
 }
 
-const legacyHeaders = { "content-type": "application/json", accept: "application/json, text/event-stream" }
+const headersOf = ({ era }: ServerOf, tool: string): Record<string, string> => ({
+  "content-type": "application/json",
+  accept: "application/json, text/event-stream",
+  ...(era === "modern" && { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": tool })
+})
 
-const headersOf = ({ era }: ServerOf, tool: string): Record<string, string> =>
-  era === "modern"
-    ? { ...legacyHeaders, "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": tool }
-    : legacyHeaders
-
-const requestOf = ({ era }: ServerOf, id: number, tool: string, args: Args): string => {
-  const params = { name: tool, arguments: args }
-  return JSON.stringify({
-    jsonrpc: "2.0",
-    id,
-    method: "tools/call",
-    params: era === "modern" ? { ...params, _meta: modernMeta } : params
-  })
+const requestOf = ({ era }: ServerOf, id: number, name: string, args: Record<string, unknown>): string => {
+  const params = { name, arguments: args, ...(era === "modern" && { _meta: modernMeta }) }
+  return JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params })
 }
 
 /** Matches responses, which come in any order, to requests. */
@@ -43,7 +37,7 @@ const exchange = (server: ServerOf, send: (text: string) => void) => {
       waiting.get(message.id)?.(message.result)
       waiting.delete(message.id)
     },
-    call: (tool: string, args: Args): Promise<unknown> =>
+    call: (tool: string, args: Record<string, unknown>): Promise<unknown> =>
       new Promise((resolve) => {
         waiting.set(++id, resolve)
         send(requestOf(server, id, tool, args))
@@ -51,55 +45,38 @@ const exchange = (server: ServerOf, send: (text: string) => void) => {
   }
 }
 
-export const connect = async (server: ServerOf): Promise<PeerSession> => {
-  switch (server.kind) {
-    case "stdio": {
-      const child = spawn(server.command, server.args, { stdio: ["pipe", "pipe", "inherit"] })
-      const { call, receive } = exchange(server, (text) => child.stdin.write(`${text}\n`))
-      let rest = ""
-      child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-        const lines = (rest + chunk).split("\n")
-        rest = lines.pop() ?? ""
-        for (const line of lines) receive(line)
+export const connect = async (server: ServerOf): Promise<Call> => {
+  if (server.kind === "stdio") {
+    const child = spawn(server.command, server.args, { stdio: ["pipe", "pipe", "inherit"] })
+    const { call, receive } = exchange(server, (text) => child.stdin.write(`${text}\n`))
+    let rest = ""
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      const lines = (rest + chunk).split("\n")
+      rest = lines.pop() ?? ""
+      for (const line of lines) receive(line)
+    })
+    return { call }
+  }
+  if (server.kind === "websocket") {
+    const socket = new WebSocket(server.url, "mcp", { perMessageDeflate: false })
+    const { call, receive } = exchange(server, (text) => socket.send(text))
+    socket.on("message", (data) => receive(String(data)))
+    await once(socket, "open")
+    return { call }
+  }
+  const dispatcher = new Agent()
+  let id = 0
+  return {
+    call: async (tool, args) => {
+      const { body, headers } = await request(server.url, {
+        dispatcher,
+        method: "POST",
+        headers: headersOf(server, tool),
+        body: requestOf(server, ++id, tool, args)
       })
-      return {
-        call,
-        close: async () => {
-          child.stdin.end()
-          await once(child, "exit")
-        }
-      }
-    }
-    case "http": {
-      const dispatcher = new Agent()
-      let id = 0
-      return {
-        call: async (tool, args) => {
-          const { body, headers } = await request(server.url, {
-            dispatcher,
-            method: "POST",
-            headers: headersOf(server, tool),
-            body: requestOf(server, ++id, tool, args)
-          })
-          const text = await body.text()
-          const isJson = headers["content-type"] === "application/json"
-          return JSON.parse(isJson ? text : text.slice(text.indexOf("data: ") + 6)).result
-        },
-        close: () => dispatcher.close()
-      }
-    }
-    case "websocket": {
-      const socket = new WebSocket(server.url, "mcp", { perMessageDeflate: false })
-      const { call, receive } = exchange(server, (text) => socket.send(text))
-      socket.on("message", (data) => receive(String(data)))
-      await once(socket, "open")
-      return {
-        call,
-        close: async () => {
-          socket.close()
-          await once(socket, "close")
-        }
-      }
+      const text = await body.text()
+      const isJson = headers["content-type"] === "application/json"
+      return JSON.parse(isJson ? text : text.slice(text.indexOf("data: ") + 6)).result
     }
   }
 }

@@ -5,44 +5,33 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { randomInt } from "node:crypto"
+import { runFuzzing } from "./soak/fuzzing.ts"
 import { type Options, read, usage } from "./soak/options.ts"
+import { report } from "./soak/report.ts"
+import { run } from "./soak/run.ts"
 
 const progress = (line: string) => void process.stderr.write(`${line}\n`)
 
 const soak = async (options: Options): Promise<number> => {
-  // Loaded once the options are right.
-  const { report } = await import("./soak/report.ts")
-  const { run } = await import("./soak/run.ts")
-  const { runFuzzing } = await import("./soak/fuzzing.ts")
-  const { faultEvery, isFuzzing, rate, seconds, seed } = options
   if (globalThis.gc === undefined) progress("without --expose-gc the figures of the heap say little")
-  progress(
-    isFuzzing
-      ? `seed ${seed}, ${seconds} seconds of scripts`
-      : `seed ${seed}, ${seconds} seconds, ${rate} calls/s, a fault every ${faultEvery} s`
-  )
-  const running = Effect.runFork(
-    isFuzzing ? runFuzzing(options, progress) : Effect.map(run(options, progress), report)
-  )
+  const { fuzz, rate, seconds, seed } = options
+  progress(`seed ${seed}, ${seconds} seconds, ${fuzz ? "scripts" : `${rate} calls/s`}`)
+  const running = Effect.runFork(fuzz ? runFuzzing(options, progress) : Effect.map(run(options, progress), report))
   // Interruption resumes servers that are stopped at that moment.
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => running.interruptUnsafe())
   const ended = await Effect.runPromise(Fiber.await(running))
-  if (Exit.hasInterrupts(ended)) {
-    progress("interrupted")
-    return 130
-  }
+  if (Exit.hasInterrupts(ended)) return 130
   const { text, violations } = await Effect.runPromise(ended)
-  process.stdout.write(text)
+  process.stdout.write(`${text}\n`)
   for (const violation of violations) progress(`VIOLATED: ${violation}`)
   return violations.length === 0 ? 0 : 1
 }
 
 const readOptions = (): Options | undefined => {
   try {
-    return read(process.argv.slice(2), randomInt(1_000_000))
+    return read(process.argv.slice(2))
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+    progress(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
     process.exit(2)
   }
 }

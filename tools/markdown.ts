@@ -13,9 +13,6 @@ export const table = (head: Cells, rows: ReadonlyArray<Cells>, align: "left" | "
 
 export const cellsOf = (line: string): ReadonlyArray<string> => line.split("|").slice(1, -1).map((cell) => cell.trim())
 
-/** Breaks a paragraph into lines of the length that the pages have. */
-export const wrap = (text: string): string => text.replace(/(.{1,130})(?: |$)/g, "$1\n").trimEnd()
-
 const file = (path: string): URL => new URL(`../${path}`, import.meta.url)
 
 /** Reads a file of the repository. */

@@ -9,23 +9,21 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { answered, type Ending } from "./Tally.ts"
+import type { Ending } from "./record.ts"
 
 const isSessionError = Schema.is(SessionError)
 const isAllServersFailed = Schema.is(AllServersFailed)
-const isAcquireTimeout = Schema.is(AcquireTimeout)
-const isConfigError = Schema.is(ConfigError)
+const isWithheld = Schema.is(Schema.Union([AcquireTimeout, ConfigError]))
 
 const whatOf = ({ reason }: SessionError): string => {
-  const [, tag = ""] = /([^/]*)$/.exec(reason._tag) ?? []
-  if (reason._tag === "OutcomeUnknown") return `${tag} (${reason.lost._tag})`
-  return reason._tag === "HttpFailed" ? `${tag} ${reason.status}` : tag
+  if (reason._tag === "OutcomeUnknown") return `${reason._tag} (${reason.lost._tag})`
+  return reason._tag === "HttpFailed" ? `${reason._tag} ${reason.status}` : reason._tag
 }
 
 /** The refusals of the library itself, without a request. */
 const withheld = new Set(["ServerDown", "QueueFull", "RateLimited"])
 
-const untyped = (what: string): Ending => ({ what, delivery: "Untyped", wasAsked: true })
+const untyped = (what: string): Ending => ({ what: what.slice(0, 300), delivery: "Untyped", wasAsked: true })
 
 /** `wasAsked`: whether the operation got a session. */
 export const of = (options: {
@@ -34,16 +32,19 @@ export const of = (options: {
   readonly wasAsked: boolean
 }): Ending => {
   const { exit, expected, wasAsked } = options
-  if (Exit.isSuccess(exit)) return exit.value === expected ? answered : untyped("the answer of another call")
+  if (Exit.isSuccess(exit)) {
+    return exit.value === expected
+      ? { what: "answered", delivery: "Answered", wasAsked }
+      : untyped("the answer of another call")
+  }
   const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-  if (Cause.hasDies(exit.cause) || error === undefined) return untyped(Cause.pretty(exit.cause).slice(0, 300))
+  if (Cause.hasDies(exit.cause) || error === undefined) return untyped(Cause.pretty(exit.cause))
   if (isSessionError(error)) {
-    const { delivery, reason } = error
-    return { what: whatOf(error), delivery, wasAsked: !withheld.has(reason._tag) }
+    return { what: whatOf(error), delivery: error.delivery, wasAsked: !withheld.has(error.reason._tag) }
   }
   // Fallback moves on only from calls that ran nothing.
-  if (isAllServersFailed(error)) return { what: "AllServersFailed", delivery: "NotSent", wasAsked }
-  if (isAcquireTimeout(error)) return { what: "AcquireTimeout", delivery: "NotSent", wasAsked: false }
-  if (isConfigError(error)) return { what: "ConfigError", delivery: "NotSent", wasAsked: false }
-  return untyped(String(error).slice(0, 300))
+  if (isAllServersFailed(error)) return { what: error._tag, delivery: "NotSent", wasAsked }
+  return isWithheld(error)
+    ? { what: error._tag, delivery: "NotSent", wasAsked: false }
+    : untyped(String(error))
 }

@@ -1,17 +1,18 @@
 /**
- * The faults of the servers, one after another.
+ * The faults of the servers, in random order.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { type Random, shuffled } from "./options.ts"
-import type { Servers } from "./Servers.ts"
-import type { Tally, Target } from "./Tally.ts"
+import * as Random from "effect/Random"
+import type { Record, Target } from "./record.ts"
+import type { Servers } from "./servers.ts"
+
+type Name = keyof Servers["programs"]
 
 interface Fault {
   readonly name: string
   /** The server that it affects: one fault at a time. */
-  readonly to: "stdio" | "http" | "websocket" | "primary" | "secondary"
-  readonly targets: ReadonlyArray<Target>
+  readonly to: Name | "stdio"
   /** The shortest and the longest time that it lasts, in milliseconds; 0 for a fault that is over at once. */
   readonly lasts: readonly [min: number, max: number]
   readonly begin: (servers: Servers) => unknown
@@ -20,134 +21,104 @@ interface Fault {
 
 const [once, brief, spell, pause] = [[0, 0], [300, 2000], [1000, 3000], [1000, 4000]] as const
 
-type ServerName = "http" | "websocket" | "primary" | "secondary"
-
-const ordered = (to: ServerName, order: string) => ({
-  begin: (servers: Servers) => servers[to].order(order),
-  end: (servers: Servers) => servers[to].order("well")
+const ordered = (to: Name, order: string) => ({
+  to,
+  begin: ({ programs }: Servers) => programs[to].order(order),
+  end: ({ programs }: Servers) => programs[to].order("well")
 })
-const restarted = (to: ServerName) => ({
-  begin: (servers: Servers) => servers[to].kill(),
-  end: (servers: Servers) => servers[to].start()
+const restarted = (to: Name) => ({
+  to,
+  begin: ({ programs }: Servers) => programs[to].kill(),
+  end: ({ programs }: Servers) => programs[to].start()
 })
-const frozen = (to: ServerName | "stdio") => {
-  const signal = (name: NodeJS.Signals) => (servers: Servers) =>
-    to === "stdio" ? servers.signalStdio(name) : servers[to].signal(name)
-  return { begin: signal("SIGSTOP"), end: signal("SIGCONT") }
+const frozen = (to: Name | "stdio") => {
+  const signal = (name: NodeJS.Signals) => ({ programs, signalStdio }: Servers) =>
+    to === "stdio" ? signalStdio(name) : programs[to].signal(name)
+  return { to, begin: signal("SIGSTOP"), end: signal("SIGCONT") }
 }
 
-const at = (to: Fault["to"], targets: ReadonlyArray<Target>) => ({ to, targets })
-const stdio = at("stdio", ["stdio"])
-const http = at("http", ["http", "pool"])
-const websocket = at("websocket", ["websocket"])
-const primary = at("primary", ["fallback"])
+const targetsOf: Readonly<globalThis.Record<Fault["to"], ReadonlyArray<Target>>> = {
+  stdio: ["stdio"],
+  http: ["http", "pool"],
+  websocket: ["websocket"],
+  primary: ["fallback"],
+  secondary: ["fallback"]
+}
 
 const faults: ReadonlyArray<Fault> = [
-  { ...stdio, name: "stdio: killed", lasts: once, begin: ({ signalStdio }) => signalStdio("SIGKILL") },
-  { ...stdio, name: "stdio: frozen", lasts: pause, ...frozen("stdio") },
-  { ...http, name: "HTTP: all sessions forgotten", lasts: once, begin: ({ http }) => http.order("forget") },
-  { ...http, name: "HTTP: killed, started again", lasts: brief, ...restarted("http") },
-  {
-    ...at("http", ["http"]),
-    name: "HTTP: connections reset under calls",
-    lasts: spell,
-    begin: ({ proxy }) => proxy.order("reset 8"),
-    end: ({ proxy }) => proxy.order("well")
-  },
-  { ...http, name: "HTTP: frozen", lasts: pause, ...frozen("http") },
+  { name: "stdio: killed", to: "stdio", lasts: once, begin: ({ signalStdio }) => signalStdio("SIGKILL") },
+  { name: "stdio: frozen", lasts: pause, ...frozen("stdio") },
+  { name: "HTTP: all sessions forgotten", lasts: once, ...ordered("http", "forget") },
+  { name: "HTTP: killed, started again", lasts: brief, ...restarted("http") },
+  { name: "HTTP: connections reset under calls", lasts: spell, ...ordered("http", "reset 8") },
+  { name: "HTTP: frozen", lasts: pause, ...frozen("http") },
   // Longer than the ten seconds of `healthInterval`.
-  { ...http, name: "HTTP: frozen for long", lasts: [13_000, 15_000], ...frozen("http") },
-  { ...http, name: "HTTP: answers 503", lasts: spell, ...ordered("http", "status 503") },
-  { ...http, name: "HTTP: answers 429", lasts: spell, ...ordered("http", "status 429 1") },
-  { ...http, name: "HTTP: event streams end without the answer", lasts: [300, 1500], ...ordered("http", "cut") },
-  { ...websocket, name: "WebSocket: cut under a call", lasts: [300, 1500], ...ordered("websocket", "cut") },
-  { ...websocket, name: "WebSocket: killed, started again", lasts: brief, ...restarted("websocket") },
-  { ...websocket, name: "WebSocket: frozen", lasts: pause, ...frozen("websocket") },
-  { ...primary, name: "primary: killed, started again", lasts: pause, ...restarted("primary") },
-  { ...primary, name: "primary: answers 503 with Retry-After", lasts: spell, ...ordered("primary", "status 503 1") },
-  {
-    ...at("secondary", ["fallback"]),
-    name: "secondary: all sessions forgotten",
-    lasts: once,
-    begin: ({ secondary }) => secondary.order("forget")
-  }
+  { name: "HTTP: frozen for long", lasts: [13_000, 15_000], ...frozen("http") },
+  { name: "HTTP: answers 503", lasts: spell, ...ordered("http", "status 503") },
+  { name: "HTTP: answers 429", lasts: spell, ...ordered("http", "status 429 1") },
+  { name: "HTTP: event streams end without the answer", lasts: [300, 1500], ...ordered("http", "cut") },
+  { name: "WebSocket: cut under a call", lasts: [300, 1500], ...ordered("websocket", "cut") },
+  { name: "WebSocket: killed, started again", lasts: brief, ...restarted("websocket") },
+  { name: "WebSocket: frozen", lasts: pause, ...frozen("websocket") },
+  { name: "primary: killed, started again", lasts: pause, ...restarted("primary") },
+  { name: "primary: answers 503 with Retry-After", lasts: spell, ...ordered("primary", "status 503 1") },
+  { name: "secondary: all sessions forgotten", lasts: once, ...ordered("secondary", "forget") }
 ]
 
-const affected = [...new Set(faults.map(({ to }) => to))]
-
-/** Runs the faults in random orders for a time, and completes when the last is over. */
-export const inflict = (options: {
+/** Makes servers fail for a time, at most one fault at each, and completes when the last fault is over. */
+export const inflict = Effect.fnUntraced(function*(options: {
   readonly servers: Servers
-  readonly tally: Tally
-  readonly random: Random
+  readonly record: Record
+  /** From one fault to the next, in milliseconds. */
   readonly every: number
   /** In milliseconds. */
   readonly during: number
-}): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    const { during, every, random, servers, tally } = options
-    const until = performance.now() + during
-    const busy = new Set<string>()
-    const running: Array<Fiber.Fiber<void>> = []
-    /** The servers in turn, and the faults of each in turn. */
-    const turns: Array<Fault["to"]> = []
-    const toCome = new Map<Fault["to"], Array<Fault>>()
-
-    /** The next fault of the first server without one, if it ends in time. */
-    const next = (): readonly [Fault, number] | undefined => {
-      if (turns.length < affected.length) turns.push(...shuffled({ random, from: affected }))
-      for (const [place, to] of turns.entries()) {
-        if (busy.has(to)) continue
-        const left = toCome.get(to) ?? []
-        if (left.length === 0) left.push(...shuffled({ random, from: faults.filter((fault) => fault.to === to) }))
-        toCome.set(to, left)
-        const lengths = left.map(({ lasts: [min, max] }) => min + (max - min) * random())
-        const index = lengths.findIndex((millis) => performance.now() + millis < until - 500)
-        const [fault] = index === -1 ? [] : left.splice(index, 1)
-        if (fault === undefined) continue
-        turns.splice(place, 1)
-        return [fault, lengths[index] ?? 0]
-      }
-      return undefined
-    }
-
-    const occur = (fault: Fault, millis: number) =>
-      Effect.gen(function*() {
-        busy.add(fault.to)
-        const end = tally.fault(fault.name, fault.targets)
-        yield* Effect.promise(async () => fault.begin(servers))
-        if (millis > 0) yield* Effect.sleep(millis)
-        yield* Effect.promise(async () => fault.end?.(servers))
-        end()
-        busy.delete(fault.to)
+}) {
+  const { during, every, record, servers } = options
+  const until = performance.now() + during
+  const busy = new Set<string>()
+  const running: Array<Fiber.Fiber<void>> = []
+  const queue: Array<Fault> = []
+  while (performance.now() + every < until) {
+    yield* Effect.sleep(every)
+    if (queue.length < faults.length) queue.push(...yield* Random.shuffle(faults))
+    // The next fault whose server has none, if it ends in time.
+    for (const [place, { begin, end, lasts, name, to }] of queue.entries()) {
+      const millis = yield* Random.nextBetween(...lasts)
+      if (busy.has(to) || performance.now() + millis > until - 500) continue
+      queue.splice(place, 1)
+      busy.add(to)
+      const occur = Effect.gen(function*() {
+        const over = record.fault(name, targetsOf[to])
+        yield* Effect.promise(async () => begin(servers))
+        yield* Effect.sleep(millis)
+        yield* Effect.promise(async () => end?.(servers))
+        over()
+        busy.delete(to)
       })
-
-    while (performance.now() + every < until) {
-      yield* Effect.sleep(every)
-      const found = next()
-      if (found !== undefined) running.push(yield* Effect.forkChild(occur(...found), { startImmediately: true }))
+      running.push(yield* Effect.forkChild(occur, { startImmediately: true }))
+      break
     }
-    yield* Fiber.awaitAll(running)
-    yield* Effect.sleep(Math.max(0, until - performance.now()))
-  })
+  }
+  yield* Fiber.awaitAll(running)
+  yield* Effect.sleep(Math.max(0, until - performance.now()))
+})
 
 /** Makes all servers refuse everything, each in its own way. */
-export const failAll = (servers: Servers): Effect.Effect<void> =>
+export const failAll = ({ programs, setStdioDown, signalStdio }: Servers): Effect.Effect<void> =>
   Effect.promise(async () => {
-    const { http, primary, secondary, setStdioDown, signalStdio, websocket } = servers
     setStdioDown(true)
     signalStdio("SIGKILL")
     await Promise.all([
-      http.order("status 503"),
-      websocket.order("status 503"),
-      primary.order("status 503 1"),
-      secondary.order("refuse")
+      programs.http.order("status 503"),
+      programs.websocket.order("status 503"),
+      programs.primary.order("status 503 1"),
+      programs.secondary.order("refuse")
     ])
-    await websocket.order("drop")
   })
 
 export const healAll = ({ programs, setStdioDown }: Servers): Effect.Effect<void> =>
   Effect.promise(async () => {
     setStdioDown(false)
-    await Promise.all(programs.map(([, program]) => program.order("well")))
+    await Promise.all(Object.values(programs).map((program) => program.order("well")))
   })

@@ -11,103 +11,84 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
-import type * as Scope from "effect/Scope"
+import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as ending from "./ending.ts"
-import { pick, type Random } from "./options.ts"
-import { type Kind, kinds, type Tally, type Target, targets } from "./Tally.ts"
-
-type Failure = SessionError | ConfigError | AllServersFailed | SessionPool.AcquireTimeout
+import { type Kind, kinds, type Record, targets } from "./record.ts"
 
 const owners = ["ann", "bob", "cid", "dan"] as const
 
 /** The interval at which due calls are made, in milliseconds. */
 const tick = 10
 
-/** Gives the text of the answer, which identifies its call. */
-const operationOf =
-  (kind: Kind, id: number) => (session: Session): Effect.Effect<string, SessionError | ConfigError> => {
-    switch (kind) {
-      case "read":
-        return Effect.map(
-          session.readResource(`call://${id}`),
-          ({ contents: [content] }) => content !== undefined && "text" in content ? content.text : ""
-        )
-      case "put":
-      case "charge":
-        return Effect.map(session.callTool(kind, { id: String(id) }, { idempotent: kind === "put" }), ({ content }) => {
-          const [block] = content
-          return block?.type === "text" ? block.text : ""
-        })
-    }
-  }
+const contentOf = (kind: Kind, id: number): string => kind === "read" ? `call://${id}` : String(id)
 
-const expectedOf = (kind: Kind, id: number): string => kind === "read" ? `call://${id}` : String(id)
+type Failure = SessionError | ConfigError | AllServersFailed | SessionPool.AcquireTimeout
+type Operation = (session: Session) => Effect.Effect<string, SessionError | ConfigError>
+
+/** Gives the text of the answer, which identifies its call. */
+const operationOf = (kind: Kind, content: string): Operation => (session) =>
+  kind === "read"
+    ? Effect.map(
+      session.readResource(content),
+      ({ contents: [block] }) => block !== undefined && "text" in block ? block.text : ""
+    )
+    : Effect.map(
+      session.callTool(kind, { id: content }, { idempotent: kind === "put" }),
+      ({ content: [block] }) => block?.type === "text" ? block.text : ""
+    )
 
 /** Watches a list over all reconnects: subscriptions, which each connection renews, are the likeliest to leak. */
-const watch = (session: Session, tally: Tally): Effect.Effect<void> =>
-  Stream.runForEach(session.watchTools, () => Effect.sync(() => tally.lists++)).pipe(
+const watch = (session: Session, record: Record): Effect.Effect<void> =>
+  Stream.runDrain(session.watchTools).pipe(
     Effect.onExit((exit) => {
       if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return Effect.void
       const { delivery, what } = ending.of({ exit, expected: "", wasAsked: true })
-      return Effect.sync(() => delivery === "Untyped" ? void tally.strays.push(what) : undefined)
+      return Effect.sync(() => delivery === "Untyped" ? void record.strays.push(what) : undefined)
     }),
     Effect.catch(() => Effect.sleep("1 second")),
     Effect.forever
   )
 
 /** Connects to all servers. `offer` makes calls for ever; `settled` waits for those in flight. */
-export const make = Effect.fnUntraced(function*(options: {
-  readonly tally: Tally
-  readonly random: Random
+export const make = Effect.fnUntraced(function*({ rate, record, seed }: {
+  readonly record: Record
+  readonly seed: number
   readonly rate: number
-}): Effect.fn.Return<
-  { readonly offer: Effect.Effect<never>; readonly settled: Effect.Effect<void> },
-  SessionError | ConfigError,
-  Sessions | Scope.Scope
-> {
-  const { random, rate, tally } = options
+}) {
+  const random = yield* Random.Random.pipe(Random.withSeed(seed))
+  const chance = (share: number): boolean => random.nextDoubleUnsafe() < share
+  const pick = <A>(from: readonly [A, ...ReadonlyArray<A>]): A =>
+    from[Math.floor(random.nextDoubleUnsafe() * from.length)] ?? from[0]
   const sessions = yield* Sessions
   const held = {
     stdio: yield* sessions.get("stdio"),
     http: yield* sessions.get("http"),
     websocket: yield* sessions.get("websocket")
   }
-  for (const session of Object.values(held)) yield* Effect.forkScoped(watch(session, tally))
+  for (const session of Object.values(held)) yield* Effect.forkScoped(watch(session, record))
   const pool = yield* SessionPool.make({ server: "pool", max: 6, acquireTimeout: "2 seconds" })
   const calls = yield* FiberSet.make()
 
-  const callAt = (
-    target: Target,
-    operation: (session: Session) => Effect.Effect<string, SessionError | ConfigError>
-  ): Effect.Effect<string, Failure> => {
-    switch (target) {
-      case "pool":
-        return pool.use(operation, { owner: pick({ random, from: owners }) })
-      case "fallback":
-        return sessions.withFallback({
-          servers: ["primary", "secondary"],
-          hedgeAfter: random() < 0.2 ? "500 millis" : undefined
-        }, operation)
-      default:
-        // Half of the calls hold their session, half take one for each call.
-        return random() < 0.5 ? operation(held[target]) : sessions.use(target, operation)
-    }
-  }
-
   const call = Effect.suspend(() => {
-    const target = pick({ random, from: targets })
-    const kind = pick({ random, from: kinds })
-    const id = tally.begin(target, kind)
+    const [target, kind] = [pick(targets), pick(kinds)]
+    const { end, id } = record.begin(target, kind)
+    const expected = contentOf(kind, id)
     let wasAsked = false
-    const operation = operationOf(kind, id)
-    return Effect.onExit(
-      callAt(target, (session) => {
-        wasAsked = true
-        return operation(session)
-      }),
-      (exit) => Effect.sync(() => tally.end(id, target, ending.of({ exit, expected: expectedOf(kind, id), wasAsked })))
-    )
+    const operation: Operation = (session) => {
+      wasAsked = true
+      return operationOf(kind, expected)(session)
+    }
+    const servers = ["primary", "secondary"] as const
+    const called: Effect.Effect<string, Failure> = target === "pool"
+      ? pool.use(operation, { owner: pick(owners) })
+      : target === "fallback"
+      ? sessions.withFallback({ servers, hedgeAfter: chance(0.2) ? "500 millis" : undefined }, operation)
+      // Half of the calls hold their session, half take one for each call.
+      : chance(0.5)
+      ? operation(held[target])
+      : sessions.use(target, operation)
+    return Effect.onExit(called, (exit) => Effect.sync(() => end(ending.of({ exit, expected, wasAsked }))))
   })
 
   const offer = Effect.gen(function*() {
@@ -115,10 +96,7 @@ export const make = Effect.fnUntraced(function*(options: {
     let offered = 0
     while (true) {
       const due = (performance.now() - since) * rate / 1000
-      while (offered < due) {
-        offered++
-        yield* FiberSet.run(calls, Effect.exit(call))
-      }
+      for (; offered < due; offered++) yield* FiberSet.run(calls, Effect.exit(call))
       yield* Effect.sleep(tick)
     }
   })

@@ -8,11 +8,13 @@ import { Transports } from "@mcp-sessions/transports"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { until } from "../fixtures/peer.ts"
 import { sound } from "../fixtures/soundOptions.ts"
-import { getForeign, layerOf, protocols, rowsOf } from "./negotiate.ts"
+import { getForeign, layerOf, rowsOf } from "./negotiate.ts"
 import { read } from "./page.ts"
-import { everythingOverHttp, everythingOverSse, everythingOverStdio, type Running, servers, tested } from "./servers.ts"
+import { type Running, start } from "./running.ts"
+import { named, protocols, servers, tested, waysOf } from "./servers.ts"
 
 const page = read()
+const overHttp = named("server-everything streamableHttp")
 
 const onlyConfigOf = ({ configs }: Running): ServerConfig.ServerConfigInput => {
   const [config] = Object.values(configs)
@@ -30,8 +32,8 @@ describe.concurrent("servers of other people", () => {
   })
 
   it("are on the page, each transport in each protocol, and no others are", () => {
-    const ways = servers.flatMap(({ name, transports }) =>
-      transports.flatMap((transport) => protocols.map((protocol) => `${name}, ${transport}, ${protocol}`))
+    const ways = servers.flatMap((foreign) =>
+      waysOf(foreign).flatMap((way) => protocols.map((protocol) => `${foreign.name}, ${way}, ${protocol}`))
     )
     assert.deepStrictEqual(page.map(({ protocol, server, transport }) => `${server}, ${transport}, ${protocol}`), ways)
   })
@@ -49,10 +51,10 @@ describe.concurrent("servers of other people", () => {
       }))
   }
 
-  for (const { name, start } of [everythingOverHttp, everythingOverSse]) {
-    it.live(`${name} is restarted during a call, which ends as OutcomeUnknown and is not sent again`, () =>
+  for (const foreign of [overHttp, named("server-everything sse")]) {
+    it.live(`${foreign.name} is restarted during a call, which ends as OutcomeUnknown and is not sent again`, () =>
       Effect.gen(function*() {
-        const running = yield* start
+        const running = yield* start(foreign)
         yield* Effect.gen(function*() {
           const session = yield* getForeign
           const begun = yield* Deferred.make<void>()
@@ -71,13 +73,13 @@ describe.concurrent("servers of other people", () => {
       }).pipe(Effect.scoped))
   }
 
-  for (const { name, start } of [everythingOverStdio, everythingOverHttp]) {
-    it.live(`${name} completes arguments, lists templates, reports progress, and runs a tool as a task that asks its user`, () =>
+  for (const foreign of [named("server-everything"), overHttp]) {
+    it.live(`${foreign.name} completes arguments, lists templates, reports progress, and runs a tool as a task that asks its user`, () =>
       Effect.gen(function*() {
         const handlers = Layer.succeed(ClientHandlers.ClientHandlers, {
           elicitation: { form: () => Effect.succeed({ action: "accept", content: { interpretation: "technical" } }) }
         })
-        const layer = Sessions.layer({ servers: { foreign: onlyConfigOf(yield* start) } }).pipe(
+        const layer = Sessions.layer({ servers: { foreign: onlyConfigOf(yield* start(foreign)) } }).pipe(
           Layer.provide(Layer.merge(Transports.layer, handlers))
         )
         yield* Effect.gen(function*() {
@@ -108,7 +110,7 @@ describe.concurrent("servers of other people", () => {
 
   it.live("server-everything over HTTP logs that its session was ended", () =>
     Effect.gen(function*() {
-      const running = yield* everythingOverHttp.start
+      const running = yield* start(overHttp)
       yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("foreign", "echo", { message: "x" }))
         .pipe(Effect.provide(layerOf(onlyConfigOf(running))))
       yield* until(running.output, (text) => text.includes("Received session termination request for session "))

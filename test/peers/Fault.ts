@@ -1,315 +1,234 @@
 /**
- * The faults that clients are put to, and what is observed: each fault makes one or more rows of the table. A cell has a verdict and a
- * measurement, which differs from run to run.
+ * The faults that clients are put to. `docs/faults.md` describes them; each makes one or more rows of the table in the README.
  */
-import type { Peer, PeerSession } from "./Peer.ts"
-import { holdsWithin, httpServer, type Place, processesIn, stdioServer, wrapped } from "./Servers.ts"
-
-export interface Cell {
-  readonly verdict: string
-  readonly measured?: string | undefined
-  /** More detail than the table in the README has room for. */
-  readonly detail?: string | undefined
-}
+import { Effect } from "effect"
+import { setTimeout } from "node:timers/promises"
+import { fixture } from "../fixtures/fixture.ts"
+import { makeLedger, readLedger } from "../fixtures/ledger.ts"
+import {
+  type Cell,
+  cellOf,
+  charge,
+  duration,
+  echo,
+  failureOf,
+  holdsWithin,
+  leftOf,
+  nextCall,
+  outcomeOf,
+  outcomeTimeout,
+  times
+} from "./observe.ts"
+import type { Peer, PeerSession, ServerOf } from "./Peer.ts"
+import { Program } from "./Program.ts"
 
 export interface Fault {
   readonly name: string
-  /** What is done exactly. */
-  readonly does: string
   /** The titles of its rows, each with the verdict that a client should get. */
   readonly rows: ReadonlyArray<readonly [title: string, good: string]>
   /** Gives one cell for each row. */
   readonly run: (peer: Peer, place: Place) => Promise<ReadonlyArray<Cell>>
 }
 
-// -----------------------------------------------------------------------------
-// Observations
-// -----------------------------------------------------------------------------
-
-/** How long to wait for any outcome, in milliseconds. */
-export const outcomeTimeout = 8000
-
-/** How long to repeat a call before its session counts as dead, in milliseconds. */
-const retryTimeout = 5000
-
-type Outcome<A> =
-  & { readonly millis: number }
-  & (
-    | { readonly _tag: "Answered"; readonly value: A }
-    | { readonly _tag: "Failed"; readonly error: unknown }
-    | { readonly _tag: "Pending" }
-  )
-
-const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
-
-const outcomeOf = async <A>(run: () => Promise<A>, limit = outcomeTimeout): Promise<Outcome<A>> => {
-  const start = performance.now()
-  const millis = () => performance.now() - start
-  let timer: NodeJS.Timeout | undefined
-  const pending = new Promise<Outcome<A>>((resolve) => {
-    timer = setTimeout(() => resolve({ _tag: "Pending", millis: limit }), limit)
-  })
-  const ended = (async () => run())().then(
-    (value): Outcome<A> => ({ _tag: "Answered", millis: millis(), value }),
-    (error: unknown): Outcome<A> => ({ _tag: "Failed", millis: millis(), error })
-  )
-  return Promise.race([ended, pending]).finally(() => clearTimeout(timer))
+/** The ledger of the servers of a fault. */
+export interface Place {
+  readonly file: string
+  readonly read: (word: string) => ReadonlyArray<string>
+  /** How long to wait after a client closed before its processes are counted: some clients start servers then. In milliseconds. */
+  readonly settle: number
 }
 
-const duration = (millis: number): string =>
-  millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
-
-/** What a program can tell an error by without reading its message: its tag or its class. */
-const kindOf = (error: unknown): string => {
-  if (typeof error !== "object" || error === null) return typeof error
-  const { reason } = error as { readonly reason?: unknown }
-  if (typeof reason === "object" && reason !== null && "_tag" in reason) return String(reason._tag)
-  return error instanceof DOMException ? error.name : error.constructor.name
-}
-
-const kindAndCodeOf = (error: unknown): string => {
-  const { code, statusCode } = Object(error) as Record<string, unknown>
-  const number = error instanceof DOMException ? undefined : code ?? statusCode
-  return number === undefined ? kindOf(error) : `${kindOf(error)} ${String(number)}`
-}
-
-/** A call as its caller sees it. */
-const cellOf = (outcome: Outcome<unknown>): Cell => {
-  if (outcome._tag === "Pending") return { verdict: "pending" }
-  const measured = duration(outcome.millis)
-  if (outcome._tag === "Answered") return { verdict: "answered", measured }
-  const [kind, detail] = [kindOf(outcome.error), kindAndCodeOf(outcome.error)]
-  return { verdict: kind, measured, detail: detail === kind ? undefined : detail }
-}
-
-const failureOf = (outcome: Outcome<unknown>): string =>
-  outcome._tag === "Failed" ? kindAndCodeOf(outcome.error) : outcome._tag.toLowerCase()
-
-const message = { message: "hello" }
-const echo = (session: PeerSession) => outcomeOf(() => session.call("echo", message))
-const charge = (session: PeerSession, id = "1") => outcomeOf(() => session.call("charge_card", { id }))
-
-/** Whether a session works after a fault: at once, after a while, or with tools listed again. */
-const nextCall = async (session: PeerSession): Promise<Cell> => {
-  const start = performance.now()
-  let first: string | undefined
-  while (performance.now() - start < retryTimeout) {
-    const outcome = await echo(session)
-    if (outcome._tag === "Pending") return { verdict: "pending" }
-    if (outcome._tag === "Answered") {
-      return first === undefined
-        ? { verdict: "ok" }
-        : { verdict: "ok later", measured: duration(performance.now() - start), detail: `first ${first}` }
-    }
-    first ??= failureOf(outcome)
-    await sleep(250)
-  }
-  if (session.refresh !== undefined) {
-    await outcomeOf(session.refresh)
-    if ((await echo(session))._tag === "Answered") return { verdict: "new tools ok", detail: `tools held: ${first}` }
-  }
-  return { verdict: "dead", detail: first }
-}
-
-/** How often calls ran that were made once each. */
-const times = (counts: ReadonlyArray<number>): string => {
-  const [least, most] = [Math.min(...counts), Math.max(...counts)]
-  return least === most ? `${most}×` : `${least}× to ${most}×`
-}
-const ran = ({ read }: Place): Cell => ({
-  verdict: times([read("call").filter((call) => call.startsWith("charge_card")).length])
+export const placeOf = (file: string, settle: number): Place => ({
+  file,
+  settle,
+  read: (word) => readLedger(file, word)
 })
 
-/** What is alive of a server, by role. */
-const leftIn = ({ directory, read }: Place): string => {
-  const words = ["server", "grandchild"]
-  const roles = processesIn(directory).map((pid) => words.find((word) => read(word).includes(pid)) ?? "wrapper")
-  return [...new Set(roles)].toSorted().map((role) => {
-    const count = roles.filter((other) => other === role).length
-    return count === 1 ? role : `${count} ${role === "grandchild" ? "grandchildren" : `${role}s`}`
-  }).join(" + ")
+/** Creates the ledger. Kills the processes that are left when the scope closes, each by its id. */
+export const makeFile = Effect.gen(function*() {
+  const { file } = yield* makeLedger
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach([...leftOf(file, "process"), ...leftOf(file, "grandchild")], (pid) =>
+      // It may have ended in between.
+      Effect.ignore(Effect.try(() => process.kill(Number(pid), "SIGKILL"))))
+  )
+  return file
+})
+
+const program = (name: string) => fixture(`../peers/fixtures/${name}.mjs`)
+
+const stdio = ({ file }: Place, ...words: ReadonlyArray<string>): ServerOf => ({
+  kind: "stdio",
+  command: process.execPath,
+  args: [program("stdio"), file, ...words]
+})
+
+/** Puts a shell that waits around a server, as launchers of packages do. */
+const wrapped = ({ file }: Place): ServerOf => ({
+  kind: "stdio",
+  command: "sh",
+  args: ["-c", `"${process.execPath}" "${program("stdio")}" "${file}" deaf; true`]
+})
+
+/** Connects, observes, and closes the session. */
+const withSession = async <A>(session: PeerSession, observe: (session: PeerSession) => Promise<A>): Promise<A> => {
+  const seen = await observe(session)
+  await outcomeOf(session.close)
+  return seen
+}
+
+/** Does the same with a server over HTTP. */
+const overHttp = (
+  observe: (session: PeerSession, server: Program, place: Place) => Promise<ReadonlyArray<Cell>>,
+  ...words: ReadonlyArray<string>
+): Fault["run"] =>
+async (peer, place) => {
+  const server = await new Program([program("net"), place.file, ...words]).start()
+  const session = await peer.connect({ kind: "http", url: `http://127.0.0.1:${server.port}/mcp` })
+  const cells = await withSession(session, (session) => observe(session, server, place))
+  await server.stop()
+  return cells
 }
 
 /** Calls once, closes the client, and looks for processes. */
-const closing = (server: (place: Place) => Parameters<Peer["connect"]>[0]): Fault["run"] => async (peer, place) => {
+const closing = (server: (place: Place) => ServerOf): Fault["run"] => async (peer, place) => {
   const session = await peer.connect(server(place))
-  await session.call("echo", message)
+  await echo(session)
   const closed = await outcomeOf(session.close, 2 * outcomeTimeout)
-  await sleep(place.settle)
-  const started = place.read("server").length
+  await setTimeout(place.settle)
+  const left = ([["process", "server"], ["grandchild", "grandchild"]] as const).flatMap(([word, role]) => {
+    const count = leftOf(place.file, word).length
+    return count === 0 ? [] : [count === 1 ? role : `${role} ${count}×`]
+  })
+  const started = place.read("process").length
   const remarks = [
     ...(closed._tag === "Failed" ? [failureOf(closed)] : []),
     ...(started > 1 ? [`server started ${started} times`] : [])
   ]
   return [{
-    verdict: leftIn(place) || "nothing",
+    verdict: left.join(" + ") || "nothing",
     measured: closed._tag === "Pending" ? "pending" : duration(closed.millis),
     detail: remarks.join("; ") || undefined
   }]
 }
 
-/** Connects to a server over HTTP, observes, and closes the session. */
-const overHttp = (
-  words: ReadonlyArray<string>,
-  observe: (
-    options: Awaited<ReturnType<typeof httpServer>> & { readonly session: PeerSession; readonly place: Place }
-  ) => Promise<ReadonlyArray<Cell>>
-): Fault["run"] =>
-async (peer, place) => {
-  const running = await httpServer(place, ...words)
-  const session = await peer.connect(running.server)
-  const cells = await observe({ ...running, session, place })
-  await outcomeOf(session.close)
-  return cells
+const runsOf = ({ read }: Place, id = "1"): number => read("call").filter((call) => call === `charge ${id}`).length
+
+/** Charges once: how often it ran, what the caller gets, and whether another call goes through after that. */
+const chargeAndNext = async (session: PeerSession, place: Place): Promise<ReadonlyArray<Cell>> => {
+  const charged = await charge(session)
+  const next = await nextCall(session)
+  return [{ verdict: times([runsOf(place)]) }, cellOf(charged), next]
 }
 
-const count = (items: ReadonlyArray<unknown>) => items.length
-const calls = Array.from({ length: 20 }, (_, id) => `call-${id}`)
+const ids = Array.from({ length: 20 }, (_, id) => `call-${id}`)
 
 /** How long requests for a stream are counted, in milliseconds. */
 const watchTime = 5000
 
-// -----------------------------------------------------------------------------
-// Faults
-// -----------------------------------------------------------------------------
-
 export const faults: ReadonlyArray<Fault> = [
   {
     name: "plain",
-    does:
-      "A server on stdio that ends with its input. One call, then the client is closed. Processes alive three seconds later " +
-      "are found by their arguments; the time that closing took is beside it.",
     rows: [["plain server, closed: left alive", "nothing"]],
-    run: closing(stdioServer)
+    run: closing(stdio)
   },
   {
     name: "grandchild",
-    does: "As `plain`, with a server that has a child, which holds the pipes of the server and gets no signal from it.",
     rows: [["server with a child, closed: left alive", "nothing"]],
-    run: closing((place) => stdioServer(place, "grandchild"))
+    run: closing((place) => stdio(place, "grandchild"))
   },
   {
     name: "wrapper",
-    does:
-      "As `plain`, with `sh -c \"node server; true\"` around a server that ignores SIGTERM and the end of its input.",
     rows: [["deaf server behind `sh -c`, closed: left alive", "nothing"]],
-    run: closing((place) => wrapped(place, "deaf"))
+    run: closing(wrapped)
   },
   {
     name: "killed",
-    does:
-      "A server on stdio kills itself with SIGKILL during the first call of a tool that is not declared idempotent; it would " +
-      "answer a second call. Then another tool is called on the same session, for five seconds until it answers.",
     rows: [
       ["process killed under a tool: times it ran", "1×"],
       ["… the caller gets", "OutcomeUnknown"],
       ["… the next call", "ok"]
     ],
-    run: async (peer, place) => {
-      const session = await peer.connect(stdioServer(place, "mortal"))
-      const charged = await charge(session)
-      const next = await nextCall(session)
-      await outcomeOf(session.close)
-      return [ran(place), cellOf(charged), next]
-    }
+    run: async ({ connect }, place) =>
+      withSession(await connect(stdio(place, "mortal")), (session) => chargeAndNext(session, place))
   },
   {
     name: "aborted",
-    does:
-      "The signal of a call to a server on stdio is aborted after the server has started it. The server writes down whether " +
-      "`notifications/cancelled` arrives. Then another tool is called on the same session.",
     rows: [["call aborted: the server is told", "yes"], ["… the next call", "ok"]],
-    run: async (peer, place) => {
-      const session = await peer.connect(stdioServer(place))
-      const controller = new AbortController()
-      const slow = outcomeOf(() => session.call("slow", { id: "1" }, { signal: controller.signal }))
-      await holdsWithin(outcomeTimeout, () => place.read("call").includes("slow"))
-      controller.abort()
-      const ended = await slow
-      const isTold = await holdsWithin(outcomeTimeout, () => place.read("cancelled").includes("slow"))
-      const next = await nextCall(session)
-      await outcomeOf(session.close)
-      return [{ verdict: isTold ? "yes" : "no", detail: `the caller: ${failureOf(ended)}` }, next]
-    }
+    run: async ({ connect }, place) =>
+      withSession(await connect(stdio(place)), async (session) => {
+        const controller = new AbortController()
+        const slow = outcomeOf(() => session.call("slow", { id: "1" }, controller.signal))
+        await holdsWithin(outcomeTimeout, () => place.read("call").includes("slow"))
+        controller.abort()
+        const ended = await slow
+        const isTold = await holdsWithin(outcomeTimeout, () => place.read("cancelled").includes("slow"))
+        return [{ verdict: isTold ? "yes" : "no", detail: `the caller: ${failureOf(ended)}` }, await nextCall(session)]
+      })
   },
   {
     name: "forgotten",
-    does:
-      "A server over HTTP forgets its session: it answers 404 to requests that name it. Then 20 calls are made at once, of a " +
-      "tool that is not declared idempotent: how many are answered, how many sessions are started, and how often each call ran. " +
-      "Then another tool is called on the same session.",
     rows: [
       ["HTTP session forgotten, 20 calls: answered", "20"],
       ["… new sessions", "1"],
       ["… times each ran", "1×"],
       ["… the next call", "ok"]
     ],
-    run: overHttp([], async ({ forget, place, session }) => {
-      await session.call("echo", message)
-      const before = count(place.read("initialize"))
-      await forget()
-      const outcomes = await Promise.all(calls.map((id) => charge(session, id)))
+    run: overHttp(async (session, server, place) => {
+      await echo(session)
+      const before = place.read("initialize").length
+      await server.order("forget")
+      const outcomes = await Promise.all(ids.map((id) => charge(session, id)))
       const failures = outcomes.filter(({ _tag }) => _tag !== "Answered").map(failureOf)
-      const sessions = count(place.read("initialize")) - before
-      const runs = place.read("call")
+      const sessions = place.read("initialize").length - before
       return [
-        { verdict: String(calls.length - failures.length), detail: [...new Set(failures)].join(", ") || undefined },
+        { verdict: String(ids.length - failures.length), detail: [...new Set(failures)].join(", ") || undefined },
         { verdict: String(sessions) },
-        { verdict: times(calls.map((id) => count(runs.filter((call) => call === `charge_card ${id}`)))) },
+        { verdict: times(ids.map((id) => runsOf(place, id))) },
         await nextCall(session)
       ]
     })
   },
   {
     name: "lost",
-    does:
-      "A server over HTTP runs a tool, responds with an event stream, and ends the stream after a notification, without the " +
-      "response. What the caller gets, and when.",
     rows: [["event stream ends without the answer: the caller gets", "OutcomeUnknown"], ["… times it ran", "1×"]],
-    run: overHttp(["lost"], async ({ place, session }) => [cellOf(await charge(session)), ran(place)])
+    run: overHttp(async (session, server, place) => {
+      await server.order("cut")
+      return [cellOf(await charge(session)), { verdict: times([runsOf(place)]) }]
+    })
   },
   {
     name: "reset",
-    does:
-      "A server over HTTP runs a tool that is not declared idempotent, and resets the connection instead of responding. Then " +
-      "another tool is called on the same session.",
     rows: [
       ["connection reset under a tool: times it ran", "1×"],
       ["… the caller gets", "OutcomeUnknown"],
       ["… the next call", "ok"]
     ],
-    run: overHttp(["reset"], async ({ place, session }) => {
-      const charged = await charge(session)
-      const next = await nextCall(session)
-      return [ran(place), cellOf(charged), next]
+    run: overHttp(async (session, server, place) => {
+      await server.order("reset 1")
+      return chargeAndNext(session, place)
     })
   },
   {
     name: "restarted",
-    does:
-      "A server over HTTP is killed and started again at the same address, where it knows none of its sessions. Then a tool " +
-      "is called on the same session, for five seconds until it answers.",
     rows: [["HTTP server restarted: the next call", "ok"]],
-    run: overHttp([], async ({ restart, session }) => {
-      await session.call("echo", message)
-      await restart()
+    run: overHttp(async (session, server) => {
+      await echo(session)
+      await server.kill()
+      await server.start()
       return [await nextCall(session)]
     })
   },
   {
     name: "closed",
-    does:
-      "A server over HTTP accepts each request for the stream of its own messages and ends the stream at once. How many such " +
-      "requests arrive within five seconds of the first, and whether the pause before the last of them is more than one and a " +
-      "half times the pause before the second.",
     rows: [["stream of server messages closed at once, for 5 s", "backs off"]],
-    run: overHttp(["closing"], async ({ place, session }) => {
-      await session.call("echo", message)
+    run: overHttp(async (session, _, place) => {
+      await echo(session)
       const at = () => place.read("stream").map(Number)
       await holdsWithin(watchTime, () => at().length > 0)
       const [first] = at()
       if (first === undefined) return [{ verdict: "does not ask" }]
-      await sleep(watchTime)
+      await setTimeout(watchTime)
       const within = at().filter((time) => time <= first + watchTime)
       const pauses = within.slice(1).map((time, index) => time - (within[index] ?? 0))
       const [pause] = pauses
@@ -319,27 +238,25 @@ export const faults: ReadonlyArray<Fault> = [
         measured: `${within.length} GETs`,
         detail: `after ${pauses.map(duration).join(", ")}`
       }]
-    })
+    }, "closing")
   },
   {
     name: "three",
-    does:
-      "A client of three servers on stdio, in this order: a command that does not exist, one that reads and never answers, " +
-      "and a good one. The time from the start to the first answer of the good one, with the time limits that clients have by " +
-      "default. Clients of one server each are left out.",
     rows: [["one of three servers missing, one mute: the good one", "answered"]],
     run: async ({ connectMany }, place) => {
       if (connectMany === undefined) return [{ verdict: "–", detail: "one server per client" }]
+      let close = async (): Promise<unknown> => undefined
       const answered = await outcomeOf(async () => {
-        const sessions = await connectMany({
-          missing: { kind: "stdio", command: `${place.directory}/missing`, args: [] },
-          mute: stdioServer(place, "mute"),
-          good: stdioServer(place)
-        })
-        await sessions.call("good", "echo", message)
-        return sessions
+        const servers: Record<string, ServerOf> = {
+          missing: { kind: "stdio", command: `${place.file}/missing`, args: [] },
+          mute: stdio(place, "mute"),
+          good: stdio(place)
+        }
+        const session = await connectMany(servers, "good")
+        close = session.close
+        await echo(session)
       })
-      if (answered._tag === "Answered") await outcomeOf(answered.value.close)
+      await outcomeOf(close)
       return [cellOf(answered)]
     }
   }

@@ -1,21 +1,22 @@
 /**
- * One fault on one client, in a process of its own: `cell.ts FAULT CLIENT DIRECTORY SETTLE`. Sends its cells to the parent.
+ * One fault on one client, in a process of its own: `cell.ts FAULT CLIENT LEDGER SETTLE`. Sends its cells to the parent.
  */
-import { faults } from "./Fault.ts"
+import { faults, placeOf } from "./Fault.ts"
 import { load } from "./peers.ts"
-import { placeOf } from "./Servers.ts"
 
-const [, , name, client = "", directory = "", settle] = process.argv
+const [, , name, client = "", file = "", settle] = process.argv
 
 // It would end the program that uses the client; here it is reported.
 const uncaught: Array<string> = []
 process.on("uncaughtException", (error) => uncaught.push(error.constructor.name))
 
-const fault = faults.find((fault) => fault.name === name)
-if (fault === undefined) throw new Error(`there is no fault ${name}`)
 try {
-  const cells = await fault.run(await load(client), placeOf(directory, Number(settle)))
-  process.send?.({ cells, uncaught }, () => process.exit(0))
+  const peer = await load(client)
+  const [first, ...rest] = await faults.find((fault) =>
+    fault.name === name
+  )?.run(peer, placeOf(file, Number(settle))) ?? []
+  const detail = [first?.detail, ...(uncaught.length > 0 ? [`uncaught: ${uncaught.join(", ")}`] : [])]
+  process.send?.([{ ...first, detail: detail.filter(Boolean).join("; ") || undefined }, ...rest], () => process.exit(0))
 } catch (error) {
   console.error(error)
   process.exit(1)

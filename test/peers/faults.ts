@@ -1,35 +1,37 @@
 /**
- * Tries all faults on all clients and writes the table of the README and `docs/faults.md` (`pnpm faults`). Read what has changed
+ * Tries all faults on all clients and writes the tables of the README and `docs/faults.md` (`pnpm faults`). Read what has changed
  * before you commit it.
  */
-import { type Cell, faults } from "./Fault.ts"
+import { Effect } from "effect"
+import { type Fault, faults, makeFile } from "./Fault.ts"
+import type { Cell } from "./observe.ts"
 import { write } from "./page.ts"
-import { load, peers } from "./peers.ts"
-import { run } from "./run.ts"
+import { forkClient, peers } from "./peers.ts"
 
 /** Some clients start servers after they were closed. In milliseconds. */
 const settle = 3000
 
-/** Most of the time is spent waiting. */
-const lanes = 3
+/** Longer than all time limits of a fault together, in milliseconds. */
+const processTimeout = 60_000
 
-const clients = Object.keys(peers)
-const columns = await Promise.all(clients.map(async (client) => ({
-  peer: await load(client),
-  cells: new Map<string, ReadonlyArray<Cell>>()
-})))
-const work = faults.flatMap((fault) => columns.map((column) => ({ fault, column })))
-const total = work.length
-const worker = async (): Promise<void> => {
-  for (let next = work.shift(); next !== undefined; next = work.shift()) {
-    const { column: { cells, peer }, fault } = next
-    const found = await run({ fault, client: peer.name, settle })
-    cells.set(fault.name, found)
-    const shown = found.map(({ measured, verdict }) => [verdict, measured].filter(Boolean).join(" ")).join("; ")
-    console.log(`${total - work.length}/${total} ${fault.name}, ${peer.name}: ${shown}`)
-  }
-}
-await Promise.all(Array.from({ length: lanes }, worker))
-write(columns)
-// Some clients keep something open that they never use.
-process.exit(0)
+/** Tries a fault on a client in a process of its own, which is killed if it hangs. */
+const attempt = Effect.fnUntraced(
+  function*({ client, fault: { name } }: { readonly client: string; readonly fault: Fault }) {
+    const file = yield* makeFile
+    const cells = yield* Effect.promise(async () => {
+      const { child, next } = forkClient(new URL("cell.ts", import.meta.url), [name, client, file, String(settle)])
+      const timer = setTimeout(() => child.kill("SIGKILL"), processTimeout)
+      const cells = await next() as ReadonlyArray<Cell>
+      clearTimeout(timer)
+      return cells
+    })
+    const shown = cells.map(({ measured, verdict }) => [verdict, measured].filter(Boolean).join(" ")).join("; ")
+    console.log(`${name}, ${client}: ${shown}`)
+    return cells
+  },
+  Effect.scoped
+)
+
+const pairs = faults.flatMap((fault) => Object.keys(peers).map((client) => ({ client, fault })))
+// Most of the time is spent waiting.
+write(await Effect.runPromise(Effect.forEach(pairs, attempt, { concurrency: 3 })))

@@ -1,36 +1,30 @@
 /**
- * What this process holds over time: heap after a garbage collection, descriptors, child processes, timers.
+ * What this process holds over time: heap after a garbage collection, and descriptors.
  */
 import { readdirSync } from "node:fs"
 import { getHeapSpaceStatistics } from "node:v8"
 
-const count = (resource: string): number =>
+export const count = (resource: "ProcessWrap" | "TCPSocketWrap"): number =>
   process.getActiveResourcesInfo().filter((active) => active === resource).length
 
-export const children = (): number => count("ProcessWrap")
-export const sockets = (): number => count("TCPSocketWrap")
-
 /** Bytes, without compiled code, which grows for as long as the engine optimizes. */
-const heap = (): number =>
-  getHeapSpaceStatistics()
+export const heap = (): number => {
+  globalThis.gc?.()
+  globalThis.gc?.()
+  return getHeapSpaceStatistics()
     .filter(({ space_name }) => !space_name.includes("code") && !space_name.includes("trusted"))
     .reduce((sum, { space_used_size }) => sum + space_used_size, 0)
-
-export const take = ({ inFlight, since }: { readonly since: number; readonly inFlight: number }) => {
-  globalThis.gc?.()
-  globalThis.gc?.()
-  return {
-    /** Milliseconds since the start of the run. */
-    at: performance.now() - since,
-    heap: heap(),
-    descriptors: readdirSync("/proc/self/fd").length,
-    children: children(),
-    timers: count("Timeout"),
-    inFlight
-  }
 }
 
-export type Sample = ReturnType<typeof take>
+export const descriptors = (): number => readdirSync("/proc/self/fd").length
+
+export interface Sample {
+  /** Milliseconds since the start of the run. */
+  readonly at: number
+  readonly heap: number
+  readonly descriptors: number
+  readonly inFlight: number
+}
 
 export interface Slope {
   readonly perTenMinutes: number
