@@ -37,7 +37,7 @@ const packages = {
     /^effect\//,
     /^@mcp-sessions\/(core|transports)\//,
     /^@effect\/platform-node\/[A-Z]/,
-    /^(jsonc-parser|fast-string-width)$/,
+    /^(jsonc-parser|string-width)$/,
     /^node:/
   ]
 }
@@ -84,6 +84,7 @@ describe("the import rules", () => {
  */
 const coreRooms = [
   ["root"],
+  ["telemetry"],
   ["config"],
   ["configFile"],
   ["server"],

@@ -2,7 +2,7 @@
  * Behaviour of a session on every transport, on servers of both SDK generations, in both eras.
  */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { type Mcp, type Session, type SessionError, Sessions } from "@mcp-sessions/core"
+import { Mcp, type Session, type SessionError, Sessions, Telemetry } from "@mcp-sessions/core"
 import { Context, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
 import { toolNames } from "./fixtures/behaviour.ts"
 import { type Peer, peers, type RunningPeer, until } from "./fixtures/peer.ts"
@@ -69,6 +69,25 @@ const suite = (peer: Peer, protocol: Protocol) => {
       withShared((session) =>
         Effect.map(session.listTools(), (tools) => assert.deepStrictEqual(tools.map(({ name }) => name), toolNames))
       ))
+
+    it.effect("sends the trace context of its caller", () => {
+      const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+      const beside = { tracestate: "vendor=1", baggage: "user=ada" }
+      return withShared((session) =>
+        Effect.gen(function*() {
+          const seen = Effect.map(session.callTool("trace"), (result) => JSON.parse(Mcp.text(result)))
+          assert.deepStrictEqual(yield* seen, {})
+          const span = Telemetry.fromTraceparent(traceparent) ?? assert.fail()
+          const below = seen.pipe(
+            // Nothing exports this span, so servers see the one that it is below.
+            Effect.withSpan("local"),
+            Effect.withParentSpan(span),
+            Effect.provideService(Telemetry.CurrentTraceContext, beside)
+          )
+          assert.deepStrictEqual(yield* below, { traceparent, ...beside })
+        })
+      )
+    })
 
     it.effect("returns the result of a tool", () =>
       withShared((session) =>

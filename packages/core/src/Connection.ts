@@ -186,6 +186,8 @@ export interface Connection {
   readonly pending?: (() => string | undefined) | undefined
   /** The latest lines that a stdio server wrote to stderr, secrets removed; `undefined` for other transports. */
   readonly stderrTail: () => string | undefined
+  /** The id that an HTTP server of the legacy era gave the session; `undefined` without one. For telemetry. */
+  readonly sessionId?: (() => string | undefined) | undefined
   /** Problems that do not keep the server from being used, one sentence each. Text of the server is quoted in them. */
   readonly warnings: () => ReadonlyArray<string>
 }
@@ -232,6 +234,7 @@ export const fromRequest = (
       setLogLevel: parts.setLogLevel,
       closed: parts.closed,
       stderrTail: parts.stderrTail,
+      sessionId: parts.sessionId,
       warnings: parts.warnings,
       send: (request) => {
         const { method, onProgress, params } = request

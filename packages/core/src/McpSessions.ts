@@ -49,6 +49,7 @@ import { effectOptions } from "./internal/facade/effectOptions.ts"
 import { fileLayerOptions, type FileOptions } from "./internal/facade/fileOptions.ts"
 import type { PlainHandlers, PlainOrigin } from "./internal/facade/plainHandlers.ts"
 import { layerOptions, type Options, type PlainCredentials } from "./internal/facade/plainOptions.ts"
+import { parentOf, type PlainTelemetry } from "./internal/facade/plainTelemetry.ts"
 import {
   catalogOptions,
   type McpTools,
@@ -105,6 +106,7 @@ export type {
   PlainHandlers,
   PlainInterceptor,
   PlainOrigin,
+  PlainTelemetry,
   Promised,
   RetryOptions,
   Signal,
@@ -231,8 +233,10 @@ const isTyped = Schema.is(Schema.Union([
 
 const poolOf = facadeOf<Pick<SessionPool.SessionPool, "drain" | "stats">>({ drain: 0, stats: 0 })
 
-const runtimeOf = (layer: Layer.Layer<Sessions.Sessions, ConfigError>) =>
-  makeRuntime<Sessions.Sessions, Failure>({ layer, isTyped })
+const runtimeOf = (
+  layer: Layer.Layer<Sessions.Sessions, ConfigError>,
+  { telemetry }: { readonly telemetry?: PlainTelemetry | undefined }
+) => makeRuntime<Sessions.Sessions, Failure>({ layer, isTyped, parent: parentOf(telemetry) })
 
 /**
  * Makes sessions of named servers over given transports. The first use checks the configuration; each server is connected by the first
@@ -243,7 +247,7 @@ const runtimeOf = (layer: Layer.Layer<Sessions.Sessions, ConfigError>) =>
  */
 export const make = (options: Options & { readonly transports: Layer.Layer<Transports> }): McpSessions =>
   facade(
-    runtimeOf(checkedLayer({ ...options, check: () => layerOptions(options), layer: Sessions.layer })),
+    runtimeOf(checkedLayer({ ...options, check: () => layerOptions(options), layer: Sessions.layer }), options),
     { names: Object.keys(options.servers ?? {}), problems: [] }
   )
 
@@ -258,7 +262,7 @@ export const fromFile = (
   options: FileOptions & { readonly transports: Layer.Layer<Transports | Host> }
 ): Promise<McpSessions> => {
   const check = () => fileLayerOptions(options)
-  const runtime = runtimeOf(checkedLayer({ ...options, check, layer: Sessions.layerFile }))
+  const runtime = runtimeOf(checkedLayer({ ...options, check, layer: Sessions.layerFile }), options)
   const loaded = Effect.map(Sessions.Sessions, ({ names, problems }) => facade(runtime, { names, problems }))
   return runtime.run(loaded, { server: "" }).catch((error: unknown) =>
     runtime.close(Effect.void).then(() => {

@@ -58,6 +58,7 @@ import { BadOptions, checkCall } from "./internal/config/callOptions.ts"
 import * as pool from "./internal/pool/pool.ts"
 import { checkPoolOptions } from "./internal/pool/poolOptions.ts"
 import { identityOf } from "./internal/registry/registryOf.ts"
+import { telemetryOf } from "./internal/telemetry/serverTelemetry.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import type { CallToolOptions, Session, TypedCallOptions } from "./Session.ts"
 import { SessionError } from "./SessionError.ts"
@@ -228,6 +229,7 @@ export const make = Effect.fnUntraced(function*(
     port: {
       open: (owner) => sessions.open(server, { owner }),
       identity: (owner) => identityOf({ service: sessions, server, owner }),
+      telemetry: telemetryOf(server, yield* Effect.context<never>()),
       health: Effect.map(Effect.orDie(sessions.status(server)), ({ health }) => health)
     },
     timedOut: (fields) => new AcquireTimeout(fields)

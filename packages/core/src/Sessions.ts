@@ -74,13 +74,14 @@ import * as registry from "./internal/registry/registry.ts"
 import { attachRegistry } from "./internal/registry/registryOf.ts"
 import type { NameOptions } from "./internal/registry/serverNames.ts"
 import * as status from "./internal/registry/status.ts"
-import { isTraced } from "./internal/telemetry.ts"
+import { isTraced } from "./internal/telemetry/spans.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import { CurrentOwner } from "./Owner.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
 import { AuthRequired, SessionError } from "./SessionError.ts"
+import { attributes, spans } from "./Telemetry.ts"
 import type { ServerMap, TypedSessions } from "./ToolTypes.ts"
 import type { Transports } from "./Transport.ts"
 
@@ -416,7 +417,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.withFiber((fiber) => {
       const session = getFor(server, options)
       return isTraced(fiber)
-        ? Effect.withSpan(session, "Sessions.get", { attributes: { "mcp.server": server } })
+        ? Effect.withSpan(session, spans.get.name, { attributes: { [attributes.server.name]: server } })
         : session
     })
 

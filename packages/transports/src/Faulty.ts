@@ -265,6 +265,7 @@ const faulty = (inner: Connection, server: string, faults: AllFaults): Effect.Ef
     closed: Effect.raceFirst(inner.closed, Deferred.await(lost)),
     refusal: () => inner.refusal?.(),
     stderrTail: () => inner.stderrTail(),
+    sessionId: () => inner.sessionId?.(),
     warnings: () => inner.warnings()
   })
 }

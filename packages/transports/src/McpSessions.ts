@@ -70,6 +70,7 @@ export type {
   PlainHandlers,
   PlainInterceptor,
   PlainOrigin,
+  PlainTelemetry,
   PoolOptions,
   RetryOptions,
   SignalOptions,

@@ -10,6 +10,7 @@ import { Bulkhead } from "../../../packages/core/src/internal/server/bulkhead.ts
 import * as circuitBreaker from "../../../packages/core/src/internal/server/circuitBreaker.ts"
 import * as rateLimit from "../../../packages/core/src/internal/server/rateLimit.ts"
 import { ServerState } from "../../../packages/core/src/internal/server/serverState.ts"
+import { telemetryOf } from "../../../packages/core/src/internal/telemetry/serverTelemetry.ts"
 import * as timers from "../../../packages/core/src/internal/timers.ts"
 import { start } from "../../fixtures/fibers.ts"
 import { stdio } from "../../fixtures/fleet.ts"
@@ -72,7 +73,8 @@ const makeManaged = (script: Scripted.Script) =>
         fork: () => {}
       }),
       bulkhead: new Bulkhead(1),
-      rateLimit: (yield* rateLimit.make)(definition)
+      rateLimit: (yield* rateLimit.make)(definition),
+      telemetry: telemetryOf("s", yield* Effect.context<never>())
     })
     const managed = yield* managedConnection.make({
       definition,

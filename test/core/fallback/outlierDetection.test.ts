@@ -27,7 +27,8 @@ const makeDetector = Effect.gen(function*() {
     policy: FallbackPolicy.fallbackDefault,
     reconnect: Schedule.spaced("1 second"),
     scope: yield* Effect.scope,
-    context: yield* Effect.context<never>()
+    context: yield* Effect.context<never>(),
+    onChange: () => {}
   })
 })
 

@@ -12,7 +12,10 @@ import type { Authorization } from "../../Authorization.ts"
 import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
+import { spans } from "../../Telemetry.ts"
 import type { ServerState } from "../server/serverState.ts"
+import { serverAttributes } from "../telemetry/attributes.ts"
+import { isContextTraced, withSpan } from "../telemetry/spans.ts"
 import type { Connector } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import { afterFailure, untilRefused } from "./reconnect.ts"
@@ -144,7 +147,10 @@ export class Acquisition {
 
   #start(attempts: Effect.Effect<LiveConnection, SessionError>, connecting: Connecting): Effect.Effect<void> {
     const host = this.#host
-    return attempts.pipe(
+    const connect = isContextTraced(host.context)
+      ? withSpan(attempts, { name: spans.connect.name, kind: "client", attributes: serverAttributes(host.definition) })
+      : attempts
+    return connect.pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {
           this.#connecting = undefined

@@ -5,13 +5,16 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import type { AnySpan } from "effect/Tracer"
 import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import { fromWire, type LogLevel, type Notification } from "../../Notification.ts"
 import type { ServerDefinition } from "../../ServerConfig.ts"
 import { type ConnectReason, type Reason, ServerDown, SessionError, TransportClosed } from "../../SessionError.ts"
+import { attributes as names, spans } from "../../Telemetry.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
-import { isContextTraced, withSpan } from "../telemetry.ts"
+import { connectionAttributes } from "../telemetry/attributes.ts"
+import { isContextTraced, withSpan } from "../telemetry/spans.ts"
 import type { Timers } from "../timers.ts"
 import type { Cleanup } from "./cleanup.ts"
 import { connect, timeoutReason } from "./connect.ts"
@@ -51,7 +54,17 @@ export class Connector {
 
   /** One attempt, if the circuit and the start limit admit one. Its outcome is recorded in the health of the server. */
   get attempt(): Effect.Effect<LiveConnection, SessionError> {
-    const attempt = Effect.gen({ self: this }, function*() {
+    return this.#isTraced
+      ? Effect.flatMap(
+        Effect.option(Effect.currentSpan),
+        (connect) => this.#inSpan(this.#attempt(Option.getOrUndefined(connect)))
+      )
+      : this.#attempt(undefined)
+  }
+
+  /** `span` is that of the connect, which is all its attempts. */
+  #attempt(span: AnySpan | undefined): Effect.Effect<LiveConnection, SessionError> {
+    return Effect.gen({ self: this }, function*() {
       const startedAt = this.#host.timers.now()
       const retryAt = startableAt({ machine: this.#host.machine, now: startedAt })
       if (retryAt > startedAt) {
@@ -62,10 +75,13 @@ export class Connector {
       const now = this.#host.timers.now()
       this.#host.on({ _tag: "Connected", now })
       this.#host.server.connected(now)
+      const { generation } = this.#host.machine
+      this.#host.server.telemetry.count("opens")
+      if (generation > 1) this.#host.server.telemetry.count("reconnects")
       const live = new LiveConnection({
         ...opened,
-        generation: this.#host.machine.generation,
-        span: this.#isTraced ? Option.getOrUndefined(yield* Effect.option(Effect.currentParentSpan)) : undefined,
+        generation,
+        span,
         now,
         context: this.#host.context,
         release: (live) => Effect.asVoid(this.#host.cleanup.start(live))
@@ -83,7 +99,6 @@ export class Connector {
         )
       )
     )
-    return this.#isTraced ? this.#inSpan(attempt) : attempt
   }
 
   /** The handshake, and the log level, which each connection has to be asked for anew. */
@@ -117,7 +132,7 @@ export class Connector {
 
   get #open() {
     return Effect.suspend(() => {
-      this.#host.server.counters.connects++
+      this.#host.server.telemetry.count("connects")
       return connect({
         transport: this.#host.transport,
         peer: this.#host.peer,
@@ -144,17 +159,15 @@ export class Connector {
 
   #inSpan(attempt: Effect.Effect<LiveConnection, SessionError>): Effect.Effect<LiveConnection, SessionError> {
     return Effect.suspend(() => {
-      const { config, name } = this.#host.definition
       const { state } = this.#host.machine
-      return withSpan({
-        effect: attempt,
-        name: "connect",
-        kind: "client",
-        attributes: {
-          "mcp.server": name,
-          "mcp.transport": config.transport,
-          "mcp.attempt": state._tag === "Backoff" ? state.attempt + 1 : 1
-        }
+      const annotated = Effect.tap(
+        attempt,
+        (live) =>
+          Effect.annotateCurrentSpan({ [names.generation.name]: live.generation, ...connectionAttributes(live) })
+      )
+      return withSpan(annotated, {
+        name: spans.attempt.name,
+        attributes: { [names.attempt.name]: state._tag === "Backoff" ? state.attempt + 1 : 1 }
       })
     })
   }

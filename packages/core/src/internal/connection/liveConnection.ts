@@ -11,6 +11,7 @@ import type { AnySpan } from "effect/Tracer"
 import type { Connection, ConnectionInfo, OutgoingRequest } from "../../Connection.ts"
 import type { Delivery, Reason } from "../../SessionError.ts"
 import { Bag, type InBag } from "../bag.ts"
+import type { Durations } from "../telemetry/durations.ts"
 
 /** A request in flight without an effect. */
 export interface Pending extends InBag {
@@ -30,6 +31,10 @@ export class LiveConnection {
   readonly span: AnySpan | undefined
   /** The result of the handshake; `undefined` until a manual handshake has been made. */
   info: ConnectionInfo | undefined
+  /** The durations of its requests, once there is one. */
+  durations: Durations | undefined
+  /** When it was made, in milliseconds of monotonic time. */
+  readonly openedAt: number
   /** When the server last sent anything on it, in milliseconds of monotonic time. */
   heardAt: number
   /** Whether a request has timed out on it since the server last answered a ping. */
@@ -63,6 +68,7 @@ export class LiveConnection {
     this.scope = options.scope
     this.span = options.span
     this.info = options.info
+    this.openedAt = options.now
     this.heardAt = options.now
     this.#context = options.context
     this.#release = options.release

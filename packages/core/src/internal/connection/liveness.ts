@@ -77,7 +77,7 @@ export interface LivenessHost {
   loseFor(live: LiveConnection, reason: Reason): Effect.Effect<void>
   /** Lets new requests go to another connection. */
   drop(live: LiveConnection): Effect.Effect<void>
-  responded(live: LiveConnection): void
+  responded(live: LiveConnection): number
   /** Runs an effect in the background for as long as the connection is open. */
   fork(live: LiveConnection, effect: Effect.Effect<void>): void
 }

@@ -23,12 +23,14 @@ import type { ServerDefinition } from "../../ServerConfig.ts"
 import { type Reason, SessionError } from "../../SessionError.ts"
 import type { Peer, Transport } from "../../Transport.ts"
 import type { ServerState } from "../server/serverState.ts"
+import type { Durations } from "../telemetry/durations.ts"
 import type { Timers } from "../timers.ts"
 import { Acquisition, type AcquisitionHost } from "./acquisition.ts"
 import { Cleanup } from "./cleanup.ts"
 import { Connector, type ConnectorHost } from "./connector.ts"
 import type { LiveConnection } from "./liveConnection.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
+import { logEvent } from "./logEvent.ts"
 import { Reconnect } from "./reconnect.ts"
 import type { StartGate } from "./startGate.ts"
 import { StateListeners } from "./stateListeners.ts"
@@ -92,7 +94,13 @@ export class ManagedConnection implements ConnectorHost, AcquisitionHost, Livene
     this.isManual = options.isManual
     this.work = Scope.forkUnsafe(scope)
     this.context = context
-    this.cleanup = new Cleanup({ server: options.definition.name, onCleanup: options.onCleanup })
+    this.cleanup = new Cleanup({
+      server: options.definition.name,
+      onCleanup: (report) => {
+        if (report.outcome !== "closed") options.server.telemetry.count("cleanupFailures")
+        return options.onCleanup(report)
+      }
+    })
     this.random = Context.get(context, Random)
     this.#connector = new Connector(this)
     this.#acquisition = new Acquisition({ host: this, connector: this.#connector, options })
@@ -100,7 +108,7 @@ export class ManagedConnection implements ConnectorHost, AcquisitionHost, Livene
     this.#reconnect = new Reconnect({
       current: () => this.#live,
       lastFailure: () => this.#acquisition.lastFailure,
-      acquireOnce: this.acquireOnce,
+      acquireOnce: this.#acquisition.acquire({ isRetried: false }),
       policy: options.reconnect,
       scope,
       context
@@ -132,12 +140,12 @@ export class ManagedConnection implements ConnectorHost, AcquisitionHost, Livene
 
   /** The connection, made by the retry policy if there is none. */
   get acquire(): Effect.Effect<LiveConnection, SessionError> {
-    return this.#acquisition.acquire({ isRetried: true })
+    return Effect.tapError(this.#acquisition.acquire({ isRetried: true }), this.server.telemetry.countRefusal)
   }
 
   /** The connection, made by one attempt if there is none: for callers with a policy of their own. */
   get acquireOnce(): Effect.Effect<LiveConnection, SessionError> {
-    return this.#acquisition.acquire({ isRetried: false })
+    return Effect.tapError(this.#acquisition.acquire({ isRetried: false }), this.server.telemetry.countRefusal)
   }
 
   /** Probes the server while its circuit is open: by a ping, or by a connect if there is no connection. */
@@ -194,8 +202,9 @@ export class ManagedConnection implements ConnectorHost, AcquisitionHost, Livene
       if (!live.isLossRecorded) {
         live.isLossRecorded = true
         this.server.failed(error, this.#now())
+        this.server.telemetry.count("losses")
       }
-      return this.drop(live)
+      return this.#end(live, error)
     })
   }
 
@@ -222,11 +231,20 @@ export class ManagedConnection implements ConnectorHost, AcquisitionHost, Livene
     this.#liveness.suspect(live)
   }
 
-  /** Records that the server responded on a connection. */
-  responded(live: LiveConnection): void {
+  /** Records that the server responded on a connection. Returns when. */
+  responded(live: LiveConnection): number {
     const now = this.#now()
     live.heardAt = now
     this.server.succeeded(now)
+    return now
+  }
+
+  /** The durations of requests on a connection. */
+  durationsOf(live: LiveConnection): Durations {
+    return live.durations ??= this.server.telemetry.durations(
+      this.definition.config,
+      live.info?.protocolVersion ?? "unknown"
+    )
   }
 
   /** Records a failure that does not lose the connection. */
@@ -241,6 +259,7 @@ export class ManagedConnection implements ConnectorHost, AcquisitionHost, Livene
     return Effect.suspend(() => {
       // Waiting callers are told before the attempt that they wait for is interrupted.
       this.#acquisition.close()
+      if (this.#live !== undefined) this.#recordSession(this.#live, undefined)
       this.#setLive(undefined)
       this.on({ _tag: "Closing" })
       return Effect.andThen(this.#acquisition.interrupted, this.cleanup.finish)
@@ -263,6 +282,7 @@ export class ManagedConnection implements ConnectorHost, AcquisitionHost, Livene
     this.#machine = transition({ machine: this.#machine, event })
     const { state } = this.#machine
     if (state === before) return
+    logEvent({ ...this.peer, context: this.context, event, generation: this.#machine.generation })
     this.#listeners.emit(state)
     this.server.changed()
   }
@@ -273,14 +293,24 @@ export class ManagedConnection implements ConnectorHost, AcquisitionHost, Livene
     this.#unwatch = live === undefined ? undefined : this.#liveness.watch(live)
   }
 
-  drop(lost: LiveConnection): Effect.Effect<void> {
+  drop(live: LiveConnection): Effect.Effect<void> {
+    return this.#end(live, undefined)
+  }
+
+  /** Drops a connection, which was lost if there is an error. */
+  #end(live: LiveConnection, error: SessionError | undefined): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.#live !== lost) return Effect.void
+      if (this.#live !== live) return Effect.void
       // In one step: an observer sees either the connection or its loss.
+      this.#recordSession(live, error)
       this.#setLive(undefined)
-      this.on({ _tag: "Lost", generation: lost.generation })
-      return lost.retire
+      this.on({ _tag: "Lost", generation: live.generation, error })
+      return live.retire
     }).pipe(Effect.uninterruptible)
+  }
+
+  #recordSession(live: LiveConnection, error: SessionError | undefined): void {
+    if (live.info !== undefined) this.durationsOf(live).session((this.#now() - live.openedAt) / 1000, error?.reason)
   }
 
   #handshakeOn(live: LiveConnection): Effect.Effect<void, SessionError> {

@@ -20,7 +20,7 @@ export type Event =
   | { readonly _tag: "Connected"; readonly now: number }
   | { readonly _tag: "TimedOut"; readonly generation: number }
   | { readonly _tag: "Responded"; readonly generation: number }
-  | { readonly _tag: "Lost"; readonly generation: number }
+  | { readonly _tag: "Lost"; readonly generation: number; readonly error?: SessionError | undefined }
   | { readonly _tag: "Down"; readonly retryAt: number; readonly error: SessionError | undefined }
   | { readonly _tag: "Closing" }
   | { readonly _tag: "Closed" }

@@ -8,19 +8,22 @@ import type { ConfigError } from "../../ConfigError.ts"
 import { BadOptions } from "../config/callOptions.ts"
 import { layerHandlers, type Options } from "./plainOptions.ts"
 
-/** Makes a layer of checked options over transports, with the handlers of the program. Fails with every problem of the options. */
+/** Makes a layer of checked options over transports, with the handlers and the telemetry of the program. Fails with every problem of the options. */
 export const checkedLayer = <Checked, A, R>(options: {
   readonly check: () => Checked | BadOptions
   readonly layer: (checked: Checked) => Layer.Layer<A, ConfigError, R>
   readonly handlers?: Options["handlers"]
+  readonly telemetry?: Options["telemetry"]
   readonly transports: Layer.Layer<R>
 }): Layer.Layer<A, ConfigError> =>
   Layer.unwrap(Effect.suspend(() => {
-    const { check, handlers, layer, transports } = options
+    const { check, handlers, layer, telemetry, transports } = options
     const checked = check()
     if (checked instanceof BadOptions) return Effect.fail(checked.error)
     const made = Layer.provide(layer(checked), transports)
-    return Effect.succeed(
-      handlers === undefined ? made : Layer.provide(made, Layer.succeed(ClientHandlers, layerHandlers(handlers)))
-    )
+    const handled = handlers === undefined
+      ? made
+      : Layer.provide(made, Layer.succeed(ClientHandlers, layerHandlers(handlers)))
+    // Operations run in the context of the layer, and are traced there.
+    return Effect.succeed(telemetry?.layer === undefined ? handled : Layer.provideMerge(handled, telemetry.layer))
   }))

@@ -14,6 +14,7 @@ import { CredentialsFailed } from "../../SessionError.ts"
 import { aFunction, BadOptions, checkBy, isPlainObject, optional, type Rules } from "../config/callOptions.ts"
 import { retryNumbers, retryPolicyOf } from "./effectOptions.ts"
 import { handlersOf, type PlainHandlers } from "./plainHandlers.ts"
+import { type PlainTelemetry, telemetryRule } from "./plainTelemetry.ts"
 import type { Plain, RetryOptions } from "./promised.ts"
 
 /**
@@ -50,6 +51,8 @@ export interface Options {
   readonly fallback?: Plain<FallbackPolicy> | undefined
   /** Credentials of each owner at each server. Default: those of the definitions. */
   readonly credentials?: ((peer: Peer) => PlainCredentials | Promise<PlainCredentials>) | undefined
+  /** Where spans, metrics and logs go. Default: metrics are counted, and nothing is exported. */
+  readonly telemetry?: PlainTelemetry | undefined
   /** Decides which programs stdio definitions may start. Default: any. */
   readonly allowCommand?: AllowCommand | undefined
 }
@@ -88,7 +91,8 @@ export const rules: Rules = new Map([
     expected: "an object of functions, or a function that returns one"
   }],
   ["reconnect", retryNumbers],
-  ["retry", retryNumbers]
+  ["retry", retryNumbers],
+  ["telemetry", telemetryRule]
 ])
 
 /** Makes the options of a `Sessions` layer, or returns every problem of those given but the ones that the layer finds. */

@@ -10,6 +10,7 @@ import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { AnySpan } from "effect/Tracer"
 import type { SessionError } from "../../SessionError.ts"
 import { Bag } from "../bag.ts"
 import type { InFlight, OnEnd, StartedCall } from "../request/inFlightRecord.ts"
@@ -62,13 +63,16 @@ export interface PromiseRuntime<R, E> {
 interface Settle<A> {
   readonly signal?: Signal | undefined
   readonly failed?: InFlight | undefined
+  readonly span?: AnySpan | undefined
   readonly resolve: (value: A) => void
   readonly reject: (error: unknown) => void
 }
 
 /** Makes a runtime. `isTyped` tells the errors that promises may reject with from those that only the end of everything causes. */
-export const make = <R, E>({ isTyped, layer }: {
+export const make = <R, E>({ isTyped, layer, parent }: {
   readonly layer: Layer.Layer<R, E>
+  /** Returns the span in which an operation starts, if the program gives one. */
+  readonly parent?: (() => AnySpan | undefined) | undefined
   readonly isTyped: (error: unknown) => boolean
 }): PromiseRuntime<R, E> => {
   const runtime = ManagedRuntime.make(layer)
@@ -97,9 +101,10 @@ export const make = <R, E>({ isTyped, layer }: {
   const follow = <A>(
     call: RunningCall,
     caller: Caller,
-    effect: Effect.Effect<A, E | SessionError, R>,
-    { failed, reject, resolve, signal }: Settle<A>
+    made: Effect.Effect<A, E | SessionError, R>,
+    { failed, reject, resolve, signal, span }: Settle<A>
   ): void => {
+    const effect = span === undefined ? made : Effect.withParentSpan(made, span)
     const { cachedContext } = runtime
     const writes = call.record(caller.loan?.writes, failed)
     const fiber = cachedContext === undefined
@@ -127,7 +132,7 @@ export const make = <R, E>({ isTyped, layer }: {
       const call = new RunningCall(caller.server, reject)
       if (isEnded(caller)) return reject(call.closed)
       if (signal?.aborted === true) return reject(call.cancelled(signal))
-      follow(call, caller, effect, { resolve, reject, signal })
+      follow(call, caller, effect, { resolve, reject, signal, span: parent?.() })
     })
 
   const runDirect = <A>(
@@ -141,13 +146,16 @@ export const make = <R, E>({ isTyped, layer }: {
       const call = new RunningCall(caller.server, reject)
       if (isEnded(caller)) return reject(call.closed)
       let isSettled = false
-      const started = cachedContext === undefined ? undefined : start(cachedContext, (outcome, failed) => {
-        isSettled = true
-        remove(call, caller)
-        if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return resolve(outcome.value as A)
-        follow(call, caller, outcome, { resolve, reject, failed })
-      })
-      if (started === undefined) return follow(call, caller, effect(), { resolve, reject })
+      const span = parent?.()
+      const started = cachedContext === undefined || span !== undefined ?
+        undefined :
+        start(cachedContext, (outcome, failed) => {
+          isSettled = true
+          remove(call, caller)
+          if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return resolve(outcome.value as A)
+          follow(call, caller, outcome, { resolve, reject, failed })
+        })
+      if (started === undefined) return follow(call, caller, effect(), { resolve, reject, span })
       // A send may fail before `start` returns.
       if (isSettled) return
       call.started = started

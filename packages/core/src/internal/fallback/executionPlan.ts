@@ -88,6 +88,6 @@ const failOver = (shared: Shared, previous: FallbackServer | undefined, error: u
   Effect.tap(mayFailOver({ error, isOwn: (ledger) => shared.own.has(ledger) }), (may) => {
     const { owner, port, skipped } = shared
     if (!may || previous === undefined || isTagged({ error, ledger: skipped })) return Effect.void
-    previous.state.counters.fallbacks++
+    previous.state.telemetry.count("fallbacks")
     return recordFailure({ port, server: previous, owner, error: error as SessionError })
   })

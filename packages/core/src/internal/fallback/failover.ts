@@ -139,7 +139,7 @@ class Failover<A, E, R> {
 
   #failOver(server: FallbackServer, error: SessionError, rest: ReadonlyArray<FallbackServer>): void {
     this.#errors.set(server, error)
-    if (rest.length > 0) server.state.counters.fallbacks++
+    if (rest.length > 0) server.state.telemetry.count("fallbacks")
   }
 }
 

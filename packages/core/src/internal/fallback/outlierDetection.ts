@@ -125,8 +125,10 @@ export const make = (options: {
   readonly reconnect: RetryPolicy
   readonly scope: Scope.Scope
   readonly context: Context.Context<never>
+  /** Called when the server was ejected or readmitted. */
+  readonly onChange: (isEjected: boolean) => void
 }): OutlierDetector => {
-  const { context, policy, reconnect, scope } = options
+  const { context, onChange, policy, reconnect, scope } = options
   let state = initial
   let prober: Fiber.Fiber<void> | undefined
   let isSuspected = false
@@ -139,6 +141,7 @@ export const make = (options: {
   const readmitted = Effect.map(monotonic.now, (now) => {
     prober = undefined
     apply("readmitted", now)
+    onChange(false)
   })
 
   /** Runs in the background, in the context of the registry and not in that of the caller that found the failure. */
@@ -158,6 +161,7 @@ export const make = (options: {
       Effect.flatMap(monotonic.now, (now) => {
         if (state.isEjected) return Effect.void
         apply("ejected", now)
+        onChange(true)
         const wanted = probesToReadmit({ state, goodProbes: policy.goodProbes })
         return Effect.map(
           background(Effect.andThen(probeUntilGood({ probe, wanted, policy, reconnect }), readmitted)),

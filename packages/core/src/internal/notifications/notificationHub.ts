@@ -11,12 +11,12 @@ type Listener = (notification: Notification) => void
 
 export class NotificationHub {
   #listeners: ReadonlyArray<Listener> = []
-  readonly #counters: { droppedNotifications: number }
+  readonly #onDropped: () => void
   #dropped = 0
 
-  /** `counters` are those of the server, over all owners. */
-  constructor(counters: { droppedNotifications: number }) {
-    this.#counters = counters
+  /** `onDropped` counts a notification that a slow listener lost. */
+  constructor(onDropped: () => void) {
+    this.#onDropped = onDropped
   }
 
   readonly publish: Listener = (notification) => {
@@ -48,7 +48,7 @@ export class NotificationHub {
         offered,
         onDrop: () => {
           this.#dropped++
-          this.#counters.droppedNotifications++
+          this.#onDropped()
         }
       })
       yield* Effect.acquireRelease(

@@ -38,6 +38,7 @@ export const leaseSession = <E>(request: Request<E>): Effect.Effect<Session, Fai
       const span = Option.getOrUndefined(yield* Effect.option(Effect.currentSpan))
       const lease: Lease = { owner, since: pool.now(), span }
       pool.leases.add(lease)
+      pool.port.telemetry.count("poolLeases")
       pool.watchLeases()
       yield* Effect.addFinalizer(() => {
         pool.leases.end(lease)
@@ -81,6 +82,7 @@ const timeOut = <E>({ owner, pool, timedOut }: Request<E>): Effect.Effect<never,
   Effect.flatMap(pool.latestFailure.of({ health: pool.port.health, owner }), (lastError) => {
     const { acquireMillis, server } = pool.options
     const { max: _, ...counts } = pool.stats()
+    pool.port.telemetry.count("poolTimeouts")
     return Effect.fail(
       timedOut({ server, owner, timeout: acquireMillis, ...counts, ...(lastError === undefined ? {} : { lastError }) })
     )

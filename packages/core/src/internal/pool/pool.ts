@@ -32,6 +32,10 @@ export const make = Effect.fnUntraced(function*<E>(options: {
       return Effect.all([Scope.close(work, exit), Scope.close(all, exit)], { concurrency: "unbounded", discard: true })
     })
   )
+  const { telemetry } = options.port
+  yield* telemetry.measure("poolSessions", () => pool.stats().total)
+  yield* telemetry.measure("poolLeased", () => pool.stats().active)
+  yield* telemetry.measure("poolWaiting", () => pool.stats().waiting)
   pool.serve()
   return {
     lease: (owner) => leaseSession({ pool, owner, timedOut: options.timedOut }),

@@ -7,6 +7,7 @@ import type { ConfigError } from "../../ConfigError.ts"
 import type { Health } from "../../Health.ts"
 import type { Session } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
+import type { ServerTelemetry } from "../telemetry/serverTelemetry.ts"
 import type { PoolIdentity } from "./allocation.ts"
 
 export type Failure = SessionError | ConfigError
@@ -18,6 +19,7 @@ export interface PoolPort {
   /** The identity of an owner, by its credentials of now. */
   readonly identity: (owner: string) => Effect.Effect<PoolIdentity, Failure>
   readonly health: Effect.Effect<Health>
+  readonly telemetry: ServerTelemetry
 }
 
 /** Counts of a pool, as in `SessionPoolStats`. */

@@ -10,7 +10,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Session } from "../../Session.ts"
 import type { StartGate } from "../connection/startGate.ts"
-import type { Failure, Member, Registry } from "./registry.ts"
+import type { Member } from "./member.ts"
+import type { Failure, Registry } from "./registry.ts"
 
 /** The outcome of opening one server. */
 export type Opened =

@@ -25,19 +25,16 @@ import type { Session } from "../../Session.ts"
 import { SessionClosed, SessionError } from "../../SessionError.ts"
 import { Transport, Transports } from "../../Transport.ts"
 import { StartGate } from "../connection/startGate.ts"
-import * as outlierDetection from "../fallback/outlierDetection.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import type { ToolLedger } from "../request/toolLedger.ts"
-import { Bulkhead } from "../server/bulkhead.ts"
 import * as circuitBreaker from "../server/circuitBreaker.ts"
 import * as rateLimit from "../server/rateLimit.ts"
-import { ServerState } from "../server/serverState.ts"
 import { ClientSession } from "../session/clientSession.ts"
 import { Identified, identify, Identity } from "../session/identity.ts"
 import * as sessionCore from "../session/sessionCore.ts"
-import { register } from "../telemetry.ts"
 import * as timers from "../timers.ts"
 import * as credentialedTransport from "./credentialedTransport.ts"
+import { makeMember, type Member } from "./member.ts"
 import { type NameOptions, ServerNames } from "./serverNames.ts"
 import { type Lease, SharedCores } from "./sharedCores.ts"
 
@@ -49,16 +46,6 @@ export interface RegistryOptions extends NameOptions {
   readonly fallback: FallbackPolicy
   readonly credentials: CredentialsProvider | undefined
   readonly onCleanup: (report: CleanupReport) => Effect.Effect<void>
-}
-
-/** One server of the registry. */
-export interface Member {
-  readonly server: string
-  readonly definition: ServerDefinition
-  readonly state: ServerState
-  readonly outliers: outlierDetection.OutlierDetector
-  /** The session cores of all owners. */
-  readonly cores: Set<sessionCore.SessionCore>
 }
 
 export type Failure = SessionError | ConfigError
@@ -316,26 +303,11 @@ export const make = Effect.fnUntraced(function*(
   const factory = yield* Transports
   const circuitOf = yield* circuitBreaker.make(options.circuit)
   const rateLimitOf = yield* rateLimit.make
-  const members = new Map(options.definitions.map((definition): [string, Member] => {
-    const { config, name } = definition
-    const cores = new Set<sessionCore.SessionCore>()
-    const state: ServerState = new ServerState({
-      circuitBreaker: circuitOf(name, {
-        onChange: () => state.changed(),
-        candidates: () => cores,
-        fork: (effect) => Fiber.runIn(Effect.runForkWith(context)(effect), scope)
-      }),
-      bulkhead: new Bulkhead(config.maxInFlightTotal),
-      rateLimit: rateLimitOf(definition)
-    })
-    const outliers = outlierDetection.make({ policy: options.fallback, reconnect: options.reconnect, scope, context })
-    return [name, { server: name, definition, state, outliers, cores }]
-  }))
-  yield* Effect.forEach(
-    members.values(),
-    ({ server, state }) => register({ server, counters: state.counters, inFlight: () => state.bulkhead.used }),
-    { discard: true }
-  )
+  const members = new Map<string, Member>()
+  for (const definition of options.definitions) {
+    const member = yield* makeMember({ ...options, definition, context, scope, circuitOf, rateLimitOf })
+    members.set(member.server, member)
+  }
   const transports = yield* RcMap.make({
     lookup: ({ definition }: Identified) =>
       Effect.map(

@@ -10,7 +10,7 @@ import type { Authorization, SignInState } from "../../Authorization.ts"
 import type { CircuitState } from "../../Circuit.ts"
 import type { ConnectionState } from "../../ConnectionState.ts"
 import * as Health from "../../Health.ts"
-import type { Member } from "./registry.ts"
+import type { Member } from "./member.ts"
 
 interface Status {
   readonly server: string

@@ -63,6 +63,7 @@ export class Admission {
         return Effect.fail(new QueueFull({ limit: maxQueued, inFlight: this.#session.used }))
       }
       this.#queued++
+      this.#server.telemetry.count("queued")
       const held = { session: false, server: false, isAdmitted: false }
       const admitted = Effect.gen({ self: this }, function*() {
         yield* this.#session.wait(this.#owner, () => {

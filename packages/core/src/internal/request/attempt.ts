@@ -32,6 +32,11 @@ export class Attempt {
     return this.hasBegun || this.flight?.isWritten === true
   }
 
+  /** Whether a request was made. */
+  get isStarted(): boolean {
+    return this.hasBegun || this.flight !== undefined
+  }
+
   /** Takes the permits if they are free and no rate limit applies. */
   tryTake(): boolean {
     this.#isAdmitted = this.#admission.tryTake()

@@ -4,11 +4,15 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { InvalidResult, type Reason, RequestTimeout, type SessionError, TransportClosed } from "../../SessionError.ts"
+import { attributes as names, spans } from "../../Telemetry.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import { pingTimeout } from "../connection/liveness.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
-import { withSpan } from "../telemetry.ts"
+import { connectionAttributes } from "../telemetry/attributes.ts"
+import { withSpan } from "../telemetry/spans.ts"
+import { type TraceMeta, traceMetaOf, withTraceMeta } from "../telemetry/traceContext.ts"
 import { Attempt } from "./attempt.ts"
 import { InFlight, type InFlightHost } from "./inFlightRecord.ts"
 import { type CompositeOperation, isComposite, type Operation, type RequestOperation } from "./operation.ts"
@@ -25,7 +29,17 @@ export interface RequestState {
   attempts: number
   /** The latest attempt, unless it is known that it did not run. */
   latest: Attempt | undefined
+  /** The latest request and its connection, for the span of the operation. */
+  sent?: { readonly attempt: Attempt; readonly live: LiveConnection } | undefined
 }
+
+/** The attributes of a request, as far as they are known at its end. */
+export const sentAttributes = (
+  { attempt: { flight }, live }: NonNullable<RequestState["sent"]>
+): Readonly<Record<string, string>> => ({
+  ...connectionAttributes(live),
+  ...(flight?.id === undefined ? {} : { [names.requestId.name]: String(flight.id) })
+})
 
 /** A result that the server sent, as the operation wants it. A result in memory may throw when it is read. */
 const decoded = <A>({ decode, method }: RequestOperation<A>, result: unknown): Exit.Exit<A, Reason> => {
@@ -63,6 +77,7 @@ export class Attempts {
     attempt: Attempt,
     latest: number,
     writes: Writes | undefined,
+    trace: TraceMeta | undefined,
     onEnd: (outcome: Effect.Effect<A, SessionError>) => void
   ): InFlight {
     const { kind, method, onProgress, params, timeout, wireMethod } = operation
@@ -72,7 +87,7 @@ export class Attempts {
       attempt,
       kind,
       method: wireMethod === undefined || live.info === undefined ? method : wireMethod(live.info),
-      params,
+      params: trace === undefined ? params : withTraceMeta(params, trace),
       onProgress,
       timeout: timeout ?? this.#requestTimeout,
       isLongRunning: timeout !== undefined && timeout > pingTimeout,
@@ -87,7 +102,7 @@ export class Attempts {
 
   /** Sends a request. The permits were taken before. */
   start(operation: Operation<unknown>, flight: InFlight): void {
-    if (operation.kind._tag !== "Probe") this.#managed.server.counters.requests++
+    if (operation.kind._tag !== "Probe") this.#managed.server.telemetry.count("requests")
     flight.start()
   }
 
@@ -99,22 +114,20 @@ export class Attempts {
     state: RequestState
   ): Effect.Effect<A, SessionError> {
     const attempts = ++state.attempts
-    const { circuitBreaker } = this.#managed.server
+    const { circuitBreaker, telemetry } = this.#managed.server
+    if (attempts > 1) telemetry.count("retries")
     const isProbe = circuitBreaker.isOpen()
     const attempt = new Attempt(this.#host.admission, now, isProbe)
     state.latest = attempt
+    state.sent = { attempt, live }
     const sent = this.#attemptOnce(operation, live, attempt, state)
-    const settled = isProbe ? circuitBreaker.guard(sent) : sent
+    const settled = Effect.tapError(isProbe ? circuitBreaker.guard(sent) : sent, telemetry.countRefusal)
     return state.isTraced
-      ? withSpan({
-        effect: settled,
-        name: "attempt",
-        attributes: {
-          "mcp.attempt": attempts,
-          "mcp.generation": live.generation,
-          "mcp.protocol.version": live.info?.protocolVersion
-        },
-        link: live.span
+      ? withSpan(settled, {
+        name: spans.attempt.name,
+        attributes: { [names.attempt.name]: attempts, [names.generation.name]: live.generation },
+        link: live.span,
+        atEnd: () => sentAttributes({ attempt, live })
       })
       : settled
   }
@@ -140,7 +153,7 @@ export class Attempts {
         state.writes?.written({ kind, method, id: undefined, sentAtWall })
         return Effect.matchEffect(this.#runComposite(operation.run(live, info), operation, live, attempt, latest), {
           onSuccess: (value) => {
-            this.#outcomes.succeeded(live, attempt)
+            this.#outcomes.succeeded(operation, live, attempt, value)
             return Effect.succeed(value)
           },
           onFailure: failed
@@ -149,7 +162,8 @@ export class Attempts {
       const refused = operation.refuse?.(info)
       if (refused !== undefined) return failed(refused)
       return Effect.callback((resume) => {
-        const flight = this.prepare(operation, live, attempt, latest, state.writes, resume)
+        const trace = traceMetaOf(Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>)
+        const flight = this.prepare(operation, live, attempt, latest, state.writes, trace, resume)
         this.start(operation, flight)
         return flight.cancel
       })
@@ -167,7 +181,7 @@ export class Attempts {
     outcome: Exit.Exit<unknown, Reason>
   ): Effect.Effect<A, SessionError> {
     const ended = Exit.isSuccess(outcome) ? decoded(operation, outcome.value) : outcome as Exit.Failure<A, Reason>
-    if (Exit.isSuccess(ended)) return this.#succeeded(live, attempt, Exit.succeed(ended.value))
+    if (Exit.isSuccess(ended)) return this.#succeeded(operation, live, attempt, ended.value)
     const found = Exit.findErrorOption(ended)
     if (found._tag === "None") {
       // A defect of the transport has no reason to record.
@@ -178,14 +192,19 @@ export class Attempts {
     if (reason.delivery === "Rejected") attempt.flight?.refused()
     const recovered = Exit.isSuccess(outcome) ? undefined : operation.recover?.(reason)
     return recovered !== undefined && Exit.isSuccess(recovered)
-      ? this.#succeeded(live, attempt, Exit.succeed(recovered.value))
+      ? this.#succeeded(operation, live, attempt, recovered.value)
       : this.#outcomes.failed(operation, live, attempt, reason)
   }
 
-  #succeeded<A>(live: LiveConnection, attempt: Attempt, exit: Exit.Exit<A>): Exit.Exit<A> {
-    this.#outcomes.succeeded(live, attempt)
+  #succeeded<A>(
+    operation: RequestOperation<A>,
+    live: LiveConnection,
+    attempt: Attempt,
+    value: A
+  ): Exit.Exit<A> {
+    this.#outcomes.succeeded(operation, live, attempt, value)
     attempt.release()
-    return exit
+    return Exit.succeed(value)
   }
 
   #runComposite<A>(
@@ -195,7 +214,7 @@ export class Attempts {
     { sentAt }: Attempt,
     latest: number
   ): Effect.Effect<A, Reason> {
-    if (kind._tag !== "Probe") this.#managed.server.counters.requests++
+    if (kind._tag !== "Probe") this.#managed.server.telemetry.count("requests")
     const left = Math.max(0, latest - sentAt)
     return live.use(Effect.timeoutOrElse(run, {
       duration: Math.min(timeout, left),

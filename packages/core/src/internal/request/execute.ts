@@ -13,14 +13,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { RequestTimeout, SessionClosed, type SessionError } from "../../SessionError.ts"
+import { spans } from "../../Telemetry.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import * as monotonic from "../monotonic.ts"
-import { isTraced, withSpan } from "../telemetry.ts"
+import { serverAttributes, spanAttributes, spanNameOf, targetOf } from "../telemetry/attributes.ts"
+import { isContextTraced, isTraced, linkTo, withSpan } from "../telemetry/spans.ts"
+import { type TraceMeta, traceMetaOf } from "../telemetry/traceContext.ts"
 import type { Timers } from "../timers.ts"
 import { Admission } from "./admission.ts"
 import { Attempt } from "./attempt.ts"
-import { Attempts, type RequestState } from "./attempts.ts"
+import { Attempts, type RequestState, sentAttributes } from "./attempts.ts"
 import { verdictOf } from "./deliveryRule.ts"
 import type { InFlight, InFlightHost, OnEnd } from "./inFlightRecord.ts"
 import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
@@ -36,6 +39,8 @@ export class Executor {
   readonly #host: InFlightHost
   readonly #outcomes: Outcomes
   readonly #attempts: Attempts
+  /** Whether spans of the layer are exported. Then every operation is a span, and needs a fiber. */
+  readonly #isLayerTraced: boolean
 
   constructor(options: {
     readonly managed: ManagedConnection
@@ -45,12 +50,14 @@ export class Executor {
     const { managed, owner, timers } = options
     const { config } = managed.definition
     this.#managed = managed
+    this.#isLayerTraced = isContextTraced(managed.context)
+    this.#outcomes = new Outcomes(managed)
     this.#host = {
       timers,
       admission: new Admission({ config, owner, server: managed.server, timers }),
-      totalTimeout: Duration.toMillis(config.totalTimeout)
+      totalTimeout: Duration.toMillis(config.totalTimeout),
+      onDropped: (request, live) => this.#outcomes.cancelled(request, live, request)
     }
-    this.#outcomes = new Outcomes(managed)
     this.#attempts = new Attempts({ managed, host: this.#host, outcomes: this.#outcomes })
   }
 
@@ -76,7 +83,14 @@ export class Executor {
     const live = this.#usable(operation, caller)
     if (live === undefined || isTraced(fiber)) return undefined
     if (operation.kind._tag === "ToolCall" && fiber.getRef(CurrentLedgers).length > 0) return undefined
-    return this.#launch(operation as RequestOperation<A>, caller, live, fiber.getRef(CurrentWrites), onEnd)
+    return this.#launch(
+      operation as RequestOperation<A>,
+      caller,
+      live,
+      fiber.getRef(CurrentWrites),
+      traceMetaOf(fiber),
+      onEnd
+    )
   }
 
   /** As `begin`, without a fiber. */
@@ -86,8 +100,8 @@ export class Executor {
     writes: Writes | undefined,
     onEnd: OnEnd<A, SessionError>
   ): InFlight | undefined {
-    const live = this.#usable(operation, caller)
-    return live === undefined ? undefined : this.#launch(operation, caller, live, writes, onEnd)
+    const live = this.#isLayerTraced ? undefined : this.#usable(operation, caller)
+    return live === undefined ? undefined : this.#launch(operation, caller, live, writes, undefined, onEnd)
   }
 
   /** The live connection, if the operation can be sent on it at once, but for the permits. */
@@ -104,18 +118,19 @@ export class Executor {
     caller: CallerPolicy,
     live: LiveConnection,
     writes: Writes | undefined,
+    trace: TraceMeta | undefined,
     onEnd: OnEnd<A, SessionError>
   ): InFlight | undefined {
     const now = this.#host.timers.now()
     const attempt = new Attempt(this.#host.admission, now, false)
     const latest = now + this.#host.totalTimeout
-    const flight = this.#attempts.prepare(operation, live, attempt, latest, writes, (outcome) => {
+    const flight = this.#attempts.prepare(operation, live, attempt, latest, writes, trace, (outcome) => {
       if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return onEnd(outcome, undefined)
       const state = { caller, startedAt: now, isTraced: false, writes, attempts: 1, latest: attempt }
       onEnd(this.#orRetry(operation, state, outcome), attempt.flight)
     })
     if (!attempt.tryTake()) return undefined
-    if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.counters.operations++
+    if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.telemetry.count("operations")
     this.#attempts.start(operation, flight)
     return flight
   }
@@ -138,9 +153,9 @@ export class Executor {
     fiber: Fiber.Fiber<unknown, unknown>
   ): Effect.Effect<A, SessionError> {
     if (caller.isEnded()) return Effect.fail(this.#outcomes.fail(new SessionClosed()))
-    const { definition: { config, name }, server } = this.#managed
+    const { definition, server } = this.#managed
     const { kind, method } = operation
-    if (kind._tag !== "Probe" && operation.isPart !== true) server.counters.operations++
+    if (kind._tag !== "Probe" && operation.isPart !== true) server.telemetry.count("operations")
     const state: RequestState = {
       caller,
       startedAt: monotonic.nowOf(fiber.getRef(Clock.Clock)),
@@ -155,18 +170,12 @@ export class Executor {
       ? done
       : record({ effect: done, isSafe: kind.isIdempotent, ledgers })
     if (!state.isTraced) return recorded
-    return withSpan({
-      effect: recorded,
-      name: kind._tag === "ToolCall" ? `${method} ${kind.tool}` : method,
+    const target = targetOf(method, isComposite(operation) ? undefined : operation.params)
+    return withSpan(recorded, {
+      name: spanNameOf(target),
       kind: "client",
-      attributes: {
-        "mcp.server": name,
-        "mcp.transport": config.transport,
-        "mcp.method.name": method,
-        ...(kind._tag === "ToolCall"
-          ? { "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": kind.tool }
-          : {})
-      }
+      attributes: { ...serverAttributes(definition), ...spanAttributes(target) },
+      atEnd: () => state.sent === undefined ? {} : sentAttributes(state.sent)
     })
   }
 
@@ -192,7 +201,9 @@ export class Executor {
       startedAt,
       totalTimeout: this.#host.totalTimeout,
       first,
-      acquire: state.isTraced ? withSpan({ effect: acquire, name: "connection", attributes: {} }) : acquire,
+      acquire: state.isTraced
+        ? withSpan(Effect.tap(acquire, ({ span }) => linkTo(span)), { name: spans.connection.name, attributes: {} })
+        : acquire,
       signIn: (refusal) => this.#managed.signIn(refusal),
       attempt: (live, now) => this.#attempts.make(operation, live, now, state),
       state,

@@ -23,6 +23,8 @@ export interface InFlightHost {
   readonly admission: Admission
   /** How long all attempts of an operation may take together, in milliseconds. */
   readonly totalTimeout: number
+  /** Called with a request that its caller gave up. */
+  readonly onDropped: (request: InFlight, live: LiveConnection) => void
 }
 
 export interface InFlightOptions {
@@ -148,8 +150,10 @@ export class InFlight implements OutgoingRequest, Pending, StartedCall, Timer, W
   /** Gives up the request, without an outcome. */
   drop(): void {
     if (!this.#isEnded) {
+      const { host, live } = this.#options
       this.#end()
-      this.#options.live.cancel(this)
+      live.cancel(this)
+      host.onDropped(this, live)
     }
     this.#options.attempt.release()
   }

@@ -11,9 +11,19 @@ import { type LostReason, OutcomeUnknown, type Reason, SessionError } from "../.
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import * as monotonic from "../monotonic.ts"
+import { targetOf } from "../telemetry/attributes.ts"
+import type { Failure } from "../telemetry/durations.ts"
+import { isToolError } from "../telemetry/spans.ts"
 import type { Attempt } from "./attempt.ts"
 import { isLost } from "./deliveryRule.ts"
-import type { Operation } from "./operation.ts"
+import type { Kind, Operation } from "./operation.ts"
+
+/** A request, as its duration is recorded. */
+interface Requested {
+  readonly kind: Kind
+  readonly method: string
+  readonly params?: Readonly<Record<string, unknown>> | undefined
+}
 
 export class Outcomes {
   readonly #managed: ManagedConnection
@@ -22,12 +32,19 @@ export class Outcomes {
     this.#managed = managed
   }
 
-  /** Records a response. */
-  succeeded(live: LiveConnection, attempt: Attempt): void {
+  /** Records a response, of which `value` was made. */
+  succeeded<A>(operation: Operation<A>, live: LiveConnection, attempt: Attempt, value: A): void {
     const { circuitBreaker, rateLimit, retryBudget } = this.#managed.server
     retryBudget.earn()
     rateLimit.accepted(attempt.epoch)
-    this.#managed.responded(live)
+    const now = this.#managed.responded(live)
+    const { kind, method } = operation
+    const tool = kind._tag === "ToolCall" ? kind.tool : undefined
+    if (tool !== undefined && isToolError(value)) this.#recordDuration(operation, live, attempt, now, "tool_error")
+    else if (
+      kind._tag !== "Probe" &&
+      !this.#managed.durationsOf(live).repeated(method, tool, (now - attempt.sentAt) / 1000)
+    ) this.#recordDuration(operation, live, attempt, now, undefined)
     // A guard records the outcome itself.
     if (circuitBreaker.isOpen()) return
     const recorded = circuitBreaker.record({ error: undefined, sentAt: attempt.sentAt })
@@ -45,11 +62,28 @@ export class Outcomes {
     reason: Reason
   ): Effect.Effect<never, SessionError> {
     const error = this.fail(reason)
+    if (attempt.isStarted) this.#recordDuration(operation, live, attempt, this.#managed.timers.now(), reason)
     // Recorded before the permits are released: a request that waits for them has to see the pause that a 429 asks for.
     const recording = this.#fork(
       Effect.ensuring(this.#recordFailure(live, attempt, error), Effect.sync(() => attempt.release()))
     )
     return Effect.andThen(Fiber.join(recording), this.toFinalError(operation, attempt, error))
+  }
+
+  /** Records a request that its caller gave up. */
+  cancelled(request: Requested, live: LiveConnection, { sentAt }: Pick<Attempt, "sentAt">): void {
+    this.#recordDuration(request, live, { sentAt }, this.#managed.timers.now(), "Cancelled")
+  }
+
+  #recordDuration(
+    { kind, method, params }: Requested,
+    live: LiveConnection,
+    { sentAt }: Pick<Attempt, "sentAt">,
+    now: number,
+    failure: Failure | undefined
+  ): void {
+    if (kind._tag === "Probe") return
+    this.#managed.durationsOf(live).request(targetOf(method, params), (now - sentAt) / 1000, failure)
   }
 
   /** In the context of the connection, so that no caller can interrupt it. */

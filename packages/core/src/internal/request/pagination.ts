@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { Connection } from "../../Connection.ts"
 import { InvalidResult, PaginationExceeded, type Reason } from "../../SessionError.ts"
+import { currentTraceMeta, withTraceMeta } from "../telemetry/traceContext.ts"
 
 const maxPages = 100
 
@@ -21,12 +22,16 @@ export const paginate = Effect.fnUntraced(function*<A>(options: {
 }): Effect.fn.Return<{ readonly items: ReadonlyArray<A>; readonly validFor: number }, Reason> {
   const { connection, key, method } = options
   const exceeded = (limit: string) => new PaginationExceeded({ method, limit })
+  const trace = yield* currentTraceMeta
   const items: Array<A> = []
   const seen = new Set<string>()
   let cursor: string | undefined
   let validFor = 0
   for (let page = 1; page <= maxPages; page++) {
-    const result = yield* connection.request({ method, params: cursor === undefined ? undefined : { cursor } })
+    const result = yield* connection.request({
+      method,
+      params: withTraceMeta(cursor === undefined ? undefined : { cursor }, trace)
+    })
     const found = Predicate.isObject(result) ? (result as Record<string, unknown>)[key] : undefined
     const isList = Array.isArray(found) &&
       found.every((item: unknown) => Predicate.isObject(item) && "name" in item && typeof item.name === "string")

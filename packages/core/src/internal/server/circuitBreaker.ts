@@ -50,7 +50,7 @@ const probeWait = 1000
 /** What a circuit breaker needs of its server. */
 export interface CircuitHost {
   /** Called when the circuit has opened or closed. */
-  readonly onChange: () => void
+  readonly onChange: (isOpen: boolean) => void
   /** The connections through which the server can be probed while the circuit is open. */
   readonly candidates: () => Iterable<Probed>
   /** Runs an effect in the background. */
@@ -95,7 +95,7 @@ const classifyProbe = (exit: Exit.Exit<unknown, SessionError>): Breaker.Outcome 
 class BreakerOfServer implements CircuitBreaker {
   readonly #server: string
   readonly #breaker: Breaker.CircuitBreaker
-  readonly #onChange: () => void
+  readonly #onChange: (isOpen: boolean) => void
   readonly #prober: CircuitProber
   readonly #onOpen = new Set<() => void>()
   #isOpen = false
@@ -233,7 +233,7 @@ class BreakerOfServer implements CircuitBreaker {
         if (_tag === "Open") this.#prober.wake(false)
         if (this.#isOpen === wasOpen) return
         if (this.#isOpen) this.#refuseWaiting()
-        this.#onChange()
+        this.#onChange(this.#isOpen)
       }),
       Effect.ignore
     )

@@ -1,11 +1,11 @@
 /**
- * State of one server, shared by the connections of all owners: its health, its limits, and its counters.
+ * State of one server, shared by the connections of all owners: its health, its limits, and its telemetry.
  */
 import type * as Clock from "effect/Clock"
 import * as Health from "../../Health.ts"
 import type { SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
-import { type Counters, noCounters } from "../telemetry.ts"
+import type { ServerTelemetry } from "../telemetry/serverTelemetry.ts"
 import type { Bulkhead } from "./bulkhead.ts"
 import type { CircuitBreaker } from "./circuitBreaker.ts"
 import type { RateLimit } from "./rateLimit.ts"
@@ -17,7 +17,7 @@ export class ServerState {
   readonly bulkhead: Bulkhead
   readonly rateLimit: RateLimit
   readonly retryBudget = new RetryBudget()
-  readonly counters: Counters = noCounters()
+  readonly telemetry: ServerTelemetry
   readonly #listeners = new Set<() => void>()
   #health: Health.Health = Health.unknown
   /** When the latest request succeeded while the record already said so: written for each response, so it costs no allocation. */
@@ -27,10 +27,12 @@ export class ServerState {
     readonly circuitBreaker: CircuitBreaker
     readonly bulkhead: Bulkhead
     readonly rateLimit: RateLimit
+    readonly telemetry: ServerTelemetry
   }) {
     this.circuitBreaker = options.circuitBreaker
     this.bulkhead = options.bulkhead
     this.rateLimit = options.rateLimit
+    this.telemetry = options.telemetry
   }
 
   /** The health record as of now. Its times are monotonic. */

@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function*(
   const { definition: { name: server }, owner, reconnect, retry, timers } = options
   const handlers = yield* handlersFor({ owner, server }, yield* ClientHandlers)
   const { logging } = handlers
-  const hub = new NotificationHub(options.server.counters)
+  const hub = new NotificationHub(() => options.server.telemetry.count("droppedNotifications"))
   const context = yield* Effect.context<never>()
   const managed = yield* managedConnection.make({
     ...options,

@@ -11,11 +11,12 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
+import { withoutTrace } from "./withoutTrace.ts"
 
 export type Write = (event: Event) => void
 
 const jsonParams = (params: Record<string, unknown> | undefined) => {
-  const json = asJson(params) as Record<string, unknown> | null
+  const json = asJson(withoutTrace(params)) as Record<string, unknown> | null
   return json === null ? {} : { params: json }
 }
 
@@ -168,6 +169,7 @@ export const connect = Effect.fnUntraced(function*(options: {
     closed: inner.closed,
     refusal: () => inner.refusal?.(),
     stderrTail: () => inner.stderrTail(),
+    sessionId: () => inner.sessionId?.(),
     warnings: () => inner.warnings()
   })
 })

@@ -26,6 +26,7 @@ import { setImmediate, setTimeout } from "node:timers/promises"
 import { asConnectReason, asRequestReason } from "../reasons.ts"
 import { mark } from "../redactor.ts"
 import { asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
+import { withoutTrace } from "./withoutTrace.ts"
 
 /** The program deviated from the recording. A defect, since the program or the recording has to change. */
 export class ReplayMismatch extends Data.TaggedError("ReplayMismatch")<{
@@ -146,7 +147,8 @@ class Playback {
   /** Replays a call, which has to be recorded. */
   call(method: string, given: unknown, onProgress?: (progress: Progress) => void): Effect.Effect<Call> {
     return Effect.suspend(() => {
-      const params = given === undefined ? undefined : asJson(given)
+      const untraced = withoutTrace(given)
+      const params = untraced === undefined ? undefined : asJson(untraced)
       const left = [...this.#calls.values()].filter(({ isMade }) => !isMade)
       const call = left.find((call) => call.method === method && matches(call.params, params))
       if (call === undefined) {

@@ -21,6 +21,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
+import { withHandlerSpan } from "./handlerSpan.ts"
 
 /** The code that the specification gives a user's refusal. */
 const refusalCode = -1
@@ -47,11 +48,11 @@ export const capabilitiesOf = (handlers: Handlers): ClientCapabilities => {
   }
 }
 
-/** The context in which the SDK runs a handler. `call` is that of an `input_required` round. */
-type HandlerContext = ClientContext & { readonly call?: Call | undefined }
+/** The context in which the SDK runs a handler. `asking` is the request of an `input_required` round. */
+type HandlerContext = ClientContext & { readonly asking?: OutgoingRequest | undefined }
 
 /** Describes a request in flight to handlers. */
-export const callOfRequest = (request: OutgoingRequest | undefined): Call | undefined => {
+const callOfRequest = (request: OutgoingRequest | undefined): Call | undefined => {
   if (request?.id === undefined) return undefined
   const { id, method, params } = request
   return method === "tools/call" && typeof params?.name === "string"
@@ -64,8 +65,8 @@ export const callOfRequest = (request: OutgoingRequest | undefined): Call | unde
  * call the round belongs to.
  */
 export class AskableClient extends Client {
-  /** The call whose result the client receives next. Set before a result that asks for input is handed over. */
-  asking: Call | undefined
+  /** The request whose result the client receives next. Set before a result that asks for input is handed over. */
+  asking: OutgoingRequest | undefined
 
   /**
    * Answers a request of the server before the client is connected: a server may wait for the answer to its ping before it answers the era
@@ -82,10 +83,10 @@ export class AskableClient extends Client {
   protected override _resolveNonCompleteResult(
     ...[decoded, flow]: Parameters<Client["_resolveNonCompleteResult"]>
   ): Promise<unknown> {
-    const call = this.asking
+    const { asking } = this
     // All rounds of one call run on this object, and the handlers get their context from it.
     const round = Object.create(this, {
-      buildContext: { value: (context: ClientContext): HandlerContext => ({ ...context, call }) }
+      buildContext: { value: (context: ClientContext): HandlerContext => ({ ...context, asking }) }
     }) as AskableClient
     return super._resolveNonCompleteResult.call(round, decoded, flow)
   }
@@ -111,21 +112,23 @@ export const attach = (options: {
   const running = Semaphore.makeUnsafe(handlerLimit)
   const limited = <A>(
     handled: Effect.Effect<A, RequestRefused>,
-    call: Call | undefined
+    asking: OutgoingRequest | undefined
   ): Effect.Effect<A, RequestRefused> =>
-    call !== undefined ? running.withPermits(1)(handled) : Effect.flatMap(
+    asking !== undefined ? running.withPermits(1)(handled) : Effect.flatMap(
       running.withPermitsIfAvailable(1)(handled),
       Option.match({ onNone: () => Effect.fail(overloaded), onSome: Effect.succeed })
     )
   const run = <A>(
     handle: (origin: Origin) => Effect.Effect<A, RequestRefused>,
-    { call, mcpReq: { id, method, signal } }: HandlerContext
+    { asking, mcpReq: { _meta: meta, id, method, signal } }: HandlerContext
   ): Promise<A> => {
-    const handled = Effect.suspend(() => handle({ owner, server, call: call ?? callOfRequest(callOf(id)) })).pipe(
+    const request = asking ?? callOf(id)
+    const handled = Effect.suspend(() => handle({ owner, server, call: callOfRequest(request) })).pipe(
       // The text of a defect may quote what the server must not see.
       Effect.tapDefect((cause) => Effect.logError(`the handler of ${method} for ${server} failed`, cause))
     )
-    return options.run(limited(handled, call), { signal }).catch((error: unknown) => {
+    const spanned = withHandlerSpan({ handled, server, method, meta, call: request })
+    return options.run(limited(spanned, asking), { signal }).catch((error: unknown) => {
       throw answerOf(error)
     })
   }

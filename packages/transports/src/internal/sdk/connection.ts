@@ -199,6 +199,10 @@ class ChannelConnection implements Connection {
     return tail === undefined ? undefined : this.#redact(tail)
   }
 
+  sessionId(): string | undefined {
+    return this.#channel.transport.sessionId
+  }
+
   warnings(): ReadonlyArray<string> {
     return (this.#channel.warnings?.() ?? []).map((warning) => this.#redact(warning))
   }

@@ -12,7 +12,7 @@ import { InvalidResult, type RequestReason } from "@mcp-sessions/core/SessionErr
 import type { StandardSchemaV1, Transport } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import type { FulfilInput } from "../modern/modernCodec.ts"
-import { type AskableClient, callOfRequest } from "./clientHandlers.ts"
+import type { AskableClient } from "./clientHandlers.ts"
 import { noTimeout } from "./connecting.ts"
 
 /** A received result that the client has not seen. */
@@ -40,7 +40,7 @@ const answerLocally = (transport: Transport, client: AskableClient): void => {
       return send(message, options)
     }
     received.result = undefined
-    client.asking = callOfRequest(received.request)
+    client.asking = received.request
     transport.onmessage?.({ jsonrpc: "2.0", id: message.id, result })
     return Promise.resolve()
   }
