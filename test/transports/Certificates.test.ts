@@ -11,7 +11,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { TLSSocket } from "node:tls"
 import { inspect } from "node:util"
-import { acquireAuthorizationAgents } from "../../packages/transports/src/internal/network/agent.ts"
+import { makeAuthorizationConnections } from "../../packages/transports/src/internal/network/openConnections.ts"
 import { FetchFailed, OAuthFetch } from "../../packages/transports/src/internal/oauth/oauthFetch.ts"
 import { authority } from "../fixtures/certificates.ts"
 import { httpProxy, proxyVariables } from "../fixtures/httpProxy.ts"
@@ -224,9 +224,9 @@ describe("an authorization server", () => {
   const dialling = (keys: ServerConfig.StreamableHttpServerInput) =>
     Effect.gen(function*() {
       const config = yield* ServerConfig.decode(keys)
-      const agentOf = yield* acquireAuthorizationAgents
+      const connectionsOf = yield* makeAuthorizationConnections
       assert(config.transport === "streamable_http")
-      return new OAuthFetch({ dispatcher: agentOf(config), addresses: config.addresses })
+      return new OAuthFetch({ connections: () => connectionsOf(config), addresses: config.addresses })
     })
 
   it.live("is reached through the proxy, trusts the authority of the definition, and sees no certificate of the client", () =>

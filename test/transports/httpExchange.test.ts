@@ -9,6 +9,7 @@ import { createRequire } from "node:module"
 import { type End, Exchange, targetOf } from "../../packages/transports/src/internal/http/httpExchange.ts"
 import type { Authorizer } from "../../packages/transports/src/internal/network/authorizer.ts"
 import { SseTransport } from "../../packages/transports/src/internal/sse/sseTransport.ts"
+import { dispatching } from "../fixtures/dispatching.ts"
 
 const { Agent } = createRequire(new URL("../../packages/transports/package.json", import.meta.url))("undici")
 
@@ -29,7 +30,7 @@ describe("an exchange that cannot begin", () => {
     Effect.gen(function*() {
       const dispatcher = yield* destroyed
       const end = yield* Effect.callback<End>((resume) => {
-        const started = new Exchange({ dispatcher, streams: dispatcher, maxBytes, authorizer: undefined }, {
+        const started = new Exchange({ connections: dispatching(dispatcher), maxBytes, authorizer: undefined }, {
           onMessage: () => {},
           onSkipped: () => {},
           onEnd: (end) => {
@@ -46,7 +47,7 @@ describe("an exchange that cannot begin", () => {
       const ends: Array<End> = []
       const onEnd = (end: End) => void ends.push(end)
       const dispatcher = yield* destroyed
-      new Exchange({ dispatcher, streams: dispatcher, maxBytes, authorizer: undefined }, {
+      new Exchange({ connections: dispatching(dispatcher), maxBytes, authorizer: undefined }, {
         onMessage: () => {},
         onSkipped: () => {},
         onEnd
@@ -62,8 +63,7 @@ describe("an exchange that cannot begin", () => {
   it.live("fails the connection that it belongs to", () =>
     Effect.gen(function*() {
       const transport = new SseTransport({
-        dispatcher: yield* destroyed,
-        streams: yield* destroyed,
+        connections: dispatching(yield* destroyed),
         maxBytes,
         authorizer: undefined,
         target,
@@ -102,7 +102,7 @@ describe("an exchange that is refused for lack of credentials", () => {
         }
       }
       let finish: (end: End) => void = () => {}
-      const exchange = new Exchange({ dispatcher, streams: dispatcher, maxBytes, authorizer }, {
+      const exchange = new Exchange({ connections: dispatching(dispatcher), maxBytes, authorizer }, {
         onMessage: () => {},
         onSkipped: () => {},
         onEnd: (end) => finish(end)

@@ -10,6 +10,7 @@ import { createServer } from "node:net"
 import { givenHeaders } from "../../packages/transports/src/internal/http/httpEndpoint.ts"
 import { targetOf } from "../../packages/transports/src/internal/http/httpExchange.ts"
 import { HttpTransport } from "../../packages/transports/src/internal/http/httpTransport.ts"
+import { dispatching } from "../fixtures/dispatching.ts"
 import { outgoing } from "../fixtures/outgoing.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 
@@ -24,8 +25,7 @@ const connect = (url: string) =>
   Effect.acquireRelease(
     Effect.map(agent, (dispatcher) =>
       new HttpTransport({
-        dispatcher,
-        streams: dispatcher,
+        connections: dispatching(dispatcher),
         maxBytes: 1024,
         authorizer: undefined,
         target: targetOf(new URL(url)),

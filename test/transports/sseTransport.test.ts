@@ -7,6 +7,7 @@ import type { ServerResponse } from "node:http"
 import { createRequire } from "node:module"
 import { targetOf } from "../../packages/transports/src/internal/http/httpExchange.ts"
 import { SseTransport } from "../../packages/transports/src/internal/sse/sseTransport.ts"
+import { dispatching } from "../fixtures/dispatching.ts"
 import { outgoing } from "../fixtures/outgoing.ts"
 import { until } from "../fixtures/peer.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
@@ -38,8 +39,7 @@ describe("SseTransport", () => {
         return true
       })
       const transport = new SseTransport({
-        dispatcher: yield* agent(1),
-        streams: yield* agent(),
+        connections: dispatching(yield* agent(1), yield* agent()),
         maxBytes: 1_000_000,
         authorizer: undefined,
         target: targetOf(new URL(server.url)),

@@ -27,8 +27,8 @@ import * as Metric from "effect/Metric"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Consent } from "./Consent.ts"
-import { acquireAuthorizationAgents } from "./internal/network/agent.ts"
 import { authorizedTransports } from "./internal/network/authorizedTransports.ts"
+import { makeAuthorizationConnections } from "./internal/network/openConnections.ts"
 import { reasonOf, StepFailed, storeFailed } from "./internal/oauth/failure.ts"
 import { OAuthFetch } from "./internal/oauth/oauthFetch.ts"
 import { revoke } from "./internal/oauth/revocation.ts"
@@ -128,7 +128,7 @@ const make = (options: OAuthOptions) =>
     const runPromise = yield* FiberSet.makeRuntimePromise()
     const run = <A>(effect: Effect.Effect<A>, otherwise: A): Promise<A> => runPromise(effect).catch(() => otherwise)
     const refreshAhead = Duration.toMillis(Duration.fromInputUnsafe(options.refreshAhead ?? "1 minute"))
-    const agentOf = yield* acquireAuthorizationAgents
+    const connectionsOf = yield* makeAuthorizationConnections
     const sources = new Map<string, TokenSource>()
     const signIns = new Shared<TokenSource, void, AuthRequired | AuthorizationFailed>(yield* Effect.scope)
     /** The pages of the sign-ins in progress. */
@@ -155,7 +155,7 @@ const make = (options: OAuthOptions) =>
         store,
         refreshAhead,
         serverUrl: resourceUrl(config.url),
-        makeFetch: () => new OAuthFetch({ dispatcher: agentOf(config), addresses }),
+        makeFetch: () => new OAuthFetch({ connections: () => connectionsOf(config), addresses }),
         now,
         assertion: auth.grant === "jwt_bearer" ? assertionOf(server, owner) : undefined,
         run,

@@ -13,7 +13,7 @@ import { HandshakeFailed } from "@mcp-sessions/core/SessionError"
 import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { acquireAgents } from "./internal/network/agent.ts"
+import { openConnections } from "./internal/network/openConnections.ts"
 import * as connection from "./internal/sdk/connection.ts"
 import { redactorOf } from "./internal/secrets.ts"
 import { openSse } from "./internal/sse/sseChannel.ts"
@@ -27,13 +27,13 @@ import { openSse } from "./internal/sse/sseChannel.ts"
 export const layer = (config: Extract<ServerConfig, { readonly transport: "sse" }>): Layer.Layer<Transport> =>
   Layer.effect(
     Transport,
-    Effect.map(acquireAgents(config), (agents) => {
+    Effect.map(openConnections(config), (connections) => {
       const connect = connection.make({
         kind: "sse",
         config: { ...config, protocol: "legacy" },
         address: new URL(config.url).origin,
         era: connection.unknownEra(),
-        open: openSse({ config, agents, redact: redactorOf(config) })
+        open: openSse({ config, connections, redact: redactorOf(config) })
       })
       return {
         connect: config.protocol === "2026-07-28"

@@ -3,8 +3,8 @@
  *
  * **Details**
  *
- * Requests go over a connection pool of the transport, which is destroyed with it, of at most `maxInFlightTotal` + 128 sockets. Streams that
- * stay open have a pool of their own. A session that the server created is ended with a
+ * Requests go through the `HttpClient` of the program, by default over a connection pool of the transport, which is destroyed with it, of at
+ * most `maxInFlightTotal` + 128 sockets. Streams that stay open have a pool of their own. A session that the server created is ended with a
  * `DELETE` before the connection closes, for 2 seconds at most.
  *
  * With `sseFallback`, which `transport: "http"` implies, the transport falls back to SSE when the server rejects the POST, and remembers
@@ -19,7 +19,7 @@ import { Transport } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { openHttp } from "./internal/http/httpChannel.ts"
-import { acquireAgents } from "./internal/network/agent.ts"
+import { openConnections } from "./internal/network/openConnections.ts"
 import * as connection from "./internal/sdk/connection.ts"
 import { refusalError } from "./internal/sdk/refusalError.ts"
 import { redactorOf } from "./internal/secrets.ts"
@@ -44,7 +44,7 @@ export const layer = (
 ): Layer.Layer<Transport> =>
   Layer.effect(
     Transport,
-    Effect.map(acquireAgents(config), (agents) => {
+    Effect.map(openConnections(config), (connections) => {
       const redact = redactorOf(config)
       const era = connection.unknownEra()
       return {
@@ -54,9 +54,9 @@ export const layer = (
           config,
           address: new URL(config.url).origin,
           era,
-          open: openHttp({ config, agents, redact, refusalError }),
+          open: openHttp({ config, connections, redact, refusalError }),
           fallback: config.sseFallback
-            ? { kind: "sse", open: openSse({ config, agents, redact }), isFor: isLegacySseServer }
+            ? { kind: "sse", open: openSse({ config, connections, redact }), isFor: isLegacySseServer }
             : undefined
         })
       }

@@ -5,7 +5,9 @@
  */
 import type { Host } from "@mcp-sessions/core/Host"
 import { Transports } from "@mcp-sessions/core/Transport"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { HttpClient } from "./HttpClient.ts"
 import * as NodeHost from "./NodeHost.ts"
 import * as Sse from "./Sse.ts"
 import * as Stdio from "./Stdio.ts"
@@ -16,23 +18,32 @@ import * as WebSocket from "./WebSocket.ts"
  * Layer that provides the factory for all transports of this package: stdio, Streamable HTTP, SSE and WebSocket. It provides the machine for
  * configuration files, too.
  *
+ * The transports use the `HttpClient` that the layer is provided with. So the layer is never shared: each program that provides it builds its
+ * own.
+ *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Transports | Host> = Layer.merge(
+export const layer: Layer.Layer<Transports | Host> = Layer.fresh(Layer.merge(
   NodeHost.layer,
-  Layer.succeed(Transports, {
-    transport: ({ config }) => {
-      switch (config.transport) {
-        case "stdio":
-          return Stdio.layer(config)
-        case "streamable_http":
-          return StreamableHttp.layer(config)
-        case "sse":
-          return Sse.layer(config)
-        case "websocket":
-          return WebSocket.layer(config)
+  Layer.effect(
+    Transports,
+    Effect.map(HttpClient, (client): Transports["Service"] => {
+      const parts = Layer.succeed(HttpClient, client)
+      return {
+        transport: ({ config }) => {
+          switch (config.transport) {
+            case "stdio":
+              return Stdio.layer(config)
+            case "streamable_http":
+              return Layer.provide(StreamableHttp.layer(config), parts)
+            case "sse":
+              return Layer.provide(Sse.layer(config), parts)
+            case "websocket":
+              return WebSocket.layer(config)
+          }
+        }
       }
-    }
-  })
-)
+    })
+  )
+))

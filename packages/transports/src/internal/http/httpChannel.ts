@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type { HttpConnections } from "../../HttpClient.ts"
 import type { EngineChannel } from "../channel/engineChannel.ts"
-import type { Agents } from "../network/agent.ts"
 import { CurrentAuthorizer } from "../network/authorizer.ts"
 import type { DialError } from "../network/dial.ts"
 import { givenHeaders } from "./httpEndpoint.ts"
@@ -31,13 +31,12 @@ const release = (transport: HttpTransport): Effect.Effect<void> =>
 /** Makes the effect that opens a channel, closed with the scope. Nothing is sent before the handshake. */
 export const openHttp = (options: {
   readonly config: Config
-  readonly agents: Agents
+  readonly connections: HttpConnections
   readonly redact: (text: string) => string
   readonly refusalError: (refusal: Refusal) => Error
 }): Effect.Effect<EngineChannel, DialError, Scope.Scope> => {
-  const { agents: { prepare, ...agents }, config, redact, refusalError } = options
-  const shared: Omit<HttpTransportOptions, "authorizer"> = {
-    ...agents,
+  const { config, connections, redact, refusalError } = options
+  const shared: Omit<HttpTransportOptions, "authorizer" | "connections"> = {
     target: targetOf(new URL(config.url)),
     given: givenHeaders(Record.map(config.headers, Redacted.value)),
     maxBytes: config.maxMessageBytes,
@@ -45,8 +44,9 @@ export const openHttp = (options: {
     refusalError
   }
   const make = Effect.flatMap(
-    config.cookies ? withCookieJar(shared, config.url) : Effect.succeed(shared),
-    (wire) => Effect.map(CurrentAuthorizer, (authorizer) => new HttpTransport({ ...wire, authorizer }))
+    config.cookies ? withCookieJar(connections, config.url) : Effect.succeed(connections),
+    (connections) =>
+      Effect.map(CurrentAuthorizer, (authorizer) => new HttpTransport({ ...shared, connections, authorizer }))
   )
-  return Effect.andThen(prepare, Effect.acquireRelease(make, release))
+  return Effect.andThen(connections.prepare, Effect.acquireRelease(make, release))
 }

@@ -1,18 +1,17 @@
 /**
- * One HTTP request that may be answered by JSON or by an event stream, on undici's lowest level.
+ * One HTTP request that may be answered by JSON or by an event stream, as a handler of the HTTP client.
  *
  * What `fetch` would add (web streams, a response object, promises at every step) costs more than a call to a fast server.
  */
-import { MessageTooLarge, ProxyFailed } from "@mcp-sessions/core/SessionError"
+import { MessageTooLarge, TransportFailed } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
-import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
-import type { Dispatcher } from "undici"
+import type { HttpConnections, HttpController, HttpHandler, HttpHead } from "../../HttpClient.ts"
 import { type MessageSink, readMessages } from "../jsonRpc/inboundReader.ts"
 import type { Source } from "../jsonRpc/orderedInbox.ts"
 import type { Authorizer } from "../network/authorizer.ts"
-import type { Dispatching } from "../network/forwarding.ts"
+import { isUnsent } from "../network/networkFailure.ts"
 import { type SseEvent, SseParser } from "./sseParser.ts"
 
 /** A response with a status other than success. */
@@ -50,19 +49,14 @@ export const isTooLarge = Schema.is(MessageTooLarge)
 
 /** What one server is asked over: its connections and its limit. */
 export interface Wire {
-  /** Connections for requests that end. Their number is limited. */
-  readonly dispatcher: Dispatching
-  /** Connections for streams that stay open: as many as this process opens. A stream must not take the place of a request. */
-  readonly streams: Dispatching
-  /** The proxy that requests are addressed to, if there is one. */
-  readonly forwardProxy?: string | undefined
+  readonly connections: HttpConnections
   /** The largest JSON body and the largest event, in characters: no more than that many bytes would allow. */
   readonly maxBytes: number
   /** Gives every request its credentials. */
   readonly authorizer: Authorizer | undefined
 }
 
-/** The address of an endpoint, as undici wants it. */
+/** The address of an endpoint, as the HTTP client wants it. */
 export interface Target {
   readonly url: URL
   readonly origin: string
@@ -100,10 +94,10 @@ export interface ExchangeListener extends MessageSink {
 /** How much of a body is read that explains a refusal, in characters. */
 const explanationLimit = 16 * 1024
 
-export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
+export class Exchange implements HttpHandler, MessageSink {
   readonly #wire: Wire
   readonly #listener: ExchangeListener
-  #controller: Dispatcher.DispatchController | undefined
+  #controller: HttpController | undefined
   #isStarted = false
   #isAborted = false
   #isOver = false
@@ -130,23 +124,22 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
 
   /** Sends the request. */
   start(request: ExchangeRequest): this {
-    if (this.#wire.authorizer === undefined) this.#dispatch(request, request.headers)
+    if (this.#wire.authorizer === undefined) this.#send(request, request.headers)
     else this.#authorize(this.#wire.authorizer, request)
     this.#isStarted = true
     return this
   }
 
-  #dispatch({ body, isStream, method, target }: ExchangeRequest, headers: Array<string>): void {
-    const { dispatcher, streams } = this.#wire
+  #send({ body, isStream = false, method, target }: ExchangeRequest, headers: Array<string>): void {
     const { origin, path } = target
-    ;(isStream === true ? streams : dispatcher).dispatch({ origin, path, method, headers, body }, this)
+    this.#wire.connections.send({ origin, path, method, headers, body, isStream }, this)
   }
 
   /** Sends the request with the credentials of the moment. */
   #authorize(authorizer: Authorizer, request: ExchangeRequest): void {
     const send = (used: ReadonlyArray<string>) => {
       this.#authorized = { request, used }
-      if (!this.#isOver) this.#dispatch(request, [...request.headers, ...used])
+      if (!this.#isOver) this.#send(request, [...request.headers, ...used])
     }
     const used = authorizer.headers(request.method, request.target.url)
     if (used instanceof Promise) void used.then(send)
@@ -165,20 +158,16 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
     this.#stop()
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  onRequestStart(controller: HttpController): void {
     this.#controller = controller
     if (this.#isOver) this.#stop()
     else this.#listener.onStart?.()
   }
 
-  onResponseStart(
-    _: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | Array<string> | undefined>
-  ): void {
+  onResponseStart(_: HttpController, status: number, headers: HttpHead["headers"]): void {
     const headerOf = (name: string): string | undefined => {
       const value = headers[name]
-      return Array.isArray(value) ? value[0] : value
+      return typeof value === "object" ? value[0] : value
     }
     this.#status = status
     if (this.#isRefusal) {
@@ -199,7 +188,7 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
     if (this.#kind === "sse" && !this.#isRefusal) this.#listener.onOpen?.()
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: HttpController, chunk: Uint8Array): void {
     if (this.#isOver || this.#challenge === "waiting") return
     const part = (this.#decoder ??= new StringDecoder("utf8")).write(chunk)
     if (this.#kind === "sse" && !this.#isRefusal) {
@@ -227,11 +216,15 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
     this.#end({ _tag: "Complete", status: this.#status, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
   }
 
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(_: HttpController, error: Error): void {
     this.#isRead = true
     if (this.#challenge === "waiting") return
     if (this.#status !== 0 && this.#isRefusal) return this.#refuse()
-    this.#end({ _tag: "Broken", error, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
+    // Whatever a client says of a response that has begun, its request was sent.
+    const reason = this.#status !== 0 && isUnsent(error)
+      ? new TransportFailed({ description: "the response broke off", delivery: "Unknown", cause: error })
+      : error
+    this.#end({ _tag: "Broken", error: reason, lastEventId: this.#sse?.lastEventId, retry: this.#sse?.retry })
   }
 
   onMessage(message: JSONRPCMessage): void {
@@ -309,11 +302,6 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
   }
 
   #endRefused(): void {
-    const { forwardProxy: proxy } = this.#wire
-    if (this.#status === 407 && proxy !== undefined) {
-      const error = new ProxyFailed({ proxy, status: 407, delivery: "Rejected" })
-      return this.#end({ _tag: "Broken", error, lastEventId: undefined, retry: undefined })
-    }
     this.#end({
       _tag: "Refused",
       status: this.#status,
@@ -326,7 +314,7 @@ export class Exchange implements Dispatcher.DispatchHandler, MessageSink {
   #end(end: End): void {
     if (this.#isOver) return
     this.#isOver = true
-    // undici reports what cannot be dispatched at all before `dispatch` returns.
+    // An HTTP client may report what cannot be sent at all before `send` returns.
     if (this.#isStarted) this.#listener.onEnd(end)
     else {queueMicrotask(() => {
         if (!this.#isAborted) this.#listener.onEnd(end)

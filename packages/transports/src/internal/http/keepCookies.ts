@@ -3,41 +3,23 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Dispatcher } from "undici"
-import type { Dispatching } from "../network/forwarding.ts"
+import type { HttpConnections, HttpController, HttpHandler, HttpHead } from "../../HttpClient.ts"
+import { ForwardingHandler } from "../network/forwardingHandler.ts"
 import { CookieJar } from "./cookieJar.ts"
-import type { Wire } from "./httpExchange.ts"
 
-/** Passes on what happens to a request, and takes the cookies of its response. */
-class CookieHandler implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler
+/** Passes on what becomes of a request, and takes the cookies of its response. */
+class CookieHandler extends ForwardingHandler {
   readonly #onCookies: (headers: ReadonlyArray<string>) => void
 
-  constructor(handler: Dispatcher.DispatchHandler, onCookies: (headers: ReadonlyArray<string>) => void) {
-    this.#handler = handler
+  constructor(handler: HttpHandler, onCookies: (headers: ReadonlyArray<string>) => void) {
+    super(handler)
     this.#onCookies = onCookies
   }
 
-  onRequestStart(...args: Parameters<NonNullable<Dispatcher.DispatchHandler["onRequestStart"]>>): void {
-    this.#handler.onRequestStart?.(...args)
-  }
-
-  onResponseStart(...args: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseStart"]>>): void {
-    const [, , { "set-cookie": cookies }] = args
+  override onResponseStart(controller: HttpController, status: number, headers: HttpHead["headers"]): void {
+    const { "set-cookie": cookies } = headers
     if (cookies !== undefined) this.#onCookies([cookies].flat())
-    this.#handler.onResponseStart?.(...args)
-  }
-
-  onResponseData(...args: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseData"]>>): void {
-    this.#handler.onResponseData?.(...args)
-  }
-
-  onResponseEnd(...args: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseEnd"]>>): void {
-    this.#handler.onResponseEnd?.(...args)
-  }
-
-  onResponseError(...args: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseError"]>>): void {
-    this.#handler.onResponseError?.(...args)
+    super.onResponseStart(controller, status, headers)
   }
 }
 
@@ -50,27 +32,28 @@ const withCookies = (...[headers, cookies]: readonly [ReadonlyArray<string>, str
 }
 
 /** Makes requests carry the cookies of a jar, and the jar take those of their responses. */
-const keepCookies = (...[dispatcher, jar]: readonly [Dispatching, CookieJar]): Dispatching => ({
-  dispatch: (options, handler) => {
-    const url = new URL(options.path, options.origin)
+const keepCookies = (...[{ prepare, send }, jar]: readonly [HttpConnections, CookieJar]): HttpConnections => ({
+  prepare,
+  send: (request, handler) => {
+    const url = new URL(request.path, request.origin)
     const cookies = jar.headerFor(url)
-    return dispatcher.dispatch(
-      cookies === undefined ? options : { ...options, headers: withCookies(options.headers, cookies) },
+    send(
+      cookies === undefined ? request : { ...request, headers: withCookies(request.headers, cookies) },
       new CookieHandler(handler, (headers) => jar.take(headers, url))
     )
   }
 })
 
-/** Returns the wire of a new connection, with a jar of its own. */
-export const withCookieJar = <W extends Pick<Wire, "dispatcher" | "streams">>(
-  ...[wire, url]: readonly [W, string]
-): Effect.Effect<W> =>
-  Effect.map(Clock.Clock, (clock) => {
-    const jar = new CookieJar({
-      host: new URL(url).hostname,
-      now: () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n),
-      timeOfDay: () => clock.currentTimeMillisUnsafe()
-    })
-    const { dispatcher, streams } = wire
-    return { ...wire, dispatcher: keepCookies(dispatcher, jar), streams: keepCookies(streams, jar) }
-  })
+/** Returns the HTTP connections of a new connection to a server, with a jar of its own. */
+export const withCookieJar = (
+  ...[connections, url]: readonly [HttpConnections, string]
+): Effect.Effect<HttpConnections> =>
+  Effect.map(Clock.Clock, (clock) =>
+    keepCookies(
+      connections,
+      new CookieJar({
+        host: new URL(url).hostname,
+        now: () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n),
+        timeOfDay: () => clock.currentTimeMillisUnsafe()
+      })
+    ))

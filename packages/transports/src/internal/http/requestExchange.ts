@@ -8,6 +8,7 @@ import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/clien
 import { clearTimeout, setTimeout } from "node:timers"
 import { encode } from "../jsonRpc/codec.ts"
 import type { Source } from "../jsonRpc/orderedInbox.ts"
+import { isUnsent } from "../network/networkFailure.ts"
 import type { Failure } from "./failure.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
 import { type End, Exchange, type ExchangeListener, isTooLarge, type Wire } from "./httpExchange.ts"
@@ -122,6 +123,8 @@ export class RequestExchange implements ExchangeListener {
         return end
       case "Complete":
       case "Broken":
+        // An HTTP client may report a start that it is not sure of, and learn better.
+        if (this.request !== undefined && end._tag === "Broken" && isUnsent(end.error)) this.request.isWritten = false
         if (end.lastEventId === undefined) return end._tag === "Broken" ? end : { _tag: "Lost" }
         this.#resumption = { lastEventId: end.lastEventId, retry: end.retry, failures: 1, backoff: new Backoff() }
         return this.#resumeLater(this.#resumption)

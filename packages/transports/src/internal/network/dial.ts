@@ -6,7 +6,7 @@
  * A policy of public addresses is applied where the name is resolved. So under it names are resolved here, also where a proxy is used, and the
  * proxy gets the address that was checked. The proxy itself is not under the policy: the program or the environment chose it.
  */
-import type { RemoteServerOptions } from "@mcp-sessions/core/ServerConfig"
+import type { RemoteServerOptions, TlsOptions } from "@mcp-sessions/core/ServerConfig"
 import { type BlockedAddress, ProxyFailed, TlsFailed } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -18,7 +18,8 @@ import { type Proxy, proxyFor } from "./proxy.ts"
 import { type TlsContexts, tlsContextsOf } from "./tlsContexts.ts"
 
 /** The keys of a definition that say how its server is dialled. */
-export type DialConfig = Pick<RemoteServerOptions, "addresses" | "connectTimeout" | "proxy" | "tls"> & {
+export interface DialConfig extends Pick<RemoteServerOptions, "addresses" | "connectTimeout" | "proxy"> {
+  readonly tls?: TlsOptions | undefined
   readonly url: string
 }
 

@@ -98,6 +98,9 @@ const isOwn = Schema.is(
 /** What a failure of the network is: for a connect as for a request. */
 export type NetworkReason = typeof isOwn extends (value: unknown) => value is infer A ? A : never
 
+/** Whether an error says that no byte of its request was sent. */
+export const isUnsent = (error: unknown): boolean => isOwn(error) && error.delivery === "NotSent"
+
 /** Says what a failure of the network means for a request, or a connect, that was to go to `address`. */
 export const classifyNetwork = (options: {
   readonly error: unknown

@@ -6,4 +6,4 @@
 import "../supportedNode.ts"
 
 // oxlint-disable-next-line eslint/no-restricted-imports -- a file of a package
-export { Agent, buildConnector, request } from "undici/index.js"
+export { Agent, buildConnector } from "undici/index.js"

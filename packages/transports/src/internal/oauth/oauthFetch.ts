@@ -7,12 +7,11 @@
 import { BlockedAddress, ProxyFailed, TlsFailed } from "@mcp-sessions/core/SessionError"
 import type { FetchLike } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
-import { Buffer } from "node:buffer"
-import type { Dispatcher } from "undici"
+import type { HttpConnections, HttpRequest } from "../../HttpClient.ts"
 import { isDialable } from "../network/addressPolicy.ts"
 import { destinationOf, isLoopback } from "../network/destination.ts"
 import { causesOf } from "../network/networkFailure.ts"
-import { request } from "../network/undici.ts"
+import { readWhole } from "../network/wholeResponse.ts"
 
 /** How long one request may take, in milliseconds. */
 const requestTimeout = 10_000
@@ -55,12 +54,15 @@ const isDialFailed = Schema.is(Schema.Union([ProxyFailed, TlsFailed]))
 const bodiless = new Set([204, 205, 304])
 
 export class OAuthFetch {
-  readonly #dispatcher: Dispatcher
+  readonly #connections: () => Promise<HttpConnections>
   readonly #addresses: "any" | "public"
   #last: Contact | undefined
 
-  constructor(options: { readonly dispatcher: Dispatcher; readonly addresses: "any" | "public" }) {
-    this.#dispatcher = options.dispatcher
+  constructor(options: {
+    readonly connections: () => Promise<HttpConnections>
+    readonly addresses: "any" | "public"
+  }) {
+    this.#connections = options.connections
     this.#addresses = options.addresses
   }
 
@@ -80,28 +82,24 @@ export class OAuthFetch {
     if (!isConfidential(url)) refuse("the URL is neither https nor on loopback")
     if (!isDialable({ addresses: this.#addresses, url: url.href })) refuse("the address policy forbids the host")
     try {
-      const { body, headers, statusCode } = await request(url, {
-        dispatcher: this.#dispatcher,
-        method: (init?.method ?? "GET") as Dispatcher.HttpMethod,
-        headers: Object.fromEntries(new Headers(init?.headers)),
-        body: init?.body === undefined || init.body === null ? null : String(init.body),
-        signal: AbortSignal.timeout(requestTimeout)
+      const { body, headers, status } = await readWhole({
+        connections: await this.#connections(),
+        timeout: requestTimeout,
+        maxBytes: bodyLimit,
+        request: {
+          origin: url.origin,
+          path: url.pathname + url.search,
+          method: (init?.method ?? "GET") as HttpRequest["method"],
+          headers: [...new Headers(init?.headers)].flat(),
+          body: init?.body === undefined || init.body === null ? null : String(init.body),
+          isStream: false
+        }
       })
-      const chunks: Array<Uint8Array> = []
-      let size = 0
-      for await (const chunk of body as AsyncIterable<Uint8Array>) {
-        size += chunk.byteLength
-        if (size > bodyLimit) throw new Error("the body is too large")
-        chunks.push(chunk)
-      }
-      this.#last = { url: place, status: statusCode }
+      this.#last = { url: place, status }
       const flat = Object.entries(headers).flatMap(([name, value]): Array<[string, string]> =>
-        value === undefined ? [] : Array.isArray(value) ? value.map((one) => [name, one]) : [[name, value]]
+        value === undefined ? [] : [value].flat().map((one) => [name, one])
       )
-      return new Response(bodiless.has(statusCode) ? null : Buffer.concat(chunks), {
-        status: statusCode,
-        headers: flat
-      })
+      return new Response(bodiless.has(status) ? null : Uint8Array.from(body), { status, headers: flat })
     } catch (cause) {
       if (cause instanceof FetchFailed) throw cause
       const reasons = causesOf(cause)

@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type { HttpConnections } from "../../HttpClient.ts"
 import type { EngineChannel } from "../channel/engineChannel.ts"
 import { givenHeaders } from "../http/httpEndpoint.ts"
 import { targetOf } from "../http/httpExchange.ts"
 import { withCookieJar } from "../http/keepCookies.ts"
-import type { Agents } from "../network/agent.ts"
 import { CurrentAuthorizer } from "../network/authorizer.ts"
 import type { DialError } from "../network/dial.ts"
 import { SseTransport, type SseTransportOptions } from "./sseTransport.ts"
@@ -23,12 +23,11 @@ type Config = Pick<
 /** Makes the effect that opens a channel. It listens once it is started, until the scope closes. */
 export const openSse = (options: {
   readonly config: Config
-  readonly agents: Agents
+  readonly connections: HttpConnections
   readonly redact: (text: string) => string
 }): Effect.Effect<EngineChannel, DialError, Scope.Scope> => {
-  const { agents: { prepare, ...agents }, config, redact } = options
-  const shared: Omit<SseTransportOptions, "authorizer"> = {
-    ...agents,
+  const { config, connections, redact } = options
+  const shared: Omit<SseTransportOptions, "authorizer" | "connections"> = {
     target: targetOf(new URL(config.url)),
     given: givenHeaders(Record.map(config.headers, Redacted.value)),
     maxBytes: config.maxMessageBytes,
@@ -36,8 +35,9 @@ export const openSse = (options: {
   }
   const open = Effect.acquireRelease(
     Effect.flatMap(
-      config.cookies ? withCookieJar(shared, config.url) : Effect.succeed(shared),
-      (wire) => Effect.map(CurrentAuthorizer, (authorizer) => new SseTransport({ ...wire, authorizer }))
+      config.cookies ? withCookieJar(connections, config.url) : Effect.succeed(connections),
+      (connections) =>
+        Effect.map(CurrentAuthorizer, (authorizer) => new SseTransport({ ...shared, connections, authorizer }))
     ),
     (transport) => Effect.promise(() => transport.close())
   ).pipe(Effect.map((transport): EngineChannel => ({
@@ -46,5 +46,5 @@ export const openSse = (options: {
     pending: () => transport.pending(),
     warnings: () => transport.warnings()
   })))
-  return Effect.andThen(prepare, open)
+  return Effect.andThen(connections.prepare, open)
 }

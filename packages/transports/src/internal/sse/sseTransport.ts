@@ -33,7 +33,7 @@ import { encode, sent } from "../jsonRpc/codec.ts"
 import { OrderedInbox, type Source } from "../jsonRpc/orderedInbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
-import { classifyNetwork } from "../network/networkFailure.ts"
+import { classifyNetwork, isUnsent } from "../network/networkFailure.ts"
 import { connectReasonOfStatus, requestReasonOfStatus } from "../network/status.ts"
 import { type Post, SsePosts } from "./ssePosts.ts"
 
@@ -127,7 +127,11 @@ export class SseTransport implements Transport, RequestSink, ExchangeListener {
       onEnd: (failure) => {
         this.#requests.delete(request)
         if (failure?._tag === "Refused") this.#judge(request, id, failure)
-        else if (failure !== undefined) this.receiver?.fail(request, this.#brokenReason(failure))
+        else if (failure !== undefined) {
+          // An HTTP client may report a start that it is not sure of, and learn better.
+          if (isUnsent(failure.error)) request.isWritten = false
+          this.receiver?.fail(request, this.#brokenReason(failure))
+        }
       },
       exchange: undefined,
       timer: undefined

@@ -1,0 +1,120 @@
+/**
+ * Wraps an HTTP client by a function that sees each request before it is sent, and its response.
+ */
+import { TransportFailed } from "@mcp-sessions/core/SessionError"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import type {
+  HttpClient,
+  HttpConnections,
+  HttpController,
+  HttpFailure,
+  HttpHandler,
+  HttpHead,
+  HttpRequest,
+  Interception
+} from "../../HttpClient.ts"
+import { ForwardingHandler } from "./forwardingHandler.ts"
+
+/** The controller of a request that was not sent: there is nothing to end. */
+const idle: HttpController = { abort: () => {}, pause: () => {}, resume: () => {} }
+
+/** Passes on what becomes of a request, and tells the interception of it. */
+class InterceptedHandler extends ForwardingHandler {
+  readonly #interception: Interception
+  readonly #onDefect: (defect: unknown) => void
+  #controller: HttpController | undefined
+  #isOver = false
+
+  constructor(options: {
+    readonly handler: HttpHandler
+    readonly interception: Interception
+    readonly onDefect: (defect: unknown) => void
+  }) {
+    super(options.handler)
+    this.#interception = options.interception
+    this.#onDefect = options.onDefect
+  }
+
+  override onRequestStart(controller: HttpController): void {
+    const own = this.#controller = {
+      // An HTTP client need not report a request that was aborted.
+      abort: (reason: Error) => {
+        this.#end(reason)
+        controller.abort(reason)
+      },
+      pause: () => controller.pause(),
+      resume: () => controller.resume()
+    }
+    super.onRequestStart(own)
+  }
+
+  override onResponseStart(controller: HttpController, status: number, headers: HttpHead["headers"]): void {
+    const { onResponse } = this.#interception
+    if (onResponse !== undefined) this.#call(() => onResponse({ status, headers }))
+    super.onResponseStart(this.#controller ?? controller, status, headers)
+  }
+
+  override onResponseData(controller: HttpController, chunk: Uint8Array): void {
+    super.onResponseData(this.#controller ?? controller, chunk)
+  }
+
+  override onResponseEnd(controller: HttpController): void {
+    this.#end(undefined)
+    super.onResponseEnd(this.#controller ?? controller)
+  }
+
+  override onResponseError(controller: HttpController, error: Error): void {
+    this.#end(error)
+    super.onResponseError(this.#controller ?? controller, error)
+  }
+
+  #end(error: Error | undefined): void {
+    const { onEnd } = this.#interception
+    if (this.#isOver || onEnd === undefined) return
+    this.#isOver = true
+    this.#call(() => onEnd(error))
+  }
+
+  #call(f: () => void): void {
+    try {
+      f()
+    } catch (defect) {
+      this.#onDefect(defect)
+    }
+  }
+}
+
+const failureOf = (cause: Cause.Cause<HttpFailure>): HttpFailure => {
+  const failure = Cause.findErrorOption(cause)
+  return failure._tag === "Some" ? failure.value : new TransportFailed({
+    description: "the interceptor of HTTP requests failed",
+    delivery: "NotSent",
+    cause: Cause.squash(cause)
+  })
+}
+
+export const intercept = (
+  ...[inner, f]: readonly [HttpClient, (request: HttpRequest) => Effect.Effect<Interception, HttpFailure>]
+): HttpClient => ({
+  open: (options) =>
+    Effect.gen(function*() {
+      const connections = yield* inner.open(options)
+      const run = yield* FiberSet.makeRuntime<never>()
+      const onDefect = (defect: unknown) => void run(Effect.logError("an interceptor of HTTP requests failed", defect))
+      const send: HttpConnections["send"] = (request, handler) => {
+        const fiber = run(Effect.suspend(() => f(request)))
+        fiber.addObserver((exit) => {
+          if (Exit.isFailure(exit)) return handler.onResponseError(idle, failureOf(exit.cause))
+          const interception = exit.value
+          connections.send(
+            interception.request ?? request,
+            new InterceptedHandler({ handler, interception, onDefect })
+          )
+        })
+      }
+      return { prepare: connections.prepare, send }
+    })
+})
