@@ -135,8 +135,10 @@ const demo = Effect.gen(function*() {
         result.isError !== true && text(result).includes(expected),
         `${server}/${tool} returned no ${expected}`
       )
-      const [line = ""] = text(result).replaceAll(/\s+/g, " ").match(/^.{0,60}/) ?? []
-      yield* proven(`${server}/${tool} ${style("dim", JSON.stringify(args))} → ${line}`)
+      const [start = ""] = text(result).replaceAll(/\s+/g, " ").match(/^.{0,60}/) ?? []
+      yield* print(
+        line`${style("green", "✓")} ${server}/${tool} ${style("dim", JSON.stringify(args))} → ${start}`
+      )
     }
 
     yield* heading("3. Kill the process of a server while its session is open.")

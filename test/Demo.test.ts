@@ -20,7 +20,7 @@ describe("examples/demo.ts", () => {
         "✗  broken",
         "FATAL: API_KEY is not set",
         "did not delay the others",
-        "✓ everything/get-sum",
+        "✓ everything/get-sum {\"a\":19,\"b\":23} → The sum of 19 and 23 is 42.",
         "✓ everything-http/echo",
         "✓ filesystem/read_text_file",
         "(connection 2) answered the next call",
