@@ -1,6 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
+
+/** Text without what differs from run to run: times, process ids, and the width of columns. */
+const bare = (text: string): string => text.replaceAll(/\d+(\.\d+)?/g, "#").replaceAll(/ +/g, " ")
 
 describe("examples/demo.ts", () => {
   it("runs all four steps and exits with code 0", async () => {
@@ -27,5 +31,10 @@ describe("examples/demo.ts", () => {
         "all 3 processes of the stdio servers have ended"
       ]
     ) assert.include(output, line)
+    const [, shown = ""] =
+      /^```text\n([\s\S]*?)^```/m.exec(readFileSync(join(import.meta.dirname, "../README.md"), "utf8")) ?? []
+    const lines = shown.split("\n").filter((line) => line !== "")
+    assert.isAbove(lines.length, 10)
+    for (const line of lines) assert.include(bare(output), bare(line), "the README shows another output")
   })
 })

@@ -20,7 +20,7 @@ describe("the README", () => {
     Effect.gen(function*() {
       const { run, write } = yield* workplace
       write(".mcp.json", fences("json")[0])
-      const lines = (fences("sh")[1] ?? "").trimEnd().split("\n")
+      const lines = (fences("sh").find((code) => code.startsWith("mcp-sessions ")) ?? "").trimEnd().split("\n")
       assert.strictEqual(lines.length, 8)
       for (const line of lines) {
         const words = Array.from(

@@ -1,6 +1,6 @@
 /**
- * Writes the descriptions of server keys (`packages/core/src/internal/config/keys.ts`) into the README, `docs/configuration.md`, the doc
- * comments of `ServerConfig.ts` and the JSON Schema of `mcp-sessions.json`.
+ * Writes the descriptions of server keys (`packages/core/src/internal/config/keys.ts`) into `docs/configuration.md`, the doc comments
+ * of `ServerConfig.ts` and the JSON Schema of `mcp-sessions.json`.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -9,7 +9,6 @@ import { type TransportKind, transportKinds } from "../packages/core/src/interna
 import { clientTable } from "./clients.ts"
 import { configSchema } from "./configSchema.ts"
 import { type Key, keys, sentences, varied } from "./describedKeys.ts"
-import { table } from "./markdown.ts"
 
 const root = join(import.meta.dirname, "..")
 
@@ -46,21 +45,6 @@ const filled = ({ content, name, page }: {
     new RegExp(`(<!-- ${name}:begin -->\\n)[\\s\\S]*?(\\n<!-- ${name}:end -->)`),
     (_, begin: string, end: string) => `${begin}\n${content}\n${end}`
   )
-
-/** The keys that most definitions have. */
-const mostUsed = ["command", "args", "env", "cwd", "url", "headers", "auth", "requestTimeout", "rateLimit", "disabled"]
-
-const summary = table(
-  ["key", "meaning", "default"],
-  mostUsed.flatMap((name) => {
-    const key = keys.find(({ key }) => key === name)
-    const [sentence = ""] = key?.descriptions[0]?.description.split(/(?<=\.) /, 1) ?? []
-    return key === undefined ? [] : [[`\`${name}\``, sentence, varied(key, (key) => key.default ?? "required")]]
-  })
-)
-
-/** Writes the short list of keys. */
-export const updateReadme = (page: string): string => filled({ page, name: "keys", content: summary })
 
 /** Writes the tables of keys and clients. */
 export const updateReference = (page: string): string =>
@@ -112,7 +96,6 @@ export const updateComments = (source: string): string =>
 
 /** The files that say what the keys mean, with the function that brings each up to date. */
 export const targets = [
-  ["README.md", updateReadme],
   ["docs/configuration.md", updateReference],
   ["packages/core/src/ServerConfig.ts", updateComments],
   ["packages/core/mcp-sessions.schema.json", () => `${JSON.stringify(configSchema, undefined, 2)}\n`]

@@ -240,7 +240,9 @@ export const logs = {
  * @since 0.1.0
  */
 export interface TraceContext {
+  /** State of the tracing systems, in the format of the W3C header: at most 512 characters. */
   readonly tracestate?: string | undefined
+  /** Properties of the program, in the format of the W3C header: at most 8192 characters. */
   readonly baggage?: string | undefined
 }
 
