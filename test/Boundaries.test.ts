@@ -37,7 +37,7 @@ const packages = {
     /^effect\//,
     /^@mcp-sessions\/(core|transports)\//,
     /^@effect\/platform-node\/[A-Z]/,
-    /^(jsonc-parser|string-width)$/,
+    /^(jsonc-parser|fast-string-width)$/,
     /^node:/
   ]
 }

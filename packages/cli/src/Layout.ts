@@ -13,7 +13,7 @@
  *
  * @since 0.1.0
  */
-import { type Shown, trusted, widthOf } from "./Shown.ts"
+import { graphemesOf, type Shown, trusted, widthOf } from "./Shown.ts"
 
 /** A code of a colour: shown text has no other control characters but line breaks and tabs. */
 const colour = /\p{Cc}\[[\d;]*m/gu
@@ -37,13 +37,11 @@ interface Piece {
   readonly kind: "colour" | "space" | "word"
 }
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
-
 /** Splits a word at its wide characters: their scripts have no spaces. Punctuation stays with what it follows. */
 const splitWord = (word: string): ReadonlyArray<string> => {
   if (/^\p{ASCII}*$/u.test(word)) return [word]
   const parts: Array<{ text: string; isWide: boolean }> = []
-  for (const { segment } of graphemes.segment(word)) {
+  for (const { segment } of graphemesOf(word)) {
     const last = parts.at(-1)
     const isWide = widthOf(segment) > 1
     const isGlued = last !== undefined && (/^[\p{Pe}\p{Pf}\p{Po}]/u.test(segment) || (!isWide && !last.isWide))

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import stringWidth from "string-width"
+import stringWidth from "fast-string-width"
 
 /** Characters that have no glyph, or change how others are shown. */
 const hidden = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]`
@@ -47,13 +47,16 @@ const escapeUnits = (character: string): string =>
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`
   ).join("")
 
+/** Whether each character of a text takes one column. */
+const isPlain = (text: string): boolean => /^[ -~]*$/.test(text)
+
 /**
  * Returns how many columns of a terminal a text takes: two for East Asian wide characters and emoji, none for colours.
  *
  * @category getters
  * @since 0.1.0
  */
-export const widthOf = (text: string): number => /^[ -~]*$/.test(text) ? text.length : stringWidth(text)
+export const widthOf = (text: string): number => isPlain(text) ? text.length : stringWidth(text)
 
 /**
  * A text that may be shown.
@@ -142,7 +145,17 @@ export const line = (
 export const join = (...[texts, separator]: readonly [texts: ReadonlyArray<Shown>, separator: string]): Shown =>
   Shown.unsafe(texts.map(({ text }) => text).join(separator))
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
+/** Made on first use: it loads data of its own, for longer than it takes to load this program. */
+let segmenter: Intl.Segmenter | undefined
+
+/**
+ * Splits a text into graphemes: what a reader takes for one character.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const graphemesOf = (text: string): Iterable<Intl.SegmentData> =>
+  (segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" })).segment(text)
 
 /**
  * Cuts a text to a number of columns. Colours must be added afterwards.
@@ -153,10 +166,11 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
 export const cut = (...[shown, limit]: readonly [shown: Shown, limit: number]): Shown => {
   const { text } = shown
   if (limit < 1) return Shown.unsafe("")
+  if (text.length <= limit && isPlain(text)) return shown
   let end = 0
   let width = 0
   // Servers send megabytes, of which so many columns show no more than the beginning.
-  for (const { index, segment } of graphemes.segment(text.slice(0, limit * 32))) {
+  for (const { index, segment } of graphemesOf(text.slice(0, limit * 32))) {
     width += widthOf(segment)
     if (width > limit) return Shown.unsafe(`${text.slice(0, end)}…`)
     if (width < limit) end = index + segment.length
