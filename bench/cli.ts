@@ -53,7 +53,11 @@ const contendersOf = (warm: Environment): ReadonlyArray<Contender> => [
 // Each program has a home of its own, and none finds what its user has configured.
 const environment = { PATH: process.env.PATH ?? "", HOME: directory }
 // A project file starts programs once its user trusts it.
-execFileSync(node, [join(directory, "bin.js"), "config", "trust"], { cwd: directory, env: environment, stdio: "ignore" })
+execFileSync(node, [join(directory, "bin.js"), "config", "trust"], {
+  cwd: directory,
+  env: environment,
+  stdio: "ignore"
+})
 
 const run = ([program = "", ...args]: ReadonlyArray<string>, env: Environment = {}) => {
   const startedAt = performance.now()

@@ -43,7 +43,7 @@ const lateModules = {
  * one file, and what a call of a server on stdio needs before its process is started is another.
  */
 const groups = [
-  { name: "version", test: /\/cli\/src\/(Version|internal\/nodeVersion)\.ts$/, priority: 3 },
+  { name: "version", test: /\/cli\/src\/(Version|internal\/nodeVersion)\.ts$|late\/node:process/, priority: 3 },
   { name: "held", test: /\/cli\/src\/internal\/(main|socket\/findHolder)\.ts$/, priority: 2 },
   {
     name: "call",
@@ -56,6 +56,8 @@ const groups = [
 export default defineConfig({
   input: "src/bin.ts",
   platform: "node",
+  // The modules of a group are loaded together, also where a command would load one of them later.
+  checks: { ineffectiveDynamicImport: false },
   plugins: [commandTree, lateModules],
   output: {
     dir: "bundle",
