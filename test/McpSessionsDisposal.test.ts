@@ -7,32 +7,46 @@ import { Effect } from "effect"
 import { stdio } from "./fixtures/fleet.ts"
 import * as Scripted from "./fixtures/scripted.ts"
 
+const gate = () => {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { open: () => open(), opened }
+}
+
 describe("disposing of the promise facade", () => {
-  const within = <A>(promise: Promise<A>) =>
-    Promise.race([
-      promise.then(() => "settled", () => "settled"),
-      new Promise<string>((resolve) => setTimeout(() => resolve("pending"), 1500))
-    ])
+  /** Resolves once a promise has settled. A call that stays pending fails its test by the time limit of tests. */
+  const settled = <A>(promise: Promise<A>) => promise.then(() => "settled", () => "settled")
 
   it.live("settles a call that waits for credentials", () =>
     Effect.promise(async () => {
       const script = Scripted.make({})
+      const asked = gate()
       const mcp = McpSessions.make({
         servers: { s: stdio },
         transports: script.layer,
-        credentials: () => new Promise(() => {})
+        credentials: () => {
+          asked.open()
+          return new Promise(() => {})
+        }
       })
       await mcp.status("s")
       const call = mcp.callTool("s", "t")
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await asked.opened
       await mcp[Symbol.asyncDispose]()
-      assert.strictEqual(await within(call), "settled")
+      assert.strictEqual(await settled(call), "settled")
     }))
 
   it.live("settles a call that waits for its next attempt", () =>
     Effect.promise(async () => {
+      const refused = gate()
       const script = Scripted.make({
-        answer: () => Effect.fail(new SessionError.HttpFailed({ status: 503, retryAfter: "5", delivery: "Rejected" }))
+        answer: () =>
+          Effect.suspend(() => {
+            refused.open()
+            return Effect.fail(new SessionError.HttpFailed({ status: 503, retryAfter: "5", delivery: "Rejected" }))
+          })
       })
       const mcp = McpSessions.make({
         servers: { s: stdio },
@@ -41,9 +55,11 @@ describe("disposing of the promise facade", () => {
       })
       await mcp.status("s")
       const call = mcp.callTool("s", "t")
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await refused.opened
+      // The call has received the failure at the end of this turn.
+      await new Promise((resolve) => setImmediate(resolve))
       await mcp[Symbol.asyncDispose]()
-      assert.strictEqual(await within(call), "settled")
+      assert.strictEqual(await settled(call), "settled")
     }))
 
   it.live("settles a fallback whose operation never ends", () =>
@@ -55,9 +71,13 @@ describe("disposing of the promise facade", () => {
         circuit: { failures: Infinity, openFor: "5 seconds" }
       })
       await mcp.status("s")
-      const call = mcp.withFallback({ servers: ["s"] }, () => new Promise(() => {}))
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      const begun = gate()
+      const call = mcp.withFallback({ servers: ["s"] }, () => {
+        begun.open()
+        return new Promise(() => {})
+      })
+      await begun.opened
       await mcp[Symbol.asyncDispose]()
-      assert.strictEqual(await within(call), "settled")
+      assert.strictEqual(await settled(call), "settled")
     }))
 })

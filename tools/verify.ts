@@ -14,7 +14,8 @@ const checks: ReadonlyArray<ReadonlyArray<Check>> = [
   [["format", "dprint check"]],
   [["lint", "oxlint"]],
   [
-    ["types", "tsc -b tsconfig.json"],
+    // More checkers repeat work, and find no idle processor beside the tests.
+    ["types", "tsc -b tsconfig.json --builders 1 --checkers 1"],
     ["packages", "pnpm --filter './packages/{core,transports}' exec publint --strict"],
     ["packed", "node test/packed/light.ts"]
   ],

@@ -730,7 +730,7 @@ describe.concurrent("signals", () => {
         const child = start(["tools", "mute"])
         yield* until(() => read("message"), (messages) => messages.length > 0)
         child.kill("SIGINT")
-        yield* Effect.sleep("200 millis")
+        yield* until(() => read("end"), (ends) => ends.length > 0)
         child.kill("SIGINT")
         yield* Effect.promise(() => once(child, "exit"))
         assert.strictEqual(child.exitCode, 130)

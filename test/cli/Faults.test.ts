@@ -176,15 +176,16 @@ describe.concurrent("a failure that a user can act on", () => {
       "a connect timeout of a process that printed a banner only",
       () =>
         Effect.succeed({
-          command: node,
-          args: ["-e", "console.log('hello'); setInterval(() => {}, 1000)"],
+          // A shell starts quickly, also on a busy machine.
+          command: "sh",
+          args: ["-c", "echo hello; cat > /dev/null"],
           connectTimeout: "2 seconds"
         }),
       ["has not answered the handshake on stdout"]
     ],
     [
       "an SSE stream without an endpoint event",
-      () => Effect.map(silentSse, ({ url }) => ({ ...at(url, "sse"), connectTimeout: "700 millis" })),
+      () => Effect.map(silentSse, ({ url }) => ({ ...at(url, "sse"), connectTimeout: "2 seconds" })),
       ["the event stream has named no endpoint to post to (it begins with an event named \"endpoint\")"]
     ],
     [

@@ -6,6 +6,7 @@ import { ClientHandlers, RetryPolicy, type SessionError, Sessions } from "@mcp-s
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { gzipSync } from "node:zlib"
 import { until } from "../fixtures/peer.ts"
 import { read } from "../fixtures/read.ts"
@@ -718,16 +719,22 @@ describe.concurrent("the probe of the era over HTTP", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("is an outage if neither it nor initialize is answered", () =>
+  it.effect("is an outage if neither it nor initialize is answered", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(() => true)
       const limits = { probeTimeout: "10 millis", connectTimeout: "2 seconds" }
-      const error = yield* Effect.flip(
-        withSession({ transport: "streamable_http", url: server.url, ...limits }, () => Effect.void)
+      const arrives = (what: string) => TestClock.withLive(until(() => server.count(what), (count) => count === 1))
+      const failing = yield* Effect.forkChild(
+        Effect.flip(withSession({ transport: "streamable_http", url: server.url, ...limits }, () => Effect.void)),
+        { startImmediately: true }
       )
-      assert.strictEqual(error.message, "s: not connected within 2000 ms")
+      yield* arrives("POST server/discover")
+      yield* TestClock.adjust("10 millis")
+      yield* arrives("POST initialize")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* Fiber.join(failing)).message, "s: not connected within 2000 ms")
       assert.deepStrictEqual(server.ledger.map(({ what }) => what), ["POST server/discover", "POST initialize"])
-      yield* until(server.sockets, (sockets) => sockets === 0)
+      yield* TestClock.withLive(until(server.sockets, (sockets) => sockets === 0))
     }).pipe(Effect.scoped))
 
   it.live("costs one request if a legacy server refuses it, on the socket that is used from then on", () =>
