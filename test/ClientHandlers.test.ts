@@ -2,13 +2,14 @@
  * Requests from a server to its client, in both eras.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { ClientHandlers, type ServerConfig, Sessions, type Transport } from "@mcp-sessions/core"
+import { ClientHandlers, type ServerConfig, Sessions, Telemetry, type Transport } from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { McpServer } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
 import { Deferred, Effect, Fiber, Layer, Queue, Stream } from "effect"
-import { makeAsking } from "./fixtures/asking.ts"
+import { makeAsking, traced as tracedByServer } from "./fixtures/asking.ts"
 import { serveAsking } from "./fixtures/askingHttp.ts"
+import * as Spans from "./fixtures/spans.ts"
 
 const serve: Memory.Serve = (peer) => {
   serveStdio(makeAsking, { transport: peer })
@@ -175,6 +176,47 @@ describe("the origin of an elicitation", () => {
       ).pipe(Effect.provide(layer))
       assert.deepStrictEqual(origins, [{ owner: "ada", server: "asking" }, { owner: "bob", server: "asking" }])
     }))
+})
+
+describe("the span of a handler", () => {
+  for (const protocol of ["legacy", "auto"] as const) {
+    it.live(`is below the span that the server names, else below the request that it asks on behalf of, protocol ${protocol}`, () => {
+      const { layer, spans, traced: withTracer } = Spans.make()
+      const contexts: Array<Telemetry.TraceContext> = []
+      const handlers = {
+        elicitation: {
+          form: (_: unknown, origin: ClientHandlers.Origin) =>
+            Effect.flatMap(Telemetry.CurrentTraceContext, (context) => {
+              contexts.push(context)
+              return accept(origin)
+            })
+        }
+      }
+      return Effect.gen(function*() {
+        const { callTool } = yield* Sessions.Sessions
+        yield* callTool("asking", "ask")
+        yield* callTool("asking", "ask-traced")
+        const [attempt, other] = spans.filter(({ name, parent }) =>
+          name === "attempt" && parent._tag === "Some" && Reflect.get(parent.value, "name") !== "connect"
+        )
+        const handled = spans.filter(({ name }) => name === "elicitation/create")
+        const parents = handled.map(({ parent }) => parent._tag === "Some" ? parent.value.spanId : undefined)
+        assert.deepStrictEqual(parents, [attempt?.spanId, "00f067aa0ba902b7"])
+        assert.deepStrictEqual(handled.map(({ kind, traceId }) => [kind, traceId]), [
+          ["server", attempt?.traceId],
+          ["server", "4bf92f3577b34da6a3ce929d0e0e4736"]
+        ])
+        assert.deepStrictEqual(handled.map(({ links }) => links.map(({ span }) => span.spanId)), [[], [other?.spanId]])
+        const { baggage, tracestate } = tracedByServer
+        assert.deepStrictEqual(contexts, [{ baggage: undefined, tracestate: undefined }, { baggage, tracestate }])
+      }).pipe(
+        withTracer,
+        Effect.provide(
+          sessionsWith({ config: stdio(protocol), transports: inMemory, handlers }).pipe(Layer.provide(layer))
+        )
+      )
+    })
+  }
 })
 
 describe("the declared client capabilities", () => {

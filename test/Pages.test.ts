@@ -1,15 +1,16 @@
 /**
- * The pages of `docs` say what the code does: the decision table, the errors, and the links between pages.
+ * The pages of `docs` say what the code does: the decision table, the errors, the telemetry, and the links between pages.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as core from "@mcp-sessions/core"
-import { Host, SessionError } from "@mcp-sessions/core"
+import { Host, SessionError, Telemetry } from "@mcp-sessions/core"
 import * as transports from "@mcp-sessions/transports"
 import { TokenStore } from "@mcp-sessions/transports"
 import { existsSync, globSync, readFileSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { decisionTable, samples } from "../tools/decisionTable.ts"
 import { cellsOf, region } from "../tools/markdown.ts"
+import { telemetryTables } from "../tools/telemetryTables.ts"
 
 const root = join(import.meta.dirname, "..")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
@@ -75,6 +76,52 @@ describe("docs/troubleshooting.md", () => {
     }
     for (const [name, reasons] of Object.entries(literals)) {
       for (const reason of reasons) assert.include(sections.get(name), `\`${reason}\``)
+    }
+  })
+})
+
+describe("docs/telemetry.md", () => {
+  for (const [name, table] of Object.entries(telemetryTables)) {
+    it(`has the ${name} that the code has (pnpm telemetry)`, () => {
+      assert.deepStrictEqual(rowsOf(region("docs/telemetry.md", name)), rowsOf(table))
+    })
+  }
+})
+
+describe("examples/grafana.json", () => {
+  const { panels, templating } = JSON.parse(read("examples/grafana.json"))
+  const queries: ReadonlyArray<string> = [
+    ...panels.flatMap(({ targets }: { readonly targets: ReadonlyArray<{ readonly expr: string }> }) =>
+      targets.map(({ expr }) => expr)
+    ),
+    ...templating.list.map(({ query }: { readonly query: string }) => query)
+  ]
+
+  it("asks only for metrics and labels that exist", () => {
+    const exported = (name: string) => name.replaceAll(".", "_")
+    const known = new Set([
+      ...Object.values(Telemetry.attributes).map(({ name }) => exported(name)),
+      ...Object.values(Telemetry.metrics).flatMap(({ id, type }) =>
+        type === "Histogram"
+          ? ["", "_seconds"].flatMap((unit) =>
+            ["bucket", "sum", "count"].map((part) => `${exported(id)}${unit}_${part}`)
+          )
+          : [id]
+      )
+    ])
+    // A collector appends the unit to a name, and the text for Prometheus does not.
+    const names = queries.flatMap((query) =>
+      ["", "_seconds"].flatMap((unit) =>
+        query.replaceAll("(_seconds)?", unit).match(/\b(?:mcp|gen_ai|error|network|server)_\w+/g) ?? []
+      )
+    )
+    assert.isAbove(names.length, 40)
+    assert.deepStrictEqual(names.filter((name) => !known.has(name)), [])
+  })
+
+  it("shows all counters that say that something is wrong", () => {
+    for (const name of ["retries", "losses", "refused", "fallbacks", "cleanupFailures", "openCircuits"] as const) {
+      assert.isTrue(queries.some((query) => query.includes(Telemetry.metrics[name].id)), name)
     }
   })
 })

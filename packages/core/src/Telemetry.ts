@@ -216,19 +216,25 @@ export const attributes = {
  * @since 0.1.0
  */
 export const logs = {
-  connected: "connected",
-  reconnected: "reconnected",
-  connectFailed: "could not connect",
-  lost: "lost the connection",
-  retired: "retired the connection",
-  unresponsive: "the server may be unresponsive",
-  responsive: "the server responds again",
-  down: "the server is down",
-  closed: "closed",
-  circuitOpened: "the circuit opened",
-  circuitClosed: "the circuit closed",
-  ejected: "ejected from fallback",
-  readmitted: "readmitted to fallback"
+  connected: { message: "connected", when: "the first connection of an owner was opened" },
+  reconnected: { message: "reconnected", when: "a connection was opened in place of an earlier one" },
+  connectFailed: { message: "could not connect", when: "one attempt to connect failed" },
+  lost: { message: "lost the connection", when: "the connection was lost" },
+  retired: { message: "retired the connection", when: "the connection was replaced for its age, or by a restart" },
+  unresponsive: {
+    message: "the server may be unresponsive",
+    when: "a request timed out, or the connection is quiet: the server is pinged"
+  },
+  responsive: { message: "the server responds again", when: "the server answered the ping" },
+  down: { message: "the server is down", when: "the circuit or the start limit refuses to connect" },
+  closed: { message: "closed", when: "the sessions of the owner were closed" },
+  circuitOpened: {
+    message: "the circuit opened",
+    when: "the server failed too often in a row, and is not called for a while"
+  },
+  circuitClosed: { message: "the circuit closed", when: "the server is called again" },
+  ejected: { message: "ejected from fallback", when: "fallback passes the server over" },
+  readmitted: { message: "readmitted to fallback", when: "fallback uses the server again" }
 } as const
 
 /**

@@ -30,5 +30,5 @@ export const logChange = (options: {
     ...(generation === undefined ? {} : { [names.generation.name]: generation }),
     ...(error === undefined ? {} : { ...errorAttributes(error.reason), "error.message": error.reason.message })
   }
-  Effect.runForkWith(context)(Effect.annotateLogs(Effect.logDebug(logs[change]), annotations))
+  Effect.runForkWith(context)(Effect.annotateLogs(Effect.logDebug(logs[change].message), annotations))
 }
