@@ -1,4 +1,4 @@
-import { delimiter, join } from "node:path"
+import { join } from "node:path"
 import { defineConfig } from "vitest/config"
 import { doctest } from "./tools/doctest/plugin.ts"
 import { Sequencer } from "./tools/sequencer.ts"
@@ -13,8 +13,6 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     env: {
-      // Examples name servers as users do, by the commands that their packages install.
-      PATH: [join(import.meta.dirname, "test/node_modules/.bin"), process.env.PATH].join(delimiter),
       // Most of the time of a test is the start of its processes.
       NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node")
     },
@@ -22,11 +20,12 @@ export default defineConfig({
     // Files share the modules that a worker has loaded, and run in it one after another.
     isolate: false,
     sequence: { sequencer: Sequencer },
-    // Files and tests that run beside each other start processes of their own.
-    maxWorkers: 2,
+    // Files and tests that run beside each other start processes of their own. One worker more than the two processors of CI, as a test
+    // that waits for a process or a time limit leaves its processor idle.
+    maxWorkers: 3,
     maxConcurrency: 3,
     // Far more than a test takes on a busy machine.
-    testTimeout: 90_000,
-    hookTimeout: 90_000
+    testTimeout: 180_000,
+    hookTimeout: 180_000
   }
 })

@@ -27,6 +27,6 @@ describe.concurrent("whatever a server does, no tool runs twice, no result is cr
       ["over stdio", "stdio", 6]
     ] as const
   ) {
-    it.live(name, () => check(fuzz({ kind, runs, seed: Number(seed) })), 180_000)
+    it.live(name, () => check(fuzz({ kind, runs, seed: Number(seed) })), 600_000)
   }
 })

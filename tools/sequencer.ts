@@ -9,17 +9,25 @@ const root = join(import.meta.dirname, "..")
 /** The files that take longest. Vitest itself goes by the size of files, as it knows no times in a clean clone. */
 const slow = [
   "test/Session.test.ts",
-  "test/foreign/Foreign.test.ts",
-  "test/Soak.test.ts",
-  "test/conformance/Conformance.test.ts",
   "test/Fuzz.test.ts",
+  "test/foreign/Foreign.test.ts",
+  "test/conformance/Conformance.test.ts",
   "test/cli/Cli.test.ts",
-  "test/cli/Auth.test.ts",
   "test/acceptance/A7.test.ts",
-  "test/peers/Faults.test.ts",
+  "test/acceptance/A8.test.ts",
+  "test/Docs.test.ts",
+  "test/cli/Auth.test.ts",
+  "test/cli/With.test.ts",
+  "test/Soak.test.ts",
+  "test/cli/EmitTs.test.ts",
+  "test/transports/tokenStore/sharedStores.test.ts",
   "test/transports/Stdio.test.ts",
   "test/transports/Recorded.test.ts",
-  "test/Docs.test.ts"
+  "test/peers/Faults.test.ts",
+  "test/Demo.test.ts",
+  "test/Examples.test.ts",
+  "test/core/connection/reconnect.test.ts",
+  "test/core/SessionPool.test.ts"
 ].map((file) => join(root, file))
 
 const placeOf = ({ moduleId }: TestSpecification): number => {
