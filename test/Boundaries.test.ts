@@ -225,7 +225,7 @@ describe("child processes", () => {
       assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
       assert.notMatch(source, /\bshell\b/)
     }
-    assert.deepStrictEqual(importersOf("childProcess.ts"), ["packages/transports/src/Stdio.ts"])
+    assert.deepStrictEqual(importersOf("childProcess.ts"), ["packages/transports/src/Processes.ts"])
     assert.deepStrictEqual(importersOf("runCommand.ts"), [
       "packages/transports/src/internal/command/commandSource.ts"
     ])

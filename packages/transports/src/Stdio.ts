@@ -3,6 +3,8 @@
  *
  * **Details**
  *
+ * Processes are started by the `Processes` of the program, by default as children of this process.
+ *
  * The child leads a process group, and the whole group is ended: end of input, 1 s, SIGTERM, 1 s, SIGKILL. The last
  * 64 KiB of stderr are kept, and errors quote their tail. While the program does not read, up to 8 Mi characters of messages wait,
  * unwritten; further requests fail with `QueueFull`.
@@ -30,9 +32,10 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "./internal/channel/engineChannel.ts"
 import { unknownEra } from "./internal/sdk/connecting.ts"
-import { spawn } from "./internal/stdio/childProcess.ts"
+import { startServer } from "./internal/stdio/serverProcess.ts"
 import { spawnAhead } from "./internal/stdio/spawnAhead.ts"
 import { followStderr } from "./internal/stdio/stderrLines.ts"
+import { Processes } from "./Processes.ts"
 
 type StdioConfig = Extract<ServerConfig, { readonly transport: "stdio" }>
 
@@ -48,40 +51,43 @@ let protocol: Awaited<ReturnType<typeof load>> | undefined
  * @since 0.1.0
  */
 export const layer = (config: StdioConfig): Layer.Layer<Transport> =>
-  Layer.sync(Transport, () => {
-    const era = unknownEra()
-    const started = Effect.tap(spawn(config), followStderr)
-    const connect = (
-      [{ make }, { StdioTransport }]: Awaited<ReturnType<typeof load>>,
-      start: typeof started
-    ): Effect.Effect<Connection, ConnectReason, Scope.Scope> => {
-      const open = Effect.gen(function*() {
-        const child = yield* start
-        const transport = new StdioTransport(child, config)
-        // The cancellation of a call that ends with the connection still has to be written.
-        yield* Effect.addFinalizer(() => Effect.sync(() => transport.flush()))
-        const channel: EngineChannel = {
-          transport,
-          ended: () => transport.ended(),
-          pending: () => transport.pending(),
-          stderrTail: () => child.stderrTail(),
-          warnings: () => transport.warnings(),
-          pid: child.process.pid
-        }
-        return channel
-      })
-      return make({ kind: "stdio", config, address: config.command, era, open })
-    }
-    return {
-      connect: Effect.suspend(() =>
-        protocol === undefined
-          ? Effect.gen(function*() {
-            const start = yield* spawnAhead(started)
-            protocol ??= yield* Effect.promise(load)
-            return yield* connect(protocol, start)
-          })
-          : connect(protocol, started)
-      ),
-      forget: era.forget
-    }
-  })
+  Layer.effect(
+    Transport,
+    Effect.map(Processes, (processes) => {
+      const era = unknownEra()
+      const started = Effect.tap(startServer(config, processes), followStderr)
+      const connect = (
+        [{ make }, { StdioTransport }]: Awaited<ReturnType<typeof load>>,
+        start: typeof started
+      ): Effect.Effect<Connection, ConnectReason, Scope.Scope> => {
+        const open = Effect.gen(function*() {
+          const child = yield* start
+          const transport = new StdioTransport(child, config)
+          // The cancellation of a call that ends with the connection still has to be written.
+          yield* Effect.addFinalizer(() => Effect.sync(() => transport.flush()))
+          const channel: EngineChannel = {
+            transport,
+            ended: () => transport.ended(),
+            pending: () => transport.pending(),
+            stderrTail: () => child.stderrTail(),
+            warnings: () => transport.warnings(),
+            pid: child.pid
+          }
+          return channel
+        })
+        return make({ kind: "stdio", config, address: config.command, era, open })
+      }
+      return {
+        connect: Effect.suspend(() =>
+          protocol === undefined
+            ? Effect.gen(function*() {
+              const start = yield* spawnAhead(started)
+              protocol ??= yield* Effect.promise(load)
+              return yield* connect(protocol, start)
+            })
+            : connect(protocol, started)
+        ),
+        forget: era.forget
+      }
+    })
+  )

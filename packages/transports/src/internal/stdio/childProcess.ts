@@ -5,19 +5,14 @@
  * group after one second and SIGKILL after another; then it waits for the exit, and for members of the group that outlive the leader.
  * If this process exits without closing its children, their groups are killed on exit; if it is killed, the watchdog ends them.
  */
-import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
-import { ServerExited, SpawnFailed } from "@mcp-sessions/core/SessionError"
-import { ProcessStart } from "@mcp-sessions/core/Transport"
+import { SpawnFailed } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
-import type { Buffer } from "node:buffer"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
-import { childEnvironment, type Variables } from "../childEnvironment.ts"
-import { redactorOf } from "../secrets.ts"
+import type { Process, Processes, ProcessExit, ProcessOptions } from "../../Processes.ts"
 import { firstOf } from "../timeout.ts"
 import { Watchdog } from "./watchdog.ts"
 
@@ -26,16 +21,6 @@ const stepTimeout = 1000
 
 /** How long the group may outlive a leader that exited on the end of its input, in milliseconds. */
 const groupTimeout = 100
-
-/** How long to wait for output that a process wrote before it exited, in milliseconds. A grandchild may keep the pipe open. */
-const drainTimeout = 100
-
-/** How many bytes of stderr are kept. */
-const ringBytes = 64 * 1024
-
-/** How much of stderr an error quotes. */
-const tailLines = 20
-const tailCharacters = 4096
 
 const isPosix = process.platform !== "win32"
 
@@ -91,70 +76,31 @@ const untrack = (child: ChildProcess.ChildProcess): void => {
   if (alive.size === 0) process.off("exit", killAll)
 }
 
-class Ring {
-  #chunks: Array<Buffer> = []
-  #bytes = 0
-  push(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#bytes += chunk.length
-    while (this.#chunks.length > 1 && this.#bytes - (this.#chunks[0]?.length ?? 0) >= ringBytes) {
-      this.#bytes -= this.#chunks.shift()?.length ?? 0
-    }
-  }
-  text(): string {
-    return this.#chunks.map((chunk) => chunk.toString("utf8")).join("")
-  }
-}
-
 /** A child process, from its start to the end of its whole group. */
-export class Child {
-  readonly process: ChildProcess.ChildProcessWithoutNullStreams
-  /** Resolves when the leader has exited and its output has been read. */
-  readonly exited: Promise<void>
+class Child implements Process {
+  readonly pid: number | undefined
+  readonly stdin: ChildProcess.ChildProcessWithoutNullStreams["stdin"]
+  readonly stdout: ChildProcess.ChildProcessWithoutNullStreams["stdout"]
+  readonly stderr: ChildProcess.ChildProcessWithoutNullStreams["stderr"]
+  readonly exited: Promise<ProcessExit>
+  readonly #process: ChildProcess.ChildProcessWithoutNullStreams
   #ended = false
   #closing: Promise<void> | undefined
-  readonly #stderr = new Ring()
-  /** Removes the secrets of the definition from output of the child. */
-  readonly redact: (text: string) => string
-  /** Called when the child writes its first byte, and when it ends. */
-  readonly onStarted: () => void
 
-  constructor(options: {
-    readonly process: ChildProcess.ChildProcessWithoutNullStreams
-    readonly redact: (text: string) => string
-    readonly onStarted: () => void
-  }) {
-    const { onStarted, process: child, redact } = options
-    this.process = child
-    this.redact = redact
-    this.onStarted = onStarted
-    child.stderr.once("data", onStarted)
-    child.once("exit", onStarted)
-    child.stderr.on("data", (chunk: Buffer) => this.#stderr.push(chunk))
+  constructor(child: ChildProcess.ChildProcessWithoutNullStreams) {
+    this.#process = child
+    this.pid = child.pid
+    this.stdin = child.stdin
+    this.stdout = child.stdout
+    this.stderr = child.stderr
     // A broken pipe shows as the exit that broke it. Without a listener the error would end this process.
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => {})
-    const drained: Promise<unknown> = Promise.all(
-      [child.stdout, child.stderr].map((stream) =>
-        new Promise<void>((resolve) => {
-          stream.once("close", resolve)
-        })
-      )
-    )
-    this.exited = new Promise<void>((resolve) => {
-      child.once("exit", () => {
+    this.exited = new Promise((resolve) => {
+      child.once("exit", (exitCode, signal) => {
         this.#ended = true
-        void firstOf({ event: drained, millis: drainTimeout }).then(() => resolve())
+        resolve({ exitCode, signal })
       })
     })
-  }
-
-  get hasExited(): boolean {
-    return this.#ended
-  }
-
-  /** Returns the latest lines of stderr, secrets removed. */
-  stderrTail(): string {
-    return this.redact(this.#stderr.text()).trimEnd().split("\n").slice(-tailLines).join("\n").slice(-tailCharacters)
   }
 
   /** Returns a sentence if nothing ends the child when this process is killed. */
@@ -163,19 +109,13 @@ export class Child {
     return failure === undefined ? [] : [`may outlive this process if that is killed: ${failure}`]
   }
 
-  /** Returns how the child exited, as a reason. */
-  exit(delivery: ServerExited["delivery"]): ServerExited {
-    const { exitCode, signalCode } = this.process
-    return new ServerExited({ exitCode, signal: signalCode, stderrTail: this.stderrTail(), delivery })
-  }
-
   /** Ends the group, once, in at most three steps. Never fails. */
   close(): Promise<void> {
-    return this.#closing ??= this.#close().finally(() => untrack(this.process))
+    return this.#closing ??= this.#close().finally(() => untrack(this.#process))
   }
 
   async #close(): Promise<void> {
-    const { process: child } = this
+    const child = this.#process
     child.stdin.end()
     if (!(await this.#isGone(stepTimeout, groupTimeout))) {
       killGroup(child, "SIGTERM")
@@ -196,7 +136,7 @@ export class Child {
       if (!this.#ended) return false
     }
     const last = Math.min(deadline, performance.now() + groupTimeout)
-    while (killGroup(this.process, 0) && hasSurvivors(this.process.pid)) {
+    while (killGroup(this.#process, 0) && hasSurvivors(this.pid)) {
       if (performance.now() >= last) return false
       await setTimeout(20)
     }
@@ -235,19 +175,12 @@ const findMissing = (options: {
   return isFound ? undefined : new SpawnFailed({ command, code: "ENOENT" })
 }
 
-const start = (options: {
-  readonly config: Extract<ServerConfig, { readonly transport: "stdio" }>
-  readonly env: Variables
-  readonly onStarted: () => void
-}): Effect.Effect<Child, SpawnFailed> =>
+const start = ({ args, command, cwd, env }: ProcessOptions): Effect.Effect<Child, SpawnFailed> =>
   Effect.callback((resume) => {
-    const { config, env, onStarted } = options
-    const { args, command, cwd } = config
     const fail = (error: Error) => {
       const code = "code" in error && typeof error.code === "string" ? error.code : error.name
       // The system reports ENOENT for a missing working directory, too.
       const isMisplaced = cwd !== undefined && !isFolder(cwd)
-      onStarted()
       resume(Effect.fail(new SpawnFailed({ command, code, cwd: isMisplaced ? cwd : undefined, cause: error })))
     }
     try {
@@ -263,24 +196,16 @@ const start = (options: {
       child.once("spawn", () => {
         child.off("error", fail)
         child.on("error", () => {})
-        resume(Effect.succeed(new Child({ process: child, redact: redactorOf(config), onStarted })))
+        resume(Effect.succeed(new Child(child)))
       })
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)))
     }
   })
 
-/** Starts the process of a stdio definition when the limit on process starts admits it, and ends it with the scope. */
-export const spawn = Effect.fnUntraced(function*(
-  config: Extract<ServerConfig, { readonly transport: "stdio" }>
-): Effect.fn.Return<Child, SpawnFailed, Scope.Scope> {
-  const { command, cwd } = config
-  const env = childEnvironment({ definition: config, surroundings: process })
-  const missing = findMissing({ command, cwd, path: env.PATH })
-  if (missing !== undefined) return yield* missing
-  const onStarted = yield* yield* ProcessStart
-  return yield* Effect.acquireRelease(
-    start({ config, env, onStarted }),
-    (child) => Effect.promise(() => child.close())
-  )
-})
+/** Starts processes of this machine, and ends the group of each with its scope. */
+export const childProcesses: Processes = {
+  prepare: ({ command, cwd, env }) =>
+    Effect.suspend(() => findMissing({ command, cwd, path: env.PATH }) ?? Effect.void),
+  start: (options) => Effect.acquireRelease(start(options), (child) => Effect.promise(() => child.close()))
+}

@@ -5,7 +5,7 @@ import { Peer } from "@mcp-sessions/core/Transport"
 import * as Effect from "effect/Effect"
 import type { Buffer } from "node:buffer"
 import { StringDecoder } from "node:string_decoder"
-import type { Child } from "./childProcess.ts"
+import type { ServerProcess } from "./serverProcess.ts"
 
 /** The longest line that is handed over in one piece, in characters. */
 const lineLimit = 64 * 1024
@@ -39,7 +39,7 @@ class Lines {
 }
 
 /** Follows the stderr of a child, if the client has a handler of it. */
-export const followStderr = (child: Child): Effect.Effect<void> =>
+export const followStderr = (child: ServerProcess): Effect.Effect<void> =>
   Effect.gen(function*() {
     const { handlers, owner, server } = yield* Peer
     const handle = handlers.stderr
@@ -53,8 +53,8 @@ export const followStderr = (child: Child): Effect.Effect<void> =>
       }
     })
     const decoder = new StringDecoder("utf8")
-    child.process.stderr.on("data", (chunk: Buffer) => lines.push(decoder.write(chunk)))
-    child.process.stderr.once("end", () => {
+    child.stderr.on("data", (chunk: Buffer) => lines.push(decoder.write(chunk)))
+    child.stderr.once("end", () => {
       lines.push(decoder.end())
       lines.end()
     })

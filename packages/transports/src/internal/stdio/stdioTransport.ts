@@ -23,8 +23,8 @@ import { Outbox } from "../jsonRpc/outbox.ts"
 import type { EndReason, Receiver, RequestSink } from "../jsonRpc/requestSink.ts"
 import { SkippedTexts } from "../jsonRpc/skippedTexts.ts"
 import { firstOf } from "../timeout.ts"
-import type { Child } from "./childProcess.ts"
 import { LineDecoder } from "./lineDecoder.ts"
+import type { ServerProcess } from "./serverProcess.ts"
 
 /** How long a process may take to exit after it has closed a pipe, in milliseconds. */
 const exitTimeout = 200
@@ -38,7 +38,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   onmessage?: (message: JSONRPCMessage) => void
   receiver: Receiver | undefined
 
-  readonly #child: Child
+  readonly #child: ServerProcess
   readonly #config: Extract<ServerConfig, { readonly transport: "stdio" }>
   readonly #encoding: "utf8" | "utf-16le" | "latin1"
   readonly #inbox = new OrderedInbox(this)
@@ -56,7 +56,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   #isClosed = false
   #failure: EndReason | undefined
 
-  constructor(child: Child, config: Extract<ServerConfig, { readonly transport: "stdio" }>) {
+  constructor(child: ServerProcess, config: Extract<ServerConfig, { readonly transport: "stdio" }>) {
     this.#child = child
     this.#noise = new SkippedTexts(child.redact)
     this.#config = config
@@ -69,8 +69,8 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
         if (!child.hasExited) this.#fail((delivery) => new TransportClosed({ delivery }))
       })
     }
-    child.process.stdout.once("end", onPipeClosed)
-    child.process.stdin.once("error", onPipeClosed)
+    child.stdout.once("end", onPipeClosed)
+    child.stdin.once("error", onPipeClosed)
   }
 
   ended(): EndReason | undefined {
@@ -85,7 +85,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
         onLine: (line) => this.#takeLine(line),
         onFault: (fault) => this.#failDecoding(fault)
       })
-      const { stdout } = this.#child.process
+      const { stdout } = this.#child
       stdout.once("data", () => {
         this.#hasOutput = true
         this.#child.onStarted()
@@ -155,7 +155,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
     const requests = this.#unwritten
     this.#out = ""
     this.#unwritten = []
-    const { stdin } = this.#child.process
+    const { stdin } = this.#child
     // The requests stay unwritten until the channel ends, which it is about to do.
     if (!stdin.writable) return
     for (const request of requests) request.isWritten = true
@@ -168,7 +168,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
 
   /** Whether the system has not taken all that was written. Nothing is pending in `#out` then. */
   get #isBlocked(): boolean {
-    return this.#child.process.stdin.writableLength > 0
+    return this.#child.stdin.writableLength > 0
   }
 
   /** Writes a message, now or later. Returns why it is never written, if the server does not read. */
@@ -189,7 +189,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   }
 
   #writeNow(text: string, request: OutgoingRequest | undefined): void {
-    const { stdin } = this.#child.process
+    const { stdin } = this.#child
     if (!stdin.writable) return
     if (request !== undefined) request.isWritten = true
     stdin.write(`${text}\n`, this.#encoding, this.#onWritten)
@@ -238,7 +238,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   #fail(failure: EndReason): void {
     this.#failure ??= failure
     // What follows is not read any more. What was read before has its order.
-    this.#child.process.stdout.removeAllListeners("data").resume()
+    this.#child.stdout.removeAllListeners("data").resume()
     this.#inbox.end(() => this.#end())
   }
 
@@ -247,7 +247,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
     this.#isClosed = true
     this.#inbox.close()
     this.#outbox = undefined
-    this.#child.process.stdout.removeAllListeners("data").resume()
+    this.#child.stdout.removeAllListeners("data").resume()
     this.onclose?.()
   }
 }

@@ -1,0 +1,67 @@
+/**
+ * Processes that are effects of this one: each runs with streams of its own.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { PassThrough, type Readable, type Writable } from "node:stream"
+import type { Processes, ProcessExit, ProcessOptions } from "../../Processes.ts"
+import { firstOf } from "../timeout.ts"
+
+/** How long a program may take to end after its input has ended, in milliseconds. */
+const endTimeout = 1000
+
+/** What a program is run with: the ends of the streams that are its own. */
+export interface Program extends ProcessOptions {
+  readonly stdin: Readable
+  readonly stdout: Writable
+  readonly stderr: Writable
+}
+
+type Run = (program: Program) => Effect.Effect<number, never, Scope.Scope>
+
+const exitOf = (exit: Exit.Exit<number>): ProcessExit => {
+  if (Exit.isSuccess(exit)) return { exitCode: exit.value, signal: null }
+  return Cause.hasInterrupts(exit.cause) ? { exitCode: null, signal: "SIGKILL" } : { exitCode: 1, signal: null }
+}
+
+export const make = (run: Run): Processes => ({
+  prepare: () => Effect.void,
+  start: (options) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.gen(function*() {
+          const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
+          const fiber = yield* Effect.forkDetach(
+            Effect.scoped(Effect.suspend(() => run({ ...options, stdin, stdout, stderr }))).pipe(
+              Effect.interruptible,
+              Effect.tapCause((cause) =>
+                Effect.sync(() => void (Cause.hasInterrupts(cause) || stderr.write(`${Cause.pretty(cause)}\n`)))
+              )
+            )
+          )
+          const exited = new Promise<ProcessExit>((resolve) => {
+            fiber.addObserver((exit) => {
+              stdout.end()
+              stderr.end()
+              resolve(exitOf(exit))
+            })
+          })
+          return { fiber, process: { stdin, stdout, stderr, exited } }
+        }),
+        ({ fiber, process: { exited, stderr, stdin, stdout } }) =>
+          Effect.promise(async () => {
+            stdin.end()
+            await firstOf({ event: exited, millis: endTimeout })
+          }).pipe(
+            Effect.andThen(Fiber.interrupt(fiber)),
+            Effect.andThen(Effect.sync(() => {
+              for (const stream of [stdin, stdout, stderr]) stream.destroy()
+            }))
+          )
+      ),
+      ({ process }) => process
+    )
+})
