@@ -74,6 +74,10 @@ const table: ReadonlyArray<readonly [problem: ConfigError.ConfigProblem, message
     "mcp.json: server \"s\" at $.servers.s.url: the variable HOST is not set; set it, or give a default with ${HOST:-default}"
   ],
   [
+    new ConfigError.UnresolvedConfig({ ...at("url"), setting: "FILES_URL" }),
+    "mcp.json: server \"s\" at $.servers.s.url: the setting FILES_URL is missing, or is not what its Config takes"
+  ],
+  [
     new ConfigError.MissingInput({ ...at("url"), id: "api-key", variable: "MCP_SESSIONS_INPUT_API_KEY" }),
     "mcp.json: server \"s\" at $.servers.s.url: the input \"api-key\" has no value; set the variable MCP_SESSIONS_INPUT_API_KEY"
   ],

@@ -308,6 +308,27 @@ export class MissingVariable extends Schema.TaggedClass<MissingVariable>("@mcp-s
 }
 
 /**
+ * A `Config` in a definition that gives no value. `setting` is the path that it reads from the `ConfigProvider`, joined by dots; absent if the
+ * provider itself failed.
+ *
+ * @category problems
+ * @since 0.1.0
+ */
+export class UnresolvedConfig extends Schema.TaggedClass<UnresolvedConfig>("@mcp-sessions/core/UnresolvedConfig")(
+  "UnresolvedConfig",
+  { ...where, setting: Schema.optional(Schema.String) }
+) implements Described {
+  get description(): string {
+    return this.setting === undefined
+      ? "the ConfigProvider cannot be read"
+      : `the setting ${this.setting} is missing, or is not what its Config takes`
+  }
+  get message(): string {
+    return at(this, this.description)
+  }
+}
+
+/**
  * A configuration document that does not exist or cannot be read.
  *
  * @category problems
@@ -494,6 +515,7 @@ export type ConfigProblem =
   | UnknownServer
   | DisabledServer
   | MissingVariable
+  | UnresolvedConfig
   | MissingInput
   | UntrustedFile
   | AmbiguousServer
@@ -525,6 +547,7 @@ export const ConfigProblem = Schema.Union([
   UnknownServer,
   DisabledServer,
   MissingVariable,
+  UnresolvedConfig,
   MissingInput,
   UntrustedFile,
   AmbiguousServer,

@@ -29,6 +29,7 @@
  *
  * @since 0.1.0
  */
+import type { Config } from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -623,6 +624,30 @@ export type ServerConfigInput =
   | SseServerInput
   | WebSocketServerInput
   | RemoteServerAlias
+
+/**
+ * A value that `Config`s may stand in for, as a whole or in part.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Configured<A> =
+  | A
+  | Config<A>
+  | (A extends Redacted.Redacted<unknown> | Duration.Duration ? never
+    : A extends object ? { readonly [K in keyof A]: Configured<A[K]> }
+    : never)
+
+/**
+ * Definitions of servers with `Config`s, for `Sessions.layerConfig`. A `Config` of all servers may give any object: its definitions are checked
+ * like those of a file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConfiguredServers =
+  | Config<Readonly<Record<string, unknown>>>
+  | Readonly<Record<string, Configured<ServerConfigInput> | Config<unknown>>>
 
 // -----------------------------------------------------------------------------
 // Schema

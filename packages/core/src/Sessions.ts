@@ -59,6 +59,7 @@ import type * as Health from "./Health.ts"
 import type { Host } from "./Host.ts"
 import { BadOptions, callRules, checkBy, checkCall } from "./internal/config/callOptions.ts"
 import { checkPolicies } from "./internal/config/checkOptions.ts"
+import { resolveConfigs } from "./internal/config/configured.ts"
 import { load as loadFiles, type LoadOptions } from "./internal/configFile/load.ts"
 import { type MemberConfiguration, membersOf } from "./internal/configFile/members.ts"
 import type { ConfigurationProblem } from "./internal/configFile/model.ts"
@@ -73,6 +74,7 @@ import { openAll } from "./internal/registry/openAll.ts"
 import * as registry from "./internal/registry/registry.ts"
 import { attachRegistry } from "./internal/registry/registryOf.ts"
 import type { NameOptions } from "./internal/registry/serverNames.ts"
+import { signIn, signOut } from "./internal/registry/signIn.ts"
 import * as status from "./internal/registry/status.ts"
 import { isTraced } from "./internal/telemetry/spans.ts"
 import type { CallToolResult } from "./Mcp.ts"
@@ -80,7 +82,7 @@ import { CurrentOwner } from "./Owner.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
-import { AuthRequired, SessionError } from "./SessionError.ts"
+import { SessionError } from "./SessionError.ts"
 import { attributes, spans } from "./Telemetry.ts"
 import type { ServerMap, TypedSessions } from "./ToolTypes.ts"
 import type { Transports } from "./Transport.ts"
@@ -318,6 +320,52 @@ export const layer = (
   )
 
 /**
+ * Layer that provides {@link Sessions} for servers whose definitions hold `Config`s, such as URLs, tokens and limits of the environment. The
+ * `ConfigProvider` is read once, when the layer is built.
+ *
+ * **Details**
+ *
+ * A `Config` may stand for any value, for a whole definition, and for all servers. Other values stay as they are. The layer fails with one
+ * `ConfigError` that holds all settings that are missing or cannot be used, as `UnresolvedConfig`; otherwise with all problems of the definitions.
+ *
+ * **Example** (Reading a token and a limit from the environment)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Config, ConfigProvider, Effect, Layer } from "effect"
+ *
+ * const live = Sessions.layerConfig({
+ *   servers: {
+ *     search: {
+ *       url: Config.String("SEARCH_URL"),
+ *       headers: { "X-API-Key": Config.Redacted("SEARCH_KEY") },
+ *       maxInFlight: Config.withDefault(Config.Int("SEARCH_MAX_IN_FLIGHT"), 16)
+ *     }
+ *   }
+ * }).pipe(Layer.provide(Transports.layer))
+ *
+ * const environment = ConfigProvider.fromUnknown({ SEARCH_MAX_IN_FLIGHT: "many", SEARCH_KEY: "k" })
+ * const program = Effect.map(Sessions.Sessions, ({ names }) => names).pipe(
+ *   Effect.provide(live),
+ *   Effect.provideService(ConfigProvider.ConfigProvider, environment)
+ * )
+ * const { problems } = await Effect.runPromise(Effect.flip(program))
+ * problems.map(({ path, setting }) => [path.at(-1), setting]) // => [["url", "SEARCH_URL"], ["maxInFlight", "SEARCH_MAX_IN_FLIGHT"]]
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Policies & { readonly servers: ServerConfig.ConfiguredServers }
+): Layer.Layer<Sessions, ConfigError, Transports> =>
+  Layer.unwrap(Effect.map(
+    resolveConfigs(options.servers, ["servers"]),
+    (servers) => layer({ ...options, servers: servers as Readonly<Record<string, ServerConfig.ServerConfigInput>> })
+  ))
+
+/**
  * Options of a layer that reads configuration files, which are those of `ConfigFile.load` and the policies.
  *
  * @category models
@@ -472,29 +520,8 @@ export const make = Effect.fnUntraced(function*(
         members.find(server),
         ({ cores }) => Effect.forEach(cores, ({ managed }) => managed.restart, { discard: true })
       ),
-    signIn: (server, options) =>
-      Effect.gen(function*() {
-        const { definition } = yield* members.findEnabled(server)
-        const owner = yield* ownerOf(options)
-        const { authorization } = members
-        const description = "the program has no Authorization service"
-        const signedIn = authorization === undefined
-          ? Effect.fail(new AuthRequired({ status: 401, description }))
-          : authorization.signIn({ owner, definition })
-        yield* Effect.mapError(signedIn, (reason) => new SessionError({ server, reason }))
-      }),
-    signOut: (server, options) =>
-      Effect.gen(function*() {
-        const { cores, definition } = yield* members.find(server)
-        const owner = yield* ownerOf(options)
-        const forget = members.authorization?.signOut({ owner, definition }) ?? Effect.void
-        const own = [...cores].filter((core) => core.owner === owner)
-        // The connections close even where the tokens cannot be removed.
-        yield* Effect.ensuring(
-          Effect.mapError(forget, (reason) => new SessionError({ server, reason })),
-          Effect.forEach(own, ({ managed }) => managed.restart, { discard: true })
-        )
-      }),
+    signIn: (server, options) => Effect.flatMap(ownerOf(options), (owner) => signIn(members, server, owner)),
+    signOut: (server, options) => Effect.flatMap(ownerOf(options), (owner) => signOut(members, server, owner)),
     signInState: (server, options) =>
       Effect.flatMap(
         Effect.all([members.find(server), ownerOf(options)]),

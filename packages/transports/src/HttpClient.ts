@@ -163,32 +163,37 @@ export interface HttpRequest {
   readonly origin: string
   /** Path and query. */
   readonly path: string
+  /** The method. */
   readonly method: "DELETE" | "GET" | "POST"
   /** Names and values in turn. They contain the credentials of the request. May be shared by requests: do not change it. */
   readonly headers: Array<string>
+  /** The whole body, as text; `null`: none. */
   readonly body: string | null
   /** Whether the response is an event stream that stays open. It must not take one of `maxConnections`. */
   readonly isStream: boolean
 }
 
 /**
- * The head of an HTTP response. The names of `headers` are in lower case.
+ * The head of an HTTP response.
  *
  * @category models
  * @since 0.1.0
  */
 export interface HttpHead {
+  /** The status, from 200 to 599. */
   readonly status: number
+  /** The headers. Those that arrive have names in lower case; a response of {@link make} may have others. */
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 }
 
 /**
- * An HTTP response. A `body` that is a stream is pulled only while the session reads. It ends where the transport aborts the request.
+ * An HTTP response.
  *
  * @category models
  * @since 0.1.0
  */
 export interface HttpResponse extends HttpHead {
+  /** The body, decompressed. A stream is pulled only while the session reads, and interrupted where the transport aborts the request. */
   readonly body: string | Stream.Stream<Uint8Array, HttpFailure>
 }
 
@@ -212,6 +217,7 @@ export interface HttpController {
   readonly abort: (reason: Error) => void
   /** Stops the body until `resume`: the session has more messages than it can take. */
   readonly pause: () => void
+  /** Lets the body go on. */
   readonly resume: () => void
 }
 
@@ -230,7 +236,9 @@ export interface HttpHandler {
   readonly onRequestStart: (controller: HttpController) => void
   /** The names of headers are in lower case. */
   readonly onResponseStart: (controller: HttpController, status: number, headers: HttpHead["headers"]) => void
+  /** A chunk of the body, decompressed. */
   readonly onResponseData: (controller: HttpController, chunk: Uint8Array) => void
+  /** The body is complete. */
   readonly onResponseEnd: (controller: HttpController) => void
   /** An error that is an {@link HttpFailure} is passed on. Others are classified by the codes of Node and undici in their chain of causes. */
   readonly onResponseError: (controller: HttpController, error: Error) => void

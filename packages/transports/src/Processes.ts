@@ -88,7 +88,9 @@ export type {
  * @since 0.1.0
  */
 export interface ProcessOptions {
+  /** The program: a path, or a name that is looked up in `PATH` of `env`. */
   readonly command: string
+  /** Its arguments, which no shell reads. */
   readonly args: ReadonlyArray<string>
   /** All variables of the process, secrets among them. */
   readonly env: Readonly<Record<string, string>>

@@ -5,7 +5,9 @@ import type { Readable, Writable } from "node:stream"
 
 /** How a process ended: with an exit code, or by a signal. */
 export interface ProcessExit {
+  /** The exit code; `null` after a signal. */
   readonly exitCode: number | null
+  /** The name of the signal, such as `SIGTERM`; `null` after an exit. */
   readonly signal: string | null
 }
 

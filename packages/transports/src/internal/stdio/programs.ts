@@ -15,8 +15,11 @@ const endTimeout = 1000
 
 /** What a program is run with: the ends of the streams that are its own. */
 export interface Program extends ProcessOptions {
+  /** What the session writes. It ends when the session closes. */
   readonly stdin: Readable
+  /** What the session reads: messages, one a line. */
   readonly stdout: Writable
+  /** What errors quote. */
   readonly stderr: Writable
 }
 
