@@ -194,7 +194,7 @@ describe.concurrent("a failure that a user can act on", () => {
       [
         "exited with code 3",
         "  | FATAL no key",
-        "try: read all that it wrote to stderr, with mcp-sessions logs --stderr"
+        "try: read all that it wrote to stderr: mcp-sessions logs --stderr s"
       ]
     ],
     [

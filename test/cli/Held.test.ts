@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Result, type Scope } from "effect"
 import { once } from "node:events"
-import { lstatSync, readdirSync, writeFileSync } from "node:fs"
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { chunkLimit, encode, frameLimit, kinds } from "../../packages/cli/src/internal/socket/frames.ts"
@@ -106,6 +106,7 @@ describe.concurrent("held sessions", () => {
         assert.deepStrictEqual(JSON.parse(second.stdout), { action: "accept", content: { name: "Bob" } })
         const same = yield* at(["call", "asking/ask"], { lines: ["", "Eve"] })
         assert.deepStrictEqual(JSON.parse(same.stdout), { action: "decline" })
+        assert.include(same.stderr, "asking asked for input, which was declined: several commands use the server")
         release()
         const { stdout } = yield* Fiber.join(first)
         assert.deepStrictEqual(JSON.parse(stdout), { action: "accept", content: { name: "Ada" } })
@@ -158,6 +159,32 @@ describe.concurrent("held sessions", () => {
         assert.include(JSON.parse(payload.toString()).warning, "the configuration has changed")
         assert.strictEqual((yield* at(["status"])).status, 0)
         assert.strictEqual((yield* at(["down"])).status, 0)
+      })))
+
+  it.live("are not used after another client has got a configuration file with a server", () =>
+    held(["good"], ({ directory, socket, write }) =>
+      Effect.gen(function*() {
+        mkdirSync(join(directory, ".cursor"))
+        write(".cursor/mcp.json", { mcpServers: { found: { url: "https://found/" } } })
+        const declined = open(socket, { words: ["tools", "good"], directory })
+        assert.strictEqual((yield* Effect.promise(() => declined.ended)).status, "declined")
+        const [, payload] = declined.frames.at(-1) ?? assert.fail("no frame arrived")
+        assert.include(JSON.parse(payload.toString()).warning, `was started in ${directory}`)
+      })))
+
+  it.live("stay in use while programs write settings into their files that change no server", () =>
+    held(["good"], ({ at, directory, write }) =>
+      Effect.gen(function*() {
+        for (const history of [[], ["a"], ["a", "b"]]) {
+          write(".claude.json", { history })
+          assert.strictEqual((yield* at(["tools", "good"])).status, 0)
+        }
+        write("mcp-sessions.json", `// a comment\n${readFileSync(join(directory, "mcp-sessions.json"), "utf8")}`)
+        assert.strictEqual((yield* at(["tools", "good"])).status, 0)
+        write(".claude.json", { history: [], mcpServers: { found: { url: "https://found/" } } })
+        assert.strictEqual((yield* at(["tools", "good"])).status, "declined")
+        write(".claude.json", { history: [] })
+        assert.strictEqual((yield* at(["tools", "good"])).status, 0)
       })))
 
   it.live("are released by `down`, which waits for the end of the servers", () =>

@@ -211,6 +211,17 @@ describe.concurrent("logs", () => {
     ))
 })
 
+describe.concurrent("a message of several lines", () => {
+  it.live("has the time, the level and the logger on each of its lines in the log", () =>
+    inWorkplace(({ run }, file) =>
+      Effect.gen(function*() {
+        const until = (stdout: string) => stdout.includes("second\n")
+        const { stdout } = yield* run(["logs", "--mcp", "--follow", ...rich(file)], { until })
+        assert.match(stdout, /^[\d:]{8} notice rich: first\n[\d:]{8} notice rich: second$/m)
+      })
+    ))
+})
+
 describe.concurrent("record and replay", () => {
   it.live("write down what a command says, and run it again without the server", () =>
     inWorkplace(({ directory, run, write }, file, read) =>
@@ -228,6 +239,8 @@ describe.concurrent("record and replay", () => {
         const other = yield* run(["replay", "echo.jsonl", "--", "call", "rich/echo", "message=other"])
         assert.strictEqual(other.status, 2)
         assert.include(other.stderr, "the command is not the recorded one")
+        assert.match(other.stderr, /; expected one of:\n {2}\| {3}\S.*\n/)
+        assert.notInclude(other.stderr, "\\n")
       })
     ))
 

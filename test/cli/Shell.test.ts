@@ -35,6 +35,14 @@ shell
       // The held session of one server, and the own one of the command that uses the other.
       assert.strictEqual(read("process").length, 2)
       for (const pid of read("process")) assert.isFalse(isAlive(pid))
+      for (const ending of ["exit", "  quit "]) {
+        const input = `call good/echo message=one --no-validate\n${ending}\ncall good/nothing\n`
+        assert.deepStrictEqual(yield* place.run(["shell", "good"], { input }), {
+          status: 0,
+          stdout: "one\n",
+          stderr: ""
+        })
+      }
       assert.strictEqual((yield* place.run(["shell", "good"], { input: "call 'good" })).status, 2)
     }).pipe(Effect.scoped))
 })

@@ -42,6 +42,8 @@ describe.concurrent("a command after --", () => {
         assert.strictEqual(outcome.status, 4)
         assert.include(outcome.stderr, "error[ServerExited]")
         assert.include(outcome.stderr, "| --json -- -x")
+        // The server has no name that another command could take.
+        assert.notInclude(outcome.stderr, "try:")
       })
     ))
 
@@ -61,6 +63,61 @@ describe.concurrent("a command after --", () => {
           assert.strictEqual(outcome.status, 2)
           assert.include(outcome.stderr, `error[Usage]: ${expected}`)
         }
+      })
+    ))
+})
+
+describe.concurrent("advice", () => {
+  it.live("gives the words that were probably meant", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", {
+          servers: {
+            "my server": { command: node, args: ["-e", "process.exit(3)"] },
+            joined: { command: "no-such-program --flag" },
+            far: { url: "https://h/" }
+          }
+        })
+        const table: ReadonlyArray<readonly [words: ReadonlyArray<string>, expected: string]> = [
+          [["call", "far", "echo", "a=1"], "  try: mcp-sessions call far/echo a=1\n"],
+          [["prompt", "far", "p"], "  try: mcp-sessions prompt far/p\n"],
+          [["read", "far/note://1"], "  try: mcp-sessions read far note://1\n"],
+          [["tools", "my server"], "  try: read all that it wrote to stderr: mcp-sessions logs --stderr 'my server'\n"],
+          [
+            ["tools", "joined"],
+            "  try: write the program alone into \"command\", and its arguments into \"args\"\n"
+          ]
+        ]
+        for (const [words, expected] of table) {
+          assert.include((yield* run(words)).stderr, expected, words.join(" "))
+        }
+      })
+    ))
+
+  it.live("up takes --all for all servers, and refuses names beside it", () =>
+    inWorkplace(({ directory, run, write }) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { broken: { command: "no-such-program" } } })
+        const env = { XDG_RUNTIME_DIR: directory }
+        assert.include((yield* run(["up", "--all"], { env })).stderr, "error[SpawnFailed] ")
+        const refused = yield* run(["up", "broken", "--all"], { env })
+        assert.strictEqual(refused.status, 2)
+        assert.include(refused.stderr, "--all: expected no names of servers beside it")
+      })
+    ))
+
+  it.live("flags may stand anywhere before --, also between words", () =>
+    inWorkplace(({ run, write }) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { broken: { command: "no-such-program" } } })
+        for (
+          const words of [
+            ["--trust", "tools", "broken"],
+            ["tools", "--trust", "broken"],
+            ["tools", "broken", "--trust"],
+            ["call", "broken/echo", "--trust", "a=1"]
+          ]
+        ) assert.strictEqual((yield* run(["--json=false", ...words])).status, 4, words.join(" "))
       })
     ))
 })

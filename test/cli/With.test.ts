@@ -194,7 +194,30 @@ describe.concurrent("a command that uses held sessions", () => {
       yield* until(() => place.ledger("process").filter(isAlive), (alive) => alive.length === 0)
       const none = yield* ended(place.start(["status"], place.env))
       assert.strictEqual(none.status, 2)
-      assert.include(none.stderr, "no sessions are held for this directory")
+      assert.strictEqual(
+        none.stderr,
+        "error[Usage]: no sessions are held for this directory\n  try: mcp-sessions up\n"
+      )
+      const nothing = yield* ended(place.start(["down"], place.env))
+      assert.strictEqual(nothing.stderr, "error[Usage]: no sessions are held for this directory\n")
+    }))
+
+  it.live("does not use a socket of MCP_SESSIONS_SOCK that others can open, and says so", () =>
+    Effect.gen(function*() {
+      const place = yield* setting
+      const unsafe = `
+        chmod "$1" "$(if test "$2" = file; then echo "$MCP_SESSIONS_SOCK"; else dirname "$MCP_SESSIONS_SOCK"; fi)"
+        mcp-sessions --trust call good/count id=1`
+      for (const [mode, what] of [["0666", "file"], ["0755", "directory"]] as const) {
+        const words = ["with", "good", "--", "sh", "-c", unsafe, "sh", mode, what]
+        const outcome = yield* ended(place.start(words, place.env))
+        assert.strictEqual(outcome.stdout, "counted\n")
+        assert.match(outcome.stderr, /^warning: MCP_SESSIONS_SOCK is not used: .* can be opened by other users\n$/)
+        chmodSync(join(place.env.XDG_RUNTIME_DIR ?? "", "mcp-sessions"), 0o700)
+      }
+      const env = { ...place.env, MCP_SESSIONS_SOCK: join(place.directory, "none.sock") }
+      const alone = yield* ended(place.start(["--trust", "call", "good/count", "id=2"], env))
+      assert.deepStrictEqual(alone, { status: 0, stdout: "counted\n", stderr: "" })
     }))
 
   it.live("reads stdin, and stops when its reader does", () =>

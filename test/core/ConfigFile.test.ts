@@ -165,6 +165,65 @@ describe("ConfigFile.load", () => {
     }))
 })
 
+describe("a file with very many servers", () => {
+  const named = (count: number, entry: (index: number) => unknown) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`s${index}`, entry(index)]))
+
+  it.effect("gives every entry its problem, its warning and their positions, in time that is linear in the file", () =>
+    Effect.gen(function*() {
+      const count = 4000
+      const content = JSON.stringify(
+        { mcpServers: named(count, () => ({ url: "${NONE}", disabledTools: ["t"] })) },
+        undefined,
+        1
+      )
+      const { problems, warnings } = yield* loadFrom({ files: { "/work/.mcp.json": content } }, { trust: "all" })
+      assert.lengthOf(problems, count)
+      assert.lengthOf(warnings, count)
+      // An entry has six lines, after the first two of the file.
+      const last = problems.at(-1)?.error.problems[0]
+      assert.deepInclude(last, { _tag: "MissingVariable", server: `s${count - 1}` })
+      assert.deepStrictEqual(last?.position, { line: 2 + (count - 1) * 6 + 2, column: 4 })
+      assert.deepStrictEqual(warnings.at(-1)?.position, { line: 2 + (count - 1) * 6 + 3, column: 4 })
+    }))
+
+  it.effect("takes thousands of headers of one entry from their variables, in time that is linear in them", () =>
+    Effect.gen(function*() {
+      const count = 8000
+      const headers = Array.from({ length: count }, (_, index) => `h${index} = "V${index}"`).join("\n")
+      const content = `[mcp_servers.s]\nurl = "https://h/"\n[mcp_servers.s.env_http_headers]\n${headers}\n`
+      const { problems } = yield* loadFrom({ files: { "/home/me/.codex/config.toml": content } })
+      const found = problems.flatMap(({ error }) => error.problems)
+      assert.lengthOf(found, count)
+      assert.deepInclude(found.at(-1), {
+        path: ["mcp_servers", "s", "env_http_headers", `h${count - 1}`],
+        position: { line: 3 + count, column: 1 }
+      })
+    }))
+
+  it.effect("is a problem as a whole if it defines more than 10,000", () =>
+    Effect.gen(function*() {
+      const entry = () => ({ url: "https://h/" })
+      const configuration = yield* loadFrom({
+        files: {
+          "/work/.mcp.json": { mcpServers: named(10_001, entry) },
+          "/work/mcp-sessions.json": { servers: { good: entry() } }
+        }
+      })
+      assert.deepStrictEqual(configuration.servers.map(({ name }) => name), ["good"])
+      assert.deepStrictEqual(configuration.problems.map(({ error }) => error.message), [
+        ".mcp.json:1:15: $.mcpServers: \"mcpServers\" must be an object of at most 10000 server definitions"
+      ])
+    }))
+
+  it.effect("is not needed to reach a bound: a caller may name at most 256 files", () =>
+    Effect.gen(function*() {
+      const files = Array.from({ length: 257 }, (_, index) => `${index}.json`)
+      const { problems: [problem] } = yield* Effect.flip(loadFrom({ files: {} }, { files }))
+      assert.strictEqual(problem.description, "\"files\" must be a list of at most 256 files")
+    }))
+})
+
 describe("discovery", () => {
   const files = {
     "/repo/.git/HEAD": "",
@@ -238,6 +297,71 @@ describe("discovery", () => {
       assert.deepStrictEqual(problemsOf(configuration), ["a AmbiguousServer  undefined:undefined"])
     }))
 
+  it.effect("names the problems and warnings of an ambiguous server as the user can write it", () =>
+    Effect.gen(function*() {
+      const entry = (url: string) => ({ mcpServers: { a: { url, headers: { k: "${NONE}" }, disabledTools: ["t"] } } })
+      const configuration = yield* loadFrom({
+        files: { "/home/me/.claude.json": entry("https://one/"), "/home/me/.cursor/mcp.json": entry("https://two/") }
+      })
+      const names = ["claude-code:a", "cursor:a"]
+      assert.deepStrictEqual(configuration.servers.map(({ name }) => name), names)
+      const ofServers = configuration.problems.filter(({ file }) => file !== undefined)
+      assert.deepStrictEqual(ofServers.map(({ error }) => error.problems[0].server), names)
+      assert.deepStrictEqual(configuration.warnings.map(({ server }) => server), names)
+    }))
+
+  it.effect("lists all paths that can change the configuration, with those of files that do not exist", () =>
+    Effect.gen(function*() {
+      const { searched } = yield* loadFrom({
+        files: {
+          "/repo/.git/HEAD": "",
+          "/repo/.cursor/mcp.json": { mcpServers: { s: { command: "x", envFile: "${workspaceFolder}/.env" } } }
+        },
+        directory: "/repo/app"
+      })
+      for (
+        const path of [
+          "/repo/.cursor/mcp.json",
+          "/repo/.env",
+          "/repo/app/.vscode/mcp.json",
+          "/home/me/.codex/config.toml"
+        ]
+      ) assert.include(searched, path)
+      assert.isFalse(searched.some((path) => path.startsWith("/.")))
+    }))
+
+  it.effect("refuses a name that nobody can see", () =>
+    Effect.gen(function*() {
+      const configuration = yield* loadFrom(project("mcp-sessions.json", {
+        servers: { "": { command: "x" }, " \t": { command: "x" }, "a b": { command: "x" } }
+      }))
+      assert.deepStrictEqual(configuration.problems.map(({ error }) => error.problems[0].description), [
+        "\"\" must be a name with visible characters",
+        "\" \\t\" must be a name with visible characters"
+      ])
+      assert.isTrue(Result.isSuccess(serverOf(configuration, "a b").definition))
+    }))
+
+  it.effect("refuses a reference to a file in files of programs that have them, and leaves the text elsewhere", () =>
+    Effect.gen(function*() {
+      const headers = { Authorization: "Bearer {file:~/.token}" }
+      const configuration = yield* loadFrom({
+        files: {
+          "/home/me/.config/opencode/opencode.json": { mcp: { a: { type: "remote", url: "https://h/", headers } } },
+          "/home/me/.codeium/windsurf/mcp_config.json": {
+            mcpServers: { b: { url: "https://h/", headers: { k: "${file:/token}" } } }
+          },
+          "/home/me/.claude.json": { mcpServers: { c: { url: "https://h/", headers } } }
+        }
+      })
+      assert.deepStrictEqual(problemsOf(configuration), [
+        "a InvalidValue mcp.a.headers.Authorization 1:60",
+        "b InvalidValue mcpServers.b.headers.k 1:51"
+      ])
+      assert.include(configuration.problems[0]?.error.message, "references to files are not supported")
+      assert.isTrue(Result.isSuccess(serverOf(configuration, "c").definition))
+    }))
+
   it.effect("starts the programs of a file in a parent directory in that directory", () =>
     Effect.gen(function*() {
       const file = "/repo/.mcp.json"
@@ -284,6 +408,16 @@ describe("trust", () => {
         ["believed", ["UntrustedFile"]]
       ])
       assert.deepStrictEqual(configuration.files.map(({ isTrusted }) => isTrusted), [false])
+    }))
+
+  it.effect("asks for no value of an entry before its file is trusted", () =>
+    Effect.gen(function*() {
+      const unset: Machine = { files: { "/work/.mcp.json": { mcpServers: { s: { command: "${NONE} ${input:i}" } } } } }
+      assert.deepStrictEqual(untrusted(yield* loadFrom(unset)), [["s", ["UntrustedFile"]]])
+      assert.deepStrictEqual(
+        untrusted(yield* loadFrom(unset, { trust: "all" })),
+        [["s", ["MissingVariable", "MissingInput"]]]
+      )
     }))
 
   it.effect("uses the user's own server where a project file that is not trusted defines the same one", () =>

@@ -46,6 +46,18 @@ describe("NodeHost", () => {
       assert.strictEqual(yield* host.readFile(join(path, "large"), 5), "12345")
     }).pipe(Effect.scoped))
 
+  it.live("refuses text that is not in UTF-8, as UTF-16 with and without a mark", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const utf16 = Buffer.from("{}", "utf16le")
+      for (const bytes of [utf16, Buffer.concat([Buffer.from([0xff, 0xfe]), utf16]), Buffer.from("\u00e9", "latin1")]) {
+        writeFileSync(join(path, "text"), bytes)
+        const refused = yield* Effect.flip(host.readFile(join(path, "text"), 100))
+        assert.strictEqual(refused.reason, "NotText")
+        assert.include(refused.message, "expected text in UTF-8")
+      }
+    }).pipe(Effect.scoped))
+
   it("parses an env file", () => {
     assert.deepStrictEqual(host.parseEnv("# comment\nA=1\nexport B=\"two words\"\n"), { A: "1", B: "two words" })
   })

@@ -4,11 +4,13 @@
  * @since 0.1.0
  */
 import type { Reason, SessionError } from "@mcp-sessions/core/SessionError"
+import { commandLine } from "./internal/text.ts"
 
 const ofSpawn = ({ code, command, cwd }: Extract<Reason, { readonly _tag: "SpawnFailed" }>): string => {
   if (cwd !== undefined) return "correct \"cwd\" in the definition"
   switch (code) {
     case "ENOENT":
+      if (/\S\s+\S/.test(command)) return "write the program alone into \"command\", and its arguments into \"args\""
       return `install ${JSON.stringify(command)}, or give its path in "command"`
     case "EACCES":
       return `make ${JSON.stringify(command)} executable, or start it by its interpreter`
@@ -30,13 +32,13 @@ const ofHttp = (status: number): string | undefined => {
   return status >= 500 ? "look into the log of the server" : undefined
 }
 
-const ofReason = (reason: Reason): string | undefined => {
+const ofReason = ({ reason, server }: SessionError): string | undefined => {
   switch (reason._tag) {
     case "SpawnFailed":
       return ofSpawn(reason)
     case "ServerExited":
       return reason.delivery === "NotSent"
-        ? "read all that it wrote to stderr, with mcp-sessions logs --stderr"
+        ? `read all that it wrote to stderr: ${commandLine("logs --stderr", server)}`
         : undefined
     case "ConnectionRefused":
       return ofUnreachable(reason.code)
@@ -69,4 +71,4 @@ const ofReason = (reason: Reason): string | undefined => {
  * @category rendering
  * @since 0.1.0
  */
-export const adviceOf = ({ reason }: SessionError): string | undefined => ofReason(reason)
+export const adviceOf = (error: SessionError): string | undefined => ofReason(error)

@@ -5,10 +5,12 @@
  */
 import type { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Effect from "effect/Effect"
+import * as AdHoc from "./AdHoc.ts"
 import { check, type Row } from "./Check.ts"
 import type { ConfiguredServer } from "./Configured.ts"
 import { lines } from "./Failure.ts"
 import { firstLine, textOf } from "./internal/text.ts"
+import { gatherUntrusted } from "./internal/untrusted.ts"
 import type { Invocation } from "./Invocation.ts"
 import { Output, type OutputClosed } from "./Output.ts"
 import { cut, line, name, type Shown, trusted } from "./Shown.ts"
@@ -105,8 +107,10 @@ export const print = Effect.fnUntraced(
     yield* Effect.forEach(columns([labels, ...rows.map((row) => cellsOf(row, output))]), output.print, {
       discard: true
     })
-    for (const { error, info, name, state } of rows) {
-      const [first, ...rest] = error === undefined ? [] : lines(error)
+    const errors = gatherUntrusted(rows.map(({ error }) => error))
+    for (const [index, { info, name, source, state }] of rows.entries()) {
+      const error = errors[index]
+      const [first, ...rest] = error === undefined ? [] : lines(error, { isDescribed: source === AdHoc.source })
       const colour = marks[state][0]
       const warnings = info?.warnings.map((text) => output.style("yellow", line`warning ${name}: ${text}`)) ?? []
       const found = first === undefined ? warnings : [output.style(colour, first), ...rest, ...warnings]

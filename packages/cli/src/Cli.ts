@@ -94,11 +94,16 @@ const toUsageError = (error: CliError.CliError): UsageError => {
   })
 }
 
-const report = Effect.fnUntraced(function*(failure: Failure, json: boolean) {
+/** Whether the words ask for JSON. */
+const wantsJson = (words: ReadonlyArray<string>): boolean =>
+  splitWords(words).own.some((word) => word === "--json" || word === "--json=true")
+
+const report = Effect.fnUntraced(function*(failure: Failure, words: ReadonlyArray<string>) {
   const { note, noteJson, styleNote } = yield* Output
-  if (json) yield* noteJson({ error: envelope(failure) })
+  const origin = { isDescribed: splitWords(words).serverCommand.length > 0 }
+  if (wantsJson(words)) yield* noteJson({ error: envelope(failure, origin) })
   else {
-    const [first, ...rest] = lines(failure)
+    const [first, ...rest] = lines(failure, origin)
     if (first !== undefined) yield* note(styleNote("red", first))
     yield* Effect.forEach(rest, note, { discard: true })
   }
@@ -130,10 +135,6 @@ const runWords = (words: ReadonlyArray<string>) => {
   )
 }
 
-/** Whether the words ask for JSON. */
-const wantsJson = (words: ReadonlyArray<string>): boolean =>
-  splitWords(words).own.some((word) => word === "--json" || word === "--json=true")
-
 /**
  * Runs the command line with the words after the program name. Prints its failures and succeeds with the exit status.
  *
@@ -149,7 +150,7 @@ export const run = (words: ReadonlyArray<string>): Effect.Effect<number, never, 
       if (error._tag === "ProgramExited") return Effect.succeed(error.status)
       return Effect.andThen(
         Effect.flatMap(HeldSessions, (held) => held?.refuse ?? Effect.void),
-        report(CliError.isCliError(error) ? toUsageError(error) : error, wantsJson(words))
+        report(CliError.isCliError(error) ? toUsageError(error) : error, words)
       )
     }),
     Effect.provide(

@@ -30,7 +30,7 @@ export interface ConfiguredServer extends
  * @category models
  * @since 0.1.0
  */
-export interface Configured extends Pick<ConfigFile.Configuration, "ambiguous" | "problems"> {
+export interface Configured extends Pick<ConfigFile.Configuration, "ambiguous" | "problems" | "searched"> {
   readonly servers: ReadonlyArray<ConfiguredServer>
   /** Entries that a nearer file replaces. Their longer names still find them. */
   readonly replaced: ReadonlyArray<ConfiguredServer>
@@ -46,7 +46,8 @@ export const fromServers = (servers: ReadonlyArray<ConfiguredServer>): Configure
   servers,
   replaced: [],
   ambiguous: new Map(),
-  problems: []
+  problems: [],
+  searched: []
 })
 
 /**
@@ -89,7 +90,8 @@ export const fromConfiguration = (configuration: ConfigFile.Configuration): Conf
   servers: configuration.servers.map(fromEntry),
   replaced: configuration.replaced.map(fromEntry),
   ambiguous: configuration.ambiguous,
-  problems: configuration.problems
+  problems: configuration.problems,
+  searched: configuration.searched
 })
 
 /**

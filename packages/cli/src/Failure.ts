@@ -23,9 +23,11 @@ import type { ConfigWarning } from "@mcp-sessions/core/ConfigWarning"
 import { AuthRequired, type Delivery, type Reason, SessionError } from "@mcp-sessions/core/SessionError"
 import type { OpenFailed } from "@mcp-sessions/core/Sessions"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
+import * as Data from "effect/Data"
 import * as Schema from "effect/Schema"
 import { adviceOf } from "./Advice.ts"
 import { commandLine } from "./internal/text.ts"
+import { gatherUntrusted, joinFiles } from "./internal/untrusted.ts"
 import { content, cut, line, name, type Shown } from "./Shown.ts"
 
 /**
@@ -103,6 +105,20 @@ export class SaveFailed extends Schema.TaggedError<SaveFailed>("@mcp-sessions/cl
 }
 
 /**
+ * Failure of a command on several servers, in the order of the configuration. The first failure decides the exit status.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ServersFailed extends Data.TaggedError("ServersFailed")<{
+  readonly errors: readonly [SessionError | ConfigError, ...Array<SessionError | ConfigError>]
+}> {
+  override get message(): string {
+    return this.errors.map(({ message }) => message).join("\n")
+  }
+}
+
+/**
  * Failure of a command, except a closed output.
  *
  * @category models
@@ -111,6 +127,7 @@ export class SaveFailed extends Schema.TaggedError<SaveFailed>("@mcp-sessions/cl
 export type Failure =
   | UsageError
   | SaveFailed
+  | ServersFailed
   | ToolFailed
   | CheckFailed
   | ConfigError
@@ -174,6 +191,8 @@ export const exitStatus = (failure: Failure): number => {
       return failure.problems.every(({ _tag }) => _tag === "UnknownServer" || _tag === "DisabledServer") ? 2 : 10
     case "SessionError":
       return statusOfReason(failure.reason)
+    case "ServersFailed":
+      return exitStatus(failure.errors[0])
     case "OpenFailed":
       return failure.errors[0] === undefined ? 1 : exitStatus(failure.errors[0])
     case "ProgramExited":
@@ -212,13 +231,20 @@ const signInOf = (failure: Failure): string | undefined =>
     ? `sign in: ${commandLine("auth login", failure.server)}`
     : undefined
 
-const hintOf = (failure: Failure): string | undefined => {
+/** Whether the words of a command describe the server that failed, so that it has no name for other commands. */
+interface Origin {
+  readonly isDescribed: boolean
+}
+
+const configured: Origin = { isDescribed: false }
+
+const hintOf = (...[failure, { isDescribed }]: readonly [failure: Failure, origin: Origin]): string | undefined => {
   switch (failure._tag) {
     case "UsageError":
     case "ToolFailed":
       return failure.hint
     case "SessionError":
-      return adviceOf(failure)
+      return isDescribed && failure.reason._tag === "ServerExited" ? undefined : adviceOf(failure)
     default:
       return undefined
   }
@@ -247,8 +273,10 @@ export const problemToJson = (
  * @category rendering
  * @since 0.1.0
  */
-export const envelope = (failure: Failure): Record<string, unknown> => {
-  const hint = signInOf(failure) ?? hintOf(failure)
+export const envelope = (
+  ...[failure, origin = configured]: readonly [failure: Failure, origin?: Origin]
+): Record<string, unknown> => {
+  const hint = signInOf(failure) ?? hintOf(failure, origin)
   const common = { message: failure.message, ...(hint === undefined ? {} : { hint }) }
   switch (failure._tag) {
     case "UsageError":
@@ -267,11 +295,13 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
       const code = problems.length === 1 ? problems[0]?.code : "ConfigError"
       return { code, message: failure.message, problems, retryable: false, outcome: "not_sent" }
     }
+    case "ServersFailed":
+      return { ...envelope(failure.errors[0]), errors: failure.errors.map((error) => envelope(error)) }
     case "OpenFailed":
       return {
         code: failure._tag,
         ...common,
-        errors: failure.errors.map(envelope),
+        errors: failure.errors.map((error) => envelope(error)),
         retryable: false,
         outcome: "not_sent"
       }
@@ -305,6 +335,12 @@ export const envelope = (failure: Failure): Record<string, unknown> => {
 /** How much of a message is shown, in characters. A server may send megabytes. */
 const messageLimit = 4000
 
+/** Shows a message that may have several lines: those after the first one cannot be taken for lines of this program. */
+const messageLines = (...[label, text]: readonly [label: Shown, text: string]): ReadonlyArray<Shown> => {
+  const [first = "", ...rest] = cut(content(text), messageLimit).text.split("\n")
+  return [line`${label} ${name(first)}`, ...rest.map((text) => line`  | ${content(text)}`)]
+}
+
 /** Shows where a problem is: the file, as editors and terminals open it, and the keys that lead there. */
 const placeOf = (problem: ConfigProblem): ReadonlyArray<Shown> => {
   const { path, source } = problem
@@ -320,13 +356,15 @@ const placeOf = (problem: ConfigProblem): ReadonlyArray<Shown> => {
  * @category rendering
  * @since 0.1.0
  */
-export const lines = (failure: Failure): ReadonlyArray<Shown> => {
-  const hint = hintOf(failure)
+export const lines = (
+  ...[failure, origin = configured]: readonly [failure: Failure, origin?: Origin]
+): ReadonlyArray<Shown> => {
+  const hint = hintOf(failure, origin)
   const signIn = signInOf(failure)
   const tried = signIn !== undefined ? [line`  ${signIn}`] : hint === undefined ? [] : [line`  try: ${hint}`]
   switch (failure._tag) {
     case "UsageError":
-      return [...failure.problems.map((problem) => line`error[Usage]: ${problem}`), ...tried]
+      return [...failure.problems.flatMap((problem) => messageLines(line`error[Usage]:`, problem)), ...tried]
     case "ToolFailed": {
       const { description, kind, server, tool } = failure
       return [line`error[${kind}] ${server}/${tool}: ${content(description)}`, ...tried]
@@ -334,22 +372,26 @@ export const lines = (failure: Failure): ReadonlyArray<Shown> => {
     case "CheckFailed":
       // The table ends with it.
       return []
+    case "ServersFailed":
+      return gatherUntrusted(failure.errors).flatMap((error) => error === undefined ? [] : lines(error))
     case "OpenFailed":
-      return failure.errors.flatMap(lines)
+      return failure.errors.flatMap((error) => lines(error))
     case "ProgramExited":
       return []
     case "SaveFailed":
     case "TokenStoreFailed":
       return [line`error[${failure._tag}]: ${failure.message}`]
     case "ConfigError":
-      return failure.problems.flatMap((problem) => {
+      return joinFiles(failure.problems).flatMap((printed) => {
+        if (printed._tag === "File") return [line`error[UntrustedFile]: ${printed.description}`]
+        const { problem } = printed
         const { _tag, description, server } = problem
         return [line`error[${_tag}]${server === undefined ? "" : ` ${server}`}: ${description}`, ...placeOf(problem)]
       })
     case "SessionError": {
       const tail = tailOf(failure.reason)?.split("\n") ?? []
       return [
-        line`error[${failure.reason._tag}] ${cut(name(messageOf(failure)), messageLimit)}`,
+        ...messageLines(line`error[${failure.reason._tag}]`, messageOf(failure)),
         ...tail.map((text) => line`  | ${content(text)}`),
         ...tried
       ]

@@ -12,6 +12,7 @@
 import { type Handlers, type Origin, RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 import type { CreateMessageParams, ElicitFormParams, ElicitResult, ElicitUrlParams } from "@mcp-sessions/core/Mcp"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -33,6 +34,8 @@ export interface Answers {
   readonly form: (params: ElicitFormParams, origin: Origin) => Effect.Effect<ElicitResult>
   readonly url: (params: ElicitUrlParams, origin: Origin) => Effect.Effect<ElicitResult>
   readonly sampling: NonNullable<Handlers["sampling"]>
+  /** Notes a question that was declined because it may be for another command. */
+  readonly noteUnclear: (origin: Origin) => Effect.Effect<void>
 }
 
 /**
@@ -68,6 +71,17 @@ export const CurrentSwitchboard: Context.Reference<Switchboard> = Context.Refere
   { defaultValue: () => ({ handlers: {}, join: () => Effect.void }) }
 )
 
+/** Starts all notes and waits for one of them: the terminal of another command may not take its note for a long time. */
+const tellAll = (notes: ReadonlyArray<Effect.Effect<void>>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const told = Deferred.makeUnsafe<void>()
+    const tell = (note: Effect.Effect<void>) =>
+      Effect.forkDetach({ startImmediately: true })(Effect.ensuring(note, Deferred.succeed(told, undefined)))
+    return notes.length === 0
+      ? Effect.void
+      : Effect.andThen(Effect.forEach(notes, tell, { discard: true }), Deferred.await(told))
+  })
+
 /** Why nobody answers. */
 const unanswered = "there is no one to ask"
 
@@ -79,23 +93,34 @@ const unanswered = "there is no one to ask"
  */
 export const makeSwitchboard = (): Switchboard => {
   const members = new Set<Member>()
-  const find = ({ call, server }: Origin): Answers | undefined => {
+  const candidatesFor = ({ call, server }: Origin): ReadonlyArray<Answers> => {
     const own = [...members].filter((member) => member.server === server)
     const callers = call?.tool === undefined ? [] : own.filter(({ tool }) => tool === call.tool)
-    const [only, ...others] = callers.length === 1 ? callers : own
-    return others.length === 0 ? only?.answers : undefined
+    return (callers.length > 0 ? callers : own).map(({ answers }) => answers)
   }
-  const declined: ElicitResult = { action: "decline" }
+  /** Asks the one command that a question is for. Of several, none is asked, and each of them notes that. */
+  const ask = <A, E>(options: {
+    readonly origin: Origin
+    readonly question: (answers: Answers) => Effect.Effect<A, E>
+    readonly otherwise: Effect.Effect<A, E>
+  }): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      const { origin, otherwise, question } = options
+      const [first, ...others] = candidatesFor(origin)
+      if (first !== undefined && others.length === 0) return question(first)
+      const notes = (first === undefined ? [] : [first, ...others]).map(({ noteUnclear }) => noteUnclear(origin))
+      return Effect.andThen(tellAll(notes), otherwise)
+    })
+  const declined: Effect.Effect<ElicitResult> = Effect.succeed({ action: "decline" })
+  const refused = Effect.fail(new RequestRefused({ description: unanswered }))
   return {
     handlers: {
       elicitation: {
-        form: (params, origin) => Effect.suspend(() => find(origin)?.form(params, origin) ?? Effect.succeed(declined)),
-        url: (params, origin) => Effect.suspend(() => find(origin)?.url(params, origin) ?? Effect.succeed(declined))
+        form: (params, origin) => ask({ origin, question: ({ form }) => form(params, origin), otherwise: declined }),
+        url: (params, origin) => ask({ origin, question: ({ url }) => url(params, origin), otherwise: declined })
       },
       sampling: (params, origin) =>
-        Effect.suspend(() =>
-          find(origin)?.sampling(params, origin) ?? Effect.fail(new RequestRefused({ description: unanswered }))
-        )
+        ask({ origin, question: ({ sampling }) => sampling(params, origin), otherwise: refused })
     },
     join: (member) =>
       Effect.asVoid(
@@ -247,8 +272,9 @@ export const makeAnswers = (options: {
         oneAtATime.withPermits(1),
         Effect.provideContext(context)
       )
-    const decline = (server: string) =>
-      note(line`${server} asked for input, which was declined: ${options.input ? "no terminal" : "--no-input"}`)
+    const noteDeclined = (server: string, why: string) =>
+      note(line`${server} asked for input, which was declined: ${why}`)
+    const decline = (server: string) => noteDeclined(server, options.input ? "no terminal" : "--no-input")
     const elicit = (question: Effect.Effect<ElicitResult, Cancelled, Invocation | Output>, { server }: Origin) =>
       canAsk
         ? Effect.catchTag(ask(question), "Cancelled", () => Effect.succeed<ElicitResult>({ action: "cancel" }))
@@ -256,6 +282,8 @@ export const makeAnswers = (options: {
     return {
       form: (params, origin) => elicit(askForm(params, origin), origin),
       url: (params, origin) => elicit(askUrl(params, origin), origin),
+      noteUnclear: ({ server }) =>
+        noteDeclined(server, "several commands use the server, and it does not say which of them asks"),
       sampling: (params, origin) => {
         const refused = Effect.fail(new RequestRefused({ description: "the user declined" }))
         if (!canAsk) return Effect.andThen(decline(origin.server), refused)

@@ -48,6 +48,7 @@ import * as Schema from "effect/Schema"
  * | `Denied`     | the user may not read it                                      |
  * | `Irregular`  | it is a pipe, a device or a directory                         |
  * | `TooLarge`   | it is larger than the caller allows                           |
+ * | `NotText`    | it is not text in UTF-8                                       |
  * | `Unreadable` | the system fails to read it, with the code of its error       |
  *
  * @category errors
@@ -55,7 +56,7 @@ import * as Schema from "effect/Schema"
  */
 export class FileRefused extends Schema.TaggedError<FileRefused>("@mcp-sessions/core/FileRefused")("FileRefused", {
   path: Schema.String,
-  reason: Schema.Literals(["Missing", "Denied", "Irregular", "TooLarge", "Unreadable"]),
+  reason: Schema.Literals(["Missing", "Denied", "Irregular", "TooLarge", "NotText", "Unreadable"]),
   /** The largest size that was allowed, in bytes. */
   limit: Schema.optional(Schema.Int),
   /** The code of the system's error. */
@@ -72,6 +73,8 @@ export class FileRefused extends Schema.TaggedError<FileRefused>("@mcp-sessions/
         return `expected a regular file, not a pipe, a device or a directory: ${path}`
       case "TooLarge":
         return `expected at most ${limit / 1024 ** 2} MiB: ${path}`
+      case "NotText":
+        return `expected text in UTF-8, not in another encoding such as UTF-16: ${path}`
       case "Unreadable":
         return `the file cannot be read (${code}): ${path}`
     }

@@ -14,7 +14,7 @@
  */
 import * as Result from "effect/Result"
 import { parseJson } from "./internal/configFile/jsonText.ts"
-import { positionOf } from "./internal/configFile/node.ts"
+import { positionsIn } from "./internal/configFile/node.ts"
 
 /**
  * The first fault of a text. Line and column are counted from 1.
@@ -41,5 +41,5 @@ export interface JsonFault {
 export const faultOf = (text: string): JsonFault | undefined =>
   Result.match(parseJson(text, "strict"), {
     onSuccess: () => undefined,
-    onFailure: ({ expected, offset }) => ({ ...positionOf(text, offset), expected })
+    onFailure: ({ expected, offset }) => ({ ...positionsIn(text)(offset), expected })
   })

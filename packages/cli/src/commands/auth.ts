@@ -134,7 +134,11 @@ const status = Command.make("status", {
     if (servers.length === 0) return yield* noteNoServers(all)
     const now = yield* Clock.currentTimeMillis
     yield* Effect.forEach(columns(rows.map((row) => SignInStatus.cells(row, now))), output.print, { discard: true })
-  })).pipe(Command.withDescription("Show who is signed in, without a request"))
+  })).pipe(
+    Command.withDescription(
+      "Show whether a sign-in to each server is stored, who issued it, its scope and its expiry; asks no server"
+    )
+  )
 
 export const auth = Command.make("auth").pipe(
   Command.withDescription(

@@ -139,7 +139,7 @@ export const call = Command.make("call", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const { item: tool, rest, server } = yield* selectItem({ words, kind: "tool" })
+    const { item: tool, rest, server } = yield* selectItem({ words, kind: "tool", command: "call" })
     const base = yield* parseArgsFlag(args)
     const directory = Option.isNone(save) ? undefined : yield* prepare(save.value)
     const options = { server, tool, words: rest, base, validate, isDry, input, json, limit: timeout }

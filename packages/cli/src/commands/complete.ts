@@ -36,7 +36,7 @@ export const complete = Command.make("complete", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const { item, rest, server } = yield* selectItem({ words, kind: "prompt" })
+    const { item, rest, server } = yield* selectItem({ words, kind: "prompt", command: "complete" })
     const pairs = rest.map(pairOf)
     const [first, ...others] = pairs
     if (first === undefined || others.includes(undefined)) {

@@ -3,9 +3,9 @@
  */
 import { ConfigError, type ConfigProblem, jsonPath } from "@mcp-sessions/core/ConfigError"
 import * as ConfigFile from "@mcp-sessions/core/ConfigFile"
-import type { Configuration, ConfiguredServer, LoadOptions } from "@mcp-sessions/core/ConfigFile"
+import type { Configuration, ConfiguredServer, LoadOptions, UntrustedContent } from "@mcp-sessions/core/ConfigFile"
 import type { ConfigWarning } from "@mcp-sessions/core/ConfigWarning"
-import { Host, type TrustFailed } from "@mcp-sessions/core/Host"
+import { Host } from "@mcp-sessions/core/Host"
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -16,6 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { problemToJson, UsageError } from "../Failure.ts"
 import { isJsonObject } from "../internal/text.ts"
+import { needsTrust } from "../internal/untrusted.ts"
 import { Output } from "../Output.ts"
 import * as Shown from "../Shown.ts"
 import { line, name } from "../Shown.ts"
@@ -43,6 +44,26 @@ const placeOf = ({ path, position, source }: ConfigProblem | ConfigWarning): str
   return `${source ?? "-"}${at}${path.length === 0 ? "" : ` ${jsonPath(path)}`}`
 }
 
+/** Loads a configuration as if all its files were trusted, and lists those that are not. */
+const loadAnyway = Effect.fnUntraced(function*(files: ReadonlyArray<string>) {
+  const { trust } = yield* root
+  const untrusted: Array<string> = []
+  const configuration = yield* load({
+    files,
+    trust: trust ? "all" : ({ source }) => Effect.sync(() => untrusted.push(source) > 0)
+  })
+  return { ...configuration, untrusted }
+})
+
+/** Says that servers of files cannot be used yet. */
+const noteUntrusted = (sources: ReadonlyArray<string>) =>
+  Effect.flatMap(Output, ({ note, styleNote }) =>
+    Effect.forEach(sources, (source) =>
+      note(styleNote(
+        "yellow",
+        `${source} is not trusted: its servers that start programs or use variables cannot be used; read the file, then run: mcp-sessions config trust`
+      )), { discard: true }))
+
 // -----------------------------------------------------------------------------
 // check
 // -----------------------------------------------------------------------------
@@ -51,13 +72,14 @@ const check = Command.make("check", { files }, ({ files }) =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const { problems, servers, warnings } = yield* load({ files, trust: "all" })
+    const { problems, servers, untrusted, warnings } = yield* loadAnyway(files)
     const all = problems.flatMap(({ error }): ReadonlyArray<ConfigProblem> => error.problems)
     if (json) {
       yield* output.printJson({
         schema: "mcp-sessions/1",
         servers: servers.length,
-        warnings: warnings.map(problemToJson)
+        warnings: warnings.map(problemToJson),
+        untrusted
       })
     } else {
       for (const warning of warnings) {
@@ -67,6 +89,7 @@ const check = Command.make("check", { files }, ({ files }) =>
         )
       }
     }
+    if (!json) yield* noteUntrusted(untrusted)
     const [first, ...rest] = all
     if (first !== undefined) return yield* new ConfigError({ problems: [first, ...rest] })
     if (!json) {
@@ -136,7 +159,11 @@ const show = Command.make("show", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const server = yield* findServer(yield* load({ trust: "all" }), target)
+    const configuration = yield* loadAnyway([])
+    const server = yield* findServer(configuration, target)
+    // Of a file that is not trusted, servers that do nothing with the user's values can be used all the same.
+    const found = configuration.untrusted.length === 0 ? server : yield* findServer(yield* load({}), target)
+    const isTrusted = Result.isSuccess(found.definition) || !needsTrust(found.definition.failure)
     const { client, definition, path, position, scope, source, warnings } = server
     const written = server.written
     const shown = isResolved
@@ -154,6 +181,7 @@ const show = Command.make("show", {
         line: position.line,
         column: position.column,
         path: jsonPath(path),
+        trusted: isTrusted,
         definition: shown,
         problems: Result.isFailure(definition) ? definition.failure.problems.map(problemToJson) : [],
         warnings: warnings.map(problemToJson)
@@ -163,6 +191,7 @@ const show = Command.make("show", {
       line`${output.style("bold", server.name)}  ${source}:${String(position.line)} ${jsonPath(path)}  ${client}`
     )
     yield* output.print(Shown.json(ExactNumbers.stringify(shown, 2)))
+    if (!isTrusted) yield* noteUntrusted([source])
     if (Result.isFailure(definition)) return yield* definition.failure
   })).pipe(Command.withDescription("Show one definition and where it comes from; secrets are hidden"))
 
@@ -175,25 +204,28 @@ const trust = Command.make("trust", {}, () =>
     const output = yield* Output
     const { json } = yield* root
     const host = yield* Host
-    const trusted: Array<string> = []
-    const failures: Array<TrustFailed> = []
-    yield* load({
-      trust: (file) =>
-        Effect.match(host.trust(file), {
-          onSuccess: () => {
-            trusted.push(file.source)
-            return true
-          },
-          onFailure: (failure) => {
-            failures.push(failure)
-            return false
-          }
-        })
+    const files: Array<UntrustedContent> = []
+    const { replaced, servers } = yield* load({
+      trust: (file) => Effect.sync(() => files.push(file) === 0)
     })
-    const [failure] = failures
-    if (failure !== undefined) return yield* new UsageError({ problems: [failure.message] })
-    if (json) return yield* output.printJson({ schema: "mcp-sessions/1", trusted })
-    yield* Effect.forEach(trusted, (source) => output.print(line`trusted ${source}`), { discard: true })
+    const allowed = [...servers, ...replaced].filter(({ definition }) =>
+      Result.isFailure(definition) && needsTrust(definition.failure)
+    )
+    for (const file of files) {
+      yield* Effect.mapError(host.trust(file), ({ message }) => new UsageError({ problems: [message] }))
+      if (json) continue
+      yield* output.print(line`trusted ${file.source}; these servers can now start programs or use variables:`)
+      const cells = allowed.filter((server) => server.file === file.file).map(({ target, writtenName }) => [
+        output.style("bold", line`  ${writtenName}`),
+        name(target)
+      ])
+      yield* Effect.forEach(columns(cells), output.print, { discard: true })
+    }
+    const trusted = files.map(({ source }) => source)
+    if (json) {
+      const allows = allowed.map(({ name, source, target }) => ({ name, source, target }))
+      return yield* output.printJson({ schema: "mcp-sessions/1", trusted, allows })
+    }
     if (trusted.length === 0) yield* output.note(line`no project file needs trust`)
   })).pipe(Command.withDescription("Trust the current content of the project's files"))
 

@@ -13,7 +13,7 @@ export const down = Command.make("down", {}, () =>
   Effect.gen(function*() {
     const { note, printJson } = yield* Output
     const { json } = yield* root
-    const { holder } = yield* requireHeld
+    const { holder } = yield* requireHeld()
     if (holder.command === "with") {
       return yield* new UsageError({ problems: ["the sessions of `with` end with its command"] })
     }

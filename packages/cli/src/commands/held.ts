@@ -8,14 +8,15 @@ import { UsageError } from "../Failure.ts"
 import { type Held, HeldSessions } from "../HeldSessions.ts"
 import { findServers } from "./selection.ts"
 
-/** The held sessions of this directory. The command is not handed back to its caller after this. */
-export const requireHeld: Effect.Effect<Held, UsageError> = Effect.flatMap(
-  HeldSessions,
-  (held) =>
-    held === undefined
-      ? Effect.fail(new UsageError({ problems: ["no sessions are held for this directory"], hint: "mcp-sessions up" }))
-      : Effect.as(held.use([]), held)
-)
+/** The held sessions of this directory. The command is not handed back to its caller after this. `hint` helps where none are held. */
+export const requireHeld = (hint?: string): Effect.Effect<Held, UsageError> =>
+  Effect.flatMap(
+    HeldSessions,
+    (held) =>
+      held === undefined
+        ? Effect.fail(new UsageError({ problems: ["no sessions are held for this directory"], hint }))
+        : Effect.as(held.use([]), held)
+  )
 
 /** Finds servers by name. Fails unless all of them have a held session. */
 export const requireHeldServers = Effect.fnUntraced(function*(

@@ -56,12 +56,12 @@ const print = Effect.fnUntraced(function*(
     return yield* output.printJsonLine({ schema: "mcp-sessions/1", time: at, ...rest })
   }
   const time = output.style("dim", clockText(entry.time))
-  const text: Shown = entry.source === "stderr"
-    ? line`${output.style("dim", "stderr")} ${content(entry.line)}`
-    : line`${output.style(colours[entry.level], entry.level)}${entry.logger === undefined ? "" : ` ${entry.logger}:`} ${
-      content(dataText(entry.data))
-    }`
-  yield* output.print(line`${time} ${text}`)
+  const label: Shown = entry.source === "stderr"
+    ? output.style("dim", "stderr")
+    : line`${output.style(colours[entry.level], entry.level)}${entry.logger === undefined ? "" : ` ${entry.logger}:`}`
+  // Each line says where it is from, also to a program that selects lines.
+  const lines = content(entry.source === "stderr" ? entry.line : dataText(entry.data)).text.split("\n")
+  yield* Effect.forEach(lines, (text) => output.print(line`${time} ${label} ${content(text)}`), { discard: true })
 })
 
 export const logs = Command.make("logs", {

@@ -75,7 +75,7 @@ export const prompt = Command.make("prompt", {
     const output = yield* Output
     const { json } = yield* root
     const { directory } = yield* Invocation
-    const { item, rest, server } = yield* selectItem({ words, kind: "prompt" })
+    const { item, rest, server } = yield* selectItem({ words, kind: "prompt", command: "prompt" })
     const result = yield* useServer({ server, limit: timeout, json, input, method: "prompts/get" })(
       ({ request, session }) =>
         Effect.gen(function*() {

@@ -54,7 +54,7 @@ export const read = Command.make("read", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const { rest, server } = yield* selectServer(words)
+    const { rest, server } = yield* selectServer(words, "read")
     const [uri, ...more] = rest
     if (uri === undefined) {
       return yield* new UsageError({

@@ -19,7 +19,7 @@ export const restart = Command.make("restart", {
   Effect.gen(function*() {
     const { note, printJson } = yield* Output
     const { json } = yield* root
-    const held = yield* requireHeld
+    const held = yield* requireHeld("mcp-sessions up")
     const servers = yield* requireHeldServers(held, [target])
     const server = servers[0]?.name ?? target
     const { generation } = yield* Effect.gen(function*() {

@@ -162,6 +162,15 @@ const unknownServer = (...[name, known]: readonly [name: string, known: Readonly
   return `unknown server "${name}"; ${advice}`
 }
 
+/** The longest name of a configured server that a target is, or begins with before a slash. */
+const serverNameIn = (...[target, configured]: readonly [target: string, configured: Configured]) => {
+  const { replaced, servers } = configured
+  const names = [...namesIn(configured), ...[...servers, ...replaced].flatMap(({ aliases }) => aliases)]
+  return names
+    .filter((name) => target === name || target.startsWith(`${name}/`))
+    .toSorted((a, b) => b.length - a.length)[0]
+}
+
 /** Splits `server/item` after the name of a configured server, and finds the server. Names may contain slashes, so the longest match wins. */
 const splitTarget = Effect.fnUntraced(function*(
   target: string,
@@ -171,11 +180,7 @@ const splitTarget = Effect.fnUntraced(function*(
   UsageError | ConfigError,
   Selecting
 > {
-  const { replaced, servers } = configured
-  const names = [...namesIn(configured), ...[...servers, ...replaced].flatMap(({ aliases }) => aliases)]
-  const name = names
-    .filter((name) => target === name || target.startsWith(`${name}/`))
-    .toSorted((a, b) => b.length - a.length)[0] ?? target.split("/", 1)[0] ?? target
+  const name = serverNameIn(target, configured) ?? target.split("/", 1)[0] ?? target
   const server = yield* single(yield* prepareNamed(yield* findServers(configured, [name])))
   return { server, name, item: target === name ? undefined : target.slice(name.length + 1) }
 })
@@ -216,15 +221,34 @@ const describe = Effect.fnUntraced(function*(
   return command.length === 0 ? undefined : { server: yield* AdHoc.ofCommand(command), rest: words }
 })
 
-/** Selects one server. */
+/** The error of `server/item` for a command that takes the item as a word of its own; `undefined` for any other target. */
+const joinedItem = (options: {
+  readonly target: string
+  readonly configured: Configured
+  readonly command: string
+}): UsageError | undefined => {
+  const { command, configured, target } = options
+  const name = serverNameIn(target, configured)
+  return name === undefined || name === target
+    ? undefined
+    : usage(`unknown server "${target}"`, commandLine(command, name, target.slice(name.length + 1)))
+}
+
+/** Selects one server. `itemCommand` is the command, if it takes an item of the server after it. */
 export const selectServer = Effect.fnUntraced(function*(
-  words: ReadonlyArray<string>
+  words: ReadonlyArray<string>,
+  itemCommand?: string
 ): Effect.fn.Return<Selected, UsageError | ConfigError, Selecting> {
   const described = yield* describe(words)
   if (described !== undefined) return described
   const [target, ...rest] = words
   if (target === undefined) return yield* usage("missing argument <server>", "mcp-sessions servers")
-  const found = yield* findServers(yield* loadConfigured, [target])
+  const configured = yield* loadConfigured
+  const joined = itemCommand === undefined || rest.length > 0
+    ? undefined
+    : joinedItem({ target, configured, command: itemCommand })
+  if (joined !== undefined) return yield* joined
+  const found = yield* findServers(configured, [target])
   return { server: yield* single(yield* prepareNamed(found)), rest }
 })
 
@@ -232,8 +256,10 @@ export const selectServer = Effect.fnUntraced(function*(
 export const selectItem = Effect.fnUntraced(function*(options: {
   readonly words: ReadonlyArray<string>
   readonly kind: "tool" | "prompt"
+  /** The command, for advice. */
+  readonly command: string
 }): Effect.fn.Return<Selected & { readonly item: string }, UsageError | ConfigError, Selecting> {
-  const { kind, words } = options
+  const { command, kind, words } = options
   const described = yield* describe(words)
   if (described !== undefined) {
     const { rest: [item, ...rest], server } = described
@@ -244,7 +270,12 @@ export const selectItem = Effect.fnUntraced(function*(options: {
   if (target === undefined) return yield* usage(`missing argument <server/${kind}>`, "mcp-sessions servers")
   const { item, name, server } = yield* splitTarget(target, yield* loadConfigured)
   if (item === undefined || item === "") {
-    return yield* usage(`missing ${kind} name; expected ${name}/<${kind}>`, commandLine(`${kind}s`, name))
+    const [next] = rest
+    // `call server tool` is what other command lines take.
+    const hint = next === undefined || next.includes("=")
+      ? commandLine(`${kind}s`, name)
+      : commandLine(command, `${name}/${next}`, ...rest.slice(1))
+    return yield* usage(`missing ${kind} name; expected ${name}/<${kind}>`, hint)
   }
   return { server, item, rest }
 })

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { fromConfiguration } from "../Configured.ts"
 import { lines, problemToJson } from "../Failure.ts"
+import { needsTrust } from "../internal/untrusted.ts"
 import { Output } from "../Output.ts"
 import { line, name } from "../Shown.ts"
 import { columns } from "../Table.ts"
@@ -21,7 +22,7 @@ const problemsIn = ({ definition, isDisabled }: ConfiguredServer): ReadonlyArray
     : definition.failure.problems.filter(({ _tag }) => _tag !== "UntrustedFile")
 
 const isUntrusted = ({ definition }: ConfiguredServer): boolean =>
-  Result.isFailure(definition) && definition.failure.problems.some(({ _tag }) => _tag === "UntrustedFile")
+  Result.isFailure(definition) && needsTrust(definition.failure)
 
 const rowOf = (server: ConfiguredServer) => {
   const { client, isDisabled, position, source, target, transport } = server
@@ -69,13 +70,23 @@ const printServers = Effect.fnUntraced(function*(servers: ReadonlyArray<Configur
   }
 })
 
+/** Notes problems that no row shows. A name that means several servers keeps none of them from being used. */
+const noteProblems = (error: ConfigError) =>
+  Effect.flatMap(Output, ({ note, styleNote }) =>
+    error.problems.every(({ _tag }) => _tag === "AmbiguousServer")
+      ? Effect.forEach(error.problems, ({ description }) => note(styleNote("yellow", line`warning: ${description}`)), {
+        discard: true
+      })
+      : Effect.forEach(lines(error), (text) => note(styleNote("red", text)), { discard: true }))
+
 export const servers = Command.make("servers", {}, () =>
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
     const configuration = yield* loadConfiguration
     const { problems, servers } = configuration
-    const others = problems.filter(({ server }) => !servers.some(({ name }) => name === server))
+    const names = new Set(servers.map(({ name }) => name))
+    const others = problems.filter(({ server }) => server === undefined || !names.has(server))
     if (json) {
       const rest = others.flatMap(({ error }) => error.problems.map(problemToJson))
       yield* output.printJson({
@@ -85,11 +96,7 @@ export const servers = Command.make("servers", {}, () =>
       })
     } else {
       yield* printServers(servers)
-      yield* Effect.forEach(
-        others.flatMap(({ error }) => lines(error)),
-        (text) => output.note(output.styleNote("red", text)),
-        { discard: true }
-      )
+      yield* Effect.forEach(others, ({ error }) => noteProblems(error), { discard: true })
     }
     if (!json && servers.length === 0 && others.length === 0) yield* noteNoServers(fromConfiguration(configuration))
   })).pipe(Command.withDescription("List the configured servers and their source files, without connecting"))

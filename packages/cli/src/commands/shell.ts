@@ -85,6 +85,13 @@ const completeLine = (sources: ReturnType<typeof LiveSources.make>) =>
     }
   })
 
+/** The words that end the shell. */
+const endings: ReadonlySet<string> = new Set(["exit", "quit"])
+
+/** The words of a command. `help` is that of the program. */
+const wordsOf = (command: string): ReadonlyArray<string> =>
+  command.trim() === "help" ? ["--help"] : split(command).words
+
 const interactive = Effect.fnUntraced(function*(lent: Lent) {
   const { note } = yield* Output
   const invocation = yield* Invocation
@@ -101,15 +108,14 @@ const interactive = Effect.fnUntraced(function*(lent: Lent) {
   let status = 0
   for (;;) {
     const command = yield* readCommand(editor)
-    if (command === undefined || command === "exit" || command === "quit") break
+    if (command === undefined || endings.has(command)) break
     if (command === "") continue
     if (!ShellHistory.mayHoldSecret(command)) {
       const joined = command.replaceAll(/\s*\n\s*/g, " ")
       yield* editor.remember(joined)
       history.unshift(joined)
     }
-    const words = command === "help" ? ["--help"] : split(command).words
-    status = yield* runWith(lent)(words).pipe(
+    status = yield* runWith(lent)(wordsOf(command)).pipe(
       Effect.provideService(Invocation, own),
       Effect.raceFirst(Effect.as(editor.interrupted, 130))
     )
@@ -132,7 +138,8 @@ const script = Effect.fnUntraced(function*(lent: Lent) {
     command = command === "" ? one : `${command}\n${one}`
     if (command.trim() === "" || command.trimStart().startsWith("#")) command = ""
     if (command === "" || !split(command).isComplete) continue
-    status = yield* runWith(lent)(split(command).words)
+    if (endings.has(command.trim())) return status
+    status = yield* runWith(lent)(wordsOf(command))
     command = ""
   }
   if (command !== "") return yield* new UsageError({ problems: ["the last command is not complete"] })

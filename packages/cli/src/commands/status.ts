@@ -25,7 +25,7 @@ export const status = Command.make("status", {
   Effect.gen(function*() {
     const output = yield* Output
     const { json } = yield* root
-    const held = yield* requireHeld
+    const held = yield* requireHeld("mcp-sessions up")
     const { holder } = held
     yield* requireHeldServers(held, [...names, ...allow])
     const rows = yield* Effect.forEach(

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { ConfiguredServer } from "../Configured.ts"
-import { envelope, lines, ToolFailed } from "../Failure.ts"
+import { envelope, ServersFailed, ToolFailed } from "../Failure.ts"
 import { isJsonObject, quote, summaryOf, textOf } from "../internal/text.ts"
 import { Output } from "../Output.ts"
 import { content, cut, line, name } from "../Shown.ts"
@@ -109,7 +109,7 @@ const printTools = Effect.fnUntraced(function*(tools: ReadonlyArray<Tool>, schem
   yield* Effect.forEach(columns(cells), output.print, { discard: true })
 })
 
-/** Prints the tools of several servers. Fails with the first failure, which decides the exit status. */
+/** Prints the tools of several servers. Fails with all failures, of which the first one decides the exit status. */
 const printListings = Effect.fnUntraced(function*(options: {
   readonly listings: ReadonlyArray<Listing>
   readonly json: boolean
@@ -130,14 +130,7 @@ const printListings = Effect.fnUntraced(function*(options: {
     }
   }
   const [first, ...others] = listings.flatMap(({ result }) => Result.isFailure(result) ? [result.failure] : [])
-  if (!json) {
-    yield* Effect.forEach(
-      others.flatMap(lines),
-      (line) => output.note(output.styleNote("red", line)),
-      { discard: true }
-    )
-  }
-  if (first !== undefined) return yield* first
+  if (first !== undefined) return yield* others.length === 0 ? first : new ServersFailed({ errors: [first, ...others] })
 })
 
 export const tools = Command.make("tools", {

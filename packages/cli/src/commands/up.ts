@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import { UsageError } from "../Failure.ts"
 import type { Opening } from "../internal/holder/hold.ts"
 import { countOf } from "../internal/text.ts"
 import { Invocation } from "../Invocation.ts"
@@ -40,22 +41,37 @@ export const up = Command.make("up", {
   idle: durationFlag("idle", "End after this time without a command: seconds, or a duration such as 10m").pipe(
     Flag.optional
   ),
+  isAll: Flag.Boolean("all").pipe(
+    Flag.withDescription("Hold all enabled servers, as without names"),
+    Flag.withDefault(false)
+  ),
   ...holdingFlags
-}, ({ bestEffort, idle, names, timeout }) =>
+}, ({ bestEffort, idle, isAll, names, timeout }) =>
   Effect.gen(function*() {
     // Other commands start faster without this.
-    const { hold } = yield* Effect.promise(() => import("../internal/holder/hold.ts"))
+    const [{ hold }, { watchConfiguration }] = yield* Effect.promise(() =>
+      Promise.all([import("../internal/holder/hold.ts"), import("../internal/holder/currency.ts")])
+    )
     const output = yield* Output
     const { directory } = yield* Invocation
     const { json } = yield* root
+    if (isAll && names.length > 0) {
+      return yield* new UsageError({ problems: ["--all: expected no names of servers beside it"] })
+    }
     const all = yield* loadConfigured
+    // Before anything is asked or opened: a change in between is a change.
+    const reload = Effect.provideContext(
+      loadConfigured,
+      yield* Effect.context<Effect.Services<typeof loadConfigured>>()
+    )
+    const isCurrent = watchConfiguration({ configured: all, reload })
     const servers = yield* selectServers(all, splitNames(names, all))
     const held = {
       command: "up",
       project: directory,
       configured: all,
       names: servers.map(({ name }) => name),
-      files: [...new Set(all.servers.flatMap(({ entry }) => entry === undefined ? [] : [entry.file]))]
+      isCurrent
     } as const
     yield* hold(held, ({ lend, load, pid, socket, stopped }) =>
       Effect.gen(function*() {

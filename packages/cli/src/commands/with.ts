@@ -63,7 +63,7 @@ export const withCommand = Command.make("with", {
       configured: all,
       names: servers.map(({ name }) => name),
       // A script uses the sessions that it was started with.
-      files: []
+      isCurrent: Effect.succeed(true)
     } as const
     const ending = yield* hold(held, ({ lend, socket }) =>
       Effect.gen(function*() {

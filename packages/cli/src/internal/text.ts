@@ -42,5 +42,7 @@ const shellWord = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 
 /** Returns a command of this program for a server, as a shell takes it: a name can have spaces, or look like a flag. */
-export const commandLine = (...[command, server]: readonly [command: string, server: string]): string =>
-  `mcp-sessions ${command} ${server.startsWith("-") ? "-- " : ""}${shellWord(server)}`
+export const commandLine = (
+  ...[command, server, ...words]: readonly [command: string, server: string, ...words: ReadonlyArray<string>]
+): string =>
+  `mcp-sessions ${command} ${server.startsWith("-") ? "-- " : ""}${[server, ...words].map(shellWord).join(" ")}`

@@ -20,7 +20,9 @@ export interface Admission {
   /** Whether the holder runs commands now. */
   readonly isOpen: () => boolean
   /** Whether the configuration is the one that the sessions were opened with. */
-  readonly isCurrent: () => boolean
+  readonly isCurrent: Effect.Effect<boolean>
+  /** The directory that the sessions are held for. */
+  readonly project: string
 }
 
 const hasToken = (expected: string | undefined, given: string | undefined): boolean => {
@@ -36,11 +38,12 @@ const hasSameSelection = (hello: Hello, environment: Admission["environment"]): 
 /** The commands that concern the holder itself, whatever has changed since it was started. */
 const own: ReadonlySet<string | undefined> = new Set(["down", "restart", "status"])
 
-const staleWarning = "the configuration has changed since `up` was started; start it again to use its sessions"
+const staleWarning = (project: string): string =>
+  `the configuration has changed since \`up\` was started in ${project}; start it again to use its sessions`
 
 /** Greets a client and waits for its start. Succeeds with its hello, or with `undefined` if it is not served. */
 export const greet = (
-  ...[client, { environment, isCurrent, isOpen, token }]: readonly [client: RemoteClient, admission: Admission]
+  ...[client, { environment, isCurrent, isOpen, project, token }]: readonly [client: RemoteClient, admission: Admission]
 ): Effect.Effect<Hello | undefined> =>
   Effect.gen(function*() {
     const { hello, version } = yield* client.hello
@@ -55,8 +58,8 @@ export const greet = (
       client.send(kinds.decline, {})
       return undefined
     }
-    if (!own.has(heldCommandOf(hello.words)) && !isCurrent()) {
-      client.send(kinds.decline, { warning: staleWarning })
+    if (!own.has(heldCommandOf(hello.words)) && !(yield* isCurrent)) {
+      client.send(kinds.decline, { warning: staleWarning(project) })
       return undefined
     }
     client.send(kinds.accept, {})

@@ -22,7 +22,6 @@ import { RemoteClient } from "../socket/remoteClient.ts"
 import { watchAges } from "./connectionAges.ts"
 import { greet } from "./greet.ts"
 import { type Lent, runCommand } from "./runCommand.ts"
-import { watchStamps } from "./stamps.ts"
 
 /** How long the client of `down` may take to read that all is released. */
 const farewellTimeout = "1 second"
@@ -53,15 +52,14 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
     readonly project: string
     readonly configured: Configured
     readonly names: ReadonlyArray<string>
-    /** The files that the configuration was read from. After a change, only commands that concern the holder are served. */
-    readonly files: ReadonlyArray<string>
+    /** Whether the configuration is unchanged. After a change, only commands that concern the holder are served. */
+    readonly isCurrent: Effect.Effect<boolean>
   },
   use: (opening: Opening) => Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E | ListenFailed, CommandLine | Invocation | Exclude<R, Scope.Scope> | Scope.Scope> {
-  const { command, configured, files, names, project } = options
+  const { command, configured, isCurrent, names, project } = options
   const { run } = yield* CommandLine
   const { environment } = yield* Invocation
-  const isCurrent = watchStamps(files)
   const startedAt = yield* Clock.monotonicTimeNanos
   const stopped = yield* Deferred.make<void>()
   const released = yield* Deferred.make<void>()
@@ -91,7 +89,8 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
       environment,
       token: address.token,
       isOpen: () => current !== undefined,
-      isCurrent
+      isCurrent,
+      project
     })
     if (hello === undefined || current === undefined) return
     const { commands, lent } = current

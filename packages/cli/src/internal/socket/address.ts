@@ -27,8 +27,7 @@ const pathLimit = 103
 /** How many parents of a directory are searched for a holder. */
 const parentLimit = 64
 
-/** Parses an address that was passed on. */
-export const parse = (text: string): Address => {
+const parse = (text: string): Address => {
   const [path = "", token] = isWindows ? text.split("#", 2) : [text]
   return { path, token }
 }
@@ -94,16 +93,40 @@ export const make = (file: string): Address =>
     ? { path: `\\\\.\\pipe\\mcp-sessions-${randomName()}`, token: randomName() }
     : { path: file, token: undefined }
 
+/** Why a socket may be that of another user; `undefined` if only this user can listen there. Fails if it is missing. */
+const unsafetyOfSocket = (file: string): string | undefined => {
+  const ofDirectory = unsafetyOf(Path.dirname(file))
+  if (ofDirectory !== undefined) return `${Path.dirname(file)} ${ofDirectory}`
+  const stats = Fs.lstatSync(file)
+  if (!stats.isSocket()) return `${file} is not a socket`
+  if (stats.uid !== process.getuid?.()) return `${file} belongs to another user`
+  return (stats.mode & 0o077) === 0 ? undefined : `${file} can be opened by other users`
+}
+
 /** Reads the address behind a file; `undefined` if the file is missing, or not safe. */
 export const read = (file: string): Address | undefined => {
   try {
+    if (!isWindows) return unsafetyOfSocket(file) === undefined ? { path: file, token: undefined } : undefined
     if (unsafetyOf(Path.dirname(file)) !== undefined) return undefined
-    const stats = Fs.lstatSync(file)
-    if (isWindows) return stats.isFile() ? parse(Fs.readFileSync(file, "utf8")) : undefined
-    return stats.isSocket() && stats.uid === process.getuid?.() ? { path: file, token: undefined } : undefined
+    return Fs.lstatSync(file).isFile() ? parse(Fs.readFileSync(file, "utf8")) : undefined
   } catch {
     // The directory or the file is missing.
     return undefined
+  }
+}
+
+/** Reads an address that was passed on. `unsafety` says why it is not used; without it, nothing is there. */
+export const readPassed = (
+  text: string
+): { readonly address: Address | undefined; readonly unsafety?: string | undefined } => {
+  const address = parse(text)
+  if (isWindows) return { address }
+  try {
+    const unsafety = unsafetyOfSocket(address.path)
+    return unsafety === undefined ? { address } : { address: undefined, unsafety }
+  } catch {
+    // The holder has ended.
+    return { address: undefined }
   }
 }
 

@@ -65,8 +65,8 @@ const sendInput = async (socket: Net.Socket, limit: number): Promise<void> => {
 const isJson = (words: ReadonlyArray<string>): boolean =>
   words.some((word) => word === "--json" || word === "--json=true")
 
-/** Prints why the command does not use the sessions that are held. */
-const warn = (warning: unknown, words: ReadonlyArray<string>): void => {
+/** Prints why a command does not use the sessions that are held. */
+export const warn = (warning: unknown, words: ReadonlyArray<string>): void => {
   if (typeof warning !== "string") return
   process.stderr.write(isJson(words) ? `${JSON.stringify({ warning })}\n` : `warning: ${warning}\n`)
 }

@@ -2,8 +2,8 @@
  * Runs a command at the process that holds its sessions, if there is one. Loads nothing but Node.
  */
 import process from "node:process"
-import { findProjects, parse } from "./address.ts"
-import { runAtHolder } from "./client.ts"
+import { findProjects, readPassed } from "./address.ts"
+import { runAtHolder, warn } from "./client.ts"
 import { heldCommandOf } from "./heldCommand.ts"
 import { addressVariable } from "./variables.ts"
 
@@ -17,7 +17,9 @@ export const runHeld = async (words: ReadonlyArray<string>): Promise<number | un
   if (heldCommandOf(words) === undefined) return undefined
   const named = env[addressVariable]
   if (named !== undefined && named !== "") {
-    const status = await runAtHolder({ address: parse(named), words, project: undefined })
+    const { address, unsafety } = readPassed(named)
+    if (unsafety !== undefined) warn(`${addressVariable} is not used: ${unsafety}`, words)
+    const status = address === undefined ? undefined : await runAtHolder({ address, words, project: undefined })
     if (status !== undefined) return status
   }
   for (const { address, project } of findProjects(process.cwd(), env)) {

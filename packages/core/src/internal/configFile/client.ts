@@ -3,6 +3,7 @@
  */
 import type { Host } from "../../Host.ts"
 import type { Rule } from "./keyRules.ts"
+import type { ReferenceForm } from "./template.ts"
 
 /** The programs whose configuration files are read. `mcp-sessions` is this one. */
 export const clientNames = [
@@ -41,8 +42,8 @@ export interface Client {
   readonly isSettings: boolean
   /** How keys are translated that do not have our name and meaning. */
   readonly keys: Readonly<Record<string, Rule>>
-  /** Whether `$NAME` without braces is a variable. */
-  readonly hasBareVariables: boolean
+  /** The references that its texts may hold. */
+  readonly references: ReferenceForm
   /** Whether an entry is completed by the program itself, so that it defines no server for others. */
   readonly isProvided?: ((entry: Readonly<Record<string, unknown>>) => boolean) | undefined
 }

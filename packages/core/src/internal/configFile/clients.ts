@@ -104,7 +104,7 @@ const anyProgram: Readonly<Record<string, Rule>> = {
 
 const mcpServers: ReadonlyArray<ReadonlyArray<string>> = [["mcpServers"], ["servers"]]
 
-const noKeys = { hasBareVariables: false, isSettings: false, projectFiles: [], roots: mcpServers }
+const noKeys = { references: "braced" as const, isSettings: false, projectFiles: [], roots: mcpServers }
 
 /** Whether nothing but the switch of an entry is written. */
 const isSwitchOnly = (entry: Readonly<Record<string, unknown>>): boolean =>
@@ -186,6 +186,7 @@ export const clients: Readonly<Record<ClientName, Client>> = {
         ["opencode.json", "opencode.jsonc"].flatMap((file) => xdgConfig(host, "opencode", file))
       ),
     roots: [["mcp", "servers"], ["mcp"]],
+    references: "withFiles",
     keys: { ...anyProgram, timeout: startupAndRequest },
     // An entry without a type changes a server of the organization.
     isProvided: ({ command, type, url }) => type === undefined && command === undefined && url === undefined
@@ -197,7 +198,7 @@ export const clients: Readonly<Record<ClientName, Client>> = {
     projectFiles: [".gemini/settings.json"],
     userFiles: (host) => home(host, ".gemini", "settings.json"),
     roots: [["mcpServers"]],
-    hasBareVariables: true,
+    references: "bare",
     keys: {
       ...anyProgram,
       extensionName: cosmetic,
@@ -212,7 +213,7 @@ export const clients: Readonly<Record<ClientName, Client>> = {
     title: "Copilot CLI",
     projectFiles: [".github/mcp.json"],
     userFiles: (host) => inNamed(host, "COPILOT_HOME", ".copilot", "mcp-config.json"),
-    hasBareVariables: true,
+    references: "bare",
     keys: { ...anyProgram, filterMapping: cosmetic, isDefaultServer: cosmetic, source: cosmetic }
   },
   zed: {

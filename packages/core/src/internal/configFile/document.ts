@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import { type ConfigProblem, DuplicateKey, InvalidSyntax, MissingDocument, ReservedKey } from "../../ConfigError.ts"
 import { type FileRefused, Host } from "../../Host.ts"
 import { parseJson, type SyntaxFault } from "./jsonText.ts"
-import { type KeyFault, type Node, positionOf } from "./node.ts"
+import { type KeyFault, type Node, type Position, positionsIn } from "./node.ts"
 
 /** The largest configuration file, in bytes. Some programs keep their history in the file, too. */
 const byteLimit = 8 * 1024 ** 2
@@ -23,6 +23,8 @@ export interface Document {
   readonly source: string
   readonly text: string
   readonly tree: Node
+  /** The position of an offset in the text. */
+  readonly positionOf: (offset: number) => Position
 }
 
 /** The text of a file, or the reason why it cannot be read. */
@@ -50,28 +52,30 @@ export const readDocument = (
         : { _tag: "Problem", problem: unreadable(source, refused) }
     }
     const text = read.success
-    if (text.trim() === "") {
-      return { _tag: "Document", document: { path, source, text, tree: { kind: "object", offset: 0, members: [] } } }
-    }
+    const positionOf = positionsIn(text)
+    const documentOf = (tree: Node): ReadOutcome => ({
+      _tag: "Document",
+      document: { path, source, text, tree, positionOf }
+    })
+    if (text.trim() === "") return documentOf({ kind: "object", offset: 0, members: [] })
     const parse = yield* parserOf(path)
     return Result.match(parse(text), {
-      onSuccess: (tree): ReadOutcome => ({ _tag: "Document", document: { path, source, text, tree } }),
+      onSuccess: documentOf,
       onFailure: ({ expected, offset }): ReadOutcome => ({
         _tag: "Problem",
-        problem: new InvalidSyntax({ source, path: [], expected, position: positionOf(text, offset) })
+        problem: new InvalidSyntax({ source, path: [], expected, position: positionOf(offset) })
       })
     })
   })
 
 /** The problem of a key that occurs twice or is reserved. */
-export const keyProblem = ({ fault, server, source, text }: {
+export const keyProblem = ({ document: { positionOf, source }, fault, server }: {
+  readonly document: Document
   readonly fault: KeyFault
-  readonly source: string
-  readonly text: string
   readonly server?: string
 }): ConfigProblem => {
-  const place = { source, server, path: fault.path, position: positionOf(text, fault.offset) }
+  const place = { source, server, path: fault.path, position: positionOf(fault.offset) }
   return fault.kind === "duplicate"
-    ? new DuplicateKey({ ...place, first: positionOf(text, fault.first) })
+    ? new DuplicateKey({ ...place, first: positionOf(fault.first) })
     : new ReservedKey(place)
 }

@@ -2,6 +2,7 @@
  * A definition while it is translated from the form of another program: what the decoder is given, and where in the document each part of it
  * comes from.
  */
+import * as Predicate from "effect/Predicate"
 import { type ConfigProblem, ConflictingKeys, InvalidValue } from "../../ConfigError.ts"
 import { type ConfigWarning, IgnoredKey, ImplausibleTimeout } from "../../ConfigWarning.ts"
 import type { Path } from "./node.ts"
@@ -15,14 +16,7 @@ export interface EntryPlace {
   readonly path: ReadonlyArray<string>
 }
 
-interface Origin {
-  /** The path in the definition. */
-  readonly to: Path
-  /** The path in the entry. */
-  readonly from: Path
-}
-
-const startsWith = (path: Path, start: Path): boolean => start.every((key, index) => path[index] === key)
+const isRaw = (value: unknown): value is Raw => Predicate.isObject(value)
 
 export class Draft {
   /** What the decoder is given. */
@@ -32,7 +26,10 @@ export class Draft {
   /** The env file of the server, as written. */
   envFile: string | undefined
   readonly place: EntryPlace
-  readonly #origins: Array<Origin> = []
+  /** The path in the entry of each key of `raw`, and of each member that was set on its own. */
+  readonly #origins = new Map<string, { readonly from: Path; readonly members: Map<string, Path> }>()
+  /** The objects that were made here. All others are parts of the entry as it is written. */
+  readonly #collected = new Set<Raw>()
 
   constructor(place: EntryPlace) {
     this.place = place
@@ -47,25 +44,40 @@ export class Draft {
       return
     }
     this.raw[key] = value
-    this.#origins.push({ to: [key], from })
+    this.#origins.set(key, { from, members: new Map() })
   }
 
   /** Sets a member of an object, such as one header. An earlier value stays. */
   setMember(key: string, member: string, value: unknown, from: Path): void {
-    const object = this.raw[key]
-    const members: Raw = typeof object === "object" && object !== null && !Array.isArray(object) ? { ...object } : {}
-    if (object !== undefined && Object.hasOwn(members, member)) {
+    const members = this.#collect(key)
+    if (Object.hasOwn(members, member)) {
       this.problems.push(new ConflictingKeys({ ...this.at(from), keys: [member, String(from[0])] }))
       return
     }
-    this.raw[key] = { ...members, [member]: value }
-    this.#origins.push({ to: [key, member], from })
+    // A member such as `__proto__` is an ordinary one.
+    Object.defineProperty(members, member, { value, enumerable: true, configurable: true, writable: true })
+    const origin = this.#origins.get(key) ?? { from: [key], members: new Map<string, Path>() }
+    this.#origins.set(key, origin)
+    origin.members.set(member, from)
+  }
+
+  /** The object of a key, which may get more members. */
+  #collect(key: string): Raw {
+    const object = this.raw[key]
+    if (isRaw(object) && this.#collected.has(object)) return object
+    const members = isRaw(object) ? { ...object } : {}
+    this.#collected.add(members)
+    this.raw[key] = members
+    return members
   }
 
   /** The path in the entry that a path in the definition comes from. */
   originOf(path: Path): Path {
-    const origin = this.#origins.toSorted((a, b) => b.to.length - a.to.length).find(({ to }) => startsWith(path, to))
-    return origin === undefined ? path : [...origin.from, ...path.slice(origin.to.length)]
+    const [key = "", member = "", ...rest] = path
+    const origin = this.#origins.get(String(key))
+    if (origin === undefined) return path
+    const ofMember = origin.members.get(String(member))
+    return ofMember === undefined ? [...origin.from, ...path.slice(1)] : [...ofMember, ...rest]
   }
 
   /** The place of a path in the entry, for problems and warnings. */

@@ -9,7 +9,7 @@ import { type Document, keyProblem } from "./document.ts"
 import type { Draft } from "./draft.ts"
 import { type InputDeclaration, inputsOf } from "./inputs.ts"
 import type { Scope } from "./model.ts"
-import { keyFaultsOf, type Member, memberOf, type Node, nodeAt, type Path, positionOf, valueOf } from "./node.ts"
+import { type KeyFault, keyFaultsOf, type Member, memberOf, type Node, nodeAt, type Path, valueOf } from "./node.ts"
 import { normalise } from "./normalise.ts"
 import { clientOf, type Project, type Source } from "./sources.ts"
 
@@ -67,7 +67,7 @@ const sectionsOf = (file: File, project: Project): {
   readonly sections: ReadonlyArray<Section>
   readonly problems: ReadonlyArray<ConfigProblem>
 } => {
-  const { client, scope, source, text, tree } = file
+  const { client, positionOf, scope, source, tree } = file
   const { isSettings, roots } = clients[client]
   const locals = client === "claude-code" && scope !== "project" ? localSections(tree, project) : []
   const found = roots.flatMap((path) => {
@@ -80,7 +80,7 @@ const sectionsOf = (file: File, project: Project): {
       tree.kind === "object" && tree.members.length === 0
     const keys = roots.map((path) => JSON.stringify(path.join("."))).join(" or ")
     const expected = `an object with server definitions by name under ${keys}`
-    const position = positionOf(text, tree.offset)
+    const position = positionOf(tree.offset)
     return {
       sections: locals,
       problems: isOptional ? [] : [new InvalidDocument({ source, path: [], expected, position })]
@@ -88,7 +88,7 @@ const sectionsOf = (file: File, project: Project): {
   }
   if (other !== undefined && other.path.length === 1 && section.path.length === 1) {
     const keys = [section, other].map(({ path }) => path.join("."))
-    const position = positionOf(text, tree.offset)
+    const position = positionOf(tree.offset)
     return { sections: [], problems: [new ConflictingKeys({ source, path: [], keys, position })] }
   }
   return { sections: [...locals, section], problems: [] }
@@ -97,11 +97,11 @@ const sectionsOf = (file: File, project: Project): {
 /** Keys of our own files beside the definitions. */
 const ownKeys = ["$schema", "inputs", "mcpServers", "servers"]
 
-const unknownKeysOf = ({ client, source, text, tree }: File): ReadonlyArray<ConfigProblem> =>
+const unknownKeysOf = ({ client, positionOf, source, tree }: File): ReadonlyArray<ConfigProblem> =>
   client !== "mcp-sessions" || tree.kind !== "object" ? [] : tree.members
     .filter(({ key }) => !ownKeys.includes(key))
     .map(({ key, offset }) =>
-      new UnknownKey({ source, path: [key], key, validNames: ownKeys, position: positionOf(text, offset) })
+      new UnknownKey({ source, path: [key], key, validNames: ownKeys, position: positionOf(offset) })
     )
 
 const entryOf = (options: {
@@ -111,7 +111,7 @@ const entryOf = (options: {
   readonly member: Member
 }): Entry | undefined => {
   const { client, file, member: { key, offset, value }, section } = options
-  const { source, text } = file
+  const { source } = file
   const path = [...section.path, key]
   const written = valueOf(value)
   const isObject = Predicate.isObject(written)
@@ -119,7 +119,7 @@ const entryOf = (options: {
   if (isObject && client.isProvided?.(content) === true) return undefined
   const place = { source, server: key, path }
   const draft = normalise({ client, isStrict: file.client === "mcp-sessions", entry: content, place })
-  const faults = keyFaultsOf(value, path).map((fault) => keyProblem({ fault, source, text, server: key }))
+  const faults = keyFaultsOf(value, path).map((fault) => keyProblem({ fault, document: file, server: key }))
   return {
     file,
     scope: section.scope,
@@ -129,6 +129,7 @@ const entryOf = (options: {
     written,
     draft,
     problems: [
+      ...(isBlank(key) ? [new InvalidValue({ ...place, expected: "a name with visible characters" })] : []),
       ...(isObject ? [] : [new InvalidValue({ ...place, expected: "an object" })]),
       ...faults,
       ...draft.problems
@@ -137,23 +138,37 @@ const entryOf = (options: {
   }
 }
 
+/** How many servers a file may define. */
+const entryLimit = 10_000
+
+/** A name is what users write to choose a server. */
+const isBlank = (name: string): boolean => name.trim() === ""
+
 /** The entries of a section. A name that occurs twice is one entry, with that problem. */
 const entriesOf = (file: File, section: Section): FileEntries => {
-  const { source, text } = file
+  const { positionOf, source } = file
   const { node, path } = section
   if (node.kind !== "object") {
     const expected = "an object of server definitions by name"
-    const problem = new InvalidValue({ source, path, expected, position: positionOf(text, node.offset) })
+    const problem = new InvalidValue({ source, path, expected, position: positionOf(node.offset) })
+    return { file, entries: [], problems: [problem] }
+  }
+  if (node.members.length > entryLimit) {
+    const expected = `an object of at most ${entryLimit} server definitions`
+    const problem = new InvalidValue({ source, path, expected, position: positionOf(node.offset) })
     return { file, entries: [], problems: [problem] }
   }
   const client = clients[file.client]
-  const faults = keyFaultsOf({ ...node, members: node.members.map((member) => ({ ...member, value: leaf })) }, path)
+  const faults = new Map<string, Array<KeyFault>>()
+  const keysAlone = { ...node, members: node.members.map((member) => ({ ...member, value: leaf })) }
+  for (const fault of keyFaultsOf(keysAlone, path)) {
+    const key = String(fault.path.at(-1))
+    faults.set(key, [...faults.get(key) ?? [], fault])
+  }
   const names = new Map(node.members.map((member) => [member.key, member]))
   const entries = Array.from(names.values(), (member) => {
     const entry = entryOf({ client, file, section, member })
-    const own = faults.filter((fault) => fault.path.at(-1) === member.key).map((fault) =>
-      keyProblem({ fault, source, text, server: member.key })
-    )
+    const own = (faults.get(member.key) ?? []).map((fault) => keyProblem({ fault, document: file, server: member.key }))
     return entry === undefined ? [] : [{ ...entry, problems: [...own, ...entry.problems] }]
   })
   return { file, entries: entries.flat(), problems: [] }
@@ -173,7 +188,7 @@ export const fileEntries = (source: Source, document: Document, project: Project
   // Other parts of a settings file are the program's own affair.
   const above = keyFaultsOf(document.tree, []).filter((fault) =>
     sections.some(({ path }) => fault.path.length <= path.length && meets(fault.path, path))
-  ).map((fault) => keyProblem({ fault, source: file.source, text: file.text }))
+  ).map((fault) => keyProblem({ fault, document: file }))
   const found = sections.map((section) => entriesOf(file, section))
   return {
     file,

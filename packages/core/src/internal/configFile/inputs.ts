@@ -5,7 +5,7 @@ import * as Predicate from "effect/Predicate"
 import { type ConfigProblem, InvalidValue } from "../../ConfigError.ts"
 import type { Document } from "./document.ts"
 import type { InputRequest } from "./model.ts"
-import { memberOf, offsetOf, positionOf, valueOf } from "./node.ts"
+import { memberOf, offsetOf, valueOf } from "./node.ts"
 
 /** An input as its file declares it. */
 export type InputDeclaration = Omit<InputRequest, "source" | "variable">
@@ -47,13 +47,13 @@ export const undeclared = (id: string): InputDeclaration => ({
 })
 
 /** The inputs that a document declares. */
-export const inputsOf = ({ source, text, tree }: Document): {
+export const inputsOf = ({ positionOf, source, tree }: Document): {
   readonly inputs: ReadonlyMap<string, InputDeclaration>
   readonly problems: ReadonlyArray<ConfigProblem>
 } => {
   const node = memberOf(tree, "inputs")?.value
   const problem = (path: ReadonlyArray<string | number>, expected: string) =>
-    new InvalidValue({ source, path, expected, position: positionOf(text, offsetOf(tree, path)) })
+    new InvalidValue({ source, path, expected, position: positionOf(offsetOf(tree, path)) })
   if (node === undefined) return { inputs: new Map(), problems: [] }
   if (node.kind !== "list") return { inputs: new Map(), problems: [problem(["inputs"], "a list of inputs")] }
   const declarations = node.items.map((item) => declarationOf(valueOf(item)))

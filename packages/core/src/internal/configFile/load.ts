@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { AmbiguousServer, ConfigError, type ConfigProblem } from "../../ConfigError.ts"
+import { AmbiguousServer, ConfigError, type ConfigProblem, InvalidValue } from "../../ConfigError.ts"
 import type { ConfigWarning } from "../../ConfigWarning.ts"
 import { Host } from "../../Host.ts"
 import { kindOf } from "../config/decodeServer.ts"
@@ -20,8 +20,8 @@ import type {
   ConfiguredServer
 } from "./model.ts"
 import { aliasesOf, fileAddressOf, nameEntries, type Resolved } from "./names.ts"
-import { offsetOf, positionOf } from "./node.ts"
-import { inputsOnce, type Resolution, resolveEntry } from "./resolve.ts"
+import { offsetOf } from "./node.ts"
+import { envFilePathOf, inputsOnce, type Resolution, resolveEntry } from "./resolve.ts"
 import { candidatesOf, explicitSource, filesOfVariable, type Project, projectOf, type Source } from "./sources.ts"
 import { trustOnce } from "./trust.ts"
 
@@ -53,6 +53,9 @@ interface Failed {
   readonly source: Source
   readonly problem: ConfigProblem
 }
+
+/** How many files a caller may name. */
+const fileLimit = 256
 
 /** How many files are read at once. */
 const concurrency = 16
@@ -95,15 +98,27 @@ const targetOf = ({ draft: { raw } }: Entry): string => {
 }
 
 /** The warnings of an entry, with their positions. */
-const warningsOf = ({ draft, file: { text, tree } }: Entry): ReadonlyArray<ConfigWarning> =>
+const warningsOf = ({ draft, file: { positionOf, tree } }: Entry): ReadonlyArray<ConfigWarning> =>
   draft.warnings.map((warning) => {
     const Class = warning.constructor as new(fields: object) => ConfigWarning
-    return new Class({ ...warning, position: positionOf(text, offsetOf(tree, warning.path)) })
+    return new Class({ ...warning, position: positionOf(offsetOf(tree, warning.path)) })
   })
+
+/** Gives a problem or warning the name of its server that users can write, which is not always the one in the file. */
+const named = <A extends ConfigProblem | ConfigWarning>(problem: A, server: string): A => {
+  if (problem.server === server) return problem
+  const Class = problem.constructor as new(fields: object) => A
+  return new Class({ ...problem, server })
+}
 
 /** A server of the configuration. */
 export const serverOf = (resolved: Resolved, name: string): ConfiguredServer => {
-  const { definition, entry } = resolved
+  const { entry } = resolved
+  const definition = Result.mapError(
+    resolved.definition,
+    ({ problems: [first, ...rest] }) =>
+      new ConfigError({ problems: [named(first, name), ...rest.map((problem) => named(problem, name))] })
+  )
   const { file, isDisabled, offset, path, scope } = entry
   return {
     name,
@@ -112,14 +127,14 @@ export const serverOf = (resolved: Resolved, name: string): ConfiguredServer => 
     file: file.path,
     source: file.source,
     scope,
-    position: positionOf(file.text, offset),
+    position: file.positionOf(offset),
     path,
     written: entry.written,
     target: targetOf(entry),
     transport: kindOf(entry.draft.raw),
     isDisabled,
     definition,
-    warnings: warningsOf(entry),
+    warnings: warningsOf(entry).map((warning) => named(warning, name)),
     aliases: aliasesOf(resolved),
     entry
   }
@@ -163,18 +178,23 @@ export const load = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Configuration, ConfigError, Host> {
   const host = yield* Host
   const project = yield* projectOf
-  const named = options.files ?? filesOfVariable(host)
-  const sources = named === undefined
+  const given = options.files ?? filesOfVariable(host)
+  if (given !== undefined && given.length > fileLimit) {
+    const expected = `a list of at most ${fileLimit} files`
+    return yield* failWith([new InvalidValue({ path: ["files"], expected })])
+  }
+  const sources = given === undefined
     ? candidatesOf(host, project)
-    : named.map((file) => explicitSource(host, file))
+    : given.map((file) => explicitSource(host, file))
   const { failed, files } = yield* readAll(sources, project)
-  if (named !== undefined && failed.length > 0) return yield* failWith(failed.map(({ problem }) => problem))
+  if (given !== undefined && failed.length > 0) return yield* failWith(failed.map(({ problem }) => problem))
   const resolution = resolutionOf(options)
   const resolved = yield* Effect.forEach(
     ranked(files),
     (entry) => Effect.map(resolveEntry(entry, resolution), (definition): Resolved => ({ entry, definition }))
   )
   const naming = nameEntries(resolved)
+  const untrusted = new Set(resolved.filter(isUntrusted).map(({ entry }) => entry.file))
   const servers = naming.named.map(({ name, server }) => serverOf(server, name))
   const replaced = [
     ...naming.named.flatMap(({ name, replaced }) => replaced.map((one) => serverOf(one, name))),
@@ -189,9 +209,13 @@ export const load = Effect.fnUntraced(function*(
       source: file.source,
       client: file.client,
       scope: file.scope,
-      isTrusted: !resolved.some((one) => one.entry.file === file && isUntrusted(one)),
+      isTrusted: !untrusted.has(file),
       servers: entries.length
     })),
+    searched: [
+      ...sources.map(({ path }) => path),
+      ...resolved.flatMap(({ entry }) => envFilePathOf(host, entry) ?? [])
+    ],
     problems: problemsOf({ files, failed, servers, ambiguous: naming.ambiguous }),
     warnings: servers.flatMap(({ warnings }) => warnings)
   }

@@ -164,6 +164,8 @@ export interface Configuration {
   readonly ambiguous: ReadonlyMap<string, ReadonlyArray<string>>
   /** The files that were read. */
   readonly files: ReadonlyArray<ConfigurationFile>
+  /** The absolute paths that were looked at, whether there is a file or not. A change of one of them can change the configuration. */
+  readonly searched: ReadonlyArray<string>
   /** All problems: of files, of servers that are not disabled, and of names. */
   readonly problems: ReadonlyArray<ConfigurationProblem>
   /** Entries that work, and may not mean what they say. */

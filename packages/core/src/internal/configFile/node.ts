@@ -24,10 +24,19 @@ export interface Position {
   readonly column: number
 }
 
-/** The position of an offset. */
-export const positionOf = (text: string, offset: number): Position => {
-  const before = text.slice(0, offset).split("\n")
-  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
+/** Finds the positions of offsets in a text. The first search reads the text once, and all others are binary searches. */
+export const positionsIn = (text: string): (offset: number) => Position => {
+  let starts: ReadonlyArray<number> | undefined
+  return (offset) => {
+    starts ??= [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)]
+    let [low, high] = [0, starts.length]
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1
+      if ((starts[middle] ?? 0) <= offset) low = middle
+      else high = middle
+    }
+    return { line: low + 1, column: Math.min(offset, text.length) - (starts[low] ?? 0) + 1 }
+  }
 }
 
 /** The value of a node. Of a key that occurs twice, the last value; `__proto__` is a key like any other. */
@@ -42,9 +51,25 @@ export const valueOf = (node: Node): unknown => {
   }
 }
 
+/** The members of large objects by key. A search from the start for each of thousands of entries would take a time that is quadratic in them. */
+const indexes = new WeakMap<Node, ReadonlyMap<string, Member>>()
+
+/** How many members an object has whose members are searched one by one. */
+const unindexed = 16
+
+const indexOf = (node: Node & { readonly kind: "object" }): ReadonlyMap<string, Member> => {
+  const index = indexes.get(node) ?? new Map(node.members.map((member) => [member.key, member]))
+  indexes.set(node, index)
+  return index
+}
+
 /** The member with a key; of several, the last one. */
-export const memberOf = (node: Node | undefined, key: string): Member | undefined =>
-  node?.kind === "object" ? node.members.findLast((member) => member.key === key) : undefined
+export const memberOf = (node: Node | undefined, key: string): Member | undefined => {
+  if (node?.kind !== "object") return undefined
+  return node.members.length <= unindexed
+    ? node.members.findLast((member) => member.key === key)
+    : indexOf(node).get(key)
+}
 
 /** The node at the end of a path. */
 export const nodeAt = (node: Node, path: Path): Node | undefined =>

@@ -23,7 +23,7 @@ import type { Entry, File } from "./entry.ts"
 import { undeclared, variableOf } from "./inputs.ts"
 import { interpolate, type Missing, textsIn, type Values } from "./interpolate.ts"
 import type { AskInput } from "./model.ts"
-import { offsetOf, type Path, positionOf } from "./node.ts"
+import { offsetOf, type Path } from "./node.ts"
 import type { Trust } from "./trust.ts"
 
 /** What entries are resolved with. */
@@ -50,7 +50,7 @@ export const inputsOnce = (ask: AskInput | undefined): Resolution["input"] => {
   })
 }
 
-const formOf = ({ file }: Entry) => clients[file.client].hasBareVariables ? "bare" : "braced"
+const formOf = ({ file }: Entry) => clients[file.client].references
 
 /** The definition with the path of its env file, whose texts may all hold variables. */
 const templateOf = ({ draft }: Entry) => ({ raw: draft.raw, envFile: draft.envFile })
@@ -116,10 +116,20 @@ const missingProblem = (entry: Entry, missing: Missing, path: Path): ConfigProbl
     case "input":
       return new MissingInput({ ...place, id: missing.id, variable: variableOf(missing.id) })
     case "invalid": {
-      const expected = "text with variables of the form ${NAME}, ${NAME:-default}, ${env:NAME} or ${input:id}"
+      const expected =
+        "text with references of the form ${NAME}, ${NAME:-default}, ${env:NAME} or ${input:id}; references to files are not supported"
       return new InvalidValue({ ...place, expected })
     }
   }
+}
+
+/** The path of the env file of an entry. `undefined`: the entry has none, or its path depends on an answer of the user. */
+export const envFilePathOf = (host: Host["Service"], entry: Entry): string | undefined => {
+  const { draft: { envFile }, file: { folder } } = entry
+  if (envFile === undefined) return undefined
+  const values = { environment: host.environment, places: placesOf(host, folder), inputs: new Map<string, never>() }
+  const { missing, value } = interpolate(envFile, formOf(entry), values)
+  return missing.length === 0 && typeof value === "string" ? host.resolve(folder, value) : undefined
 }
 
 /** Reads an env file. Its values are taken as they are. */
@@ -150,8 +160,8 @@ const isProgram = (raw: Readonly<Record<string, unknown>>): boolean => raw.comma
 /** Gives every problem the position of its path. */
 const placed = (entry: Entry, problem: ConfigProblem): ConfigProblem => {
   if (problem.position !== undefined) return problem
-  const { text, tree } = entry.file
-  const position = positionOf(text, offsetOf(tree, problem.path))
+  const { positionOf, tree } = entry.file
+  const position = positionOf(offsetOf(tree, problem.path))
   const Class = problem.constructor as new(fields: object) => ConfigProblem
   return new Class({ ...problem, position })
 }
@@ -207,7 +217,9 @@ export const resolveEntry = Effect.fnUntraced(function*(
     ? []
     : [new UntrustedFile({ ...draft.place, effect, fact: decision.fact })]
   const { problems: missing, raw } = yield* filled(entry, resolution, decision.isTrusted)
-  const own = [...untrusted, ...entry.problems, ...missing]
+  // Values are asked for once the user trusts the file.
+  const needed = decision.isTrusted ? missing : missing.filter((problem) => !isNeed(problem))
+  const own = [...untrusted, ...entry.problems, ...needed]
   const known = new Set(missing.map(({ path }) => jsonPath(path)))
   const isObject = !entry.problems.some(({ _tag, path }) =>
     _tag === "InvalidValue" && path.length === draft.place.path.length

@@ -35,11 +35,21 @@ const reference = String.raw`\$\{([^}]*)\}|\{env:([A-Za-z_]\w*)\}`
 /** `$NAME`, and `$$NAME` for the text `$NAME`. */
 const bare = String.raw`\$\$(?=[A-Za-z_])|\$(?<bare>[A-Za-z_]\w*)`
 
+/** `{file:path}`, which OpenCode replaces with the content of a file. */
+const fileReference = String.raw`(?<file>\{file:[^}]*\})`
+
+/**
+ * The references of a program beside `${NAME}` and `{env:NAME}`: `bare` has `$NAME`, and `withFiles` has `{file:path}`, which is refused rather
+ * than sent as it is written.
+ */
+export type ReferenceForm = "bare" | "braced" | "withFiles"
+
 /** What is found up to the last closing brace, and after it: there nothing can be closed, and a search for the end would be repeated at every brace. */
 const forms = {
   braced: { closed: new RegExp(`${escaped}|${reference}`, "g"), open: new RegExp(escaped, "g") },
-  bare: { closed: new RegExp(`${escaped}|${reference}|${bare}`, "g"), open: new RegExp(`${escaped}|${bare}`, "g") }
-}
+  bare: { closed: new RegExp(`${escaped}|${reference}|${bare}`, "g"), open: new RegExp(`${escaped}|${bare}`, "g") },
+  withFiles: { closed: new RegExp(`${escaped}|${reference}|${fileReference}`, "g"), open: new RegExp(escaped, "g") }
+} satisfies Readonly<Record<ReferenceForm, object>>
 
 const partsOf = (text: string, pattern: RegExp): ReadonlyArray<Part> => {
   const parts: Array<Part> = []
@@ -50,7 +60,9 @@ const partsOf = (text: string, pattern: RegExp): ReadonlyArray<Part> => {
     if (match.index > end) parts.push({ kind: "text", text: text.slice(end, match.index) })
     const isReference = whole.startsWith("${")
     parts.push(
-      isReference
+      match.groups?.file !== undefined
+        ? { kind: "invalid" }
+        : isReference
         ? referenceOf(inside ?? "")
         : name !== undefined
         ? { kind: "variable", name, fallback: undefined }
@@ -63,7 +75,7 @@ const partsOf = (text: string, pattern: RegExp): ReadonlyArray<Part> => {
 }
 
 /** Splits a template into its parts, in time that is linear in its length. */
-export const parse = (text: string, form: keyof typeof forms): ReadonlyArray<Part> => {
+export const parse = (text: string, form: ReferenceForm): ReadonlyArray<Part> => {
   const { closed, open } = forms[form]
   const end = text.lastIndexOf("}") + 1
   return [...partsOf(text.slice(0, end), closed), ...partsOf(text.slice(end), open)]

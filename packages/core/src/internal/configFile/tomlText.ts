@@ -4,13 +4,14 @@
 import * as Result from "effect/Result"
 import { type AST, ParseError, parseTOML } from "toml-eslint-parser"
 import { depthLimit, type SyntaxFault } from "./jsonText.ts"
-import type { Node } from "./node.ts"
+import type { Member, Node } from "./node.ts"
 
 /** An object while its members are collected: tables extend each other anywhere in a document. */
 interface Table {
   readonly kind: "object"
   readonly offset: number
-  readonly members: Array<{ readonly key: string; readonly offset: number; readonly value: Node }>
+  readonly members: Array<Member>
+  readonly byKey: Map<string, Node>
 }
 
 interface List {
@@ -29,7 +30,12 @@ class TooDeep {
   }
 }
 
-const emptyTable = (offset: number): Table => ({ kind: "object", offset, members: [] })
+const emptyTable = (offset: number): Table => ({ kind: "object", offset, members: [], byKey: new Map() })
+
+const add = (table: Table, member: Member): void => {
+  table.members.push(member)
+  table.byKey.set(member.key, member.value)
+}
 
 const nameOf = (key: AST.TOMLBare | AST.TOMLQuoted): string => key.type === "TOMLBare" ? key.name : key.value
 
@@ -37,10 +43,10 @@ const nameOf = (key: AST.TOMLBare | AST.TOMLQuoted): string => key.type === "TOM
 const below = (table: Table, key: AST.TOMLBare | AST.TOMLQuoted): Table => {
   const name = nameOf(key)
   const [offset] = key.range
-  const found = table.members.find(({ key }) => key === name)?.value as Table | List | undefined
+  const found = table.byKey.get(name) as Table | List | undefined
   if (found === undefined) {
     const value = emptyTable(offset)
-    table.members.push({ key: name, offset, value })
+    add(table, { key: name, offset, value })
     return value
   }
   return found.kind === "list" ? found.items.at(-1) as Table : found
@@ -73,7 +79,7 @@ const assign = (table: Table, { key, value }: AST.TOMLKeyValue, depth: number): 
   const last = keys.at(-1)
   if (last === undefined) return
   const target = keys.slice(0, -1).reduce(below, table)
-  target.members.push({ key: nameOf(last), offset: last.range[0], value: contentOf(value, depth) })
+  add(target, { key: nameOf(last), offset: last.range[0], value: contentOf(value, depth) })
 }
 
 /** The table that a header opens. */
@@ -86,8 +92,8 @@ const opened = (root: Table, { key, kind }: AST.TOMLTable): Table => {
   const [offset] = last.range
   const name = nameOf(last)
   const table = emptyTable(offset)
-  const list = target.members.find(({ key }) => key === name)?.value as List | undefined
-  if (list === undefined) target.members.push({ key: name, offset, value: { kind: "list", offset, items: [table] } })
+  const list = target.byKey.get(name) as List | undefined
+  if (list === undefined) add(target, { key: name, offset, value: { kind: "list", offset, items: [table] } })
   else list.items.push(table)
   return table
 }

@@ -4,7 +4,7 @@
 import { FileRefused } from "@mcp-sessions/core/Host"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { Buffer } from "node:buffer"
+import { Buffer, isUtf8 } from "node:buffer"
 import { constants, promises as fs, type Stats } from "node:fs"
 
 const readUpTo = async (file: fs.FileHandle, limit: number): Promise<Buffer> => {
@@ -28,9 +28,12 @@ const read = async (path: string, limit: number): Promise<Result.Result<string, 
   try {
     if (!isRegular(await file.stat())) return irregular
     const bytes = await readUpTo(file, limit)
+    // UTF-16 has NUL characters in place of ASCII ones.
     return bytes.length > limit
       ? Result.fail(new FileRefused({ path, reason: "TooLarge", limit }))
-      : Result.succeed(bytes.toString("utf8"))
+      : isUtf8(bytes) && !bytes.includes(0)
+      ? Result.succeed(bytes.toString("utf8"))
+      : Result.fail(new FileRefused({ path, reason: "NotText" }))
   } finally {
     await file.close()
   }
