@@ -2,7 +2,8 @@
  * Faults of servers and configurations that other command lines were measured on, and the advice that each failure gives.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fixture, isAlive, until } from "../fixtures/peer.ts"
@@ -18,15 +19,19 @@ const faulty = (mode: string, file: string, ...rest: ReadonlyArray<string>) => (
 })
 
 describe.concurrent("a tool that must not run twice", () => {
-  it.live("runs once when its call exceeds the time limit, and the server is told to cancel", () =>
+  it.effect("runs once when its call exceeds the time limit, and the server is told to cancel", () =>
     inWorkplace(({ run, write }, file, read) =>
       Effect.gen(function*() {
         write("mcp-sessions.json", { servers: { good: good(file) } })
-        const outcome = yield* run(["call", "good/hang", "id=1", "--no-validate", "--timeout", "3s"])
+        const call = run(["call", "good/hang", "id=1", "--no-validate", "--timeout", "3s"])
+        const called = yield* Effect.forkChild(call, { startImmediately: true })
+        yield* TestClock.withLive(until(() => read("hang"), (ids) => ids.length === 1))
+        yield* TestClock.adjust("3 seconds")
+        const outcome = yield* Fiber.join(called)
         assert.strictEqual(outcome.status, 12)
         assert.include(outcome.stderr, "try: check on the server whether the tool ran before you call it again")
         assert.deepStrictEqual(read("hang"), ["1"])
-        yield* until(() => read("cancelled"), (ids) => ids.length === 1)
+        yield* TestClock.withLive(until(() => read("cancelled"), (ids) => ids.length === 1))
       })
     ))
 
