@@ -137,6 +137,12 @@ describe("the pages", () => {
         title.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-"))
     )
 
+  it("are all listed in docs/README.md", () => {
+    const index = read("docs/README.md")
+    const pages = globSync("*.md", { cwd: join(root, "docs") }).filter((file) => file !== "README.md")
+    assert.deepStrictEqual(pages.filter((file) => !index.includes(`](${file})`)), [])
+  })
+
   it("link to files and headings that exist", () => {
     const broken = files.flatMap((file) =>
       Array.from(read(file).matchAll(/\]\((?!https?:)([^)\s#]*)(?:#([^)\s]+))?\)/g)).filter(([, path = "", anchor]) => {
