@@ -12,6 +12,7 @@ import * as handlers from "../examples/handlers.ts"
 import * as pool from "../examples/pool.ts"
 import * as promises from "../examples/promises.ts"
 import * as singleServer from "../examples/single-server.ts"
+import * as telemetry from "../examples/telemetry.ts"
 import * as users from "../examples/users.ts"
 import "../examples/weather.test.ts"
 
@@ -23,6 +24,22 @@ describe.concurrent("the examples", () => {
       const { answer, tools } = yield* singleServer.program
       assert.include(tools, "get-sum")
       assert.strictEqual(answer, "The sum of 2 and 3 is 5.")
+    }))
+
+  it.live("telemetry shows the spans of two calls below the program, and the connect beside it", () =>
+    Effect.gen(function*() {
+      const { requests, tree } = yield* telemetry.program
+      assert.strictEqual(requests, 2)
+      assert.deepStrictEqual(tree, [
+        "agent",
+        "  Sessions.get",
+        "  tools/call get-sum",
+        "    attempt",
+        "  tools/call get-sum (tool_error)",
+        "    attempt (tool_error)",
+        "connect",
+        "  attempt"
+      ])
     }))
 
   it.live("fallback calls the second server where the first does not start", () =>
