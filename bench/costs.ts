@@ -1,5 +1,5 @@
 /**
- * Measures what sessions cost beside the wire: calls by way of each layer, failover, recovery, many dead servers, idle sessions.
+ * Measures what sessions cost beside the wire: calls by way of each layer, failover, many dead servers, idle sessions.
  * Prints a table; `--write` also writes it to `docs/performance.md`. Memory needs `node --expose-gc` (`pnpm bench`).
  */
 import * as RetryPolicy from "@mcp-sessions/core/RetryPolicy"
@@ -12,12 +12,11 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { setImmediate } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { Program } from "../test/peers/Program.ts"
 import { replace, table } from "../tools/markdown.ts"
 import { median, takeTurns } from "./rounds.ts"
-import { descriptors, heap } from "./soak/vitals.ts"
+import { heap } from "./soak/vitals.ts"
 
 const rows: Array<readonly [what: string, limit: string, measured: string]> = []
 const report = (what: string, measured: string, limit = ""): void => {
@@ -46,30 +45,17 @@ const results: Readonly<Record<string, object>> = {
   "tools/call": { content: [] }
 }
 
-/** Sessions with servers in memory whose responses come in a later turn of the event loop, as those of real servers do. */
-const inMemory = () => {
-  let lose = async () => {}
-  const serve: Memory.Serve = (peer) => {
-    lose = () => peer.close()
-    peer.onmessage = (message) => {
-      if (!("id" in message && "method" in message)) return
-      const { id, method } = message
-      void setImmediate().then(() => peer.send({ jsonrpc: "2.0", id, result: { ...results[method] } }))
-    }
-    return peer.start()
+/** A server in memory whose responses come in a later turn of the event loop, as those of real servers do. */
+const serve: Memory.Serve = (peer) => {
+  peer.onmessage = (message) => {
+    if (!("id" in message && "method" in message)) return
+    const { id, method } = message
+    setImmediate(() => void peer.send({ jsonrpc: "2.0", id, result: { ...results[method] } }))
   }
-  const server = { transport: "stdio", command: "none", protocol: "legacy", healthInterval: 0 } as const
-  return {
-    /** Loses the connection; the client has noticed in the next turn. */
-    lose: Effect.promise(async () => {
-      await lose()
-      await setImmediate()
-    }),
-    live: layer({ servers: { a: server, b: server } }).pipe(
-      Layer.provide(Memory.layerTransports({ a: serve, b: serve }))
-    )
-  }
+  return peer.start()
 }
+
+const inMemory: ServerConfigInput = { transport: "stdio", command: "none", protocol: "legacy", healthInterval: 0 }
 
 /** A call by way of each layer, beside one on a session that is held. */
 const layers = Effect.gen(function*() {
@@ -93,24 +79,14 @@ const layers = Effect.gen(function*() {
   report("`sessions.callTool`", `${taken.toFixed(1)} µs more, ${verdict(taken, 4)}`, "4 µs more than on a held session")
   report("`pool.callTool`", `${pooled.toFixed(1)} µs more`)
   report("`withFallback`", `${failover.toFixed(1)} µs more`)
-}).pipe(Effect.scoped, Effect.provide(inMemory().live))
-
-/** The first call after a lost connection. */
-const recovery = Effect.gen(function*() {
-  const times: Array<number> = []
-  for (let round = 0; round < 200; round++) {
-    const { live, lose } = inMemory()
-    times.push(
-      yield* Effect.gen(function*() {
-        const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get("a"))
-        yield* session.callTool("echo")
-        yield* lose
-        return yield* timed(session.callTool("echo"))
-      }).pipe(Effect.scoped, Effect.provide(live))
+}).pipe(
+  Effect.scoped,
+  Effect.provide(
+    layer({ servers: { a: inMemory, b: inMemory } }).pipe(
+      Layer.provide(Memory.layerTransports({ a: serve, b: serve }))
     )
-  }
-  report("the first call after a lost connection, in memory", `${median(times).toFixed(2)} ms`)
-})
+  )
+)
 
 const startHttp = () => new Program([fileURLToPath(new URL("fixtures/server.mjs", import.meta.url)), "http"]).start()
 const http = await startHttp()
@@ -203,23 +179,7 @@ const thousand = Effect.gen(function*() {
   report("1,000 HTTP sessions closed", `${((performance.now() - closing) / 1000).toFixed(2)} s`, "2 s")
 })
 
-const churn = Effect.gen(function*() {
-  const { callTool } = yield* Sessions
-  const open = (count: number) =>
-    Effect.forEach(
-      numbered(count, (n) => `owner ${n}`),
-      (owner) => callTool("s", "echo", { message: "hello" }, { owner }),
-      { concurrency: 8, discard: true }
-    )
-  yield* open(1000)
-  const before = { heap: heap(), descriptors: descriptors() }
-  const each = `${((yield* timed(open(5000))) / 5000).toFixed(2)} ms each`
-  const grown = ((heap() - before.heap) / 1024 ** 2).toFixed(1)
-  const measured = `${each}; heap ${grown} MB, descriptors ${descriptors() - before.descriptors} more`
-  report("5,000 sessions opened, used and closed", measured, "no growth")
-}).pipe(Effect.provide(liveOver({ s: over(good("json"), { idleTimeToLive: 0 }) })))
-
-for (const measure of [layers, recovery, failover, openAll, thousand, churn]) await Effect.runPromise(measure)
+for (const measure of [layers, failover, openAll, thousand]) await Effect.runPromise(measure)
 const text = table(["what", "limit", "measured"], rows)
 console.log(text)
 if (process.argv.includes("--write")) replace("docs/performance.md", "costs", text)

@@ -23,25 +23,15 @@ const [rounds, millis, inFlight] = [21, 180, 64]
 const program = fileURLToPath(new URL("fixtures/server.mjs", import.meta.url))
 const listen = async (kind: string) => (await new Program([program, kind]).start()).port
 const [http, webSocket] = await Promise.all([listen("http"), listen("websocket")])
-const stdio = (era: "legacy" | "modern"): ServerOf => ({
-  kind: "stdio",
-  era,
-  command: process.execPath,
-  args: [program, "stdio", era]
-})
-const post = (path: string, era: "legacy" | "modern"): ServerOf => ({
-  kind: "http",
-  era,
-  url: `http://127.0.0.1:${http}/${path}`
-})
-
+const stdio = { kind: "stdio", command: process.execPath } as const
+const over = (path: string) => ({ kind: "http", url: `http://127.0.0.1:${http}/${path}` }) as const
 const servers: Readonly<Record<string, ServerOf>> = {
-  stdio: stdio("legacy"),
-  "HTTP, JSON": post("json", "legacy"),
-  "HTTP, SSE": post("sse", "legacy"),
+  stdio: { ...stdio, args: [program, "stdio", "legacy"] },
+  "HTTP, JSON": over("json"),
+  "HTTP, SSE": over("sse"),
   WebSocket: { kind: "websocket", url: `ws://127.0.0.1:${webSocket}/` },
-  "stdio, modern": stdio("modern"),
-  "HTTP, modern": post("modern", "modern")
+  "stdio, modern": { ...stdio, era: "modern", args: [program, "stdio", "modern"] },
+  "HTTP, modern": { ...over("modern"), era: "modern" }
 }
 
 /** Starts a client and waits until it is connected. */

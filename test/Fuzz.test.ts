@@ -1,5 +1,6 @@
 /**
- * Plays random scripts of calls and faults. `FUZZ_SCRIPT`, which a failure prints, plays one script; `FUZZ_SEED` other scripts.
+ * Plays random scripts of calls and faults. `FUZZ_SCRIPT`, which a failure prints, plays one script; `FUZZ_SEED` other scripts, and
+ * `FUZZ_TIMES` as many times more of them.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -11,7 +12,7 @@ const check = <E>(reported: Effect.Effect<string | undefined, E>) =>
     if (report !== undefined) assert.fail(report)
   })
 
-const { FUZZ_SCRIPT: script, FUZZ_SEED: seed = "11" } = process.env
+const { FUZZ_SCRIPT: script, FUZZ_SEED: seed = "11", FUZZ_TIMES: times = "1" } = process.env
 
 describe.concurrent("whatever a server does, no tool runs twice, no result is crossed and every call ends", () => {
   if (script !== undefined) {
@@ -27,6 +28,6 @@ describe.concurrent("whatever a server does, no tool runs twice, no result is cr
       ["over stdio", "stdio", 6]
     ] as const
   ) {
-    it.live(name, () => check(fuzz({ kind, runs, seed: Number(seed) })), 600_000)
+    it.live(name, () => check(fuzz({ kind, runs: runs * Number(times), seed: Number(seed) })), 600_000 * Number(times))
   }
 })

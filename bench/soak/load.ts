@@ -7,9 +7,7 @@ import type { Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as SessionPool from "@mcp-sessions/core/SessionPool"
 import { Sessions } from "@mcp-sessions/core/Sessions"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
@@ -41,11 +39,7 @@ const operationOf = (kind: Kind, content: string): Operation => (session) =>
 /** Watches a list over all reconnects: subscriptions, which each connection renews, are the likeliest to leak. */
 const watch = (session: Session, record: Record): Effect.Effect<void> =>
   Stream.runDrain(session.watchTools).pipe(
-    Effect.onExit((exit) => {
-      if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return Effect.void
-      const { delivery, what } = ending.of({ exit, expected: "", wasAsked: true })
-      return Effect.sync(() => delivery === "Untyped" ? void record.strays.push(what) : undefined)
-    }),
+    Effect.tapDefect((defect) => Effect.sync(() => record.strays.push(String(defect)))),
     Effect.catch(() => Effect.sleep("1 second")),
     Effect.forever
   )
@@ -74,11 +68,7 @@ export const make = Effect.fnUntraced(function*({ rate, record, seed }: {
     const [target, kind] = [pick(targets), pick(kinds)]
     const { end, id } = record.begin(target, kind)
     const expected = contentOf(kind, id)
-    let wasAsked = false
-    const operation: Operation = (session) => {
-      wasAsked = true
-      return operationOf(kind, expected)(session)
-    }
+    const operation = operationOf(kind, expected)
     const servers = ["primary", "secondary"] as const
     const called: Effect.Effect<string, Failure> = target === "pool"
       ? pool.use(operation, { owner: pick(owners) })
@@ -88,7 +78,7 @@ export const make = Effect.fnUntraced(function*({ rate, record, seed }: {
       : chance(0.5)
       ? operation(held[target])
       : sessions.use(target, operation)
-    return Effect.onExit(called, (exit) => Effect.sync(() => end(ending.of({ exit, expected, wasAsked }))))
+    return Effect.onExit(called, (exit) => Effect.sync(() => end(ending.of(exit, expected))))
   })
 
   const offer = Effect.gen(function*() {

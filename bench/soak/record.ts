@@ -19,8 +19,6 @@ export interface Ending {
   /** `answered`, or the name of the failure. */
   readonly what: string
   readonly delivery: "Answered" | "NotSent" | "Rejected" | "Unknown" | "Untyped"
-  /** Whether any server was asked, as far as the client can know. */
-  readonly wasAsked: boolean
 }
 
 interface Begun {

@@ -8,73 +8,65 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Random from "effect/Random"
-import { isAlive } from "../../test/fixtures/processes.ts"
+import { join } from "node:path"
+import { inspect } from "node:util"
 import * as faults from "./faults.ts"
 import * as load from "./load.ts"
-import type { Options } from "./options.ts"
 import { Record, targets } from "./record.ts"
 import * as Servers from "./servers.ts"
 import * as Vitals from "./vitals.ts"
+
+export interface Options {
+  /** The time of all phases together, in seconds. */
+  readonly seconds: number
+  /** Calls per second. */
+  readonly rate: number
+  /** Seconds from one fault to the next. */
+  readonly faultEvery: number
+  /** Decides the order of calls and faults. */
+  readonly seed: number
+}
 
 const clamp = (value: number, min: number, max: number): number => Math.min(max, Math.max(min, value))
 
 /** Logs go to stderr; stdout holds the report. */
 const logger = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
 
-/** Rejections and exceptions that nothing handles while the scope is open. */
-const unhandledErrors = Effect.acquireRelease(
-  Effect.sync(() => {
-    const seen: Array<string> = []
-    const note = (error: unknown) =>
-      void seen.push(error instanceof Error ? error.stack ?? error.message : String(error))
-    process.on("unhandledRejection", note).on("uncaughtException", note)
-    return { seen, note }
-  }),
-  ({ note }) => Effect.sync(() => process.off("unhandledRejection", note).off("uncaughtException", note))
-)
-
 /** Looks for processes, sockets and sessions until none is left or five seconds are over. */
 const lookForLeftovers = Effect.fnUntraced(function*({ programs, stdioPids }: Servers.Servers) {
   const all = Object.entries(programs)
   const look = Effect.promise(async () => {
-    const counts = await Promise.all(all.map(async ([name, program]) => {
+    const left = stdioPids().map((pid) => `process ${pid} of stdio`)
+    for (const [name, program] of all) {
       // A server that crashed would report no sockets and no sessions.
-      const { sessions, sockets, stranded = 0 } = await program.order("count")
-      return { name, stranded, left: { "crashed process": program.isGone ? 1 : 0, sessions, sockets } }
-    }))
-    const left = [
-      ...stdioPids().filter(isAlive).map((pid) => `process ${pid} of stdio`),
-      ...counts.flatMap(({ left, name }) =>
-        Object.entries(left).flatMap(([what, count = 0]) => count > 0 ? [`${count} ${what} at ${name}`] : [])
-      )
-    ]
+      const counts = program.isGone ? { crash: 1 } : await program.order("count")
+      for (const [what, count] of Object.entries(counts)) if (count > 0) left.push(`${count} ${what} at ${name}`)
+    }
     const [children, sockets] = [Vitals.count("ProcessWrap") - all.length, Vitals.count("TCPSocketWrap")]
     if (children > 0 || sockets > 0) left.push(`${children} child processes and ${sockets} sockets of the client`)
-    return { left, stranded: counts.reduce((sum, { stranded }) => sum + stranded, 0) }
+    return left
   })
-  let seen = yield* look
-  for (let looks = 1; looks < 50 && seen.left.length > 0; looks++) {
+  let left = yield* look
+  for (let looks = 1; looks < 50 && left.length > 0; looks++) {
     yield* Effect.sleep("100 millis")
-    seen = yield* look
+    left = yield* look
   }
-  return seen
+  return left
 })
 
 export const run = Effect.fnUntraced(function*(options: Options, progress: (line: string) => void) {
-  const { rate, seconds, seed } = options
+  const { faultEvery, rate, seconds, seed } = options
   const [outage, after] = [clamp(seconds / 60, 2, 10), clamp(seconds / 30, 2, 20)]
   const during = (seconds - outage - after) * 1000
-  const closings = new Map<string, number>()
   const samples: Array<Vitals.Sample> = []
-  const { seen: unhandled } = yield* unhandledErrors
   const servers = yield* Servers.start
-  const record = new Record(servers.record)
+  const record = new Record(join(servers.directory, "calls"))
+  for (const event of ["unhandledRejection", "uncaughtException"]) {
+    process.on(event, (error) => record.strays.push(inspect(error)))
+  }
   let reached = 0
 
-  const live = Sessions.layer({
-    servers: servers.definitions,
-    onCleanup: ({ outcome }) => Effect.sync(() => void closings.set(outcome, (closings.get(outcome) ?? 0) + 1))
-  }).pipe(Layer.provide(Transports.layer))
+  const live = Sessions.layer({ servers: servers.definitions }).pipe(Layer.provide(Transports.layer))
 
   const since = performance.now()
   const sampling = Effect.forever(Effect.gen(function*() {
@@ -94,7 +86,7 @@ export const run = Effect.fnUntraced(function*(options: Options, progress: (line
     const offering = yield* Effect.forkChild(offer)
     const taking = yield* Effect.forkChild(sampling)
     yield* Random.withSeed(
-      faults.inflict({ servers, record, every: options["fault-every"] * 1000, during }),
+      faults.inflict({ servers, record, every: faultEvery * 1000, during }),
       seed + 1
     )
     yield* Fiber.interrupt(taking)
@@ -124,11 +116,7 @@ export const run = Effect.fnUntraced(function*(options: Options, progress: (line
     puts: servers.runs("put"),
     /** Requests, connections and process starts that reached servers while everything failed. */
     reached,
-    processes: servers.stdioPids().length,
-    closings,
-    unhandled,
-    /** What is left, and the number of sessions that servers keep and the client cannot end. */
-    ...yield* lookForLeftovers(servers)
+    left: yield* lookForLeftovers(servers)
   }
 }, Effect.scoped)
 

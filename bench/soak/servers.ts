@@ -5,12 +5,9 @@
  */
 import type { ServerConfigInput } from "@mcp-sessions/core/ServerConfig"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { readLedger } from "../../test/fixtures/ledger.ts"
+import { makeLedger } from "../../test/fixtures/ledger.ts"
 import { isAlive } from "../../test/fixtures/processes.ts"
 import { Program } from "../../test/peers/Program.ts"
 
@@ -26,72 +23,55 @@ const timeouts = {
   healthInterval: "10 seconds"
 } as const
 
-const make = async () => {
-  const directory = mkdtempSync(join(tmpdir(), "soak-"))
-  const ledgers: Array<string> = []
-  const ledger = (name: string): string => {
-    const file = join(directory, name)
-    writeFileSync(file, "")
-    ledgers.push(file)
-    return file
-  }
-  const server = (name: string) => new Program([fixture("net"), ledger(name), "busy", "streams"]).start()
-  const [http, websocket, primary, secondary] = await Promise.all([
-    server("http"),
-    server("websocket"),
-    server("primary"),
-    server("secondary")
-  ])
-  const over = ({ port }: Program) =>
-    ({ transport: "streamable_http", url: `http://127.0.0.1:${port}/mcp`, ...timeouts }) as const
-  const stdio = ledger("stdio")
-  const down = `${stdio}.down`
+/** Starts the servers for the life of the scope. */
+export const start = Effect.gen(function*() {
+  const { directory, file, read } = yield* makeLedger
+  const program = Effect.acquireRelease(
+    Effect.promise(() => new Program([fixture("net"), file, "busy", "streams"]).start()),
+    (program) => Effect.promise(() => program.stop())
+  )
+  const programs = yield* Effect.all(
+    { http: program, websocket: program, primary: program, secondary: program },
+    { concurrency: "unbounded" }
+  )
+  const over = ({ port }: Program): ServerConfigInput => ({
+    transport: "streamable_http",
+    url: `http://127.0.0.1:${port}/mcp`,
+    ...timeouts
+  })
   const definitions: Readonly<Record<string, ServerConfigInput>> = {
-    stdio: { transport: "stdio", command: process.execPath, args: [fixture("stdio"), stdio, "busy"], ...timeouts },
-    http: over(http),
-    pool: over(http),
-    websocket: { transport: "websocket", url: `ws://127.0.0.1:${websocket.port}/`, ...timeouts },
-    primary: over(primary),
-    secondary: over(secondary)
+    stdio: { transport: "stdio", command: process.execPath, args: [fixture("stdio"), file, "busy"], ...timeouts },
+    http: over(programs.http),
+    pool: over(programs.http),
+    websocket: { transport: "websocket", url: `ws://127.0.0.1:${programs.websocket.port}/`, ...timeouts },
+    primary: over(programs.primary),
+    secondary: over(programs.secondary)
   }
-  const read = (word: string) => ledgers.flatMap((file) => readLedger(file, word))
-  /** The processes that the stdio server was, in the order of their starts. */
-  const stdioPids = () => readLedger(stdio, "process")
+  /** The processes of the stdio server that are alive. */
+  const stdioPids = (): ReadonlyArray<string> => {
+    const others = new Set(Object.values(programs).map(({ pid }) => String(pid)))
+    return read("server").filter((pid) => !others.has(pid) && isAlive(pid))
+  }
   return {
-    programs: { http, websocket, primary, secondary },
+    programs,
     definitions,
-    /** A file for the record of the calls. */
-    record: join(directory, "calls"),
+    directory,
     stdioPids,
     signalStdio: (signal: NodeJS.Signals): void => {
-      const pid = stdioPids().at(-1)
-      if (pid !== undefined && isAlive(pid)) process.kill(Number(pid), signal)
+      for (const pid of stdioPids()) process.kill(Number(pid), signal)
     },
     /** Makes the stdio server exit as soon as it is started, or ends that. */
-    setStdioDown: (isDown: boolean): void => isDown ? writeFileSync(down, "") : rmSync(down, { force: true }),
+    setStdioDown: (isDown: boolean): void =>
+      isDown ? writeFileSync(`${file}.down`, "") : rmSync(`${file}.down`, { force: true }),
     /** How often each call of a tool ran, by the id of the call. */
     runs: (tool: string): ReadonlyMap<number, number> => {
       const runs = new Map<number, number>()
-      for (const line of read("call")) {
-        const [name, id] = line.split(" ")
-        if (name === tool) runs.set(Number(id), (runs.get(Number(id)) ?? 0) + 1)
-      }
+      for (const id of read(`call ${tool}`).map(Number)) runs.set(id, (runs.get(id) ?? 0) + 1)
       return runs
     },
     /** How many requests, connections and process starts reached servers that refuse everything. */
-    reached: (): number => read("reached").length,
-    remove: () => rmSync(directory, { recursive: true })
+    reached: (): number => read("reached").length
   }
-}
+})
 
-export type Servers = Awaited<ReturnType<typeof make>>
-
-/** Starts the servers for the life of the scope. */
-export const start: Effect.Effect<Servers, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.promise(make),
-  ({ programs, remove }) =>
-    Effect.promise(async () => {
-      await Promise.all(Object.values(programs).map((program) => program.stop()))
-      remove()
-    })
-)
+export type Servers = Effect.Success<typeof start>

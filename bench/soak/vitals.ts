@@ -26,16 +26,9 @@ export interface Sample {
   readonly inFlight: number
 }
 
-export interface Slope {
-  readonly perTenMinutes: number
-  /** The standard error of the slope, in the same unit. */
-  readonly error: number
-}
-
-/** The slope of a least-squares line; `undefined` for fewer than three samples. */
-export const slope = (samples: ReadonlyArray<Sample>, of: "heap" | "descriptors"): Slope | undefined => {
+/** The slope of a least-squares line in ten minutes, and its standard error. */
+export const slope = (samples: ReadonlyArray<Sample>, of: "heap" | "descriptors") => {
   const { length } = samples
-  if (length < 3) return undefined
   const sum = (each: (sample: Sample) => number) => samples.reduce((total, sample) => total + each(sample), 0)
   const meanAt = sum(({ at }) => at) / length
   const mean = sum((sample) => sample[of]) / length

@@ -35,7 +35,7 @@ describe.concurrent("servers of other people", () => {
     const ways = servers.flatMap((foreign) =>
       waysOf(foreign).flatMap((way) => protocols.map((protocol) => `${foreign.name}, ${way}, ${protocol}`))
     )
-    assert.deepStrictEqual(page.map(({ protocol, server, transport }) => `${server}, ${transport}, ${protocol}`), ways)
+    assert.deepStrictEqual(page.map(([server, , transport, protocol]) => `${server}, ${transport}, ${protocol}`), ways)
   })
 
   for (const foreign of tested) {
@@ -46,7 +46,7 @@ describe.concurrent("servers of other people", () => {
       Effect.gen(function*() {
         assert.deepStrictEqual(
           yield* rowsOf(foreign),
-          page.filter(({ server }) => server === foreign.name)
+          page.filter(([server]) => server === foreign.name)
         )
       }))
   }

@@ -11,19 +11,8 @@ import { until } from "../fixtures/peer.ts"
 import { type Running, start } from "./running.ts"
 import { type Foreign, protocols, versionOf } from "./servers.ts"
 
-export const columns = [
-  "server",
-  "package",
-  "transport",
-  "protocol",
-  "era",
-  "revision",
-  "calls itself",
-  "tools",
-  "remarks"
-] as const
-
-export type Row = Readonly<Record<typeof columns[number], string>>
+/** The cells of the columns of `docs/servers.md`. */
+export type Row = ReadonlyArray<string>
 
 const textOf = ({ content }: Mcp.CallToolResult): string =>
   content.map((block) => block.type === "text" ? block.text : "").join("\n")
@@ -107,18 +96,17 @@ const negotiate = Effect.fnUntraced(function*({ config, foreign, protocol, runni
       status === "200" || status === "204" ? "session given back" : `keeps its session (${status})`
     )
   ]
-  const row: Row = {
-    server: foreign.name,
-    package: `${foreign.from} ${versionOf(foreign.from)}`,
+  return [
+    foreign.name,
+    `${foreign.from} ${versionOf(foreign.from)}`,
     transport,
     protocol,
-    era: info.era,
-    revision: info.protocolVersion,
-    "calls itself": info.implementation?.name ?? "",
-    tools: String(tools.length),
-    remarks: remarks.join(", ")
-  }
-  return row
+    info.era,
+    info.protocolVersion,
+    info.implementation?.name ?? "",
+    String(tools.length),
+    remarks.join(", ")
+  ]
 }, Effect.scoped)
 
 export const layerOf = (config: ServerConfig.ServerConfigInput) =>

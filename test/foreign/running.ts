@@ -11,24 +11,18 @@ import { join } from "node:path"
 import { makeLedger } from "../fixtures/ledger.ts"
 import { until } from "../fixtures/peer.ts"
 import { descendants } from "../fixtures/processes.ts"
-import { type Foreign, local, type Way, wordsOf } from "./servers.ts"
+import { type Foreign, local, wordsOf } from "./servers.ts"
 
 /** Long enough for a server that responds to the probe on a busy machine. */
 const probeTimeout = "20 seconds"
 
-const configOf = (way: Way, address: string): ServerConfig.ServerConfigInput => {
-  switch (way) {
-    case "http":
-      return { transport: "streamable_http", url: `http://${address}`, sseFallback: true, probeTimeout }
-    case "websocket":
-      // The one such server does not respond to the probe: it drops responses whose ids are not numbers.
-      return { transport: way, url: `ws://${address}`, probeTimeout: "300 millis" }
-    case "stdio":
-      throw new Error("a server on stdio does not listen")
-    default:
-      return { transport: way, url: `http://${address}`, probeTimeout }
-  }
-}
+const configOf = (way: string, address: string): ServerConfig.ServerConfigInput =>
+  // The one server on WebSockets does not respond to the probe: it drops responses whose ids are not numbers.
+  way === "websocket"
+    ? { transport: way, url: `ws://${address}`, probeTimeout: "300 millis" }
+    : way === "sse"
+    ? { transport: way, url: `http://${address}`, probeTimeout }
+    : { transport: "streamable_http", url: `http://${address}`, sseFallback: way === "http", probeTimeout }
 
 /** A home directory, and an environment that marks every process which inherits it. No process may outlive it. */
 const home = Effect.gen(function*() {
@@ -81,17 +75,15 @@ export const start = Effect.fnUntraced(function*(foreign: Foreign) {
   const place = yield* home
   const { directory, env, processes, read } = place
   const [command = "", ...args] = wordsOf(foreign, directory)
-  const onStdio = { transport: "stdio", command, args, env, cwd: directory, probeTimeout } as const
   const { output, port, restart } = foreign.at === undefined
     ? { port: "", output: () => "", restart: Effect.die(new Error("the library starts a server on stdio")) }
     : yield* listening(foreign, place)
-  const configs = Object.entries(foreign.at ?? {}).map(([way, path]) =>
-    [way, configOf(way as Way, `127.0.0.1:${port}${path}`)] as const
-  )
+  const ways = Object.entries(foreign.at ?? {}).map(([way, path]) => [way, configOf(way, `127.0.0.1:${port}${path}`)])
+  const configs: Readonly<Record<string, ServerConfig.ServerConfigInput>> = foreign.at === undefined
+    ? { stdio: { transport: "stdio", command, args, env, cwd: directory, probeTimeout } }
+    : Object.fromEntries(ways)
   return {
-    configs: Object.fromEntries<ServerConfig.ServerConfigInput>(
-      foreign.at === undefined ? [["stdio", onStdio]] : configs
-    ),
+    configs,
     /** A variable with its value in the environment of all its processes. */
     marker: `FOREIGN=${env.FOREIGN}`,
     /** The ids of its processes. */

@@ -3,14 +3,10 @@
  * a library there is the smallest program on it, in `programs` or `others`. The packages of `test/package.json` are there for the tests;
  * those of `test/foreign/package.json` are installed by `pnpm foreign`.
  */
-import type { ServerConfig } from "@mcp-sessions/core"
 import { chmodSync, copyFileSync, readFileSync } from "node:fs"
 import { findPackageJSON } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-
-/** A transport, or `http` for whichever of the two over HTTP the server speaks. */
-export type Way = ServerConfig.TransportKind | "http"
 
 /** The protocols that definitions ask for. */
 export const protocols = ["legacy", "auto"] as const
@@ -24,8 +20,10 @@ export interface Foreign {
    * package, `binary:PATH` an executable of that, `here:PATH` a file of this folder, and `shell:WORDS` a command quoted for a shell.
    */
   readonly command: ReadonlyArray<string>
-  /** The paths of the transports on which it listens; absent for a server on stdio. */
-  readonly at?: Partial<Record<Way, string>>
+  /**
+   * The paths of the transports on which it listens (`http`: whichever of the two over HTTP it speaks); absent for a server on stdio.
+   */
+  readonly at?: Readonly<Partial<Record<"streamable_http" | "sse" | "websocket" | "http", string>>>
   /** What it has printed when it is ready. */
   readonly prints?: string
   /** A tool, its arguments, and a part of what it answers. */

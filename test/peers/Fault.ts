@@ -4,21 +4,8 @@
 import { Effect } from "effect"
 import { setTimeout } from "node:timers/promises"
 import { fixture } from "../fixtures/fixture.ts"
-import { makeLedger, readLedger } from "../fixtures/ledger.ts"
-import {
-  type Cell,
-  cellOf,
-  charge,
-  duration,
-  echo,
-  failureOf,
-  holdsWithin,
-  leftOf,
-  nextCall,
-  outcomeOf,
-  outcomeTimeout,
-  times
-} from "./observe.ts"
+import { type Ledger, makeLedger } from "../fixtures/ledger.ts"
+import * as Observe from "./observe.ts"
 import type { Peer, PeerSession, ServerOf } from "./Peer.ts"
 import { Program } from "./Program.ts"
 
@@ -27,32 +14,23 @@ export interface Fault {
   /** The titles of its rows, each with the verdict that a client should get. */
   readonly rows: ReadonlyArray<readonly [title: string, good: string]>
   /** Gives one cell for each row. */
-  readonly run: (peer: Peer, place: Place) => Promise<ReadonlyArray<Cell>>
+  readonly run: (peer: Peer, place: Place) => Promise<ReadonlyArray<Observe.Cell>>
 }
 
 /** The ledger of the servers of a fault. */
-export interface Place {
-  readonly file: string
-  readonly read: (word: string) => ReadonlyArray<string>
+interface Place extends Ledger {
   /** How long to wait after a client closed before its processes are counted: some clients start servers then. In milliseconds. */
   readonly settle: number
 }
 
-export const placeOf = (file: string, settle: number): Place => ({
-  file,
-  settle,
-  read: (word) => readLedger(file, word)
-})
-
 /** Creates the ledger. Kills the processes that are left when the scope closes, each by its id. */
-export const makeFile = Effect.gen(function*() {
-  const { file } = yield* makeLedger
+export const makePlace = Effect.fnUntraced(function*(settle: number) {
+  const ledger = yield* makeLedger
   yield* Effect.addFinalizer(() =>
-    Effect.forEach([...leftOf(file, "process"), ...leftOf(file, "grandchild")], (pid) =>
-      // It may have ended in between.
-      Effect.ignore(Effect.try(() => process.kill(Number(pid), "SIGKILL"))))
+    // One may have ended in between.
+    Effect.forEach(Observe.leftOf(ledger), ({ pid }) => Effect.ignore(Effect.try(() => process.kill(pid, "SIGKILL"))))
   )
-  return file
+  return { ...ledger, settle }
 })
 
 const program = (name: string) => fixture(`../peers/fixtures/${name}.mjs`)
@@ -73,13 +51,13 @@ const wrapped = ({ file }: Place): ServerOf => ({
 /** Connects, observes, and closes the session. */
 const withSession = async <A>(session: PeerSession, observe: (session: PeerSession) => Promise<A>): Promise<A> => {
   const seen = await observe(session)
-  await outcomeOf(session.close)
+  await Observe.outcomeOf(session.close)
   return seen
 }
 
 /** Does the same with a server over HTTP. */
 const overHttp = (
-  observe: (session: PeerSession, server: Program, place: Place) => Promise<ReadonlyArray<Cell>>,
+  observe: (session: PeerSession, server: Program, place: Place) => Promise<ReadonlyArray<Observe.Cell>>,
   ...words: ReadonlyArray<string>
 ): Fault["run"] =>
 async (peer, place) => {
@@ -93,21 +71,17 @@ async (peer, place) => {
 /** Calls once, closes the client, and looks for processes. */
 const closing = (server: (place: Place) => ServerOf): Fault["run"] => async (peer, place) => {
   const session = await peer.connect(server(place))
-  await echo(session)
-  const closed = await outcomeOf(session.close, 2 * outcomeTimeout)
+  await Observe.echo(session)
+  const closed = await Observe.outcomeOf(session.close, 2 * Observe.outcomeTimeout)
   await setTimeout(place.settle)
-  const left = ([["process", "server"], ["grandchild", "grandchild"]] as const).flatMap(([word, role]) => {
-    const count = leftOf(place.file, word).length
-    return count === 0 ? [] : [count === 1 ? role : `${role} ${count}×`]
-  })
-  const started = place.read("process").length
+  const started = place.read("server").length
   const remarks = [
-    ...(closed._tag === "Failed" ? [failureOf(closed)] : []),
+    ...(closed._tag === "Failed" ? [Observe.failureOf(closed)] : []),
     ...(started > 1 ? [`server started ${started} times`] : [])
   ]
   return [{
-    verdict: left.join(" + ") || "nothing",
-    measured: closed._tag === "Pending" ? "pending" : duration(closed.millis),
+    verdict: Observe.leftOf(place).map(({ role }) => role).join(" + ") || "nothing",
+    measured: closed._tag === "Pending" ? "pending" : Observe.duration(closed.millis),
     detail: remarks.join("; ") || undefined
   }]
 }
@@ -115,10 +89,10 @@ const closing = (server: (place: Place) => ServerOf): Fault["run"] => async (pee
 const runsOf = ({ read }: Place, id = "1"): number => read("call").filter((call) => call === `charge ${id}`).length
 
 /** Charges once: how often it ran, what the caller gets, and whether another call goes through after that. */
-const chargeAndNext = async (session: PeerSession, place: Place): Promise<ReadonlyArray<Cell>> => {
-  const charged = await charge(session)
-  const next = await nextCall(session)
-  return [{ verdict: times([runsOf(place)]) }, cellOf(charged), next]
+const chargeAndNext = async (session: PeerSession, place: Place): Promise<ReadonlyArray<Observe.Cell>> => {
+  const charged = await Observe.charge(session)
+  const next = await Observe.nextCall(session)
+  return [{ verdict: Observe.times([runsOf(place)]) }, Observe.cellOf(charged), next]
 }
 
 const ids = Array.from({ length: 20 }, (_, id) => `call-${id}`)
@@ -158,12 +132,15 @@ export const faults: ReadonlyArray<Fault> = [
     run: async ({ connect }, place) =>
       withSession(await connect(stdio(place)), async (session) => {
         const controller = new AbortController()
-        const slow = outcomeOf(() => session.call("slow", { id: "1" }, controller.signal))
-        await holdsWithin(outcomeTimeout, () => place.read("call").includes("slow"))
+        const slow = Observe.outcomeOf(() => session.call("slow", { id: "1" }, controller.signal))
+        await Observe.holdsWithin(Observe.outcomeTimeout, () => place.read("call").includes("slow"))
         controller.abort()
         const ended = await slow
-        const isTold = await holdsWithin(outcomeTimeout, () => place.read("cancelled").includes("slow"))
-        return [{ verdict: isTold ? "yes" : "no", detail: `the caller: ${failureOf(ended)}` }, await nextCall(session)]
+        const isTold = await Observe.holdsWithin(Observe.outcomeTimeout, () => place.read("cancelled").includes("slow"))
+        return [
+          { verdict: isTold ? "yes" : "no", detail: `the caller: ${Observe.failureOf(ended)}` },
+          await Observe.nextCall(session)
+        ]
       })
   },
   {
@@ -175,17 +152,17 @@ export const faults: ReadonlyArray<Fault> = [
       ["… the next call", "ok"]
     ],
     run: overHttp(async (session, server, place) => {
-      await echo(session)
+      await Observe.echo(session)
       const before = place.read("initialize").length
       await server.order("forget")
-      const outcomes = await Promise.all(ids.map((id) => charge(session, id)))
-      const failures = outcomes.filter(({ _tag }) => _tag !== "Answered").map(failureOf)
+      const outcomes = await Promise.all(ids.map((id) => Observe.charge(session, id)))
+      const failures = outcomes.filter(({ _tag }) => _tag !== "Answered").map(Observe.failureOf)
       const sessions = place.read("initialize").length - before
       return [
         { verdict: String(ids.length - failures.length), detail: [...new Set(failures)].join(", ") || undefined },
         { verdict: String(sessions) },
-        { verdict: times(ids.map((id) => runsOf(place, id))) },
-        await nextCall(session)
+        { verdict: Observe.times(ids.map((id) => runsOf(place, id))) },
+        await Observe.nextCall(session)
       ]
     })
   },
@@ -194,7 +171,7 @@ export const faults: ReadonlyArray<Fault> = [
     rows: [["event stream ends without the answer: the caller gets", "OutcomeUnknown"], ["… times it ran", "1×"]],
     run: overHttp(async (session, server, place) => {
       await server.order("cut")
-      return [cellOf(await charge(session)), { verdict: times([runsOf(place)]) }]
+      return [Observe.cellOf(await Observe.charge(session)), { verdict: Observe.times([runsOf(place)]) }]
     })
   },
   {
@@ -213,19 +190,19 @@ export const faults: ReadonlyArray<Fault> = [
     name: "restarted",
     rows: [["HTTP server restarted: the next call", "ok"]],
     run: overHttp(async (session, server) => {
-      await echo(session)
+      await Observe.echo(session)
       await server.kill()
       await server.start()
-      return [await nextCall(session)]
+      return [await Observe.nextCall(session)]
     })
   },
   {
     name: "closed",
     rows: [["stream of server messages closed at once, for 5 s", "backs off"]],
     run: overHttp(async (session, _, place) => {
-      await echo(session)
+      await Observe.echo(session)
       const at = () => place.read("stream").map(Number)
-      await holdsWithin(watchTime, () => at().length > 0)
+      await Observe.holdsWithin(watchTime, () => at().length > 0)
       const [first] = at()
       if (first === undefined) return [{ verdict: "does not ask" }]
       await setTimeout(watchTime)
@@ -236,7 +213,7 @@ export const faults: ReadonlyArray<Fault> = [
       return [{
         verdict: (pauses.at(-1) ?? 0) > 1.5 * pause ? "backs off" : "keeps on",
         measured: `${within.length} GETs`,
-        detail: `after ${pauses.map(duration).join(", ")}`
+        detail: `after ${pauses.map(Observe.duration).join(", ")}`
       }]
     }, "closing")
   },
@@ -246,7 +223,7 @@ export const faults: ReadonlyArray<Fault> = [
     run: async ({ connectMany }, place) => {
       if (connectMany === undefined) return [{ verdict: "–", detail: "one server per client" }]
       let close = async (): Promise<unknown> => undefined
-      const answered = await outcomeOf(async () => {
+      const answered = await Observe.outcomeOf(async () => {
         const servers: Record<string, ServerOf> = {
           missing: { kind: "stdio", command: `${place.file}/missing`, args: [] },
           mute: stdio(place, "mute"),
@@ -254,10 +231,10 @@ export const faults: ReadonlyArray<Fault> = [
         }
         const session = await connectMany(servers, "good")
         close = session.close
-        await echo(session)
+        await Observe.echo(session)
       })
-      await outcomeOf(close)
-      return [cellOf(answered)]
+      await Observe.outcomeOf(close)
+      return [Observe.cellOf(answered)]
     }
   }
 ]

@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as ours from "./clients/mcpSessions.ts"
-import { faults, makeFile, placeOf } from "./Fault.ts"
+import { faults, makePlace } from "./Fault.ts"
 import { read } from "./page.ts"
 import { peers } from "./peers.ts"
 
@@ -14,9 +14,9 @@ describe.concurrent("the fault table", () => {
   for (const { name, rows, run } of faults) {
     it.live(`holds for this library under the fault "${name}"`, () =>
       Effect.gen(function*() {
-        const file = yield* makeFile
         // Processes are counted at the moment when the client has closed.
-        const cells = yield* Effect.promise(() => run(ours, placeOf(file, 0)))
+        const place = yield* makePlace(0)
+        const cells = yield* Effect.promise(() => run(ours, place))
         assert.deepStrictEqual(cells.map(({ verdict }) => verdict), rows.map(([, good]) => good))
       }).pipe(Effect.scoped))
   }

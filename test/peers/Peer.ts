@@ -3,7 +3,8 @@
  * shows.
  */
 export type ServerOf =
-  & { readonly era?: "legacy" | "modern" }
+  /** The legacy era unless it says otherwise. */
+  & { readonly era?: "modern" }
   & (
     | { readonly kind: "stdio"; readonly command: string; readonly args: ReadonlyArray<string> }
     | { readonly kind: "http" | "websocket"; readonly url: string }

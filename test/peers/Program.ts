@@ -20,6 +20,10 @@ export class Program {
     this.#args = args
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   get isGone(): boolean {
     return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null
   }

@@ -1,7 +1,8 @@
 /**
  * One fault on one client, in a process of its own: `cell.ts FAULT CLIENT LEDGER SETTLE`. Sends its cells to the parent.
  */
-import { faults, placeOf } from "./Fault.ts"
+import { ledgerAt } from "../fixtures/ledger.ts"
+import { faults } from "./Fault.ts"
 import { load } from "./peers.ts"
 
 const [, , name, client = "", file = "", settle] = process.argv
@@ -11,10 +12,8 @@ const uncaught: Array<string> = []
 process.on("uncaughtException", (error) => uncaught.push(error.constructor.name))
 
 try {
-  const peer = await load(client)
-  const [first, ...rest] = await faults.find((fault) =>
-    fault.name === name
-  )?.run(peer, placeOf(file, Number(settle))) ?? []
+  const place = { ...ledgerAt(file), settle: Number(settle) }
+  const [first, ...rest] = await faults.find((fault) => fault.name === name)?.run(await load(client), place) ?? []
   const detail = [first?.detail, ...(uncaught.length > 0 ? [`uncaught: ${uncaught.join(", ")}`] : [])]
   process.send?.([{ ...first, detail: detail.filter(Boolean).join("; ") || undefined }, ...rest], () => process.exit(0))
 } catch (error) {

@@ -3,7 +3,7 @@
  * before you commit it.
  */
 import { Effect } from "effect"
-import { type Fault, faults, makeFile } from "./Fault.ts"
+import { type Fault, faults, makePlace } from "./Fault.ts"
 import type { Cell } from "./observe.ts"
 import { write } from "./page.ts"
 import { forkClient, peers } from "./peers.ts"
@@ -17,7 +17,7 @@ const processTimeout = 60_000
 /** Tries a fault on a client in a process of its own, which is killed if it hangs. */
 const attempt = Effect.fnUntraced(
   function*({ client, fault: { name } }: { readonly client: string; readonly fault: Fault }) {
-    const file = yield* makeFile
+    const { file } = yield* makePlace(settle)
     const cells = yield* Effect.promise(async () => {
       const { child, next } = forkClient(new URL("cell.ts", import.meta.url), [name, client, file, String(settle)])
       const timer = setTimeout(() => child.kill("SIGKILL"), processTimeout)

@@ -2,7 +2,7 @@
  * Observations of a client under a fault. A cell of the table has a verdict and a measurement, which differs from run to run.
  */
 import { setTimeout } from "node:timers/promises"
-import { readLedger } from "../fixtures/ledger.ts"
+import type { Ledger } from "../fixtures/ledger.ts"
 import { isAlive } from "../fixtures/processes.ts"
 import type { PeerSession } from "./Peer.ts"
 
@@ -105,6 +105,6 @@ export const times = (counts: ReadonlyArray<number>): string => {
   return least === most ? `${most}×` : `${least}× to ${most}×`
 }
 
-/** The ids of the processes that a ledger names and that are alive. */
-export const leftOf = (file: string, role: "process" | "grandchild"): ReadonlyArray<string> =>
-  readLedger(file, role).filter(isAlive)
+/** The processes that a ledger names and that are alive. */
+export const leftOf = ({ read }: Ledger) =>
+  ["server", "grandchild"].flatMap((role) => read(role).filter(isAlive).map((pid) => ({ role, pid: Number(pid) })))
