@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigFile, Host } from "@mcp-sessions/core"
-import { Effect, Redacted, Result } from "effect"
+import { Duration, Effect, Redacted, Result } from "effect"
 import { loadFrom, type Machine, memoryHost } from "../fixtures/memoryHost.ts"
 
 /** A project that the user trusts. */
@@ -295,6 +295,18 @@ describe("discovery", () => {
         "the name \"a\" means different servers; use \"claude-code:a\" or \"cursor:a\""
       )
       assert.deepStrictEqual(problemsOf(configuration), ["a AmbiguousServer  undefined:undefined"])
+    }))
+
+  it.effect("takes the longest timeout in place of a longer one of another program, with a warning", () =>
+    Effect.gen(function*() {
+      const content = "[mcp_servers.s]\ncommand = \"x\"\nstartup_timeout_sec = 20000\ntool_timeout_sec = 1e6\n"
+      const configuration = yield* loadFrom({ files: { "/home/me/.codex/config.toml": content } })
+      const { connectTimeout, requestTimeout } = configOf(configuration, "s")
+      assert.deepStrictEqual([connectTimeout, requestTimeout].map(Duration.toMinutes), [10, 24 * 60])
+      assert.deepStrictEqual(configuration.warnings.map(({ _tag }) => _tag), [
+        "ImplausibleTimeout",
+        "ImplausibleTimeout"
+      ])
     }))
 
   it.effect("names the problems and warnings of an ambiguous server as the user can write it", () =>

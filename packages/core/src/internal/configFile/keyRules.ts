@@ -22,8 +22,8 @@ export const ineffective = (advice?: string): Rule => (draft, key) => draft.igno
 /** Another name of one of our keys. */
 export const renamed = (to: string): Rule => (draft, key, value) => draft.set(to, value, [key])
 
-/** The longest timeout that a definition may have, in milliseconds. */
-const longestTimeout = 24 * 60 * 60 * 1000
+/** The longest timeouts that a definition may have, in milliseconds. Other programs allow longer ones. */
+const longest = { connectTimeout: 10 * 60 * 1000, requestTimeout: 24 * 60 * 60 * 1000 }
 
 /** The default of `totalTimeout`, in milliseconds. A longer timeout of one request needs a longer one. */
 const totalTimeout = 5 * 60 * 1000
@@ -40,7 +40,7 @@ const setTimeout = (options: {
   if (typeof value !== "number") return draft.set(to, value, from)
   const isImplausible = unit === "seconds" ? value >= 1000 : value > 0 && value < 1000
   if (isImplausible) draft.implausible(from, unit)
-  const millis = Math.min(unit === "seconds" ? value * 1000 : value, longestTimeout)
+  const millis = Math.min(unit === "seconds" ? value * 1000 : value, longest[to])
   draft.set(to, millis, from)
   if (to === "requestTimeout" && millis > totalTimeout && !Object.hasOwn(draft.raw, "totalTimeout")) {
     draft.set("totalTimeout", millis, from)
