@@ -13,6 +13,9 @@ import {
 import { HttpClient, Transports } from "@mcp-sessions/transports"
 import { Context, Deferred, Effect, Fiber, Latch, Layer, Schedule, Stream } from "effect"
 import { createHmac } from "node:crypto"
+import { openSessions } from "../fixtures/authorized.ts"
+import * as Auth from "../fixtures/authServer.ts"
+import * as Guarded from "../fixtures/guardedHttp.ts"
 import { until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
@@ -193,6 +196,7 @@ describe("an HTTP client of the program", () => {
         Effect.succeed({ status: 200, headers: {}, body: Stream.make(...["a", "b"].map((t) => Buffer.from(t))) })
       ).open({} as never)
       const chunks: Array<string> = []
+      const atPause: Array<string> = []
       const end = yield* Deferred.make<void>()
       yield* Effect.callback<void>((resume) => {
         connections.send(
@@ -205,7 +209,7 @@ describe("an HTTP client of the program", () => {
               if (chunks.length > 1) return
               controller.pause()
               setImmediate(() => {
-                assert.deepStrictEqual(chunks, ["a"])
+                atPause.push(...chunks)
                 controller.resume()
                 resume(Effect.void)
               })
@@ -216,7 +220,7 @@ describe("an HTTP client of the program", () => {
         )
       })
       yield* Deferred.await(end)
-      assert.deepStrictEqual(chunks, ["a", "b"])
+      assert.deepStrictEqual([atPause, chunks], [["a"], ["a", "b"]])
     }).pipe(Effect.scoped))
 
   for (
@@ -385,6 +389,31 @@ describe("an HTTP client that is wrapped", () => {
       })
       yield* use(wrapping(sign), (session) => session.callTool("any"), { url: scripted.url, transport: "sse" })
       assert.deepStrictEqual(unsigned, [])
+    }).pipe(Effect.scoped))
+
+  it.live("sees the requests of sign-ins, which go to connections of their own", () =>
+    Effect.gen(function*() {
+      const auth = yield* Auth.start
+      const guarded = yield* Guarded.start(auth)
+      const { hostname } = new URL(guarded.url)
+      const seen: Array<string> = []
+      const client = yield* HttpClient.HttpClient
+      const watched: HttpClient.HttpClient = {
+        open: (options) =>
+          HttpClient.intercept(client, ({ origin, path }) =>
+            Effect.sync(() => {
+              seen.push(`${options.purpose} ${new URL(origin).hostname === hostname ? path.split("?", 1)[0] : origin}`)
+              return {}
+            })).open(options)
+      }
+      const sessions = yield* Effect.provideService(
+        openSessions({ url: guarded.url }),
+        HttpClient.HttpClient,
+        watched
+      )
+      yield* sessions.callTool("s", "t")
+      assert.strictEqual(guarded.ran.length, 1)
+      assert.includeMembers(seen, ["server /mcp", "authorization /register", "authorization /token"])
     }).pipe(Effect.scoped))
 
   it.live("sees the head and the end of each response", () =>
