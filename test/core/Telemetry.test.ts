@@ -251,6 +251,19 @@ describe("the duration of requests", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)), counted)
   })
 
+  it.effect("is recorded once for each request that was sent, lists that are interrupted too", () => {
+    const script = Scripted.make({ answer: () => Effect.never })
+    return Effect.gen(function*() {
+      const { use } = yield* Sessions.Sessions
+      const listing = yield* start(use("s", (session) => session.listTools()))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.interrupt(listing)
+      const found = (yield* durations(name)).map((one) => [one["mcp.method.name"], one["error.type"], one.sum])
+      assert.deepStrictEqual(found, [["tools/list", "Cancelled", 2]])
+      assert.strictEqual((yield* counts)["s requests_total"], 1)
+    }).pipe(Effect.provide(Scripted.sessions(script)), counted)
+  })
+
   it.effect("has the buckets of the conventions", () => {
     const script = Scripted.make({ answer: () => Effect.delay(Effect.succeed({ content: [] }), "3 seconds") })
     return Effect.gen(function*() {

@@ -209,20 +209,24 @@ export class Attempts {
 
   #runComposite<A>(
     run: Effect.Effect<A, Reason>,
-    { kind, method, timeout = this.#requestTimeout }: CompositeOperation<A>,
+    operation: CompositeOperation<A>,
     live: LiveConnection,
-    { sentAt }: Attempt,
+    attempt: Attempt,
     latest: number
   ): Effect.Effect<A, Reason> {
+    const { kind, method, timeout = this.#requestTimeout } = operation
     if (kind._tag !== "Probe") this.#managed.server.telemetry.count("requests")
-    const left = Math.max(0, latest - sentAt)
-    return live.use(Effect.timeoutOrElse(run, {
+    const left = Math.max(0, latest - attempt.sentAt)
+    const limited = Effect.timeoutOrElse(run, {
       duration: Math.min(timeout, left),
       orElse: () => {
         const exceeded = left < timeout ? this.#host.totalTimeout : timeout
         return Effect.fail(new RequestTimeout({ method, timeout: exceeded, delivery: "Unknown" }))
       }
-    }))
+    })
+    return live.use(
+      Effect.onInterrupt(limited, () => Effect.sync(() => this.#outcomes.cancelled(operation, live, attempt)))
+    )
   }
 
   #wait(method: string, live: LiveConnection, latest: number, attempt: Attempt): Effect.Effect<void, Reason> {
