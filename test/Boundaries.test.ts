@@ -118,6 +118,7 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   tokenStore: [],
   consent: [],
   frameworks: [],
+  gateway: ["root", "jsonRpc"],
   host: ["tokenStore"]
 }
 
@@ -278,7 +279,10 @@ describe("source modules", () => {
     const [, client] = /name: "mcp-sessions", version: "([^"]+)"/.exec(
       readFileSync(join(root, "packages/core/src/internal/config/commonKeys.ts"), "utf8")
     ) ?? []
-    assert.deepStrictEqual(new Set([...versions, own, client]).size, 1)
+    const [, gateway] = /name: "mcp-sessions", version: "([^"]+)"/.exec(
+      readFileSync(join(root, "packages/transports/src/Gateway.ts"), "utf8")
+    ) ?? []
+    assert.deepStrictEqual(new Set([...versions, own, client, gateway]).size, 1)
   })
 })
 

@@ -20,6 +20,7 @@ const options = {
   rateLimit: Schema.optionalKey(Schema.Struct({ limit: between(1, 1_000_000), window: duration })),
   protocol: Schema.optionalKey(Schema.Literals(["auto", "legacy", "2026-07-28"])),
   trusted: Schema.optionalKey(Schema.Boolean),
+  stateless: Schema.optionalKey(Schema.Boolean),
   enabled: Schema.optionalKey(Schema.Boolean)
 }
 
@@ -113,7 +114,8 @@ describe("ServerConfig.decode", () => {
         protocol: "auto",
         clientInfo: { name: "mcp-sessions", version: "0.1.0" },
         disabled: false,
-        trusted: false
+        trusted: false,
+        stateless: false
       })
     }))
 

@@ -162,6 +162,11 @@ export interface ServerOptions {
    */
   readonly trusted: boolean
   /**
+   * Lets the clients of a gateway share one session of the server. Without it, each client has a session of its own.
+   * Default: false. A server may keep state for a session that another client must not see.
+   */
+  readonly stateless: boolean
+  /**
    * Selects the protocol: `legacy` starts with `initialize` (revisions 2024-11-05 to 2025-11-25), `2026-07-28` is
    * stateless and waits for the server until `connectTimeout`, `auto` negotiates. Accepts "auto", "legacy" or
    * "2026-07-28". Default: auto. Servers of both eras are in use.

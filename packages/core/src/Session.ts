@@ -141,6 +141,11 @@ export interface ProgressOptions extends RequestOptions {
    * handler that does not end holds the result back until `totalTimeout`, and no longer.
    */
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void> | void) | undefined
+  /**
+   * Receives the JSON-RPC id of the request when it is sent, and that of each further attempt. `Origin.call` of a question names it, so that a
+   * handler can tell which request the server asks about. It must not throw.
+   */
+  readonly onSent?: ((id: string | number) => void) | undefined
 }
 
 /**

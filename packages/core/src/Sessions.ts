@@ -137,6 +137,10 @@ export interface ServerStatus {
   readonly circuit: CircuitState
   /** Requests in flight, of all owners. */
   readonly inFlight: number
+  /** Whether its definition says `disabled: true`. */
+  readonly isDisabled: boolean
+  /** Whether its definition says `stateless: true`, so that clients of a gateway share one session. */
+  readonly isStateless: boolean
   /** The connections of all owners, in the order in which they were first used. */
   readonly connections: ReadonlyArray<{
     readonly owner: string

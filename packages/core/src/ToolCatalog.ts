@@ -135,3 +135,18 @@ export const make = Effect.fnUntraced(function*(
     refresh: made.refresh
   }
 })
+
+/**
+ * Reads `include` and `exclude` as a predicate: which tools of `servers` they offer. For programs that offer tools without a catalog, such as a
+ * gateway. Fails with a `ConfigError` if a server is unknown, or a pattern is of none of the servers.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const filter = (
+  options: Pick<CatalogOptions, "exclude" | "include"> & { readonly servers: ReadonlyArray<string> }
+): Effect.Effect<(place: ToolPlace) => boolean, ConfigError> =>
+  Effect.map(
+    readOptions({ configured: options.servers, enabled: options.servers, options }),
+    ({ isOffered }) => isOffered
+  )

@@ -58,6 +58,7 @@ export const callRules: Rules = new Map(Object.entries<Rule>({
     expected: "\"strict\" or \"best-effort\""
   },
   onProgress: aFunction,
+  onSent: aFunction,
   order: aFunction,
   owner: { is: optional(Predicate.isString), expected: "a string" },
   refresh: trueOrFalse,

@@ -130,6 +130,12 @@ export const common = {
     description: "Lets retries rely on `readOnlyHint` and `idempotentHint` of the server's tools.",
     default: false,
     why: "A hostile server can mark any tool as safe to repeat."
+  }),
+  stateless: defaulted(boolean, {
+    description:
+      "Lets the clients of a gateway share one session of the server. Without it, each client has a session of its own.",
+    default: false,
+    why: "A server may keep state for a session that another client must not see."
   })
 }
 

@@ -17,6 +17,8 @@ interface Status {
   readonly health: Health.HealthReport
   readonly circuit: CircuitState
   readonly inFlight: number
+  readonly isDisabled: boolean
+  readonly isStateless: boolean
   readonly connections: ReadonlyArray<{
     readonly owner: string
     readonly state: ConnectionState
@@ -57,6 +59,8 @@ export const statusOf = (
       health: state.report(clock),
       circuit,
       inFlight: state.bulkhead.used,
+      isDisabled: member.definition.config.disabled,
+      isStateless: member.definition.config.stateless,
       connections
     }
   })

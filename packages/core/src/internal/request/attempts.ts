@@ -104,6 +104,7 @@ export class Attempts {
   start(operation: Operation<unknown>, flight: InFlight): void {
     if (operation.kind._tag !== "Probe") this.#managed.server.telemetry.count("requests")
     flight.start()
+    if ("onSent" in operation && flight.id !== undefined) operation.onSent?.(flight.id)
   }
 
   /** One attempt on one connection. */

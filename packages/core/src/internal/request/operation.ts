@@ -45,6 +45,8 @@ export interface RequestOperation<A> extends Base {
   readonly wireMethod?: ((info: ConnectionInfo) => string) | undefined
   /** Receives progress. Each report restarts the timeout of the attempt. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
+  /** Receives the JSON-RPC id of each attempt, once it is sent. */
+  readonly onSent?: ((id: string | number) => void) | undefined
   /** The reason why the server cannot be asked, if it cannot. */
   readonly refuse?: ((info: ConnectionInfo) => Reason | undefined) | undefined
   /** Checks the outer shape of a result. */

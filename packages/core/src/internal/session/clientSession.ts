@@ -265,6 +265,7 @@ export class ClientSession implements Session, CallerPolicy {
       timeout: options?.timeout,
       retry: options?.retry,
       onProgress,
+      onSent: options?.onSent,
       decode: decodeToolResult
     }
   }
@@ -306,10 +307,10 @@ export class ClientSession implements Session, CallerPolicy {
   ): Effect.Effect<A, SessionError | ConfigError> {
     const checked = checkCall(options, this.server)
     if (checked instanceof BadOptions) return Effect.fail(checked.error)
-    const { retry, timeout } = checked ?? {}
+    const { onSent, retry, timeout } = checked ?? {}
     return this.#withProgress(
       checked?.onProgress,
-      (onProgress) => this.#execute({ kind: read, method, params, timeout, retry, onProgress, decode })
+      (onProgress) => this.#execute({ kind: read, method, params, timeout, retry, onProgress, onSent, decode })
     )
   }
 

@@ -1,0 +1,284 @@
+/**
+ * Gateway: one MCP endpoint over all servers of a `Sessions` layer, for clients of the protocol that cannot be changed.
+ *
+ * **Details**
+ *
+ * The tools, resources and prompts of all servers are one list each. With several servers, the names of tools and prompts begin with that of
+ * their server: `files_read`. Calls reach the server with their progress and cancellation, and results and errors come back as the server gave
+ * them. A call that may have run is never sent again: it fails with the code -32010, and `data.reason` is `OutcomeUnknown`.
+ *
+ * Each client has a session of its own at each server that it uses, which ends with the session of the client. Clients share the session of a
+ * server whose definition says `stateless: true`. Requests of servers (sampling, elicitation, roots) go to the client behind the
+ * session, and a server learns the capabilities of that client.
+ *
+ * A server that is down costs its own tools only. When its lists are known again, clients are notified.
+ *
+ * When the scope closes, no new sessions are admitted, requests in flight have `drainTimeout` to end, streams end, and the sessions at the
+ * servers close.
+ *
+ * **Gotchas**
+ *
+ * The gateway provides the `ClientHandlers` of its sessions. Do not provide them to the `sessions` layer.
+ *
+ * **Example** (Serving two servers at one URL)
+ *
+ * ```ts import.meta.vitest
+ * import { Mcp, Sessions } from "@mcp-sessions/core"
+ * import { Gateway, Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ *
+ * const everything = { command: "mcp-server-everything", args: ["stdio"] }
+ * const gateway = Gateway.layer({ sessions: Sessions.layer({ servers: { first: everything, second: everything } }) })
+ *
+ * // Any client of the protocol can use the URL. This one is another session.
+ * const program = Effect.gen(function*() {
+ *   const { url } = yield* Gateway.Gateway
+ *   const client = Sessions.layer({ servers: { gateway: { url } } })
+ *   return yield* Effect.provide(
+ *     Effect.flatMap(Sessions.Sessions, ({ callTool }) => callTool("gateway", "second_get-sum", { a: 2, b: 3 })),
+ *     client
+ *   )
+ * })
+ *
+ * const live = Layer.provideMerge(gateway, Transports.layer)
+ * Mcp.text(await Effect.runPromise(Effect.provide(program, live))) // => "The sum of 2 and 3 is 5."
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import type { Session } from "@mcp-sessions/core/Session"
+import type { SessionError } from "@mcp-sessions/core/SessionError"
+import { Sessions } from "@mcp-sessions/core/Sessions"
+import * as ToolCatalog from "@mcp-sessions/core/ToolCatalog"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import { Admission } from "./internal/gateway/admission.ts"
+import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
+import { Catalog } from "./internal/gateway/catalog.ts"
+import { Clients } from "./internal/gateway/clients.ts"
+import { Endpoint } from "./internal/gateway/endpoint.ts"
+import { EventStreams } from "./internal/gateway/eventStreams.ts"
+import { type GatewayLimits, type GatewayOptions, readOptions } from "./internal/gateway/gatewayOptions.ts"
+import { type CannotListen, listen } from "./internal/gateway/listener.ts"
+import { handlersOf } from "./internal/gateway/questions.ts"
+import { Quotas } from "./internal/gateway/quotas.ts"
+import { routes } from "./internal/gateway/routes.ts"
+import { Upstreams } from "./internal/gateway/upstreams.ts"
+
+export type { GatewayLimits, GatewayOptions }
+
+/**
+ * The gateway cannot listen. `code` is the error code of the system, such as `EADDRINUSE`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ListenFailed
+  extends Schema.TaggedError<ListenFailed>("@mcp-sessions/transports/Gateway/ListenFailed")("ListenFailed", {
+    host: Schema.String,
+    port: Schema.Finite,
+    code: Schema.String
+  })
+{
+  override get message(): string {
+    return `cannot listen on ${this.host}:${this.port} (${this.code})`
+  }
+}
+
+const Place = Schema.Struct({ server: Schema.String, name: Schema.String })
+
+/**
+ * Two servers have tools or prompts that clients would know by one name. `collisions` has the name, and both places of each.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NameCollision
+  extends Schema.TaggedError<NameCollision>("@mcp-sessions/transports/Gateway/NameCollision")("NameCollision", {
+    collisions: Schema.Array(Schema.Struct({
+      kind: Schema.Literals(["tool", "prompt"]),
+      name: Schema.String,
+      first: Place,
+      second: Place
+    }))
+  })
+{
+  override get message(): string {
+    return this.collisions.map(({ first, kind, name, second }) =>
+      `the ${kind} ${JSON.stringify(first.name)} of the server ${JSON.stringify(first.server)} and the ${kind} ` +
+      `${JSON.stringify(second.name)} of the server ${JSON.stringify(second.server)} would both be called ${
+        JSON.stringify(name)
+      }`
+    ).join("\n")
+  }
+}
+
+/**
+ * Service of a gateway that listens.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Gateway extends Context.Service<Gateway, {
+  /** The URL of the endpoint. */
+  readonly url: string
+  /** The port that it listens on. */
+  readonly port: number
+  /** The number of client sessions. */
+  readonly clients: Effect.Effect<number>
+}>()("@mcp-sessions/transports/Gateway") {}
+
+/**
+ * Options of a gateway.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<E, R> extends GatewayOptions {
+  /** The layer of the sessions. The gateway builds it with client handlers of its own. */
+  readonly sessions: Layer.Layer<Sessions, E, R>
+}
+
+const serverInfo = { name: "mcp-sessions", version: "0.1.0" }
+
+/** The owner of the sessions that follow lists. Owners of clients have a space. */
+const catalogOwner = "gateway"
+
+/** The owner of the sessions that clients share. */
+const sharedOwner = "gateway-shared"
+
+/** The servers that are offered, and those of them that are stateless. */
+const selectServers = Effect.fnUntraced(function*(
+  sessions: Sessions["Service"],
+  selected: ReadonlyArray<string> | undefined
+): Effect.fn.Return<{ readonly servers: ReadonlyArray<string>; readonly stateless: ReadonlySet<string> }, ConfigError> {
+  const statuses = yield* selected === undefined
+    ? Effect.map(
+      Effect.forEach(sessions.names, (name) => Effect.option(sessions.status(name))),
+      (statuses) => statuses.flatMap((status) => status._tag === "Some" ? [status.value] : [])
+    )
+    : Effect.forEach(selected, (name) => sessions.status(name))
+  const enabled = statuses.filter(({ isDisabled }) => selected !== undefined || !isDisabled)
+  return {
+    servers: [...new Set(enabled.map(({ server }) => server))],
+    stateless: new Set(enabled.flatMap(({ isStateless, server }) => isStateless ? [server] : []))
+  }
+})
+
+const make = Effect.fnUntraced(function*<E, R>(
+  options: Options<E, R>
+): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
+  const read = yield* readOptions(options)
+  const clock = yield* Clock.Clock
+  const scope = yield* Effect.scope
+  const context = yield* Effect.context<R | Scope.Scope>()
+  const fork = Effect.runForkWith(context as Context.Context<never>)
+  const outer = yield* ClientHandlers
+
+  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  const quotas = new Quotas(read.limits, now)
+  const streams = new EventStreams()
+  const found: { clients: Clients | undefined } = { clients: undefined }
+  const handlers = handlersOf({ catalogOwner, clientOf: (owner) => found.clients?.ofOwner(owner) })
+  const stderr = typeof outer === "function" ? undefined : outer.stderr
+  const built = yield* Layer.build(Layer.fresh(
+    Layer.provide(
+      options.sessions,
+      Layer.succeed(ClientHandlers, (peer) => ({ ...handlers(peer), ...(stderr === undefined ? {} : { stderr }) }))
+    )
+  ))
+  const sessions = Context.get(built, Sessions)
+  const { servers, stateless } = yield* selectServers(sessions, options.servers)
+
+  const shared = (server: string): Effect.Effect<Session, SessionError | ConfigError, Scope.Scope> | undefined =>
+    stateless.has(server) ? sessions.get(server, { owner: sharedOwner }) : undefined
+  const catalog = new Catalog({
+    servers,
+    isOffered: yield* ToolCatalog.filter({ servers, include: options.include, exclude: options.exclude }),
+    hasPrefix: options.prefix ?? servers.length > 1,
+    open: (server) => shared(server) ?? sessions.get(server, { owner: catalogOwner })
+  })
+  const known = yield* catalog.follow
+  yield* Effect.timeoutOption(
+    Effect.forEach(known, Deferred.await, { concurrency: "unbounded", discard: true }),
+    read.startTimeout
+  )
+  const { collisions } = catalog.offer
+  if (collisions.length > 0) return yield* new NameCollision({ collisions })
+
+  const clients = new Clients({
+    route: read.path,
+    catalog,
+    quotas,
+    streams,
+    now,
+    scope: yield* Scope.fork(scope, "parallel"),
+    idleTimeToLive: Duration.toMillis(read.idleTimeToLive),
+    upstreams: (client) =>
+      new Upstreams({
+        shared,
+        open: (server) => sessions.open(server, { owner: client.owner }),
+        scope: client.scope,
+        prepare: (session) => prepare(client, session),
+        attend: (session) => attend(client, session)
+      })
+  })
+  found.clients = clients
+  yield* Effect.forkScoped(clients.sweep)
+  const removeListener = catalog.onChange((list) => {
+    for (const client of clients) client.send(listChanged(list))
+  })
+  const endpoint = new Endpoint({
+    catalog,
+    clients,
+    quotas,
+    streams,
+    serverInfo,
+    maxBodyBytes: read.limits.maxBodyBytes,
+    fork
+  })
+  const { drain, port } = yield* listen({
+    host: read.host,
+    port: read.port,
+    admission: new Admission(read),
+    routeOf: routes({ endpoint, path: read.path, fork })
+  }).pipe(Effect.mapError(({ code }: CannotListen) => new ListenFailed({ host: read.host, port: read.port, code })))
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function*() {
+      endpoint.isDraining = true
+      removeListener()
+      yield* drain
+      yield* Effect.timeoutOption(
+        Effect.callback<void>((resume) => quotas.whenIdle(() => resume(Effect.void))),
+        read.drainTimeout
+      )
+      yield* clients.closeAll
+      streams.close()
+    })
+  )
+  const name = read.host.includes(":") ? `[${read.host}]` : read.host
+  return Gateway.of({
+    url: `http://${name}:${port}${read.path}`,
+    port,
+    clients: Effect.sync(() => clients.size)
+  })
+})
+
+/**
+ * Layer that listens, and serves the servers of `sessions` to clients. Fails with `NameCollision` if two servers have one name, with
+ * `ListenFailed` if the port cannot be used, and with a `ConfigError` that holds all problems of the options.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <E, R>(
+  options: Options<E, R>
+): Layer.Layer<Gateway, E | ConfigError | ListenFailed | NameCollision, R> => Layer.effect(Gateway, make(options))

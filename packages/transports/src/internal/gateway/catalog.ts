@@ -1,0 +1,190 @@
+/**
+ * Catalog: follows the lists of all servers, with a session of the gateway's own at each. So listing costs a client no session.
+ *
+ * A client whose own session has other lists, because its calls have changed them, sees those in their place.
+ */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import type { Session } from "@mcp-sessions/core/Session"
+import type { SessionError } from "@mcp-sessions/core/SessionError"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type ListKind, type Lists, noLists, Offer, type Rules } from "./offer.ts"
+
+/** The lists whose changes clients are notified of. */
+export type ChangedList = "tools" | "resources" | "prompts"
+
+/** A server whose lists are followed. */
+interface Followed {
+  readonly server: string
+  lists: Lists
+  instructions: string | undefined
+}
+
+const changedBy: Readonly<Record<ListKind, ChangedList>> = {
+  tools: "tools",
+  resources: "resources",
+  resourceTemplates: "resources",
+  prompts: "prompts"
+}
+
+/** When a server that cannot be listed is tried again. */
+const followAgain = Schedule.min([Schedule.exponential("1 second", 1.6), Schedule.spaced("60 seconds")]).pipe(
+  Schedule.jittered
+)
+
+/** How often the lists of a server are fetched that does not notify of changes. */
+const pollInterval = "60 seconds"
+
+/** Whether watching a list again may help. */
+const mayRecover = ({ isRetryable, reason }: SessionError): boolean =>
+  isRetryable || ["ServerDown", "QueueFull", "RateLimited"].includes(reason._tag)
+
+/** Whether two lists are the same as JSON. */
+const isSame = (left: unknown, right: unknown): boolean => JSON.stringify(left) === JSON.stringify(right)
+
+export interface CatalogOptions extends Rules {
+  /** The servers in the order of the configuration. */
+  readonly servers: ReadonlyArray<string>
+  /** Opens the session that follows a server. */
+  readonly open: (server: string) => Effect.Effect<Session, SessionError | ConfigError, Scope.Scope>
+}
+
+export class Catalog {
+  readonly #options: CatalogOptions
+  readonly #followed: ReadonlyArray<Followed>
+  readonly #listeners = new Set<(list: ChangedList) => void>()
+  readonly #changed = new Set<ChangedList>()
+  #offer: Offer
+
+  constructor(options: CatalogOptions) {
+    this.#options = options
+    this.#followed = options.servers.map((server) => ({ server, lists: noLists, instructions: undefined }))
+    this.#offer = new Offer(this.#followed, options)
+  }
+
+  /** What all servers offer. */
+  get offer(): Offer {
+    return this.#offer
+  }
+
+  /** What all servers offer to a client whose own sessions have these lists. */
+  offerWith(own: ReadonlyMap<string, Partial<Lists>>): Offer {
+    const listed = this.#followed.map(({ lists, server }) => ({ server, lists: { ...lists, ...own.get(server) } }))
+    return new Offer(listed, this.#options)
+  }
+
+  /** How the servers want to be used, as text for language models. */
+  get instructions(): string | undefined {
+    const texts = this.#followed.flatMap(({ instructions, server }) =>
+      instructions === undefined ? [] : [this.#options.hasPrefix ? `# ${server}\n\n${instructions}` : instructions]
+    )
+    return texts.length === 0 ? undefined : texts.join("\n\n")
+  }
+
+  /** Adds a listener of changes, and returns what removes it. Changes within one turn of the event loop are reported once. */
+  onChange(listener: (list: ChangedList) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /**
+   * Follows the lists of all servers for as long as the scope. Each deferred completes when the lists of its server are known, or it is known
+   * that they cannot be fetched now.
+   */
+  get follow(): Effect.Effect<ReadonlyArray<Deferred.Deferred<void>>, never, Scope.Scope> {
+    return Effect.forEach(this.#followed, (followed) =>
+      Effect.gen({ self: this }, function*() {
+        const known = yield* Deferred.make<void>()
+        const opened = Effect.tapError(this.#options.open(followed.server), (error) =>
+          Effect.gen(function*() {
+            const isFirst = yield* Deferred.succeed(known, undefined)
+            if (isFirst) yield* Effect.logWarning(`${followed.server} cannot be listed yet`, error)
+          }))
+        yield* Effect.scoped(Effect.flatMap(opened, (session) => this.#watch(followed, session, known))).pipe(
+          Effect.retry({ schedule: followAgain, while: ({ _tag }) => _tag === "SessionError" }),
+          Effect.ignore,
+          Effect.forkScoped({ startImmediately: true })
+        )
+        return known
+      }))
+  }
+
+  #watch(
+    followed: Followed,
+    session: Session,
+    known: Deferred.Deferred<void>
+  ): Effect.Effect<never, SessionError> {
+    const awaited = new Set<ListKind>(["tools", "resources", "resourceTemplates", "prompts"])
+    const isKnown = (kind: ListKind) =>
+      Effect.suspend(() => {
+        awaited.delete(kind)
+        return awaited.size === 0 ? Deferred.succeed(known, undefined) : Effect.void
+      })
+    const watched = <K extends ListKind>(
+      kind: K,
+      lists: Stream.Stream<Lists[K], SessionError>,
+      list: Effect.Effect<Lists[K], SessionError>
+    ) => {
+      let isAnnounced = true
+      const polled = Effect.matchEffect(list, {
+        onFailure: () =>
+          Effect.sync(() => {
+            isAnnounced = true
+          }),
+        onSuccess: (items) =>
+          Effect.suspend(() => {
+            if (!isAnnounced && isSame(followed.lists[kind], items)) return Effect.void
+            isAnnounced = false
+            return this.#take(followed, kind, items)
+          })
+      })
+      return Stream.runForEach(lists, (items) => Effect.andThen(this.#take(followed, kind, items), isKnown(kind))).pipe(
+        Effect.tapError((error) =>
+          mayRecover(error)
+            ? Effect.andThen(Effect.logWarning(`${followed.server} does not list its ${kind}`, error), isKnown(kind))
+            : Effect.void
+        ),
+        Effect.retry({ schedule: followAgain, while: mayRecover }),
+        // Such as a server over HTTP without a stream of its own.
+        Effect.catch(() => Effect.repeat(Effect.andThen(polled, isKnown(kind)), Schedule.spaced(pollInterval)))
+      )
+    }
+    return Effect.gen(function*() {
+      followed.instructions = (yield* session.connect).instructions
+      yield* Effect.all([
+        watched("tools", session.watchTools, session.listTools()),
+        watched("resources", session.watchResources, session.listResources()),
+        watched("resourceTemplates", session.watchResourceTemplates, session.listResourceTemplates()),
+        watched("prompts", session.watchPrompts, session.listPrompts())
+      ], { concurrency: "unbounded", discard: true })
+      return yield* Effect.never
+    })
+  }
+
+  #take<K extends ListKind>(followed: Followed, kind: K, items: Lists[K]): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      followed.lists = { ...followed.lists, [kind]: items }
+      const before = this.#offer.collisions.length
+      this.#offer = new Offer(this.#followed, this.#options)
+      this.#report(changedBy[kind])
+      const { collisions } = this.#offer
+      return collisions.length <= before
+        ? Effect.void
+        : Effect.logWarning("two servers have one name; the second is not offered", collisions)
+    })
+  }
+
+  #report(list: ChangedList): void {
+    if (this.#changed.size === 0) {
+      setImmediate(() => {
+        const changed = [...this.#changed]
+        this.#changed.clear()
+        for (const one of changed) for (const listener of this.#listeners) listener(one)
+      })
+    }
+    this.#changed.add(list)
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Client session: one client that has initialized, with its requests in flight, its stream, its questions and its sessions upstream.
+ *
+ * A message that belongs to a request goes to the response of that request. Any other goes to the stream that the client keeps open, or, while
+ * there is none, to the response of a request in flight.
+ */
+import type { LogLevel } from "@mcp-sessions/core/Notification"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import type { ServerResponse } from "node:http"
+import type { Catalog } from "./catalog.ts"
+import type { EventStreams } from "./eventStreams.ts"
+import { OwnLists } from "./ownLists.ts"
+import type { PostReply } from "./postReply.ts"
+import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
+import type { Upstreams } from "./upstreams.ts"
+
+/** How many messages wait for a client that has no stream open. Beyond it, the oldest are dropped. */
+const backlogLimit = 64
+
+/** How many questions of servers a client may leave unanswered. */
+const questionLimit = 32
+
+/** What a client declared in `initialize`. */
+export interface ClientCapabilities {
+  readonly sampling?: unknown
+  readonly elicitation?: { readonly form?: unknown; readonly url?: unknown } | undefined
+  readonly roots?: { readonly listChanged?: unknown } | undefined
+}
+
+/** A request of the client that is in flight. */
+export interface ClientCall {
+  readonly id: RpcId
+  readonly progressToken: RpcId | undefined
+  readonly reply: PostReply
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
+  /** Whether the client cancelled it, and so wants no response. */
+  isCancelled: boolean
+  /** The server that handles it, and the ids of its requests there. */
+  server: string | undefined
+  readonly upstreamIds: Set<RpcId>
+}
+
+export interface ClientOptions {
+  readonly name: string
+  readonly principal: string
+  readonly owner: string
+  readonly protocolVersion: string
+  readonly capabilities: ClientCapabilities
+  readonly scope: Scope.Closeable
+  readonly catalog: Catalog
+  readonly streams: EventStreams
+  readonly upstreams: (client: ClientSession) => Upstreams
+  /** Monotonic time in milliseconds. */
+  readonly now: () => number
+}
+
+export class ClientSession {
+  readonly name: string
+  readonly principal: string
+  readonly owner: string
+  readonly protocolVersion: string
+  readonly capabilities: ClientCapabilities
+  readonly scope: Scope.Closeable
+  readonly upstreams: Upstreams
+  /** What the servers offer to this client. */
+  readonly lists: OwnLists
+  /** The lowest level of log messages that the client wants; `undefined` until it sets one. */
+  logLevel: LogLevel | undefined
+  readonly calls = new Map<RpcId, ClientCall>()
+  /** The subscriptions by URI. */
+  readonly subscriptions = new Map<string, Fiber.Fiber<unknown, unknown>>()
+  /** Emits an element when the client says that its roots have changed. */
+  readonly rootsChanges: PubSub.PubSub<void>
+  readonly #streams: EventStreams
+  readonly #now: () => number
+  readonly #questions = new Map<RpcId, (answer: Effect.Effect<unknown, RpcError>) => void>()
+  #lastQuestion = 0
+  #stream: ServerResponse | undefined
+  #backlog: Array<string> = []
+  #usedAt: number
+
+  constructor(options: ClientOptions, rootsChanges: PubSub.PubSub<void>) {
+    this.name = options.name
+    this.principal = options.principal
+    this.owner = options.owner
+    this.protocolVersion = options.protocolVersion
+    this.capabilities = options.capabilities
+    this.scope = options.scope
+    this.rootsChanges = rootsChanges
+    this.lists = new OwnLists(options.catalog)
+    this.#streams = options.streams
+    this.#now = options.now
+    this.#usedAt = options.now()
+    this.upstreams = options.upstreams(this)
+  }
+
+  /** How long nothing has used it, in milliseconds. */
+  get idleTime(): number {
+    return this.calls.size > 0 || this.#stream !== undefined ? 0 : this.#now() - this.#usedAt
+  }
+
+  touch(): void {
+    this.#usedAt = this.#now()
+  }
+
+  /** Opens the stream of the client; the one before it ends. */
+  openStream(response: ServerResponse): void {
+    this.#stream?.end()
+    this.#stream = response
+    this.#streams.begin(response, {})
+    response.flushHeaders()
+    response.once("close", () => {
+      this.touch()
+      if (this.#stream === response) this.#stream = undefined
+    })
+    const backlog = this.#backlog
+    this.#backlog = []
+    for (const message of backlog) this.#streams.send(response, message)
+  }
+
+  /** Sends a message that belongs to no request. `server` is the one that it comes from. */
+  send(message: string, server?: string): void {
+    if (this.#stream !== undefined && this.#streams.send(this.#stream, message)) return
+    for (const call of this.calls.values()) {
+      if ((server === undefined || call.server === server) && call.reply.related(message)) return
+    }
+    this.#backlog.push(message)
+    if (this.#backlog.length > backlogLimit) this.#backlog.shift()
+  }
+
+  /** Sends a message that belongs to a request. */
+  sendFor(call: ClientCall | undefined, message: string, server?: string): void {
+    if (call?.reply.related(message) !== true) this.send(message, server)
+  }
+
+  /** The call that a request of a server belongs to; `undefined` if that is not known. */
+  callOf(server: string, upstreamId: RpcId | undefined): ClientCall | undefined {
+    if (upstreamId === undefined) return undefined
+    for (const call of this.calls.values()) {
+      if (call.server === server && call.upstreamIds.has(upstreamId)) return call
+    }
+    return undefined
+  }
+
+  /** Asks the client, and waits for its answer. Interruption cancels the question. */
+  ask(method: string, params: object | undefined, about: {
+    readonly server: string
+    readonly call: ClientCall | undefined
+  }): Effect.Effect<unknown, RpcError> {
+    return Effect.callback((resume) => {
+      if (this.#questions.size >= questionLimit) {
+        return resume(Effect.fail(
+          new RpcError({ code: codes.limited, message: "too many earlier requests are not answered yet" })
+        ))
+      }
+      const id = ++this.#lastQuestion
+      this.#questions.set(id, resume)
+      this.sendFor(about.call, encodeRequest(id, method, params), about.server)
+      return Effect.sync(() => {
+        if (!this.#questions.delete(id)) return
+        const cancelled = encodeNotification("notifications/cancelled", { requestId: id })
+        this.sendFor(about.call, cancelled, about.server)
+      })
+    })
+  }
+
+  /** Takes the answer of the client to a question. Answers to no question are ignored. */
+  answer(id: RpcId, answer: Effect.Effect<unknown, RpcError>): void {
+    const resume = this.#questions.get(id)
+    this.#questions.delete(id)
+    resume?.(answer)
+  }
+
+  /** Ends the stream. */
+  end(): void {
+    this.#stream?.end()
+  }
+}

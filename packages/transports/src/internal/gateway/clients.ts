@@ -1,0 +1,112 @@
+/**
+ * Clients: the client sessions of a gateway. They are found by sealed ids, and closed when their clients end them or leave them unused.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as PubSub from "effect/PubSub"
+import * as Scope from "effect/Scope"
+import * as Crypto from "node:crypto"
+import { type ClientOptions, ClientSession } from "./clientSession.ts"
+import type { Quotas } from "./quotas.ts"
+import { SealedIds } from "./sealedIds.ts"
+
+/** How often unused sessions are looked for, in milliseconds. */
+const sweepInterval = 30_000
+
+export interface ClientsOptions extends Pick<ClientOptions, "catalog" | "now" | "streams" | "upstreams"> {
+  /** The path of the endpoint. Session ids are bound to it. */
+  readonly route: string
+  readonly quotas: Quotas
+  /** How long a session may stay unused, in milliseconds. */
+  readonly idleTimeToLive: number
+  readonly scope: Scope.Scope
+}
+
+export class Clients {
+  readonly #options: ClientsOptions
+  readonly #ids = new SealedIds()
+  readonly #byName = new Map<string, ClientSession>()
+  readonly #byOwner = new Map<string, ClientSession>()
+
+  constructor(options: ClientsOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#byName.size
+  }
+
+  /** All clients. */
+  [Symbol.iterator](): IterableIterator<ClientSession> {
+    return this.#byName.values()
+  }
+
+  /** Makes a client session, and the id that its client knows it by. `undefined` if the principal has too many. */
+  make(parts: Pick<ClientOptions, "capabilities" | "principal" | "protocolVersion">): Effect.Effect<
+    { readonly client: ClientSession; readonly id: string } | undefined
+  > {
+    return Effect.gen({ self: this }, function*() {
+      const { catalog, now, quotas, route, scope, streams, upstreams } = this.#options
+      const { principal } = parts
+      if (!quotas.open(principal)) return undefined
+      const name = Crypto.randomUUID()
+      const own = yield* Scope.fork(scope, "parallel")
+      const rootsChanges = yield* PubSub.sliding<void>(1)
+      const client = new ClientSession(
+        { ...parts, name, owner: `${principal} ${name}`, scope: own, catalog, streams, upstreams, now },
+        rootsChanges
+      )
+      this.#byName.set(name, client)
+      this.#byOwner.set(client.owner, client)
+      return { client, id: this.#ids.seal(name, { principal, route }) }
+    })
+  }
+
+  /** Finds a session by the id that its client sends. */
+  find(id: string, principal: string): ClientSession | undefined {
+    const name = this.#ids.open(id, { principal, route: this.#options.route })
+    return name === undefined ? undefined : this.#byName.get(name)
+  }
+
+  /** Finds the client on whose behalf an upstream session is used. */
+  ofOwner(owner: string): ClientSession | undefined {
+    return this.#byOwner.get(owner)
+  }
+
+  /** Closes a session: its calls end, and its sessions upstream are deleted. */
+  close(client: ClientSession): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.#byName.delete(client.name)) return Effect.void
+      this.#byOwner.delete(client.owner)
+      this.#options.quotas.close(client.principal)
+      const fibers = Array.from(client.calls.values(), ({ fiber }) => fiber).filter((fiber) => fiber !== undefined)
+      return Fiber.interruptAll(fibers).pipe(
+        Effect.andThen(Effect.sync(() => client.end())),
+        Effect.andThen(Scope.close(client.scope, Exit.void))
+      )
+    })
+  }
+
+  /** Closes all sessions, in parallel. */
+  get closeAll(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      Effect.forEach([...this.#byName.values()], (client) => this.close(client), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+  }
+
+  /** Closes unused sessions, for as long as it runs. */
+  get sweep(): Effect.Effect<never> {
+    const swept = Effect.suspend(() =>
+      Effect.forEach(
+        [...this.#byName.values()].filter(({ idleTime }) => idleTime > this.#options.idleTimeToLive),
+        (client) => this.close(client),
+        { concurrency: "unbounded", discard: true }
+      )
+    )
+    return Effect.forever(Effect.andThen(Effect.sleep(sweepInterval), swept))
+  }
+}

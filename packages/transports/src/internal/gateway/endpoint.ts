@@ -1,0 +1,310 @@
+/**
+ * Endpoint: streamable HTTP for clients of the revisions up to 2025-11-25, which `initialize` and then name their session in a header.
+ *
+ * A session id is checked on every use. An id that is not one of the principal is answered with 404, whatever is wrong with it.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
+ */
+import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
+import * as PubSub from "effect/PubSub"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { messageOf } from "../jsonRpc/inboundReader.ts"
+import { excessOf } from "../jsonRpc/jsonBounds.ts"
+import type { Catalog } from "./catalog.ts"
+import type { Clients } from "./clients.ts"
+import type { ClientCall, ClientCapabilities, ClientSession } from "./clientSession.ts"
+import type { EventStreams } from "./eventStreams.ts"
+import { accepts, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
+import { methods } from "./methods.ts"
+import { PostReply } from "./postReply.ts"
+import type { Quotas } from "./quotas.ts"
+import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+
+/** The revisions that clients may speak, the newest first. */
+const revisions: readonly [string, ...Array<string>] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+
+/** How many messages one POST may hold (revision 2025-03-26 allows several). */
+const batchLimit = 32
+
+const capabilities = {
+  tools: { listChanged: true },
+  resources: { listChanged: true, subscribe: true },
+  prompts: { listChanged: true },
+  completions: {},
+  logging: {}
+}
+
+const invalidRequest = (message: string): RpcError => new RpcError({ code: codes.invalidRequest, message })
+
+const faults: Readonly<Record<BodyFault, { readonly status: number; readonly error: RpcError }>> = {
+  large: { status: 413, error: invalidRequest("the body is too large") },
+  malformed: { status: 400, error: new RpcError({ code: codes.parseError, message: "the body is not UTF-8" }) }
+}
+
+const sessionUnknown = new RpcError({ code: codes.sessionUnknown, message: "Session not found" })
+
+const limited = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
+
+/** What a request fails with whose session closes. */
+const stopped = (method: string): RpcError =>
+  new RpcError({
+    code: codes.serverFailed,
+    message: "the session was closed before the response came",
+    data: {
+      reason: "SessionClosed",
+      delivery: method === "tools/call" ? "Unknown" : "NotSent",
+      isRetryable: false
+    }
+  })
+
+export interface EndpointOptions {
+  readonly catalog: Catalog
+  readonly clients: Clients
+  readonly quotas: Quotas
+  readonly streams: EventStreams
+  readonly serverInfo: { readonly name: string; readonly version: string }
+  /** The largest body of a request, in bytes. */
+  readonly maxBodyBytes: number
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+}
+
+/** A POST that was read. */
+interface Post {
+  readonly principal: string
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly messages: ReadonlyArray<JSONRPCMessage>
+  readonly isBatch: boolean
+}
+
+const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
+
+export class Endpoint {
+  readonly #options: EndpointOptions
+  /** Whether new sessions are refused. */
+  isDraining = false
+
+  constructor(options: EndpointOptions) {
+    this.#options = options
+  }
+
+  /** Handles a request of a principal. */
+  handle(principal: string, request: IncomingMessage, response: ServerResponse): void {
+    switch (request.method) {
+      case "POST":
+        return this.#post(principal, request, response)
+      case "GET":
+        return this.#get(principal, request, response)
+      case "DELETE": {
+        const client = this.#find(principal, request, response)
+        if (client === undefined) return
+        this.#options.fork(this.#options.clients.close(client))
+        response.writeHead(200).end()
+        return
+      }
+      default:
+        response.writeHead(405, { allow: "GET, POST, DELETE" }).end()
+    }
+  }
+
+  #get(principal: string, request: IncomingMessage, response: ServerResponse): void {
+    if (!accepts(request.headers.accept, "text/event-stream")) {
+      return refuse(response, { status: 406, error: invalidRequest("Accept has to allow text/event-stream") })
+    }
+    this.#find(principal, request, response)?.openStream(response)
+  }
+
+  #post(principal: string, request: IncomingMessage, response: ServerResponse): void {
+    const { accept, "content-encoding": encoding, "content-type": type = "" } = request.headers
+    if (!/^application\/json\s*(?:;|$)/i.test(type) || (encoding !== undefined && encoding !== "identity")) {
+      return refuse(response, { status: 415, error: invalidRequest("the body has to be application/json") })
+    }
+    if (!accepts(accept, "application/json") && !accepts(accept, "text/event-stream")) {
+      return refuse(response, {
+        status: 406,
+        error: invalidRequest("Accept has to allow application/json and text/event-stream")
+      })
+    }
+    readBody({
+      request,
+      limit: this.#options.maxBodyBytes,
+      done: (text, fault) => {
+        if (text === undefined) {
+          refuse(response, { ...faults[fault ?? "malformed"], headers: { connection: "close" } })
+        } else this.#read({ principal, request, response, text })
+      }
+    })
+  }
+
+  /** Reads the messages of a body. */
+  #read({ text, ...from }: Omit<Post, "isBatch" | "messages"> & { readonly text: string }): void {
+    const { response } = from
+    const excess = excessOf(text)
+    if (excess !== undefined) return refuse(response, { status: 400, error: invalidRequest(`the body ${excess}`) })
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      const error = new RpcError({ code: codes.parseError, message: "the body is not JSON" })
+      return refuse(response, { status: 400, error })
+    }
+    const isBatch = Array.isArray(value)
+    const values: ReadonlyArray<unknown> = isBatch ? value as ReadonlyArray<unknown> : [value]
+    const messages = values.map(messageOf).filter((message) => message !== undefined)
+    if (messages.length < values.length || messages.length === 0 || messages.length > batchLimit) {
+      return refuse(response, { status: 400, error: invalidRequest("the body is not a JSON-RPC message") })
+    }
+    this.#receive({ ...from, messages, isBatch })
+  }
+
+  #receive(post: Post): void {
+    const { messages, principal, request, response } = post
+    const [first] = messages
+    if (first !== undefined && isRequest(first) && first.method === "initialize" && messages.length === 1) {
+      return this.#initialize(post, first)
+    }
+    const version = request.headers["mcp-protocol-version"]
+    if (version !== undefined && !revisions.includes(version as string)) {
+      const data = { supported: revisions, requested: version }
+      const error = new RpcError({ code: codes.invalidRequest, message: "Unsupported protocol version", data })
+      return refuse(response, { status: 400, error, id: this.#idOf(post) })
+    }
+    const client = this.#find(principal, request, response, this.#idOf(post))
+    if (client === undefined) return
+    const { quotas } = this.#options
+    if (!quotas.begin(principal)) return this.#limit(post)
+    client.touch()
+    const requests = messages.filter(isRequest)
+    const reply = new PostReply({
+      response,
+      streams: this.#options.streams,
+      acceptsStream: accepts(request.headers.accept, "text/event-stream"),
+      headers: {},
+      requests: Math.max(1, requests.length),
+      isBatch: post.isBatch,
+      onEnd: () => quotas.end(principal)
+    })
+    for (const message of messages) {
+      if (isRequest(message)) this.#run(client, message, reply)
+      else this.#take(client, message)
+    }
+    if (requests.length === 0) reply.settle(undefined)
+  }
+
+  /** The id of the request in a POST, if there is one. */
+  #idOf({ messages }: Post): RpcId | undefined {
+    return messages.find(isRequest)?.id
+  }
+
+  #limit(post: Post): void {
+    refuse(post.response, { status: 429, error: limited, id: this.#idOf(post), headers: { "retry-after": "1" } })
+  }
+
+  #initialize(post: Post, { id, params }: JSONRPCRequest): void {
+    const { principal, response } = post
+    const { catalog, clients, fork, quotas, serverInfo } = this.#options
+    const { capabilities: declared, protocolVersion: wanted } = (params ?? {}) as Record<string, unknown>
+    if (!Predicate.isString(wanted) || !Predicate.isObject(declared)) {
+      const error = new RpcError({ code: codes.invalidParams, message: "protocolVersion or capabilities is missing" })
+      return refuse(response, { status: 400, error, id })
+    }
+    if (this.isDraining) {
+      const error = new RpcError({ code: codes.limited, message: "the gateway is stopping" })
+      return refuse(response, { status: 503, error, id, headers: { "retry-after": "1" } })
+    }
+    if (!quotas.begin(principal)) return this.#limit(post)
+    const protocolVersion = revisions.includes(wanted) ? wanted : revisions[0]
+    fork(clients.make({ principal, protocolVersion, capabilities: declared as ClientCapabilities })).addObserver(
+      (exit) => {
+        quotas.end(principal)
+        const made = Exit.isSuccess(exit) ? exit.value : undefined
+        if (made === undefined) return this.#limit(post)
+        const { instructions } = catalog
+        const result = {
+          protocolVersion,
+          capabilities,
+          serverInfo,
+          ...(instructions === undefined ? {} : { instructions })
+        }
+        answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": made.id } })
+      }
+    )
+  }
+
+  /** Finds the session that a request names, or refuses the request. */
+  #find(
+    principal: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    id?: RpcId
+  ): ClientSession | undefined {
+    const token = request.headers["mcp-session-id"]
+    if (token === undefined) {
+      refuse(response, { status: 400, error: invalidRequest("the Mcp-Session-Id header is missing"), id })
+      return undefined
+    }
+    const client = this.#options.clients.find(String(token), principal)
+    if (client === undefined) refuse(response, { status: 404, error: sessionUnknown, id })
+    return client
+  }
+
+  /** Takes a message of a client that needs no response. */
+  #take(client: ClientSession, message: JSONRPCMessage): void {
+    if ("method" in message) {
+      if (message.method === "notifications/roots/list_changed") PubSub.publishUnsafe(client.rootsChanges, undefined)
+      if (message.method !== "notifications/cancelled") return
+      const call = client.calls.get((message.params as { readonly requestId?: RpcId } | undefined)?.requestId ?? "")
+      if (call === undefined) return
+      call.isCancelled = true
+      call.fiber?.interruptUnsafe()
+    } else if (message.id !== undefined) {
+      const { id } = message
+      if ("error" in message) client.answer(id, Effect.fail(new RpcError(message.error)))
+      else client.answer(id, Effect.succeed(message.result))
+    }
+  }
+
+  #run(client: ClientSession, { id, method, params = {} }: JSONRPCRequest, reply: PostReply): void {
+    const handle = methods.get(method)
+    if (handle === undefined) {
+      reply.settle(encodeError(id, new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })))
+      return
+    }
+    if (client.calls.has(id)) {
+      reply.settle(encodeError(id, invalidRequest("another request with this id is in flight")))
+      return
+    }
+    const progressToken = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
+    const call: ClientCall = {
+      id,
+      progressToken: Predicate.isString(progressToken) || Predicate.isNumber(progressToken) ? progressToken : undefined,
+      reply,
+      fiber: undefined,
+      isCancelled: false,
+      server: undefined,
+      upstreamIds: new Set()
+    }
+    client.calls.set(id, call)
+    const fiber = this.#options.fork(handle({ offer: client.lists.offer, client, call, params }))
+    call.fiber = fiber
+    fiber.addObserver((exit) => {
+      client.calls.delete(id)
+      client.touch()
+      reply.settle(call.isCancelled ? undefined : this.#encode(id, method, exit))
+    })
+  }
+
+  #encode(id: RpcId, method: string, exit: Exit.Exit<unknown, RpcError>): string {
+    if (Exit.isSuccess(exit)) return encodeResult(id, exit.value)
+    const failure = Exit.findErrorOption(exit)
+    if (failure._tag === "Some") return encodeError(id, failure.value)
+    if (Cause.hasInterruptsOnly(exit.cause)) return encodeError(id, stopped(method))
+    this.#options.fork(Effect.logError(`the gateway failed to handle ${method}`, exit.cause))
+    return encodeError(id, new RpcError({ code: codes.internalError, message: "the gateway failed" }))
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Event streams to clients: each message is one server-sent event.
+ *
+ * A client that does not read is cut off, and idle streams carry a comment every 25 seconds, so that proxies keep them and dead ones end.
+ *
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
+import type { ServerResponse } from "node:http"
+
+/** How much of a stream a client may leave unread, in bytes, before it is cut off. */
+const maxUnread = 4 * 1024 ** 2
+
+/** How often an idle stream carries a comment, in milliseconds. */
+const keepAliveInterval = 25_000
+
+const streamHeaders = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+  "x-content-type-options": "nosniff"
+}
+
+export class EventStreams {
+  readonly #open = new Set<ServerResponse>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor() {
+    this.#timer = setInterval(() => {
+      for (const response of this.#open) if (response.writableLength === 0) response.write(": keep-alive\n\n")
+    }, keepAliveInterval)
+    this.#timer.unref()
+  }
+
+  /** The number of open streams. */
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** Makes a response an event stream. */
+  begin(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
+    response.writeHead(200, { ...headers, ...streamHeaders })
+    this.#open.add(response)
+    response.once("close", () => this.#open.delete(response))
+  }
+
+  /** Sends a message; `false` if the stream has ended. */
+  send(response: ServerResponse, message: string): boolean {
+    if (response.destroyed || response.writableEnded) return false
+    if (response.writableLength > maxUnread) {
+      response.destroy()
+      return false
+    }
+    response.write(`event: message\ndata: ${message}\n\n`)
+    return true
+  }
+
+  /** Ends all streams. */
+  close(): void {
+    clearInterval(this.#timer)
+    for (const response of this.#open) response.end()
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Options of a gateway: checked as a whole before anything is opened.
+ */
+import { ConfigError, type ConfigProblem, InvalidValue } from "@mcp-sessions/core/ConfigError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import { isLoopback } from "./admission.ts"
+
+/**
+ * Limits of a gateway. Each is a whole number, 1 at least.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GatewayLimits {
+  /** The largest body of a request, in bytes. A larger one is refused with 413. Default: 4 MiB. */
+  readonly maxBodyBytes?: number | undefined
+  /** How many client sessions are open at a time. Default: 10,000. */
+  readonly maxSessions?: number | undefined
+  /** How many client sessions one principal has at a time. Default: 2,000. */
+  readonly maxSessionsPerPrincipal?: number | undefined
+  /** How many POSTs are in flight at a time. While it is reached, a principal below its equal share is still admitted. Default: 1,024. */
+  readonly maxInFlight?: number | undefined
+  /** How many POSTs of one principal are in flight at a time. More are refused with 429. Default: 256. */
+  readonly maxInFlightPerPrincipal?: number | undefined
+  /** How many POSTs a principal may send in a second, on average, and half of how many at once. Default: 5,000. */
+  readonly requestsPerSecond?: number | undefined
+}
+
+/**
+ * Options of a gateway that have nothing to do with its sessions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GatewayOptions {
+  /** The address to listen on. An address other than one of loopback needs `tokens`. Default: `"127.0.0.1"`. */
+  readonly host?: string | undefined
+  /** The port to listen on; 0 takes a free one. Default: 0. */
+  readonly port?: number | undefined
+  /** The path of the endpoint. Default: `"/mcp"`. */
+  readonly path?: string | undefined
+  /** The servers that are offered. Default: all that are not disabled. */
+  readonly servers?: ReadonlyArray<string> | undefined
+  /** The tools that are offered, as patterns `server/tool`, as in `ToolCatalog`. Default: all. */
+  readonly include?: ReadonlyArray<string> | undefined
+  /** The tools that are not offered, as patterns. They win over `include`. Default: none. */
+  readonly exclude?: ReadonlyArray<string> | undefined
+  /** Whether the names of tools and prompts are `server_name`. Default: if there are several servers. */
+  readonly prefix?: boolean | undefined
+  /** The bearer token of each principal, by its name. Default: none, and every request is of one principal. */
+  readonly tokens?: Readonly<Record<string, Redacted.Redacted<string>>> | undefined
+  /** Values of `Host` that are allowed beside those of loopback, without a port. Default: none; on another address, any. */
+  readonly allowedHosts?: ReadonlyArray<string> | undefined
+  /** Values of `Origin` that are allowed beside those of loopback, such as `https://app.example.com`. Default: none. */
+  readonly allowedOrigins?: ReadonlyArray<string> | undefined
+  /** What clients may use. */
+  readonly limits?: GatewayLimits | undefined
+  /** How long a client session may stay unused, without a request or a stream. Default: 30 minutes. */
+  readonly idleTimeToLive?: Duration.Input | undefined
+  /** How long the start waits for the lists of servers. The lists of the others follow. Default: 5 seconds. */
+  readonly startTimeout?: Duration.Input | undefined
+  /** How long the end waits for requests in flight. Default: 5 seconds. */
+  readonly drainTimeout?: Duration.Input | undefined
+}
+
+/** The options with their defaults. */
+export interface ReadOptions {
+  readonly host: string
+  readonly port: number
+  readonly path: string
+  readonly tokens: Readonly<Record<string, Redacted.Redacted<string>>>
+  readonly allowedHosts: ReadonlyArray<string>
+  readonly allowedOrigins: ReadonlyArray<string>
+  readonly limits: { readonly [K in keyof GatewayLimits]-?: number }
+  readonly idleTimeToLive: Duration.Duration
+  readonly startTimeout: Duration.Duration
+  readonly drainTimeout: Duration.Duration
+}
+
+const defaultLimits: ReadOptions["limits"] = {
+  maxBodyBytes: 4 * 1024 ** 2,
+  maxSessions: 10_000,
+  maxSessionsPerPrincipal: 2000,
+  maxInFlight: 1024,
+  maxInFlightPerPrincipal: 256,
+  requestsPerSecond: 5000
+}
+
+/** The shortest bearer token, in characters. */
+const shortestToken = 16
+
+/** The paths that the gateway has beside the endpoint. */
+export const ownPaths = { health: "/healthz", ready: "/readyz", metrics: "/metrics" } as const
+
+const isPath = (path: string): boolean => /^\/[\w\-./~]*$/.test(path) && !Object.values<string>(ownPaths).includes(path)
+
+/** Reads the options, with all their problems at once. */
+export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions, ConfigError> => {
+  const problems: Array<ConfigProblem> = []
+  const expect = (isValid: boolean, path: ReadonlyArray<string>, expected: string) => {
+    if (!isValid) problems.push(new InvalidValue({ path, expected }))
+  }
+  const durationOf = (key: "drainTimeout" | "idleTimeToLive" | "startTimeout", fallback: Duration.Input) => {
+    const duration = Option.getOrUndefined(Duration.fromInput(options[key] ?? fallback))
+    const isValid = duration !== undefined && Duration.isFinite(duration)
+    expect(isValid, [key], "a finite duration such as \"5 seconds\"")
+    return isValid ? duration : Duration.zero
+  }
+  const {
+    allowedHosts = [],
+    allowedOrigins = [],
+    host = "127.0.0.1",
+    limits = {},
+    path = "/mcp",
+    port = 0,
+    tokens = {}
+  } = options
+  expect(Predicate.isString(host) && host !== "", ["host"], "an address")
+  expect(Number.isInteger(port) && port >= 0 && port <= 65_535, ["port"], "a whole number from 0 to 65535")
+  expect(isPath(path), ["path"], "a path such as \"/mcp\", other than /healthz, /readyz and /metrics")
+  expect(
+    isLoopback(host) || Object.keys(tokens).length > 0,
+    ["tokens"],
+    "a bearer token at least, because others reach this address"
+  )
+  for (const [principal, token] of Object.entries(tokens)) {
+    expect(
+      Redacted.isRedacted(token) && new RegExp(`^\\S{${shortestToken},}$`).test(String(Redacted.value(token))),
+      ["tokens", principal],
+      `a redacted text of ${shortestToken} characters or more, without spaces`
+    )
+  }
+  for (const origin of allowedOrigins) {
+    expect(URL.parse(origin)?.origin === origin, ["allowedOrigins"], "origins such as \"https://app.example.com\"")
+  }
+  for (const [key, value] of Object.entries(limits)) {
+    expect(
+      Object.hasOwn(defaultLimits, key) && (value === undefined || (Number.isInteger(value) && value >= 1)),
+      ["limits", key],
+      "a whole number of 1 or more"
+    )
+  }
+  const given = Object.entries(limits).filter(([, value]) => value !== undefined)
+  const read: ReadOptions = {
+    host,
+    port,
+    path,
+    tokens,
+    allowedHosts,
+    allowedOrigins,
+    limits: { ...defaultLimits, ...Object.fromEntries(given) },
+    idleTimeToLive: durationOf("idleTimeToLive", "30 minutes"),
+    startTimeout: durationOf("startTimeout", "5 seconds"),
+    drainTimeout: durationOf("drainTimeout", "5 seconds")
+  }
+  const [first, ...rest] = problems
+  return first === undefined ? Effect.succeed(read) : Effect.fail(new ConfigError({ problems: [first, ...rest] }))
+}

@@ -1,0 +1,218 @@
+/**
+ * Methods: what the gateway does for each request of a client.
+ */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import type { CompletionReference, Progress } from "@mcp-sessions/core/Mcp"
+import type { LogLevel } from "@mcp-sessions/core/Notification"
+import type { ProgressOptions, Session } from "@mcp-sessions/core/Session"
+import type { SessionError } from "@mcp-sessions/core/SessionError"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import type { ClientCall, ClientSession } from "./clientSession.ts"
+import { toRpcError } from "./failures.ts"
+import type { Offer } from "./offer.ts"
+import { codes, encodeNotification, RpcError, type RpcId } from "./rpc.ts"
+
+type Params = Readonly<Record<string, unknown>>
+
+interface Context {
+  /** What the servers offer to the client. */
+  readonly offer: Offer
+  readonly client: ClientSession
+  readonly call: ClientCall
+  readonly params: Params
+}
+
+/** Handles the requests of one method. */
+type Method = (context: Context) => Effect.Effect<unknown, RpcError>
+
+/** How many resources a client may subscribe to. */
+const subscriptionLimit = 256
+
+const invalid = (message: string): Effect.Effect<never, RpcError> =>
+  Effect.fail(new RpcError({ code: codes.invalidParams, message }))
+
+const unknownResource = (uri: string): Effect.Effect<never, RpcError> =>
+  Effect.fail(new RpcError({ code: codes.resourceNotFound, message: "no server has this resource", data: { uri } }))
+
+const nothing = Effect.succeed({})
+
+const isTexts = (value: unknown): value is Readonly<Record<string, string>> =>
+  Predicate.isObject(value) && Object.values(value).every(Predicate.isString)
+
+/** Uses the session of the client at a server. */
+const at = <A>(
+  { call, client }: Context,
+  server: string,
+  use: (session: Session) => Effect.Effect<A, SessionError | ConfigError>
+): Effect.Effect<A, RpcError> => {
+  call.server = server
+  return Effect.mapError(Effect.flatMap(client.upstreams.get(server), use), toRpcError)
+}
+
+/** What all requests pass on: the progress of the server, if the client wants it, and the ids of the requests upstream. */
+const optionsOf = ({ call, client }: Context): ProgressOptions => {
+  const { progressToken } = call
+  const onSent = (id: RpcId) => void call.upstreamIds.add(id)
+  return progressToken === undefined ? { onSent } : {
+    onSent,
+    onProgress: (progress: Progress) =>
+      client.sendFor(call, encodeNotification("notifications/progress", { ...progress, progressToken }))
+  }
+}
+
+const callTool: Method = (context) => {
+  const { arguments: args, name } = context.params
+  if (!Predicate.isString(name)) return invalid("name is not a text")
+  if (args !== undefined && !Predicate.isObject(args)) return invalid("arguments is not an object")
+  const tool = context.offer.tool(name)
+  if (tool === undefined) return invalid(`no server has the tool ${JSON.stringify(name)}`)
+  const isTask = tool.item.execution?.taskSupport === "required"
+  return at(
+    context,
+    tool.server,
+    (session) =>
+      session.callTool(tool.name, args as Record<string, unknown> | undefined, {
+        ...optionsOf(context),
+        ...(isTask ? { task: {} } : {})
+      })
+  )
+}
+
+const readResource: Method = (context) => {
+  const { uri } = context.params
+  if (!Predicate.isString(uri)) return invalid("uri is not a text")
+  const server = context.offer.serverOf(uri)
+  return server === undefined
+    ? unknownResource(uri)
+    : at(context, server, (session) => session.readResource(uri, optionsOf(context)))
+}
+
+const getPrompt: Method = (context) => {
+  const { arguments: args, name } = context.params
+  if (!Predicate.isString(name)) return invalid("name is not a text")
+  if (args !== undefined && !isTexts(args)) return invalid("arguments is not an object of texts")
+  const prompt = context.offer.prompt(name)
+  return prompt === undefined
+    ? invalid(`no server has the prompt ${JSON.stringify(name)}`)
+    : at(context, prompt.server, (session) => session.getPrompt(prompt.name, args, optionsOf(context)))
+}
+
+/** The server of what is to be completed, and how that server knows it. */
+const referenceOf = (
+  { offer }: Context,
+  ref: Readonly<Record<string, unknown>>
+): { readonly server: string; readonly reference: CompletionReference } | undefined => {
+  if (ref.type === "ref/prompt" && Predicate.isString(ref.name)) {
+    const prompt = offer.prompt(ref.name)
+    return prompt === undefined
+      ? undefined
+      : { server: prompt.server, reference: { type: "ref/prompt", name: prompt.name } }
+  }
+  if (ref.type !== "ref/resource" || !Predicate.isString(ref.uri)) return undefined
+  const server = offer.serverOfTemplate(ref.uri) ?? offer.serverOf(ref.uri)
+  return server === undefined ? undefined : { server, reference: { type: "ref/resource", uri: ref.uri } }
+}
+
+const complete: Method = (context) => {
+  const { argument, context: given, ref } = context.params
+  if (!Predicate.isObject(ref) || !Predicate.isObject(argument)) return invalid("ref or argument is not an object")
+  const { name, value } = argument as Params
+  if (!Predicate.isString(name) || !Predicate.isString(value)) return invalid("argument has no name or no value")
+  const known = Predicate.isObject(given) ? (given as Params).arguments : undefined
+  if (known !== undefined && !isTexts(known)) return invalid("context.arguments is not an object of texts")
+  const found = referenceOf(context, ref as Params)
+  if (found === undefined) return invalid("no server has what ref names")
+  return Effect.map(
+    at(
+      context,
+      found.server,
+      (session) =>
+        session.complete(found.reference, { name, value }, known === undefined ? undefined : { context: known })
+    ),
+    (completion) => ({ completion })
+  )
+}
+
+const subscribe: Method = (context) => {
+  const { client, params: { uri } } = context
+  if (!Predicate.isString(uri)) return invalid("uri is not a text")
+  if (client.subscriptions.has(uri)) return nothing
+  if (client.subscriptions.size >= subscriptionLimit) {
+    return Effect.fail(new RpcError({ code: codes.limited, message: `more than ${subscriptionLimit} subscriptions` }))
+  }
+  const server = context.offer.serverOf(uri)
+  if (server === undefined) return unknownResource(uri)
+  return at(context, server, (session) =>
+    Effect.gen(function*() {
+      const listening = yield* Deferred.make<void, SessionError>()
+      const updates = Stream.runForEach(session.subscribe(uri), (update) =>
+        update._tag === "Listening" ?
+          Deferred.succeed(listening, undefined) :
+          Effect.sync(() =>
+            client.send(encodeNotification("notifications/resources/updated", { uri: update.uri }), server)
+          ))
+      const fiber = yield* updates.pipe(
+        Effect.catch((error) => Deferred.fail(listening, error)),
+        Effect.ensuring(Effect.sync(() => client.subscriptions.delete(uri))),
+        Effect.forkIn(client.scope, { startImmediately: true })
+      )
+      client.subscriptions.set(uri, fiber)
+      yield* Effect.onInterrupt(Deferred.await(listening), () => Fiber.interrupt(fiber))
+      return {}
+    }))
+}
+
+const unsubscribe: Method = ({ client, params: { uri } }) => {
+  if (!Predicate.isString(uri)) return invalid("uri is not a text")
+  const fiber = client.subscriptions.get(uri)
+  return fiber === undefined ? nothing : Effect.as(Fiber.interrupt(fiber), {})
+}
+
+const levels: ReadonlySet<unknown> = new Set<LogLevel>([
+  "debug",
+  "info",
+  "notice",
+  "warning",
+  "error",
+  "critical",
+  "alert",
+  "emergency"
+])
+
+const setLevel: Method = ({ client, params: { level } }) => {
+  if (!levels.has(level)) return invalid("level is not a level of RFC 5424")
+  client.logLevel = level as LogLevel
+  return Effect.as(
+    Effect.forEach(client.upstreams.own, (session) => Effect.ignore(session.setLogLevel(level as LogLevel)), {
+      concurrency: "unbounded",
+      discard: true
+    }),
+    {}
+  )
+}
+
+const list = (itemsOf: (offer: Offer) => unknown): Method => ({ offer, params: { cursor } }) =>
+  // All items are on the first page, which has no cursor for another.
+  cursor === undefined ? Effect.sync(() => itemsOf(offer)) : invalid("the cursor is unknown")
+
+/** Without `execution`: the gateway runs tasks by itself. */
+const offered = ({ execution: _, ...tool }: Offer["tools"][number]) => tool
+
+export const methods: ReadonlyMap<string, Method> = new Map([
+  ["ping", () => nothing],
+  ["tools/list", list(({ tools }) => ({ tools: tools.map(offered) }))],
+  ["tools/call", callTool],
+  ["resources/list", list(({ resources }) => ({ resources }))],
+  ["resources/templates/list", list(({ resourceTemplates }) => ({ resourceTemplates }))],
+  ["resources/read", readResource],
+  ["resources/subscribe", subscribe],
+  ["resources/unsubscribe", unsubscribe],
+  ["prompts/list", list(({ prompts }) => ({ prompts }))],
+  ["prompts/get", getPrompt],
+  ["completion/complete", complete],
+  ["logging/setLevel", setLevel]
+])

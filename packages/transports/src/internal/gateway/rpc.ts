@@ -1,0 +1,56 @@
+/**
+ * JSON-RPC as the gateway writes it to clients, and the errors that it answers with.
+ *
+ * @see https://www.jsonrpc.org/specification
+ */
+
+/** The id of a request of a client. */
+export type RpcId = string | number
+
+/** The codes of errors that the gateway makes itself. Errors of servers keep their own. */
+export const codes = {
+  parseError: -32_700,
+  invalidRequest: -32_600,
+  methodNotFound: -32_601,
+  invalidParams: -32_602,
+  internalError: -32_603,
+  /** A client asks for more than its principal may have. */
+  limited: -32_000,
+  /** The session id is not one of this principal. */
+  sessionUnknown: -32_001,
+  resourceNotFound: -32_002,
+  /** The request got no response of its server. `data` says why, and whether it may have run. */
+  serverFailed: -32_010
+} as const
+
+/** The error of a JSON-RPC response. */
+export class RpcError {
+  readonly code: number
+  readonly message: string
+  readonly data: unknown
+
+  constructor({ code, data, message }: {
+    readonly code: number
+    readonly message: string
+    readonly data?: unknown
+  }) {
+    this.code = code
+    this.message = message
+    this.data = data
+  }
+}
+
+/** Encodes the response to a request. */
+export const encodeResult = (id: RpcId, result: unknown): string => JSON.stringify({ jsonrpc: "2.0", id, result })
+
+/** Encodes the failure of a request; the id is `null` where that of the request is not known. */
+export const encodeError = (id: RpcId | null, { code, data, message }: RpcError): string =>
+  JSON.stringify({ jsonrpc: "2.0", id, error: { code, message, ...(data === undefined ? {} : { data }) } })
+
+/** Encodes a notification to a client. */
+export const encodeNotification = (method: string, params?: object): string =>
+  JSON.stringify({ jsonrpc: "2.0", method, ...(params === undefined ? {} : { params }) })
+
+/** Encodes a request to a client. */
+export const encodeRequest = (id: RpcId, method: string, params: object | undefined): string =>
+  JSON.stringify({ jsonrpc: "2.0", id, method, ...(params === undefined ? {} : { params }) })

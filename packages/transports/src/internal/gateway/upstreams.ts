@@ -1,0 +1,78 @@
+/**
+ * Upstreams: the sessions of one client at the servers. Each is opened by the first request that needs it, with a connection of its own, and
+ * closes with the client. Clients share the session of a server that is stateless.
+ */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import type { Session } from "@mcp-sessions/core/Session"
+import type { SessionError } from "@mcp-sessions/core/SessionError"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+
+type Failure = SessionError | ConfigError
+
+type Open = (server: string) => Effect.Effect<Session, Failure, Scope.Scope>
+
+export interface UpstreamOptions {
+  /** Opens a session that is the client's alone. */
+  readonly open: Open
+  /** Gives the session of a server that clients share; `undefined` for a server that keeps state for each. */
+  readonly shared: (server: string) => ReturnType<Open> | undefined
+  readonly scope: Scope.Scope
+  /** Prepares a session of the client's own, before it is used. */
+  readonly prepare: (session: Session) => Effect.Effect<void>
+  /** Uses a session of the client's own for as long as it is open. */
+  readonly attend: (session: Session) => Effect.Effect<void>
+}
+
+export class Upstreams {
+  readonly #options: UpstreamOptions
+  readonly #sessions = new Map<string, Effect.Effect<Session, Failure>>()
+  readonly #open = new Set<Session>()
+
+  constructor(options: UpstreamOptions) {
+    this.#options = options
+  }
+
+  /** The open sessions that belong to this client alone. */
+  get own(): ReadonlySet<Session> {
+    return this.#open
+  }
+
+  /** Gives the session at a server. Concurrent callers wait for one connection; after a failure the next caller tries again. */
+  get(server: string): Effect.Effect<Session, Failure> {
+    return Effect.suspend(() => {
+      const known = this.#sessions.get(server)
+      if (known !== undefined) return known
+      const opened = Deferred.makeUnsafe<Session, Failure>()
+      const waiting = Deferred.await(opened)
+      this.#sessions.set(server, waiting)
+      const { scope } = this.#options
+      // The connect goes on when its first caller gives up: others may wait for it.
+      const opening = Effect.onExit(this.#make(server), (exit) =>
+        Effect.suspend(() => {
+          if (Exit.isSuccess(exit)) this.#sessions.set(server, Effect.succeed(exit.value))
+          else this.#sessions.delete(server)
+          return Deferred.done(opened, exit)
+        }))
+      return Effect.andThen(Effect.forkIn(opening, scope, { startImmediately: true }), waiting)
+    })
+  }
+
+  #make(server: string): Effect.Effect<Session, Failure> {
+    const { attend, open, prepare, scope, shared } = this.#options
+    const common = shared(server)
+    if (common !== undefined) return Scope.provide(common, scope)
+    return Effect.gen({ self: this }, function*() {
+      const own = yield* Scope.fork(scope)
+      const session = yield* Scope.provide(open(server), own).pipe(
+        Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+      )
+      this.#open.add(session)
+      yield* Effect.forkIn(attend(session), own, { startImmediately: true })
+      yield* prepare(session)
+      return session
+    })
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The lists of a gateway: merged, routed, and followed while servers come and go.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import {
+  LoggingMessageNotificationSchema,
+  ResourceUpdatedNotificationSchema,
+  ToolListChangedNotificationSchema
+} from "@modelcontextprotocol/sdk/types.js"
+import { Effect, Queue } from "effect"
+import { noLists, Offer } from "../../../packages/transports/src/internal/gateway/offer.ts"
+import { isFrom, literalsOf } from "../../../packages/transports/src/internal/gateway/uriTemplates.ts"
+import { connectV1, startGateway, textOf } from "../../fixtures/gateway.ts"
+import { http, stdio, until } from "../../fixtures/peer.ts"
+import * as Http from "../../fixtures/scriptedHttp.ts"
+
+const everything = { command: "mcp-server-everything", args: ["stdio"] }
+
+const tool = (name: string) => ({ name, inputSchema: { type: "object" as const } })
+
+describe("the lists of a gateway", () => {
+  it.live("are those of all servers, and each item is used at its own server", () =>
+    Effect.gen(function*() {
+      const notes = yield* stdio("v1").start
+      const { url } = yield* startGateway({ all: everything, notes: notes.config })
+      const { client } = yield* connectV1(url)
+      const { resources } = yield* Effect.promise(() => client.listResources())
+      assert.include(resources.map(({ uri }) => uri), "note://1")
+      const { contents } = yield* Effect.promise(() => client.readResource({ uri: "note://1" }))
+      assert.deepStrictEqual(contents, [{ uri: "note://1", text: "contents of note://1" }])
+      const { resourceTemplates } = yield* Effect.promise(() => client.listResourceTemplates())
+      const [{ uriTemplate } = assert.fail("there is no template")] = resourceTemplates
+      const uri = uriTemplate.replace(/\{[^}]*\}/, "1")
+      const read = yield* Effect.promise(() => client.readResource({ uri }))
+      assert.strictEqual(read.contents[0]?.uri, uri)
+      const { prompts } = yield* Effect.promise(() => client.listPrompts())
+      assert.include(prompts.map(({ name }) => name), "all_simple-prompt")
+      const { messages } = yield* Effect.promise(() => client.getPrompt({ name: "all_simple-prompt" }))
+      assert.isAbove(messages.length, 0)
+      const { completion } = yield* Effect.promise(() =>
+        client.complete({
+          ref: { type: "ref/prompt", name: "all_completable-prompt" },
+          argument: { name: "department", value: "E" }
+        })
+      )
+      assert.include(completion.values, "Engineering")
+      assert.include(client.getInstructions() ?? "", "# all\n")
+    }))
+
+  it.live("refuse the start when two tools would have one name, and name both", () =>
+    Effect.gen(function*() {
+      const [first, second] = [yield* stdio("v1").start, yield* stdio("v1").start]
+      const error = yield* Effect.flip(
+        startGateway({ first: first.config, second: second.config }, { prefix: false, include: ["*/echo"] })
+      )
+      if (error._tag !== "NameCollision") return assert.fail(error._tag)
+      assert.strictEqual(
+        error.message,
+        "the tool \"echo\" of the server \"first\" and the tool \"echo\" of the server \"second\" would both be called \"echo\""
+      )
+    }))
+
+  it.live("lack only the tools of a server that is down, and clients are notified when it is there", () =>
+    Effect.gen(function*() {
+      const good = yield* stdio("v1").start
+      const state = { isUp: false }
+      const scripted = yield* Http.start(({ message: { id, method }, response }) => {
+        if (!state.isUp) response.writeHead(503).end()
+        else if (method === "tools/list") Http.json(response, Http.result(id, { tools: [tool("echo")] }))
+        else return false
+        return true
+      })
+      const late = { url: scripted.url, protocol: "legacy" as const }
+      const { url } = yield* startGateway({ good: good.config, late }, { exclude: ["good/vague"] })
+      const changes = yield* Queue.unbounded<string>()
+      const { client } = yield* connectV1(url, {
+        prepare: (client) =>
+          client.setNotificationHandler(ToolListChangedNotificationSchema, ({ method }) => {
+            Queue.offerUnsafe(changes, method)
+          })
+      })
+      const names = Effect.map(
+        Effect.promise(() => client.listTools()),
+        ({ tools }) => tools.map(({ name }) => name)
+      )
+      assert.include(yield* names, "good_echo")
+      assert.notInclude(yield* names, "late_echo")
+      state.isUp = true
+      while (!(yield* names).includes("late_echo")) yield* Queue.take(changes)
+    }))
+
+  it.live("of a client whose own session has changed are those of that session", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config }, { exclude: ["only/vague"] })
+      const changes = yield* Queue.unbounded<string>()
+      const { client } = yield* connectV1(url, {
+        prepare: (client) =>
+          client.setNotificationHandler(ToolListChangedNotificationSchema, ({ method }) => {
+            Queue.offerUnsafe(changes, method)
+          })
+      })
+      yield* Effect.promise(() => client.callTool({ name: "change" }))
+      const lists = ledger("list").length
+      yield* Queue.take(changes)
+      assert.isAtLeast(ledger("list").length, lists)
+      const { tools } = yield* Effect.promise(() => client.listTools())
+      assert.include(tools.map(({ name }) => name), "change")
+    }))
+})
+
+describe("notifications of a server", () => {
+  it.live("reach the client that subscribed to the resource, and end with the subscription", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* http("v1").start
+      const { url } = yield* startGateway({ only: { ...config, protocol: "legacy" } })
+      const updates = yield* Queue.unbounded<string>()
+      const { client } = yield* connectV1(url, {
+        prepare: (client) =>
+          client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params: { uri } }) => {
+            Queue.offerUnsafe(updates, uri)
+          })
+      })
+      yield* Effect.promise(() => client.subscribeResource({ uri: "note://1" }))
+      assert.deepStrictEqual(ledger("subscribe"), ["note://1"])
+      yield* Effect.promise(() => client.callTool({ name: "change", arguments: { uri: "note://1" } }))
+      assert.strictEqual(yield* Queue.take(updates), "note://1")
+      yield* Effect.promise(() => client.unsubscribeResource({ uri: "note://1" }))
+      yield* until(() => ledger("unsubscribe"), (uris) => uris.length === 1)
+    }))
+
+  it.live("of its log reach the client whose call caused them, at the level that it set", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const logs = yield* Queue.unbounded<unknown>()
+      const { client } = yield* connectV1(url, {
+        prepare: (client) =>
+          client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => {
+            Queue.offerUnsafe(logs, params)
+          })
+      })
+      yield* Effect.promise(() => client.setLoggingLevel("error"))
+      const said = yield* Effect.promise(() => client.callTool({ name: "log" }))
+      assert.strictEqual(textOf(said), "logged")
+      assert.deepStrictEqual(yield* Queue.take(logs), { level: "error", data: "a failure" })
+    }))
+})
+
+describe("an offer", () => {
+  const rules = { hasPrefix: true, isOffered: () => true }
+  const listed = (server: string, lists: Partial<typeof noLists>) => ({ server, lists: { ...noLists, ...lists } })
+
+  it("lets the first server of the configuration have a name and a URI", () => {
+    const note = (name: string) => ({ uri: "note://1", name })
+    const offer = new Offer([
+      listed("a", { tools: [tool("b_c")], resources: [note("first")] }),
+      listed("a_b", { tools: [tool("c")], resources: [note("second")] })
+    ], rules)
+    assert.strictEqual(offer.tool("a_b_c")?.server, "a")
+    assert.strictEqual(offer.serverOf("note://1"), "a")
+    assert.deepStrictEqual(offer.collisions, [{
+      kind: "tool",
+      name: "a_b_c",
+      first: { server: "a", name: "b_c" },
+      second: { server: "a_b", name: "c" }
+    }])
+  })
+
+  it("knows the server of a URI by its template, and of any URI if there is one server", () => {
+    const template = { uriTemplate: "file:///{path}", name: "files" }
+    const two = new Offer([listed("files", { resourceTemplates: [template] }), listed("other", {})], rules)
+    assert.strictEqual(two.serverOf("file:///a"), "files")
+    assert.isUndefined(two.serverOf("http://a"))
+    assert.strictEqual(new Offer([listed("files", {})], rules).serverOf("http://a"), "files")
+  })
+
+  it("matches a template by its literal parts, in their order and without overlap", () => {
+    const matches = (template: string, uri: string) => isFrom({ literals: literalsOf(template), uri })
+    assert.isTrue(matches("a://{x}/b/{y}.txt", "a://1/b/2.txt"))
+    assert.isFalse(matches("a://{x}/b/{y}.txt", "a://1/c/2.txt"))
+    assert.isFalse(matches("a://{x}/b/{y}/b", "a://1/b"))
+    assert.isTrue(matches("a://b", "a://b"))
+    assert.isFalse(matches("a://b", "a://bc"))
+    assert.isFalse(matches("{x}aa{y}aa", "aaa"))
+  })
+})
