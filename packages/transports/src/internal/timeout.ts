@@ -1,14 +1,26 @@
 /**
  * Waits for an event with a time limit.
  */
-import { setTimeout } from "node:timers/promises"
+import { setImmediate, setTimeout } from "node:timers/promises"
 
-/** Waits for an event, at most `millis`, and leaves no timer behind. */
+/** How many turns of the event loop an event may take from the system to here: data, the end of a stream, and its close. */
+const turns = 3
+
+/**
+ * Waits for an event, at most `millis`, and leaves no timer behind. When this process was held up, its timers run before the events that have
+ * arrived meanwhile: these still count.
+ */
 export const firstOf = async (options: {
   readonly event: Promise<unknown>
   readonly millis: number
 }): Promise<void> => {
+  const { event, millis } = options
   const stop = new AbortController()
-  await Promise.race([options.event, setTimeout(options.millis, undefined, { signal: stop.signal }).catch(() => {})])
+  let hasHappened = false
+  const happens = event.then(() => {
+    hasHappened = true
+  })
+  await Promise.race([happens, setTimeout(millis, undefined, { signal: stop.signal }).catch(() => {})])
   stop.abort()
+  for (let turn = 0; turn < turns && !hasHappened; turn++) await setImmediate()
 }
