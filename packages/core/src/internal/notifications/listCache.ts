@@ -152,8 +152,10 @@ export class ListCache {
 
   /** Ends all watches. */
   get close(): Effect.Effect<void> {
-    const error = new SessionError({ server: this.#managed.definition.name, reason: new SessionClosed() })
-    return Effect.asVoid(Deferred.fail(this.#closed, error))
+    return Effect.suspend(() => {
+      const error = new SessionError({ server: this.#managed.definition.name, reason: new SessionClosed() })
+      return Effect.asVoid(Deferred.fail(this.#closed, error))
+    })
   }
 
   #startWatch(kind: ListKind): Effect.Effect<Watch> {

@@ -108,14 +108,15 @@ const handlersFor = (peer: Peer, provided: typeof ClientHandlers.Service): Effec
   Effect.suspend(() => {
     const { server } = peer
     const expected = "an object of functions, or a function that returns one"
-    const bad = new ConfigError({ problems: [new InvalidValue({ server, path: ["handlers"], expected })] })
+    // An error reads its stack, which costs more than the rest of a session.
+    const bad = () => new ConfigError({ problems: [new InvalidValue({ server, path: ["handlers"], expected })] })
     try {
       const handlers = typeof provided === "function" ? provided(peer) : provided
-      return isPlainObject(handlers) ? Effect.succeed(handlers) : Effect.fail(bad)
+      return isPlainObject(handlers) ? Effect.succeed(handlers) : Effect.fail(bad())
     } catch (defect) {
       return Effect.andThen(
         Effect.logError(`the handlers of ${server} could not be made`, Cause.die(defect)),
-        Effect.fail(bad)
+        Effect.fail(bad())
       )
     }
   })

@@ -31,8 +31,8 @@ const whileOpen = <A>(
   stream: Stream.Stream<A, SessionError>
 ): Stream.Stream<A, SessionError> => {
   const tagged = ledger === undefined ? stream : Stream.mapError(stream, (error) => tagError({ error, ledger }))
-  const closed = new SessionError({ server: core.managed.definition.name, reason: new SessionClosed() })
-  return Stream.interruptWhen(tagged, Effect.flatMap(Deferred.await(ended), () => Effect.fail(closed)))
+  const closed = () => new SessionError({ server: core.managed.definition.name, reason: new SessionClosed() })
+  return Stream.interruptWhen(tagged, Effect.flatMap(Deferred.await(ended), () => Effect.fail(closed())))
 }
 
 /** Registers interest in a resource, or in lists and logs, and streams what arrives. */
