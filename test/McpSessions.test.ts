@@ -5,7 +5,7 @@ import { McpSessions as CoreSessions, type ServerConfig } from "@mcp-sessions/co
 import { isConfigError, isSessionError, McpSessions, Memory, text } from "@mcp-sessions/transports"
 import { McpServer } from "@modelcontextprotocol/server"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
-import { Effect } from "effect"
+import { Console, Effect, Layer } from "effect"
 import { assert, describe, expectTypeOf, it } from "vitest"
 import { makeAsking } from "./fixtures/asking.ts"
 import { toolNames } from "./fixtures/behaviour.ts"
@@ -317,6 +317,29 @@ describe("McpSessions", () => {
       await sessions.callTool("good", "steps", {}, { onProgress, timeout: "10 seconds", retry: { times: 0, delay: 0 } })
       assert.deepStrictEqual(messages, ["step 1", "step 2", "step 3"])
     }))
+
+  it("writes what fails in the background to stderr, as stdout belongs to the program", async () => {
+    const lines: Array<readonly [stream: "stdout" | "stderr", text: string]> = []
+    const log = (stream: "stdout" | "stderr") => (...words: ReadonlyArray<unknown>) =>
+      void lines.push([stream, words.join(" ")])
+    const layer = Layer.succeed(Console.Console, { ...console, log: log("stdout"), error: log("stderr") })
+    const sessions = McpSessions.open({
+      servers: {
+        good: { transport: "stdio", command: process.execPath, args: [fixture("stdioServer.ts"), "v2", "/dev/null"] }
+      },
+      telemetry: { layer }
+    })
+    const onProgress = () => {
+      throw new Error("not shown")
+    }
+    await sessions.callTool("good", "steps", {}, { onProgress })
+    await sessions.close()
+    assert.isAbove(lines.length, 0)
+    for (const [stream, text] of lines) {
+      assert.strictEqual(stream, "stderr")
+      assert.include(text, "the handler of progress")
+    }
+  })
 
   it("binds the methods of a session", () =>
     withLedger(async (sessions) => {

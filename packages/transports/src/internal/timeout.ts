@@ -16,11 +16,8 @@ export const firstOf = async (options: {
 }): Promise<void> => {
   const { event, millis } = options
   const stop = new AbortController()
-  let hasHappened = false
-  const happens = event.then(() => {
-    hasHappened = true
-  })
-  await Promise.race([happens, setTimeout(millis, undefined, { signal: stop.signal }).catch(() => {})])
+  const happened = event.then(() => true)
+  await Promise.race([happened, setTimeout(millis, undefined, { signal: stop.signal }).catch(() => {})])
   stop.abort()
-  for (let turn = 0; turn < turns && !hasHappened; turn++) await setImmediate()
+  for (let turn = 0; turn < turns; turn++) if (await Promise.race([happened, setImmediate(false)])) return
 }

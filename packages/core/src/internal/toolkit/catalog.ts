@@ -311,12 +311,12 @@ export const make = <E>(
       const isNone = failures.length > 0 && failures.length === options.servers.length
       if (isNone || (failures.length > 0 && options.mode === "strict")) return yield* Effect.fail(toError(failures))
       if (collisions.length > 0) return yield* new ToolNameCollision({ collisions })
-      yield* Effect.forEach(failures, (failure) =>
-        Effect.logWarning("the tools of a server cannot be listed yet", failure), {
-        discard: true
-      })
+      yield* Effect.forEach(
+        failures,
+        ({ message }) => Effect.logWarning(`the tools of a server cannot be listed yet: ${message}`),
+        { discard: true }
+      )
     })
-    yield* Effect.onError(checked, (cause) =>
-      Scope.close(scope, Exit.failCause(cause)))
+    yield* Effect.onError(checked, (cause) => Scope.close(scope, Exit.failCause(cause)))
     return catalog
   })
