@@ -204,7 +204,7 @@ describe("child processes", () => {
 
   const browser = "packages/transports/src/internal/consent/browser.ts"
   const room = "packages/transports/src/internal/stdio"
-  const server = `${room}/childProcess.ts`
+  const server = `${room}/processGroup.ts`
   const watchdog = `${room}/watchdog.ts`
   const command = "packages/transports/src/internal/command/runCommand.ts"
   const withCommand = "packages/cli/src/internal/runChild.ts"
@@ -226,7 +226,7 @@ describe("child processes", () => {
       assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
       assert.notMatch(source, /\bshell\b/)
     }
-    assert.deepStrictEqual(importersOf("childProcess.ts"), ["packages/transports/src/Processes.ts"])
+    assert.deepStrictEqual(importersOf("processGroup.ts"), ["packages/transports/src/Processes.ts"])
     assert.deepStrictEqual(importersOf("runCommand.ts"), [
       "packages/transports/src/internal/command/commandSource.ts"
     ])

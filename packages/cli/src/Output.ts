@@ -10,8 +10,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { type Style, styleText } from "./internal/styleText.ts"
 import { Invocation, type OutputStream } from "./Invocation.ts"
-import { wrap } from "./Layout.ts"
 import { content, cut, json, name, type Shown, trusted } from "./Shown.ts"
+import { wrap } from "./WordWrap.ts"
 
 /**
  * Failure to write to stdout: the reader closed the pipe, as `head` does, or the disk is full.

@@ -46,9 +46,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as browser from "./internal/consent/browser.ts"
+import type { Shape } from "./internal/consent/consentPort.ts"
 import * as consents from "./internal/consent/consents.ts"
 import type { SignInPage } from "./internal/consent/consents.ts"
-import type { Shape } from "./internal/consent/shape.ts"
 
 export type {
   /**
@@ -82,7 +82,7 @@ export type {
    * @since 0.1.0
    */
   Shape
-} from "./internal/consent/shape.ts"
+} from "./internal/consent/consentPort.ts"
 
 /**
  * Service that asks users to sign in.

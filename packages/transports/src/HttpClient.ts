@@ -62,8 +62,8 @@ import type * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import * as intercepted from "./internal/network/intercepted.ts"
-import * as responding from "./internal/network/responding.ts"
+import * as intercepted from "./internal/network/interceptingClient.ts"
+import * as responding from "./internal/network/respondingClient.ts"
 import { undiciClient } from "./internal/network/undiciClient.ts"
 
 // -----------------------------------------------------------------------------

@@ -32,8 +32,8 @@ import { makeAuthorizationConnections } from "./internal/network/openConnections
 import { reasonOf, StepFailed, storeFailed } from "./internal/oauth/failure.ts"
 import { OAuthFetch } from "./internal/oauth/oauthFetch.ts"
 import { revoke } from "./internal/oauth/revocation.ts"
-import { Shared } from "./internal/oauth/shared.ts"
 import { signIn } from "./internal/oauth/signIn.ts"
+import { SingleFlight } from "./internal/oauth/singleFlight.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { TokenSource } from "./internal/oauth/tokenSource.ts"
 import * as NodeHost from "./NodeHost.ts"
@@ -130,7 +130,7 @@ const make = (options: OAuthOptions) =>
     const refreshAhead = Duration.toMillis(Duration.fromInputUnsafe(options.refreshAhead ?? "1 minute"))
     const connectionsOf = yield* makeAuthorizationConnections
     const sources = new Map<string, TokenSource>()
-    const signIns = new Shared<TokenSource, void, AuthRequired | AuthorizationFailed>(yield* Effect.scope)
+    const signIns = new SingleFlight<TokenSource, void, AuthRequired | AuthorizationFailed>(yield* Effect.scope)
     /** The pages of the sign-ins in progress. */
     const urls = new Map<TokenSource, string>()
 

@@ -46,9 +46,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
-import { childProcesses } from "./internal/stdio/childProcess.ts"
-import type { Process } from "./internal/stdio/process.ts"
-import * as programs from "./internal/stdio/programs.ts"
+import * as InProcess from "./internal/stdio/inProcess.ts"
+import { childProcesses } from "./internal/stdio/processGroup.ts"
+import type { Process } from "./internal/stdio/processPort.ts"
 
 export type {
   /**
@@ -65,7 +65,7 @@ export type {
    * @since 0.1.0
    */
   ProcessExit
-} from "./internal/stdio/process.ts"
+} from "./internal/stdio/processPort.ts"
 
 export type {
   /**
@@ -75,7 +75,7 @@ export type {
    * @since 0.1.0
    */
   Program
-} from "./internal/stdio/programs.ts"
+} from "./internal/stdio/inProcess.ts"
 
 // -----------------------------------------------------------------------------
 // Service
@@ -135,8 +135,8 @@ export const Processes: Context.Reference<Processes> = Context.Reference<Process
  * @category constructors
  * @since 0.1.0
  */
-export const make = (run: (program: programs.Program) => Effect.Effect<number, never, Scope.Scope>): Processes =>
-  programs.make(run)
+export const make = (run: (program: InProcess.Program) => Effect.Effect<number, never, Scope.Scope>): Processes =>
+  InProcess.make(run)
 
 // -----------------------------------------------------------------------------
 // Combinators

@@ -42,9 +42,9 @@ import { SqlClient } from "effect/sql/SqlClient"
 import * as fileStore from "./internal/tokenStore/fileStore.ts"
 import * as keyValueStore from "./internal/tokenStore/keyValueStore.ts"
 import * as memoryStore from "./internal/tokenStore/memoryStore.ts"
-import type { Locked, Shape } from "./internal/tokenStore/shape.ts"
 import * as sqlStore from "./internal/tokenStore/sqlStore.ts"
 import { TokenStoreFailed } from "./internal/tokenStore/tokenStoreFailed.ts"
+import type { Locked, Shape } from "./internal/tokenStore/tokenStorePort.ts"
 
 export type {
   /**
@@ -78,7 +78,7 @@ export type {
    * @since 0.1.0
    */
   PutResult
-} from "./internal/tokenStore/shape.ts"
+} from "./internal/tokenStore/tokenStorePort.ts"
 
 export {
   /**

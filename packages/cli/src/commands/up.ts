@@ -50,7 +50,7 @@ export const up = Command.make("up", {
   Effect.gen(function*() {
     // Other commands start faster without this.
     const [{ hold }, { watchConfiguration }] = yield* Effect.promise(() =>
-      Promise.all([import("../internal/holder/hold.ts"), import("../internal/holder/currency.ts")])
+      Promise.all([import("../internal/holder/hold.ts"), import("../internal/holder/configurationChange.ts")])
     )
     const output = yield* Output
     const { directory } = yield* Invocation

@@ -15,11 +15,11 @@ import type { SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
 import { close, CurrentLedgers, isTagged, mayFailOver, open, tagError, type ToolLedger } from "../request/toolLedger.ts"
 import { fewestFailures, isFit, notTried } from "./candidates.ts"
-import { ejectUnfit, recordFailure } from "./ejection.ts"
 import { findAll } from "./failover.ts"
 import type { Failure, FallbackPort, FallbackServer } from "./fallbackPort.ts"
+import { openFresh } from "./openSession.ts"
+import { ejectUnfit, recordFailure } from "./outlierReports.ts"
 import { usingUnfit } from "./panicMode.ts"
-import { openFresh } from "./probe.ts"
 
 export type PlanOptions = Pick<FallbackOptions, "owner" | "retry" | "servers">
 

@@ -12,12 +12,12 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
-import { type Attempted, run, runOnce } from "./attempt.ts"
 import { arrange, fewestFailures, type Found, nextFit, notTried } from "./candidates.ts"
-import { ejectUnfit } from "./ejection.ts"
 import type { Failure, FallbackPort, FallbackServer } from "./fallbackPort.ts"
 import { hedge } from "./hedge.ts"
+import { ejectUnfit } from "./outlierReports.ts"
 import { usingUnfit } from "./panicMode.ts"
+import { type Attempted, run, runOnce } from "./serverAttempt.ts"
 
 /** Finds the named servers, each once. */
 export const findAll = (options: { readonly port: FallbackPort; readonly servers: ReadonlyArray<string> }) =>

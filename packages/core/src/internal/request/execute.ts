@@ -23,11 +23,11 @@ import { type TraceMeta, traceMetaOf } from "../telemetry/traceContext.ts"
 import type { Timers } from "../timers.ts"
 import { Admission } from "./admission.ts"
 import { Attempt } from "./attempt.ts"
-import { Attempts, type RequestState, sentAttributes } from "./attempts.ts"
 import { verdictOf } from "./deliveryRule.ts"
 import type { InFlight, InFlightHost, OnEnd } from "./inFlightRecord.ts"
 import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
 import { Outcomes } from "./outcomes.ts"
+import { RequestSender, type RequestState, sentAttributes } from "./requestSender.ts"
 import { type CallerPolicy, retryLoop } from "./retryLoop.ts"
 import { CurrentLedgers, record } from "./toolLedger.ts"
 import { CurrentWrites, type Writes } from "./writes.ts"
@@ -38,7 +38,7 @@ export class Executor {
   readonly #managed: ManagedConnection
   readonly #host: InFlightHost
   readonly #outcomes: Outcomes
-  readonly #attempts: Attempts
+  readonly #sender: RequestSender
   /** Whether spans of the layer are exported. Then every operation is a span, and needs a fiber. */
   readonly #isLayerTraced: boolean
 
@@ -58,7 +58,7 @@ export class Executor {
       totalTimeout: Duration.toMillis(config.totalTimeout),
       onDropped: (request, live) => this.#outcomes.cancelled(request, live, request)
     }
-    this.#attempts = new Attempts({ managed, host: this.#host, outcomes: this.#outcomes })
+    this.#sender = new RequestSender({ managed, host: this.#host, outcomes: this.#outcomes })
   }
 
   /** Executes an operation for a caller. */
@@ -124,14 +124,14 @@ export class Executor {
     const now = this.#host.timers.now()
     const attempt = new Attempt(this.#host.admission, now, false)
     const latest = now + this.#host.totalTimeout
-    const flight = this.#attempts.prepare(operation, live, attempt, latest, writes, trace, (outcome) => {
+    const flight = this.#sender.prepare(operation, live, attempt, latest, writes, trace, (outcome) => {
       if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return onEnd(outcome, undefined)
       const state = { caller, startedAt: now, isTraced: false, writes, attempts: 1, latest: attempt }
       onEnd(this.#orRetry(operation, state, outcome), attempt.flight)
     })
     if (!attempt.tryTake()) return undefined
     if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.telemetry.count("operations")
-    this.#attempts.start(operation, flight)
+    this.#sender.start(operation, flight)
     return flight
   }
 
@@ -182,7 +182,7 @@ export class Executor {
   #firstAttempt<A>(operation: Operation<A>, state: RequestState): Effect.Effect<A, SessionError> {
     const live = this.#managed.current
     if (live === undefined) return this.#retry(operation, state, undefined)
-    return this.#orRetry(operation, state, this.#attempts.make(operation, live, state.startedAt, state))
+    return this.#orRetry(operation, state, this.#sender.attempt(operation, live, state.startedAt, state))
   }
 
   #retry<A>(
@@ -205,7 +205,7 @@ export class Executor {
         ? withSpan(Effect.tap(acquire, ({ span }) => linkTo(span)), { name: spans.connection.name, attributes: {} })
         : acquire,
       signIn: (refusal) => this.#managed.signIn(refusal),
-      attempt: (live, now) => this.#attempts.make(operation, live, now, state),
+      attempt: (live, now) => this.#sender.attempt(operation, live, now, state),
       state,
       closed: () => this.#outcomes.fail(new SessionClosed()),
       expired: (delivery) => {

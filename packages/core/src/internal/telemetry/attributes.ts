@@ -5,7 +5,7 @@ import type { Connection, ConnectionInfo } from "../../Connection.ts"
 import type { ServerConfig, ServerDefinition } from "../../ServerConfig.ts"
 import type { Reason } from "../../SessionError.ts"
 import { attributes as names } from "../../Telemetry.ts"
-import type { Attributes } from "./metrics.ts"
+import type { Attributes } from "./registerMetrics.ts"
 
 /** The longest name of a tool or a prompt, and the longest URI, in an attribute. In characters. */
 const maxLength = 256

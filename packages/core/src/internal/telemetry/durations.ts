@@ -8,7 +8,7 @@ import type { Reason } from "../../SessionError.ts"
 import { attributes as names } from "../../Telemetry.ts"
 import { errorAttributes, type Target, targetAttributes } from "./attributes.ts"
 import type { Histogram } from "./histogram.ts"
-import type { Attributes } from "./metrics.ts"
+import type { Attributes } from "./registerMetrics.ts"
 
 /** How many series of requests one server and one revision may have before others count as one for each method. */
 const maxSeries = 500

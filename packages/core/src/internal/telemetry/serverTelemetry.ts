@@ -14,7 +14,7 @@ import { attributes as names, metrics } from "../../Telemetry.ts"
 import { networkAttributes } from "./attributes.ts"
 import { Durations } from "./durations.ts"
 import { Histogram } from "./histogram.ts"
-import { type Attributes, showCounter, showGauge, showHistogram } from "./metrics.ts"
+import { type Attributes, showCounter, showGauge, showHistogram } from "./registerMetrics.ts"
 
 /** What is counted. */
 export type CounterName = Exclude<keyof typeof metrics, GaugeName | "operationDuration" | "sessionDuration">

@@ -3,9 +3,9 @@
  */
 import { AuthRequired } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
+import type { Request, Shape } from "./consentPort.ts"
 import * as Loopback from "./loopback.ts"
 import { candidatesOf, isAt, isResponse, portOf } from "./redirectUrls.ts"
-import type { Request, Shape } from "./shape.ts"
 
 /** How long a user may take. */
 const timeLimit = "5 minutes"

@@ -10,9 +10,9 @@ import { nameOf } from "./entry.ts"
 import * as FileLock from "./fileLock.ts"
 import * as KeyLock from "./keyLock.ts"
 import * as PrivateFiles from "./privateFiles.ts"
-import type { Shape } from "./shape.ts"
 import * as TextStore from "./textStore.ts"
 import { failure, type TokenStoreFailed } from "./tokenStoreFailed.ts"
+import type { Shape } from "./tokenStorePort.ts"
 
 /** Returns the directory of the user for tokens. */
 const defaultDirectory: Effect.Effect<string, TokenStoreFailed> = UserDirectories.make().state("mcp-sessions").pipe(

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { Locked } from "./shape.ts"
 import { failure, type TokenStoreFailed } from "./tokenStoreFailed.ts"
+import type { Locked } from "./tokenStorePort.ts"
 
 /** How long to wait for a lock: longer than a renewal of tokens takes, with its retries. */
 const lockTimeout = "30 seconds"

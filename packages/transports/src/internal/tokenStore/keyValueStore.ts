@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import type { KeyValueStore, KeyValueStoreError } from "effect/persistence/KeyValueStore"
 import { nameOf } from "./entry.ts"
 import * as KeyLock from "./keyLock.ts"
-import type { Locked, Shape } from "./shape.ts"
 import * as TextStore from "./textStore.ts"
 import { failure, type Operation, type Reason } from "./tokenStoreFailed.ts"
+import type { Locked, Shape } from "./tokenStorePort.ts"
 
 const prefix = "mcp-sessions:token:"
 

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import { type Entry, newVersion } from "./entry.ts"
 import * as KeyLock from "./keyLock.ts"
-import type { Shape } from "./shape.ts"
+import type { Shape } from "./tokenStorePort.ts"
 
 /** Makes an empty store. */
 export const make = (): Shape => {

@@ -14,8 +14,8 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { createHash } from "node:crypto"
 import * as KeyLock from "./keyLock.ts"
-import type { Locked } from "./shape.ts"
 import { failSql, type RunSql, statementTimeout } from "./sqlFailure.ts"
+import type { Locked } from "./tokenStorePort.ts"
 
 /** The transaction of a lock, for the statements under it. */
 interface LockTransaction {

@@ -9,10 +9,10 @@ import * as Redacted from "effect/Redacted"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { checkSize, type Entry, newVersion } from "./entry.ts"
 import * as PostgresLock from "./postgresLock.ts"
-import type { Shape } from "./shape.ts"
 import { failSql, type RunSql, statementTimeout } from "./sqlFailure.ts"
 import * as SqliteLock from "./sqliteLock.ts"
 import { failure, type TokenStoreFailed } from "./tokenStoreFailed.ts"
+import type { Shape } from "./tokenStorePort.ts"
 
 interface Row {
   readonly entry_key: string

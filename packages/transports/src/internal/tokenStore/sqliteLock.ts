@@ -9,9 +9,9 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import * as Fs from "node:fs"
 import * as FileStore from "./fileStore.ts"
 import * as KeyLock from "./keyLock.ts"
-import type { Locked } from "./shape.ts"
 import { failSql, type RunSql, statementTimeout } from "./sqlFailure.ts"
 import { failure, type TokenStoreFailed } from "./tokenStoreFailed.ts"
+import type { Locked } from "./tokenStorePort.ts"
 
 const locksOf = (file: string | null): Locked => {
   if (file === null || file === "") return KeyLock.make()

@@ -6,8 +6,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Entry from "./entry.ts"
-import type { Locked, Shape } from "./shape.ts"
 import { failure, type Operation, type TokenStoreFailed } from "./tokenStoreFailed.ts"
+import type { Locked, Shape } from "./tokenStorePort.ts"
 
 /** Texts by name. */
 export interface Texts {

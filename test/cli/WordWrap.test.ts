@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { wrap } from "@mcp-sessions/cli/Layout"
 import { cut, name, trusted, widthOf } from "@mcp-sessions/cli/Shown"
+import { wrap } from "@mcp-sessions/cli/WordWrap"
 import { Effect, Schema } from "effect"
 
 const texts = (text: string, columns: number) => wrap(trusted(text), columns).map(({ text }) => text)

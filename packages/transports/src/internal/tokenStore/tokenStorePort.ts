@@ -1,5 +1,5 @@
 /**
- * The operations of a token store, for the service and its implementations.
+ * Port of a token store: its operations, for the service and its implementations.
  */
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"

@@ -1,5 +1,5 @@
 /**
- * Processes that are effects of this one: each runs with streams of its own.
+ * Servers in this process: each is an effect with streams of its own, in the place of a child process.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

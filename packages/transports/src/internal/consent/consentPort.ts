@@ -1,5 +1,5 @@
 /**
- * The operations of a consent, for the service and its implementations.
+ * Port of a consent: its operations, for the service and its implementations.
  */
 import type { AuthRequired } from "@mcp-sessions/core/SessionError"
 import type * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * Metrics of Effect that show numbers of this library: each is registered once, and read when an exporter asks.
+ * Registers metrics of Effect that show numbers of this library. An exporter reads them when it asks.
  */
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"

@@ -1,5 +1,5 @@
 /**
- * Sessions and probes of fallback: opens the session for one attempt, and probes servers with a ping.
+ * Opens sessions of one server for fallback: for an attempt, or only to probe the server with a ping.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

@@ -1,5 +1,5 @@
 /**
- * Whether the configuration is still the one that sessions were opened with.
+ * Detects a change of the configuration that sessions were opened with.
  *
  * Files are looked at for every command, and read again only after one of them has changed: programs write settings of theirs into the same
  * files all the time, which changes no server.

@@ -1,5 +1,5 @@
 /**
- * A process as the transport over standard streams sees it.
+ * Port of a process: what the transport over standard streams needs of it.
  */
 import type { Readable, Writable } from "node:stream"
 

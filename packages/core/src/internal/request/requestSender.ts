@@ -1,5 +1,5 @@
 /**
- * Attempts: sends an operation once, on one connection, when the permits are taken.
+ * Sender of requests: makes one attempt of an operation on one connection, once the attempt has its permits.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -50,7 +50,7 @@ const decoded = <A>({ decode, method }: RequestOperation<A>, result: unknown): E
   }
 }
 
-export class Attempts {
+export class RequestSender {
   readonly #managed: ManagedConnection
   readonly #host: InFlightHost
   readonly #outcomes: Outcomes
@@ -107,8 +107,8 @@ export class Attempts {
     if ("onSent" in operation && flight.id !== undefined) operation.onSent?.(flight.id)
   }
 
-  /** One attempt on one connection. */
-  make<A>(
+  /** Makes one attempt on one connection: waits for the permits, sends, and records the outcome. */
+  attempt<A>(
     operation: Operation<A>,
     live: LiveConnection,
     now: number,

@@ -4,7 +4,7 @@
  * **Example** (Wrapping a message)
  *
  * ```ts import.meta.vitest
- * import { wrap } from "@mcp-sessions/cli/Layout"
+ * import { wrap } from "@mcp-sessions/cli/WordWrap"
  * import { name } from "@mcp-sessions/cli/Shown"
  *
  * const lines = wrap(name("  the server is down; next attempt at 12:00:05"), 24)

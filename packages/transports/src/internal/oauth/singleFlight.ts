@@ -1,5 +1,5 @@
 /**
- * Runs one effect for all that ask for it at the same time, until the last of them has left.
+ * Single flight: runs one effect for all callers that wait for it at the same time, until the last of them has left.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -10,7 +10,7 @@ interface Running<A, E> {
   waiting: number
 }
 
-export class Shared<K, A, E> {
+export class SingleFlight<K, A, E> {
   readonly #running = new Map<K, Running<A, E>>()
   readonly #scope: Scope.Scope
 

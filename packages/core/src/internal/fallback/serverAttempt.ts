@@ -13,9 +13,9 @@ import type { SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
 import { close, mayFailOver, open, withLedger } from "../request/toolLedger.ts"
 import { isFit } from "./candidates.ts"
-import { ejectUnfit, recordFailure, suspect } from "./ejection.ts"
 import type { Failure } from "./fallbackPort.ts"
-import { openFresh, type Target } from "./probe.ts"
+import { openFresh, type Target } from "./openSession.ts"
+import { ejectUnfit, recordFailure, suspect } from "./outlierReports.ts"
 
 /** The end of an attempt: the exit of the operation, or a failure after which the operation may run on another server. */
 export type Attempted<A, E> =

@@ -1,5 +1,5 @@
 /**
- * Opens sockets where the ways of `undici` and `ws` do not do: through a proxy, or with certificates of a definition.
+ * Opens sockets for `undici` and `ws` through a proxy, or with the certificates of a definition.
  */
 import type { RemoteServerOptions } from "@mcp-sessions/core/ServerConfig"
 import type { ProxyFailed } from "@mcp-sessions/core/SessionError"

@@ -1,5 +1,5 @@
 /**
- * A child process that is never left running.
+ * Process group of a child process: starts the child and ends the whole group.
  *
  * The child leads a process group of its own, so that its descendants can be signalled too. Closing ends its input, sends SIGTERM to the
  * group after one second and SIGKILL after another; then it waits for the exit, and for members of the group that outlive the leader.

@@ -1,13 +1,14 @@
 /**
- * Ejection: what an operation that has failed on a server, or has waited too long for it, means for the operations after it.
+ * Reports to outlier detection: an operation that failed on a server, a server that became unfit, and a server that stayed silent until the
+ * caller gave up. `outlierDetection.ts` has the rule that ejects.
  */
 import * as Effect from "effect/Effect"
 import { RequestTimeout, SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
 import { isFit } from "./candidates.ts"
 import type { FallbackPort, FallbackServer } from "./fallbackPort.ts"
+import { probe, probeConnected, type Target } from "./openSession.ts"
 import { suspicionProbeTimeout } from "./outlierDetection.ts"
-import { probe, probeConnected, type Target } from "./probe.ts"
 
 /** A caller that gives up earlier than this, in milliseconds, does not make the server suspect. */
 const suspectAfter = 1000
