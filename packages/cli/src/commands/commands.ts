@@ -20,6 +20,7 @@ const loaders = {
   replay: () => import("./recording.ts").then(({ replay }) => replay),
   with: () => import("./with.ts").then(({ withCommand }) => withCommand),
   up: () => import("./up.ts").then(({ up }) => up),
+  serve: () => import("./serve.ts").then(({ serve }) => serve),
   status: () => import("./status.ts").then(({ status }) => status),
   restart: () => import("./restart.ts").then(({ restart }) => restart),
   down: () => import("./down.ts").then(({ down }) => down),

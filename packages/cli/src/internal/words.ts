@@ -16,6 +16,7 @@ const serverCommands = new Set([
   "prompts",
   "read",
   "resources",
+  "serve",
   "tools",
   "watch"
 ])

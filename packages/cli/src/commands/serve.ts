@@ -1,0 +1,147 @@
+/**
+ * `serve`: one MCP endpoint over servers, for clients of the protocol.
+ */
+import * as Sessions from "@mcp-sessions/core/Sessions"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { errorOf } from "../Configured.ts"
+import { envelope, type Failure, lines, UsageError } from "../Failure.ts"
+import { readRegularFile } from "../internal/regularFile.ts"
+import { Invocation } from "../Invocation.ts"
+import { Output } from "../Output.ts"
+import { content, line } from "../Shown.ts"
+import { transports } from "../SignIn.ts"
+import { splitNames } from "./holding.ts"
+import { root } from "./root.ts"
+import { chooseServers, loadConfigured } from "./selection.ts"
+import { withRetryNotes } from "./sessions.ts"
+
+const Tokens = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
+
+/** Reads the bearer tokens of a file, by the names of their principals. An error never quotes the file. */
+const readTokens = Effect.fnUntraced(function*(path: string) {
+  const { directory } = yield* Invocation
+  const text = yield* Effect.mapError(
+    readRegularFile({ directory, path, mebibytes: 1 }),
+    (problem) => new UsageError({ problems: [`--tokens: ${problem}`] })
+  )
+  const tokens = yield* Effect.mapError(
+    Schema.decodeEffect(Tokens)(text),
+    () => new UsageError({ problems: ["--tokens: expected a JSON object of a token for each principal"] })
+  )
+  return Object.fromEntries(Object.entries(tokens).map(([name, token]) => [name, Redacted.make(token)]))
+})
+
+/** What the gateway logs goes to stderr. */
+const logToStderr = Effect.gen(function*() {
+  const { note } = yield* Output
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  return Logger.layer([Logger.make((options) => void fork(note(content(Logger.formatLogFmt.log(options)))))])
+})
+
+const texts = (...[name, metavar, description]: readonly [string, string, string]) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.withDescription(`${description}; can be repeated`),
+    Flag.atLeast(0)
+  )
+
+export const serve = Command.make("serve", {
+  names: Argument.String("server").pipe(
+    Argument.withDescription("Servers to serve (default: all enabled servers)"),
+    Argument.variadic()
+  ),
+  host: Flag.String("host").pipe(
+    Flag.withDescription("Address to listen on (default: 127.0.0.1); any other than loopback needs --tokens"),
+    Flag.withDefault("127.0.0.1")
+  ),
+  port: Flag.Int("port").pipe(
+    Flag.withDescription("Port to listen on (default: 0, which takes a free one)"),
+    Flag.withDefault(0)
+  ),
+  path: Flag.String("path").pipe(
+    Flag.withDescription("Path of the endpoint (default: /mcp)"),
+    Flag.withDefault("/mcp")
+  ),
+  tokens: Flag.String("tokens").pipe(
+    Flag.withMetavar("file"),
+    Flag.withDescription("JSON file with an object of bearer tokens by principal; requests then need one"),
+    Flag.optional
+  ),
+  include: texts("include", "server/tool", "Tools to offer, where * stands for any characters (default: all)"),
+  exclude: texts("exclude", "server/tool", "Tools not to offer, where * stands for any characters"),
+  allowHost: texts("allow-host", "name", "Host of requests to allow, beside those of loopback"),
+  allowOrigin: texts("allow-origin", "origin", "Origin of pages to allow, such as https://app.example.com")
+}, ({ allowHost, allowOrigin, exclude, host, include, names, path, port, tokens }) =>
+  Effect.gen(function*() {
+    // Other commands start faster without this.
+    const Gateway = yield* Effect.promise(() => import("@mcp-sessions/transports/Gateway"))
+    const output = yield* Output
+    const { json } = yield* root
+    const known = names.some((name) => name.includes(",")) ? splitNames(names, yield* loadConfigured) : names
+    const { servers } = yield* chooseServers(known)
+    const note = (error: Failure) =>
+      json ? output.noteJson({ error: envelope(error) }) : Effect.forEach(lines(error), output.note, { discard: true })
+    // One bad entry does not keep the others from being served.
+    const unusable = errorOf(servers)
+    const usable = servers.filter(({ definition }) => Result.isSuccess(definition))
+    if (unusable !== undefined && usable.length === 0) return yield* unusable
+    if (unusable !== undefined) yield* note(unusable)
+    const sessions = Sessions.layerConfiguration({
+      configuration: { servers: usable },
+      retry: yield* withRetryNotes(json)
+    }).pipe(Layer.provide(transports({ servers: usable })))
+    const gateway = Gateway.layer({
+      sessions,
+      host,
+      port,
+      path,
+      tokens: Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined,
+      include: include.length === 0 ? undefined : include,
+      exclude,
+      allowedHosts: allowHost,
+      allowedOrigins: allowOrigin
+    })
+    const { url } = Context.get(
+      yield* Layer.build(Layer.provide(gateway, yield* logToStderr)).pipe(
+        Effect.catchTag(["ListenFailed", "NameCollision"], ({ message }) =>
+          Effect.fail(new UsageError({ problems: [message] })))
+      ),
+      Gateway.Gateway
+    )
+    if (json) {
+      yield* output.printJsonLine({
+        schema: "mcp-sessions/1",
+        url,
+        servers: usable.map(({ name }) =>
+          name
+        )
+      })
+    } else {
+      yield* output.print(line`${url}`)
+      yield* output.note(line`serving ${usable.map(({ name }) => name).join(", ")}; Ctrl+C ends it`)
+    }
+    return yield* Effect.never
+  }).pipe(Effect.scoped)).pipe(
+    Command.withDescription("Serve servers to MCP clients at one URL, which is the first line on stdout"),
+    Command.withExamples([
+      { command: "mcp-sessions serve", description: "Serve all servers on a free port of this machine" },
+      {
+        command: "mcp-sessions serve github files --port 3000 --exclude 'files/write_*'",
+        description: "Serve two servers at http://127.0.0.1:3000/mcp, without some tools"
+      },
+      {
+        command: "mcp-sessions serve --host 0.0.0.0 --port 3000 --tokens tokens.json",
+        description: "Serve to other machines, to principals with tokens"
+      }
+    ])
+  )

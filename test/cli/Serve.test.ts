@@ -1,0 +1,104 @@
+/**
+ * `serve` as its users run it: as a process, with clients, signals, and what it leaves behind.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { once } from "node:events"
+import { call, connectV1, initialize, post, streamOf, textOf } from "../fixtures/gateway.ts"
+import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
+import { workplace } from "./cli.ts"
+
+const node = process.execPath
+const server = (file: string) => ({ command: node, args: [fixture("stdioServer.ts"), "v1", file] })
+
+/** Starts `serve` in a place with two servers, and waits for the first line on stdout. */
+const serving = (words: ReadonlyArray<string>, files: Readonly<Record<string, unknown>> = {}) =>
+  Effect.gen(function*() {
+    const { file, read } = yield* makeLedger
+    const place = yield* workplace
+    place.write("mcp-sessions.json", {
+      servers: { good: server(file), other: server(file), bad: { command: "x", cwd: 7 } }
+    })
+    for (const [name, content] of Object.entries(files)) place.write(name, content)
+    const child = place.start(["serve", ...words])
+    yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+    let stderr = ""
+    let stdout = ""
+    child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+      stderr += chunk
+    })
+    child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+      stdout += chunk
+    })
+    yield* until(() => stdout, (text) => text.includes("\n"))
+    const [first = ""] = stdout.split("\n")
+    const ended = Effect.promise(async () => child.exitCode ?? (await once(child, "exit"))[0] as number)
+    return { child, ended, first, ledger: read, stderr: () => stderr, stdout: () => stdout }
+  }) satisfies Effect.Effect<unknown, never, Scope.Scope>
+
+describe.concurrent("serve", () => {
+  it.live("prints its URL alone to stdout, serves the servers that are usable, and leaves nothing on SIGTERM", () =>
+    Effect.gen(function*() {
+      const { child, ended, first, ledger, stderr, stdout } = yield* serving(["--port", "0"])
+      assert.match(first, /^http:\/\/127\.0\.0\.1:\d+\/mcp$/)
+      const { client } = yield* connectV1(first)
+      const said = yield* Effect.promise(() => client.callTool({ name: "other_echo", arguments: { message: "hi" } }))
+      assert.strictEqual(textOf(said), "hi")
+      const origin = new URL(first).origin
+      const health = yield* post(`${origin}/healthz`, undefined, { method: "GET" })
+      assert.deepStrictEqual([health.status, health.text], [200, "{\"status\":\"ok\"}"])
+      const metrics = yield* post(`${origin}/metrics`, undefined, { method: "GET" })
+      assert.match(metrics.text, /^mcp_sessions_requests_total\{.*server="other".*\} \d+/m)
+      // Two that follow lists, and one of the client.
+      assert.lengthOf(ledger("process"), 3)
+      child.kill("SIGTERM")
+      assert.strictEqual(yield* ended, 143)
+      yield* until(() => ledger("process").filter(isAlive), (alive) => alive.length === 0)
+      assert.strictEqual(stdout(), `${first}\n`)
+      assert.include(stderr(), "bad")
+    }))
+
+  it.live("lets a call in flight end before it ends itself", () =>
+    Effect.gen(function*() {
+      const { child, ended, first } = yield* serving(["--", "mcp-server-everything", "stdio"])
+      const { session } = yield* post(first, initialize)
+      const called = call(1, "trigger-long-running-operation", { duration: 2, steps: 2 }, { progressToken: 1 })
+      const results = yield* Effect.promise(async (signal) => {
+        const results: Array<string> = []
+        for await (const { method, result } of await streamOf(first, session, called, signal)) {
+          // A second signal would end it at once.
+          if (method === "notifications/progress" && !child.killed) child.kill("SIGTERM")
+          else if (result !== undefined) results.push(textOf(result))
+        }
+        return results
+      })
+      assert.match(results.join(), /^Long running operation completed/)
+      assert.strictEqual(yield* ended, 143)
+    }))
+
+  it.live("asks for a token of its file, which is never shown", () =>
+    Effect.gen(function*() {
+      const token = "the-token-of-alice"
+      const { first, stderr } = yield* serving(["good", "--tokens", "tokens.json"], { "tokens.json": { alice: token } })
+      assert.strictEqual((yield* post(first, initialize)).status, 401)
+      assert.strictEqual((yield* post(first, initialize, { token })).status, 200)
+      const metrics = yield* post(`${new URL(first).origin}/metrics`, undefined, { method: "GET" })
+      assert.strictEqual(metrics.status, 401)
+      assert.notInclude(stderr(), token)
+    }))
+
+  it.live("refuses to listen for other machines without tokens, and tokens that are none", () =>
+    Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const place = yield* workplace
+      place.write("mcp-sessions.json", { servers: { good: server(file) } })
+      const open = yield* place.run(["serve", "--host", "0.0.0.0"])
+      assert.match(open.stderr, /tokens/)
+      assert.notStrictEqual(open.status, 0)
+      place.write("tokens.json", ["the-token-of-alice"])
+      const wrong = yield* place.run(["serve", "--tokens", "tokens.json"])
+      assert.match(wrong.stderr, /--tokens: expected a JSON object of a token for each principal/)
+      assert.notInclude(wrong.stderr, "the-token-of-alice")
+      assert.strictEqual(open.stdout + wrong.stdout, "")
+    }))
+})
