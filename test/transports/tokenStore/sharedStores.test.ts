@@ -91,7 +91,11 @@ for (const [kind, isAvailable] of kinds) {
 
             holder.kill("SIGKILL")
             yield* Effect.promise(() => once(holder, "exit"))
-            const waiting = yield* Effect.forkChild(locked("counter", Effect.succeed("mine")))
+            // The store notices the end of the holder in real time, for which virtual time does not wait.
+            const isTimeout = ({ reason }: { readonly reason: string }) => reason === "LockTimeout"
+            const waiting = yield* Effect.forkChild(
+              Effect.retry(locked("counter", Effect.succeed("mine")), { while: isTimeout })
+            )
             while (waiting.pollUnsafe() === undefined) {
               yield* TestClock.adjust("100 millis")
               yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
