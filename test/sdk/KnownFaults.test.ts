@@ -87,7 +87,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       assert.strictEqual(server.count("DELETE"), 0, fixed)
     }).pipe(Effect.scoped))
 
-  // Ours: A5.test.ts, "reopens a stream that closes at once after growing delays, …" (iv).
+  // Ours: A5-faultyStreams.test.ts, "reopens a stream that closes at once after growing delays, …" (iv).
   it.live("still opens a stream that is closed at once again without end, and in a hot loop where the server likes that", () =>
     Effect.gen(function*() {
       const { server } = yield* connectHttp(({ request, response }) => {
@@ -111,7 +111,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       yield* still(until(() => server.count("GET"), (count) => count > 1), internal("serverStream.ts"))
     }).pipe(Effect.scoped))
 
-  // Ours: A5.test.ts, "fails a call at once, without a repeat, when its stream ends without the response" (i).
+  // Ours: A5-faultyStreams.test.ts, "fails a call at once, without a repeat, when its stream ends without the response" (i).
   it.live("still waits for its timeout when the stream of a call ends without the answer", () =>
     Effect.gen(function*() {
       const { client } = yield* connectHttp((arrival) => {
@@ -233,7 +233,7 @@ describe.concurrent("over SSE, the SDK", () => {
 })
 
 describe.concurrent("over stdio, the SDK", () => {
-  // Ours: A3.test.ts, "the close of a polite server and its descendants" (a).
+  // Ours: A3-noProcessSurvives.test.ts, "the close of a polite server and its descendants" (a).
   it.live("still leaves grandchildren behind when it closes", () =>
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger

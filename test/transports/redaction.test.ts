@@ -57,6 +57,11 @@ const shown = (error: unknown): string => {
 }
 
 describe("the redactor", () => {
+  it("removes secrets anywhere in a text, the longest first", () => {
+    const redact = Redactor.make(["s3cret", "s3cret-long", "abc"])
+    assert.strictEqual(redact("x s3cret-long y s3crets abc"), "x <redacted> y <redacted>s abc")
+  })
+
   for (const [title, quote] of Object.entries(quotings)) {
     it.effect.prop(
       `finds any secret that is quoted ${title}`,
