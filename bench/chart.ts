@@ -1,7 +1,7 @@
 /**
  * The chart in the README: calls per second with 64 in flight, as ratios to the official SDK, one group of bars for each transport.
  */
-import { others } from "../test/peers/peers.ts"
+import { others } from "../test/otherClients/allClients.ts"
 import { type Comparison, inEffect, inPromises, raw, sdkOf, times } from "./figures.ts"
 
 /** Where bars begin, and how long the longest is: its label stands behind it. */

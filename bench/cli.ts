@@ -28,8 +28,8 @@ writeFileSync(join(directory, ".mcp.json"), JSON.stringify({ mcpServers: { every
 
 const node = process.execPath
 const here = [node, join(directory, "bin.js")]
-const peer = (name: string): string => pathOf(`test/peers/node_modules/.bin/${name}`)
-const [mcporter, mcpdo] = [peer("mcporter"), peer("mcpdo")]
+const client = (name: string): string => pathOf(`test/otherClients/node_modules/.bin/${name}`)
+const [mcporter, mcpdo] = [client("mcporter"), client("mcpdo")]
 const call = [...here, "call", "everything/echo", "message=hello"]
 const oneShot = [node, pathOf("bench/fixtures/oneShot.mjs"), everything.command, ...everything.args]
 const mcporterCall = [mcporter, "--config", ".mcp.json", "call", "everything.echo", "message=hello"]

@@ -5,9 +5,9 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { Agent, request } from "undici"
 import { WebSocket } from "ws"
-import type { PeerSession, ServerOf } from "../test/peers/Peer.ts"
+import type { ComparedSession, ServerOf } from "../test/otherClients/ComparedClient.ts"
 
-type Call = Pick<PeerSession, "call">
+type Call = Pick<ComparedSession, "call">
 
 /** What the revision 2026-07-28 requires of each request. */
 const modernMeta = {

@@ -5,9 +5,9 @@
  */
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import type { ServerOf } from "../test/peers/Peer.ts"
-import { clientsOf, forkClient } from "../test/peers/peers.ts"
-import { Program } from "../test/peers/Program.ts"
+import { clientsOf, forkClient } from "../test/otherClients/allClients.ts"
+import type { ServerOf } from "../test/otherClients/ComparedClient.ts"
+import { Program } from "../test/otherClients/Program.ts"
 import { replace, write } from "../tools/markdown.ts"
 import { chart } from "./chart.ts"
 import type { Score, Spell } from "./contender.ts"

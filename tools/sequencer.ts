@@ -23,7 +23,7 @@ const slow = [
   "test/transports/tokenStore/sharedStores.test.ts",
   "test/transports/stdio/Stdio.test.ts",
   "test/transports/recording/Recorded.test.ts",
-  "test/peers/Faults.test.ts",
+  "test/otherClients/Faults.test.ts",
   "test/Demo.test.ts",
   "test/Examples.test.ts",
   "test/core/connection/reconnect.test.ts",

@@ -9,10 +9,10 @@ import { rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { makeLedger } from "../../test/fixtures/ledger.ts"
 import { isAlive } from "../../test/fixtures/processes.ts"
-import { Program } from "../../test/peers/Program.ts"
+import { Program } from "../../test/otherClients/Program.ts"
 
 const fixture = (name: string): string =>
-  fileURLToPath(new URL(`../../test/peers/fixtures/${name}.mjs`, import.meta.url))
+  fileURLToPath(new URL(`../../test/otherClients/fixtures/${name}.mjs`, import.meta.url))
 
 /** Short enough for faults to be felt, long enough for a busy machine. */
 const timeouts = {

@@ -3,7 +3,7 @@
  * Tools are listed once and kept, as agents do.
  */
 import { MultiServerMCPClient } from "@langchain/mcp-adapters"
-import type { Peer, ServerOf } from "../Peer.ts"
+import type { ComparedClient, ServerOf } from "../ComparedClient.ts"
 
 const connectionOf = (server: ServerOf) =>
   server.kind === "stdio"
@@ -15,7 +15,7 @@ const connectionOf = (server: ServerOf) =>
     }
     : { transport: "http" as const, url: server.url }
 
-export const connectMany: Peer["connectMany"] & {} = async (servers, name) => {
+export const connectMany: ComparedClient["connectMany"] & {} = async (servers, name) => {
   const client = new MultiServerMCPClient({
     onConnectionError: "ignore",
     mcpServers: Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, connectionOf(server)]))
@@ -35,4 +35,4 @@ export const connectMany: Peer["connectMany"] & {} = async (servers, name) => {
   }
 }
 
-export const connect: Peer["connect"] = (server) => connectMany({ server }, "server")
+export const connect: ComparedClient["connect"] = (server) => connectMany({ server }, "server")

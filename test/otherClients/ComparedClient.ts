@@ -10,7 +10,7 @@ export type ServerOf =
     | { readonly kind: "http" | "websocket"; readonly url: string }
   )
 
-export interface PeerSession {
+export interface ComparedSession {
   /** Rejects if the server was not reached or refused; a tool's own error may come either way. */
   readonly call: (tool: string, args: Record<string, unknown>, signal?: AbortSignal) => Promise<unknown>
   /** Lists its tools again, where tools are bound to the connection that listed them. */
@@ -18,11 +18,11 @@ export interface PeerSession {
   readonly close: () => Promise<unknown>
 }
 
-export interface Peer {
-  readonly connect: (server: ServerOf) => Promise<PeerSession>
+export interface ComparedClient {
+  readonly connect: (server: ServerOf) => Promise<ComparedSession>
   /** Connects to all servers, for clients that hold several, and gives the session with one of them. */
-  readonly connectMany?: (servers: Readonly<Record<string, ServerOf>>, name: string) => Promise<PeerSession>
+  readonly connectMany?: (servers: Readonly<Record<string, ServerOf>>, name: string) => Promise<ComparedSession>
 }
 
 /** The name that clients give themselves in handshakes where they need one. */
-export const clientInfo = { name: "peer", version: "1.0.0" }
+export const clientInfo = { name: "compared-client", version: "1.0.0" }

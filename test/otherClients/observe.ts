@@ -4,7 +4,7 @@
 import { setTimeout } from "node:timers/promises"
 import type { Ledger } from "../fixtures/ledger.ts"
 import { isAlive } from "../fixtures/processes.ts"
-import type { PeerSession } from "./Peer.ts"
+import type { ComparedSession } from "./ComparedClient.ts"
 
 export interface Cell {
   readonly verdict: string
@@ -73,11 +73,11 @@ export const cellOf = (outcome: Outcome): Cell => {
   return { verdict: kind, measured, detail: detail === kind ? undefined : detail }
 }
 
-export const echo = (session: PeerSession) => session.call("echo", { message: "hello" })
-export const charge = (session: PeerSession, id = "1") => outcomeOf(() => session.call("charge", { id }))
+export const echo = (session: ComparedSession) => session.call("echo", { message: "hello" })
+export const charge = (session: ComparedSession, id = "1") => outcomeOf(() => session.call("charge", { id }))
 
 /** Whether a session works after a fault: at once, after a while, or with tools listed again. */
-export const nextCall = async (session: PeerSession): Promise<Cell> => {
+export const nextCall = async (session: ComparedSession): Promise<Cell> => {
   const start = performance.now()
   let first: string | undefined
   while (performance.now() - start < retryTimeout) {

@@ -3,10 +3,10 @@
  * before you commit it.
  */
 import { Effect } from "effect"
+import { clients, forkClient } from "./allClients.ts"
 import { type Fault, faults, makePlace } from "./Fault.ts"
 import type { Cell } from "./observe.ts"
 import { write } from "./page.ts"
-import { forkClient, peers } from "./peers.ts"
 
 /** Some clients start servers after they were closed. In milliseconds. */
 const settle = 3000
@@ -32,6 +32,6 @@ const attempt = Effect.fnUntraced(
   Effect.scoped
 )
 
-const pairs = faults.flatMap((fault) => Object.keys(peers).map((client) => ({ client, fault })))
+const pairs = faults.flatMap((fault) => Object.keys(clients).map((client) => ({ client, fault })))
 // Most of the time is spent waiting.
 write(await Effect.runPromise(Effect.forEach(pairs, attempt, { concurrency: 3 })))

@@ -6,7 +6,7 @@ import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { findPackageJSON } from "node:module"
 import { fileURLToPath } from "node:url"
-import type { Peer, ServerOf } from "./Peer.ts"
+import type { ComparedClient, ServerOf } from "./ComparedClient.ts"
 
 interface Entry {
   readonly file: string
@@ -16,7 +16,7 @@ interface Entry {
   readonly isModern?: boolean
 }
 
-export const peers: Readonly<Record<string, Entry>> = {
+export const clients: Readonly<Record<string, Entry>> = {
   "mcp-sessions": {
     file: "clients/mcpSessions.ts",
     package: "@mcp-sessions/core",
@@ -33,20 +33,20 @@ export const peers: Readonly<Record<string, Entry>> = {
 
 /** The clients that speak to a server. */
 export const clientsOf = ({ era, kind }: ServerOf): ReadonlyArray<string> =>
-  Object.keys(peers).filter((name) =>
-    (kind !== "websocket" || peers[name]?.hasWebSocket) && (era !== "modern" || peers[name]?.isModern)
+  Object.keys(clients).filter((name) =>
+    (kind !== "websocket" || clients[name]?.hasWebSocket) && (era !== "modern" || clients[name]?.isModern)
   )
 
 /** The clients of other people, each with its package and the version that is installed. */
 export const others = (): ReadonlyArray<readonly [client: string, from: string, version: string]> =>
-  Object.entries(peers).slice(1).map(([name, { package: from }]) => {
+  Object.entries(clients).slice(1).map(([name, { package: from }]) => {
     const manifest = findPackageJSON(from, import.meta.url)
     if (manifest === undefined) throw new Error(`${from} is not installed`)
     return [name, from, JSON.parse(readFileSync(manifest, "utf8")).version]
   })
 
-export const load = (name: string): Promise<Peer> =>
-  import(new URL(peers[name]?.file ?? `${name} is no client`, import.meta.url).href)
+export const load = (name: string): Promise<ComparedClient> =>
+  import(new URL(clients[name]?.file ?? `${name} is no client`, import.meta.url).href)
 
 /** Runs a program that uses a client in a process of its own. `next` gives its next message, and fails if it ends before. */
 export const forkClient = (program: URL, args: ReadonlyArray<string>) => {

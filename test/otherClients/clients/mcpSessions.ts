@@ -1,7 +1,7 @@
 /** This library, through its promises. */
 import { McpSessions, type ServerConfig } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import type { Peer, ServerOf } from "../Peer.ts"
+import type { ComparedClient, ServerOf } from "../ComparedClient.ts"
 
 export const definitionOf = (server: ServerOf): ServerConfig.ServerConfigInput => {
   const protocol = server.era === "modern" ? "2026-07-28" : "auto"
@@ -10,7 +10,7 @@ export const definitionOf = (server: ServerOf): ServerConfig.ServerConfigInput =
     : { transport: server.kind === "http" ? "streamable_http" : "websocket", url: server.url, protocol }
 }
 
-export const connectMany: Peer["connectMany"] & {} = async (servers, name) => {
+export const connectMany: ComparedClient["connectMany"] & {} = async (servers, name) => {
   const sessions = McpSessions.make({
     transports: Transports.layer,
     servers: Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, definitionOf(server)]))
@@ -24,4 +24,4 @@ export const connectMany: Peer["connectMany"] & {} = async (servers, name) => {
   }
 }
 
-export const connect: Peer["connect"] = (server) => connectMany({ server }, "server")
+export const connect: ComparedClient["connect"] = (server) => connectMany({ server }, "server")

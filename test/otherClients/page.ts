@@ -2,12 +2,12 @@
  * The fault table in the README and the tables of `docs/faults.md`: written from cells, and read back.
  */
 import { cellsOf, region, replace, table } from "../../tools/markdown.ts"
+import { clients, others } from "./allClients.ts"
 import { faults } from "./Fault.ts"
 import type { Cell } from "./observe.ts"
-import { others, peers } from "./peers.ts"
 
 const page = "docs/faults.md"
-const clients = Object.keys(peers)
+const clientNames = Object.keys(clients)
 
 const short = ({ measured, verdict }: Cell): string => measured === undefined ? verdict : `${verdict}, ${measured}`
 const full = (cell: Cell): string => cell.detail === undefined ? short(cell) : `${short(cell)} (${cell.detail})`
@@ -15,8 +15,8 @@ const full = (cell: Cell): string => cell.detail === undefined ? short(cell) : `
 /** Writes the cells of all faults, and in each of all clients. */
 export const write = (cells: ReadonlyArray<ReadonlyArray<Cell>>): void => {
   const summary = faults.flatMap(({ name, rows }, index) => {
-    const columns = cells.slice(index * clients.length, (index + 1) * clients.length)
-    const body = columns.map((cells, client) => [clients[client] ?? "", ...cells.map(full)])
+    const columns = cells.slice(index * clientNames.length, (index + 1) * clientNames.length)
+    const body = columns.map((cells, client) => [clientNames[client] ?? "", ...cells.map(full)])
     replace(page, name, table(["client", ...rows.map(([title]) => title)], body))
     return rows.map((
       [title],
@@ -25,7 +25,7 @@ export const write = (cells: ReadonlyArray<ReadonlyArray<Cell>>): void => {
   })
   const versions = others()
   const names = versions.map(([name, , version]) => `${name} ${version}`)
-  replace("README.md", "faults", `${table(["", ...clients], summary)}\n\n${names.join(", ")}.`)
+  replace("README.md", "faults", `${table(["", ...clientNames], summary)}\n\n${names.join(", ")}.`)
   replace(
     page,
     "clients",

@@ -1,9 +1,9 @@
 /** The official SDK, second major: by default in the legacy era. */
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
-import { clientInfo, type Peer } from "../Peer.ts"
+import { clientInfo, type ComparedClient } from "../ComparedClient.ts"
 
-export const connect: Peer["connect"] = async (server) => {
+export const connect: ComparedClient["connect"] = async (server) => {
   const options = server.era === "modern" ? { versionNegotiation: { mode: { pin: "2026-07-28" } } } : {}
   const client = new Client(clientInfo, options)
   const transport = server.kind === "stdio"

@@ -1,6 +1,6 @@
 /** The client of Mastra. Tools are listed once and kept, as agents do; they reconnect by themselves. */
 import { MCPClient } from "@mastra/mcp"
-import type { Peer, ServerOf } from "../Peer.ts"
+import type { ComparedClient, ServerOf } from "../ComparedClient.ts"
 
 /** The part of its tools that is used here. */
 interface Tool {
@@ -10,7 +10,7 @@ interface Tool {
 const definitionOf = (server: ServerOf) =>
   server.kind === "stdio" ? { command: server.command, args: [...server.args] } : { url: new URL(server.url) }
 
-export const connectMany: Peer["connectMany"] & {} = async (servers, server) => {
+export const connectMany: ComparedClient["connectMany"] & {} = async (servers, server) => {
   const client = new MCPClient({
     servers: Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, definitionOf(server)]))
   })
@@ -25,4 +25,4 @@ export const connectMany: Peer["connectMany"] & {} = async (servers, server) => 
   }
 }
 
-export const connect: Peer["connect"] = (server) => connectMany({ server }, "server")
+export const connect: ComparedClient["connect"] = (server) => connectMany({ server }, "server")

@@ -3,10 +3,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { clients } from "./allClients.ts"
 import * as ours from "./clients/mcpSessions.ts"
 import { faults, makePlace } from "./Fault.ts"
 import { read } from "./page.ts"
-import { peers } from "./peers.ts"
 
 const written = read()
 
@@ -22,7 +22,7 @@ describe.concurrent("the fault table", () => {
   }
 
   it("shows every fault and every client, and the verdicts of this library", () => {
-    assert.deepStrictEqual(written.clients, Object.keys(peers))
+    assert.deepStrictEqual(written.clients, Object.keys(clients))
     assert.deepStrictEqual(written.rows, faults.flatMap(({ rows }) => rows))
   })
 

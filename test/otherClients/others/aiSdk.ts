@@ -1,9 +1,9 @@
 /** The client of the AI SDK, with its defaults: it does not repeat calls. */
 import { createMCPClient } from "@ai-sdk/mcp"
 import { StdioMCPTransport } from "@ai-sdk/mcp/mcp-stdio"
-import type { Peer } from "../Peer.ts"
+import type { ComparedClient } from "../ComparedClient.ts"
 
-export const connect: Peer["connect"] = async (server) => {
+export const connect: ComparedClient["connect"] = async (server) => {
   const client = await createMCPClient({
     transport: server.kind === "stdio"
       ? new StdioMCPTransport({ command: server.command, args: [...server.args] })

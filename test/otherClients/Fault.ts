@@ -5,8 +5,8 @@ import { Effect } from "effect"
 import { setTimeout } from "node:timers/promises"
 import { fixture } from "../fixtures/fixture.ts"
 import { type Ledger, makeLedger } from "../fixtures/ledger.ts"
+import type { ComparedClient, ComparedSession, ServerOf } from "./ComparedClient.ts"
 import * as Observe from "./observe.ts"
-import type { Peer, PeerSession, ServerOf } from "./Peer.ts"
 import { Program } from "./Program.ts"
 
 export interface Fault {
@@ -14,7 +14,7 @@ export interface Fault {
   /** The titles of its rows, each with the verdict that a client should get. */
   readonly rows: ReadonlyArray<readonly [title: string, good: string]>
   /** Gives one cell for each row. */
-  readonly run: (peer: Peer, place: Place) => Promise<ReadonlyArray<Observe.Cell>>
+  readonly run: (client: ComparedClient, place: Place) => Promise<ReadonlyArray<Observe.Cell>>
 }
 
 /** The ledger of the servers of a fault. */
@@ -33,7 +33,7 @@ export const makePlace = Effect.fnUntraced(function*(settle: number) {
   return { ...ledger, settle }
 })
 
-const program = (name: string) => fixture(`../peers/fixtures/${name}.mjs`)
+const program = (name: string) => fixture(`../otherClients/fixtures/${name}.mjs`)
 
 const stdio = ({ file }: Place, ...words: ReadonlyArray<string>): ServerOf => ({
   kind: "stdio",
@@ -49,7 +49,10 @@ const wrapped = ({ file }: Place): ServerOf => ({
 })
 
 /** Connects, observes, and closes the session. */
-const withSession = async <A>(session: PeerSession, observe: (session: PeerSession) => Promise<A>): Promise<A> => {
+const withSession = async <A>(
+  session: ComparedSession,
+  observe: (session: ComparedSession) => Promise<A>
+): Promise<A> => {
   const seen = await observe(session)
   await Observe.outcomeOf(session.close)
   return seen
@@ -57,20 +60,20 @@ const withSession = async <A>(session: PeerSession, observe: (session: PeerSessi
 
 /** Does the same with a server over HTTP. */
 const overHttp = (
-  observe: (session: PeerSession, server: Program, place: Place) => Promise<ReadonlyArray<Observe.Cell>>,
+  observe: (session: ComparedSession, server: Program, place: Place) => Promise<ReadonlyArray<Observe.Cell>>,
   ...words: ReadonlyArray<string>
 ): Fault["run"] =>
-async (peer, place) => {
+async (client, place) => {
   const server = await new Program([program("net"), place.file, ...words]).start()
-  const session = await peer.connect({ kind: "http", url: `http://127.0.0.1:${server.port}/mcp` })
+  const session = await client.connect({ kind: "http", url: `http://127.0.0.1:${server.port}/mcp` })
   const cells = await withSession(session, (session) => observe(session, server, place))
   await server.stop()
   return cells
 }
 
 /** Calls once, closes the client, and looks for processes. */
-const closing = (server: (place: Place) => ServerOf): Fault["run"] => async (peer, place) => {
-  const session = await peer.connect(server(place))
+const closing = (server: (place: Place) => ServerOf): Fault["run"] => async (client, place) => {
+  const session = await client.connect(server(place))
   await Observe.echo(session)
   const closed = await Observe.outcomeOf(session.close, 2 * Observe.outcomeTimeout)
   await setTimeout(place.settle)
@@ -89,7 +92,7 @@ const closing = (server: (place: Place) => ServerOf): Fault["run"] => async (pee
 const runsOf = ({ read }: Place, id = "1"): number => read("call").filter((call) => call === `charge ${id}`).length
 
 /** Charges once: how often it ran, what the caller gets, and whether another call goes through after that. */
-const chargeAndNext = async (session: PeerSession, place: Place): Promise<ReadonlyArray<Observe.Cell>> => {
+const chargeAndNext = async (session: ComparedSession, place: Place): Promise<ReadonlyArray<Observe.Cell>> => {
   const charged = await Observe.charge(session)
   const next = await Observe.nextCall(session)
   return [{ verdict: Observe.times([runsOf(place)]) }, Observe.cellOf(charged), next]

@@ -4,7 +4,7 @@ import { Effect, Layer, ManagedRuntime } from "effect"
 import { McpClient, McpProtocol } from "effect/ai"
 import { FetchHttpClient } from "effect/http"
 import { ChildProcess } from "effect/process"
-import { clientInfo, type Peer, type ServerOf } from "../Peer.ts"
+import { clientInfo, type ComparedClient, type ServerOf } from "../ComparedClient.ts"
 
 const layerOf = (server: ServerOf) => {
   const protocol = server.era === "modern" ? McpProtocol.v2026_07_28 : McpProtocol.v2025_11_25
@@ -17,7 +17,7 @@ const layerOf = (server: ServerOf) => {
     : McpClient.layerHttp({ ...clientInfo, protocol, url: server.url }).pipe(Layer.provide(FetchHttpClient.layer))
 }
 
-export const connect: Peer["connect"] = async (server) => {
+export const connect: ComparedClient["connect"] = async (server) => {
   const runtime = ManagedRuntime.make(layerOf(server))
   const client = await runtime.runPromise(McpClient.McpClient)
   // It calls tools that it has listed.

@@ -2,8 +2,8 @@
  * One fault on one client, in a process of its own: `cell.ts FAULT CLIENT LEDGER SETTLE`. Sends its cells to the parent.
  */
 import { ledgerAt } from "../fixtures/ledger.ts"
+import { load } from "./allClients.ts"
 import { faults } from "./Fault.ts"
-import { load } from "./peers.ts"
 
 const [, , name, client = "", file = "", settle] = process.argv
 
