@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, ServerConfig, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Effect, Layer } from "effect"
+import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import type { IncomingMessage } from "node:http"
 import { tmpdir } from "node:os"
@@ -15,10 +16,13 @@ import { makeAuthorizationConnections } from "../../../packages/transports/src/i
 import { FetchFailed, OAuthFetch } from "../../../packages/transports/src/internal/oauth/oauthFetch.ts"
 import { authority } from "../../fixtures/certificates.ts"
 import { httpProxy, proxyVariables } from "../../fixtures/httpProxy.ts"
+import { npmRegistry } from "../../fixtures/npmRegistry.ts"
 import { fixture } from "../../fixtures/peer.ts"
 import * as Http from "../../fixtures/scriptedHttp.ts"
 import { socketServer } from "../../fixtures/socketServer.ts"
 import { withSession } from "../../fixtures/withSession.ts"
+
+const hasNpx = spawnSync("npx", ["--version"]).status === 0
 
 const ours = authority()
 const foreign = authority("foreign authority")
@@ -292,5 +296,33 @@ describe("a program behind a proxy and an authority of its own", () => {
       assert.deepStrictEqual(result.content, [{ type: "text", text: "installed" }])
       const authorization = `Basic ${Buffer.from("user:s3cret-pass").toString("base64")}`
       assert.deepStrictEqual(proxy.ledger, [{ what: `CONNECT ${new URL(url).host}`, authorization }])
+    }).pipe(Effect.scoped))
+
+  it.live.skipIf(!hasNpx)("is installed and run by npx", () =>
+    Effect.gen(function*() {
+      const place = yield* directory
+      const proxy = yield* httpProxy()
+      const registry = yield* npmRegistry({ directory: place, host: "mcp.test", tls: host })
+      const file = join(place, "ca.pem")
+      writeFileSync(file, ours.ca)
+      yield* proxyVariables({ HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: file, npm_config_registry: registry })
+      // Nothing is left in the cache of the user, and npm asks for nothing else.
+      const env = {
+        npm_config_cache: join(place, "cache"),
+        npm_config_audit: "false",
+        npm_config_update_notifier: "false"
+      }
+      const result = yield* withSession(
+        {
+          transport: "stdio",
+          protocol: "legacy",
+          command: ["npx", "-y", "mcp-greeter"],
+          env,
+          connectTimeout: "60 seconds"
+        },
+        (session) => session.callTool("x")
+      )
+      assert.deepStrictEqual(result.content, [{ type: "text", text: "installed" }])
+      assert.deepStrictEqual(new Set(proxy.asked()), new Set([`CONNECT ${new URL(registry).host}`]))
     }).pipe(Effect.scoped))
 })
