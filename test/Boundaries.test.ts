@@ -294,6 +294,7 @@ const wallClockFiles = [
   "packages/cli/src/commands/useServer.ts",
   "packages/cli/src/commands/watchHealth.ts",
   "packages/core/src/internal/monotonic.ts",
+  "packages/transports/src/internal/http/httpChannel.ts",
   "packages/transports/src/internal/http/keepCookies.ts",
   "packages/transports/src/internal/oauth/timeOfDay.ts"
 ]

@@ -39,13 +39,12 @@
  *
  * @since 0.1.0
  */
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as monotonic from "./internal/monotonic.ts"
+import * as RetryAfter from "./internal/retryAfter.ts"
 import type { SessionError } from "./SessionError.ts"
 
 /**
@@ -63,28 +62,18 @@ export type RetryPolicy = Schedule.Schedule<unknown, SessionError>
  * @category defaults
  * @since 0.1.0
  */
-export const maxRetryAfter: Duration.Duration = Duration.minutes(1)
-
-/** The date format of HTTP. A general date parser also accepts other text, such as `-7`. */
-const httpDate = /^[A-Z][a-z]+, .+ GMT$/
+export const maxRetryAfter: Duration.Duration = RetryAfter.maxRetryAfter
 
 /**
- * How long to wait at the time of day `now` by the `Retry-After` of an error: a number of seconds, or a date.
+ * Reads a `Retry-After` header: a number of seconds, or a date of HTTP. Returns how long to wait at the time of day `now`, in milliseconds
+ * since 1970: from zero to {@link maxRetryAfter}. Other text and past dates give zero.
  *
- * @internal
+ * @see https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+ * @category getters
+ * @since 0.1.0
  */
-export const retryAfterOf = (options: { readonly error: SessionError; readonly now: number }): Duration.Duration => {
-  const { error: { reason }, now } = options
-  const text = reason._tag === "HttpFailed" ? reason.retryAfter?.trim() : undefined
-  if (text === undefined) return Duration.zero
-  const millis = /^\d+$/.test(text)
-    ? Number(text) * 1000
-    : Option.match(httpDate.test(text) ? DateTime.make(text) : Option.none(), {
-      onNone: () => 0,
-      onSome: (date) => DateTime.toEpochMillis(date) - now
-    })
-  return Duration.millis(Math.min(Math.max(0, millis), Duration.toMillis(maxRetryAfter)))
-}
+export const parseRetryAfter: (options: { readonly text: string; readonly now: number }) => Duration.Duration =
+  RetryAfter.parseRetryAfter
 
 /**
  * Makes a policy wait at least as long as the server asks for with `Retry-After`, up to {@link maxRetryAfter}.
@@ -97,7 +86,7 @@ export const withRetryAfter = (policy: RetryPolicy): RetryPolicy =>
   Schedule.modifyDelay(
     policy,
     ({ duration, input }) =>
-      Effect.map(monotonic.wallTime, (now) => Duration.max(duration, retryAfterOf({ error: input, now })))
+      Effect.map(monotonic.wallTime, (now) => Duration.max(duration, RetryAfter.retryAfterOf({ error: input, now })))
   )
 
 /**

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ClientHandlers, RetryPolicy, type SessionError, Sessions } from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import { serveStdio } from "@modelcontextprotocol/server/stdio"
-import { Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
+import { Clock, DateTime, Effect, Fiber, Layer, Queue, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { gzipSync } from "node:zlib"
 import { until } from "../../fixtures/peer.ts"
@@ -1024,6 +1024,28 @@ describe.concurrent("the stream of a legacy server's own messages", () => {
         assert.strictEqual(yield* session.generation, 1)
       }).pipe(Effect.scoped))
   })
+
+  it.live("is not opened again before the date of a Retry-After", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const now = () => clock.currentTimeMillisUnsafe()
+      // Dates of HTTP have no milliseconds: between two and three seconds from now.
+      const mayOpenAt = Math.floor(now() / 1000 + 3) * 1000
+      const date = DateTime.toDateUtc(DateTime.makeUnsafe(mayOpenAt)).toUTCString()
+      const askedAt: Array<number> = []
+      yield* withServer(({ request, response }) => {
+        if (request.method !== "GET") return false
+        if (askedAt.push(now()) === 1) response.writeHead(503, { "retry-after": date }).end()
+        else Http.stream(response, ": here\n\n")
+        return true
+      }, (session) =>
+        Effect.gen(function*() {
+          yield* read(session.notifications)
+          yield* until(() => askedAt.length, (count) => count === 2)
+          // A timer of Node may fire a millisecond early.
+          assert.isAtLeast(askedAt[1] ?? 0, mayOpenAt - 1)
+        }).pipe(Effect.scoped))
+    }))
 
   it.live("is open before listening succeeds", () => {
     let held: Http.Arrival["response"] | undefined

@@ -30,6 +30,7 @@ const connect = (url: string) =>
         authorizer: undefined,
         target: targetOf(new URL(url)),
         given: givenHeaders({ "x-key": "s3cret" }),
+        timeOfDay: () => 0,
         redact: (text) => text.replaceAll("s3cret", "<redacted>"),
         refusalError: ({ status }) => new Error(String(status))
       })),

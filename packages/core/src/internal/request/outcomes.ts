@@ -6,11 +6,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { retryAfterOf } from "../../RetryPolicy.ts"
 import { type LostReason, OutcomeUnknown, type Reason, SessionError } from "../../SessionError.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ManagedConnection } from "../connection/managedConnection.ts"
 import * as monotonic from "../monotonic.ts"
+import { retryAfterOf } from "../retryAfter.ts"
 import { targetOf } from "../telemetry/attributes.ts"
 import type { Failure } from "../telemetry/durations.ts"
 import { isToolError } from "../telemetry/spans.ts"

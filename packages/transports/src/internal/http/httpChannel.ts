@@ -2,6 +2,7 @@
  * Opens channels over Streamable HTTP.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
@@ -36,7 +37,7 @@ export const openHttp = (options: {
   readonly refusalError: (refusal: Refusal) => Error
 }): Effect.Effect<EngineChannel, DialError, Scope.Scope> => {
   const { config, connections, redact, refusalError } = options
-  const shared: Omit<HttpTransportOptions, "authorizer" | "connections"> = {
+  const shared: Omit<HttpTransportOptions, "authorizer" | "connections" | "timeOfDay"> = {
     target: targetOf(new URL(config.url)),
     given: givenHeaders(Record.map(config.headers, Redacted.value)),
     maxBytes: config.maxMessageBytes,
@@ -46,7 +47,10 @@ export const openHttp = (options: {
   const make = Effect.flatMap(
     config.cookies ? withCookieJar(connections, config.url) : Effect.succeed(connections),
     (connections) =>
-      Effect.map(CurrentAuthorizer, (authorizer) => new HttpTransport({ ...shared, connections, authorizer }))
+      Effect.zipWith(CurrentAuthorizer, Clock.Clock, (authorizer, clock) => {
+        const timeOfDay = () => clock.currentTimeMillisUnsafe()
+        return new HttpTransport({ ...shared, connections, authorizer, timeOfDay })
+      })
   )
   return Effect.andThen(connections.prepare, Effect.acquireRelease(make, release))
 }

@@ -47,6 +47,8 @@ export interface HttpTransportOptions extends Wire {
   readonly given: ReadonlyArray<string>
   /** Removes secrets from text of the server. */
   readonly redact: (text: string) => string
+  /** Reads the time of day, in milliseconds since the epoch. */
+  readonly timeOfDay: () => number
   /** Makes the error of a refused request of the SDK's client. */
   readonly refusalError: (refusal: Refusal) => Error
 }

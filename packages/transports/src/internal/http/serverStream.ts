@@ -7,7 +7,9 @@
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server
  */
+import { parseRetryAfter } from "@mcp-sessions/core/RetryPolicy"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
+import * as Duration from "effect/Duration"
 import { clearTimeout, setTimeout } from "node:timers"
 import type { Source } from "../jsonRpc/orderedInbox.ts"
 import type { HttpEndpoint } from "./httpEndpoint.ts"
@@ -16,7 +18,10 @@ import { Backoff } from "./streamBackoff.ts"
 
 /** The transport that the stream belongs to. */
 export interface ServerStreamOwner {
-  readonly wire: Wire
+  readonly wire: Wire & {
+    /** Reads the time of day, in milliseconds since the epoch. */
+    readonly timeOfDay: () => number
+  }
   readonly endpoint: HttpEndpoint
   readonly onServerMessage: (message: JSONRPCMessage) => void
   readonly onSkipped: (text: string) => void
@@ -44,10 +49,6 @@ interface Refused {
   readonly isPassing: boolean
   readonly count: number
 }
-
-/** Returns the delay of a `Retry-After` in seconds, in milliseconds. */
-const delayOf = (retryAfter: string | undefined): number | undefined =>
-  retryAfter !== undefined && /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : undefined
 
 export class ServerStream implements ExchangeListener {
   readonly #owner: ServerStreamOwner
@@ -182,8 +183,14 @@ export class ServerStream implements ExchangeListener {
       isPassing: willPass,
       count: (this.#refusal?.count ?? 0) + 1
     }
-    this.#openLater(end._tag === "Refused" ? delayOf(end.retryAfter) : undefined)
+    this.#openLater(end._tag === "Refused" ? this.#retryAfter(end.retryAfter) : undefined)
     if (!willPass) this.#release()
+  }
+
+  #retryAfter(text: string | undefined): number | undefined {
+    return text === undefined
+      ? undefined
+      : Duration.toMillis(parseRetryAfter({ text, now: this.#owner.wire.timeOfDay() }))
   }
 
   #openLater(retry: number | undefined): void {
