@@ -26,6 +26,7 @@ import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Data from "effect/Data"
 import * as Schema from "effect/Schema"
 import { adviceOf } from "./Advice.ts"
+import { outcomeUnknown, unreachable } from "./internal/exitStatus.ts"
 import { commandLine } from "./internal/text.ts"
 import { gatherUntrusted, joinFiles } from "./internal/untrusted.ts"
 import { content, cut, line, name, type Shown } from "./Shown.ts"
@@ -136,7 +137,7 @@ export type Failure =
   | SessionError
   | TokenStoreFailed
 
-const statusOfDelivery = (delivery: Delivery): number => delivery === "Unknown" ? 12 : 4
+const statusOfDelivery = (delivery: Delivery): number => delivery === "Unknown" ? outcomeUnknown : unreachable
 
 const statusOfReason = (reason: Reason): number => {
   switch (reason._tag) {
@@ -148,7 +149,7 @@ const statusOfReason = (reason: Reason): number => {
     case "ServerDown":
     case "QueueFull":
     case "RateLimited":
-      return 4
+      return unreachable
     case "BlockedAddress":
     case "TlsFailed":
       return 10
@@ -161,11 +162,11 @@ const statusOfReason = (reason: Reason): number => {
     case "CredentialsFailed":
       return 3
     case "AuthorizationFailed":
-      return reason.isRetryable ? 4 : 3
+      return reason.isRetryable ? unreachable : 3
     case "RequestTimeout":
       return 11
     case "OutcomeUnknown":
-      return 12
+      return outcomeUnknown
     default:
       return 14
   }

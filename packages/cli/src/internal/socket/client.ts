@@ -5,6 +5,7 @@ import type { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import { constants } from "node:os"
 import process from "node:process"
+import { outcomeUnknown, unreachable } from "../exitStatus.ts"
 import { onSignal } from "../signals.ts"
 import { codeOf, hasColours, sizeOf } from "../terminal.ts"
 import type { Address } from "./address.ts"
@@ -190,7 +191,7 @@ class Exchange {
     const outcome = isCall ? "unknown" : "not_sent"
     const message = "the process that holds the sessions has ended"
     report({ code: "HolderLost", message, outcome, words: this.#request.words })
-    this.#end(this.#signalled ?? (isCall ? 12 : 4))
+    this.#end(this.#signalled ?? (isCall ? outcomeUnknown : unreachable))
   }
 
   #end(status: number | undefined): void {

@@ -9,9 +9,7 @@ import type * as Scope from "effect/Scope"
 import { PassThrough, type Readable, type Writable } from "node:stream"
 import type { Processes, ProcessExit, ProcessOptions } from "../../Processes.ts"
 import { firstOf } from "../timeout.ts"
-
-/** How long a program may take to end after its input has ended, in milliseconds. */
-const endTimeout = 1000
+import { gracePeriod } from "./gracePeriod.ts"
 
 /** What a program is run with: the ends of the streams that are its own. */
 export interface Program extends ProcessOptions {
@@ -57,7 +55,7 @@ export const make = (run: Run): Processes => ({
         ({ fiber, process: { exited, stderr, stdin, stdout } }) =>
           Effect.promise(async () => {
             stdin.end()
-            await firstOf({ event: exited, millis: endTimeout })
+            await firstOf({ event: exited, millis: gracePeriod })
           }).pipe(
             Effect.andThen(Fiber.interrupt(fiber)),
             Effect.andThen(Effect.sync(() => {

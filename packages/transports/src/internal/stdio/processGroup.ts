@@ -14,10 +14,8 @@ import process from "node:process"
 import { setTimeout } from "node:timers/promises"
 import type { Process, Processes, ProcessExit, ProcessOptions } from "../../Processes.ts"
 import { firstOf } from "../timeout.ts"
+import { gracePeriod } from "./gracePeriod.ts"
 import { Watchdog } from "./watchdog.ts"
-
-/** How long each step of closing waits before the next, in milliseconds. */
-const stepTimeout = 1000
 
 /** How long the group may outlive a leader that exited on the end of its input, in milliseconds. */
 const groupTimeout = 100
@@ -117,11 +115,11 @@ class Child implements Process {
   async #close(): Promise<void> {
     const child = this.#process
     child.stdin.end()
-    if (!(await this.#isGone(stepTimeout, groupTimeout))) {
+    if (!(await this.#isGone(gracePeriod, groupTimeout))) {
       killGroup(child, "SIGTERM")
-      if (!(await this.#isGone(stepTimeout, stepTimeout))) {
+      if (!(await this.#isGone(gracePeriod, gracePeriod))) {
         killGroup(child, "SIGKILL")
-        await this.#isGone(stepTimeout, stepTimeout)
+        await this.#isGone(gracePeriod, gracePeriod)
       }
     }
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()

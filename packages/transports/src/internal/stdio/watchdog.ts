@@ -5,7 +5,7 @@
  *
  * No code of a process runs when it is killed, nor that of a worker when it is terminated. But the system closes their ends of pipes. So a
  * small shell holds the other end of one, and a list of process groups that it is told over it. When the pipe closes, the groups that are
- * still on the list are ended in the usual steps: SIGTERM after one second, SIGKILL after another. The shell has a session of its own, so
+ * still on the list are ended in the usual steps: SIGTERM after the grace period, SIGKILL after another. The shell has a session of its own, so
  * the signals of a terminal do not reach it, and runs only while there are children.
  *
  * A group is on the list until it is empty. Where there is `/proc`, the start time of its leader tells whether its id was given to another
@@ -16,6 +16,7 @@ import * as Fs from "node:fs"
 import type * as Net from "node:net"
 import process from "node:process"
 import { standardVariables } from "../childEnvironment.ts"
+import { gracePeriod } from "./gracePeriod.ts"
 
 /** Each line read is `+ <group> <start time>` or `- <group>`. An entry of the list is `<group>:<start time>`. */
 const script = `
@@ -36,7 +37,7 @@ runs() {
 }
 for signal in TERM KILL; do
   [ -n "$groups" ] || exit 0
-  sleep 1
+  sleep "$GRACE_SECONDS"
   rest=
   for each in $groups; do
     runs "\${each%%:*}" "\${each#*:}" || continue
@@ -114,7 +115,7 @@ export class Watchdog {
       child = ChildProcess.spawn(this.#program, ["-c", script], {
         stdio: ["pipe", "ignore", "ignore"],
         cwd: "/",
-        env: standardVariables(process),
+        env: { ...standardVariables(process), GRACE_SECONDS: String(gracePeriod / 1000) },
         detached: true
       })
     } catch (error) {
