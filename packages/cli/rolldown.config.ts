@@ -38,6 +38,19 @@ const lateModules = {
   }
 }
 
+/** Makes the segmenter of graphemes of `effect/cli` when a table of its help needs it: it reads tables of all languages, which takes as long as a third of a command. */
+const lateSegmenter = {
+  name: "late-segmenter",
+  transform: {
+    filter: { id: /[/\\]effect[/\\]dist[/\\]cli[/\\]CliOutput\.js$/ },
+    handler: (code: string) => {
+      const made = /\/\*#__PURE__\*\/\s*(new Intl\.Segmenter\([^)]*\))/
+      if (!made.test(code)) throw new Error("effect/cli makes no segmenter of graphemes any more: remove this plugin")
+      return { code: code.replace(made, "{ segment: (text) => ($1).segment(text) }") }
+    }
+  }
+}
+
 /**
  * Modules that are loaded together, with all that they import. Each file costs time to find and to load, so what a call of a held session needs is
  * one file, and what a call of a server on stdio needs before its process is started is another.
@@ -56,9 +69,11 @@ const groups = [
 export default defineConfig({
   input: "src/bin.ts",
   platform: "node",
+  // The oldest Node that runs the command line knows no `await using`.
+  transform: { target: "node22.19" },
   // The modules of a group are loaded together, also where a command would load one of them later.
   checks: { ineffectiveDynamicImport: false },
-  plugins: [commandTree, lateModules],
+  plugins: [commandTree, lateModules, lateSegmenter],
   output: {
     dir: "bundle",
     minify: true,

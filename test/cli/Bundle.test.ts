@@ -1,10 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readdirSync } from "node:fs"
-import { join } from "node:path"
-import { ended, workplace } from "./cli.ts"
+import { readdirSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { bin, ended, workplace } from "./cli.ts"
 
 describe("the published bundle", () => {
+  it("has no `using`, which Node 22 does not know", () => {
+    const directory = dirname(bin)
+    const modern = readdirSync(directory).filter((file) =>
+      /\busing [\w$]+\s*=/.test(readFileSync(join(directory, file), "utf8"))
+    )
+    assert.deepStrictEqual(modern, [])
+  })
+
+  it("answers --version without loading anything else", () => {
+    const imported = Array.from(
+      readFileSync(bin, "utf8").matchAll(/(?:import|from)\s*["'](.+?)["']/g),
+      ([, file = ""]) => readFileSync(join(dirname(bin), file), "utf8")
+    )
+    assert.isNotEmpty(imported)
+    for (const code of imported) assert.isBelow(code.length, 2000)
+  })
+
   it.live("runs without any other file, and keeps compiled code in the cache of its user", () =>
     Effect.gen(function*() {
       const { directory, start, write } = yield* workplace

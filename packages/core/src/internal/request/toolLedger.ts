@@ -68,7 +68,10 @@ export const record = <A>(options: {
 
 const ledgerOf = new WeakMap<SessionError, ToolLedger>()
 
-const isSessionError = Schema.is(SessionError)
+let guard: ((error: unknown) => error is SessionError) | undefined
+
+/** Made on first use: the schema of all reasons takes long to walk, and most programs that start need no ledger of another session. */
+const isSessionError = (error: unknown): error is SessionError => (guard ??= Schema.is(SessionError))(error)
 
 /** Copies an error and tags the copy with a ledger. A copy, because all waiters of one connection share one error. */
 export const tagError = ({ error: { reason, server }, ledger }: {

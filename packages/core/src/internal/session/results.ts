@@ -16,9 +16,9 @@ const invalid = <A>(method: string, expected: string): Exit.Exit<A, Reason> =>
   Exit.fail(new InvalidResult({ method, description: `the result of ${method} is not ${expected}` }))
 
 const decoder = <A>(method: string, expected: string, isValid: (result: Record<string, unknown>) => boolean) => {
-  const failed = invalid<A>(method, expected)
+  const failed = () => invalid<A>(method, expected)
   return (result: unknown): Exit.Exit<A, Reason> =>
-    Predicate.isObject(result) && isValid(result as Record<string, unknown>) ? Exit.succeed(result as A) : failed
+    Predicate.isObject(result) && isValid(result as Record<string, unknown>) ? Exit.succeed(result as A) : failed()
 }
 
 /** Returns a block as an object. Text by itself is a text block, and so is the JSON of anything else. */
@@ -27,17 +27,17 @@ const blockOf = (block: unknown): unknown =>
     ? block
     : { type: "text", text: typeof block === "string" ? block : JSON.stringify(block) }
 
-const invalidToolResult = invalid<CallToolResult>("tools/call", "a tool result with a list of content blocks")
+const invalidToolResult = () => invalid<CallToolResult>("tools/call", "a tool result with a list of content blocks")
 
 /** Decodes the result of a tool. Without content it has none: structured content alone is a result. */
 export const decodeToolResult = (result: unknown): Exit.Exit<CallToolResult, Reason> => {
-  if (!Predicate.isObject(result)) return invalidToolResult
+  if (!Predicate.isObject(result)) return invalidToolResult()
   const { content } = result as Record<string, unknown>
   if (isListOf(content, Predicate.isObject)) return Exit.succeed(result as CallToolResult)
   if (content === undefined || content === null) return Exit.succeed({ ...result, content: [] } as CallToolResult)
   return Array.isArray(content)
     ? Exit.succeed({ ...result, content: content.map(blockOf) } as CallToolResult)
-    : invalidToolResult
+    : invalidToolResult()
 }
 
 export const decodeResourceResult = decoder<ReadResourceResult>(
