@@ -29,6 +29,16 @@ export const isLoopback = (host: string): boolean =>
 const nameOf = (host: string): string | undefined =>
   /^(\[[\da-f:.]+\]|[^:/?#@\s]+)(?::\d+)?$/i.exec(host)?.[1]?.toLowerCase()
 
+/** Whether a request has a header once. Of some headers, Node shows only the first. */
+const isOnce = ({ rawHeaders }: IncomingMessage, header: string): boolean => {
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]
+    if (name?.length === header.length && name.toLowerCase() === header) count++
+  }
+  return count === 1
+}
+
 const digestOf = (text: string): Buffer => Crypto.createHash("sha256").update(text).digest()
 
 export class Admission {
@@ -57,13 +67,13 @@ export class Admission {
 
   /** Whether a page or a program of another name may have sent the request. */
   refuses(request: IncomingMessage): Refusal | undefined {
-    const { host = [], origin = [] } = request.headersDistinct
-    const [only = ""] = host
-    const name = host.length === 1 ? nameOf(only) : undefined
+    const { host = "", origin } = request.headers
+    const name = isOnce(request, "host") ? nameOf(host) : undefined
     if (name === undefined || this.#hosts?.has(name) === false) {
       return { status: 403, description: "the Host of the request is not allowed" }
     }
-    return origin.every((one) => this.#isAllowed(one)) && origin.length <= 1
+    // Node joins several origins, and no allowed one has a comma.
+    return origin === undefined || this.#isAllowed(origin)
       ? undefined
       : { status: 403, description: "the Origin of the request is not allowed" }
   }
@@ -71,8 +81,8 @@ export class Admission {
   /** The principal on whose behalf a request is made. */
   principal(request: IncomingMessage): string | Refusal {
     if (this.#principals.length === 0) return anonymous
-    const { authorization = [] } = request.headersDistinct
-    const [, token = ""] = authorization.length === 1 ? /^bearer +(\S+)$/i.exec(authorization.join()) ?? [] : []
+    const { authorization = "" } = request.headers
+    const [, token = ""] = isOnce(request, "authorization") ? /^bearer +(\S+)$/i.exec(authorization) ?? [] : []
     const given = digestOf(token)
     let found: string | undefined
     for (const [principal, digest] of this.#principals) {

@@ -65,7 +65,7 @@ export const readBody = (options: {
 
 /** Whether an `Accept` header names a media type, or everything. */
 export const accepts = (accept: string | undefined, type: string): boolean =>
-  accept === undefined ||
+  accept === undefined || accept.includes(type) ||
   accept.split(",").some((one) => {
     const media = one.split(";", 1).join().trim().toLowerCase()
     return media === type || media === "*/*" || media === `${type.split("/", 1).join()}/*`

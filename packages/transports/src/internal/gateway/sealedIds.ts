@@ -20,7 +20,8 @@ export interface Bound {
 const associated = ({ principal, route }: Bound): Buffer => Buffer.from(JSON.stringify([principal, route]))
 
 export class SealedIds {
-  readonly #key = Crypto.randomBytes(32)
+  // A key object, because a buffer would be made one for each use.
+  readonly #key = Crypto.createSecretKey(Crypto.randomBytes(32))
 
   /** Seals the name of a session. */
   seal(name: string, bound: Bound): string {
