@@ -118,7 +118,7 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   tokenStore: [],
   consent: [],
   frameworks: [],
-  gateway: ["root", "jsonRpc"],
+  gateway: ["root", "jsonRpc", "modern"],
   host: ["tokenStore"]
 }
 

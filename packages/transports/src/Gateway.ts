@@ -7,7 +7,10 @@
  * their server: `files_read`. Calls reach the server with their progress and cancellation, and results and errors come back as the server gave
  * them. A call that may have run is never sent again: it fails with the code -32010, and `data.reason` is `OutcomeUnknown`.
  *
- * Each client has a session of its own at each server that it uses, which ends with the session of the client. Clients share the session of a
+ * Clients speak the revisions 2024-11-05 to 2025-11-25, or 2026-07-28, over streamable HTTP.
+ *
+ * Each client has a session of its own at each server that it uses, which ends with the session of the client. Clients of 2026-07-28 have no
+ * session: those of one principal that can do the same share one at a server. Clients share the session of a
  * server whose definition says `stateless: true`. Requests of servers (sampling, elicitation, roots) go to the client behind the
  * session, and a server learns the capabilities of that client.
  *
@@ -237,6 +240,7 @@ const make = Effect.fnUntraced(function*<E, R>(
     for (const client of clients) client.send(listChanged(list))
   })
   const endpoint = new Endpoint({
+    route: read.path,
     catalog,
     clients,
     quotas,

@@ -17,6 +17,9 @@ import type { PostReply } from "./postReply.ts"
 import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
 import type { Upstreams } from "./upstreams.ts"
 
+/** The revision whose clients have no session and no stream of their own. */
+export const modernRevision = "2026-07-28"
+
 /** How many messages wait for a client that has no stream open. Beyond it, the oldest are dropped. */
 const backlogLimit = 64
 
@@ -35,6 +38,8 @@ export interface ClientCall {
   readonly id: RpcId
   readonly progressToken: RpcId | undefined
   readonly reply: PostReply
+  /** Asks the client in the result of the call. Absent where the gateway sends requests to its clients. */
+  readonly ask?: (method: string, params: object | undefined) => Effect.Effect<unknown, RpcError>
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   /** Whether the client cancelled it, and so wants no response. */
   isCancelled: boolean
@@ -74,6 +79,8 @@ export class ClientSession {
   readonly subscriptions = new Map<string, Fiber.Fiber<unknown, unknown>>()
   /** Emits an element when the client says that its roots have changed. */
   readonly rootsChanges: PubSub.PubSub<void>
+  /** The number of open streams of subscriptions. */
+  listening = 0
   readonly #streams: EventStreams
   readonly #now: () => number
   readonly #questions = new Map<RpcId, (answer: Effect.Effect<unknown, RpcError>) => void>()
@@ -97,9 +104,14 @@ export class ClientSession {
     this.upstreams = options.upstreams(this)
   }
 
+  /** Whether the client sends single requests, of revision 2026-07-28. */
+  get #hasNoStream(): boolean {
+    return this.protocolVersion === modernRevision
+  }
+
   /** How long nothing has used it, in milliseconds. */
   get idleTime(): number {
-    return this.calls.size > 0 || this.#stream !== undefined ? 0 : this.#now() - this.#usedAt
+    return this.calls.size > 0 || this.listening > 0 || this.#stream !== undefined ? 0 : this.#now() - this.#usedAt
   }
 
   touch(): void {
@@ -123,6 +135,8 @@ export class ClientSession {
 
   /** Sends a message that belongs to no request. `server` is the one that it comes from. */
   send(message: string, server?: string): void {
+    // A client without a stream learns of changes where it listens for them.
+    if (this.#hasNoStream) return
     if (this.#stream !== undefined && this.#streams.send(this.#stream, message)) return
     for (const call of this.calls.values()) {
       if ((server === undefined || call.server === server) && call.reply.related(message)) return
@@ -150,6 +164,12 @@ export class ClientSession {
     readonly server: string
     readonly call: ClientCall | undefined
   }): Effect.Effect<unknown, RpcError> {
+    if (this.#hasNoStream) {
+      const call = about.call ?? this.#onlyCallAt(about.server)
+      return call?.ask?.(method, params) ?? Effect.fail(
+        new RpcError({ code: codes.internalError, message: "it is not known which call of the client this is about" })
+      )
+    }
     return Effect.callback((resume) => {
       if (this.#questions.size >= questionLimit) {
         return resume(Effect.fail(
@@ -165,6 +185,12 @@ export class ClientSession {
         this.sendFor(about.call, cancelled, about.server)
       })
     })
+  }
+
+  /** The call at a server, if there is one only. */
+  #onlyCallAt(server: string): ClientCall | undefined {
+    const calls = [...this.calls.values()].filter((call) => call.server === server)
+    return calls.length === 1 ? calls[0] : undefined
   }
 
   /** Takes the answer of the client to a question. Answers to no question are ignored. */

@@ -27,6 +27,7 @@ export class Clients {
   readonly #options: ClientsOptions
   readonly #ids = new SealedIds()
   readonly #byName = new Map<string, ClientSession>()
+  readonly #modern = new Map<string, ClientSession>()
   readonly #byOwner = new Map<string, ClientSession>()
 
   constructor(options: ClientsOptions) {
@@ -63,6 +64,21 @@ export class Clients {
     })
   }
 
+  /** Gives what stands for the clients of a principal that have no session of their own and can do the same. */
+  modern(
+    parts: Pick<ClientOptions, "capabilities" | "principal" | "protocolVersion">
+  ): Effect.Effect<ClientSession | undefined> {
+    const key = JSON.stringify([parts.principal, parts.capabilities])
+    return Effect.suspend(() => {
+      const known = this.#modern.get(key)
+      if (known !== undefined && this.#byName.has(known.name)) return Effect.succeed(known)
+      return Effect.map(this.make(parts), (made) => {
+        if (made !== undefined) this.#modern.set(key, made.client)
+        return made?.client
+      })
+    })
+  }
+
   /** Finds a session by the id that its client sends. */
   find(id: string, principal: string): ClientSession | undefined {
     const name = this.#ids.open(id, { principal, route: this.#options.route })
@@ -79,6 +95,7 @@ export class Clients {
     return Effect.suspend(() => {
       if (!this.#byName.delete(client.name)) return Effect.void
       this.#byOwner.delete(client.owner)
+      for (const [key, one] of this.#modern) if (one === client) this.#modern.delete(key)
       this.#options.quotas.close(client.principal)
       const fibers = Array.from(client.calls.values(), ({ fiber }) => fiber).filter((fiber) => fiber !== undefined)
       return Fiber.interruptAll(fibers).pipe(

@@ -21,6 +21,7 @@ import type { ClientCall, ClientCapabilities, ClientSession } from "./clientSess
 import type { EventStreams } from "./eventStreams.ts"
 import { accepts, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
 import { methods } from "./methods.ts"
+import { ModernEndpoint, revisionOf } from "./modernEndpoint.ts"
 import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
 import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
@@ -63,6 +64,8 @@ const stopped = (method: string): RpcError =>
   })
 
 export interface EndpointOptions {
+  /** The path of the endpoint. */
+  readonly route: string
   readonly catalog: Catalog
   readonly clients: Clients
   readonly quotas: Quotas
@@ -86,11 +89,16 @@ const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "metho
 
 export class Endpoint {
   readonly #options: EndpointOptions
+  readonly #modern: ModernEndpoint
   /** Whether new sessions are refused. */
   isDraining = false
 
   constructor(options: EndpointOptions) {
     this.#options = options
+    this.#modern = new ModernEndpoint({
+      ...options,
+      encode: (id, method, exit) => this.#encode(id, method, exit)
+    })
   }
 
   /** Handles a request of a principal. */
@@ -167,6 +175,9 @@ export class Endpoint {
     const [first] = messages
     if (first !== undefined && isRequest(first) && first.method === "initialize" && messages.length === 1) {
       return this.#initialize(post, first)
+    }
+    if (first !== undefined && isRequest(first) && messages.length === 1 && revisionOf(first) !== undefined) {
+      return this.#modern.handle({ principal, request, response, message: first })
     }
     const version = request.headers["mcp-protocol-version"]
     if (version !== undefined && !revisions.includes(version as string)) {

@@ -60,7 +60,11 @@ const optionsOf = ({ call, client }: Context): ProgressOptions => {
   return progressToken === undefined ? { onSent } : {
     onSent,
     onProgress: (progress: Progress) =>
-      client.sendFor(call, encodeNotification("notifications/progress", { ...progress, progressToken }))
+      // A call that takes several POSTs has the token of the latest.
+      client.sendFor(
+        call,
+        encodeNotification("notifications/progress", { ...progress, progressToken: call.progressToken })
+      )
   }
 }
 

@@ -1,0 +1,245 @@
+/**
+ * Modern endpoint: requests of revision 2026-07-28. They have no session: each says in its `_meta` who its client is and what it can do.
+ *
+ * At a server that keeps state, the clients of one principal that can do the same share a session, because nothing tells them apart.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports
+ */
+import type { JSONRPCRequest } from "@modelcontextprotocol/client"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
+import * as Crypto from "node:crypto"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { metaKeys } from "../modern/requestMeta.ts"
+import type { Catalog } from "./catalog.ts"
+import type { Clients } from "./clients.ts"
+import { type ClientCapabilities, type ClientSession, modernRevision } from "./clientSession.ts"
+import type { EventStreams } from "./eventStreams.ts"
+import { refuse } from "./http.ts"
+import { methods } from "./methods.ts"
+import { ModernCall } from "./modernCall.ts"
+import { listen } from "./modernListen.ts"
+import { PostReply } from "./postReply.ts"
+import type { Quotas } from "./quotas.ts"
+import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import { SealedIds } from "./sealedIds.ts"
+
+const errorCodes = { headerMismatch: -32_020, unsupportedVersion: -32_022 } as const
+
+/** The parameter that `Mcp-Name` repeats, by method. */
+const nameOf: ReadonlyMap<string, string> = new Map([
+  ["tools/call", "name"],
+  ["prompts/get", "name"],
+  ["resources/read", "uri"]
+])
+
+/** The methods of the revision that the gateway handles as those before it, and whether clients may cache their results. */
+const served: ReadonlyMap<string, { readonly isCacheable: boolean }> = new Map([
+  ["tools/list", { isCacheable: true }],
+  ["tools/call", { isCacheable: false }],
+  ["resources/list", { isCacheable: true }],
+  ["resources/templates/list", { isCacheable: true }],
+  ["resources/read", { isCacheable: true }],
+  ["prompts/list", { isCacheable: true }],
+  ["prompts/get", { isCacheable: false }],
+  ["completion/complete", { isCacheable: false }]
+])
+
+/** Results may not be used again: `list_changed` tells a client only while it listens. */
+const uncached = { ttlMs: 0, cacheScope: "private" } as const
+
+const capabilities = {
+  tools: { listChanged: true },
+  resources: { listChanged: true, subscribe: true },
+  prompts: { listChanged: true },
+  completions: {}
+}
+
+/** Decodes a header that holds unsafe text as Base64. */
+const decoded = (header: string): string => {
+  const [, base64] = /^=\?base64\?([A-Za-z\d+/=]*)\?=$/.exec(header) ?? []
+  return base64 === undefined ? header : Buffer.from(base64, "base64").toString("utf8")
+}
+
+/** The revision that a request names; `undefined` for a request of the revisions before. */
+export const revisionOf = ({ params }: Pick<JSONRPCRequest, "params">): string | undefined => {
+  const revision = (params?._meta as Record<string, unknown> | undefined)?.[metaKeys.protocolVersion]
+  return Predicate.isString(revision) ? revision : undefined
+}
+
+export interface ModernOptions {
+  readonly catalog: Catalog
+  readonly clients: Clients
+  readonly quotas: Quotas
+  readonly streams: EventStreams
+  readonly serverInfo: { readonly name: string; readonly version: string }
+  readonly route: string
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  /** Encodes how a request ended. */
+  readonly encode: (id: RpcId, method: string, exit: Exit.Exit<unknown, RpcError>) => string
+}
+
+/** A POST with one request. */
+interface Arrived {
+  readonly principal: string
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly message: JSONRPCRequest
+}
+
+export class ModernEndpoint {
+  readonly #options: ModernOptions
+  readonly #states = new SealedIds()
+
+  constructor(options: ModernOptions) {
+    this.#options = options
+  }
+
+  /** Handles a request. */
+  handle(arrived: Arrived): void {
+    const { message: { id, method }, principal, response } = arrived
+    const mismatch = this.#mismatchOf(arrived)
+    if (mismatch !== undefined) return refuse(response, { status: 400, id, error: mismatch })
+    if (method === "server/discover") return this.#discover(arrived)
+    if (!served.has(method) && method !== "subscriptions/listen") {
+      const error = new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })
+      return refuse(response, { status: 404, id, error })
+    }
+    const { clients, fork, quotas } = this.#options
+    const limit = () => {
+      const error = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
+      refuse(response, { status: 429, id, error, headers: { "retry-after": "1" } })
+    }
+    if (!quotas.begin(principal)) return limit()
+    fork(clients.modern({ principal, capabilities: this.#capabilitiesOf(arrived), protocolVersion: modernRevision }))
+      .addObserver((exit) => {
+        const client = Exit.isSuccess(exit) ? exit.value : undefined
+        if (client === undefined) {
+          quotas.end(principal)
+          return limit()
+        }
+        client.touch()
+        if (method !== "subscriptions/listen") return this.#run(client, arrived)
+        // A stream that stays open is not a request in flight.
+        quotas.end(principal)
+        listen({ ...this.#options, client, response, message: arrived.message })
+      })
+  }
+
+  /** What a request declares, without what no server is told. */
+  #capabilitiesOf({ message: { params } }: Arrived): ClientCapabilities {
+    const declared = (params?._meta as Record<string, unknown> | undefined)?.[metaKeys.clientCapabilities]
+    const { elicitation, roots, sampling } = (Predicate.isObject(declared) ? declared : {}) as ClientCapabilities
+    return {
+      ...(sampling === undefined ? {} : { sampling: {} }),
+      ...(elicitation === undefined ? {} : {
+        elicitation: {
+          ...(elicitation.form === undefined ? {} : { form: {} }),
+          ...(elicitation.url === undefined ? {} : { url: {} })
+        }
+      }),
+      ...(roots === undefined ? {} : { roots: {} })
+    }
+  }
+
+  /** Headers that say something else than the body may have been read by a proxy in between. */
+  #mismatchOf({ message, request }: Arrived): RpcError | undefined {
+    const { method, params } = message
+    const revision = revisionOf(message)
+    if (revision !== modernRevision) {
+      const data = { supported: [modernRevision], requested: revision }
+      return new RpcError({ code: errorCodes.unsupportedVersion, message: "Unsupported protocol version", data })
+    }
+    const key = nameOf.get(method)
+    const expected = {
+      "mcp-protocol-version": revision,
+      "mcp-method": method,
+      ...(key === undefined ? {} : { "mcp-name": params?.[key] })
+    }
+    for (const [name, value] of Object.entries(expected)) {
+      const header = request.headers[name]
+      if (!Predicate.isString(header) || decoded(header) !== value) {
+        return new RpcError({ code: errorCodes.headerMismatch, message: `the header ${name} is not that of the body` })
+      }
+    }
+    return undefined
+  }
+
+  #discover({ message: { id }, request, response }: Arrived): void {
+    const { catalog: { instructions }, serverInfo, streams } = this.#options
+    const reply = new PostReply({
+      response,
+      streams,
+      acceptsStream: false,
+      headers: {},
+      requests: 1,
+      isBatch: false,
+      onEnd: () => {}
+    })
+    request.resume()
+    reply.settle(encodeResult(id, {
+      resultType: "complete",
+      supportedVersions: [modernRevision],
+      capabilities,
+      serverInfo,
+      ...(instructions === undefined ? {} : { instructions }),
+      ...uncached
+    }))
+  }
+
+  #run(client: ClientSession, { message: { id, method, params = {} }, principal, response }: Arrived): void {
+    const { encode, fork, quotas, route, streams } = this.#options
+    const reply = new PostReply({
+      response,
+      streams,
+      acceptsStream: true,
+      headers: {},
+      requests: 1,
+      isBatch: false,
+      onEnd: () => quotas.end(principal)
+    })
+    const token = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
+    const progressToken = Predicate.isString(token) || Predicate.isNumber(token) ? token : undefined
+    const { inputResponses, requestState } = params
+    if (requestState !== undefined || inputResponses !== undefined) {
+      const key = this.#states.open(String(requestState), { principal, route })
+      const parked = key === undefined ? undefined : client.calls.get(key)
+      if (!(parked instanceof ModernCall) || !parked.isParked || !Predicate.isObject(inputResponses)) {
+        const error = new RpcError({ code: codes.invalidParams, message: "the requestState is not known, or over" })
+        return reply.settle(encodeError(id, error))
+      }
+      this.#attend(parked, response)
+      return parked.proceed({ id, progressToken, reply, answers: inputResponses as Record<string, unknown> })
+    }
+    const handle = methods.get(method)
+    if (handle === undefined) {
+      return reply.settle(encodeError(id, new RpcError({ code: codes.methodNotFound, message: method })))
+    }
+    const key = Crypto.randomUUID()
+    const state = this.#states.seal(key, { principal, route })
+    const call = new ModernCall({ key, state, id, progressToken, reply })
+    client.calls.set(key, call)
+    this.#attend(call, response)
+    const fiber = fork(handle({ offer: client.lists.offer, client, call, params }))
+    call.fiber = fiber
+    fiber.addObserver((exit) => {
+      client.calls.delete(key)
+      client.touch()
+      const result = Exit.map(exit, (value) => ({
+        resultType: "complete",
+        ...(value as object),
+        ...(served.get(method)?.isCacheable === true ? uncached : {})
+      }))
+      call.settle(encode(call.id, method, result))
+    })
+  }
+
+  /** A client that ends the response before it is whole has cancelled the request. */
+  #attend(call: ModernCall, response: ServerResponse): void {
+    response.once("close", () => {
+      if (!response.writableEnded && !call.isParked) call.fiber?.interruptUnsafe()
+    })
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Subscriptions of revision 2026-07-28: the response to `subscriptions/listen` is a stream of the changes that its filter names.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/utilities/subscriptions
+ */
+import type { JSONRPCRequest } from "@modelcontextprotocol/client"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import type { ServerResponse } from "node:http"
+import type { Catalog, ChangedList } from "./catalog.ts"
+import type { ClientSession } from "./clientSession.ts"
+import type { EventStreams } from "./eventStreams.ts"
+import { refuse } from "./http.ts"
+import { codes, encodeNotification, RpcError } from "./rpc.ts"
+
+const subscriptionKey = "io.modelcontextprotocol/subscriptionId"
+
+/** How many resources one stream may name, and how many streams one client may have. */
+const [resourceLimit, streamLimit] = [256, 64]
+
+const keys: Readonly<Record<ChangedList, string>> = {
+  tools: "toolsListChanged",
+  resources: "resourcesListChanged",
+  prompts: "promptsListChanged"
+}
+
+/** Streams changes until the client ends the response, or the gateway does. */
+export const listen = (options: {
+  readonly catalog: Catalog
+  readonly client: ClientSession
+  readonly streams: EventStreams
+  readonly response: ServerResponse
+  readonly message: JSONRPCRequest
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+}): void => {
+  const { catalog, client, fork, message: { id, params }, response, streams } = options
+  const filter = (Predicate.isObject(params?.notifications) ? params.notifications : {}) as Record<string, unknown>
+  const { resourceSubscriptions } = filter
+  const named = Array.isArray(resourceSubscriptions) ? resourceSubscriptions.filter(Predicate.isString) : []
+  if (named.length > resourceLimit || client.listening >= streamLimit) {
+    const error = new RpcError({ code: codes.limited, message: "too many subscriptions" })
+    return refuse(response, { status: 429, id, error })
+  }
+  const _meta = { [subscriptionKey]: id }
+  const notify = (method: string, params: object = {}) =>
+    streams.send(response, encodeNotification(method, { ...params, _meta }))
+  const uris = named.flatMap((uri) => {
+    const server = client.lists.offer.serverOf(uri)
+    return server === undefined ? [] : [{ uri, server }]
+  })
+  const wanted = Object.values(keys).filter((key) => filter[key] === true)
+
+  streams.begin(response, {})
+  client.listening++
+  notify("notifications/subscriptions/acknowledged", {
+    notifications: {
+      ...Object.fromEntries(wanted.map((key) => [key, true])),
+      ...(named.length === 0 ? {} : { resourceSubscriptions: uris.map(({ uri }) => uri) })
+    }
+  })
+  const remove = catalog.onChange((list) => {
+    if (wanted.includes(keys[list])) notify(`notifications/${list}/list_changed`)
+  })
+  const updates = uris.map(({ server, uri }) =>
+    fork(
+      Effect.flatMap(client.upstreams.get(server), (session) =>
+        Stream.runForEach(session.subscribe(uri), (update) =>
+          Effect.sync(() => {
+            if (update._tag === "ResourceUpdated") {
+              notify("notifications/resources/updated", { uri: update.uri })
+            }
+          }))).pipe(Effect.ignore)
+    )
+  )
+  response.once("close", () => {
+    client.listening--
+    client.touch()
+    remove()
+    fork(Fiber.interruptAll(updates))
+  })
+}

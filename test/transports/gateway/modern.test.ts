@@ -1,0 +1,148 @@
+/**
+ * Clients of revision 2026-07-28 at a gateway, which have no session, over servers of both eras.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Sessions } from "@mcp-sessions/core"
+import { Transports } from "@mcp-sessions/transports"
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
+import { Effect, Fiber, Layer, Queue, Stream } from "effect"
+import { serveAsking } from "../../fixtures/askingHttp.ts"
+import { post, startGateway, textOf } from "../../fixtures/gateway.ts"
+import { stdio, until } from "../../fixtures/peer.ts"
+
+/** Connects a client of SDK v2 that answers every form with a name, until the scope closes. */
+const connectV2 = (url: string, name = "Ada") =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new Client({ name: "v2", version: "1" }, {
+        versionNegotiation: { mode: "auto" },
+        capabilities: { elicitation: { form: {} } }
+      })
+      client.setRequestHandler("elicitation/create", () => ({ action: "accept", content: { name } }))
+      await client.connect(new StreamableHTTPClientTransport(new URL(url)))
+      return client
+    }),
+    (client) => Effect.promise(() => client.close())
+  )
+
+const meta = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": { name: "bare", version: "1" },
+  "io.modelcontextprotocol/clientCapabilities": {}
+}
+
+const headersOf = (method: string, name?: string) => ({
+  "mcp-protocol-version": "2026-07-28",
+  "mcp-method": method,
+  ...(name === undefined ? {} : { "mcp-name": name })
+})
+
+const modern = (method: string, params: object = {}) => ({
+  jsonrpc: "2.0",
+  id: 1,
+  method,
+  params: { ...params, _meta: meta }
+})
+
+describe("a client of 2026-07-28", () => {
+  it.live("lists and calls tools without a session, with progress and an error verbatim", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config }, { exclude: ["only/vague"] })
+      const client = yield* connectV2(url)
+      assert.strictEqual(client.getProtocolEra(), "modern")
+      const { tools } = yield* Effect.promise(() => client.listTools())
+      assert.include(tools.map(({ name }) => name), "count")
+      const reports: Array<number> = []
+      const done = yield* Effect.promise(() =>
+        client.callTool({ name: "steps" }, { onprogress: ({ progress }) => void reports.push(progress) })
+      )
+      assert.deepStrictEqual([textOf(done), reports], ["done", [1, 2, 3]])
+      const error = yield* Effect.promise(() => client.callTool({ name: "reject" }).then(() => undefined, (e) => e))
+      assert.deepInclude(error, { code: -32050, data: { why: "because" } })
+      yield* Effect.promise(() => client.callTool({ name: "count", arguments: { id: "1" } }))
+      assert.deepStrictEqual(ledger("count"), ["1"])
+      const { contents } = yield* Effect.promise(() => client.readResource({ uri: "note://1" }))
+      assert.strictEqual(contents[0]?.uri, "note://1")
+    }))
+
+  for (const protocol of ["legacy", "2026-07-28"] as const) {
+    it.live(`is asked in the result of the call that a server of ${protocol} asks about`, () =>
+      Effect.gen(function*() {
+        const { url } = yield* startGateway({ only: { url: yield* serveAsking, protocol } })
+        const said = yield* Effect.forEach(["Ada", "Bob"], (name) =>
+          Effect.gen(function*() {
+            const client = yield* connectV2(url, name)
+            const results = yield* Effect.promise(() =>
+              Promise.all(["ask", "ask-too", "ask"].map((tool) => client.callTool({ name: tool })))
+            )
+            return results.map(textOf)
+          }), { concurrency: "unbounded" })
+        assert.deepStrictEqual(
+          said,
+          ["Ada", "Bob"].map((name) =>
+            Array.from({ length: 3 }, () => JSON.stringify({ action: "accept", content: { name } }))
+          )
+        )
+      }))
+  }
+
+  it.live("cancels a call by ending its request", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const calling = yield* Effect.forkChild(post(
+        url,
+        modern("tools/call", { name: "hang", arguments: { id: "1" } }),
+        { headers: headersOf("tools/call", "hang") }
+      ))
+      yield* until(() => ledger("hang"), (ids) => ids.includes("1"))
+      yield* Fiber.interrupt(calling)
+      yield* until(() => ledger("cancelled"), (ids) => ids.includes("1"))
+    }))
+
+  it.live("listens to changes of lists and resources", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config }, { exclude: ["only/vague"] })
+      const changes = yield* Queue.unbounded<string>()
+      yield* Effect.gen(function*() {
+        const session = yield* Effect.flatMap(Sessions.Sessions, ({ get }) => get("gateway"))
+        assert.strictEqual((yield* session.connect).era, "modern")
+        yield* Effect.forkChild(
+          Stream.runForEach(session.subscribe("note://1"), ({ _tag }) => Queue.offer(changes, _tag)),
+          { startImmediately: true }
+        )
+        assert.strictEqual(yield* Queue.take(changes), "Listening")
+        // The subscription at the server follows that at the gateway: the change is repeated until it is noticed.
+        const changing = session.callTool("change", { uri: "note://1" })
+        yield* Effect.raceFirst(Effect.forever(changing), Queue.take(changes))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(Sessions.layer({ servers: { gateway: { url } } }).pipe(Layer.provide(Transports.layer)))
+      )
+    }))
+
+  it.live("is refused with a revision or headers that do not fit the body, before a server hears of it", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const body = modern("tools/call", { name: "count", arguments: { id: "1" } })
+      const codeOf = (headers: Readonly<Record<string, string>>, message: object = body) =>
+        Effect.map(post(url, message, { headers }), ({ status, text }) => [status, JSON.parse(text).error?.code])
+      assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "echo")), [400, -32020])
+      assert.deepStrictEqual(yield* codeOf(headersOf("tools/list", "count")), [400, -32020])
+      assert.deepStrictEqual(yield* codeOf({}), [400, -32020])
+      const later = {
+        ...body,
+        params: { ...body.params, _meta: { ...meta, "io.modelcontextprotocol/protocolVersion": "2030-01-01" } }
+      }
+      assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "count"), later), [400, -32022])
+      assert.deepStrictEqual(yield* codeOf(headersOf("no/such"), modern("no/such")), [404, -32601])
+      const forged = modern("tools/call", { name: "count", arguments: {}, requestState: "x", inputResponses: {} })
+      assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "count"), forged), [200, -32602])
+      assert.deepStrictEqual(ledger("count"), [])
+      assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "=?base64?Y291bnQ=?=")), [200, undefined])
+      assert.deepStrictEqual(ledger("count"), ["1"])
+    }))
+})
