@@ -1,5 +1,5 @@
 /**
- * Attempt: runs an operation once, on a session of one server, and decides whether it may fail over.
+ * Attempt on one server: runs an operation once, on a session of one server, and decides whether it may fail over.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,7 @@ export type Attempted<A, E> =
   | { readonly mayFailOver: false; readonly exit: Exit.Exit<A, E | Failure | AllServersFailed> }
   | { readonly mayFailOver: true; readonly error: SessionError }
 
-export interface Attempt<A, E, R> extends Target {
+export interface ServerAttempt<A, E, R> extends Target {
   readonly retry: RetryPolicy
   readonly operation: (session: Session) => Effect.Effect<A, E, R>
   /** Set for a hedged attempt: runs before the first tool call that must run once. */
@@ -30,7 +30,7 @@ export interface Attempt<A, E, R> extends Target {
 }
 
 /** Runs an attempt without any consequence for later operations. */
-export const runOnce = <A, E, R>(attempt: Attempt<A, E, R>): Effect.Effect<Attempted<A, E>, never, R> =>
+export const runOnce = <A, E, R>(attempt: ServerAttempt<A, E, R>): Effect.Effect<Attempted<A, E>, never, R> =>
   Effect.suspend(() => {
     const ledger = open(attempt.commit)
     const toAttempted = (exit: Exit.Exit<A, E | Failure>): Effect.Effect<Attempted<A, E>> => {
@@ -55,7 +55,7 @@ export const runOnce = <A, E, R>(attempt: Attempt<A, E, R>): Effect.Effect<Attem
   })
 
 /** Runs an attempt. Its failure, or a caller that gives up waiting, counts against the server. */
-export const run = <A, E, R>(attempt: Attempt<A, E, R>): Effect.Effect<Attempted<A, E>, never, R> => {
+export const run = <A, E, R>(attempt: ServerAttempt<A, E, R>): Effect.Effect<Attempted<A, E>, never, R> => {
   const recorded = Effect.tap(runOnce(attempt), (ended) => {
     if (!ended.mayFailOver && isFit(attempt.server)) return Effect.void
     const failed = ended.mayFailOver ? recordFailure({ ...attempt, error: ended.error }) : Effect.void
