@@ -30,8 +30,20 @@ const distance = (from: string, to: string): number => {
   return row[to.length] ?? 0
 }
 
+/** The longest name that is compared, in characters: the time grows with the product of both lengths. */
+const maxLength = 256
+
+/** How many edits lie between two names that are similar. */
+const allowance = (length: number): number => Math.max(1, length / 3)
+
+/** Whether two names are so long, so short or so different in length that neither is meant by the other. */
+const isFar = (given: string, name: string): boolean => {
+  const [shorter = 0, longer = 0] = [given.length, name.length].toSorted((one, other) => one - other)
+  return shorter <= 2 || longer > maxLength || longer - shorter > allowance(shorter)
+}
+
 /**
- * Returns the name that is most similar to `given`, if one is similar enough.
+ * Returns the name that is most similar to `given`, if one is similar enough. Names of more than 256 characters are similar to none.
  *
  * @category getters
  * @since 0.1.0
@@ -40,9 +52,7 @@ export const closest = (
   ...[given, names]: readonly [given: string, names: ReadonlyArray<string>]
 ): string | undefined =>
   names
+    .filter((name) => !isFar(given, name))
     .map((name) => ({ name, distance: distance(given.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ distance, name }) => {
-      const length = Math.min(given.length, name.length)
-      return length > 2 && distance <= Math.max(1, length / 3)
-    })
+    .filter(({ distance, name }) => distance <= allowance(Math.min(given.length, name.length)))
     .toSorted((a, b) => a.distance - b.distance)[0]?.name
