@@ -69,6 +69,34 @@ describe("a server that runs in this process", () => {
       assert.strictEqual(ended, 1)
     }))
 
+  it.live("whose output fails ends the requests in flight, and not this process", () =>
+    Effect.gen(function*() {
+      const processes = made((program) =>
+        serve(program, ({ stderr, stdin, stdout }) => {
+          for (const stream of [stderr, stdin, stdout]) stream.destroy(new Error("broken"))
+          return ""
+        })
+      )
+      const outputs = made((program) =>
+        serve(program, ({ stdout }) => {
+          stdout.destroy(new Error("broken"))
+          return ""
+        })
+      )
+      for (const broken of [processes, outputs]) {
+        const error = yield* use(broken, (session) => Effect.flip(session.callTool("tool")))
+        assert(error._tag === "SessionError" && error.reason._tag === "OutcomeUnknown")
+        assert.strictEqual(error.reason.lost._tag, "TransportClosed")
+      }
+    }))
+
+  it.live("whose exit code is not a number exits with an unknown code", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(use(made(() => Effect.succeed(Number.NaN)), ({ ping }) => ping))
+      assert(error._tag === "SessionError" && error.reason._tag === "ServerExited")
+      assert.isNull(error.reason.exitCode)
+    }))
+
   it.live("is interrupted if it outlives the end of its input", () =>
     Effect.gen(function*() {
       let isInterrupted = false

@@ -104,7 +104,9 @@ export class ServerProcess {
   /** Returns how the process exited, as a reason. */
   exit(delivery: ServerExited["delivery"]): ServerExited {
     const { exitCode = null, signal = null } = this.#exit ?? {}
-    return new ServerExited({ exitCode, signal, stderrTail: this.stderrTail(), delivery })
+    // A program in the place of a process may end with anything.
+    const code = Number.isFinite(exitCode) ? exitCode : null
+    return new ServerExited({ exitCode: code, signal, stderrTail: this.stderrTail(), delivery })
   }
 }
 

@@ -70,6 +70,8 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
       })
     }
     child.stdout.once("end", onPipeClosed)
+    // A stream that fails closes without an end.
+    child.stdout.once("error", onPipeClosed)
     child.stdin.once("error", onPipeClosed)
   }
 
