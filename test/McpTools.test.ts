@@ -120,6 +120,17 @@ describe("tools of servers in promises", () => {
     assert.isTrue(McpSessions.isConfigError(await rejection(sessions.tools({ interceptors: [1 as never] }))))
   })
 
+  it("call once where an interceptor races two calls with the same arguments", async () => {
+    const servers = { shop: toolServer("charge") }
+    servers.shop.server.answer = () => Effect.as(Effect.promise(() => Promise.resolve()), { content: [] })
+    await using sessions = open(servers)
+    const tools = await sessions.tools({
+      interceptors: [({ args }, next) => Promise.race([next(args), next(args)])]
+    })
+    await tools.call({ name: "shop_charge" })
+    assert.deepStrictEqual(servers.shop.ran, ["charge"])
+  })
+
   it("end with an aborted signal, and with the sessions", async () => {
     const servers = { files: toolServer("read") }
     servers.files.server.answer = () => Effect.never

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Mcp, Owner, SessionError, Sessions, ToolCatalog, ToolError } from "@mcp-sessions/core"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../fixtures/scripted.ts"
 import { tool, toolServer, toolServerOf, toolServers } from "../fixtures/toolServer.ts"
@@ -132,6 +132,20 @@ describe("a catalog of tools", () => {
     }).pipe(Effect.provide(toolServers(servers)))
   })
 
+  it.effect("ends its changes when it closes, and refuses to list again", () => {
+    const servers = { files: toolServer("read") }
+    return Effect.gen(function*() {
+      const catalog = yield* Effect.scoped(Effect.gen(function*() {
+        const catalog = yield* ToolCatalog.make()
+        const following = yield* Effect.forkDetach(Stream.runDrain(catalog.changes), { startImmediately: true })
+        return { ...catalog, following }
+      }))
+      yield* Fiber.join(catalog.following)
+      yield* Stream.runDrain(catalog.changes)
+      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(catalog.refresh)))
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+
   it.effect("uses the sessions of its owner, whoever makes the calls", () => {
     const servers = { files: toolServer("read") }
     return Effect.gen(function*() {
@@ -194,6 +208,36 @@ describe("a catalog over a server that is down", () => {
       yield* catalog.refresh
       assert.deepStrictEqual(yield* namesOf(catalog), ["files_read", "search_find"])
       yield* changed(catalog, "Added", () => servers.search.change([tool("find"), tool("more")]))
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+
+  it.effect("lists the others again though one of them fails", () => {
+    const servers = failing()
+    servers.search.server.connect = Effect.fail(new SessionError.AuthRequired({ status: 401 }))
+    return Effect.gen(function*() {
+      const catalog = yield* ToolCatalog.make()
+      servers.files.server.tools = [tool("read"), tool("write")]
+      const error = yield* Effect.flip(catalog.refresh)
+      assert(error._tag === "SessionError" && error.reason._tag === "AuthRequired")
+      assert.deepStrictEqual(yield* namesOf(catalog), ["files_read", "files_write"])
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+
+  it.effect("follows a server that is back, also if the refresh that found it was given up", () => {
+    const servers = failing()
+    const { server } = servers.search
+    server.connect = Effect.fail(new SessionError.AuthRequired({ status: 401 }))
+    return Effect.gen(function*() {
+      const catalog = yield* ToolCatalog.make()
+      const isReached = Deferred.makeUnsafe<void>()
+      const gate = Deferred.makeUnsafe<void>()
+      server.connect = Effect.andThen(Deferred.succeed(isReached, undefined), Deferred.await(gate))
+      const refreshing = yield* Effect.forkChild(catalog.refresh, { startImmediately: true })
+      yield* Deferred.await(isReached)
+      yield* Fiber.interrupt(refreshing)
+      yield* changed(catalog, "Added", () => Deferred.doneUnsafe(gate, Effect.void))
+      yield* changed(catalog, "Added", () => servers.search.change([tool("find"), tool("more")]))
+      assert.deepStrictEqual(yield* namesOf(catalog), ["files_read", "search_find", "search_more"])
     }).pipe(Effect.provide(toolServers(servers)))
   })
 
@@ -360,6 +404,20 @@ describe("calls of a catalog", () => {
       assert.deepStrictEqual(servers.files.ran, ["read"])
     }).pipe(Effect.provide(toolServers(servers)))
   })
+
+  it.effect("are denied by a decision that is no boolean, such as the answer of a person", () => {
+    const servers = { files: toolServer("read") }
+    return Effect.gen(function*() {
+      for (const decision of ["no", 1, undefined] as unknown as ReadonlyArray<boolean>) {
+        for (const approve of [() => decision, () => Effect.succeed(decision)]) {
+          const catalog = yield* ToolCatalog.make({ approve })
+          const { reason } = yield* Effect.flip(catalog.call({ name: "files_read" }))
+          assert.strictEqual(reason._tag, "CallDenied")
+        }
+      }
+      assert.deepStrictEqual(servers.files.ran, [])
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
 })
 
 describe("interceptors", () => {
@@ -434,6 +492,33 @@ describe("interceptors", () => {
       assert.strictEqual(error.reason.error.reason._tag, "Cancelled")
       assert.strictEqual(error.delivery, "Unknown")
       assert.deepStrictEqual(servers.shop.ran, ["charge"])
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+
+  it.effect("cannot repeat a call that is in flight", () => {
+    const servers = { shop: toolServer("charge") }
+    const isReached = Deferred.makeUnsafe<void>()
+    const gate = Deferred.makeUnsafe<void>()
+    servers.shop.server.answer = () =>
+      Effect.andThen(Deferred.succeed(isReached, undefined), Effect.as(Deferred.await(gate), { content: [] }))
+    return Effect.gen(function*() {
+      const catalog = yield* ToolCatalog.make({
+        interceptors: [
+          ({ args }, next) =>
+            Effect.andThen(
+              Effect.all([next(args), next({ ...args }), next({ amount: 2 })], { concurrency: "unbounded" }),
+              Effect.raceFirst(next(args), next(args))
+            )
+        ]
+      })
+      const calling = yield* Effect.forkChild(catalog.call({ name: "shop_charge" }), { startImmediately: true })
+      yield* Deferred.await(isReached)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(servers.shop.ran, ["charge"])
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(calling)
+      // One for both with the same arguments, one with others, and one for the race.
+      assert.deepStrictEqual(servers.shop.ran, ["charge", "charge", "charge"])
     }).pipe(Effect.provide(toolServers(servers)))
   })
 

@@ -88,7 +88,7 @@ export interface ToolCatalog {
   readonly held: Effect.Effect<ReadonlyArray<CatalogTool>>
   /** The fingerprints of the accepted definitions, by name: to be stored, and given to the next catalog. */
   readonly pins: Effect.Effect<Readonly<Record<string, string>>>
-  /** The changes from now on. Of those that wait for a slow reader, the latest 256 are kept. */
+  /** The changes from now on, until the catalog closes. Of those that wait for a slow reader, the latest 256 are kept. */
   readonly changes: Stream.Stream<CatalogChange>
   /** Calls a tool. A tool error (`isError: true`) is a failure with the reason `ToolFailed`. */
   readonly call: (options: CallOptions) => Effect.Effect<CallToolResult, ToolError>
@@ -96,7 +96,10 @@ export interface ToolCatalog {
   readonly needsApproval: (options: CallOptions) => Effect.Effect<boolean>
   /** Accepts the definition that the server of a tool lists now. Fails with `ToolUnknown` if the tool is not listed. */
   readonly accept: (name: string) => Effect.Effect<void, ToolError>
-  /** Lists the tools of all servers again, for servers that do not notify of changes, and after a sign-in. */
+  /**
+   * Lists the tools of all servers again, for servers that do not notify of changes, and after a sign-in. If servers cannot list theirs, fails
+   * with the failure of one once the others have.
+   */
   readonly refresh: Effect.Effect<void, SessionError | ConfigError>
 }
 

@@ -93,9 +93,12 @@ export interface McpTools extends Closeable {
   readonly needsApproval: (options: CallOptions & SignalOptions) => Promise<boolean>
   /** Accepts the definition that the server of a tool lists now. */
   readonly accept: (name: string, options?: SignalOptions) => Promise<void>
-  /** Lists the tools of all servers again, for servers that do not notify of changes, and after a sign-in. */
+  /**
+   * Lists the tools of all servers again, for servers that do not notify of changes, and after a sign-in. If servers cannot list theirs, rejects
+   * with the failure of one once the others have.
+   */
   readonly refresh: (options?: SignalOptions) => Promise<void>
-  /** The changes from now on. */
+  /** The changes from now on, until the tools or the sessions are closed. */
   readonly changes: (options?: SignalOptions) => AsyncIterable<CatalogChange>
 }
 

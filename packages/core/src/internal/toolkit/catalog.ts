@@ -8,7 +8,7 @@ import * as Digest from "effect/crypto/Digest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
@@ -70,6 +70,7 @@ export class Catalog {
   readonly #fingerprint: fingerprint.Fingerprint
   readonly #changes: PubSub.PubSub<CatalogChange>
   readonly #scope: Scope.Scope
+  readonly #closed: Deferred.Deferred<void>
   readonly #followers = new Map<string, Fiber.Fiber<void, Failure>>()
   /** Lists are taken one at a time, in the order in which they arrive. */
   readonly #taking = Semaphore.makeUnsafe(1)
@@ -80,6 +81,7 @@ export class Catalog {
     readonly fingerprint: fingerprint.Fingerprint
     readonly changes: PubSub.PubSub<CatalogChange>
     readonly scope: Scope.Scope
+    readonly closed: Deferred.Deferred<void>
   }) {
     this.#source = parts.source
     this.#options = parts.options
@@ -87,6 +89,7 @@ export class Catalog {
     this.#fingerprint = parts.fingerprint
     this.#changes = parts.changes
     this.#scope = parts.scope
+    this.#closed = parts.closed
   }
 
   get version(): number {
@@ -106,7 +109,7 @@ export class Catalog {
   }
 
   get changes(): Stream.Stream<CatalogChange> {
-    return Stream.fromPubSub(this.#changes)
+    return Stream.interruptWhen(Stream.fromPubSub(this.#changes), Deferred.await(this.#closed))
   }
 
   /** Lists the tools of all servers for the first time, and follows them. Gives the failures, and the collisions of names. */
@@ -129,15 +132,32 @@ export class Catalog {
 
   /** Lists the tools of all servers again, and follows those that could not be listed before. */
   get refresh(): Effect.Effect<void, Failure> {
-    return Effect.forEach(this.#options.servers, (server) =>
-      Effect.gen({ self: this }, function*() {
-        const isFollowed = this.#followers.get(server)?.pollUnsafe() === undefined
-        if (!isFollowed) return yield* Effect.flatten((yield* this.#follow(server)).take)
-        const tools = yield* Effect.scoped(
-          Effect.flatMap(this.#source.session(server), ({ listTools }) => listTools({ refresh: true }))
-        )
-        return yield* this.#take(server, tools)
-      }), { concurrency: "unbounded", discard: true })
+    return Effect.gen({ self: this }, function*() {
+      const refreshed = yield* Effect.forEach(
+        this.#options.servers,
+        (server) => Effect.result(this.#refresh(server)),
+        { concurrency: "unbounded" }
+      )
+      const failed = refreshed.find(Result.isFailure)
+      if (failed !== undefined) return yield* failed.failure
+    })
+  }
+
+  #refresh(server: string): Effect.Effect<unknown, Failure> {
+    return Effect.suspend(() => {
+      const isFollowed = this.#followers.get(server)?.pollUnsafe() === undefined
+      if (!isFollowed) return this.#followAgain(server)
+      return Effect.flatMap(
+        Effect.scoped(Effect.flatMap(this.#source.session(server), ({ listTools }) => listTools({ refresh: true }))),
+        (tools) => this.#take(server, tools)
+      )
+    })
+  }
+
+  /** Follows a server. The first list is taken by the catalog: its follower waits for that, though the caller may not. */
+  #followAgain(server: string): Effect.Effect<unknown, Failure> {
+    const taken = Effect.flatMap(this.#follow(server), ({ take }) => Effect.forkIn(Effect.flatten(take), this.#scope))
+    return Effect.flatMap(Effect.uninterruptible(taken), Fiber.join)
   }
 
   accept(name: string): Effect.Effect<void, ToolError> {
@@ -202,7 +222,10 @@ export class Catalog {
     const { approve } = this.#options
     const approved = approve === undefined ? Effect.succeed(true) : Effect.suspend(() => decide(approve(call)))
     return Effect.flatMap(approved, (isApproved) => {
-      if (!isApproved) return this.#fail(call.name, new CallDenied({ description: "the call was not approved" }))
+      // Without types, a decision may be anything, such as the text that a person typed.
+      if (isApproved !== true) {
+        return this.#fail(call.name, new CallDenied({ description: "the call was not approved" }))
+      }
       // The definition may have changed while someone was asked.
       const now = this.#callOf(call.name, call.args, call.callId)
       if (Result.isFailure(now)) return Effect.fail(now.failure)
@@ -298,13 +321,16 @@ export const make = <E>(
 ): Effect.Effect<Catalog, E | ToolNameCollision, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.flatMap(Effect.scope, (parent) => Scope.fork(parent))
+    const closed = yield* Deferred.make<void>()
+    yield* Scope.addFinalizer(scope, Deferred.succeed(closed, undefined))
     const digest = Context.get(yield* Layer.build(Digest.layerWebCrypto), Digest.Digest)
     const catalog = new Catalog({
       source,
       options,
       fingerprint: yield* Effect.provideService(fingerprint.make, Digest.Digest, digest),
       changes: yield* PubSub.sliding<CatalogChange>(changeCapacity),
-      scope
+      scope,
+      closed
     })
     const checked = Effect.gen(function*() {
       const { collisions, failures } = yield* catalog.start

@@ -3,10 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Semaphore from "effect/Semaphore"
 import type { CallToolResult, Tool } from "../../Mcp.ts"
 import { Cancelled, SessionError } from "../../SessionError.ts"
 import { CallFailed, ToolError } from "../../ToolError.ts"
 import { CurrentWrites, Writes } from "../request/writes.ts"
+import { canonicalOf } from "./fingerprint.ts"
 import type { ToolPlace } from "./toolNames.ts"
 
 /**
@@ -30,7 +32,8 @@ export interface ToolCall extends ToolPlace {
  * Runs around each call of a tool. `next` calls the tool with the given arguments, or goes to the next interceptor. An interceptor can
  * change the arguments and the result, deny the call by failing with `CallDenied`, measure it, or return a result without `next`.
  *
- * `next` may be run again after a failure. After a call whose outcome is unknown, it fails with the same error and sends nothing.
+ * `next` may be run again after a failure. After a call whose outcome is unknown, it fails with the same error and sends nothing. While a call
+ * is in flight, it waits for its end; with the same arguments, it gives the outcome of that call.
  *
  * @category models
  * @since 0.1.0
@@ -47,31 +50,50 @@ const isUnknown = ({ reason }: ToolError): boolean =>
   (reason.error.reason._tag === "OutcomeUnknown" || (reason.error.reason._tag === "Cancelled" &&
     reason.error.delivery === "Unknown"))
 
-/** Sends at most until a call may have run without a response, given up ones included. */
+/** Whether the server has responded to a call. */
+const isAnswered = (exit: Exit.Exit<CallToolResult, ToolError>): boolean => {
+  if (Exit.isSuccess(exit)) return true
+  const error = Exit.findErrorOption(exit)
+  return error._tag === "Some" && error.value.delivery === "Answered"
+}
+
+/**
+ * Sends one call at a time, and none after a call that may have run without a response, given up ones included. A call in flight may have run,
+ * so a call with the same arguments that is made meanwhile is that call.
+ */
 const onceUnknown = (send: Send, { name, server }: ToolCall): Send => {
   let ended: ToolError | undefined
+  let answered: { readonly args: object; readonly exit: Exit.Exit<CallToolResult, ToolError> } | undefined
+  const sending = Semaphore.makeUnsafe(1)
   const givenUp = new SessionError({ server, reason: new Cancelled({ delivery: "Unknown" }) })
+
+  const take = (args: object, exit: Exit.Exit<CallToolResult, ToolError>, writes: Writes) => {
+    if (Exit.hasInterrupts(exit) && writes.isWritten) {
+      ended = new ToolError({ tool: name, reason: new CallFailed({ error: givenUp }) })
+    }
+    const error = Exit.findErrorOption(exit)
+    if (error._tag === "Some" && isUnknown(error.value)) ended = error.value
+    if (isAnswered(exit)) answered = { args, exit }
+  }
+
+  const sendOne: Send = (args) =>
+    Effect.flatMap(CurrentWrites, (parent) => {
+      const writes = new Writes(parent)
+      return send(args).pipe(
+        Effect.provideService(CurrentWrites, writes),
+        Effect.onExit((exit) => Effect.sync(() => take(args, exit, writes)))
+      )
+    })
+
   return (args) =>
     Effect.suspend(() => {
-      if (ended !== undefined) return Effect.fail(ended)
-      return Effect.flatMap(CurrentWrites, (parent) => {
-        const writes = new Writes(parent)
-        return send(args).pipe(
-          Effect.provideService(CurrentWrites, writes),
-          Effect.onExit((exit) =>
-            Effect.sync(() => {
-              if (Exit.hasInterrupts(exit) && writes.isWritten) {
-                ended = new ToolError({ tool: name, reason: new CallFailed({ error: givenUp }) })
-              }
-            })
-          ),
-          Effect.tapError((error) =>
-            Effect.sync(() => {
-              if (isUnknown(error)) ended = error
-            })
-          )
-        )
-      })
+      const before = answered
+      return sending.withPermit(Effect.suspend(() => {
+        if (ended !== undefined) return Effect.fail(ended)
+        return answered !== undefined && answered !== before && canonicalOf(answered.args) === canonicalOf(args)
+          ? answered.exit
+          : sendOne(args)
+      }))
     })
 }
 
