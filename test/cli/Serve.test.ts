@@ -2,11 +2,13 @@
  * `serve` as its users run it: as a process, with clients, signals, and what it leaves behind.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { Effect, type Scope } from "effect"
 import { once } from "node:events"
 import { call, connectV1, initialize, post, streamOf, textOf } from "../fixtures/gateway.ts"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
-import { workplace } from "./cli.ts"
+import { bin, workplace } from "./cli.ts"
 
 const node = process.execPath
 const server = (file: string) => ({ command: node, args: [fixture("stdioServer.ts"), "v1", file] })
@@ -100,5 +102,43 @@ describe.concurrent("serve", () => {
       assert.match(wrong.stderr, /--tokens: expected a JSON object of a token for each principal/)
       assert.notInclude(wrong.stderr, "the-token-of-alice")
       assert.strictEqual(open.stdout + wrong.stdout, "")
+    }))
+
+  it.live("serves one client on its standard streams with --stdio, until they end", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const place = yield* workplace
+      place.write("mcp-sessions.json", { servers: { good: server(file), other: server(file) } })
+      const client = new Client({ name: "v1", version: "1" }, { capabilities: {} })
+      yield* Effect.acquireRelease(
+        Effect.promise(() =>
+          client.connect(
+            new StdioClientTransport({
+              command: node,
+              args: [bin, "--trust", "serve", "--stdio", "--exclude", "*/vague"],
+              cwd: place.directory,
+              env: { PATH: process.env.PATH ?? "", HOME: place.directory },
+              stderr: "ignore"
+            }) as Parameters<typeof client.connect>[0]
+          )
+        ),
+        () => Effect.promise(() => client.close())
+      )
+      const { tools } = yield* Effect.promise(() => client.listTools())
+      assert.includeMembers(tools.map(({ name }) => name), ["good_echo", "other_echo"])
+      const reports: Array<number> = []
+      const done = yield* Effect.promise(() =>
+        client.callTool({ name: "other_steps" }, undefined, {
+          onprogress: ({ progress }) => void reports.push(progress)
+        })
+      )
+      // The client drops reports that arrive in one chunk with the response.
+      assert.deepStrictEqual([textOf(done), reports[0]], ["done", 1])
+      const error = yield* Effect.promise(() =>
+        client.callTool({ name: "good_reject" }).then(() => undefined, (e) => e)
+      )
+      assert.deepInclude(error, { code: -32050, data: { why: "because" } })
+      yield* Effect.promise(() => client.close())
+      yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
     }))
 })

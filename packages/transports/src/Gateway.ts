@@ -67,13 +67,20 @@ import { Admission } from "./internal/gateway/admission.ts"
 import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
 import { Catalog } from "./internal/gateway/catalog.ts"
 import { Clients } from "./internal/gateway/clients.ts"
+import { Dispatcher } from "./internal/gateway/dispatcher.ts"
 import { Endpoint } from "./internal/gateway/endpoint.ts"
 import { EventStreams } from "./internal/gateway/eventStreams.ts"
-import { type GatewayLimits, type GatewayOptions, readOptions } from "./internal/gateway/gatewayOptions.ts"
+import {
+  type GatewayLimits,
+  type GatewayOptions,
+  type ReadOptions,
+  readOptions
+} from "./internal/gateway/gatewayOptions.ts"
 import { type CannotListen, listen } from "./internal/gateway/listener.ts"
 import { handlersOf } from "./internal/gateway/questions.ts"
 import { Quotas } from "./internal/gateway/quotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
+import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 
 export type { GatewayLimits, GatewayOptions }
@@ -176,10 +183,11 @@ const selectServers = Effect.fnUntraced(function*(
   }
 })
 
-const make = Effect.fnUntraced(function*<E, R>(
-  options: Options<E, R>
-): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
-  const read = yield* readOptions(options)
+/** Makes what all endpoints need, for as long as the scope. */
+const makeParts = Effect.fnUntraced(function*<E, R>(
+  options: Options<E, R>,
+  read: ReadOptions
+) {
   const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
   const context = yield* Effect.context<R | Scope.Scope>()
@@ -239,17 +247,35 @@ const make = Effect.fnUntraced(function*<E, R>(
   const removeListener = catalog.onChange((list) => {
     for (const client of clients) client.send(listChanged(list))
   })
+  const drain = Effect.gen(function*() {
+    removeListener()
+    yield* Effect.timeoutOption(
+      Effect.callback<void>((resume) => quotas.whenIdle(() => resume(Effect.void))),
+      read.drainTimeout
+    )
+    yield* clients.closeAll
+    streams.close()
+  })
+  return { catalog, clients, dispatcher: new Dispatcher(fork), drain, fork, quotas, streams }
+})
+
+const make = Effect.fnUntraced(function*<E, R>(
+  options: Options<E, R>
+): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
+  const read = yield* readOptions(options)
+  const { catalog, clients, dispatcher, drain, fork, quotas, streams } = yield* makeParts(options, read)
   const endpoint = new Endpoint({
     route: read.path,
     catalog,
     clients,
+    dispatcher,
     quotas,
     streams,
     serverInfo,
     maxBodyBytes: read.limits.maxBodyBytes,
     fork
   })
-  const { drain, port } = yield* listen({
+  const { port, refuseConnections } = yield* listen({
     host: read.host,
     port: read.port,
     admission: new Admission(read),
@@ -258,14 +284,8 @@ const make = Effect.fnUntraced(function*<E, R>(
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       endpoint.isDraining = true
-      removeListener()
+      yield* refuseConnections
       yield* drain
-      yield* Effect.timeoutOption(
-        Effect.callback<void>((resume) => quotas.whenIdle(() => resume(Effect.void))),
-        read.drainTimeout
-      )
-      yield* clients.closeAll
-      streams.close()
     })
   )
   const name = read.host.includes(":") ? `[${read.host}]` : read.host
@@ -286,3 +306,31 @@ const make = Effect.fnUntraced(function*<E, R>(
 export const layer = <E, R>(
   options: Options<E, R>
 ): Layer.Layer<Gateway, E | ConfigError | ListenFailed | NameCollision, R> => Layer.effect(Gateway, make(options))
+
+/**
+ * Options of a gateway on standard streams.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StdioOptions<E, R>
+  extends
+    Pick<Options<E, R>, "drainTimeout" | "exclude" | "include" | "prefix" | "servers" | "sessions" | "startTimeout">
+{}
+
+/**
+ * Serves the servers of `sessions` to one client, of a revision up to 2025-11-25, on the standard streams of this process, until its input
+ * ends. Nothing else may write to stdout meanwhile.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const serveStdio = <E, R>(
+  options: StdioOptions<E, R>
+): Effect.Effect<void, E | ConfigError | NameCollision, Exclude<R, Scope.Scope>> =>
+  Effect.scoped(Effect.gen(function*() {
+    const read = yield* readOptions(options)
+    const parts = yield* makeParts(options, read)
+    yield* Effect.addFinalizer(() => parts.drain)
+    yield* stdio({ ...parts, serverInfo, maxLineLength: read.limits.maxBodyBytes })
+  }))

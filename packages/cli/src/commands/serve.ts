@@ -80,8 +80,12 @@ export const serve = Command.make("serve", {
   include: texts("include", "server/tool", "Tools to offer, where * stands for any characters (default: all)"),
   exclude: texts("exclude", "server/tool", "Tools not to offer, where * stands for any characters"),
   allowHost: texts("allow-host", "name", "Host of requests to allow, beside those of loopback"),
-  allowOrigin: texts("allow-origin", "origin", "Origin of pages to allow, such as https://app.example.com")
-}, ({ allowHost, allowOrigin, exclude, host, include, names, path, port, tokens }) =>
+  allowOrigin: texts("allow-origin", "origin", "Origin of pages to allow, such as https://app.example.com"),
+  stdio: Flag.Boolean("stdio").pipe(
+    Flag.withDescription("Serve one client on stdin and stdout, until stdin ends, in place of a URL"),
+    Flag.withDefault(false)
+  )
+}, ({ allowHost, allowOrigin, exclude, host, include, names, path, port, stdio, tokens }) =>
   Effect.gen(function*() {
     // Other commands start faster without this.
     const Gateway = yield* Effect.promise(() => import("@mcp-sessions/transports/Gateway"))
@@ -100,21 +104,28 @@ export const serve = Command.make("serve", {
       configuration: { servers: usable },
       retry: yield* withRetryNotes(json)
     }).pipe(Layer.provide(transports({ servers: usable })))
+    const offered = { sessions, include: include.length === 0 ? undefined : include, exclude }
+    const toUsageError = ({ message }: { readonly message: string }) =>
+      Effect.fail(new UsageError({ problems: [message] }))
+    const logger = yield* logToStderr
+    if (stdio) {
+      return yield* Gateway.serveStdio(offered).pipe(
+        Effect.provide(logger),
+        Effect.catchTag("NameCollision", toUsageError)
+      )
+    }
     const gateway = Gateway.layer({
-      sessions,
+      ...offered,
       host,
       port,
       path,
       tokens: Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined,
-      include: include.length === 0 ? undefined : include,
-      exclude,
       allowedHosts: allowHost,
       allowedOrigins: allowOrigin
     })
     const { url } = Context.get(
-      yield* Layer.build(Layer.provide(gateway, yield* logToStderr)).pipe(
-        Effect.catchTag(["ListenFailed", "NameCollision"], ({ message }) =>
-          Effect.fail(new UsageError({ problems: [message] })))
+      yield* Layer.build(Layer.provide(gateway, logger)).pipe(
+        Effect.catchTag(["ListenFailed", "NameCollision"], toUsageError)
       ),
       Gateway.Gateway
     )
@@ -122,9 +133,7 @@ export const serve = Command.make("serve", {
       yield* output.printJsonLine({
         schema: "mcp-sessions/1",
         url,
-        servers: usable.map(({ name }) =>
-          name
-        )
+        servers: usable.map(({ name }) => name)
       })
     } else {
       yield* output.print(line`${url}`)
@@ -139,6 +148,7 @@ export const serve = Command.make("serve", {
         command: "mcp-sessions serve github files --port 3000 --exclude 'files/write_*'",
         description: "Serve two servers at http://127.0.0.1:3000/mcp, without some tools"
       },
+      { command: "mcp-sessions serve --stdio", description: "Serve all servers to the program that starts this one" },
       {
         command: "mcp-sessions serve --host 0.0.0.0 --port 3000 --tokens tokens.json",
         description: "Serve to other machines, to principals with tokens"

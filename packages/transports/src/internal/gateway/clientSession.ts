@@ -13,7 +13,6 @@ import type { ServerResponse } from "node:http"
 import type { Catalog } from "./catalog.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import { OwnLists } from "./ownLists.ts"
-import type { PostReply } from "./postReply.ts"
 import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
 import type { Upstreams } from "./upstreams.ts"
 
@@ -33,11 +32,19 @@ export interface ClientCapabilities {
   readonly roots?: { readonly listChanged?: unknown } | undefined
 }
 
+/** Receives what belongs to a request: messages before its response, and the response. */
+export interface Reply {
+  /** Sends a message that belongs to the request; `false` if that is not possible. */
+  related(message: string): boolean
+  /** Takes the response; `undefined` for a request that was cancelled, which has none. */
+  settle(message: string | undefined): void
+}
+
 /** A request of the client that is in flight. */
 export interface ClientCall {
   readonly id: RpcId
   readonly progressToken: RpcId | undefined
-  readonly reply: PostReply
+  readonly reply: Reply
   /** Asks the client in the result of the call. Absent where the gateway sends requests to its clients. */
   readonly ask?: (method: string, params: object | undefined) => Effect.Effect<unknown, RpcError>
   fiber: Fiber.Fiber<unknown, unknown> | undefined
@@ -79,6 +86,8 @@ export class ClientSession {
   readonly subscriptions = new Map<string, Fiber.Fiber<unknown, unknown>>()
   /** Emits an element when the client says that its roots have changed. */
   readonly rootsChanges: PubSub.PubSub<void>
+  /** Writes all messages, where the client has one channel for everything. */
+  output: ((message: string) => void) | undefined
   /** The number of open streams of subscriptions. */
   listening = 0
   readonly #streams: EventStreams
@@ -111,7 +120,9 @@ export class ClientSession {
 
   /** How long nothing has used it, in milliseconds. */
   get idleTime(): number {
-    return this.calls.size > 0 || this.listening > 0 || this.#stream !== undefined ? 0 : this.#now() - this.#usedAt
+    return this.output !== undefined || this.calls.size > 0 || this.listening > 0 || this.#stream !== undefined
+      ? 0
+      : this.#now() - this.#usedAt
   }
 
   touch(): void {
@@ -137,6 +148,7 @@ export class ClientSession {
   send(message: string, server?: string): void {
     // A client without a stream learns of changes where it listens for them.
     if (this.#hasNoStream) return
+    if (this.output !== undefined) return this.output(message)
     if (this.#stream !== undefined && this.#streams.send(this.#stream, message)) return
     for (const call of this.calls.values()) {
       if ((server === undefined || call.server === server) && call.reply.related(message)) return

@@ -6,39 +6,26 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Predicate from "effect/Predicate"
-import * as PubSub from "effect/PubSub"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { messageOf } from "../jsonRpc/inboundReader.ts"
 import { excessOf } from "../jsonRpc/jsonBounds.ts"
 import type { Catalog } from "./catalog.ts"
 import type { Clients } from "./clients.ts"
-import type { ClientCall, ClientCapabilities, ClientSession } from "./clientSession.ts"
+import type { ClientSession } from "./clientSession.ts"
+import { type Dispatcher, isRequest } from "./dispatcher.ts"
 import type { EventStreams } from "./eventStreams.ts"
+import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
 import { accepts, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
-import { methods } from "./methods.ts"
 import { ModernEndpoint, revisionOf } from "./modernEndpoint.ts"
 import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
-import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
-
-/** The revisions that clients may speak, the newest first. */
-const revisions: readonly [string, ...Array<string>] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+import { codes, encodeResult, RpcError, type RpcId } from "./rpc.ts"
 
 /** How many messages one POST may hold (revision 2025-03-26 allows several). */
 const batchLimit = 32
-
-const capabilities = {
-  tools: { listChanged: true },
-  resources: { listChanged: true, subscribe: true },
-  prompts: { listChanged: true },
-  completions: {},
-  logging: {}
-}
 
 const invalidRequest = (message: string): RpcError => new RpcError({ code: codes.invalidRequest, message })
 
@@ -51,23 +38,12 @@ const sessionUnknown = new RpcError({ code: codes.sessionUnknown, message: "Sess
 
 const limited = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
 
-/** What a request fails with whose session closes. */
-const stopped = (method: string): RpcError =>
-  new RpcError({
-    code: codes.serverFailed,
-    message: "the session was closed before the response came",
-    data: {
-      reason: "SessionClosed",
-      delivery: method === "tools/call" ? "Unknown" : "NotSent",
-      isRetryable: false
-    }
-  })
-
 export interface EndpointOptions {
   /** The path of the endpoint. */
   readonly route: string
   readonly catalog: Catalog
   readonly clients: Clients
+  readonly dispatcher: Dispatcher
   readonly quotas: Quotas
   readonly streams: EventStreams
   readonly serverInfo: { readonly name: string; readonly version: string }
@@ -85,8 +61,6 @@ interface Post {
   readonly isBatch: boolean
 }
 
-const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
-
 export class Endpoint {
   readonly #options: EndpointOptions
   readonly #modern: ModernEndpoint
@@ -97,7 +71,7 @@ export class Endpoint {
     this.#options = options
     this.#modern = new ModernEndpoint({
       ...options,
-      encode: (id, method, exit) => this.#encode(id, method, exit)
+      encode: (id, method, exit) => options.dispatcher.encode(id, method, exit)
     })
   }
 
@@ -187,7 +161,7 @@ export class Endpoint {
     }
     const client = this.#find(principal, request, response, this.#idOf(post))
     if (client === undefined) return
-    const { quotas } = this.#options
+    const { dispatcher, quotas } = this.#options
     if (!quotas.begin(principal)) return this.#limit(post)
     client.touch()
     const requests = messages.filter(isRequest)
@@ -201,8 +175,8 @@ export class Endpoint {
       onEnd: () => quotas.end(principal)
     })
     for (const message of messages) {
-      if (isRequest(message)) this.#run(client, message, reply)
-      else this.#take(client, message)
+      if (isRequest(message)) dispatcher.run(client, message, reply)
+      else dispatcher.take(client, message)
     }
     if (requests.length === 0) reply.settle(undefined)
   }
@@ -219,29 +193,19 @@ export class Endpoint {
   #initialize(post: Post, { id, params }: JSONRPCRequest): void {
     const { principal, response } = post
     const { catalog, clients, fork, quotas, serverInfo } = this.#options
-    const { capabilities: declared, protocolVersion: wanted } = (params ?? {}) as Record<string, unknown>
-    if (!Predicate.isString(wanted) || !Predicate.isObject(declared)) {
-      const error = new RpcError({ code: codes.invalidParams, message: "protocolVersion or capabilities is missing" })
-      return refuse(response, { status: 400, error, id })
-    }
+    const wishes = wishesOf(params)
+    if (wishes === undefined) return refuse(response, { status: 400, error: badInitialize, id })
     if (this.isDraining) {
       const error = new RpcError({ code: codes.limited, message: "the gateway is stopping" })
       return refuse(response, { status: 503, error, id, headers: { "retry-after": "1" } })
     }
     if (!quotas.begin(principal)) return this.#limit(post)
-    const protocolVersion = revisions.includes(wanted) ? wanted : revisions[0]
-    fork(clients.make({ principal, protocolVersion, capabilities: declared as ClientCapabilities })).addObserver(
+    fork(clients.make({ principal, ...wishes })).addObserver(
       (exit) => {
         quotas.end(principal)
         const made = Exit.isSuccess(exit) ? exit.value : undefined
         if (made === undefined) return this.#limit(post)
-        const { instructions } = catalog
-        const result = {
-          protocolVersion,
-          capabilities,
-          serverInfo,
-          ...(instructions === undefined ? {} : { instructions })
-        }
+        const result = initialized({ catalog, serverInfo, protocolVersion: wishes.protocolVersion })
         answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": made.id } })
       }
     )
@@ -262,60 +226,5 @@ export class Endpoint {
     const client = this.#options.clients.find(String(token), principal)
     if (client === undefined) refuse(response, { status: 404, error: sessionUnknown, id })
     return client
-  }
-
-  /** Takes a message of a client that needs no response. */
-  #take(client: ClientSession, message: JSONRPCMessage): void {
-    if ("method" in message) {
-      if (message.method === "notifications/roots/list_changed") PubSub.publishUnsafe(client.rootsChanges, undefined)
-      if (message.method !== "notifications/cancelled") return
-      const call = client.calls.get((message.params as { readonly requestId?: RpcId } | undefined)?.requestId ?? "")
-      if (call === undefined) return
-      call.isCancelled = true
-      call.fiber?.interruptUnsafe()
-    } else if (message.id !== undefined) {
-      const { id } = message
-      if ("error" in message) client.answer(id, Effect.fail(new RpcError(message.error)))
-      else client.answer(id, Effect.succeed(message.result))
-    }
-  }
-
-  #run(client: ClientSession, { id, method, params = {} }: JSONRPCRequest, reply: PostReply): void {
-    const handle = methods.get(method)
-    if (handle === undefined) {
-      reply.settle(encodeError(id, new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })))
-      return
-    }
-    if (client.calls.has(id)) {
-      reply.settle(encodeError(id, invalidRequest("another request with this id is in flight")))
-      return
-    }
-    const progressToken = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
-    const call: ClientCall = {
-      id,
-      progressToken: Predicate.isString(progressToken) || Predicate.isNumber(progressToken) ? progressToken : undefined,
-      reply,
-      fiber: undefined,
-      isCancelled: false,
-      server: undefined,
-      upstreamIds: new Set()
-    }
-    client.calls.set(id, call)
-    const fiber = this.#options.fork(handle({ offer: client.lists.offer, client, call, params }))
-    call.fiber = fiber
-    fiber.addObserver((exit) => {
-      client.calls.delete(id)
-      client.touch()
-      reply.settle(call.isCancelled ? undefined : this.#encode(id, method, exit))
-    })
-  }
-
-  #encode(id: RpcId, method: string, exit: Exit.Exit<unknown, RpcError>): string {
-    if (Exit.isSuccess(exit)) return encodeResult(id, exit.value)
-    const failure = Exit.findErrorOption(exit)
-    if (failure._tag === "Some") return encodeError(id, failure.value)
-    if (Cause.hasInterruptsOnly(exit.cause)) return encodeError(id, stopped(method))
-    this.#options.fork(Effect.logError(`the gateway failed to handle ${method}`, exit.cause))
-    return encodeError(id, new RpcError({ code: codes.internalError, message: "the gateway failed" }))
   }
 }

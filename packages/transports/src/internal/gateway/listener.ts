@@ -33,7 +33,7 @@ export interface ListenerOptions {
 export interface Listening {
   readonly port: number
   /** Accepts no more connections. */
-  readonly drain: Effect.Effect<void>
+  readonly refuseConnections: Effect.Effect<void>
 }
 
 /** What a page of an allowed origin may send and read. */
@@ -105,7 +105,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listening, Canno
     const address = server.address()
     return {
       port: typeof address === "object" && address !== null ? address.port : options.port,
-      drain: Effect.sync(() => {
+      refuseConnections: Effect.sync(() => {
         server.close()
         server.closeIdleConnections()
       })

@@ -6,8 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { ClientCall } from "./clientSession.ts"
-import type { PostReply } from "./postReply.ts"
+import type { ClientCall, Reply } from "./clientSession.ts"
 import { codes, encodeResult, RpcError, type RpcId } from "./rpc.ts"
 
 /** How long a client may take to send the answers, in milliseconds. */
@@ -30,7 +29,7 @@ export class ModernCall implements ClientCall {
   server: string | undefined = undefined
   id: RpcId
   progressToken: RpcId | undefined
-  reply: PostReply
+  reply: Reply
   readonly #state: string
   readonly #questions = new Map<string, Question>()
   #lastQuestion = 0
@@ -43,7 +42,7 @@ export class ModernCall implements ClientCall {
     readonly state: string
     readonly id: RpcId
     readonly progressToken: RpcId | undefined
-    readonly reply: PostReply
+    readonly reply: Reply
   }) {
     this.key = options.key
     this.#state = options.state
@@ -74,7 +73,7 @@ export class ModernCall implements ClientCall {
   proceed(options: {
     readonly id: RpcId
     readonly progressToken: RpcId | undefined
-    readonly reply: PostReply
+    readonly reply: Reply
     readonly answers: Readonly<Record<string, unknown>>
   }): void {
     const { answers, id, progressToken, reply } = options

@@ -5,9 +5,10 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
  */
 import type { ServerResponse } from "node:http"
+import type { Reply } from "./clientSession.ts"
 import type { EventStreams } from "./eventStreams.ts"
 
-export class PostReply {
+export class PostReply implements Reply {
   readonly #response: ServerResponse
   readonly #streams: EventStreams
   readonly #acceptsStream: boolean

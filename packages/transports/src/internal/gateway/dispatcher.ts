@@ -1,0 +1,94 @@
+/**
+ * Dispatcher: runs the requests of a client, and takes its other messages, whatever they arrive on.
+ */
+import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
+import * as PubSub from "effect/PubSub"
+import type { ClientCall, ClientSession, Reply } from "./clientSession.ts"
+import { methods } from "./methods.ts"
+import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+
+export const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
+
+/** What a request fails with whose session closes. */
+const stopped = (method: string): RpcError =>
+  new RpcError({
+    code: codes.serverFailed,
+    message: "the session was closed before the response came",
+    data: {
+      reason: "SessionClosed",
+      delivery: method === "tools/call" ? "Unknown" : "NotSent",
+      isRetryable: false
+    }
+  })
+
+const idInUse = new RpcError({ code: codes.invalidRequest, message: "another request with this id is in flight" })
+
+export class Dispatcher {
+  readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+
+  constructor(fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>) {
+    this.#fork = fork
+  }
+
+  /** Takes a message of a client that needs no response. */
+  take(client: ClientSession, message: JSONRPCMessage): void {
+    if ("method" in message) {
+      if (message.method === "notifications/roots/list_changed") PubSub.publishUnsafe(client.rootsChanges, undefined)
+      if (message.method !== "notifications/cancelled") return
+      const call = client.calls.get((message.params as { readonly requestId?: RpcId } | undefined)?.requestId ?? "")
+      if (call === undefined) return
+      call.isCancelled = true
+      call.fiber?.interruptUnsafe()
+    } else if (message.id !== undefined) {
+      const { id } = message
+      if ("error" in message) client.answer(id, Effect.fail(new RpcError(message.error)))
+      else client.answer(id, Effect.succeed(message.result))
+    }
+  }
+
+  /** Runs a request of a client, and settles the reply with its outcome. */
+  run(client: ClientSession, { id, method, params = {} }: JSONRPCRequest, reply: Reply): void {
+    const handle = methods.get(method)
+    if (handle === undefined) {
+      reply.settle(encodeError(id, new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })))
+      return
+    }
+    if (client.calls.has(id)) {
+      reply.settle(encodeError(id, idInUse))
+      return
+    }
+    const progressToken = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
+    const call: ClientCall = {
+      id,
+      progressToken: Predicate.isString(progressToken) || Predicate.isNumber(progressToken) ? progressToken : undefined,
+      reply,
+      fiber: undefined,
+      isCancelled: false,
+      server: undefined,
+      upstreamIds: new Set()
+    }
+    client.calls.set(id, call)
+    const fiber = this.#fork(handle({ offer: client.lists.offer, client, call, params }))
+    call.fiber = fiber
+    fiber.addObserver((exit) => {
+      client.calls.delete(id)
+      client.touch()
+      reply.settle(call.isCancelled ? undefined : this.encode(id, method, exit))
+    })
+  }
+
+  /** Encodes how a request ended. */
+  encode(id: RpcId, method: string, exit: Exit.Exit<unknown, RpcError>): string {
+    if (Exit.isSuccess(exit)) return encodeResult(id, exit.value)
+    const failure = Exit.findErrorOption(exit)
+    if (failure._tag === "Some") return encodeError(id, failure.value)
+    if (Cause.hasInterruptsOnly(exit.cause)) return encodeError(id, stopped(method))
+    this.#fork(Effect.logError(`the gateway failed to handle ${method}`, exit.cause))
+    return encodeError(id, new RpcError({ code: codes.internalError, message: "the gateway failed" }))
+  }
+}
