@@ -211,6 +211,37 @@ describe.concurrent("logs", () => {
     ))
 })
 
+describe.concurrent("logs without --follow", () => {
+  it.live("prints every message that the server sent before it answered the ping", () =>
+    inWorkplace(({ run }) =>
+      Effect.gen(function*() {
+        const { status, stdout } = yield* run(["logs", "--json", "--", process.execPath, "-e", talkative])
+        assert.strictEqual(status, 0)
+        const entries = stdout.trimEnd().split("\n").map((line) => JSON.parse(line))
+        const of = (source: string) => entries.filter((entry) => entry.source === source)
+        assert.deepStrictEqual(of("mcp").map(({ data }) => data), Array.from({ length: 200 }, (_, index) => index))
+        assert.deepStrictEqual(of("stderr").map(({ line }) => line), ["asked", "unfinished"])
+      })
+    ))
+})
+
+/** A server that logs as much as it can right before it answers a ping. */
+const talkative = `
+const text = (message) => JSON.stringify({ jsonrpc: "2.0", ...message }) + "\\n"
+require("readline").createInterface(process.stdin).on("line", (line) => {
+  const { id, method } = JSON.parse(line)
+  const initialized = { protocolVersion: "2025-06-18", capabilities: { logging: {} }, serverInfo: { name: "s", version: "1" } }
+  if (id === undefined) return
+  const log = (data) => text({ method: "notifications/message", params: { level: "info", data } })
+  const logged = method === "ping" ? Array.from({ length: 200 }, (_, index) => log(index)).join("") : ""
+  if (method === "ping") process.stderr.write("asked\\nunfinished")
+  const answer = method === "server/discover"
+    ? { error: { code: -32601, message: "Method not found" } }
+    : { result: method === "initialize" ? initialized : {} }
+  process.stdout.write(logged + text({ id, ...answer }))
+}).on("close", () => process.exit(0))
+`
+
 describe.concurrent("a message of several lines", () => {
   it.live("has the time, the level and the logger on each of its lines in the log", () =>
     inWorkplace(({ run }, file) =>

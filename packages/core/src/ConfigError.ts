@@ -165,10 +165,15 @@ export class InvalidUrl extends Schema.TaggedClass<InvalidUrl>("@mcp-sessions/co
  */
 export class InvalidDuration extends Schema.TaggedClass<InvalidDuration>("@mcp-sessions/core/InvalidDuration")(
   "InvalidDuration",
-  { ...where, expected: Schema.String }
+  {
+    ...where,
+    expected: Schema.String,
+    /** The unit of a number at this key; default: milliseconds. */
+    unit: Schema.optional(Schema.Literals(["milliseconds", "seconds"]))
+  }
 ) implements Described {
   get description(): string {
-    return `${mustBe(this)}, written as milliseconds or as text such as "20 seconds"`
+    return `${mustBe(this)}, written as ${this.unit ?? "milliseconds"} or as text such as "20 seconds"`
   }
   get message(): string {
     return at(this, this.description)

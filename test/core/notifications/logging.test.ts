@@ -105,4 +105,25 @@ describe("server logging", () => {
       )
     )
   })
+
+  it.effect("handles the messages that arrived before the session is closed, but does not wait for a handler that waits", () =>
+    Effect.gen(function*() {
+      const run = (handle: Effect.Effect<void>) => {
+        const script = Scripted.make(options)
+        let begun = 0
+        const handlers = Layer.succeed(ClientHandlers.ClientHandlers, {
+          logging: { level: "info", handle: () => Effect.andThen(Effect.sync(() => begun++), handle) }
+        })
+        return Effect.gen(function*() {
+          yield* get
+          for (let data = 1; data <= 100; data++) script.notify("notifications/message", { level: "info", data })
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(Scripted.sessions(script).pipe(Layer.provide(handlers))),
+          Effect.map(() => begun)
+        )
+      }
+      assert.strictEqual(yield* run(Effect.yieldNow), 100)
+      assert.strictEqual(yield* run(Effect.never), 1)
+    }))
 })

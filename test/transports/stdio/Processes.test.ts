@@ -2,12 +2,13 @@
  * Processes of stdio servers that programs start in another way.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { RetryPolicy, type Session, SessionError, Sessions } from "@mcp-sessions/core"
+import { ClientHandlers, RetryPolicy, type Session, SessionError, Sessions } from "@mcp-sessions/core"
 import { Processes, Transports } from "@mcp-sessions/transports"
 import { McpServer } from "@modelcontextprotocol/server"
 import { StdioServerTransport } from "@modelcontextprotocol/server/stdio"
 import { Deferred, Effect, Fiber, Latch, Layer } from "effect"
 import { PassThrough } from "node:stream"
+import { setImmediate } from "node:timers"
 import { fixture } from "../../fixtures/fixture.ts"
 import { descendants, makeLedger, until } from "../../fixtures/peer.ts"
 
@@ -264,5 +265,34 @@ describe("what starts processes", () => {
       const error = yield* Effect.flip(use(wrapped, () => Effect.void, { command: process.execPath }))
       assert(error._tag === "SessionError")
       assert.deepInclude(error.reason, { _tag: "SpawnFailed", command: "no-such-wrapper", code: "ENOENT" })
+    }))
+
+  it.live("is reported to have exited after the output that it left in its pipes, also if they stay open", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const handlers = Layer.succeed(ClientHandlers.ClientHandlers, { stderr: (line) => void lines.push(line) })
+      // A busy machine: the exit is known before the output is read. A descendant holds the pipes.
+      const exited: Processes.Processes = {
+        prepare: () => Effect.void,
+        start: () =>
+          Effect.sync(() => {
+            const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
+            setImmediate(() => setImmediate(() => stderr.write("line 1\nFATAL: no key")))
+            return { stdin, stdout, stderr, exited: Promise.resolve({ exitCode: 3, signal: null }) }
+          })
+      }
+      const live = Layer.succeed(Processes.Processes, exited)
+      const program = use(live, () => Effect.void, { protocol: "legacy" }).pipe(
+        Effect.catch((error) => Effect.succeed({ error, lines: [...lines] })),
+        Effect.provide(handlers)
+      )
+      const failed = yield* program
+      assert(failed?.error._tag === "SessionError")
+      assert.deepInclude(failed.error.reason, {
+        _tag: "ServerExited",
+        exitCode: 3,
+        stderrTail: "line 1\nFATAL: no key"
+      })
+      assert.deepStrictEqual(failed.lines, ["line 1", "FATAL: no key"])
     }))
 })

@@ -9,6 +9,9 @@ import type { Path } from "./node.ts"
 
 type Raw = Record<string, unknown>
 
+/** What a number counts that gives a duration. */
+export type TimeUnit = "milliseconds" | "seconds"
+
 /** The file and the server of a definition, and the path of its entry in the document. */
 export interface EntryPlace {
   readonly source: string
@@ -28,6 +31,8 @@ export class Draft {
   readonly place: EntryPlace
   /** The path in the entry of each key of `raw`, and of each member that was set on its own. */
   readonly #origins = new Map<string, { readonly from: Path; readonly members: Map<string, Path> }>()
+  /** The units in which the document gives the durations of keys of `raw`. */
+  readonly #units = new Map<string, TimeUnit>()
   /** The objects that were made here. All others are parts of the entry as it is written. */
   readonly #collected = new Set<Raw>()
 
@@ -45,6 +50,12 @@ export class Draft {
     }
     this.raw[key] = value
     this.#origins.set(key, { from, members: new Map() })
+  }
+
+  /** Sets a duration that the document gives in a unit. The value is in milliseconds, unless it is no number. */
+  setDuration(key: string, value: unknown, { from, unit }: { readonly from: Path; readonly unit: TimeUnit }): void {
+    if (!Object.hasOwn(this.raw, key)) this.#units.set(key, unit)
+    this.set(key, value, from)
   }
 
   /** Sets a member of an object, such as one header. An earlier value stays. */
@@ -80,6 +91,11 @@ export class Draft {
     return ofMember === undefined ? [...origin.from, ...path.slice(1)] : [...ofMember, ...rest]
   }
 
+  /** The unit in which the document gives the duration at a path in the definition; `undefined` for our own keys. */
+  unitOf(path: Path): TimeUnit | undefined {
+    return this.#units.get(String(path[0]))
+  }
+
   /** The place of a path in the entry, for problems and warnings. */
   at(path: Path) {
     return { ...this.place, path: [...this.place.path, ...path] }
@@ -93,7 +109,7 @@ export class Draft {
     this.warnings.push(new IgnoredKey({ ...this.at(path), key: String(path.at(-1) ?? ""), advice }))
   }
 
-  implausible(path: Path, unit: "milliseconds" | "seconds"): void {
+  implausible(path: Path, unit: TimeUnit): void {
     this.warnings.push(new ImplausibleTimeout({ ...this.at(path), key: String(path.at(-1) ?? ""), unit }))
   }
 }

@@ -2,7 +2,7 @@
  * How the keys of other programs are translated. A rule writes into the draft of a definition.
  */
 import * as Predicate from "effect/Predicate"
-import type { Draft } from "./draft.ts"
+import type { Draft, TimeUnit } from "./draft.ts"
 import type { Path } from "./node.ts"
 
 /** Translates the value of one key. */
@@ -33,24 +33,23 @@ const setTimeout = (options: {
   readonly draft: Draft
   readonly from: Path
   readonly to: "connectTimeout" | "requestTimeout"
-  readonly unit: "milliseconds" | "seconds"
+  readonly unit: TimeUnit
   readonly value: unknown
 }): void => {
   const { draft, from, to, unit, value } = options
-  if (typeof value !== "number") return draft.set(to, value, from)
+  if (typeof value !== "number") return draft.setDuration(to, value, { from, unit })
   const isImplausible = unit === "seconds" ? value >= 1000 : value > 0 && value < 1000
   if (isImplausible) draft.implausible(from, unit)
   const millis = Math.min(unit === "seconds" ? value * 1000 : value, longest[to])
-  draft.set(to, millis, from)
+  draft.setDuration(to, millis, { from, unit })
   if (to === "requestTimeout" && millis > totalTimeout && !Object.hasOwn(draft.raw, "totalTimeout")) {
     draft.set("totalTimeout", millis, from)
   }
 }
 
 /** A timeout of the connect or of one request. */
-export const timeout =
-  (to: "connectTimeout" | "requestTimeout", unit: "milliseconds" | "seconds"): Rule => (draft, key, value) =>
-    setTimeout({ draft, from: [key], to, unit, value })
+export const timeout = (to: "connectTimeout" | "requestTimeout", unit: TimeUnit): Rule => (draft, key, value) =>
+  setTimeout({ draft, from: [key], to, unit, value })
 
 /** `timeout: { startup, request }` in milliseconds, or a number for the start alone. */
 export const startupAndRequest: Rule = (draft, key, value) => {

@@ -8,6 +8,7 @@ import {
   ConfigError,
   type ConfigProblem,
   DisabledServer,
+  InvalidDuration,
   InvalidValue,
   MissingInput,
   MissingVariable,
@@ -235,12 +236,14 @@ export const resolveEntry = Effect.fnUntraced(function*(
   return Result.mapError(decoded, () => new ConfigError({ problems: [new DisabledServer(draft.place)] }))
 })
 
-/** Moves a problem of the decoder to the key of the document that caused it. */
+/** Moves a problem of the decoder to the key of the document that caused it, with the unit of that key. */
 const relocated = (entry: Entry, problem: ConfigProblem): ConfigProblem => {
   const { draft } = entry
-  const depth = draft.place.path.length
-  const origin = draft.originOf(problem.path.slice(depth))
-  const path = [...draft.place.path, ...origin]
+  const inDefinition = problem.path.slice(draft.place.path.length)
+  const path = [...draft.place.path, ...draft.originOf(inDefinition)]
+  if (problem._tag === "InvalidDuration") {
+    return new InvalidDuration({ ...problem, path, unit: draft.unitOf(inDefinition) })
+  }
   if (jsonPath(path) === jsonPath(problem.path)) return problem
   const Class = problem.constructor as new(fields: object) => ConfigProblem
   return new Class({ ...problem, path })

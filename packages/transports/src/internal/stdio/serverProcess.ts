@@ -54,6 +54,7 @@ export class ServerProcess {
   readonly #process: Process
   readonly #stderr = new Ring()
   #exit: ProcessExit | undefined
+  #isDrained = false
 
   constructor(options: {
     readonly process: Process
@@ -85,11 +86,18 @@ export class ServerProcess {
       this.#exit = exit
       onStarted()
       await firstOf({ event: drained, millis: drainTimeout })
+      this.#isDrained = true
     })
   }
 
+  /** Whether the process takes no input any more. Its output may still be in the pipes. */
   get hasExited(): boolean {
     return this.#exit !== undefined
+  }
+
+  /** Whether the process has exited and its output has been read. Its exit may be reported from now on. */
+  get isDrained(): boolean {
+    return this.#isDrained
   }
 
   /** Returns the latest lines of stderr, secrets removed. */

@@ -54,8 +54,11 @@ export const followStderr = (child: ServerProcess): Effect.Effect<void> =>
     })
     const decoder = new StringDecoder("utf8")
     child.stderr.on("data", (chunk: Buffer) => lines.push(decoder.write(chunk)))
-    child.stderr.once("end", () => {
+    const end = () => {
       lines.push(decoder.end())
       lines.end()
-    })
+    }
+    child.stderr.once("end", end)
+    // A descendant may keep the pipe open. What the process wrote last arrives before its exit is reported.
+    void child.exited.then(end)
   })

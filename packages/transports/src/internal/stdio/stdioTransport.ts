@@ -76,7 +76,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   }
 
   ended(): EndReason | undefined {
-    return this.#failure ?? (this.#child.hasExited ? (delivery) => this.#child.exit(delivery) : undefined)
+    return this.#failure ?? (this.#child.isDrained ? (delivery) => this.#child.exit(delivery) : undefined)
   }
 
   start(): Promise<void> {
@@ -101,7 +101,7 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   }
 
   send(message: JSONRPCMessage): Promise<void> {
-    if (!this.#isWritable()) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
+    if (this.#isClosed) return Promise.reject(new TransportClosed({ delivery: "NotSent" }))
     try {
       const refusal = this.#write(encode(message), undefined, !("method" in message))
       return refusal === undefined ? sent : Promise.reject(refusal)
@@ -111,9 +111,9 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   }
 
   sendRequest(request: OutgoingRequest, text: string): void {
-    const refusal = this.#isWritable()
-      ? this.#write(text, request, false)
-      : new TransportClosed({ delivery: "NotSent" })
+    const refusal = this.#isClosed
+      ? new TransportClosed({ delivery: "NotSent" })
+      : this.#write(text, request, false)
     if (refusal !== undefined) this.receiver?.fail(request, refusal)
   }
 
@@ -157,15 +157,18 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
     const requests = this.#unwritten
     this.#out = ""
     this.#unwritten = []
+    if (!this.#isWritable) return
     const { stdin } = this.#child
-    // The requests stay unwritten until the channel ends, which it is about to do.
-    if (!stdin.writable) return
     for (const request of requests) request.isWritten = true
     stdin.write(out, this.#encoding, this.#onWritten)
   }
 
-  #isWritable(): boolean {
-    return !this.#isClosed && !this.#child.hasExited
+  /**
+   * Whether the process can read. If not, requests stay unwritten until the channel ends, as soon as the rest of the output has been read: the
+   * exit says more than a refused write.
+   */
+  get #isWritable(): boolean {
+    return this.#child.stdin.writable && !this.#child.hasExited
   }
 
   /** Whether the system has not taken all that was written. Nothing is pending in `#out` then. */
@@ -191,10 +194,9 @@ export class StdioTransport implements Transport, RequestSink, MessageSink {
   }
 
   #writeNow(text: string, request: OutgoingRequest | undefined): void {
-    const { stdin } = this.#child
-    if (!stdin.writable) return
+    if (!this.#isWritable) return
     if (request !== undefined) request.isWritten = true
-    stdin.write(`${text}\n`, this.#encoding, this.#onWritten)
+    this.#child.stdin.write(`${text}\n`, this.#encoding, this.#onWritten)
   }
 
   readonly #onWritten = (): void => {
