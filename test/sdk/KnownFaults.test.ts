@@ -16,13 +16,18 @@ import {
 } from "@modelcontextprotocol/client"
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 import { Effect } from "effect"
+import { existsSync } from "node:fs"
 import { vi } from "vitest"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
 import * as Sse from "../fixtures/scriptedSse.ts"
 import { withSession } from "../fixtures/withSession.ts"
 
-const internal = (file: string) => `fixed upstream: the workaround in packages/transports/src/internal/${file} can go`
+const internal = (file: string) => {
+  const path = `packages/transports/src/internal/${file}`
+  assert.isTrue(existsSync(new URL(`../../${path}`, import.meta.url)), `no such file: ${path}`)
+  return `fixed upstream: the workaround in ${path} can go`
+}
 
 /** What a fault brings about. That it does not come is the good news. */
 const still = <A>(what: Effect.Effect<A>, fixed: string) =>
@@ -70,9 +75,9 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       })
       for (const name of ["first", "second"]) {
         const error = yield* errorOf(() => client.callTool({ name }))
-        assert.isTrue(error instanceof SdkHttpError && error.status === 404, internal("httpTransport.ts"))
+        assert.isTrue(error instanceof SdkHttpError && error.status === 404, internal("http/httpTransport.ts"))
       }
-      assert.strictEqual(server.count("POST initialize"), 1, internal("httpTransport.ts"))
+      assert.strictEqual(server.count("POST initialize"), 1, internal("http/httpTransport.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: StreamableHttp.test.ts, "sends the headers of the definition with every request, …".
@@ -97,7 +102,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
         return true
       })
       // More often in three seconds than a pause of even 100 ms would allow.
-      yield* still(until(() => server.count("GET"), (count) => count > 30), internal("backoff.ts"))
+      yield* still(until(() => server.count("GET"), (count) => count > 30), internal("http/streamBackoff.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: StreamableHttp.test.ts, "is asked once for a stream of its own messages if it has none, …".
@@ -108,7 +113,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
         response.writeHead(200, { "content-type": "text/plain" }).end("hello")
         return true
       })
-      yield* still(until(() => server.count("GET"), (count) => count > 1), internal("serverStream.ts"))
+      yield* still(until(() => server.count("GET"), (count) => count > 1), internal("http/serverStream.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: A5-faultyStreams.test.ts, "fails a call at once, without a repeat, when its stream ends without the response" (i).
@@ -123,7 +128,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       const error = yield* errorOf(() => client.callTool({ name: "x" }, { timeout: 300 }))
       assert.isTrue(
         error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout,
-        internal("httpTransport.ts")
+        internal("http/httpTransport.ts")
       )
     }).pipe(Effect.scoped))
 
@@ -135,8 +140,11 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
         if (isCall(arrival)) Http.json(arrival.response, Http.toolResult(arrival.message.id, "x".repeat(size)))
         return isCall(arrival)
       })
-      const result = yield* still(Effect.promise(() => client.callTool({ name: "x" })), internal("httpExchange.ts"))
-      assert.strictEqual(JSON.stringify(result.content).length > size, true, internal("httpExchange.ts"))
+      const result = yield* still(
+        Effect.promise(() => client.callTool({ name: "x" })),
+        internal("http/httpExchange.ts")
+      )
+      assert.strictEqual(JSON.stringify(result.content).length > size, true, internal("http/httpExchange.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: Session.test.ts, "validates structured content against a known output schema".
@@ -155,7 +163,7 @@ describe.concurrent("over Streamable HTTP, the SDK", () => {
       assert.instanceOf(
         yield* errorOf(() => client.callTool({ name: "x" })),
         ProtocolError,
-        internal("outputSchemas.ts")
+        internal("sdk/outputSchemas.ts")
       )
     }).pipe(Effect.scoped))
 
@@ -191,7 +199,7 @@ describe.concurrent("over SSE, the SDK", () => {
       const connecting = client.connect(new SSEClientTransport(new URL(server.url)), { timeout: 50 }).catch(() => {})
       yield* until(() => server.count("GET"), (count) => count === 1)
       const ended = yield* Effect.timeoutOption(Effect.promise(() => connecting), "400 millis")
-      assert.strictEqual(ended._tag, "None", internal("sseTransport.ts"))
+      assert.strictEqual(ended._tag, "None", internal("sse/sseTransport.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: Sse.test.ts, "initializes a new session when a POST is answered with 404".
@@ -203,8 +211,8 @@ describe.concurrent("over SSE, the SDK", () => {
       })
       const client = yield* connect(new SSEClientTransport(new URL(server.url)))
       const error = yield* errorOf(() => client.callTool({ name: "x" }))
-      assert.deepStrictEqual(Object.keys(error as Error), [], internal("sseTransport.ts"))
-      assert.strictEqual((error as Error).constructor, Error, internal("sseTransport.ts"))
+      assert.deepStrictEqual(Object.keys(error as Error), [], internal("sse/sseTransport.ts"))
+      assert.strictEqual((error as Error).constructor, Error, internal("sse/sseTransport.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: Sse.test.ts, "ends with its stream: …".
@@ -224,11 +232,11 @@ describe.concurrent("over SSE, the SDK", () => {
       const error = yield* errorOf(() => client.callTool({ name: "x" }, { timeout: 300 }))
       assert.isTrue(
         error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout,
-        internal("sseTransport.ts")
+        internal("sse/sseTransport.ts")
       )
-      yield* still(until(() => server.count("GET"), (count) => count === 2), internal("sseTransport.ts"))
-      assert.isFalse(isClosed, internal("sseTransport.ts"))
-      assert.strictEqual(server.count("POST initialize"), 1, internal("sseTransport.ts"))
+      yield* still(until(() => server.count("GET"), (count) => count === 2), internal("sse/sseTransport.ts"))
+      assert.isFalse(isClosed, internal("sse/sseTransport.ts"))
+      assert.strictEqual(server.count("POST initialize"), 1, internal("sse/sseTransport.ts"))
     }).pipe(Effect.scoped))
 })
 
@@ -245,7 +253,7 @@ describe.concurrent("over stdio, the SDK", () => {
       const client = yield* connect(stdio("family", file))
       yield* Effect.promise(() => client.close())
       assert.strictEqual(read("process").length, 2)
-      assert.strictEqual(read("process").filter(isAlive).length, 1, internal("childProcess.ts"))
+      assert.strictEqual(read("process").filter(isAlive).length, 1, internal("stdio/processGroup.ts"))
     }).pipe(Effect.scoped))
 
   it.live("still lets an answer overtake the reports that came in one piece with it", () =>
@@ -256,7 +264,7 @@ describe.concurrent("over stdio, the SDK", () => {
       yield* Effect.promise(() =>
         client.callTool({ name: "x" }, { onprogress: ({ progress }) => reports.push(progress) })
       )
-      assert.deepStrictEqual(reports, [], internal("inbox.ts"))
+      assert.deepStrictEqual(reports, [], internal("jsonRpc/orderedInbox.ts"))
       const ours: Array<number> = []
       const config = {
         transport: "stdio",
@@ -275,7 +283,7 @@ describe.concurrent("over stdio, the SDK", () => {
       const client = yield* connect(stdio("plain", file))
       yield* Effect.promise(() => client.close())
       const error = yield* errorOf(() => client.callTool({ name: "x" }))
-      assert.strictEqual((error as Error).constructor, Error, internal("sdkError.ts"))
+      assert.strictEqual((error as Error).constructor, Error, internal("sdk/sdkError.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: Stdio.test.ts, "reports how a server exited that exits at once: …".
@@ -285,9 +293,9 @@ describe.concurrent("over stdio, the SDK", () => {
       const error = yield* errorOf(() => client.connect(stdio("exit", "", "7")))
       assert.isTrue(
         error instanceof SdkError && error.code === SdkErrorCode.ConnectionClosed,
-        internal("childProcess.ts")
+        internal("stdio/serverProcess.ts")
       )
-      assert.notInclude(JSON.stringify(error), "7", internal("childProcess.ts"))
+      assert.notInclude(JSON.stringify(error), "7", internal("stdio/serverProcess.ts"))
     }).pipe(Effect.scoped))
 
   // Ours: Stdio.test.ts, "takes … on the era probe for a legacy server, without a second process".
@@ -295,6 +303,6 @@ describe.concurrent("over stdio, the SDK", () => {
     Effect.gen(function*() {
       const { file, read } = yield* makeLedger
       yield* connect(stdio("plain", file), "auto")
-      assert.strictEqual(read("process").length, 2, internal("stdioTransport.ts"))
+      assert.strictEqual(read("process").length, 2, internal("stdio/stdioTransport.ts"))
     }).pipe(Effect.scoped))
 })

@@ -1,5 +1,5 @@
 /**
- * The number of this process.
+ * The id of this process.
  */
 import process from "node:process"
 

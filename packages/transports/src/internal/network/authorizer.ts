@@ -30,7 +30,7 @@ export interface Authorizer {
   ) => ReadonlyArray<string> | Promise<ReadonlyArray<string>>
   /** Says what to do after a refusal with 401 or 403. Requests that were refused with the same token share one renewal. Never rejects. */
   readonly challenged: (challenge: Challenge) => Promise<Verdict>
-  /** The credentials of late, so that no text of a server shows them. Returns another array once they have changed. */
+  /** The latest credentials, so that no text of a server shows them. Returns another array once they have changed. */
   readonly secrets: () => ReadonlyArray<string>
 }
 

@@ -21,7 +21,7 @@ import { ForwardingHandler } from "./forwardingHandler.ts"
 /** The controller of a request that was not sent: there is nothing to end. */
 const idle: HttpController = { abort: () => {}, pause: () => {}, resume: () => {} }
 
-/** Passes on what becomes of a request, and tells the interception of it. */
+/** Passes the response of a request on, and reports it to the interception too. */
 class InterceptedHandler extends ForwardingHandler {
   readonly #interception: Interception
   readonly #onDefect: (defect: unknown) => void

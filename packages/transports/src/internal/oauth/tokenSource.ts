@@ -44,7 +44,7 @@ const isStepFailed = Schema.is(StepFailed)
 
 const noHeaders: ReadonlyArray<string> = []
 
-/** How many tokens of late are replaced in the texts of servers: requests under way may still carry older ones. */
+/** How many of the latest tokens are replaced in the texts of servers: requests under way may still carry older ones. */
 const secretLimit = 8
 
 /** The end of what waits when the layer closes. */
