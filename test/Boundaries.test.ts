@@ -290,6 +290,7 @@ describe("source modules", () => {
 const wallClockFiles = [
   "packages/cli/src/LogBook.ts",
   "packages/cli/src/commands/auth.ts",
+  "packages/cli/src/commands/serve.ts",
   "packages/cli/src/commands/time.ts",
   "packages/cli/src/commands/useServer.ts",
   "packages/cli/src/commands/watchHealth.ts",

@@ -41,7 +41,7 @@ const serving = (words: ReadonlyArray<string>, files: Readonly<Record<string, un
 describe.concurrent("serve", () => {
   it.live("prints its URL alone to stdout, serves the servers that are usable, and leaves nothing on SIGTERM", () =>
     Effect.gen(function*() {
-      const { child, ended, first, ledger, stderr, stdout } = yield* serving(["--port", "0"])
+      const { child, ended, first, ledger, stderr, stdout } = yield* serving(["--port", "0", "--audit"])
       assert.match(first, /^http:\/\/127\.0\.0\.1:\d+\/mcp$/)
       const { client } = yield* connectV1(first)
       const said = yield* Effect.promise(() => client.callTool({ name: "other_echo", arguments: { message: "hi" } }))
@@ -58,6 +58,11 @@ describe.concurrent("serve", () => {
       yield* until(() => ledger("process").filter(isAlive), (alive) => alive.length === 0)
       assert.strictEqual(stdout(), `${first}\n`)
       assert.include(stderr(), "bad")
+      assert.match(
+        stderr(),
+        /^\{"audit":\{"time":"[^"]+","principal":"anonymous",.*"name":"other_echo".*"outcome":"Succeeded"/m
+      )
+      assert.notInclude(stderr(), "\"hi\"")
     }))
 
   it.live("lets a call in flight end before it ends itself", () =>

@@ -65,6 +65,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { Admission } from "./internal/gateway/admission.ts"
 import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
+import type { AuditRecord } from "./internal/gateway/audit.ts"
 import { Catalog } from "./internal/gateway/catalog.ts"
 import { Clients } from "./internal/gateway/clients.ts"
 import { Dispatcher } from "./internal/gateway/dispatcher.ts"
@@ -83,7 +84,7 @@ import { routes } from "./internal/gateway/routes.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 
-export type { GatewayLimits, GatewayOptions }
+export type { AuditRecord, GatewayLimits, GatewayOptions }
 
 /**
  * The gateway cannot listen. `code` is the error code of the system, such as `EADDRINUSE`.
@@ -256,7 +257,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     yield* clients.closeAll
     streams.close()
   })
-  return { catalog, clients, dispatcher: new Dispatcher(fork), drain, fork, quotas, streams }
+  return { catalog, clients, dispatcher: new Dispatcher({ fork, audit: options.audit }), drain, fork, quotas, streams }
 })
 
 const make = Effect.fnUntraced(function*<E, R>(
@@ -313,9 +314,11 @@ export const layer = <E, R>(
  * @category models
  * @since 0.1.0
  */
-export interface StdioOptions<E, R>
-  extends
-    Pick<Options<E, R>, "drainTimeout" | "exclude" | "include" | "prefix" | "servers" | "sessions" | "startTimeout">
+export interface StdioOptions<E, R> extends
+  Pick<
+    Options<E, R>,
+    "audit" | "drainTimeout" | "exclude" | "include" | "prefix" | "servers" | "sessions" | "startTimeout"
+  >
 {}
 
 /**

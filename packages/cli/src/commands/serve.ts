@@ -2,10 +2,13 @@
  * `serve`: one MCP endpoint over servers, for clients of the protocol.
  */
 import * as Sessions from "@mcp-sessions/core/Sessions"
+import type { AuditRecord } from "@mcp-sessions/transports/Gateway"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -55,103 +58,123 @@ const texts = (...[name, metavar, description]: readonly [string, string, string
     Flag.atLeast(0)
   )
 
-export const serve = Command.make("serve", {
-  names: Argument.String("server").pipe(
-    Argument.withDescription("Servers to serve (default: all enabled servers)"),
-    Argument.variadic()
-  ),
-  host: Flag.String("host").pipe(
-    Flag.withDescription("Address to listen on (default: 127.0.0.1); any other than loopback needs --tokens"),
-    Flag.withDefault("127.0.0.1")
-  ),
-  port: Flag.Int("port").pipe(
-    Flag.withDescription("Port to listen on (default: 0, which takes a free one)"),
-    Flag.withDefault(0)
-  ),
-  path: Flag.String("path").pipe(
-    Flag.withDescription("Path of the endpoint (default: /mcp)"),
-    Flag.withDefault("/mcp")
-  ),
-  tokens: Flag.String("tokens").pipe(
-    Flag.withMetavar("file"),
-    Flag.withDescription("JSON file with an object of bearer tokens by principal; requests then need one"),
-    Flag.optional
-  ),
-  include: texts("include", "server/tool", "Tools to offer, where * stands for any characters (default: all)"),
-  exclude: texts("exclude", "server/tool", "Tools not to offer, where * stands for any characters"),
-  allowHost: texts("allow-host", "name", "Host of requests to allow, beside those of loopback"),
-  allowOrigin: texts("allow-origin", "origin", "Origin of pages to allow, such as https://app.example.com"),
-  stdio: Flag.Boolean("stdio").pipe(
-    Flag.withDescription("Serve one client on stdin and stdout, until stdin ends, in place of a URL"),
-    Flag.withDefault(false)
-  )
-}, ({ allowHost, allowOrigin, exclude, host, include, names, path, port, stdio, tokens }) =>
-  Effect.gen(function*() {
-    // Other commands start faster without this.
-    const Gateway = yield* Effect.promise(() => import("@mcp-sessions/transports/Gateway"))
-    const output = yield* Output
-    const { json } = yield* root
-    const known = names.some((name) => name.includes(",")) ? splitNames(names, yield* loadConfigured) : names
-    const { servers } = yield* chooseServers(known)
-    const note = (error: Failure) =>
-      json ? output.noteJson({ error: envelope(error) }) : Effect.forEach(lines(error), output.note, { discard: true })
-    // One bad entry does not keep the others from being served.
-    const unusable = errorOf(servers)
-    const usable = servers.filter(({ definition }) => Result.isSuccess(definition))
-    if (unusable !== undefined && usable.length === 0) return yield* unusable
-    if (unusable !== undefined) yield* note(unusable)
-    const sessions = Sessions.layerConfiguration({
-      configuration: { servers: usable },
-      retry: yield* withRetryNotes(json)
-    }).pipe(Layer.provide(transports({ servers: usable })))
-    const offered = { sessions, include: include.length === 0 ? undefined : include, exclude }
-    const toUsageError = ({ message }: { readonly message: string }) =>
-      Effect.fail(new UsageError({ problems: [message] }))
-    const logger = yield* logToStderr
-    if (stdio) {
-      return yield* Gateway.serveStdio(offered).pipe(
-        Effect.provide(logger),
-        Effect.catchTag("NameCollision", toUsageError)
-      )
-    }
-    const gateway = Gateway.layer({
-      ...offered,
-      host,
-      port,
-      path,
-      tokens: Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined,
-      allowedHosts: allowHost,
-      allowedOrigins: allowOrigin
-    })
-    const { url } = Context.get(
-      yield* Layer.build(Layer.provide(gateway, logger)).pipe(
-        Effect.catchTag(["ListenFailed", "NameCollision"], toUsageError)
-      ),
-      Gateway.Gateway
+export const serve = Command.make(
+  "serve",
+  {
+    names: Argument.String("server").pipe(
+      Argument.withDescription("Servers to serve (default: all enabled servers)"),
+      Argument.variadic()
+    ),
+    host: Flag.String("host").pipe(
+      Flag.withDescription("Address to listen on (default: 127.0.0.1); any other than loopback needs --tokens"),
+      Flag.withDefault("127.0.0.1")
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.withDescription("Port to listen on (default: 0, which takes a free one)"),
+      Flag.withDefault(0)
+    ),
+    path: Flag.String("path").pipe(
+      Flag.withDescription("Path of the endpoint (default: /mcp)"),
+      Flag.withDefault("/mcp")
+    ),
+    tokens: Flag.String("tokens").pipe(
+      Flag.withMetavar("file"),
+      Flag.withDescription("JSON file with an object of bearer tokens by principal; requests then need one"),
+      Flag.optional
+    ),
+    include: texts("include", "server/tool", "Tools to offer, where * stands for any characters (default: all)"),
+    exclude: texts("exclude", "server/tool", "Tools not to offer, where * stands for any characters"),
+    allowHost: texts("allow-host", "name", "Host of requests to allow, beside those of loopback"),
+    allowOrigin: texts("allow-origin", "origin", "Origin of pages to allow, such as https://app.example.com"),
+    audit: Flag.Boolean("audit").pipe(
+      Flag.withDescription("Write a line of JSON to stderr for each call of a client, without arguments and results"),
+      Flag.withDefault(false)
+    ),
+    stdio: Flag.Boolean("stdio").pipe(
+      Flag.withDescription("Serve one client on stdin and stdout, until stdin ends, in place of a URL"),
+      Flag.withDefault(false)
     )
-    if (json) {
-      yield* output.printJsonLine({
-        schema: "mcp-sessions/1",
-        url,
-        servers: usable.map(({ name }) => name)
-      })
-    } else {
-      yield* output.print(line`${url}`)
-      yield* output.note(line`serving ${usable.map(({ name }) => name).join(", ")}; Ctrl+C ends it`)
-    }
-    return yield* Effect.never
-  }).pipe(Effect.scoped)).pipe(
-    Command.withDescription("Serve servers to MCP clients at one URL, which is the first line on stdout"),
-    Command.withExamples([
-      { command: "mcp-sessions serve", description: "Serve all servers on a free port of this machine" },
-      {
-        command: "mcp-sessions serve github files --port 3000 --exclude 'files/write_*'",
-        description: "Serve two servers at http://127.0.0.1:3000/mcp, without some tools"
-      },
-      { command: "mcp-sessions serve --stdio", description: "Serve all servers to the program that starts this one" },
-      {
-        command: "mcp-sessions serve --host 0.0.0.0 --port 3000 --tokens tokens.json",
-        description: "Serve to other machines, to principals with tokens"
+  },
+  ({ allowHost, allowOrigin, audit, exclude, host, include, names, path, port, stdio, tokens }) =>
+    Effect.gen(function*() {
+      // Other commands start faster without this.
+      const Gateway = yield* Effect.promise(() => import("@mcp-sessions/transports/Gateway"))
+      const output = yield* Output
+      const { json } = yield* root
+      const known = names.some((name) => name.includes(",")) ? splitNames(names, yield* loadConfigured) : names
+      const { servers } = yield* chooseServers(known)
+      const note = (error: Failure) =>
+        json
+          ? output.noteJson({ error: envelope(error) })
+          : Effect.forEach(lines(error), output.note, { discard: true })
+      // One bad entry does not keep the others from being served.
+      const unusable = errorOf(servers)
+      const usable = servers.filter(({ definition }) => Result.isSuccess(definition))
+      if (unusable !== undefined && usable.length === 0) return yield* unusable
+      if (unusable !== undefined) yield* note(unusable)
+      const sessions = Sessions.layerConfiguration({
+        configuration: { servers: usable },
+        retry: yield* withRetryNotes(json)
+      }).pipe(Layer.provide(transports({ servers: usable })))
+      const writeAudit = (record: AuditRecord) =>
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (time) => output.noteJson({ audit: { time: DateTime.formatIso(DateTime.makeUnsafe(time)), ...record } })
+        )
+      const offered = {
+        sessions,
+        include: include.length === 0 ? undefined : include,
+        exclude,
+        audit: audit ? writeAudit : undefined
       }
-    ])
-  )
+      const toUsageError = ({ message }: { readonly message: string }) =>
+        Effect.fail(new UsageError({ problems: [message] }))
+      const logger = yield* logToStderr
+      if (stdio) {
+        return yield* Gateway.serveStdio(offered).pipe(
+          Effect.provide(logger),
+          Effect.catchTag("NameCollision", toUsageError)
+        )
+      }
+      const gateway = Gateway.layer({
+        ...offered,
+        host,
+        port,
+        path,
+        tokens: Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined,
+        allowedHosts: allowHost,
+        allowedOrigins: allowOrigin
+      })
+      const { url } = Context.get(
+        yield* Layer.build(Layer.provide(gateway, logger)).pipe(
+          Effect.catchTag(["ListenFailed", "NameCollision"], toUsageError)
+        ),
+        Gateway.Gateway
+      )
+      if (json) {
+        yield* output.printJsonLine({
+          schema: "mcp-sessions/1",
+          url,
+          servers: usable.map(({ name }) => name)
+        })
+      } else {
+        yield* output.print(line`${url}`)
+        yield* output.note(line`serving ${usable.map(({ name }) => name).join(", ")}; Ctrl+C ends it`)
+      }
+      return yield* Effect.never
+    }).pipe(Effect.scoped)
+).pipe(
+  Command.withDescription("Serve servers to MCP clients at one URL, which is the first line on stdout"),
+  Command.withExamples([
+    { command: "mcp-sessions serve", description: "Serve all servers on a free port of this machine" },
+    {
+      command: "mcp-sessions serve github files --port 3000 --exclude 'files/write_*'",
+      description: "Serve two servers at http://127.0.0.1:3000/mcp, without some tools"
+    },
+    { command: "mcp-sessions serve --stdio", description: "Serve all servers to the program that starts this one" },
+    {
+      command: "mcp-sessions serve --host 0.0.0.0 --port 3000 --tokens tokens.json",
+      description: "Serve to other machines, to principals with tokens"
+    }
+  ])
+)

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
+import { type Audit, recordOf } from "./audit.ts"
 import type { ClientCall, ClientSession, Reply } from "./clientSession.ts"
 import { methods } from "./methods.ts"
 import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
@@ -30,9 +31,38 @@ const idInUse = new RpcError({ code: codes.invalidRequest, message: "another req
 
 export class Dispatcher {
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly #audit: Audit | undefined
 
-  constructor(fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>) {
+  constructor({ audit, fork }: {
+    readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+    readonly audit: Audit | undefined
+  }) {
     this.#fork = fork
+    this.#audit = audit
+  }
+
+  /** Starts a request that is among the calls of its client. `onEnd` receives how it ended. */
+  start(options: {
+    readonly client: ClientSession
+    readonly call: ClientCall
+    readonly method: string
+    readonly params: Readonly<Record<string, unknown>>
+    readonly handled: Effect.Effect<unknown, RpcError>
+    readonly onEnd: (exit: Exit.Exit<unknown, RpcError>) => void
+  }): void {
+    const { call, client, handled, onEnd } = options
+    const startedAt = performance.now()
+    const fiber = this.#fork(handled)
+    call.fiber = fiber
+    fiber.addObserver((exit) => {
+      client.touch()
+      const audit = this.#audit
+      if (audit !== undefined) {
+        const record = recordOf({ ...options, exit, duration: performance.now() - startedAt })
+        if (record !== undefined) this.#fork(audit(record))
+      }
+      onEnd(exit)
+    })
   }
 
   /** Takes a message of a client that needs no response. */
@@ -73,12 +103,16 @@ export class Dispatcher {
       upstreamIds: new Set()
     }
     client.calls.set(id, call)
-    const fiber = this.#fork(handle({ offer: client.lists.offer, client, call, params }))
-    call.fiber = fiber
-    fiber.addObserver((exit) => {
-      client.calls.delete(id)
-      client.touch()
-      reply.settle(call.isCancelled ? undefined : this.encode(id, method, exit))
+    this.start({
+      client,
+      call,
+      method,
+      params,
+      handled: handle({ offer: client.lists.offer, client, call, params }),
+      onEnd: (exit) => {
+        client.calls.delete(id)
+        reply.settle(call.isCancelled ? undefined : this.encode(id, method, exit))
+      }
     })
   }
 

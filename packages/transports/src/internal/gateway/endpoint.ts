@@ -69,10 +69,7 @@ export class Endpoint {
 
   constructor(options: EndpointOptions) {
     this.#options = options
-    this.#modern = new ModernEndpoint({
-      ...options,
-      encode: (id, method, exit) => options.dispatcher.encode(id, method, exit)
-    })
+    this.#modern = new ModernEndpoint(options)
   }
 
   /** Handles a request of a principal. */

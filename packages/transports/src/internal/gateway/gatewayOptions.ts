@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { isLoopback } from "./admission.ts"
+import type { Audit } from "./audit.ts"
 
 /**
  * Limits of a gateway. Each is a whole number, 1 at least.
@@ -57,6 +58,8 @@ export interface GatewayOptions {
   readonly allowedHosts?: ReadonlyArray<string> | undefined
   /** Values of `Origin` that are allowed beside those of loopback, such as `https://app.example.com`. Default: none. */
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
+  /** Receives a record of each use of a server by a client. It holds no arguments, results and tokens. Default: none. */
+  readonly audit?: Audit | undefined
   /** What clients may use. */
   readonly limits?: GatewayLimits | undefined
   /** How long a client session may stay unused, without a request or a stream. Default: 30 minutes. */

@@ -16,6 +16,7 @@ import { metaKeys } from "../modern/requestMeta.ts"
 import type { Catalog } from "./catalog.ts"
 import type { Clients } from "./clients.ts"
 import { type ClientCapabilities, type ClientSession, modernRevision } from "./clientSession.ts"
+import type { Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import { refuse } from "./http.ts"
 import { methods } from "./methods.ts"
@@ -23,7 +24,7 @@ import { ModernCall } from "./modernCall.ts"
 import { listen } from "./modernListen.ts"
 import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
-import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import { codes, encodeError, encodeResult, RpcError } from "./rpc.ts"
 import { SealedIds } from "./sealedIds.ts"
 
 const errorCodes = { headerMismatch: -32_020, unsupportedVersion: -32_022 } as const
@@ -72,13 +73,12 @@ export const revisionOf = ({ params }: Pick<JSONRPCRequest, "params">): string |
 export interface ModernOptions {
   readonly catalog: Catalog
   readonly clients: Clients
+  readonly dispatcher: Dispatcher
   readonly quotas: Quotas
   readonly streams: EventStreams
   readonly serverInfo: { readonly name: string; readonly version: string }
   readonly route: string
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-  /** Encodes how a request ended. */
-  readonly encode: (id: RpcId, method: string, exit: Exit.Exit<unknown, RpcError>) => string
 }
 
 /** A POST with one request. */
@@ -190,7 +190,7 @@ export class ModernEndpoint {
   }
 
   #run(client: ClientSession, { message: { id, method, params = {} }, principal, response }: Arrived): void {
-    const { encode, fork, quotas, route, streams } = this.#options
+    const { dispatcher, quotas, route, streams } = this.#options
     const reply = new PostReply({
       response,
       streams,
@@ -222,17 +222,21 @@ export class ModernEndpoint {
     const call = new ModernCall({ key, state, id, progressToken, reply })
     client.calls.set(key, call)
     this.#attend(call, response)
-    const fiber = fork(handle({ offer: client.lists.offer, client, call, params }))
-    call.fiber = fiber
-    fiber.addObserver((exit) => {
-      client.calls.delete(key)
-      client.touch()
-      const result = Exit.map(exit, (value) => ({
-        resultType: "complete",
-        ...(value as object),
-        ...(served.get(method)?.isCacheable === true ? uncached : {})
-      }))
-      call.settle(encode(call.id, method, result))
+    dispatcher.start({
+      client,
+      call,
+      method,
+      params,
+      handled: handle({ offer: client.lists.offer, client, call, params }),
+      onEnd: (exit) => {
+        client.calls.delete(key)
+        const result = Exit.map(exit, (value) => ({
+          resultType: "complete",
+          ...(value as object),
+          ...(served.get(method)?.isCacheable === true ? uncached : {})
+        }))
+        call.settle(dispatcher.encode(call.id, method, result))
+      }
     })
   }
 

@@ -1,0 +1,84 @@
+/**
+ * Audit: a record of each use of a server by a client. It holds no arguments, results and tokens, and no text of a server.
+ */
+import * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+import type { ClientCall, ClientSession } from "./clientSession.ts"
+import type { RpcError } from "./rpc.ts"
+
+/**
+ * Record of one request of a client, once it has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AuditRecord {
+  /** The principal of the client: the name of its token, or `anonymous`. */
+  readonly principal: string
+  /** Tells clients of a principal apart. It is not the session id, and of no use to anyone. */
+  readonly client: string
+  /** The JSON-RPC method: `tools/call`, `resources/read`, `resources/subscribe` or `prompts/get`. */
+  readonly method: string
+  /** The name of the tool or prompt, or the URI of the resource, as the client gave it: at most 256 characters. */
+  readonly name: string
+  /** The server that handled it; `undefined` if there was none. */
+  readonly server: string | undefined
+  /** How it ended. `ToolError` is a result with `isError: true`. */
+  readonly outcome: "Succeeded" | "ToolError" | "Failed" | "Cancelled"
+  /** The code of the JSON-RPC error. Only if it failed. */
+  readonly code: number | undefined
+  /** The reason of a failure without a response of the server, such as `OutcomeUnknown`. */
+  readonly reason: string | undefined
+  /** How long it took, in milliseconds. */
+  readonly duration: number
+}
+
+/** Receives the records. */
+export type Audit = (record: AuditRecord) => Effect.Effect<void>
+
+/** The parameter that names what is used, by method. */
+const nameOf: ReadonlyMap<string, string> = new Map([
+  ["tools/call", "name"],
+  ["prompts/get", "name"],
+  ["resources/read", "uri"],
+  ["resources/subscribe", "uri"]
+])
+
+const nameLimit = 256
+
+const isToolError = (value: unknown): boolean =>
+  Predicate.isObject(value) && "isError" in value && value.isError === true
+
+/** Makes the record of a request; `undefined` for a method that is not recorded. */
+export const recordOf = ({ call, client, duration, exit, method, params }: {
+  readonly client: ClientSession
+  readonly call: ClientCall
+  readonly method: string
+  readonly params: Readonly<Record<string, unknown>>
+  readonly exit: Exit.Exit<unknown, RpcError>
+  readonly duration: number
+}): AuditRecord | undefined => {
+  const key = nameOf.get(method)
+  if (key === undefined) return undefined
+  const failure = Exit.findErrorOption(exit)
+  const error = failure._tag === "Some" ? failure.value : undefined
+  const data = Predicate.isObject(error?.data) ? error.data as Record<string, unknown> : {}
+  const outcome = Exit.isSuccess(exit)
+    ? isToolError(exit.value) ? "ToolError" : "Succeeded"
+    : Cause.hasInterruptsOnly(exit.cause)
+    ? "Cancelled"
+    : "Failed"
+  return {
+    principal: client.principal,
+    client: client.name.slice(0, 8),
+    method,
+    name: String(params[key]).slice(0, nameLimit),
+    server: call.server,
+    outcome,
+    code: error?.code,
+    reason: Predicate.isString(data.reason) && Predicate.isString(data.delivery) ? data.reason : undefined,
+    duration: Math.round(duration)
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Faults that were found in other gateways, and what a hostile client or server tries.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import type { Gateway } from "@mcp-sessions/transports"
+import { Effect, Fiber, Queue, Redacted } from "effect"
+import { call, connectV1, initialize, post, startGateway, textOf } from "../../fixtures/gateway.ts"
+import { stdio, until } from "../../fixtures/peer.ts"
+
+const token = "the-token-of-alice"
+
+describe("a gateway", () => {
+  it.live("starts one process for concurrent first calls of a client", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const { client } = yield* connectV1(url)
+      const said = yield* Effect.promise(() =>
+        Promise.all(
+          Array.from({ length: 20 }, (_, id) => client.callTool({ name: "echo", arguments: { message: `${id}` } }))
+        )
+      )
+      assert.deepStrictEqual(said.map(textOf), Array.from({ length: 20 }, (_, id) => `${id}`))
+      // One follows the lists.
+      assert.lengthOf(ledger("process"), 2)
+    }))
+
+  it.live("answers other calls while one hangs, of the same client and of others", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config }, { drainTimeout: 0 })
+      const { session } = yield* post(url, initialize)
+      const hanging = yield* Effect.forkChild(post(url, call(1, "hang", { id: "1" }), { session }))
+      yield* until(() => ledger("hang"), (ids) => ids.length === 1)
+      const own = yield* post(url, call(2, "echo", { message: "hi" }), { session })
+      assert.include(own.text, "hi")
+      const { client } = yield* connectV1(url)
+      const said = yield* Effect.promise(() => client.callTool({ name: "echo", arguments: { message: "hi" } }))
+      assert.strictEqual(textOf(said), "hi")
+      assert.isUndefined(hanging.pollUnsafe())
+      yield* Fiber.interrupt(hanging)
+    }))
+
+  it.live("tells nothing of its sessions to one without a token, on any path", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config }, { tokens: { alice: Redacted.make(token) } })
+      const { session } = yield* post(url, initialize, { token })
+      const { origin } = new URL(url)
+      for (const path of ["/mcp", "/metrics", "/healthz", "/readyz", "/sessions", "/health/sessions", "/"]) {
+        const { status, text } = yield* post(origin + path, undefined, { method: "GET" })
+        assert.isTrue([200, 401, 404].includes(status))
+        for (const secret of [session, "only", "alice", token]) assert.notInclude(text, secret)
+      }
+    }))
+
+  it.live("refuses a second request with the id of one in flight, and cancels none of another client", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config }, { drainTimeout: 0 })
+      const [{ session }, other] = yield* Effect.all([post(url, initialize), post(url, initialize)])
+      const hanging = yield* Effect.forkChild(post(url, call(1, "hang", { id: "1" }), { session }))
+      yield* until(() => ledger("hang"), (ids) => ids.length === 1)
+      const again = yield* post(url, call(1, "count", { id: "2" }), { session })
+      assert.strictEqual(JSON.parse(again.text).error.code, -32600)
+      const cancel = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 1 } }
+      assert.strictEqual((yield* post(url, cancel, { session: other.session })).status, 202)
+      assert.include((yield* post(url, call(3, "echo", { message: "hi" }), { session })).text, "hi")
+      assert.deepStrictEqual([ledger("cancelled"), ledger("count")], [[], []])
+      assert.strictEqual((yield* post(url, cancel, { session })).status, 202)
+      yield* until(() => ledger("cancelled"), (ids) => ids.length === 1)
+      assert.strictEqual((yield* Fiber.join(hanging)).text, "")
+    }))
+
+  it.live("records who called what and how it ended, without arguments, results and tokens", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const records = yield* Queue.unbounded<Gateway.AuditRecord>()
+      const { url } = yield* startGateway({ only: config }, {
+        tokens: { alice: Redacted.make(token) },
+        audit: (record) => Queue.offer(records, record)
+      })
+      const { session } = yield* post(url, initialize, { token })
+      const secret = "a-secret-argument"
+      for (
+        const [id, name] of [[1, "echo"], [2, "fail"], [3, "reject"], [4, "die"], [5, "no\n[INFO] such"]] as const
+      ) {
+        yield* post(url, call(id, name, { message: secret, id: secret }), { session, token })
+      }
+      const all = yield* Queue.takeN(records, 5)
+      assert.deepStrictEqual(
+        all.map(({ code, name, outcome, reason, server }) => [name, server, outcome, code, reason]),
+        [
+          ["echo", "only", "Succeeded", undefined, undefined],
+          ["fail", "only", "ToolError", undefined, undefined],
+          ["reject", "only", "Failed", -32050, undefined],
+          ["die", "only", "Failed", -32010, "OutcomeUnknown"],
+          ["no\n[INFO] such", undefined, "Failed", -32602, undefined]
+        ]
+      )
+      assert.isTrue(all.every(({ principal }) => principal === "alice"))
+      for (const hidden of [secret, token, session, "no such luck", "it did not work"]) {
+        assert.notInclude(JSON.stringify(all), hidden)
+      }
+    }))
+})
