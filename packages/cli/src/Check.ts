@@ -85,7 +85,9 @@ export const check = Effect.fnUntraced(
   function*(server: ConfiguredServer): Effect.fn.Return<Row, never, Sessions | Invocation> {
     const sessions = yield* Sessions
     const { definition, name } = server
-    if (Result.isFailure(definition)) return { ...disabled(server), state: "unhealthy", error: definition.failure }
+    if (Result.isFailure(definition)) {
+      return { ...disabled(server), state: server.isDisabled ? "disabled" : "unhealthy", error: definition.failure }
+    }
     const row = ({ errorCount, lastChecked }: HealthReport): Row => ({ ...disabled(server), lastChecked, errorCount })
     const measured = Effect.gen(function*() {
       const connect = yield* timed(sessions.get(name))

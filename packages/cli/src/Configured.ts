@@ -104,6 +104,15 @@ export const configOf = ({ definition }: ConfiguredServer): ServerConfig | undef
   Result.isSuccess(definition) ? definition.success : undefined
 
 /**
+ * Returns the servers whose definitions have no problems.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const usableOf = (servers: ReadonlyArray<ConfiguredServer>): ReadonlyArray<ConfiguredServer> =>
+  servers.filter(({ definition }) => Result.isSuccess(definition))
+
+/**
  * Joins the problems of servers into one error. `undefined`: all servers can be used.
  *
  * @category getters

@@ -7,10 +7,9 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import { disabled, toJson } from "../Check.ts"
 import * as CheckTable from "../CheckTable.ts"
-import { errorOf } from "../Configured.ts"
+import { errorOf, usableOf } from "../Configured.ts"
 import { CheckFailed, lines } from "../Failure.ts"
 import { Output } from "../Output.ts"
 import { durationFlag, root, timeout } from "./root.ts"
@@ -43,7 +42,7 @@ export const check = Command.make("check", {
     if (Option.isSome(watch) && servers.length > 0) {
       const unusable = errorOf(servers)
       if (unusable !== undefined) yield* Effect.forEach(lines(unusable), output.note, { discard: true })
-      const names = servers.filter(({ definition }) => Result.isSuccess(definition)).map(({ name }) => name)
+      const names = usableOf(servers).map(({ name }) => name)
       const options = { servers: names, interval: watch.value, json }
       return yield* own(Effect.scoped(watchHealth(options)))
     }

@@ -8,6 +8,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ServerCommand } from "../AdHoc.ts"
+import { errorOf } from "../Configured.ts"
 import * as EmitTs from "../EmitTs.ts"
 import { UsageError } from "../Failure.ts"
 import { replaceFile } from "../internal/replaceFile.ts"
@@ -42,6 +43,9 @@ export const emitTs = Command.make("emit-ts", {
       return yield* new UsageError({ problems: ["missing argument <server>"], hint: "mcp-sessions servers" })
     }
     const { servers } = yield* chooseServers(names)
+    // A file without some of its servers would be a wrong one.
+    const unusable = errorOf(servers)
+    if (unusable !== undefined) return yield* unusable
     const listed = yield* Effect.forEach(servers, ({ name }) =>
       Effect.flatMap(Sessions, (sessions) =>
         sessions.use(name, (session) => session.listTools())).pipe(

@@ -18,7 +18,8 @@ import {
   errorOf,
   fromConfiguration,
   fromEntry,
-  fromServers
+  fromServers,
+  usableOf
 } from "../Configured.ts"
 import { UsageError } from "../Failure.ts"
 import * as Headers from "../Headers.ts"
@@ -79,6 +80,13 @@ export const loadConfigured: Effect.Effect<Configured, ConfigError | UsageError,
 const useHeld = (servers: ReadonlyArray<ConfiguredServer>): Effect.Effect<void> =>
   Effect.flatMap(HeldSessions, (held) => held?.use(servers.map(({ name }) => name)) ?? Effect.void)
 
+/** Whether the definition is bad for every command. Trust, variables and inputs may be another matter for the next one. */
+const isInvalid = ({ definition }: ConfiguredServer): boolean =>
+  Result.isFailure(definition) &&
+  !definition.failure.problems.every(({ _tag }) =>
+    _tag === "UntrustedFile" || _tag === "MissingVariable" || _tag === "MissingInput"
+  )
+
 /** The names of servers that a user can write. */
 const namesIn = ({ ambiguous, servers }: Configured): ReadonlyArray<string> => [
   ...servers.map(({ name }) => name),
@@ -114,7 +122,7 @@ const prepared = Effect.fnUntraced(function*(servers: ReadonlyArray<ConfiguredSe
   return servers.map((server) => server.entry === undefined ? server : byName.get(server.name) ?? server)
 })
 
-/** Prepares servers that a command names: each of them must be enabled and have a definition without problems. */
+/** Prepares servers that a command needs: each of them must be enabled and have a definition without problems. */
 const prepareNamed = Effect.fnUntraced(function*(
   selected: ReadonlyArray<ConfiguredServer>
 ): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, ConfigError, Selecting> {
@@ -126,15 +134,25 @@ const prepareNamed = Effect.fnUntraced(function*(
   return error === undefined ? servers : yield* error
 })
 
-/** Selects the configured servers with the given names, or all enabled ones. */
+/**
+ * Selects the configured servers with the given names, or all enabled ones. A server that cannot be used has the problems in its place:
+ * one bad entry does not keep a command from the others. Fails if names were given and none of their servers can be used.
+ */
 export const selectServers = Effect.fnUntraced(function*(
   configured: Configured,
   names: ReadonlyArray<string>
 ): Effect.fn.Return<ReadonlyArray<ConfiguredServer>, UsageError | ConfigError, Selecting> {
-  if (names.length > 0) return yield* prepareNamed(yield* findServers(configured, names))
-  const enabled = configured.servers.filter(({ isDisabled }) => !isDisabled)
-  yield* useHeld(enabled)
-  return yield* prepared(enabled)
+  const found = names.length > 0
+    ? yield* findServers(configured, names)
+    : configured.servers.filter(({ isDisabled }) => !isDisabled)
+  const enabled = found.filter(({ isDisabled }) => !isDisabled)
+  yield* useHeld(enabled.filter((server) => !isInvalid(server)))
+  const byName = new Map((yield* prepared(enabled)).map((server) => [server.name, server]))
+  const servers = found.map((server): ConfiguredServer =>
+    byName.get(server.name) ?? { ...server, definition: Result.fail(disabled(server)) }
+  )
+  const error = names.length > 0 && usableOf(servers).length === 0 ? errorOf(servers) : undefined
+  return error === undefined ? servers : yield* error
 })
 
 /** The error of a command that needs servers which are disabled. */
@@ -305,7 +323,7 @@ export const selectTools = Effect.fnUntraced(function*(words: ReadonlyArray<stri
   return { all, servers: [server], server, tool: item }
 })
 
-/** Selects the servers with the given names and URLs, the server of the command after `--`, or all enabled servers. */
+/** Selects the servers with the given names and URLs as {@link selectServers} does, the server of the command after `--`, or all enabled servers. */
 export const chooseServers = Effect.fnUntraced(function*(
   names: ReadonlyArray<string>
 ): Effect.fn.Return<

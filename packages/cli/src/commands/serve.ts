@@ -14,9 +14,8 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { errorOf } from "../Configured.ts"
+import { errorOf, usableOf } from "../Configured.ts"
 import { envelope, type Failure, lines, UsageError } from "../Failure.ts"
 import { readRegularFile } from "../internal/regularFile.ts"
 import { Invocation } from "../Invocation.ts"
@@ -109,7 +108,7 @@ export const serve = Command.make(
           : Effect.forEach(lines(error), output.note, { discard: true })
       // One bad entry does not keep the others from being served.
       const unusable = errorOf(servers)
-      const usable = servers.filter(({ definition }) => Result.isSuccess(definition))
+      const usable = usableOf(servers)
       if (unusable !== undefined && usable.length === 0) return yield* unusable
       if (unusable !== undefined) yield* note(unusable)
       const sessions = Sessions.layerConfiguration({

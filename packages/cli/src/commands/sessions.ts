@@ -16,7 +16,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import { configOf, type ConfiguredServer } from "../Configured.ts"
+import { configOf, type ConfiguredServer, usableOf } from "../Configured.ts"
 import type { UsageError } from "../Failure.ts"
 import { HeldSessions } from "../HeldSessions.ts"
 import { limitSessions } from "../internal/limitedSessions.ts"
@@ -121,7 +121,7 @@ export const withSessions = (options: SessionOptions) =>
       requestTimeout: (server) => timeouts.get(server) ?? options.limit
     })
     return Effect.andThen(
-      held.use([...timeouts.keys()]),
+      held.use(usableOf(options.servers).map(({ name }) => name)),
       effect.pipe(
         Effect.provideService(CurrentSwitchboard, held.switchboard),
         Effect.provideService(Sessions.Sessions, sessions)

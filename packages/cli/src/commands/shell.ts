@@ -8,6 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { CommandLine } from "../CommandLine.ts"
 import { complete } from "../Completion.ts"
+import { usableOf } from "../Configured.ts"
 import { ProgramExited, UsageError } from "../Failure.ts"
 import { type Held, HeldSessions } from "../HeldSessions.ts"
 import { watchAges } from "../internal/holder/connectionAges.ts"
@@ -158,7 +159,7 @@ export const shell = Command.make("shell", {
     const { directory } = yield* Invocation
     const all = yield* loadConfigured
     const servers = yield* selectServers(all, names)
-    const held = servers.map(({ name }) => name)
+    const held = usableOf(servers).map(({ name }) => name)
     const startedAt = yield* Clock.monotonicTimeNanos
     const status = yield* Effect.scoped(Effect.gen(function*() {
       const opened = yield* openSessions({ servers, limit: timeout, bestEffort: true })

@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import { usableOf } from "../Configured.ts"
 import { UsageError } from "../Failure.ts"
 import type { Opening } from "../internal/holder/hold.ts"
 import { countOf } from "../internal/text.ts"
@@ -70,7 +71,7 @@ export const up = Command.make("up", {
       command: "up",
       project: directory,
       configured: all,
-      names: servers.map(({ name }) => name),
+      names: usableOf(servers).map(({ name }) => name),
       isCurrent
     } as const
     yield* hold(held, ({ lend, load, pid, socket, stopped }) =>
@@ -86,7 +87,7 @@ export const up = Command.make("up", {
           })
         } else {
           yield* output.print(
-            line`holding ${countOf(servers.length, "session")} for ${directory}: ${held.names.join(", ")}`
+            line`holding ${countOf(held.names.length, "session")} for ${directory}: ${held.names.join(", ")}`
           )
           yield* output.print(line`socket: ${socket}`)
         }

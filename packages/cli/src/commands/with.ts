@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { CommandLine } from "../CommandLine.ts"
+import { usableOf } from "../Configured.ts"
 import { ProgramExited, UsageError } from "../Failure.ts"
 import { addressVariable } from "../internal/socket/variables.ts"
 import { Invocation } from "../Invocation.ts"
@@ -61,7 +62,7 @@ export const withCommand = Command.make("with", {
       command: "with",
       project: directory,
       configured: all,
-      names: servers.map(({ name }) => name),
+      names: usableOf(servers).map(({ name }) => name),
       // A script uses the sessions that it was started with.
       isCurrent: Effect.succeed(true)
     } as const

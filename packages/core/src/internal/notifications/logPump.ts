@@ -55,8 +55,9 @@ export const make = (options: {
     )
     const drain = Effect.gen(function*() {
       let turns = 0
-      while (pending > 0 && turns < turnLimit) {
+      for (;;) {
         const before = pending
+        if (before === 0 || turns === turnLimit) return
         yield* Effect.yieldNow
         turns = pending < before ? 0 : turns + 1
       }
