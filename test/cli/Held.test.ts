@@ -172,6 +172,29 @@ describe.concurrent("held sessions", () => {
         assert.include(JSON.parse(payload.toString()).warning, `was started in ${directory}`)
       })))
 
+  it.live("are not used in a directory below that has servers of its own, however its file is called", () =>
+    held(["good"], ({ at, directory, write }) =>
+      Effect.gen(function*() {
+        mkdirSync(join(directory, "below/deep/.cursor"), { recursive: true })
+        mkdirSync(join(directory, ".git"))
+        const deep = { directory: join(directory, "below/deep") }
+        const status = Effect.map(at(["tools", "good"], deep), ({ status }) => status)
+        assert.strictEqual(yield* status, 0)
+        for (const name of ["below/mcp-sessions.json", "below/deep/.cursor/mcp.json"]) {
+          write(name, { mcpServers: { good: { url: "https://nearer/" } } })
+          assert.strictEqual(yield* status, "declined")
+          assert.strictEqual((yield* at(["tools", "good"])).status, 0)
+          write(name, "not JSON")
+          assert.strictEqual(yield* status, "declined")
+          write(name, { mcpServers: {} })
+          assert.strictEqual(yield* status, 0)
+        }
+        const local = { projects: { [deep.directory]: { mcpServers: { good: { url: "https://local/" } } } } }
+        write(".claude.json", local)
+        assert.strictEqual(yield* status, "declined")
+        assert.strictEqual((yield* at(["status"], deep)).status, 0)
+      })))
+
   it.live("stay in use while programs write settings into their files that change no server", () =>
     held(["good"], ({ at, directory, write }) =>
       Effect.gen(function*() {

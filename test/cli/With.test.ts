@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { chmodSync, existsSync, readdirSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 import { bin, ended, type Workplace, workplace } from "./cli.ts"
@@ -200,6 +200,23 @@ describe.concurrent("a command that uses held sessions", () => {
       )
       const nothing = yield* ended(place.start(["down"], place.env))
       assert.strictEqual(nothing.stderr, "error[Usage]: no sessions are held for this directory\n")
+    }))
+
+  it.live("uses the nearest definition of a server: that of its directory, not that of `up` above", () =>
+    Effect.gen(function*() {
+      const place = yield* setting
+      const up = place.start(["up", "good"], place.env)
+      yield* Effect.promise(() => new Promise((resolve) => up.stdout?.once("data", resolve)))
+      const nearer = { command: node, args: [fixture("richStdio.mjs"), join(place.directory, "nearer")] }
+      mkdirSync(join(place.directory, "below"))
+      place.write("below/mcp-sessions.json", { servers: { good: nearer } })
+      const script = "cd below && mcp-sessions --trust call good/ticks"
+      const below = yield* ended(place.start(["with", "other", "--", "sh", "-c", script], place.env))
+      assert.deepStrictEqual(below, { status: 0, stdout: "ticks\n", stderr: "" })
+      assert.match(readFileSync(join(place.directory, "nearer"), "utf8"), /^call ticks/m)
+      up.kill("SIGTERM")
+      yield* ended(up)
+      yield* assertReleased(place)
     }))
 
   it.live("does not use a socket of MCP_SESSIONS_SOCK that others can open, and says so", () =>

@@ -50,11 +50,15 @@ export const up = Command.make("up", {
 }, ({ bestEffort, idle, isAll, names, timeout }) =>
   Effect.gen(function*() {
     // Other commands start faster without this.
-    const [{ hold }, { watchConfiguration }] = yield* Effect.promise(() =>
-      Promise.all([import("../internal/holder/hold.ts"), import("../internal/holder/configurationChange.ts")])
+    const [{ hold }, { watchConfiguration }, { nearerConfiguration }] = yield* Effect.promise(() =>
+      Promise.all([
+        import("../internal/holder/hold.ts"),
+        import("../internal/holder/configurationChange.ts"),
+        import("../internal/holder/nearerConfiguration.ts")
+      ])
     )
     const output = yield* Output
-    const { directory } = yield* Invocation
+    const { directory, environment } = yield* Invocation
     const { json } = yield* root
     if (isAll && names.length > 0) {
       return yield* new UsageError({ problems: ["--all: expected no names of servers beside it"] })
@@ -72,7 +76,8 @@ export const up = Command.make("up", {
       project: directory,
       configured: all,
       names: usableOf(servers).map(({ name }) => name),
-      isCurrent
+      isCurrent,
+      hasOwnConfiguration: nearerConfiguration({ project: directory, environment })
     } as const
     yield* hold(held, ({ lend, load, pid, socket, stopped }) =>
       Effect.gen(function*() {

@@ -63,8 +63,9 @@ export const withCommand = Command.make("with", {
       project: directory,
       configured: all,
       names: usableOf(servers).map(({ name }) => name),
-      // A script uses the sessions that it was started with.
-      isCurrent: Effect.succeed(true)
+      // A script uses the sessions that it was started with, wherever it goes.
+      isCurrent: Effect.succeed(true),
+      hasOwnConfiguration: () => Effect.succeed(false)
     } as const
     const ending = yield* hold(held, ({ lend, socket }) =>
       Effect.gen(function*() {

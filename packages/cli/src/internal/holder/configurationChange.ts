@@ -20,7 +20,8 @@ const stampOf = (file: string): string => {
   return stats === undefined ? "missing" : [stats.ino, stats.size, stats.mtimeMs].join(" ")
 }
 
-const stampsOf = (files: ReadonlyArray<string>): string =>
+/** Describes the states of files: a change of one of them changes the text. */
+export const stampsOf = (files: ReadonlyArray<string>): string =>
   files.map((file) => {
     try {
       return stampOf(file)

@@ -21,6 +21,8 @@ export interface Admission {
   readonly isOpen: () => boolean
   /** Whether the configuration is the one that the sessions were opened with. */
   readonly isCurrent: Effect.Effect<boolean>
+  /** Whether a directory has a configuration that comes before that of the sessions. */
+  readonly hasOwnConfiguration: (directory: string) => Effect.Effect<boolean>
   /** The directory that the sessions are held for. */
   readonly project: string
 }
@@ -43,9 +45,10 @@ const staleWarning = (project: string): string =>
 
 /** Greets a client and waits for its start. Succeeds with its hello, or with `undefined` if it is not served. */
 export const greet = (
-  ...[client, { environment, isCurrent, isOpen, project, token }]: readonly [client: RemoteClient, admission: Admission]
+  ...[client, admission]: readonly [client: RemoteClient, admission: Admission]
 ): Effect.Effect<Hello | undefined> =>
   Effect.gen(function*() {
+    const { environment, hasOwnConfiguration, isCurrent, isOpen, project, token } = admission
     const { hello, version } = yield* client.hello
     if (version !== protocolVersion || hello === undefined || !hasToken(token, hello.token)) {
       const message = version === protocolVersion
@@ -58,9 +61,15 @@ export const greet = (
       client.send(kinds.decline, {})
       return undefined
     }
-    if (!own.has(heldCommandOf(hello.words)) && !(yield* isCurrent)) {
-      client.send(kinds.decline, { warning: staleWarning(project) })
-      return undefined
+    if (!own.has(heldCommandOf(hello.words))) {
+      if (yield* hasOwnConfiguration(hello.directory)) {
+        client.send(kinds.decline, {})
+        return undefined
+      }
+      if (!(yield* isCurrent)) {
+        client.send(kinds.decline, { warning: staleWarning(project) })
+        return undefined
+      }
     }
     client.send(kinds.accept, {})
     yield* client.started

@@ -54,10 +54,12 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
     readonly names: ReadonlyArray<string>
     /** Whether the configuration is unchanged. After a change, only commands that concern the holder are served. */
     readonly isCurrent: Effect.Effect<boolean>
+    /** Whether a directory has a configuration of its own. Commands there are not served, but those that concern the holder. */
+    readonly hasOwnConfiguration: (directory: string) => Effect.Effect<boolean>
   },
   use: (opening: Opening) => Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E | ListenFailed, CommandLine | Invocation | Exclude<R, Scope.Scope> | Scope.Scope> {
-  const { command, configured, isCurrent, names, project } = options
+  const { command, configured, hasOwnConfiguration, isCurrent, names, project } = options
   const { run } = yield* CommandLine
   const { environment } = yield* Invocation
   const startedAt = yield* Clock.monotonicTimeNanos
@@ -90,6 +92,7 @@ export const hold = Effect.fnUntraced(function*<A, E, R>(
       token: address.token,
       isOpen: () => current !== undefined,
       isCurrent,
+      hasOwnConfiguration,
       project
     })
     if (hello === undefined || current === undefined) return
