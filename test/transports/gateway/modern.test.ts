@@ -137,7 +137,12 @@ describe("a client of 2026-07-28", () => {
         ...body,
         params: { ...body.params, _meta: { ...meta, "io.modelcontextprotocol/protocolVersion": "2030-01-01" } }
       }
-      assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "count"), later), [400, -32022])
+      assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "count"), later), [400, -32020])
+      const ahead = { ...headersOf("tools/call", "count"), "mcp-protocol-version": "2030-01-01" }
+      assert.deepStrictEqual(yield* codeOf(ahead, later), [400, -32022])
+      const bare = { ...body, params: { name: "count" } }
+      assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "count"), bare), [400, -32602])
+      assert.deepStrictEqual(yield* codeOf(headersOf("initialize"), modern("initialize")), [404, -32601])
       assert.deepStrictEqual(yield* codeOf(headersOf("no/such"), modern("no/such")), [404, -32601])
       const forged = modern("tools/call", { name: "count", arguments: {}, requestState: "x", inputResponses: {} })
       assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "count"), forged), [200, -32602])

@@ -19,7 +19,7 @@ import { type Dispatcher, isRequest } from "./dispatcher.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
 import { accepts, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
-import { ModernEndpoint, revisionOf } from "./modernEndpoint.ts"
+import { isModern, ModernEndpoint } from "./modernEndpoint.ts"
 import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
 import { codes, encodeResult, RpcError, type RpcId } from "./rpc.ts"
@@ -144,11 +144,11 @@ export class Endpoint {
   #receive(post: Post): void {
     const { messages, principal, request, response } = post
     const [first] = messages
+    if (first !== undefined && messages.length === 1 && isRequest(first) && isModern(request, first)) {
+      return this.#modern.handle({ principal, request, response, message: first })
+    }
     if (first !== undefined && isRequest(first) && first.method === "initialize" && messages.length === 1) {
       return this.#initialize(post, first)
-    }
-    if (first !== undefined && isRequest(first) && messages.length === 1 && revisionOf(first) !== undefined) {
-      return this.#modern.handle({ principal, request, response, message: first })
     }
     const version = request.headers["mcp-protocol-version"]
     if (version !== undefined && !revisions.includes(version as string)) {

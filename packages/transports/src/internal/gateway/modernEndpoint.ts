@@ -51,6 +51,8 @@ const served: ReadonlyMap<string, { readonly isCacheable: boolean }> = new Map([
 /** Results may not be used again: `list_changed` tells a client only while it listens. */
 const uncached = { ttlMs: 0, cacheScope: "private" } as const
 
+const serverInfoKey = "io.modelcontextprotocol/serverInfo"
+
 const capabilities = {
   tools: { listChanged: true },
   resources: { listChanged: true, subscribe: true },
@@ -64,11 +66,12 @@ const decoded = (header: string): string => {
   return base64 === undefined ? header : Buffer.from(base64, "base64").toString("utf8")
 }
 
-/** The revision that a request names; `undefined` for a request of the revisions before. */
-export const revisionOf = ({ params }: Pick<JSONRPCRequest, "params">): string | undefined => {
-  const revision = (params?._meta as Record<string, unknown> | undefined)?.[metaKeys.protocolVersion]
-  return Predicate.isString(revision) ? revision : undefined
-}
+const metaOf = ({ params }: Pick<JSONRPCRequest, "params">): Readonly<Record<string, unknown>> =>
+  Predicate.isObject(params?._meta) ? params._meta : {}
+
+/** Whether a request is of this revision or a later one, by its body or by its header. */
+export const isModern = ({ headers }: IncomingMessage, message: JSONRPCRequest): boolean =>
+  headers["mcp-protocol-version"] === modernRevision || metaOf(message)[metaKeys.protocolVersion] !== undefined
 
 export interface ModernOptions {
   readonly catalog: Catalog
@@ -129,9 +132,8 @@ export class ModernEndpoint {
   }
 
   /** What a request declares, without what no server is told. */
-  #capabilitiesOf({ message: { params } }: Arrived): ClientCapabilities {
-    const declared = (params?._meta as Record<string, unknown> | undefined)?.[metaKeys.clientCapabilities]
-    const { elicitation, roots, sampling } = (Predicate.isObject(declared) ? declared : {}) as ClientCapabilities
+  #capabilitiesOf({ message }: Arrived): ClientCapabilities {
+    const { elicitation, roots, sampling } = metaOf(message)[metaKeys.clientCapabilities] as ClientCapabilities
     return {
       ...(sampling === undefined ? {} : { sampling: {} }),
       ...(elicitation === undefined ? {} : {
@@ -147,10 +149,11 @@ export class ModernEndpoint {
   /** Headers that say something else than the body may have been read by a proxy in between. */
   #mismatchOf({ message, request }: Arrived): RpcError | undefined {
     const { method, params } = message
-    const revision = revisionOf(message)
-    if (revision !== modernRevision) {
-      const data = { supported: [modernRevision], requested: revision }
-      return new RpcError({ code: errorCodes.unsupportedVersion, message: "Unsupported protocol version", data })
+    const meta = metaOf(message)
+    const revision = meta[metaKeys.protocolVersion]
+    if (!Predicate.isString(revision) || !Predicate.isObject(meta[metaKeys.clientCapabilities])) {
+      const message = "_meta lacks the protocol version or the capabilities of the client"
+      return new RpcError({ code: codes.invalidParams, message })
     }
     const key = nameOf.get(method)
     const expected = {
@@ -164,7 +167,9 @@ export class ModernEndpoint {
         return new RpcError({ code: errorCodes.headerMismatch, message: `the header ${name} is not that of the body` })
       }
     }
-    return undefined
+    if (revision === modernRevision) return undefined
+    const data = { supported: [modernRevision], requested: revision }
+    return new RpcError({ code: errorCodes.unsupportedVersion, message: "Unsupported protocol version", data })
   }
 
   #discover({ message: { id }, request, response }: Arrived): void {
@@ -183,9 +188,9 @@ export class ModernEndpoint {
       resultType: "complete",
       supportedVersions: [modernRevision],
       capabilities,
-      serverInfo,
       ...(instructions === undefined ? {} : { instructions }),
-      ...uncached
+      ...uncached,
+      _meta: { [serverInfoKey]: serverInfo }
     }))
   }
 
@@ -233,7 +238,8 @@ export class ModernEndpoint {
         const result = Exit.map(exit, (value) => ({
           resultType: "complete",
           ...(value as object),
-          ...(served.get(method)?.isCacheable === true ? uncached : {})
+          ...(served.get(method)?.isCacheable === true ? uncached : {}),
+          _meta: { ...(value as { readonly _meta?: object })._meta, [serverInfoKey]: this.#options.serverInfo }
         }))
         call.settle(dispatcher.encode(call.id, method, result))
       }
