@@ -32,6 +32,20 @@ describe("typed calls in promises", () => {
     assert.deepStrictEqual((await pool.callTool("get")).structuredContent, { temperature: 3 })
   })
 
+  it("take a Standard Schema that is an object of a class", async () => {
+    const servers = { weather: toolServer("get") }
+    await using sessions = open(servers)
+    class Constant {
+      readonly version = 1
+      readonly vendor = "test"
+      readonly #value = 7
+      validate() {
+        return { value: this.#value }
+      }
+    }
+    assert.strictEqual(await sessions.callTool("weather", "get", {}, { schema: { "~standard": new Constant() } }), 7)
+  })
+
   it("reject a result that does not fit, a tool error, and a value that is not a schema", async () => {
     const servers = { weather: toolServer("get") }
     const { ran, server } = servers.weather

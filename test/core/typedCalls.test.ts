@@ -81,6 +81,14 @@ describe("a call with a schema", () => {
       }
     }))
 
+  it.effect("shows no more than the beginning of a path, whose keys come from the server", () =>
+    Effect.gen(function*() {
+      const schema = Schema.Record(Schema.String, Schema.Finite)
+      const structuredContent = { ["k".repeat(1_000_000)]: "secret" }
+      const outcomes = yield* call({ structuredContent }, (callTool) => Effect.flip(callTool({ schema })))
+      for (const { message } of outcomes) assert.match(message, /caller at "k{200}…"$/)
+    }))
+
   it.effect("fails with ToolFailed if the tool reports that it failed", () =>
     Effect.gen(function*() {
       const result: Mcp.CallToolResult = { isError: true, content: [{ type: "text", text: "no such city" }] }

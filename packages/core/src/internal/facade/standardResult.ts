@@ -41,7 +41,9 @@ export const validateWith = <E, R>(
 ): Effect.Effect<unknown, E | SessionError, R> =>
   called.pipe(
     Effect.flatMap((result) => valueToDecode({ result, server, tool })),
-    Effect.flatMap((value) => Effect.promise(() => Promise.resolve(value).then(schema["~standard"].validate))),
+    Effect.flatMap((value) =>
+      Effect.promise(() => Promise.resolve(value).then((value) => schema["~standard"].validate(value)))
+    ),
     Effect.flatMap((validated) =>
       validated.issues === undefined
         ? Effect.succeed(validated.value)

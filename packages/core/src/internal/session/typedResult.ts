@@ -29,6 +29,15 @@ const valueOf = (result: CallToolResult): unknown => {
 const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): string =>
   String(typeof segment === "object" ? segment.key : segment)
 
+/** The longest path that an error shows, in characters. Keys of a path may come from the server. */
+const maxPathLength = 200
+
+/** A path as an error shows it. */
+const pathOf = (path: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }>): string => {
+  const text = path.map(keyOf).join(".")
+  return JSON.stringify(text.length > maxPathLength ? `${text.slice(0, maxPathLength)}…` : text)
+}
+
 /**
  * The reason for which a result does not fit a schema. It names places and no values.
  */
@@ -40,7 +49,7 @@ export const misfit = (
     }>
   }
 ): Reason => {
-  const paths = new Set(issues.map(({ path = [] }) => JSON.stringify(path.map(keyOf).join("."))))
+  const paths = new Set(issues.map(({ path = [] }) => pathOf(path)))
   const named = [...paths].filter((path) => path !== "\"\"").slice(0, 5)
   const where = named.length === 0 ? "" : ` at ${named.join(", ")}`
   const description = `the structured result of ${JSON.stringify(tool)} does not fit the schema of the caller${where}`
