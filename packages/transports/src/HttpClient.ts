@@ -250,7 +250,7 @@ export interface HttpHandler {
 
 /**
  * Makes a client that answers each request by an effect. The scope of the effect closes when the response has been read, and an aborted request
- * interrupts it. Under `addresses: "public"` it refuses URLs whose host is not public.
+ * interrupts it. A close waits a second at most for effects that are not interruptible. Under `addresses: "public"` it refuses URLs whose host is not public.
  *
  * **Gotchas**
  *

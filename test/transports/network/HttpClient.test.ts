@@ -190,6 +190,22 @@ describe("an HTTP client of the program", () => {
         }))
     }))
 
+  it.live("does not hold up the close, though what it runs cannot be interrupted", () =>
+    Effect.gen(function*() {
+      for (const isWrapper of [false, true]) {
+        const started = Deferred.makeUnsafe<void>()
+        const stuck = Effect.uninterruptible(Effect.andThen(Deferred.succeed(started, undefined), Effect.never))
+        const answering = HttpClient.make(server(() => isWrapper ? Effect.succeed(json({})) : stuck))
+        const client = HttpClient.intercept(answering, (request) =>
+          isWrapper && messageOf(request).method === "tools/call" ? stuck : Effect.succeed({}))
+        yield* use(
+          Layer.succeed(HttpClient.HttpClient, client),
+          (session) =>
+            Effect.raceFirst(session.callTool("tool"), Deferred.await(started))
+        )
+      }
+    }))
+
   it.live("does not read on while the session has more than it can take", () =>
     Effect.gen(function*() {
       const connections = yield* HttpClient.make(() =>

@@ -5,7 +5,6 @@ import { TransportFailed } from "@mcp-sessions/core/SessionError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberSet from "effect/FiberSet"
 import type {
   HttpClient,
   HttpConnections,
@@ -17,6 +16,7 @@ import type {
   Interception
 } from "../../HttpClient.ts"
 import { ForwardingHandler } from "./forwardingHandler.ts"
+import { makeRuntime } from "./programFibers.ts"
 
 /** The controller of a request that was not sent: there is nothing to end. */
 const idle: HttpController = { abort: () => {}, pause: () => {}, resume: () => {} }
@@ -102,8 +102,9 @@ export const intercept = (
   open: (options) =>
     Effect.gen(function*() {
       const connections = yield* inner.open(options)
-      const run = yield* FiberSet.makeRuntime<never>()
-      const onDefect = (defect: unknown) => void run(Effect.logError("an interceptor of HTTP requests failed", defect))
+      const run = yield* makeRuntime<Interception, HttpFailure>()
+      const log = Effect.runForkWith(yield* Effect.context<never>())
+      const onDefect = (defect: unknown) => void log(Effect.logError("an interceptor of HTTP requests failed", defect))
       const send: HttpConnections["send"] = (request, handler) => {
         const fiber = run(Effect.suspend(() => f(request)))
         fiber.addObserver((exit) => {

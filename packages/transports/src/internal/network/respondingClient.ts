@@ -6,7 +6,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -21,6 +20,7 @@ import type {
   HttpResponse
 } from "../../HttpClient.ts"
 import { guard } from "./addressPolicy.ts"
+import { makeRuntime } from "./programFibers.ts"
 
 type Respond = (request: HttpRequest, options: HttpOptions) => Effect.Effect<HttpResponse, HttpFailure, Scope.Scope>
 
@@ -102,7 +102,7 @@ class Responding implements HttpController {
 
 export const make = (respond: Respond): HttpClient => ({
   open: (options) =>
-    Effect.map(FiberSet.makeRuntime<never, void, HttpFailure>(), (run) => ({
+    Effect.map(makeRuntime<void, HttpFailure>(), (run) => ({
       prepare: guard(options),
       send: (request, handler) => new Responding(handler).start(Effect.suspend(() => respond(request, options)), run)
     }))
