@@ -24,7 +24,7 @@ call good/echo --args {
   "message": "two"
 }
 call good/nothing
-call other/echo message=three --no-validate
+mcp-sessions call other/echo message=three --no-validate
 shell
 `
       const outcome = yield* place.run(["shell", "good"], { input })

@@ -40,6 +40,15 @@ describe("a line that is wider than the terminal", () => {
     ])
   })
 
+  it("takes a break in place of the space of a column, also where a colour begins", () => {
+    const row = `x${" ".repeat(30)}\u001b[2mfile.json:1\u001b[22m`
+    assert.deepStrictEqual(texts(row, 16), ["x", "  \u001b[2mfile.json:1\u001b[22m"])
+    assert.deepStrictEqual(texts(`\u001b[1mx\u001b[22m${" ".repeat(30)}\u001b[2m\u001b[22mlast`, 16), [
+      "\u001b[1mx\u001b[22m",
+      "  last"
+    ])
+  })
+
   it.effect.prop(
     "has all its words in order, and no line beyond the width but those of one word",
     [Schema.Array(Schema.String), Schema.Int],

@@ -75,7 +75,9 @@ class Lines {
   #text: string
   #width: number
   #hasWord = false
+  /** The space before the next word, and the colours that change in it. A break takes the place of the space. */
   #pending: Piece | undefined
+  #pendingColours: Array<string> = []
   #colours: ReadonlyArray<string> = []
 
   readonly #columns: number
@@ -90,37 +92,57 @@ class Lines {
 
   add(piece: Piece): void {
     if (piece.kind === "space") {
+      if (this.#pending !== undefined) this.#flush()
       this.#pending = piece
-      return
-    }
-    if (piece.kind === "colour") {
-      const others = this.#colours.filter((open) => endOf(open) !== piece.text)
-      this.#colours = endOf(piece.text) === undefined ? others : [...this.#colours, piece.text]
+    } else if (piece.kind === "colour") {
+      this.#pendingColours.push(piece.text)
+      if (this.#pending === undefined) this.#flush()
     } else {
       const space = this.#pending?.width ?? 0
       if (this.#hasWord && this.#width + space + piece.width > this.#columns) this.#break()
+      this.#flush()
+      this.#text += piece.text
+      this.#width += piece.width
+      this.#hasWord = true
     }
-    if (this.#pending !== undefined) {
-      this.#text += this.#pending.text
-      this.#width += this.#pending.width
-      this.#pending = undefined
+  }
+
+  /** Adds what is pending to the line. */
+  #flush(): void {
+    this.#text += this.#pending?.text ?? ""
+    this.#width += this.#pending?.width ?? 0
+    this.#pending = undefined
+    for (const code of this.#pendingColours) {
+      this.#text += code
+      this.#switch(code)
     }
-    this.#text += piece.text
-    this.#width += piece.width
-    this.#hasWord ||= piece.kind === "word"
+    this.#pendingColours = []
+  }
+
+  #switch(code: string): void {
+    const others = this.#colours.filter((open) => endOf(open) !== code)
+    this.#colours = endOf(code) === undefined ? others : [...this.#colours, code]
   }
 
   #break(): void {
-    this.end()
+    this.#finish()
+    for (const code of this.#pendingColours) this.#switch(code)
     this.#text = " ".repeat(this.#hang) + this.#colours.join("")
     this.#width = this.#hang
     this.#hasWord = false
     this.#pending = undefined
+    this.#pendingColours = []
+  }
+
+  #finish(): void {
+    const ends = this.#colours.map((open) => endOf(open) ?? "").toReversed().join("")
+    this.all.push(trusted(this.#text + ends))
   }
 
   end(): void {
-    const ends = this.#colours.map((open) => endOf(open) ?? "").toReversed().join("")
-    this.all.push(trusted(this.#text + ends))
+    this.#pending = undefined
+    this.#flush()
+    this.#finish()
   }
 }
 

@@ -89,9 +89,12 @@ const completeLine = (sources: ReturnType<typeof LiveSources.make>) =>
 /** The words that end the shell. */
 const endings: ReadonlySet<string> = new Set(["exit", "quit"])
 
-/** The words of a command. `help` is that of the program. */
-const wordsOf = (command: string): ReadonlyArray<string> =>
-  command.trim() === "help" ? ["--help"] : split(command).words
+/** The words of a command. `help` is that of the program, whose name may stand in front, as in the advice that errors give. */
+const wordsOf = (command: string): ReadonlyArray<string> => {
+  const [first, ...rest] = split(command).words
+  const words = first === "mcp-sessions" ? rest : split(command).words
+  return words.length === 1 && words[0] === "help" ? ["--help"] : words
+}
 
 const interactive = Effect.fnUntraced(function*(lent: Lent) {
   const { note } = yield* Output
