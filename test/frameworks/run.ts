@@ -14,13 +14,15 @@ const finishesWithoutAServer = async ({ run }: Framework) => {
   const servers = { files: toolServer("read"), shop: toolServer("charge"), search: toolServer("find") }
   const { script, server } = servers.shop
   const started = Deferred.makeUnsafe<void>()
-  server.answer = () => Effect.andThen(Deferred.succeed(started, undefined), Effect.never)
+  const crashed = Deferred.makeUnsafe<never, SessionError.Reason>()
+  server.answer = () => Effect.andThen(Deferred.succeed(started, undefined), Deferred.await(crashed))
   await using sessions = openTools(servers)
   const tools = await sessions.tools()
   const running = run({ tools, plan })
   await Effect.runPromise(Deferred.await(started))
   server.connect = Effect.fail(new SessionError.SpawnFailed({ command: "shop", code: "ENOENT" }))
-  await Effect.runPromise(script.lose(new SessionError.TransportClosed({ delivery: "Unknown" })))
+  const reason = new SessionError.TransportClosed({ delivery: "Unknown" })
+  await Effect.runPromise(Effect.andThen(script.lose(reason), Deferred.fail(crashed, reason)))
   const { said, seen } = await running
   assert.equal(said, "done")
   assert.deepEqual([servers.files.ran, servers.shop.ran, servers.search.ran], [["read", "read"], ["charge"], ["find"]])
