@@ -87,6 +87,18 @@ describe("a catalog of tools", () => {
     }).pipe(Effect.provide(toolServers(servers)))
   })
 
+  it.effect("offers sound definitions, whatever servers list, and pins what they list", () => {
+    const servers = { files: toolServer() }
+    const listed = (inputSchema: unknown) => ({ ...tool("read"), inputSchema } as Mcp.Tool)
+    servers.files.server.tools = [listed(null)]
+    return Effect.gen(function*() {
+      const catalog = yield* ToolCatalog.make()
+      const [read] = yield* catalog.tools
+      assert.deepStrictEqual(read?.definition.inputSchema, { type: "object" })
+      yield* changed(catalog, "Held", () => servers.files.change([listed(true)]))
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+
   it.effect("follows the list of a server, also on a new connection", () => {
     const servers = { files: toolServer("read") }
     const { change, script, server } = servers.files

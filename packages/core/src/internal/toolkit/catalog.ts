@@ -34,6 +34,7 @@ import {
 import { isPlainObject } from "../config/callOptions.ts"
 import * as monotonic from "../monotonic.ts"
 import type { ReadOptions } from "./catalogOptions.ts"
+import { soundDefinition } from "./definition.ts"
 import * as fingerprint from "./fingerprint.ts"
 import { intercepted, type ToolCall } from "./interceptors.ts"
 import { type CatalogTool, Offers, type ToolChange } from "./offers.ts"
@@ -295,7 +296,7 @@ export class Catalog {
         return Effect.all({
           server: Effect.succeed(server),
           tool: Effect.succeed(tool),
-          definition: Effect.succeed(definition),
+          definition: Effect.succeed(soundDefinition(definition)),
           name: modelName({ place, wanted: name(place), fingerprint: this.#fingerprint }),
           pin: this.#fingerprint(fingerprint.pinnedParts(definition))
         })
