@@ -4,11 +4,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { readdirSync, readFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fixture, isAlive, until } from "../fixtures/peer.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
-import { inWorkplace } from "./cli.ts"
+import { inWorkplace, rich } from "./cli.ts"
 
 const node = process.execPath
 const good = (file: string) => ({ command: node, args: [fixture("stdioServer.ts"), "v1", file] })
@@ -48,7 +48,68 @@ describe.concurrent("a tool that must not run twice", () => {
     ))
 })
 
+describe.concurrent("arguments that do not fit the schema of a tool", () => {
+  it.live("are refused together before the tool is called", () =>
+    inWorkplace(({ run }, file, read) =>
+      Effect.gen(function*() {
+        const { status, stderr, stdout } = yield* run(["call", "echo", "mesage=hi", "n=abc", ...rich(file)])
+        assert.deepStrictEqual([status, stdout], [2, ""])
+        assert.include(stderr, "unknown argument \"mesage\"; did you mean \"message\"?")
+        assert.match(stderr, /^.*\bn: .*integer/m)
+        const unread = yield* run(["call", "echo", "n:=abc", ...rich(file)])
+        assert.strictEqual(unread.status, 2)
+        const needy = ["--", node, "-e", needing, file]
+        const missing = yield* run(["call", "save", ...needy])
+        assert.strictEqual(missing.status, 2)
+        assert.include(missing.stderr, "missing argument \"path\"")
+        assert.deepStrictEqual(read("call"), [])
+      })
+    ))
+})
+
+/** A server with a tool that has a required argument. */
+const needing = `
+const send = (message) => process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\\n")
+const inputSchema = { type: "object", properties: { path: { type: "string" } }, required: ["path"] }
+require("readline").createInterface(process.stdin).on("line", (line) => {
+  const { id, method } = JSON.parse(line)
+  if (method === "tools/call") require("fs").appendFileSync(process.argv[1], "call save\\n")
+  const results = {
+    initialize: { protocolVersion: "2025-06-18", capabilities: { tools: {} }, serverInfo: { name: "s", version: "1" } },
+    "tools/list": { tools: [{ name: "save", inputSchema }] },
+    "tools/call": { content: [] }
+  }
+  if (id === undefined) return
+  send(results[method] === undefined
+    ? { id, error: { code: -32601, message: "Method not found" } }
+    : { id, result: results[method] })
+}).on("close", () => process.exit(0))
+`
+
 describe.concurrent("configured servers", () => {
+  it.live("of other clients are found in their files, with variables in their notation", () =>
+    inWorkplace(({ directory, run, write }, file) =>
+      Effect.gen(function*() {
+        const env = (KEY: string) => ({ ...good(file), env: { KEY } })
+        for (const folder of [".vscode", ".cursor", ".gemini"]) mkdirSync(join(directory, folder))
+        write(".vscode/mcp.json", { servers: { code: env("${env:SET}") } })
+        write(".cursor/mcp.json", {
+          mcpServers: { cursor: env("x${env:SET}y"), unset: env("${env:NO_SUCH_VARIABLE}") }
+        })
+        write(".gemini/settings.json", { mcpServers: { gemini: env("$SET") } })
+        write("opencode.json", {
+          mcp: { open: { type: "local", command: [node, ...good(file).args], environment: { KEY: "{env:SET}" } } }
+        })
+        for (const [name, value] of [["code", "s"], ["cursor", "xsy"], ["gemini", "s"], ["open", "s"]] as const) {
+          const { stderr, stdout } = yield* run(["call", `${name}/environment`], { env: { SET: "s" } })
+          assert.strictEqual(JSON.parse(stdout || "{}").KEY, value, `${name}: ${stderr}`)
+        }
+        const unset = yield* run(["call", "unset/environment"], { env: { SET: "s" } })
+        assert.strictEqual(unset.status, 10)
+        assert.include(unset.stderr, "the variable NO_SUCH_VARIABLE is not set")
+      })
+    ))
+
   it.live("with a URL and no type are reached over HTTP, and those with a command over stdio", () =>
     inWorkplace(({ run, write }, file) =>
       Effect.gen(function*() {

@@ -70,6 +70,18 @@ describe.concurrent("held sessions", () => {
         assert.strictEqual(ledger("process").length, 1)
       })))
 
+  it.live("serve the next command after a server has died during a call, and after a call has timed out", () =>
+    held(["good"], ({ at, ledger }) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* at(["call", "good/die", "id=1", "--no-validate"])).status, 12)
+        assert.strictEqual((yield* at(["call", "good/count", "id=1"])).stdout, "counted\n")
+        assert.strictEqual((yield* at(["call", "good/hang", "id=2", "--no-validate", "--timeout", "3s"])).status, 12)
+        assert.strictEqual((yield* at(["call", "good/count", "id=2"])).stdout, "counted\n")
+        // Nothing was sent again, and only the death took a new process.
+        assert.deepStrictEqual([ledger("die"), ledger("hang"), ledger("count")], [["1"], ["2"], ["1", "2"]])
+        assert.strictEqual(ledger("process").length, 2)
+      })))
+
   it.live("ask the user of the command on whose behalf a server asks, and nobody else", () =>
     held(["rich"], ({ at, ledger }) =>
       Effect.gen(function*() {
