@@ -285,7 +285,7 @@ export interface Interception {
 
 /**
  * Wraps a client: `f` sees each request with its credentials, before it waits for a connection, and may change it, fail it, or observe its
- * response. A request whose `f` fails was not sent.
+ * response. A request whose `f` fails was not sent. Under `addresses: "public"`, a request that `f` directs to a host that is not public fails.
  *
  * **Example** (Measuring responses)
  *

@@ -509,6 +509,30 @@ describe("an HTTP client that is wrapped", () => {
       assert.deepStrictEqual(content, [{ type: "text", text: "ok" }])
     }).pipe(Effect.scoped))
 
+  it.live("fails typed where the wrapper gives nothing", () =>
+    Effect.gen(function*() {
+      const nothing = HttpClient.intercept(
+        (() => Effect.void) as unknown as () => Effect.Effect<HttpClient.Interception>
+      )
+      const scripted = yield* Http.start(() => false)
+      const error = yield* Effect.flip(use(wrapping(nothing), () => Effect.void, { url: scripted.url }))
+      assert(error._tag === "SessionError" && error.reason._tag === "TransportFailed")
+      assert.strictEqual(error.delivery, "NotSent")
+    }).pipe(Effect.scoped))
+
+  it.live("sends no request to a host that the definition forbids", () =>
+    Effect.gen(function*() {
+      const scripted = yield* Http.start(() => false)
+      const elsewhere = HttpClient.intercept((request) =>
+        Effect.succeed({ request: { ...request, origin: new URL(scripted.url).origin } })
+      )
+      const error = yield* Effect.flip(
+        use(wrapping(elsewhere), () => Effect.void, { url: "http://192.0.43.8/mcp", addresses: "public" })
+      )
+      assert(error._tag === "SessionError" && error.reason._tag === "BlockedAddress")
+      assert.strictEqual(error.reason.host, "127.0.0.1")
+    }).pipe(Effect.scoped))
+
   it.live("nests: the layer on top sees the request first", () =>
     Effect.gen(function*() {
       const mark = (name: string) =>

@@ -15,6 +15,7 @@ import type {
   HttpRequest,
   Interception
 } from "../../HttpClient.ts"
+import { guard } from "./addressPolicy.ts"
 import { ForwardingHandler } from "./forwardingHandler.ts"
 import { makeRuntime } from "./programFibers.ts"
 
@@ -106,7 +107,11 @@ export const intercept = (
       const log = Effect.runForkWith(yield* Effect.context<never>())
       const onDefect = (defect: unknown) => void log(Effect.logError("an interceptor of HTTP requests failed", defect))
       const send: HttpConnections["send"] = (request, handler) => {
-        const fiber = run(Effect.suspend(() => f(request)))
+        const fiber = run(
+          Effect.tap(Effect.suspend(() => f(request)), ({ request: { origin } = request }) =>
+            // An address in a URL is dialled without a look-up, in which clients check addresses.
+            origin === request.origin ? Effect.void : guard({ addresses: options.addresses, url: origin }))
+        )
         fiber.addObserver((exit) => {
           if (Exit.isFailure(exit)) return handler.onResponseError(idle, failureOf(exit.cause))
           const interception = exit.value
