@@ -94,7 +94,7 @@ describe.concurrent("serve", () => {
       assert.notInclude(stderr(), token)
     }))
 
-  it.live("refuses to listen for other machines without tokens, and tokens that are none", () =>
+  it.live("refuses to listen for other machines without tokens, and refuses invalid tokens", () =>
     Effect.gen(function*() {
       const { file } = yield* makeLedger
       const place = yield* workplace

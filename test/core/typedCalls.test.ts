@@ -118,7 +118,7 @@ describe("a call with a schema", () => {
       )
     }))
 
-  it.effect("is refused before anything is sent if the schema is none", () => {
+  it.effect("refuses a value that is not a schema, before it sends anything", () => {
     const one = script({})
     return Effect.gen(function*() {
       const { callTool } = yield* Sessions.Sessions

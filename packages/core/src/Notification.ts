@@ -30,7 +30,14 @@
  */
 import * as Predicate from "effect/Predicate"
 
-const logLevels = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"] as const
+/**
+ * The severities of log messages, from the least severe to the most severe.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/logging
+ * @category models
+ * @since 0.1.0
+ */
+export const logLevels = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"] as const
 
 /**
  * Severity of a log message as in RFC 5424: from `debug` to `emergency`.

@@ -15,7 +15,7 @@ describe("the trace context in params", () => {
     })
   })
 
-  it("makes params where there are none", () => {
+  it("adds params to a request without params", () => {
     assert.deepStrictEqual(withTraceMeta(undefined, { traceparent }), { _meta: { traceparent } })
   })
 

@@ -23,6 +23,7 @@ describe("a client of SDK v2", () => {
           }),
           (client) => Effect.promise(() => client.close())
         )
+        assert.strictEqual(client.getProtocolEra(), mode === "auto" ? "modern" : "legacy")
         const { tools } = yield* Effect.promise(() => client.listTools())
         assert.include(tools.map(({ name }) => name), "count")
         const reports: Array<number> = []

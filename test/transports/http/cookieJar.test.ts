@@ -175,7 +175,7 @@ describe("the date of a cookie", () => {
     "30 Nov 2026 24:05:09",
     "30 Nov 2026 13:60:09",
     "30 Nov 2026 13:05:60"
-  ])("is none in %j", (text) => {
+  ])("refuses %j", (text) => {
     assert.isUndefined(parseCookieDate(text))
   })
 })

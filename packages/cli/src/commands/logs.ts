@@ -1,7 +1,7 @@
 /**
  * `logs`: prints what a server logs, as MCP messages and on stderr.
  */
-import type { LogLevel } from "@mcp-sessions/core/Notification"
+import { logLevels } from "@mcp-sessions/core/Notification"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Argument from "effect/cli/Argument"
@@ -19,17 +19,6 @@ import { root, timeout } from "./root.ts"
 import { expectEnd, selectServer } from "./selection.ts"
 import { clockText } from "./time.ts"
 import { useServer } from "./useServer.ts"
-
-const levels = [
-  "debug",
-  "info",
-  "notice",
-  "warning",
-  "error",
-  "critical",
-  "alert",
-  "emergency"
-] as const satisfies ReadonlyArray<LogLevel>
 
 const colours = {
   debug: "dim",
@@ -74,7 +63,7 @@ export const logs = Command.make("logs", {
     Flag.withDescription("Keep the connection, and print what is logged until Ctrl+C"),
     Flag.withDefault(false)
   ),
-  level: Flag.Literals("level", levels).pipe(
+  level: Flag.Literals("level", logLevels).pipe(
     Flag.withDescription("Lowest level of MCP log messages"),
     Flag.withDefault("debug" as const)
   ),
@@ -94,7 +83,7 @@ export const logs = Command.make("logs", {
     const book = held?.logs ?? (yield* LogBook.make(level))
     const isWanted = (entry: LogBook.Entry) =>
       entry.server === server.name && (mcp === stderr || (entry.source === "mcp") === mcp) &&
-      (entry.source === "stderr" || levels.indexOf(entry.level) >= levels.indexOf(level))
+      (entry.source === "stderr" || logLevels.indexOf(entry.level) >= logLevels.indexOf(level))
     const options = { server, limit: timeout, json, method: "logging/setLevel", handlers: book.handlers }
     if (!follow) {
       // What a server wrote before it failed to start is all the more wanted.

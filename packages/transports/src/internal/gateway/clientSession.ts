@@ -1,8 +1,8 @@
 /**
  * Client session: one client that has initialized, with its requests in flight, its stream, its questions and its sessions upstream.
  *
- * A message that belongs to a request goes to the response of that request. Any other goes to the stream that the client keeps open, or, while
- * there is none, to the response of a request in flight.
+ * A message that belongs to a request goes to the response of that request. Any other goes to the stream that the client keeps open. A
+ * client without a stream receives it in the response of a request in flight.
  */
 import type { LogLevel } from "@mcp-sessions/core/Notification"
 import * as Effect from "effect/Effect"

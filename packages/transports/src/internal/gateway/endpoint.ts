@@ -6,22 +6,16 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
-import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { messageOf } from "../jsonRpc/inboundReader.ts"
 import { excessOf } from "../jsonRpc/jsonBounds.ts"
-import type { Catalog } from "./catalog.ts"
-import type { Clients } from "./clients.ts"
 import type { ClientSession } from "./clientSession.ts"
-import { type Dispatcher, isRequest } from "./dispatcher.ts"
-import type { EventStreams } from "./eventStreams.ts"
+import { isRequest } from "./dispatcher.ts"
 import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
 import { accepts, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
-import { isModern, ModernEndpoint } from "./modernEndpoint.ts"
+import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
 import { PostReply } from "./postReply.ts"
-import type { Quotas } from "./quotas.ts"
 import { codes, encodeResult, RpcError, type RpcId } from "./rpc.ts"
 
 /** How many messages one POST may hold (revision 2025-03-26 allows several). */
@@ -38,18 +32,9 @@ const sessionUnknown = new RpcError({ code: codes.sessionUnknown, message: "Sess
 
 const limited = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
 
-export interface EndpointOptions {
-  /** The path of the endpoint. */
-  readonly route: string
-  readonly catalog: Catalog
-  readonly clients: Clients
-  readonly dispatcher: Dispatcher
-  readonly quotas: Quotas
-  readonly streams: EventStreams
-  readonly serverInfo: { readonly name: string; readonly version: string }
+export interface EndpointOptions extends ModernOptions {
   /** The largest body of a request, in bytes. */
   readonly maxBodyBytes: number
-  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }
 
 /** A POST that was read. */

@@ -3,7 +3,7 @@
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { CompletionReference, Progress } from "@mcp-sessions/core/Mcp"
-import type { LogLevel } from "@mcp-sessions/core/Notification"
+import { type LogLevel, logLevels } from "@mcp-sessions/core/Notification"
 import type { ProgressOptions, Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as Deferred from "effect/Deferred"
@@ -176,16 +176,7 @@ const unsubscribe: Method = ({ client, params: { uri } }) => {
   return fiber === undefined ? nothing : Effect.as(Fiber.interrupt(fiber), {})
 }
 
-const levels: ReadonlySet<unknown> = new Set<LogLevel>([
-  "debug",
-  "info",
-  "notice",
-  "warning",
-  "error",
-  "critical",
-  "alert",
-  "emergency"
-])
+const levels: ReadonlySet<unknown> = new Set(logLevels)
 
 const setLevel: Method = ({ client, params: { level } }) => {
   if (!levels.has(level)) return invalid("level is not a level of RFC 5424")

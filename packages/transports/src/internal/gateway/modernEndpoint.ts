@@ -80,6 +80,7 @@ export interface ModernOptions {
   readonly quotas: Quotas
   readonly streams: EventStreams
   readonly serverInfo: { readonly name: string; readonly version: string }
+  /** The path of the endpoint. */
   readonly route: string
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }
