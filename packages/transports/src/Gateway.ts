@@ -81,6 +81,7 @@ import { type CannotListen, listen } from "./internal/gateway/listener.ts"
 import { handlersOf } from "./internal/gateway/questions.ts"
 import { Quotas } from "./internal/gateway/quotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
+import { SealedIds } from "./internal/gateway/sealedIds.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 
@@ -228,6 +229,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
 
   const clients = new Clients({
     route: read.path,
+    ids: new SealedIds({ keys: read.sessionKeys, purpose: "session" }),
     catalog,
     quotas,
     streams,
@@ -272,6 +274,7 @@ const make = Effect.fnUntraced(function*<E, R>(
     dispatcher,
     quotas,
     streams,
+    states: new SealedIds({ keys: read.sessionKeys, purpose: "requestState" }),
     serverInfo,
     maxBodyBytes: read.limits.maxBodyBytes,
     fork

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import { type ClientOptions, ClientSession } from "./clientSession.ts"
 import type { Quotas } from "./quotas.ts"
-import { SealedIds } from "./sealedIds.ts"
+import type { SealedIds } from "./sealedIds.ts"
 
 /** How often unused sessions are looked for, in milliseconds. */
 const sweepInterval = 30_000
@@ -17,6 +17,8 @@ const sweepInterval = 30_000
 export interface ClientsOptions extends Pick<ClientOptions, "catalog" | "now" | "streams" | "upstreams"> {
   /** The path of the endpoint. Session ids are bound to it. */
   readonly route: string
+  /** Seals the names of sessions. */
+  readonly ids: SealedIds
   readonly quotas: Quotas
   /** How long a session may stay unused, in milliseconds. */
   readonly idleTimeToLive: number
@@ -25,7 +27,6 @@ export interface ClientsOptions extends Pick<ClientOptions, "catalog" | "now" | 
 
 export class Clients {
   readonly #options: ClientsOptions
-  readonly #ids = new SealedIds()
   readonly #byName = new Map<string, ClientSession>()
   readonly #modern = new Map<string, ClientSession>()
   readonly #byOwner = new Map<string, ClientSession>()
@@ -48,7 +49,7 @@ export class Clients {
     { readonly client: ClientSession; readonly id: string } | undefined
   > {
     return Effect.gen({ self: this }, function*() {
-      const { catalog, now, quotas, route, scope, streams, upstreams } = this.#options
+      const { catalog, ids, now, quotas, route, scope, streams, upstreams } = this.#options
       const { principal } = parts
       if (!quotas.open(principal)) return undefined
       const name = Crypto.randomUUID()
@@ -60,7 +61,7 @@ export class Clients {
       )
       this.#byName.set(name, client)
       this.#byOwner.set(client.owner, client)
-      return { client, id: this.#ids.seal(name, { principal, route }) }
+      return { client, id: ids.seal(name, { principal, route }) }
     })
   }
 
@@ -81,7 +82,8 @@ export class Clients {
 
   /** Finds a session by the id that its client sends. */
   find(id: string, principal: string): ClientSession | undefined {
-    const name = this.#ids.open(id, { principal, route: this.#options.route })
+    const { ids, route } = this.#options
+    const name = ids.open(id, { principal, route })
     return name === undefined ? undefined : this.#byName.get(name)
   }
 

@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { isLoopback } from "./admission.ts"
 import type { Audit } from "./audit.ts"
+import { keyBytes } from "./sealedIds.ts"
 
 /**
  * Limits of a gateway. Each is a whole number, 1 at least.
@@ -54,6 +55,14 @@ export interface GatewayOptions {
   readonly prefix?: boolean | undefined
   /** The bearer token of each principal, by its name. Default: none, and every request is of one principal. */
   readonly tokens?: Readonly<Record<string, Redacted.Redacted<string>>> | undefined
+  /**
+   * Keys of 32 random bytes that seal session ids. The first one seals, and all of them open, so that a key can be replaced. Processes with the
+   * same key open each other's ids. Default: a random key for each process, whose ids end with it.
+   */
+  readonly sessionKey?:
+    | Redacted.Redacted<Uint8Array>
+    | ReadonlyArray<Redacted.Redacted<Uint8Array>>
+    | undefined
   /** Values of `Host` that are allowed beside those of loopback, without a port. Default: none; on another address, any. */
   readonly allowedHosts?: ReadonlyArray<string> | undefined
   /** Values of `Origin` that are allowed beside those of loopback, such as `https://app.example.com`. Default: none. */
@@ -76,6 +85,7 @@ export interface ReadOptions {
   readonly port: number
   readonly path: string
   readonly tokens: Readonly<Record<string, Redacted.Redacted<string>>>
+  readonly sessionKeys: ReadonlyArray<Redacted.Redacted<Uint8Array>>
   readonly allowedHosts: ReadonlyArray<string>
   readonly allowedOrigins: ReadonlyArray<string>
   readonly limits: { readonly [K in keyof GatewayLimits]-?: number }
@@ -95,6 +105,11 @@ const defaultLimits: ReadOptions["limits"] = {
 
 /** The shortest bearer token, in characters. */
 const shortestToken = 16
+
+/** How many keys may open session ids. */
+const mostKeys = 8
+
+const isKey = (value: unknown): boolean => value instanceof Uint8Array && value.byteLength === keyBytes
 
 /** The paths that the gateway has beside the endpoint. */
 export const ownPaths = { health: "/healthz", ready: "/readyz", metrics: "/metrics" } as const
@@ -137,6 +152,13 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
       `a redacted text of ${shortestToken} characters or more, without spaces`
     )
   }
+  const sessionKeys = options.sessionKey === undefined ? [] : [options.sessionKey].flat()
+  expect(
+    sessionKeys.length <= mostKeys &&
+      sessionKeys.every((key) => Redacted.isRedacted(key) && isKey(Redacted.value<unknown>(key))),
+    ["sessionKey"],
+    `redacted keys of ${keyBytes} bytes, ${mostKeys} at most`
+  )
   for (const origin of allowedOrigins) {
     expect(URL.parse(origin)?.origin === origin, ["allowedOrigins"], "origins such as \"https://app.example.com\"")
   }
@@ -153,6 +175,7 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     port,
     path,
     tokens,
+    sessionKeys,
     allowedHosts,
     allowedOrigins,
     limits: { ...defaultLimits, ...Object.fromEntries(given) },

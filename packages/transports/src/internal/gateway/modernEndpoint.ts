@@ -25,7 +25,7 @@ import { listen } from "./modernListen.ts"
 import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
 import { codes, encodeError, encodeResult, RpcError } from "./rpc.ts"
-import { SealedIds } from "./sealedIds.ts"
+import type { SealedIds } from "./sealedIds.ts"
 
 const errorCodes = { headerMismatch: -32_020, unsupportedVersion: -32_022 } as const
 
@@ -79,6 +79,8 @@ export interface ModernOptions {
   readonly dispatcher: Dispatcher
   readonly quotas: Quotas
   readonly streams: EventStreams
+  /** Seals the keys of calls that wait for answers. */
+  readonly states: SealedIds
   readonly serverInfo: { readonly name: string; readonly version: string }
   /** The path of the endpoint. */
   readonly route: string
@@ -95,7 +97,6 @@ interface Arrived {
 
 export class ModernEndpoint {
   readonly #options: ModernOptions
-  readonly #states = new SealedIds()
 
   constructor(options: ModernOptions) {
     this.#options = options
@@ -196,7 +197,7 @@ export class ModernEndpoint {
   }
 
   #run(client: ClientSession, { message: { id, method, params = {} }, principal, response }: Arrived): void {
-    const { dispatcher, quotas, route, streams } = this.#options
+    const { dispatcher, quotas, route, states, streams } = this.#options
     const reply = new PostReply({
       response,
       streams,
@@ -210,7 +211,7 @@ export class ModernEndpoint {
     const progressToken = Predicate.isString(token) || Predicate.isNumber(token) ? token : undefined
     const { inputResponses, requestState } = params
     if (requestState !== undefined || inputResponses !== undefined) {
-      const key = this.#states.open(String(requestState), { principal, route })
+      const key = states.open(String(requestState), { principal, route })
       const parked = key === undefined ? undefined : client.calls.get(key)
       if (!(parked instanceof ModernCall) || !parked.isParked || !Predicate.isObject(inputResponses)) {
         const error = new RpcError({ code: codes.invalidParams, message: "the requestState is not known, or over" })
@@ -224,7 +225,7 @@ export class ModernEndpoint {
       return reply.settle(encodeError(id, new RpcError({ code: codes.methodNotFound, message: method })))
     }
     const key = Crypto.randomUUID()
-    const state = this.#states.seal(key, { principal, route })
+    const state = states.seal(key, { principal, route })
     const call = new ModernCall({ key, state, id, progressToken, reply })
     client.calls.set(key, call)
     this.#attend(call, response)

@@ -1,10 +1,15 @@
 /**
- * Sealed session ids: tokens that name a client session, and that only the principal and the route they were made for can use.
+ * Sealed ids: tokens that hold a name, such as that of a client session, and that only the principal and the route they were made for can use.
  *
- * AES-256-GCM with a random key for each process. Principal and route are authenticated with the token, so an id that was stolen by another
- * principal, or that is used on another path, does not open, and looks like an id that never was.
+ * AES-256-GCM with a key that is random for each process, unless the program gives keys that several processes share. Principal and route are
+ * authenticated with the token, so an id that was stolen by another principal, or that is used on another path, does not open, and looks like
+ * an id that never was.
  */
+import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
+
+/** The length of a key that a program gives, in bytes. */
+export const keyBytes = 32
 
 const nonceBytes = 12
 const tagBytes = 16
@@ -19,31 +24,60 @@ export interface Bound {
 
 const associated = ({ principal, route }: Bound): Buffer => Buffer.from(JSON.stringify([principal, route]))
 
+/** The text that a token seals with a key; `undefined` for a token of another key. */
+const openWith = (key: Crypto.KeyObject, bytes: Buffer, bound: Bound): string | undefined => {
+  const decipher = Crypto.createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceBytes), {
+    authTagLength: tagBytes
+  })
+  decipher.setAAD(associated(bound))
+  decipher.setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes))
+  try {
+    return decipher.update(bytes.subarray(nonceBytes + tagBytes), undefined, "utf8") + decipher.final("utf8")
+  } catch {
+    return undefined
+  }
+}
+
+export interface SealedIdsOptions {
+  /** What the tokens are. A token of one purpose does not open as one of another, under the same key. */
+  readonly purpose: "requestState" | "session"
+  /** Keys of {@link keyBytes} bytes each. The first one seals, and all of them open. Empty: a random key. */
+  readonly keys: ReadonlyArray<Redacted.Redacted<Uint8Array>>
+}
+
 export class SealedIds {
-  // A key object, because a buffer would be made one for each use.
-  readonly #key = Crypto.createSecretKey(Crypto.randomBytes(32))
+  // Key objects, because a buffer would be made one for each use.
+  readonly #first: Crypto.KeyObject
+  readonly #others: ReadonlyArray<Crypto.KeyObject>
+
+  constructor({ keys, purpose }: SealedIdsOptions) {
+    const [first = Crypto.randomBytes(keyBytes), ...others] = keys.map(Redacted.value)
+    const derive = (key: Uint8Array): Crypto.KeyObject =>
+      Crypto.createSecretKey(Buffer.from(Crypto.hkdfSync("sha256", key, "", `mcp-sessions ${purpose}`, keyBytes)))
+    this.#first = derive(first)
+    this.#others = others.map(derive)
+  }
 
   /** Seals the name of a session. */
   seal(name: string, bound: Bound): string {
     const nonce = Crypto.randomBytes(nonceBytes)
-    const cipher = Crypto.createCipheriv("aes-256-gcm", this.#key, nonce)
+    const cipher = Crypto.createCipheriv("aes-256-gcm", this.#first, nonce)
     cipher.setAAD(associated(bound))
     const sealed = Buffer.concat([cipher.update(name, "utf8"), cipher.final()])
     return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString("base64url")
   }
 
-  /** Returns the name that a token seals; `undefined` for a token of another principal, route or process, and for any other text. */
+  /** Returns the name that a token seals; `undefined` for a token of another principal, route, purpose or key, and for any other text. */
   open(token: string, bound: Bound): string | undefined {
     if (token.length > maxLength || !/^[\w-]+$/.test(token)) return undefined
     const bytes = Buffer.from(token, "base64url")
     if (bytes.length <= nonceBytes + tagBytes) return undefined
-    const decipher = Crypto.createDecipheriv("aes-256-gcm", this.#key, bytes.subarray(0, nonceBytes))
-    decipher.setAAD(associated(bound))
-    decipher.setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes))
-    try {
-      return decipher.update(bytes.subarray(nonceBytes + tagBytes), undefined, "utf8") + decipher.final("utf8")
-    } catch {
-      return undefined
+    const opened = openWith(this.#first, bytes, bound)
+    if (opened !== undefined) return opened
+    for (const key of this.#others) {
+      const opened = openWith(key, bytes, bound)
+      if (opened !== undefined) return opened
     }
+    return undefined
   }
 }
