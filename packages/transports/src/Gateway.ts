@@ -78,6 +78,7 @@ import {
   readOptions
 } from "./internal/gateway/gatewayOptions.ts"
 import { type CannotListen, listen } from "./internal/gateway/listener.ts"
+import { LocalRouter } from "./internal/gateway/localRouter.ts"
 import { handlersOf } from "./internal/gateway/questions.ts"
 import { Quotas } from "./internal/gateway/quotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
@@ -228,8 +229,6 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   if (collisions.length > 0) return yield* new NameCollision({ collisions })
 
   const clients = new Clients({
-    route: read.path,
-    ids: new SealedIds({ keys: read.sessionKeys, purpose: "session" }),
     catalog,
     quotas,
     streams,
@@ -267,12 +266,14 @@ const make = Effect.fnUntraced(function*<E, R>(
 ): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
   const read = yield* readOptions(options)
   const { catalog, clients, dispatcher, drain, fork, quotas, streams } = yield* makeParts(options, read)
+  const ids = new SealedIds({ keys: read.sessionKeys, purpose: "session" })
+  const router = new LocalRouter({ clients, ids, route: read.path })
   const endpoint = new Endpoint({
     route: read.path,
     catalog,
-    clients,
     dispatcher,
     quotas,
+    router,
     streams,
     states: new SealedIds({ keys: read.sessionKeys, purpose: "requestState" }),
     serverInfo,

@@ -14,6 +14,7 @@ import type { Catalog } from "./catalog.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import { OwnLists } from "./ownLists.ts"
 import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
+import type { Exchange, Seat } from "./seat.ts"
 import type { Upstreams } from "./upstreams.ts"
 
 /** The revision whose clients have no session and no stream of their own. */
@@ -69,7 +70,7 @@ export interface ClientOptions {
   readonly now: () => number
 }
 
-export class ClientSession {
+export class ClientSession implements Seat {
   readonly name: string
   readonly principal: string
   readonly owner: string
@@ -113,9 +114,14 @@ export class ClientSession {
     this.upstreams = options.upstreams(this)
   }
 
-  /** Whether the client sends single requests, of revision 2026-07-28. */
-  get #hasNoStream(): boolean {
+  /** Whether the client sends single requests, of revision 2026-07-28. It has no stream of its own. */
+  get isModern(): boolean {
     return this.protocolVersion === modernRevision
+  }
+
+  /** A session of this process handles its exchanges here. */
+  use(_: Exchange, here: (client: ClientSession) => void): void {
+    here(this)
   }
 
   /** How long nothing has used it, in milliseconds. */
@@ -147,7 +153,7 @@ export class ClientSession {
   /** Sends a message that belongs to no request. `server` is the one that it comes from. */
   send(message: string, server?: string): void {
     // A client without a stream learns of changes where it listens for them.
-    if (this.#hasNoStream) return
+    if (this.isModern) return
     if (this.output !== undefined) return this.output(message)
     if (this.#stream !== undefined && this.#streams.send(this.#stream, message)) return
     for (const call of this.calls.values()) {
@@ -176,7 +182,7 @@ export class ClientSession {
     readonly server: string
     readonly call: ClientCall | undefined
   }): Effect.Effect<unknown, RpcError> {
-    if (this.#hasNoStream) {
+    if (this.isModern) {
       const call = about.call ?? this.#onlyCallAt(about.server)
       return call?.ask?.(method, params) ?? Effect.fail(
         new RpcError({ code: codes.internalError, message: "it is not known which call of the client this is about" })

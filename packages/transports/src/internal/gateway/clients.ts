@@ -1,5 +1,5 @@
 /**
- * Clients: the client sessions of a gateway. They are found by sealed ids, and closed when their clients end them or leave them unused.
+ * Clients: the client sessions of this process. They are closed when their clients end them or leave them unused.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,16 +9,12 @@ import * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import { type ClientOptions, ClientSession } from "./clientSession.ts"
 import type { Quotas } from "./quotas.ts"
-import type { SealedIds } from "./sealedIds.ts"
+import type { SessionParts } from "./seat.ts"
 
 /** How often unused sessions are looked for, in milliseconds. */
 const sweepInterval = 30_000
 
 export interface ClientsOptions extends Pick<ClientOptions, "catalog" | "now" | "streams" | "upstreams"> {
-  /** The path of the endpoint. Session ids are bound to it. */
-  readonly route: string
-  /** Seals the names of sessions. */
-  readonly ids: SealedIds
   readonly quotas: Quotas
   /** How long a session may stay unused, in milliseconds. */
   readonly idleTimeToLive: number
@@ -44,15 +40,14 @@ export class Clients {
     return this.#byName.values()
   }
 
-  /** Makes a client session, and the id that its client knows it by. `undefined` if the principal has too many. */
-  make(parts: Pick<ClientOptions, "capabilities" | "principal" | "protocolVersion">): Effect.Effect<
-    { readonly client: ClientSession; readonly id: string } | undefined
+  /** Makes a client session, under a name of its own unless one is given. `undefined` if the principal has too many. */
+  make({ name = Crypto.randomUUID(), ...parts }: SessionParts & { readonly name?: string }): Effect.Effect<
+    ClientSession | undefined
   > {
     return Effect.gen({ self: this }, function*() {
-      const { catalog, ids, now, quotas, route, scope, streams, upstreams } = this.#options
+      const { catalog, now, quotas, scope, streams, upstreams } = this.#options
       const { principal } = parts
       if (!quotas.open(principal)) return undefined
-      const name = Crypto.randomUUID()
       const own = yield* Scope.fork(scope, "parallel")
       const rootsChanges = yield* PubSub.sliding<void>(1)
       const client = new ClientSession(
@@ -61,30 +56,26 @@ export class Clients {
       )
       this.#byName.set(name, client)
       this.#byOwner.set(client.owner, client)
-      return { client, id: ids.seal(name, { principal, route }) }
+      return client
     })
   }
 
   /** Gives what stands for the clients of a principal that have no session of their own and can do the same. */
-  modern(
-    parts: Pick<ClientOptions, "capabilities" | "principal" | "protocolVersion">
-  ): Effect.Effect<ClientSession | undefined> {
+  modern(parts: SessionParts): Effect.Effect<ClientSession | undefined> {
     const key = JSON.stringify([parts.principal, parts.capabilities])
     return Effect.suspend(() => {
       const known = this.#modern.get(key)
       if (known !== undefined && this.#byName.has(known.name)) return Effect.succeed(known)
       return Effect.map(this.make(parts), (made) => {
-        if (made !== undefined) this.#modern.set(key, made.client)
-        return made?.client
+        if (made !== undefined) this.#modern.set(key, made)
+        return made
       })
     })
   }
 
-  /** Finds a session by the id that its client sends. */
-  find(id: string, principal: string): ClientSession | undefined {
-    const { ids, route } = this.#options
-    const name = ids.open(id, { principal, route })
-    return name === undefined ? undefined : this.#byName.get(name)
+  /** Finds a session by its name. */
+  get(name: string): ClientSession | undefined {
+    return this.#byName.get(name)
   }
 
   /** Finds the client on whose behalf an upstream session is used. */

@@ -5,7 +5,7 @@
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
-import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
+import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { messageOf } from "../jsonRpc/inboundReader.ts"
@@ -17,6 +17,7 @@ import { accepts, answerJson, type BodyFault, readBody, refuse } from "./http.ts
 import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
 import { PostReply } from "./postReply.ts"
 import { codes, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import type { Exchange, Seat } from "./seat.ts"
 
 /** How many messages one POST may hold (revision 2025-03-26 allows several). */
 const batchLimit = 32
@@ -37,14 +38,8 @@ export interface EndpointOptions extends ModernOptions {
   readonly maxBodyBytes: number
 }
 
-/** A POST that was read. */
-interface Post {
-  readonly principal: string
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly messages: ReadonlyArray<JSONRPCMessage>
-  readonly isBatch: boolean
-}
+/** A request with no body. */
+const bodyless = { text: "", messages: [], onEnd: () => {} }
 
 export class Endpoint {
   readonly #options: EndpointOptions
@@ -64,13 +59,8 @@ export class Endpoint {
         return this.#post(principal, request, response)
       case "GET":
         return this.#get(principal, request, response)
-      case "DELETE": {
-        const client = this.#find(principal, request, response)
-        if (client === undefined) return
-        this.#options.fork(this.#options.clients.close(client))
-        response.writeHead(200).end()
-        return
-      }
+      case "DELETE":
+        return this.#pass({ principal, request, response, ...bodyless })
       default:
         response.writeHead(405, { allow: "GET, POST, DELETE" }).end()
     }
@@ -80,7 +70,7 @@ export class Endpoint {
     if (!accepts(request.headers.accept, "text/event-stream")) {
       return refuse(response, { status: 406, error: invalidRequest("Accept has to allow text/event-stream") })
     }
-    this.#find(principal, request, response)?.openStream(response)
+    this.#pass({ principal, request, response, ...bodyless })
   }
 
   #post(principal: string, request: IncomingMessage, response: ServerResponse): void {
@@ -106,8 +96,8 @@ export class Endpoint {
   }
 
   /** Reads the messages of a body. */
-  #read({ text, ...from }: Omit<Post, "isBatch" | "messages"> & { readonly text: string }): void {
-    const { response } = from
+  #read(from: Omit<Exchange, "messages" | "onEnd">): void {
+    const { principal, response, text } = from
     const excess = excessOf(text)
     if (excess !== undefined) return refuse(response, { status: 400, error: invalidRequest(`the body ${excess}`) })
     let value: unknown
@@ -117,20 +107,19 @@ export class Endpoint {
       const error = new RpcError({ code: codes.parseError, message: "the body is not JSON" })
       return refuse(response, { status: 400, error })
     }
-    const isBatch = Array.isArray(value)
-    const values: ReadonlyArray<unknown> = isBatch ? value as ReadonlyArray<unknown> : [value]
+    const values: ReadonlyArray<unknown> = Array.isArray(value) ? value : [value]
     const messages = values.map(messageOf).filter((message) => message !== undefined)
     if (messages.length < values.length || messages.length === 0 || messages.length > batchLimit) {
       return refuse(response, { status: 400, error: invalidRequest("the body is not a JSON-RPC message") })
     }
-    this.#receive({ ...from, messages, isBatch })
+    this.#receive({ ...from, messages, onEnd: () => this.#options.quotas.end(principal) })
   }
 
-  #receive(post: Post): void {
+  #receive(post: Exchange): void {
     const { messages, principal, request, response } = post
     const [first] = messages
     if (first !== undefined && messages.length === 1 && isRequest(first) && isModern(request, first)) {
-      return this.#modern.handle({ principal, request, response, message: first })
+      return this.#modern.handle(post, first)
     }
     if (first !== undefined && isRequest(first) && first.method === "initialize" && messages.length === 1) {
       return this.#initialize(post, first)
@@ -141,20 +130,34 @@ export class Endpoint {
       const error = new RpcError({ code: codes.invalidRequest, message: "Unsupported protocol version", data })
       return refuse(response, { status: 400, error, id: this.#idOf(post) })
     }
-    const client = this.#find(principal, request, response, this.#idOf(post))
-    if (client === undefined) return
-    const { dispatcher, quotas } = this.#options
-    if (!quotas.begin(principal)) return this.#limit(post)
+    const seat = this.#find(post)
+    if (seat === undefined) return
+    if (!this.#options.quotas.begin(principal)) return this.#limit(post)
+    seat.use(post, (client) => this.serve(client, post))
+  }
+
+  /** Handles an exchange with a session of this process. */
+  serve(client: ClientSession, exchange: Exchange): void {
+    const { messages, onEnd, request, response } = exchange
+    const { dispatcher, fork, router, streams } = this.#options
     client.touch()
+    if (request.method === "GET") return client.openStream(response)
+    if (request.method === "DELETE") {
+      fork(router.close(client))
+      response.writeHead(200).end()
+      return
+    }
+    const [first] = messages
+    if (client.isModern && first !== undefined && isRequest(first)) return this.#modern.serve(client, exchange, first)
     const requests = messages.filter(isRequest)
     const reply = new PostReply({
       response,
-      streams: this.#options.streams,
+      streams,
       acceptsStream: accepts(request.headers.accept, "text/event-stream"),
       headers: {},
       requests: Math.max(1, requests.length),
-      isBatch: post.isBatch,
-      onEnd: () => quotas.end(principal)
+      isBatch: exchange.text.trimStart().startsWith("["),
+      onEnd
     })
     for (const message of messages) {
       if (isRequest(message)) dispatcher.run(client, message, reply)
@@ -164,17 +167,17 @@ export class Endpoint {
   }
 
   /** The id of the request in a POST, if there is one. */
-  #idOf({ messages }: Post): RpcId | undefined {
+  #idOf({ messages }: Exchange): RpcId | undefined {
     return messages.find(isRequest)?.id
   }
 
-  #limit(post: Post): void {
+  #limit(post: Exchange): void {
     refuse(post.response, { status: 429, error: limited, id: this.#idOf(post), headers: { "retry-after": "1" } })
   }
 
-  #initialize(post: Post, { id, params }: JSONRPCRequest): void {
+  #initialize(post: Exchange, { id, params }: JSONRPCRequest): void {
     const { principal, response } = post
-    const { catalog, clients, fork, quotas, serverInfo } = this.#options
+    const { catalog, fork, quotas, router, serverInfo } = this.#options
     const wishes = wishesOf(params)
     if (wishes === undefined) return refuse(response, { status: 400, error: badInitialize, id })
     if (this.isDraining) {
@@ -182,31 +185,31 @@ export class Endpoint {
       return refuse(response, { status: 503, error, id, headers: { "retry-after": "1" } })
     }
     if (!quotas.begin(principal)) return this.#limit(post)
-    fork(clients.make({ principal, ...wishes })).addObserver(
-      (exit) => {
-        quotas.end(principal)
-        const made = Exit.isSuccess(exit) ? exit.value : undefined
-        if (made === undefined) return this.#limit(post)
-        const result = initialized({ catalog, serverInfo, protocolVersion: wishes.protocolVersion })
-        answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": made.id } })
-      }
-    )
+    fork(router.open({ principal, ...wishes })).addObserver((exit) => {
+      quotas.end(principal)
+      const session = Exit.isSuccess(exit) ? exit.value : undefined
+      if (session === undefined) return this.#limit(post)
+      const result = initialized({ catalog, serverInfo, protocolVersion: wishes.protocolVersion })
+      answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": session } })
+    })
+  }
+
+  /** Passes a request without a body to the session that it names. */
+  #pass(exchange: Exchange): void {
+    this.#find(exchange)?.use(exchange, (client) => this.serve(client, exchange))
   }
 
   /** Finds the session that a request names, or refuses the request. */
-  #find(
-    principal: string,
-    request: IncomingMessage,
-    response: ServerResponse,
-    id?: RpcId
-  ): ClientSession | undefined {
+  #find(exchange: Exchange): Seat | undefined {
+    const { principal, request, response } = exchange
+    const id = this.#idOf(exchange)
     const token = request.headers["mcp-session-id"]
     if (token === undefined) {
       refuse(response, { status: 400, error: invalidRequest("the Mcp-Session-Id header is missing"), id })
       return undefined
     }
-    const client = this.#options.clients.find(String(token), principal)
-    if (client === undefined) refuse(response, { status: 404, error: sessionUnknown, id })
-    return client
+    const seat = this.#options.router.find(String(token), principal)
+    if (seat === undefined) refuse(response, { status: 404, error: sessionUnknown, id })
+    return seat
   }
 }

@@ -14,7 +14,6 @@ import * as Crypto from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { metaKeys } from "../modern/requestMeta.ts"
 import type { Catalog } from "./catalog.ts"
-import type { Clients } from "./clients.ts"
 import { type ClientCapabilities, type ClientSession, modernRevision } from "./clientSession.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./eventStreams.ts"
@@ -26,6 +25,7 @@ import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
 import { codes, encodeError, encodeResult, RpcError } from "./rpc.ts"
 import type { SealedIds } from "./sealedIds.ts"
+import type { Exchange, Router } from "./seat.ts"
 
 const errorCodes = { headerMismatch: -32_020, unsupportedVersion: -32_022 } as const
 
@@ -75,9 +75,9 @@ export const isModern = ({ headers }: IncomingMessage, message: JSONRPCRequest):
 
 export interface ModernOptions {
   readonly catalog: Catalog
-  readonly clients: Clients
   readonly dispatcher: Dispatcher
   readonly quotas: Quotas
+  readonly router: Router
   readonly streams: EventStreams
   /** Seals the keys of calls that wait for answers. */
   readonly states: SealedIds
@@ -88,10 +88,7 @@ export interface ModernOptions {
 }
 
 /** A POST with one request. */
-interface Arrived {
-  readonly principal: string
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+interface Arrived extends Exchange {
   readonly message: JSONRPCRequest
 }
 
@@ -103,7 +100,8 @@ export class ModernEndpoint {
   }
 
   /** Handles a request. */
-  handle(arrived: Arrived): void {
+  handle(exchange: Exchange, message: JSONRPCRequest): void {
+    const arrived = { ...exchange, message }
     const { message: { id, method }, principal, response } = arrived
     const mismatch = this.#mismatchOf(arrived)
     if (mismatch !== undefined) return refuse(response, { status: 400, id, error: mismatch })
@@ -112,25 +110,30 @@ export class ModernEndpoint {
       const error = new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })
       return refuse(response, { status: 404, id, error })
     }
-    const { clients, fork, quotas } = this.#options
+    const { fork, quotas, router } = this.#options
     const limit = () => {
       const error = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
       refuse(response, { status: 429, id, error, headers: { "retry-after": "1" } })
     }
     if (!quotas.begin(principal)) return limit()
-    fork(clients.modern({ principal, capabilities: this.#capabilitiesOf(arrived), protocolVersion: modernRevision }))
-      .addObserver((exit) => {
-        const client = Exit.isSuccess(exit) ? exit.value : undefined
-        if (client === undefined) {
-          quotas.end(principal)
-          return limit()
-        }
-        client.touch()
-        if (method !== "subscriptions/listen") return this.#run(client, arrived)
-        // A stream that stays open is not a request in flight.
+    const parts = { principal, capabilities: this.#capabilitiesOf(arrived), protocolVersion: modernRevision }
+    fork(router.modern(parts, { isAnywhere: false })).addObserver((exit) => {
+      const seat = Exit.isSuccess(exit) ? exit.value : undefined
+      if (seat === undefined) {
         quotas.end(principal)
-        listen({ ...this.#options, client, response, message: arrived.message })
-      })
+        return limit()
+      }
+      seat.use(exchange, (client) => this.serve(client, exchange, message))
+    })
+  }
+
+  /** Handles a request with a session of this process. */
+  serve(client: ClientSession, exchange: Exchange, message: JSONRPCRequest): void {
+    client.touch()
+    if (message.method !== "subscriptions/listen") return this.#run(client, { ...exchange, message })
+    // A stream that stays open is not a request in flight.
+    exchange.onEnd()
+    listen({ ...this.#options, client, response: exchange.response, message })
   }
 
   /** What a request declares, without what no server is told. */
@@ -196,8 +199,11 @@ export class ModernEndpoint {
     }))
   }
 
-  #run(client: ClientSession, { message: { id, method, params = {} }, principal, response }: Arrived): void {
-    const { dispatcher, quotas, route, states, streams } = this.#options
+  #run(
+    client: ClientSession,
+    { message: { id, method, params = {} }, onEnd, principal, response }: Arrived
+  ): void {
+    const { dispatcher, route, states, streams } = this.#options
     const reply = new PostReply({
       response,
       streams,
@@ -205,7 +211,7 @@ export class ModernEndpoint {
       headers: {},
       requests: 1,
       isBatch: false,
-      onEnd: () => quotas.end(principal)
+      onEnd
     })
     const token = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
     const progressToken = Predicate.isString(token) || Predicate.isNumber(token) ? token : undefined

@@ -60,7 +60,7 @@ export const serveStdio = (
         return write(encodeError(id, error))
       }
       fork(clients.make({ principal, ...wishes })).addObserver((exit) => {
-        const made = Exit.isSuccess(exit) ? exit.value?.client : undefined
+        const made = Exit.isSuccess(exit) ? exit.value : undefined
         if (made === undefined) return
         client = made
         made.output = write
