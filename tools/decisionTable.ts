@@ -60,6 +60,7 @@ export const samples: ReadonlyArray<readonly [reason: SessionError.Reason, when:
   [new SessionError.PaginationExceeded({ method, limit: "x" }), "the list does not end"],
   [new SessionError.Unsupported({ method, description: "x" }), "the server does not offer it"],
   [new SessionError.ServerDown({ retryAt: 1 }), "the circuit is open, or too many starts"],
+  [new SessionError.ServerEjected(), "the program has ejected the server"],
   [new SessionError.QueueFull({ limit: 1, inFlight: 1 }), "too many requests wait"],
   [new SessionError.RateLimited({ retryAt: 1 }), "the rate limit admits it too late"],
   [new SessionError.SessionClosed(), "the scope has closed"],

@@ -32,7 +32,7 @@ export interface Row {
   readonly staleAfter: number | undefined
   readonly errorCount: number
   readonly lastError: SessionError | undefined
-  readonly circuit: "closed" | "open" | "half-open"
+  readonly circuit: "closed" | "open" | "half-open" | "ejected"
   readonly inFlight: number
   /** The age of the connection; `undefined` while there is no connection. */
   readonly uptime: number | undefined

@@ -75,7 +75,8 @@ export const circuitDefault: CircuitPolicy = {
 
 /**
  * State of a circuit. `closed` admits all operations. `open` admits none until `retryAt` (milliseconds since the epoch); then the next
- * operation is a probe. `half-open` lasts while the probe runs.
+ * operation is a probe. `half-open` lasts while the probe runs. `ejected`: the program holds it open (`Sessions.eject`), until it readmits
+ * the server.
  *
  * @category models
  * @since 0.1.0
@@ -84,6 +85,7 @@ export type CircuitState =
   | { readonly state: "closed" }
   | { readonly state: "open"; readonly retryAt: number }
   | { readonly state: "half-open" }
+  | { readonly state: "ejected" }
 
 /**
  * Policy of a circuit that never opens.

@@ -705,6 +705,25 @@ export class ServerDown extends Schema.TaggedError<ServerDown>("@mcp-sessions/co
 }
 
 /**
+ * The server is not called until the program readmits it (`Sessions.readmit`): it was ejected with `Sessions.eject`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ServerEjected
+  extends Schema.TaggedError<ServerEjected>("@mcp-sessions/core/ServerEjected")("ServerEjected", {})
+  implements Traits
+{
+  readonly delivery = "NotSent"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "untouched"
+  override get message(): string {
+    return "the server is ejected until it is readmitted"
+  }
+}
+
+/**
  * The queue of the session is full. `limit` is its size (`maxQueued` of the server), `inFlight` the number of requests in flight on the
  * session. The program sends more than the server answers. `unread` is set where the server does not read what is written to it: then so
  * many characters of `inFlight` messages wait to be written, and `limit` is how many characters may wait.
@@ -890,6 +909,7 @@ const reasons = [
   Unsupported,
   SessionClosed,
   ServerDown,
+  ServerEjected,
   QueueFull,
   RateLimited,
   CredentialsFailed,

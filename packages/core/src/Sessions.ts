@@ -70,6 +70,7 @@ import type { FallbackPort } from "./internal/fallback/fallbackPort.ts"
 import { PanicMode } from "./internal/fallback/panicMode.ts"
 import * as monotonic from "./internal/monotonic.ts"
 import { toolCalls } from "./internal/registry/callTool.ts"
+import * as ejection from "./internal/registry/ejection.ts"
 import { openAll } from "./internal/registry/openAll.ts"
 import * as registry from "./internal/registry/registry.ts"
 import { attachRegistry } from "./internal/registry/registryOf.ts"
@@ -227,6 +228,13 @@ export class Sessions extends Context.Service<Sessions, {
   readonly openAll: (options?: OpenAllOptions) => Stream.Stream<Opened, OpenFailed, Scope.Scope>
   /** Drops the connections to a server; the next use connects again. */
   readonly restart: (server: string) => Effect.Effect<void, ConfigError>
+  /**
+   * Ejects a server: drops the connections to it once their requests have ended, and sends it nothing more. Connects and calls fail with
+   * `ServerEjected` at once, for all owners, until `readmit`.
+   */
+  readonly eject: (server: string) => Effect.Effect<void, ConfigError>
+  /** Readmits a server that was ejected; the next use connects again. */
+  readonly readmit: (server: string) => Effect.Effect<void, ConfigError>
   /**
    * Signs an owner in to a server, through the `Authorization` service of the program: it may ask a user and take minutes. Fails with
    * `AuthRequired` without this service, if nobody can be asked, or if the sign-in was refused.
@@ -524,6 +532,8 @@ export const make = Effect.fnUntraced(function*(
         members.find(server),
         ({ cores }) => Effect.forEach(cores, ({ managed }) => managed.restart, { discard: true })
       ),
+    eject: (server) => Effect.flatMap(members.find(server), ejection.eject),
+    readmit: (server) => Effect.flatMap(members.find(server), ejection.readmit),
     signIn: (server, options) => Effect.flatMap(ownerOf(options), (owner) => signIn(members, server, owner)),
     signOut: (server, options) => Effect.flatMap(ownerOf(options), (owner) => signOut(members, server, owner)),
     signInState: (server, options) =>

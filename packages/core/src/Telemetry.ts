@@ -79,8 +79,8 @@ export const metrics = {
   refused: counter("refused_requests", "Requests that a full queue, a rate limit or an open circuit refused"),
   circuitOpens: counter("circuit_opens", "Times that the circuit opened"),
   circuitCloses: counter("circuit_closes", "Times that the circuit closed"),
-  ejections: counter("ejections", "Times that fallback ejected the server"),
-  readmissions: counter("readmissions", "Times that fallback readmitted the server"),
+  ejections: counter("ejections", "Times that fallback or the program ejected the server"),
+  readmissions: counter("readmissions", "Times that fallback or the program readmitted the server"),
   fallbacks: counter("fallbacks", "Operations that failed over from the server to the next"),
   poolLeases: counter("pool_leases", "Sessions that pools leased"),
   poolTimeouts: counter("pool_timeouts", "Callers that waited for a session of a pool in vain"),
@@ -234,7 +234,9 @@ export const logs = {
   },
   circuitClosed: { message: "the circuit closed", when: "the server is called again" },
   ejected: { message: "ejected from fallback", when: "fallback passes the server over" },
-  readmitted: { message: "readmitted to fallback", when: "fallback uses the server again" }
+  readmitted: { message: "readmitted to fallback", when: "fallback uses the server again" },
+  withdrawn: { message: "ejected", when: "the program ejected the server, which is not called until it is readmitted" },
+  restored: { message: "readmitted", when: "the program readmitted the server" }
 } as const
 
 /**

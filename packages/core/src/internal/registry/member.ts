@@ -11,6 +11,7 @@ import type { ServerDefinition } from "../../ServerConfig.ts"
 import * as outlierDetection from "../fallback/outlierDetection.ts"
 import { Bulkhead } from "../server/bulkhead.ts"
 import type { CircuitBreaker, CircuitHost } from "../server/circuitBreaker.ts"
+import { EjectableBreaker } from "../server/ejectableBreaker.ts"
 import type { RateLimit } from "../server/rateLimit.ts"
 import { ServerState } from "../server/serverState.ts"
 import type { SessionCore } from "../session/sessionCore.ts"
@@ -23,6 +24,10 @@ export interface Member {
   readonly definition: ServerDefinition
   readonly state: ServerState
   readonly outliers: outlierDetection.OutlierDetector
+  /** The circuit breaker of the state, which the program can hold open. */
+  readonly breaker: EjectableBreaker
+  /** The context of the registry. */
+  readonly context: Context.Context<never>
   /** The session cores of all owners. */
   readonly cores: Set<SessionCore>
 }
@@ -43,8 +48,9 @@ export const makeMember = Effect.fnUntraced(function*(options: {
   const telemetry = telemetryOf(server, context)
   const bulkhead = new Bulkhead(config.maxInFlightTotal)
   yield* telemetry.measure("inFlight", () => bulkhead.used)
-  const state: ServerState = new ServerState({
-    circuitBreaker: circuitOf(server, {
+  const breaker: EjectableBreaker = new EjectableBreaker(
+    server,
+    circuitOf(server, {
       onChange: (isOpen) => {
         telemetry.count(isOpen ? "circuitOpens" : "circuitCloses")
         logChange({ context, server, change: isOpen ? "circuitOpened" : "circuitClosed" })
@@ -52,7 +58,10 @@ export const makeMember = Effect.fnUntraced(function*(options: {
       },
       candidates: () => cores,
       fork: (effect) => Fiber.runIn(Effect.runForkWith(context)(effect), scope)
-    }),
+    })
+  )
+  const state: ServerState = new ServerState({
+    circuitBreaker: breaker,
     bulkhead,
     rateLimit: rateLimitOf(definition),
     telemetry
@@ -68,5 +77,5 @@ export const makeMember = Effect.fnUntraced(function*(options: {
       logChange({ context, server, change: isEjected ? "ejected" : "readmitted" })
     }
   })
-  return { server, definition, state, outliers, cores }
+  return { server, definition, state, outliers, breaker, context, cores }
 })

@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Breaker from "effect/persistence/CircuitBreaker"
 import type * as Scope from "effect/Scope"
 import type { CircuitPolicy, CircuitState } from "../../Circuit.ts"
-import { ServerDown, SessionError } from "../../SessionError.ts"
+import { ServerDown, type ServerEjected, SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
 import { CircuitProber, type Probed } from "./circuitProber.ts"
 
@@ -37,7 +37,7 @@ export interface CircuitBreaker {
   /** Calls a listener when the circuit is open: at once, or when it opens. Returns its removal. */
   readonly onOpen: (listener: () => void) => () => void
   /** The reason of operations that are refused because the circuit is open. */
-  readonly refusal: Effect.Effect<ServerDown>
+  readonly refusal: Effect.Effect<ServerDown | ServerEjected>
   /** Lets the next operation through an open circuit. If it succeeds, later ones pass too, until one fails. */
   readonly grantTrial: () => void
   /** Revokes a trial that no operation has used. */

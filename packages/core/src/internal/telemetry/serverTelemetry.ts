@@ -29,7 +29,12 @@ interface Gauge {
 }
 
 /** Reasons of requests that were refused here, before they were sent. */
-const refusals: ReadonlySet<string> = new Set<Reason["_tag"]>(["QueueFull", "RateLimited", "ServerDown"])
+const refusals: ReadonlySet<string> = new Set<Reason["_tag"]>([
+  "QueueFull",
+  "RateLimited",
+  "ServerDown",
+  "ServerEjected"
+])
 
 /** How many servers of one registry are kept after their layers have ended. */
 const maxServers = 1000

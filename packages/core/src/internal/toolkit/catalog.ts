@@ -57,7 +57,7 @@ const changeCapacity = 256
 /** Whether listing again may help without a person: a server that refuses the credentials would ask for a sign-in each time. */
 const mayRecover = (error: Failure): error is SessionError =>
   error._tag === "SessionError" &&
-  (error.isRetryable || ["ServerDown", "QueueFull", "RateLimited"].includes(error.reason._tag))
+  (error.isRetryable || ["ServerDown", "ServerEjected", "QueueFull", "RateLimited"].includes(error.reason._tag))
 
 const followAgain = monotonic.byMonotonicTime(reconnectDefault)
 

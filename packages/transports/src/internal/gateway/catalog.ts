@@ -40,7 +40,7 @@ const pollInterval = "60 seconds"
 
 /** Whether watching a list again may help. */
 const mayRecover = ({ isRetryable, reason }: SessionError): boolean =>
-  isRetryable || ["ServerDown", "QueueFull", "RateLimited"].includes(reason._tag)
+  isRetryable || ["ServerDown", "ServerEjected", "QueueFull", "RateLimited"].includes(reason._tag)
 
 /** Whether two lists are the same as JSON. */
 const isSame = (left: unknown, right: unknown): boolean => JSON.stringify(left) === JSON.stringify(right)
