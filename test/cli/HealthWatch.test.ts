@@ -1,15 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { run } from "@mcp-sessions/cli/Cli"
 import * as HealthTable from "@mcp-sessions/cli/HealthTable"
-import { type Row, unknown } from "@mcp-sessions/cli/HealthWatch"
 import { Invocation } from "@mcp-sessions/cli/Invocation"
 import { name, trusted } from "@mcp-sessions/cli/Shown"
+import { HealthWatch } from "@mcp-sessions/core"
 import { Effect, Fiber } from "effect"
 import { fixture, isAlive, makeLedger } from "../fixtures/peer.ts"
 import { captured, workplace } from "./cli.ts"
 import * as Terminal from "./terminal.ts"
 
-const row = (name: string, rest: Partial<Row>): Row => ({ ...unknown(name), ...rest })
+const row = (name: string, rest: Partial<HealthWatch.WatchedServer>): HealthWatch.WatchedServer => ({
+  ...HealthWatch.unknown(name),
+  ...rest
+})
 
 describe("the table of watched servers", () => {
   const rows = [

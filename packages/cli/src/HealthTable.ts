@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
+import type { WatchedServer } from "@mcp-sessions/core/HealthWatch"
 import * as DateTime from "effect/DateTime"
 import { envelope } from "./Failure.ts"
-import type { Row } from "./HealthWatch.ts"
 import { firstLine } from "./internal/text.ts"
 import type { Output } from "./Output.ts"
 import { cut, join, line, name, type Shown, trusted } from "./Shown.ts"
@@ -41,14 +41,14 @@ const marks = {
   unhealthy: ["red", "✗"]
 } as const
 
-const errorText = ({ lastError }: Row): string => {
+const errorText = ({ lastError }: WatchedServer): string => {
   if (lastError === undefined) return ""
   return lastError._tag === "SessionError"
     ? `${lastError.reason._tag}: ${firstLine(lastError.reason.message)}`
     : lastError.problems.map(({ _tag, description }) => `${_tag}: ${firstLine(description)}`).join("; ")
 }
 
-const latencyText = ({ latencies }: Row): string => {
+const latencyText = ({ latencies }: WatchedServer): string => {
   const latest = latencies.at(-1)
   return latest === undefined ? "" : latest < 10 ? `${latest.toFixed(1)} ms` : `${Math.round(latest)} ms`
 }
@@ -58,7 +58,7 @@ const labels = ["", "SERVER", "HEALTH", "STATE", "LATENCY", "HISTORY", "RESTARTS
 /** The longest name of a server in the table, in columns. */
 const nameLimit = 30
 
-const cellsOf = (row: Row): ReadonlyArray<Shown> => [
+const cellsOf = (row: WatchedServer): ReadonlyArray<Shown> => [
   trusted(marks[row.health][1]),
   cut(name(row.name), nameLimit),
   trusted(row.health),
@@ -70,7 +70,7 @@ const cellsOf = (row: Row): ReadonlyArray<Shown> => [
 ]
 
 /** Sums up how many servers are healthy. */
-const summaryOf = (rows: ReadonlyArray<Row>): string =>
+const summaryOf = (rows: ReadonlyArray<WatchedServer>): string =>
   `${rows.filter(({ health }) => health === "healthy").length} of ${rows.length} healthy`
 
 /**
@@ -80,7 +80,7 @@ const summaryOf = (rows: ReadonlyArray<Row>): string =>
  * @since 0.1.0
  */
 export const lines = ({ height, interval, rows, style, width }: {
-  readonly rows: ReadonlyArray<Row>
+  readonly rows: ReadonlyArray<WatchedServer>
   readonly interval: string
   readonly width: number
   readonly height: number
@@ -123,10 +123,10 @@ export const lines = ({ height, interval, rows, style, width }: {
   return [title, trusted(""), ...table, ...more]
 }
 
-const errorTag = ({ lastError }: Row): string | undefined =>
+const errorTag = ({ lastError }: WatchedServer): string | undefined =>
   lastError?._tag === "SessionError" ? lastError.reason._tag : lastError?._tag
 
-const isReady = ({ state }: Row): boolean => state === "ready"
+const isReady = ({ state }: WatchedServer): boolean => state === "ready"
 
 /**
  * Whether a change is worth a line: another health, number of restarts or error, or the beginning or end of a connection. The time of a ping is
@@ -135,7 +135,7 @@ const isReady = ({ state }: Row): boolean => state === "ready"
  * @category guards
  * @since 0.1.0
  */
-export const isNotable = ({ before, row }: { readonly before: Row; readonly row: Row }): boolean =>
+export const isNotable = ({ before, row }: { readonly before: WatchedServer; readonly row: WatchedServer }): boolean =>
   row.health !== "unknown" &&
   (row.health !== before.health || isReady(row) !== isReady(before) || row.restarts !== before.restarts ||
     errorTag(row) !== errorTag(before))
@@ -146,7 +146,7 @@ export const isNotable = ({ before, row }: { readonly before: Row; readonly row:
  * @category rendering
  * @since 0.1.0
  */
-export const changeLine = ({ now, row }: { readonly row: Row; readonly now: number }): Shown => {
+export const changeLine = ({ now, row }: { readonly row: WatchedServer; readonly now: number }): Shown => {
   const found = row.health === "healthy" ? latencyText(row) : errorText(row)
   return join(
     [DateTime.formatIso(DateTime.makeUnsafe(now)), row.name, row.health, row.state, found].filter((text) => text !== "")
@@ -161,7 +161,7 @@ export const changeLine = ({ now, row }: { readonly row: Row; readonly now: numb
  * @category rendering
  * @since 0.1.0
  */
-export const toJson = ({ now, row }: { readonly row: Row; readonly now: number }): Record<string, unknown> => ({
+export const toJson = ({ now, row }: { readonly row: WatchedServer; readonly now: number }): Record<string, unknown> => ({
   schema: "mcp-sessions/1",
   time: now,
   server: row.name,

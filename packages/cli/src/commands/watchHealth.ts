@@ -1,12 +1,12 @@
 /**
  * `check --watch`: shows servers until the command is interrupted.
  */
+import { unknown, watch, type WatchedServer } from "@mcp-sessions/core/HealthWatch"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as HealthTable from "../HealthTable.ts"
-import { type Row, unknown, watch } from "../HealthWatch.ts"
 import { Invocation } from "../Invocation.ts"
 import * as LiveScreen from "../LiveScreen.ts"
 import { Output } from "../Output.ts"
@@ -23,7 +23,7 @@ const frameTime = Duration.millis(50)
 const watchLive = Effect.fnUntraced(function*({ interval, servers }: Options) {
   const { print, style } = yield* Output
   const { stdout } = yield* Invocation
-  let rows: ReadonlyArray<Row> = servers.map(unknown)
+  let rows: ReadonlyArray<WatchedServer> = servers.map(unknown)
   const changed = yield* Queue.sliding<void>(1)
   const show = Queue.offer(changed, undefined)
   const table = (height: number) =>

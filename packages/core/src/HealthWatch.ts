@@ -1,12 +1,31 @@
 /**
  * Watches servers: holds a session of each, pings it at an interval, and follows its status.
  *
+ * **Example** (Waiting until a server is healthy)
+ *
+ * ```ts import.meta.vitest
+ * import { HealthWatch, Sessions } from "@mcp-sessions/core"
+ * import { Transports } from "@mcp-sessions/transports"
+ * import { Deferred, Duration, Effect, Layer } from "effect"
+ *
+ * const live = Sessions.layer({
+ *   servers: { everything: { command: "mcp-server-everything", args: ["stdio"] } }
+ * }).pipe(Layer.provide(Transports.layer))
+ *
+ * const program = Effect.gen(function*() {
+ *   const healthy = yield* Deferred.make()
+ *   const watching = HealthWatch.watch({
+ *     servers: ["everything"],
+ *     interval: Duration.seconds(5),
+ *     onChange: ({ row }) => row.latencies.length > 0 ? Deferred.succeed(healthy, row.health) : Effect.void
+ *   })
+ *   return yield* Effect.raceFirst(Deferred.await(healthy), watching)
+ * }).pipe(Effect.scoped)
+ * await Effect.runPromise(Effect.provide(program, live)) // => "healthy"
+ * ```
+ *
  * @since 0.1.0
  */
-import type { ConfigError } from "@mcp-sessions/core/ConfigError"
-import type { Session } from "@mcp-sessions/core/Session"
-import type { SessionError } from "@mcp-sessions/core/SessionError"
-import { type ServerStatus, Sessions } from "@mcp-sessions/core/Sessions"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -15,6 +34,10 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import type { ConfigError } from "./ConfigError.ts"
+import type { Session } from "./Session.ts"
+import type { SessionError } from "./SessionError.ts"
+import { type ServerStatus, Sessions } from "./Sessions.ts"
 
 /**
  * A watched server at one moment.
@@ -22,8 +45,10 @@ import * as Stream from "effect/Stream"
  * @category models
  * @since 0.1.0
  */
-export interface Row {
+export interface WatchedServer {
+  /** The name of the server. */
   readonly name: string
+  /** The health as the latest ping or contact showed it; `unknown` before the first. */
   readonly health: "unknown" | "healthy" | "unhealthy"
   /** The state of the connection, such as `ready`, `connecting` or `backoff`. */
   readonly state: string
@@ -49,7 +74,7 @@ export const historyLimit = 16
  * @category constructors
  * @since 0.1.0
  */
-export const unknown = (name: string): Row => ({
+export const unknown = (name: string): WatchedServer => ({
   name,
   health: "unknown",
   state: "idle",
@@ -58,7 +83,7 @@ export const unknown = (name: string): Row => ({
   lastError: undefined
 })
 
-const withStatus = (row: Row, { connections, health }: ServerStatus): Row => {
+const withStatus = (row: WatchedServer, { connections, health }: ServerStatus): WatchedServer => {
   const generations = connections.map(({ state }) => "generation" in state ? state.generation - 1 : 0)
   return {
     ...row,
@@ -71,9 +96,9 @@ const withStatus = (row: Row, { connections, health }: ServerStatus): Row => {
 
 /** Whether nothing was tried, because the latest attempts failed: their error says why. */
 const isDown = (error: SessionError | ConfigError | undefined): boolean =>
-  error?._tag === "SessionError" && error.reason._tag === "ServerDown"
+  error?._tag === "SessionError" && ["ServerDown", "ServerEjected"].includes(error.reason._tag)
 
-const withPing = (row: Row, outcome: Exit.Exit<number, SessionError | ConfigError>): Row => {
+const withPing = (row: WatchedServer, outcome: Exit.Exit<number, SessionError | ConfigError>): WatchedServer => {
   const latency = Exit.isSuccess(outcome) ? outcome.value : undefined
   const [failure] = Exit.isFailure(outcome)
     ? outcome.cause.reasons.flatMap((reason) => reason._tag === "Fail" ? [reason.error] : [])
@@ -86,11 +111,13 @@ const withPing = (row: Row, outcome: Exit.Exit<number, SessionError | ConfigErro
   }
 }
 
+/** Opens the session through which a server is watched, for as long as the scope. */
+type Open = (server: string) => Effect.Effect<Session, SessionError | ConfigError, Scope.Scope>
+
 /** Takes a session for as long as the scope. A failure leaves nothing in it. */
-const hold = Effect.fnUntraced(function*(name: string) {
-  const { get } = yield* Sessions
+const hold = Effect.fnUntraced(function*(open: ReturnType<Open>) {
   const scope = yield* Scope.fork(yield* Effect.scope)
-  return yield* get(name).pipe(
+  return yield* open.pipe(
     Scope.provide(scope),
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
   )
@@ -99,10 +126,12 @@ const hold = Effect.fnUntraced(function*(name: string) {
 const watchServer = Effect.fnUntraced(function*(options: {
   readonly server: string
   readonly interval: Duration.Duration
-  readonly onChange: (change: (row: Row) => Row) => Effect.Effect<void>
+  readonly open: Open | undefined
+  readonly onChange: (change: (row: WatchedServer) => WatchedServer) => Effect.Effect<void>
 }) {
   const { interval, onChange, server } = options
-  const { statusChanges } = yield* Sessions
+  const { get, statusChanges } = yield* Sessions
+  const open = options.open ?? get
   yield* statusChanges(server).pipe(
     Stream.runForEach((status) => onChange((row) => withStatus(row, status))),
     // A server without a definition has no status. Its ping says why.
@@ -111,7 +140,7 @@ const watchServer = Effect.fnUntraced(function*(options: {
   )
   let session: Session | undefined
   const ping = Effect.gen(function*() {
-    session ??= yield* hold(server)
+    session ??= yield* hold(open(server))
     const start = yield* Clock.monotonicTimeNanos
     yield* session.ping
     return Number((yield* Clock.monotonicTimeNanos) - start) / 1e6
@@ -133,17 +162,19 @@ const watchServer = Effect.fnUntraced(function*(options: {
 export const watch = <E>(options: {
   readonly servers: ReadonlyArray<string>
   readonly interval: Duration.Duration
+  /** Opens the session that is pinged. Default: the shared session of the current owner. */
+  readonly open?: Open | undefined
   readonly onChange: (options: {
-    readonly row: Row
-    readonly before: Row
-    readonly rows: ReadonlyArray<Row>
+    readonly row: WatchedServer
+    readonly before: WatchedServer
+    readonly rows: ReadonlyArray<WatchedServer>
   }) => Effect.Effect<void, E>
 }): Effect.Effect<never, E, Sessions | Scope.Scope> =>
   Effect.gen(function*() {
     const rows = new Map(options.servers.map((name) => [name, unknown(name)]))
     const failed = yield* Deferred.make<never, E>()
     const turn = yield* Semaphore.make(1)
-    const changeOf = (server: string) => (change: (row: Row) => Row) =>
+    const changeOf = (server: string) => (change: (row: WatchedServer) => WatchedServer) =>
       turn.withPermits(1)(Effect.suspend(() => {
         const before = rows.get(server) ?? unknown(server)
         const row = change(before)
@@ -155,7 +186,7 @@ export const watch = <E>(options: {
       }))
     const all = Effect.forEach(
       options.servers,
-      (server) => watchServer({ server, interval: options.interval, onChange: changeOf(server) }),
+      (server) => watchServer({ server, interval: options.interval, open: options.open, onChange: changeOf(server) }),
       { concurrency: "unbounded" }
     )
     return yield* Effect.raceFirst(Effect.andThen(all, Effect.never), Deferred.await(failed))
