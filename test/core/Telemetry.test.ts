@@ -389,6 +389,134 @@ describe("spans", () => {
   })
 })
 
+describe("a tracer that throws", () => {
+  const bug = () => {
+    throw new Error("a bug of the tracer")
+  }
+
+  /** A tracer that throws at one moment, and records how often. */
+  const broken = (at: "addLinks" | "attribute" | "end" | "event" | "span") => {
+    let throws = 0
+    const tracer = Tracer.make({
+      span: (options) => {
+        const fail = () => {
+          throws++
+          return bug()
+        }
+        return at === "span" ? fail() : Object.assign(new Tracer.NativeSpan(options), { [at]: fail })
+      }
+    })
+    return {
+      throws: () => throws,
+      layer: Layer.succeed(Tracer.Tracer, tracer),
+      traced: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.withTracer(effect, tracer)
+    }
+  }
+
+  for (const at of ["addLinks", "attribute", "end", "event", "span"] as const) {
+    it.effect(`in \`${at}\` changes the outcome of no call`, () => {
+      const { layer, throws, traced } = broken(at)
+      let calls = 0
+      const script = Scripted.make({
+        connect: (attempt) =>
+          Effect.andThen(Effect.log("connecting"), attempt === 1 ? Effect.fail(Scripted.refused) : Effect.void),
+        answer: () => ++calls === 2 ? Effect.fail(closed) : Effect.succeed({ content: [], isError: calls === 3 })
+      })
+      return Effect.gen(function*() {
+        const { callTool, use, withFallback } = yield* Sessions.Sessions
+        assert.deepInclude(yield* callTool("s", "t"), { content: [] })
+        const error = yield* Effect.flip(callTool("s", "t"))
+        assert.strictEqual(error._tag === "SessionError" ? error.reason._tag : error._tag, "OutcomeUnknown")
+        const failed = use("s", (session) => Effect.andThen(script.lose(closed), session.callTool("t")))
+        assert.deepInclude(yield* failed, { isError: true })
+        yield* withFallback({ servers: ["s"] }, (session) => session.callTool("t"))
+        assert.strictEqual(calls, 4)
+        assert.isAbove(throws(), 0)
+      }).pipe(
+        traced,
+        Effect.provide(
+          Scripted.sessions(script, { retry: RetryPolicy.spaced({ retries: 1, delay: 0 }) }).pipe(Layer.provide(layer))
+        )
+      )
+    })
+  }
+
+  it.effect("is logged once", () => {
+    const { layer, throws, traced } = broken("end")
+    const logged: Array<unknown> = []
+    const logger = Logger.make(({ message }) => void logged.push(message))
+    const script = Scripted.make({})
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      yield* callTool("s", "t")
+      yield* callTool("s", "t")
+      assert.isAbove(throws(), 2)
+      assert.deepStrictEqual(logged, [["the tracer threw; its spans may be incomplete"]])
+    }).pipe(
+      traced,
+      Effect.provide(
+        Scripted.sessions(script).pipe(Layer.provide(layer), Layer.provideMerge(Logger.layer([logger])))
+      )
+    )
+  })
+
+  it.effect("is guarded without a change of its spans: they stay of their class", () => {
+    class Own extends Tracer.NativeSpan {
+      readonly isOwn = true
+    }
+    const spans: Array<Tracer.AnySpan> = []
+    const tracer = Tracer.make({ span: (options) => new Own(options) })
+    const script = Scripted.make({
+      connect: () => Effect.map(Effect.orDie(Effect.currentParentSpan), (span) => void spans.push(span))
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      yield* callTool("s", "t")
+      assert.deepStrictEqual(spans.map((span) => span instanceof Own), [true])
+    }).pipe(Effect.provide(Scripted.sessions(script).pipe(Layer.provide(Layer.succeed(Tracer.Tracer, tracer)))))
+  })
+
+  it.effect("makes servers see no span that is not there", () => {
+    const { layer, traced } = broken("span")
+    const metas: Array<unknown> = []
+    const script = Scripted.make({
+      answer: ({ params }) =>
+        Effect.sync(() => {
+          metas.push(params?._meta)
+          return { content: [] }
+        })
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      yield* callTool("s", "t")
+      assert.deepStrictEqual(metas, [undefined])
+    }).pipe(traced, Effect.provide(Scripted.sessions(script).pipe(Layer.provide(layer))))
+  })
+})
+
+describe("a logger that throws", () => {
+  it.effect("changes the outcome of no call", () => {
+    let throws = 0
+    const logger = Logger.make(() => {
+      throws++
+      throw new Error("a bug of the logger")
+    })
+    const script = Scripted.make({
+      answer: ({ report }) =>
+        Effect.sync(() => {
+          report({ progress: 1 })
+          return { content: [] }
+        })
+    })
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const result = yield* callTool("s", "t", {}, { onProgress: () => Effect.die("a bug of the handler") })
+      assert.deepInclude(result, { content: [] })
+      assert.isAbove(throws, 0)
+    }).pipe(Effect.provide(Scripted.sessions(script).pipe(Layer.provideMerge(Logger.layer([logger])))))
+  })
+})
+
 describe("the trace context of a request", () => {
   /** The `_meta` of each request that a script received. */
   const recording = () => {

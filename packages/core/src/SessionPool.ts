@@ -58,6 +58,7 @@ import { BadOptions, checkCall } from "./internal/config/callOptions.ts"
 import * as pool from "./internal/pool/pool.ts"
 import { checkPoolOptions } from "./internal/pool/poolOptions.ts"
 import { identityOf } from "./internal/registry/registryOf.ts"
+import { guardTelemetry } from "./internal/telemetry/guard.ts"
 import { telemetryOf } from "./internal/telemetry/serverTelemetry.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import type { CallToolOptions, Session, TypedCallOptions } from "./Session.ts"
@@ -224,7 +225,7 @@ export const make = Effect.fnUntraced(function*(
   const { server } = options
   const sessions = yield* Sessions
   const checked = yield* checkPoolOptions({ options, exists: sessions.status(server) })
-  const { drain, lease, stats } = yield* pool.make({
+  const { drain, lease, stats } = yield* guardTelemetry(pool.make({
     options: checked,
     port: {
       open: (owner) => sessions.open(server, { owner }),
@@ -233,7 +234,7 @@ export const make = Effect.fnUntraced(function*(
       health: Effect.map(Effect.orDie(sessions.status(server)), ({ health }) => health)
     },
     timedOut: (fields) => new AcquireTimeout(fields)
-  })
+  }))
   const get: SessionPool["get"] = (options) => {
     const given = checkCall(options, server)
     return given instanceof BadOptions ? Effect.fail(given.error) : lease(given?.owner ?? checked.owner)

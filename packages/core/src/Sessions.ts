@@ -77,6 +77,7 @@ import { attachRegistry } from "./internal/registry/registryOf.ts"
 import type { NameOptions } from "./internal/registry/serverNames.ts"
 import { signIn, signOut } from "./internal/registry/signIn.ts"
 import * as status from "./internal/registry/status.ts"
+import { guardTelemetry } from "./internal/telemetry/guard.ts"
 import { isTraced } from "./internal/telemetry/spans.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import { CurrentOwner } from "./Owner.ts"
@@ -450,7 +451,7 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Sessions["Service"], never, Transports | Scope.Scope> {
   const retry = monotonic.byMonotonicTime(options.retry ?? RetryPolicy.retryDefault)
   const fallback = options.fallback ?? fallbackDefault
-  const members = yield* registry.make({
+  const members = yield* guardTelemetry(registry.make({
     ...options,
     retry,
     reconnect: monotonic.byMonotonicTime(options.reconnect ?? RetryPolicy.reconnectDefault),
@@ -458,7 +459,7 @@ export const make = Effect.fnUntraced(function*(
     fallback,
     credentials: options.credentials,
     onCleanup: options.onCleanup ?? logUncleanClose
-  })
+  }))
   const ownerOf = (options: OwnerOptions | undefined) =>
     options?.owner === undefined ? CurrentOwner : Effect.succeed(options.owner)
   const checkedOwnerOf = (options: OwnerOptions | undefined, server?: string): Effect.Effect<string, ConfigError> => {
@@ -477,7 +478,9 @@ export const make = Effect.fnUntraced(function*(
     Effect.withFiber((fiber) => {
       const session = getFor(server, options)
       return isTraced(fiber)
-        ? Effect.withSpan(session, spans.get.name, { attributes: { [attributes.server.name]: server } })
+        ? guardTelemetry(
+          Effect.withSpan(session, spans.get.name, { attributes: { [attributes.server.name]: server } })
+        )
         : session
     })
 

@@ -148,8 +148,12 @@ export interface HttpConnections {
   /**
    * Sends a request, and reports to the handler: nothing but an error before it has returned. Never throws. Follows no redirect, keeps no
    * cookie, repeats nothing, and sets no limit to the time of a response: all of that is done above.
+   *
+   * Returns a function that gives the request up before its `onRequestStart`, for example while it waits for a connection: nothing of it needs
+   * to be sent or reported any more. A client with nothing to stop returns one that does nothing, since the handler aborts a request that
+   * starts too late. From `onRequestStart` on, the controller ends the request.
    */
-  readonly send: (request: HttpRequest, handler: HttpHandler) => void
+  readonly send: (request: HttpRequest, handler: HttpHandler) => () => void
 }
 
 /**
@@ -285,7 +289,7 @@ export interface Interception {
 
 /**
  * Wraps a client: `f` sees each request with its credentials, before it waits for a connection, and may change it, fail it, or observe its
- * response. A request whose `f` fails was not sent. Under `addresses: "public"`, a request that `f` directs to a host that is not public fails.
+ * response. A request whose `f` fails was not sent, and `f` is interrupted when the call is over. Under `addresses: "public"`, a request that `f` directs to a host that is not public fails.
  *
  * **Example** (Measuring responses)
  *

@@ -13,6 +13,7 @@ import {
 import { HttpClient, Transports } from "@mcp-sessions/transports"
 import { Context, Deferred, Effect, Fiber, Latch, Layer, Schedule, Stream } from "effect"
 import { createHmac } from "node:crypto"
+import { readWhole } from "../../../packages/transports/src/internal/network/wholeResponse.ts"
 import { openSessions } from "../../fixtures/authorized.ts"
 import * as Auth from "../../fixtures/authServer.ts"
 import * as Guarded from "../../fixtures/guardedHttp.ts"
@@ -481,6 +482,96 @@ describe("an HTTP client that is wrapped", () => {
       assert.strictEqual(ends.length, 1)
       assert.notStrictEqual(ends[0], "undefined")
     }))
+
+  it.live("interrupts the wrappers of a call that is interrupted or takes too long", () =>
+    Effect.gen(function*() {
+      for (const isTooLong of [false, true]) {
+        for (const nesting of [0, 1]) {
+          const started = yield* Deferred.make<void>()
+          const interrupted = yield* Deferred.make<void>()
+          const ends: Array<string> = []
+          const slow = HttpClient.intercept((request) =>
+            messageOf(request).method !== "tools/call"
+              ? Effect.succeed({})
+              : Effect.andThen(Deferred.succeed(started, undefined), Effect.never).pipe(
+                Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+              )
+          )
+          const above = HttpClient.intercept((request) =>
+            Effect.succeed(
+              messageOf(request).method === "tools/call" ? { onEnd: (error) => void ends.push(String(error)) } : {}
+            )
+          )
+          const client = slow(HttpClient.make(server(() => Effect.die("the call was sent"))))
+          yield* use(Layer.succeed(HttpClient.HttpClient, nesting === 1 ? above(client) : client), (session) =>
+            Effect.gen(function*() {
+              const call = yield* Effect.forkChild(
+                Effect.exit(session.callTool("slow", {}, isTooLong ? { timeout: "50 millis" } : {}))
+              )
+              yield* Deferred.await(started)
+              if (!isTooLong) {
+                yield* Fiber.interrupt(call)
+              }
+              yield* Deferred.await(interrupted)
+            }))
+          assert.strictEqual(ends.length, nesting)
+          assert.notInclude(ends, "undefined")
+        }
+      }
+    }))
+
+  it.live("sends nothing of a call that is over, though the wrapper cannot be interrupted", () =>
+    Effect.gen(function*() {
+      const started = yield* Deferred.make<void>()
+      const release = yield* Latch.make()
+      const ended = yield* Deferred.make<void>()
+      const stuck = HttpClient.intercept((request) =>
+        messageOf(request).params?.name !== "charge"
+          ? Effect.succeed({})
+          : Effect.andThen(Deferred.succeed(started, undefined), release.await).pipe(
+            Effect.andThen(Deferred.succeed(ended, undefined)),
+            Effect.as({}),
+            Effect.uninterruptible
+          )
+      )
+      const scripted = yield* Http.start(() => false)
+      yield* use(wrapping(stuck), (session) =>
+        Effect.gen(function*() {
+          const call = yield* Effect.forkChild(session.callTool("charge"))
+          yield* Deferred.await(started)
+          yield* Fiber.interrupt(call)
+          yield* release.open
+          yield* Deferred.await(ended)
+          yield* session.callTool("after")
+        }), { url: scripted.url })
+      assert.deepStrictEqual(
+        [scripted.count("POST tools/call charge"), scripted.count("POST tools/call after")],
+        [0, 1]
+      )
+    }).pipe(Effect.scoped))
+
+  it.live("is interrupted where it keeps a request of a sign-in longer than that may take", () =>
+    Effect.gen(function*() {
+      const interrupted = yield* Deferred.make<void>()
+      const slow = HttpClient.intercept(
+        HttpClient.make(() => Effect.die("the request was sent")),
+        () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+      )
+      const connections = yield* slow.open({} as never)
+      const request: HttpClient.HttpRequest = {
+        origin: "https://as.test",
+        path: "/",
+        method: "GET",
+        headers: [],
+        body: null,
+        isStream: false
+      }
+      const read = yield* Effect.forkChild(
+        Effect.flip(Effect.tryPromise(() => readWhole({ connections, request, timeout: 10, maxBytes: 10 })))
+      )
+      yield* Deferred.await(interrupted)
+      yield* Fiber.join(read)
+    }).pipe(Effect.scoped))
 
   it.live("sends nothing where the wrapper fails, and the call may be made again", () =>
     Effect.gen(function*() {

@@ -12,6 +12,7 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
+import { guardTelemetry } from "../telemetry/guard.ts"
 import { arrange, fewestFailures, type Found, nextFit, notTried } from "./candidates.ts"
 import type { Failure, FallbackPort, FallbackServer } from "./fallbackPort.ts"
 import { hedge } from "./hedge.ts"
@@ -169,7 +170,7 @@ const ordered = (options: Parameters<typeof arrange>[0]): Effect.Effect<Readonly
     } catch (defect) {
       const bad = new InvalidValue({ path: ["order"], expected: "a function that returns the candidates in an order" })
       return Effect.andThen(
-        Effect.logError("the servers of a fallback could not be ordered", Cause.die(defect)),
+        guardTelemetry(Effect.logError("the servers of a fallback could not be ordered", Cause.die(defect))),
         Effect.fail(new ConfigError({ problems: [bad] }))
       )
     }

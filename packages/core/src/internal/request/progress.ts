@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as monotonic from "../monotonic.ts"
+import { guardTelemetry } from "../telemetry/guard.ts"
 
 /** How many reports are kept for a slow handler: the latest. */
 const capacity = 64
@@ -64,7 +65,7 @@ const awaitHandler = <A, B, E>(
     const passed = from === "end" ? 0 : (yield* monotonic.now) - startedAt
     const left = Math.max(0, Duration.toMillis(limit) - passed)
     const ended = yield* Effect.timeoutOption(Fiber.await(handling), left)
-    if (Option.isNone(ended)) yield* Effect.logWarning(`the handler of ${what} did not end in time`)
+    if (Option.isNone(ended)) yield* guardTelemetry(Effect.logWarning(`the handler of ${what} did not end in time`))
   })
 
 const isolated = <A>(handler: Handle<A>, value: A, what: string): Effect.Effect<void> =>
@@ -74,6 +75,6 @@ const isolated = <A>(handler: Handle<A>, value: A, what: string): Effect.Effect<
   }).pipe(
     Effect.catchCauseIf(
       (cause) => !Cause.hasInterruptsOnly(cause),
-      (cause) => Effect.logError(`the handler of ${what} failed`, cause)
+      (cause) => guardTelemetry(Effect.logError(`the handler of ${what} failed`, cause))
     )
   )

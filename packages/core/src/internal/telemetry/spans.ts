@@ -9,6 +9,7 @@ import * as Tracer from "effect/Tracer"
 import type { SessionError } from "../../SessionError.ts"
 import { attributes as names } from "../../Telemetry.ts"
 import { errorAttributes } from "./attributes.ts"
+import { guardTelemetry } from "./guard.ts"
 
 type AnyFiber = Pick<Fiber.Fiber<unknown, unknown>, "cache">
 
@@ -54,12 +55,12 @@ export const withSpan = <A, R>(
       )),
     atEnd === undefined ? (self) => self : Effect.ensuring(Effect.suspend(() => Effect.annotateCurrentSpan(atEnd())))
   )
-  const spanned = Effect.withSpan(annotated, name, {
+  const spanned = guardTelemetry(Effect.withSpan(annotated, name, {
     attributes: defined(attributes),
     kind,
     links: link === undefined ? [] : [{ span: link, attributes: {} }],
     captureStackTrace: false
-  }) as Effect.Effect<A, SessionError | ToolFailed, R>
+  })) as Effect.Effect<A, SessionError | ToolFailed, R>
   return Effect.catchIf(
     spanned,
     (error): error is ToolFailed => error instanceof ToolFailed,

@@ -33,6 +33,7 @@ import {
 } from "../../ToolError.ts"
 import { isPlainObject } from "../config/callOptions.ts"
 import * as monotonic from "../monotonic.ts"
+import { guardTelemetry } from "../telemetry/guard.ts"
 import type { ReadOptions } from "./catalogOptions.ts"
 import { soundDefinition } from "./definition.ts"
 import * as fingerprint from "./fingerprint.ts"
@@ -340,7 +341,7 @@ export const make = <E>(
       if (collisions.length > 0) return yield* new ToolNameCollision({ collisions })
       yield* Effect.forEach(
         failures,
-        ({ message }) => Effect.logWarning(`the tools of a server cannot be listed yet: ${message}`),
+        ({ message }) => guardTelemetry(Effect.logWarning(`the tools of a server cannot be listed yet: ${message}`)),
         { discard: true }
       )
     })

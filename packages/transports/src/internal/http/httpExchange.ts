@@ -98,6 +98,7 @@ export class Exchange implements HttpHandler, MessageSink {
   readonly #wire: Wire
   readonly #listener: ExchangeListener
   #controller: HttpController | undefined
+  #giveUp: (() => void) | undefined
   #isStarted = false
   #isAborted = false
   #isOver = false
@@ -132,7 +133,7 @@ export class Exchange implements HttpHandler, MessageSink {
 
   #send({ body, isStream = false, method, target }: ExchangeRequest, headers: Array<string>): void {
     const { origin, path } = target
-    this.#wire.connections.send({ origin, path, method, headers, body, isStream }, this)
+    this.#giveUp = this.#wire.connections.send({ origin, path, method, headers, body, isStream }, this)
   }
 
   /** Sends the request with the credentials of the moment. */
@@ -290,6 +291,7 @@ export class Exchange implements HttpHandler, MessageSink {
   /** Makes the exchange one that has not been sent. */
   #reset(): void {
     this.#controller =
+      this.#giveUp =
       this.#decoder =
       this.#sse =
       this.#wwwAuthenticate =
@@ -323,6 +325,8 @@ export class Exchange implements HttpHandler, MessageSink {
   }
 
   #stop(): void {
-    if (!this.#isRead) this.#controller?.abort(new Error("the exchange is over"))
+    if (this.#isRead) return
+    if (this.#controller === undefined) this.#giveUp?.()
+    else this.#controller.abort(new Error("the exchange is over"))
   }
 }

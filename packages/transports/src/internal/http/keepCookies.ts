@@ -37,7 +37,7 @@ const keepCookies = (...[{ prepare, send }, jar]: readonly [HttpConnections, Coo
   send: (request, handler) => {
     const url = new URL(request.path, request.origin)
     const cookies = jar.headerFor(url)
-    send(
+    return send(
       cookies === undefined ? request : { ...request, headers: withCookies(request.headers, cookies) },
       new CookieHandler(handler, (headers) => jar.take(headers, url))
     )

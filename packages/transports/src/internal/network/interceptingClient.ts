@@ -5,6 +5,7 @@ import { TransportFailed } from "@mcp-sessions/core/SessionError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { constVoid } from "effect/Function"
 import type {
   HttpClient,
   HttpConnections,
@@ -27,6 +28,7 @@ class InterceptedHandler extends ForwardingHandler {
   readonly #interception: Interception
   readonly #onDefect: (defect: unknown) => void
   #controller: HttpController | undefined
+  #giveUp: () => void = constVoid
   #isOver = false
 
   constructor(options: {
@@ -37,6 +39,15 @@ class InterceptedHandler extends ForwardingHandler {
     super(options.handler)
     this.#interception = options.interception
     this.#onDefect = options.onDefect
+  }
+
+  send(connections: HttpConnections, request: HttpRequest): void {
+    this.#giveUp = connections.send(this.#interception.request ?? request, this)
+  }
+
+  giveUp(): void {
+    this.#end(new Error("the request was given up"))
+    this.#giveUp()
   }
 
   override onRequestStart(controller: HttpController): void {
@@ -107,19 +118,27 @@ export const intercept = (
       const log = Effect.runForkWith(yield* Effect.context<never>())
       const onDefect = (defect: unknown) => void log(Effect.logError("an interceptor of HTTP requests failed", defect))
       const send: HttpConnections["send"] = (request, handler) => {
+        let isGivenUp = false
+        let sent: InterceptedHandler | undefined
         const fiber = run(
           Effect.tap(Effect.suspend(() => f(request)), ({ request: { origin } = request }) =>
             // An address in a URL is dialled without a look-up, in which clients check addresses.
             origin === request.origin ? Effect.void : guard({ addresses: options.addresses, url: origin }))
         )
         fiber.addObserver((exit) => {
-          if (Exit.isFailure(exit)) return handler.onResponseError(idle, failureOf(exit.cause))
-          const interception = exit.value
-          connections.send(
-            interception.request ?? request,
-            new InterceptedHandler({ handler, interception, onDefect })
-          )
+          if (Exit.isFailure(exit)) {
+            if (!isGivenUp) handler.onResponseError(idle, failureOf(exit.cause))
+            return
+          }
+          sent = new InterceptedHandler({ handler, interception: exit.value, onDefect })
+          if (isGivenUp) sent.giveUp()
+          else sent.send(connections, request)
         })
+        return () => {
+          isGivenUp = true
+          fiber.interruptUnsafe()
+          sent?.giveUp()
+        }
       }
       return { prepare: connections.prepare, send }
     })

@@ -65,7 +65,9 @@ class Responding implements HttpController {
     run: (effect: Effect.Effect<void, HttpFailure>) => Fiber.Fiber<void, HttpFailure>
   ): void {
     // Handlers expect nothing before `send` has returned.
-    queueMicrotask(() => this.#run(respond, run))
+    queueMicrotask(() => {
+      if (!this.#isAborted) this.#run(respond, run)
+    })
   }
 
   #run(...[respond, run]: Parameters<Responding["start"]>): void {
@@ -104,6 +106,10 @@ export const make = (respond: Respond): HttpClient => ({
   open: (options) =>
     Effect.map(makeRuntime<void, HttpFailure>(), (run) => ({
       prepare: guard(options),
-      send: (request, handler) => new Responding(handler).start(Effect.suspend(() => respond(request, options)), run)
+      send: (request, handler) => {
+        const responding = new Responding(handler)
+        responding.start(Effect.suspend(() => respond(request, options)), run)
+        return () => responding.abort()
+      }
     }))
 })

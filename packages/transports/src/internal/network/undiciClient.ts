@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import process from "node:process"
 import type { HttpClient, HttpConnections, HttpHandler, HttpOptions, HttpRequest } from "../../HttpClient.ts"
@@ -49,6 +50,7 @@ const openServer = (options: HttpOptions): Effect.Effect<HttpConnections, never,
         prepare,
         send: (request: HttpRequest, handler: HttpHandler) => {
           ;(request.isStream ? streams : requests).dispatch(request, handler)
+          return constVoid
         }
       })
     )
@@ -67,7 +69,10 @@ const openAuthorization = (options: HttpOptions): Effect.Effect<HttpConnections,
     })
     return Effect.map(acquireAgent({ connections, connect }), (agent): HttpConnections => ({
       prepare: Effect.void,
-      send: (request, handler) => void agent.dispatch(request, handler)
+      send: (request, handler) => {
+        agent.dispatch(request, handler)
+        return constVoid
+      }
     }))
   })
 

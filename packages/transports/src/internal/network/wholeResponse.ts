@@ -25,6 +25,7 @@ class Collector implements HttpHandler {
   readonly #timer: NodeJS.Timeout
   readonly #chunks: Array<Uint8Array> = []
   #controller: HttpController | undefined
+  #giveUp: (() => void) | undefined
   #head: HttpHead = { status: 0, headers: {} }
   #size = 0
   #isOver = false
@@ -38,6 +39,10 @@ class Collector implements HttpHandler {
     this.#resolve = options.resolve
     this.#reject = options.reject
     this.#timer = setTimeout(() => this.#fail(new Error("the response takes too long")), this.#limits.timeout)
+  }
+
+  send(connections: HttpConnections, request: HttpRequest): void {
+    this.#giveUp = connections.send(request, this)
   }
 
   onRequestStart(controller: HttpController): void {
@@ -71,7 +76,8 @@ class Collector implements HttpHandler {
   #fail(error: Error): void {
     this.#finish()
     this.#reject(error)
-    this.#controller?.abort(error)
+    if (this.#controller === undefined) this.#giveUp?.()
+    else this.#controller.abort(error)
   }
 
   #finish(): void {
@@ -85,5 +91,5 @@ export const readWhole = (
   options: Limits & { readonly connections: HttpConnections; readonly request: HttpRequest }
 ): Promise<WholeResponse> =>
   new Promise((resolve, reject) => {
-    options.connections.send(options.request, new Collector({ limits: options, resolve, reject }))
+    new Collector({ limits: options, resolve, reject }).send(options.connections, options.request)
   })
