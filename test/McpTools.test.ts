@@ -46,6 +46,28 @@ describe("typed calls in promises", () => {
     assert.strictEqual(await sessions.callTool("weather", "get", {}, { schema: { "~standard": new Constant() } }), 7)
   })
 
+  it("reject as answered where the schema throws, rejects, or gives nothing", async () => {
+    const servers = { weather: toolServer("get") }
+    await using sessions = open(servers)
+    const bug = () => new Error("a bug of the schema")
+    const validates: ReadonlyArray<() => unknown> = [
+      () => {
+        throw bug()
+      },
+      () => Promise.reject(bug()),
+      () => undefined,
+      () => ({ issues: "many" }),
+      () => ({ issues: [{ path: 3 }] })
+    ]
+    for (const validate of validates) {
+      const schema = { "~standard": { version: 1, vendor: "test", validate } }
+      const error = await rejection(sessions.callTool("weather", "get", {}, { schema: schema as never }))
+      assert(McpSessions.isSessionError(error))
+      assert.deepStrictEqual([error.reason._tag, error.delivery], ["InvalidResult", "Answered"])
+    }
+    assert.strictEqual(servers.weather.ran.length, validates.length)
+  })
+
   it("reject a result that does not fit, a tool error, and a value that is not a schema", async () => {
     const servers = { weather: toolServer("get") }
     const { ran, server } = servers.weather
@@ -134,15 +156,37 @@ describe("tools of servers in promises", () => {
     assert.isTrue(McpSessions.isConfigError(await rejection(sessions.tools({ interceptors: [1 as never] }))))
   })
 
-  it("call once where an interceptor races two calls with the same arguments", async () => {
-    const servers = { shop: toolServer("charge") }
-    servers.shop.server.answer = () => Effect.as(Effect.promise(() => Promise.resolve()), { content: [] })
+  it("call once where an interceptor runs `next` twice, and do not say that the tool did not run", async () => {
+    for (const both of ["all", "race"] as const) {
+      const servers = { shop: toolServer("charge") }
+      servers.shop.server.answer = () => Effect.as(Effect.promise(() => Promise.resolve()), { content: [] })
+      await using sessions = open(servers)
+      const tools = await sessions.tools({
+        interceptors: [({ args }, next) =>
+          both === "race"
+            ? Promise.race([next(args), next(args)])
+            : Promise.all([next(args), next(args)]).then(([one]) => one)]
+      })
+      const error = await rejection(tools.call({ name: "shop_charge" }))
+      assert(McpSessions.isToolError(error))
+      assert.strictEqual(error.reason._tag, "NextRepeated")
+      assert.include(["Answered", "Unknown"], error.delivery)
+      assert.deepStrictEqual(servers.shop.ran, ["charge"])
+    }
+  })
+
+  it("reject calls once they are closed", async () => {
+    const servers = { files: toolServer("read") }
     await using sessions = open(servers)
-    const tools = await sessions.tools({
-      interceptors: [({ args }, next) => Promise.race([next(args), next(args)])]
-    })
-    await tools.call({ name: "shop_charge" })
-    assert.deepStrictEqual(servers.shop.ran, ["charge"])
+    const tools = await sessions.tools()
+    await tools.close()
+    const error = await rejection(tools.call({ name: "files_read" }))
+    assert(McpSessions.isToolError(error) && error.reason._tag === "CallFailed")
+    assert(McpSessions.isSessionError(error.reason.error))
+    assert.strictEqual(error.reason.error.reason._tag, "SessionClosed")
+    const refreshed = await rejection(tools.refresh())
+    assert(McpSessions.isSessionError(refreshed))
+    assert.deepStrictEqual(servers.files.ran, [])
   })
 
   it("end with an aborted signal, and with the sessions", async () => {

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Mcp, Owner, SessionError, Sessions, ToolCatalog, ToolError } from "@mcp-sessions/core"
-import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
+import { Deferred, Effect, Fiber, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../fixtures/scripted.ts"
 import { tool, toolServer, toolServerOf, toolServers } from "../fixtures/toolServer.ts"
@@ -154,7 +154,8 @@ describe("a catalog of tools", () => {
       }))
       yield* Fiber.join(catalog.following)
       yield* Stream.runDrain(catalog.changes)
-      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(catalog.refresh)))
+      const failure = yield* Effect.flip(catalog.refresh)
+      assert.strictEqual(failure._tag === "SessionError" ? failure.reason._tag : failure._tag, "SessionClosed")
     }).pipe(Effect.provide(toolServers(servers)))
   })
 
@@ -473,78 +474,102 @@ describe("interceptors", () => {
     }).pipe(Effect.provide(toolServers(servers)))
   })
 
-  it.effect("cannot repeat a call that may have run", () => {
-    const servers = { shop: toolServer("charge") }
-    servers.shop.server.answer = () => Effect.fail(lost)
-    return Effect.gen(function*() {
-      const catalog = yield* ToolCatalog.make({
-        interceptors: [({ args }, next) => Effect.retry(next(args), { times: 5 })]
-      })
-      const error = yield* Effect.flip(catalog.call({ name: "shop_charge" }))
-      assert.strictEqual(error.delivery, "Unknown")
-      assert.deepStrictEqual(servers.shop.ran, ["charge"])
-    }).pipe(Effect.provide(toolServers(servers)))
-  })
+  it.effect("make one call of a tool of each call of a model", () =>
+    Effect.gen(function*() {
+      const twice: ReadonlyArray<ToolCatalog.Interceptor> = [
+        ({ args }, next) => Effect.retry(next(args), { times: 5 }),
+        ({ args }, next) => Effect.andThen(next(args), next(args)),
+        ({ args }, next) => Effect.map(Effect.all([next(args), next(args)]), ([one]) => one),
+        ({ args }, next) =>
+          Effect.map(Effect.all([next(args), next({ amount: 2 })], { concurrency: "unbounded" }), ([one]) => one),
+        ({ args }, next) => next(args).pipe(Effect.timeoutOption("1 second"), Effect.andThen(next(args)))
+      ]
+      const answers: ReadonlyArray<Effect.Effect<Mcp.CallToolResult, SessionError.TransportFailed>> = [
+        Effect.succeed({ content: [] }),
+        Effect.fail(lost),
+        Effect.never
+      ]
+      for (const [at, interceptor] of twice.entries()) {
+        for (const [kind, answer] of answers.entries()) {
+          const servers = { shop: toolServer("charge") }
+          servers.shop.server.answer = () => answer
+          const error = yield* Effect.gen(function*() {
+            const catalog = yield* ToolCatalog.make({ interceptors: [interceptor] })
+            const calling = yield* Effect.forkChild(Effect.result(catalog.call({ name: "shop_charge" })), {
+              startImmediately: true
+            })
+            yield* TestClock.adjust("10 minutes")
+            return yield* Fiber.join(calling)
+          }).pipe(Effect.provide(toolServers(servers)))
+          assert.deepStrictEqual(servers.shop.ran.filter((tool) => tool === "charge"), ["charge"], `${at}, ${kind}`)
+          // The first interceptor repeats nothing after a success.
+          if (at === 0 && kind === 0) assert.isTrue(Result.isSuccess(error))
+          else {
+            assert(Result.isFailure(error))
+            assert.include(["Answered", "Unknown"], error.failure.delivery, `${at}, ${kind}`)
+          }
+        }
+      }
+    }).pipe(Effect.scoped))
 
-  it.effect("cannot repeat a call that they have given up after it was sent", () => {
-    const servers = { shop: toolServer("charge") }
-    servers.shop.server.answer = () => Effect.never
-    return Effect.gen(function*() {
-      const catalog = yield* ToolCatalog.make({
-        interceptors: [
-          ({ args }, next) => next(args).pipe(Effect.timeoutOption("1 second"), Effect.flatMap(() => next(args)))
-        ]
-      })
-      const calling = yield* Effect.forkChild(Effect.flip(catalog.call({ name: "shop_charge" })), {
-        startImmediately: true
-      })
-      yield* TestClock.adjust("2 seconds")
-      const error = yield* Fiber.join(calling)
-      assert(error.reason._tag === "CallFailed" && error.reason.error._tag === "SessionError")
-      assert.strictEqual(error.reason.error.reason._tag, "Cancelled")
-      assert.strictEqual(error.delivery, "Unknown")
-      assert.deepStrictEqual(servers.shop.ran, ["charge"])
-    }).pipe(Effect.provide(toolServers(servers)))
-  })
-
-  it.effect("cannot repeat a call that is in flight", () => {
-    const servers = { shop: toolServer("charge") }
-    const isReached = Deferred.makeUnsafe<void>()
-    const gate = Deferred.makeUnsafe<void>()
-    servers.shop.server.answer = () =>
-      Effect.andThen(Deferred.succeed(isReached, undefined), Effect.as(Deferred.await(gate), { content: [] }))
-    return Effect.gen(function*() {
-      const catalog = yield* ToolCatalog.make({
-        interceptors: [
-          ({ args }, next) =>
-            Effect.andThen(
-              Effect.all([next(args), next({ ...args }), next({ amount: 2 })], { concurrency: "unbounded" }),
-              Effect.raceFirst(next(args), next(args))
-            )
-        ]
-      })
-      const calling = yield* Effect.forkChild(catalog.call({ name: "shop_charge" }), { startImmediately: true })
-      yield* Deferred.await(isReached)
-      yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(servers.shop.ran, ["charge"])
-      yield* Deferred.succeed(gate, undefined)
-      yield* Fiber.join(calling)
-      // One for both with the same arguments, one with others, and one for the race.
-      assert.deepStrictEqual(servers.shop.ran, ["charge", "charge", "charge"])
-    }).pipe(Effect.provide(toolServers(servers)))
-  })
-
-  it.effect("can repeat a call that did not run", () => {
+  it.effect("are told when they repeat a call that was not sent", () => {
     const servers = { shop: toolServer("charge") }
     let attempts = 0
     return Effect.gen(function*() {
       const catalog = yield* ToolCatalog.make({
-        approve: () => ++attempts > 2,
+        approve: () => ++attempts > 1,
         interceptors: [({ args }, next) => Effect.retry(next(args), { times: 5 })]
       })
-      assert.strictEqual(yield* called(catalog, "shop_charge"), "charge ran")
-      assert.strictEqual(attempts, 3)
-      assert.deepStrictEqual(servers.shop.ran, ["charge"])
+      const error = yield* Effect.flip(catalog.call({ name: "shop_charge" }))
+      assert.deepStrictEqual([error.reason._tag, error.delivery], ["NextRepeated", "NotSent"])
+      assert.include(error.forModel, "The tool did not run.")
+      assert.deepStrictEqual([attempts, servers.shop.ran], [1, []])
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+
+  it.effect("cannot make a call after they have ended", () => {
+    const servers = { shop: toolServer("charge") }
+    return Effect.gen(function*() {
+      const late = Deferred.makeUnsafe<Effect.Effect<Mcp.CallToolResult, ToolError.ToolError>>()
+      const catalog = yield* ToolCatalog.make({
+        interceptors: [({ args }, next) => Effect.as(Deferred.succeed(late, next(args)), { content: [] })]
+      })
+      yield* catalog.call({ name: "shop_charge" })
+      const { reason } = yield* Effect.flip(Effect.flatten(Deferred.await(late)))
+      assert.strictEqual(reason._tag, "NextRepeated")
+      assert.deepStrictEqual(servers.shop.ran, [])
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+
+  it.effect("tell a model that the tool ran, where they deny its result", () => {
+    const servers = { files: toolServer("read") }
+    return Effect.gen(function*() {
+      const catalog = yield* ToolCatalog.make({
+        interceptors: [({ args, name }, next) =>
+          Effect.andThen(
+            next(args),
+            Effect.fail(
+              new ToolError.ToolError({ tool: name, reason: new ToolError.CallDenied({ description: "private" }) })
+            )
+          )]
+      })
+      const error = yield* Effect.flip(catalog.call({ name: "files_read" }))
+      assert.deepStrictEqual([error.reason._tag, error.delivery], ["CallDenied", "Answered"])
+      assert.strictEqual(error.forModel, "private. The tool ran.")
+      assert.deepStrictEqual(servers.files.ran, ["read"])
+    }).pipe(Effect.provide(toolServers(servers)))
+  })
+})
+
+describe("a catalog whose scope has closed", () => {
+  it.effect("makes no calls", () => {
+    const servers = { files: toolServer("read") }
+    return Effect.gen(function*() {
+      const catalog = yield* Effect.scoped(ToolCatalog.make())
+      const error = yield* Effect.flip(catalog.call({ name: "files_read" }))
+      assert(error.reason._tag === "CallFailed" && error.reason.error._tag === "SessionError")
+      assert.deepStrictEqual([error.reason.error.reason._tag, error.delivery], ["SessionClosed", "NotSent"])
+      assert.deepStrictEqual(servers.files.ran, [])
     }).pipe(Effect.provide(toolServers(servers)))
   })
 })

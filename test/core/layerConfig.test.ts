@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RetryPolicy, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import { Config, ConfigProvider, Effect, Layer, Redacted, Schema } from "effect"
+import { Cause, Config, ConfigProvider, Effect, Layer, Redacted, Schema } from "effect"
 import { fixture } from "../fixtures/fixture.ts"
 import { makeLedger } from "../fixtures/ledger.ts"
 import * as Http from "../fixtures/scriptedHttp.ts"
@@ -133,7 +133,36 @@ describe("Sessions.layerConfig", () => {
     Effect.gen(function*() {
       const provider = ConfigProvider.make(() => Effect.fail(new ConfigProvider.SourceError({ message: "s3cret" })))
       const error = yield* Effect.flip(provide({ s: { url: Config.String("URL") } }, provider)(Effect.void))
-      assert.strictEqual(error.message, "server \"s\" at $.servers.s.url: the ConfigProvider cannot be read")
+      assert.strictEqual(
+        error.message,
+        "server \"s\" at $.servers.s.url: the ConfigProvider failed, or the Config itself"
+      )
+    }))
+
+  it.effect("shows nothing of what a provider or a Config threw", () =>
+    Effect.gen(function*() {
+      const secret = "s3cret"
+      const throwing = ConfigProvider.make(() => {
+        throw new Error(secret)
+      })
+      const dying = ConfigProvider.make(() => Effect.die(new Error(secret)))
+      const broken = Config.map(Config.String("URL"), (text): string => {
+        throw new Error(text)
+      })
+      for (
+        const [provider, url] of [
+          [throwing, Config.String("URL")],
+          [dying, Config.String("URL")],
+          [ConfigProvider.fromUnknown({ URL: secret }), broken]
+        ] as const
+      ) {
+        const exit = yield* Effect.exit(provide({ s: { url } }, provider)(Effect.void))
+        assert(exit._tag === "Failure")
+        const error = Cause.findErrorOption(exit.cause)
+        assert(error._tag === "Some")
+        assert.strictEqual(error.value.problems[0]?._tag, "UnresolvedConfig")
+        assert.notInclude(Cause.pretty(exit.cause), secret)
+      }
     }))
 
   it.effect("leaves values that are no Config as they are, optional settings included", () =>

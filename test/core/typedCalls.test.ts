@@ -58,6 +58,18 @@ describe("a call with a schema", () => {
       assert.deepStrictEqual(outcomes[0], { temperature: 3 })
     }))
 
+  it.effect("fails with InvalidResult, which is Answered, where the schema itself throws", () =>
+    Effect.gen(function*() {
+      const schema = Schema.Struct({ temperature: Schema.Finite }).check(Schema.makeFilter(() => {
+        throw new Error("a bug of the schema")
+      }))
+      const reasons = yield* call(
+        { structuredContent: { temperature: 3 } },
+        (callTool) => Effect.map(Effect.flip(callTool({ schema })), ({ delivery, reason }) => [reason._tag, delivery])
+      )
+      assert.deepStrictEqual(reasons, Array.from({ length: 3 }, () => ["InvalidResult", "Answered"]))
+    }))
+
   it.effect("fails with InvalidResult, which is Answered and names places but no values", () =>
     Effect.gen(function*() {
       const schema = Schema.Struct({ temperature: Schema.Finite, wind: Schema.Struct({ from: Schema.String }) })

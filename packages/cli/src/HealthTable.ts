@@ -161,7 +161,9 @@ export const changeLine = ({ now, row }: { readonly row: WatchedServer; readonly
  * @category rendering
  * @since 0.1.0
  */
-export const toJson = ({ now, row }: { readonly row: WatchedServer; readonly now: number }): Record<string, unknown> => ({
+export const toJson = (
+  { now, row }: { readonly row: WatchedServer; readonly now: number }
+): Record<string, unknown> => ({
   schema: "mcp-sessions/1",
   time: now,
   server: row.name,

@@ -314,7 +314,7 @@ export class MissingVariable extends Schema.TaggedClass<MissingVariable>("@mcp-s
 
 /**
  * A `Config` in a definition that gives no value. `setting` is the path that it reads from the `ConfigProvider`, joined by dots; absent if the
- * provider itself failed.
+ * provider itself failed, or the `Config` died. What it threw is not shown: it may hold what was read.
  *
  * @category problems
  * @since 0.1.0
@@ -325,7 +325,7 @@ export class UnresolvedConfig extends Schema.TaggedClass<UnresolvedConfig>("@mcp
 ) implements Described {
   get description(): string {
     return this.setting === undefined
-      ? "the ConfigProvider cannot be read"
+      ? "the ConfigProvider failed, or the Config itself"
       : `the setting ${this.setting} is missing, or is not what its Config takes`
   }
   get message(): string {

@@ -252,7 +252,10 @@ export interface Session {
   readonly state: Effect.Effect<ConnectionState>
   /** The state of the connection, and each later one. Ends after `Closed`. */
   readonly stateChanges: Stream.Stream<ConnectionState>
-  /** Lists all tools, over all pages: at most 100 pages and 10,000 tools. */
+  /**
+   * Lists all tools, over all pages: at most 100 pages and 10,000 tools. Leaves out malformed ones, as the other lists do, and says so in
+   * the `warnings` of `connect`.
+   */
   readonly listTools: List<Tool>
   /**
    * Calls a tool. A tool error (`isError: true`) is a result. The arguments are read when the request is sent, which may be later: do not change

@@ -162,7 +162,35 @@ export class InvalidArguments
   }
 }
 
-const reasons = [ToolFailed, CallFailed, DefinitionNotAccepted, CallDenied, ToolUnknown, InvalidArguments] as const
+/**
+ * An interceptor has run its `next` more than once, or after it had ended itself. Only the first call went on: this one was not sent.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class NextRepeated
+  extends Schema.TaggedError<NextRepeated>("@mcp-sessions/core/NextRepeated")("NextRepeated", {})
+  implements Described
+{
+  readonly delivery = "NotSent"
+  override get message(): string {
+    return "an interceptor ran its `next` more than once, or after it had ended"
+  }
+  /** The text for the model. */
+  get forModel(): string {
+    return "the program could not make the call"
+  }
+}
+
+const reasons = [
+  ToolFailed,
+  CallFailed,
+  DefinitionNotAccepted,
+  CallDenied,
+  ToolUnknown,
+  InvalidArguments,
+  NextRepeated
+] as const
 
 /**
  * All reasons for which a tool call of a model fails. `SessionError.ToolFailed`: the tool ran and reports that it failed.
@@ -181,18 +209,20 @@ export type Reason = InstanceType<(typeof reasons)[number]>
 export const Reason = Schema.Union(reasons)
 
 /**
- * Error of a tool call that a language model makes. `tool` is the name that the model knows.
+ * Error of a tool call that a language model makes. `tool` is the name that the model knows. `ran` is there if an interceptor has failed after
+ * the tool ran (`Answered`) or may have run (`Unknown`), and its reason does not say so.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ToolError extends Schema.TaggedError<ToolError>("@mcp-sessions/core/ToolError")("ToolError", {
   tool: Schema.String,
-  reason: Reason
+  reason: Reason,
+  ran: Schema.optional(Schema.Literals(["Answered", "Unknown"]))
 }) {
   /** How far the call got. */
   get delivery(): Delivery {
-    return this.reason.delivery
+    return this.ran ?? this.reason.delivery
   }
   override get message(): string {
     return `${this.tool}: ${this.reason.message}`
@@ -201,8 +231,9 @@ export class ToolError extends Schema.TaggedError<ToolError>("@mcp-sessions/core
   get forModel(): string {
     const { reason } = this
     const what = reason._tag === "ToolFailed" ? reason.message : reason.forModel
-    if (this.delivery === "Answered") return what
-    return `${what}${/[.?!]$/.test(what) ? "" : "."} ${advice[this.delivery]}`
+    const advised = this.ran === "Answered" ? "The tool ran." : advice[this.delivery]
+    if (advised === "") return what
+    return `${what}${/[.?!]$/.test(what) ? "" : "."} ${advised}`
   }
 }
 

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { SessionError, Sessions } from "@mcp-sessions/core"
-import { Context, Deferred, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { legacy, listed, modern } from "../../fixtures/capable.ts"
 import { read } from "../../fixtures/read.ts"
@@ -242,6 +242,84 @@ describe("a cached list", () => {
       const names = []
       for (const refresh of [false, true, false]) names.push((yield* session.listTools({ refresh }))[0]?.name)
       assert.deepStrictEqual(names, ["1", "2", "3"])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+})
+
+describe("a list with malformed items", () => {
+  const kinds = [
+    { list: "listTools", key: "tools", noun: "tools", good: { name: "t" }, bad: [{ name: 5 }] },
+    { list: "listPrompts", key: "prompts", noun: "prompts", good: { name: "p" }, bad: [{ title: "p" }] },
+    {
+      list: "listResources",
+      key: "resources",
+      noun: "resources",
+      good: { name: "r", uri: "file:///r" },
+      bad: [{ name: "r" }, { uri: "file:///r" }]
+    },
+    {
+      list: "listResourceTemplates",
+      key: "resourceTemplates",
+      noun: "resource templates",
+      good: { name: "r", uriTemplate: "file:///{r}" },
+      bad: [{ name: "r" }, { uriTemplate: "file:///{r}" }]
+    }
+  ] as const
+
+  const capabilities = { tools: {}, prompts: {}, resources: {} }
+
+  for (const { bad, good, key, list, noun } of kinds) {
+    it.effect(`has the other ${noun}, and one warning`, () => {
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ logLevel, message }) => void logged.push([logLevel, message]))
+      const deep = { ...good, _meta: JSON.parse(`${"[".repeat(5000)}${"]".repeat(5000)}`) as unknown }
+      const page = [null, ...bad, deep, good, "text", []]
+      const script = Scripted.make({ info: { capabilities }, answer: () => Effect.succeed({ [key]: page }) })
+      return Effect.gen(function*() {
+        const session = yield* get
+        const items = [yield* session[list](), yield* session[list]()]
+        assert.deepStrictEqual<unknown>(items, [[good], [good]])
+        const { warnings } = yield* session.connect
+        const at = page.flatMap((item, position) => item === good ? [] : [position])
+        const warning = `lists ${at.length} malformed ${noun}, which are left out: positions ${
+          at.slice(0, 5).join(", ")
+        }${at.length > 5 ? ", …" : ""}`
+        assert.deepStrictEqual(warnings, [warning])
+        assert.deepStrictEqual(logged, [["Warn", [`s: ${warning}`]]])
+      }).pipe(Effect.provide(Scripted.sessions(script).pipe(Layer.provideMerge(Logger.layer([logger])))))
+    })
+  }
+
+  it.effect("is warned of in bounded length, over all pages, until it is in order again", () => {
+    let pages: ReadonlyArray<ReadonlyArray<unknown>> = [[{}, { name: "a" }], Array.from({ length: 1000 }, () => ({}))]
+    const script = Scripted.make({
+      info: { capabilities },
+      answer: ({ params }) => {
+        const page = Number(params?.cursor ?? 0)
+        const next = page + 1 < pages.length ? { nextCursor: String(page + 1) } : {}
+        return Effect.succeed({ tools: pages[page], ...next })
+      }
+    })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const warnings = Effect.map(session.connect, ({ warnings }) => warnings)
+      yield* session.listTools()
+      assert.deepStrictEqual(yield* warnings, [
+        "lists 1001 malformed tools, which are left out: positions 0, 2, 3, 4, 5, …"
+      ])
+      pages = [[{ name: "a" }]]
+      yield* session.listTools()
+      assert.deepStrictEqual(yield* warnings, [])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("counts its malformed items, too, against the limit of a list", () => {
+    const tools = Array.from({ length: 10_001 }, () => null)
+    const script = Scripted.make({ info: { capabilities }, answer: () => Effect.succeed({ tools }) })
+    return Effect.gen(function*() {
+      const session = yield* get
+      const { reason } = yield* Effect.flip(session.listTools())
+      assert.strictEqual(reason._tag, "PaginationExceeded")
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 })

@@ -2,7 +2,15 @@
  * Servers that mix their messages with other text and give ids back as text, on every transport and in both eras.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { ClientHandlers, type Mcp, RetryPolicy, type ServerConfig, Sessions, type Transport } from "@mcp-sessions/core"
+import {
+  ClientHandlers,
+  type Mcp,
+  RetryPolicy,
+  type ServerConfig,
+  type Session,
+  Sessions,
+  type Transport
+} from "@mcp-sessions/core"
 import { Memory, Transports } from "@mcp-sessions/transports"
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { Effect, Layer, type Scope } from "effect"
@@ -124,17 +132,8 @@ const sse: Start = (era, mode) =>
     return { config: { transport: "sse", url: server.url }, transports: Transports.layer, peer }
   })
 
-const call = (running: Running) =>
-  Effect.gen(function*() {
-    const session = yield* Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
-    const progress: Array<Mcp.Progress> = []
-    const result = yield* session.callTool("pay", {}, {
-      onProgress: (report) => Effect.sync(() => void progress.push(report))
-    })
-    const { era, warnings } = yield* session.connect
-    return { result, progress, era, warnings }
-  }).pipe(
-    Effect.scoped,
+const use = <A, E>(running: Running, f: (session: Session.Session) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Sessions.Sessions, (sessions) => sessions.use("s", f)).pipe(
     Effect.provide(
       Sessions.layer({ servers: { s: running.config }, retry: RetryPolicy.never }).pipe(
         Layer.provide(Layer.merge(
@@ -144,6 +143,17 @@ const call = (running: Running) =>
       )
     )
   )
+
+const call = (running: Running) =>
+  use(running, (session) =>
+    Effect.gen(function*() {
+      const progress: Array<Mcp.Progress> = []
+      const result = yield* session.callTool("pay", {}, {
+        onProgress: (report) => Effect.sync(() => void progress.push(report))
+      })
+      const { era, warnings } = yield* session.connect
+      return { result, progress, era, warnings }
+    }))
 
 const eras = ["legacy", "modern"] as const
 
@@ -171,6 +181,19 @@ describe.concurrent("a server that mixes its messages with other text, and gives
             /\d (?:event|frame|value)s without a JSON-RPC message|non-JSON-RPC lines/
           )
           if (running.peer !== undefined) assert.deepStrictEqual(running.peer.ledger, ["call"])
+        }).pipe(Effect.scoped))
+    }
+  }
+})
+
+describe.concurrent("a server that lists malformed tools among others", () => {
+  for (const [name, { eras, start }] of Object.entries(transports)) {
+    for (const era of eras) {
+      it.live(`has the others listed: ${name}, ${era}`, () =>
+        Effect.gen(function*() {
+          const running = yield* start(era, "noisy")
+          const tools = yield* use(running, (session) => session.listTools())
+          assert.deepStrictEqual(tools.map(({ name }) => name), ["pay"])
         }).pipe(Effect.scoped))
     }
   }

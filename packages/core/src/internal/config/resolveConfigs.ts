@@ -25,13 +25,19 @@ const settingsIn = (issue: SchemaIssue.Issue, path: ReadonlyArray<string>): Read
   }
 }
 
-const problemsOf = ({ cause }: Config.ConfigError, path: Path): ReadonlyArray<UnresolvedConfig> => {
+const unresolved = (path: Path, setting?: string): UnresolvedConfig => {
   const [first] = path.slice(1, 2)
-  const place = { path, ...(typeof first === "string" ? { server: first } : {}) }
-  return cause._tag === "SourceError"
-    ? [new UnresolvedConfig(place)]
-    : [...new Set(settingsIn(cause.issue, []))].map((setting) => new UnresolvedConfig({ ...place, setting }))
+  return new UnresolvedConfig({
+    path,
+    ...(typeof first === "string" ? { server: first } : {}),
+    ...(setting === undefined ? {} : { setting })
+  })
 }
+
+const problemsOf = ({ cause }: Config.ConfigError, path: Path): ReadonlyArray<UnresolvedConfig> =>
+  cause._tag === "SourceError"
+    ? [unresolved(path)]
+    : [...new Set(settingsIn(cause.issue, []))].map((setting) => unresolved(path, setting))
 
 const isPlainObject = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -59,7 +65,10 @@ const resolveValue = (value: unknown, path: Path): Effect.Effect<Resolved> => {
     return Effect.match(value, {
       onFailure: (error): Resolved => Result.fail(problemsOf(error, path)),
       onSuccess: (value): Resolved => Result.succeed(value)
-    })
+    }).pipe(
+      // A provider of the program may die, and the text of its error may hold what it has read.
+      Effect.catchDefect(() => Effect.succeed(Result.fail([unresolved(path)])))
+    )
   }
   if (Array.isArray(value)) {
     return Effect.map(

@@ -8,7 +8,7 @@ import type { StandardSchemaV1 } from "effect/StandardSchema"
 import type { CallToolResult } from "../../Mcp.ts"
 import type { CallToolOptions } from "../../Session.ts"
 import { SessionError } from "../../SessionError.ts"
-import { misfit, valueToDecode } from "../session/typedResult.ts"
+import { brokenSchema, misfit, valueToDecode } from "../session/typedResult.ts"
 import type { Plain, SignalOptions } from "./promised.ts"
 
 /**
@@ -20,8 +20,8 @@ import type { Plain, SignalOptions } from "./promised.ts"
  */
 export interface StandardCallOptions<A> extends Omit<Plain<CallToolOptions>, "schema">, SignalOptions {
   /**
-   * The Standard Schema that validates the result. A result that does not fit rejects with `InvalidResult`, a tool
-   * error with `ToolFailed`.
+   * The Standard Schema that validates the result. A result that does not fit, or that the schema throws on, rejects with
+   * `InvalidResult`, a tool error with `ToolFailed`.
    */
   readonly schema: StandardSchemaV1<unknown, A>
 }
@@ -30,7 +30,7 @@ export interface StandardCallOptions<A> extends Omit<Plain<CallToolOptions>, "sc
 export const schemaOf = (options: object | undefined): StandardSchemaV1 | undefined =>
   options === undefined ? undefined : (options as { readonly schema?: StandardSchemaV1 }).schema
 
-/** Validates the result of a call. A validator that throws or rejects is a defect. */
+/** Validates the result of a call. The tool has run, so a validator that throws, rejects or gives no outcome is a typed failure, too. */
 export const validateWith = <E, R>(
   { called, schema, server, tool }: {
     readonly called: Effect.Effect<CallToolResult, E, R>
@@ -42,11 +42,15 @@ export const validateWith = <E, R>(
   called.pipe(
     Effect.flatMap((result) => valueToDecode({ result, server, tool })),
     Effect.flatMap((value) =>
-      Effect.promise(() => Promise.resolve(value).then((value) => schema["~standard"].validate(value)))
+      Effect.tryPromise({
+        try: () =>
+          Promise.resolve(value).then((value) => schema["~standard"].validate(value)).then((outcome) =>
+            outcome.issues === undefined
+              ? Effect.succeed(outcome.value)
+              : Effect.fail(new SessionError({ server, reason: misfit({ tool, issues: outcome.issues }) }))
+          ),
+        catch: (cause) => brokenSchema({ cause, server, tool })
+      })
     ),
-    Effect.flatMap((validated) =>
-      validated.issues === undefined
-        ? Effect.succeed(validated.value)
-        : Effect.fail(new SessionError({ server, reason: misfit({ tool, issues: validated.issues }) }))
-    )
+    Effect.flatten
   )

@@ -42,13 +42,38 @@ const kinds: {
     readonly method: string
     readonly capability: "tools" | "resources" | "prompts"
     readonly change: Notification["_tag"]
+    /** The members that identify an item. */
+    readonly identifiedBy: ReadonlyArray<string>
+    /** What the items are called. */
+    readonly noun: string
   }
 } = {
-  tools: { method: "tools/list", capability: "tools", change: "ToolsChanged" },
-  resources: { method: "resources/list", capability: "resources", change: "ResourcesChanged" },
-  resourceTemplates: { method: "resources/templates/list", capability: "resources", change: "ResourcesChanged" },
-  prompts: { method: "prompts/list", capability: "prompts", change: "PromptsChanged" }
+  tools: { method: "tools/list", capability: "tools", change: "ToolsChanged", identifiedBy: ["name"], noun: "tools" },
+  resources: {
+    method: "resources/list",
+    capability: "resources",
+    change: "ResourcesChanged",
+    identifiedBy: ["name", "uri"],
+    noun: "resources"
+  },
+  resourceTemplates: {
+    method: "resources/templates/list",
+    capability: "resources",
+    change: "ResourcesChanged",
+    identifiedBy: ["name", "uriTemplate"],
+    noun: "resource templates"
+  },
+  prompts: {
+    method: "prompts/list",
+    capability: "prompts",
+    change: "PromptsChanged",
+    identifiedBy: ["name"],
+    noun: "prompts"
+  }
 }
+
+/** How many positions of malformed items a warning shows. */
+const shownPositions = 5
 
 /** The longest time that a list is cached, in milliseconds: one day. */
 const maxAge = 24 * 60 * 60 * 1000
@@ -79,6 +104,8 @@ export class ListCache {
   readonly #closed = Deferred.makeUnsafe<never, SessionError>()
   readonly #cached = new Map<ListKind, Cached>()
   readonly #watches = new Map<ListKind, Watch>()
+  /** What was wrong with the items of each list when it was last fetched. */
+  readonly #malformed = new Map<ListKind, string>()
   /** The tools that the server declares safe to repeat, on the connection of that generation. */
   #idempotentTools: { readonly generation: number; readonly names: ReadonlySet<string> } | undefined
   /** Counts change notifications: a list that changed while it was fetched is not cached. */
@@ -107,6 +134,11 @@ export class ListCache {
     return known?.generation === this.#managed.generation ? known.names : undefined
   }
 
+  /** Sentences about the items that were left out of the lists. */
+  warnings(): ReadonlyArray<string> {
+    return [...this.#malformed.values()]
+  }
+
   /** Lists all items over all pages. */
   list<K extends ListKind>(
     kind: K,
@@ -118,7 +150,7 @@ export class ListCache {
         cached.generation === this.#managed.current?.generation
       if (isValid) return Effect.succeed(cached.items as ReadonlyArray<ItemsOfLists[K]>)
       this.#cached.delete(kind)
-      const { capability, method } = kinds[kind]
+      const { capability, identifiedBy, method } = kinds[kind]
       const before = this.#changes
       return execute<ReadonlyArray<ItemsOfLists[K]>>({
         kind: read,
@@ -129,7 +161,9 @@ export class ListCache {
           // A server without the capability has no items and is not asked.
           capabilities[capability] === undefined
             ? Effect.succeed([])
-            : Effect.map(paginate<ItemsOfLists[K]>({ connection, method, key: kind }), ({ items, validFor }) => {
+            : Effect.map(paginate<ItemsOfLists[K]>({ connection, method, key: kind, identifiedBy }), (listed) => {
+              const { items, malformed, validFor } = listed
+              this.#warn(kind, malformed)
               if (before !== this.#changes) return items
               if (era === "modern" && validFor > 0) {
                 this.#cached.set(kind, { items, generation, expiresAt: now + Math.min(validFor, maxAge) })
@@ -201,6 +235,19 @@ export class ListCache {
       if (kind === "tools") this.#idempotentTools = undefined
       this.#changes++
     }
+  }
+
+  /** Logs what was left out of a list, where that has changed since the last fetch. */
+  #warn(kind: ListKind, malformed: ReadonlyArray<number>): void {
+    if (malformed.length === 0) return void this.#malformed.delete(kind)
+    const positions = malformed.slice(0, shownPositions).join(", ")
+    const more = malformed.length > shownPositions ? ", …" : ""
+    const warning = `lists ${malformed.length} malformed ${
+      kinds[kind].noun
+    }, which are left out: positions ${positions}${more}`
+    if (this.#malformed.get(kind) === warning) return
+    this.#malformed.set(kind, warning)
+    Effect.runForkWith(this.#context)(Effect.logWarning(`${this.#managed.definition.name}: ${warning}`))
   }
 
   #learnTools(tools: ReadonlyArray<Tool>, generation: number): void {

@@ -295,7 +295,7 @@ export class ClientSession implements Session, CallerPolicy {
         ...info,
         server: this.server,
         generation,
-        warnings: [...connection.warnings(), ...this.#parts.core.hub.warnings()]
+        warnings: [...connection.warnings(), ...this.#parts.core.hub.warnings(), ...this.#parts.core.lists.warnings()]
       })
   }
 

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import type { CallToolResult, Completion, GetPromptResult, ReadResourceResult } from "../../Mcp.ts"
 import { InvalidResult, type Reason } from "../../SessionError.ts"
+import { isTooDeep } from "../jsonDepth.ts"
 
 const isListOf = (value: unknown, isItem: (item: unknown) => boolean): boolean =>
   Array.isArray(value) && value.every(isItem)
@@ -35,7 +36,7 @@ export const decodeToolResult = (result: unknown): Exit.Exit<CallToolResult, Rea
   const { content } = result as Record<string, unknown>
   if (isListOf(content, Predicate.isObject)) return Exit.succeed(result as CallToolResult)
   if (content === undefined || content === null) return Exit.succeed({ ...result, content: [] } as CallToolResult)
-  return Array.isArray(content)
+  return Array.isArray(content) && !content.some(isTooDeep)
     ? Exit.succeed({ ...result, content: content.map(blockOf) } as CallToolResult)
     : invalidToolResult()
 }

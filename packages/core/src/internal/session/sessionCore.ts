@@ -18,6 +18,7 @@ import { SubscriptionManager } from "../notifications/subscriptionManager.ts"
 import { Executor } from "../request/execute.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import type { Probed } from "../server/circuitProber.ts"
+import { guardTelemetry } from "../telemetry/guard.ts"
 import type { Identity } from "./identity.ts"
 
 export interface SessionCoreOptions extends Omit<ConnectionOptions, "logLevel" | "onNotification" | "peer"> {
@@ -115,7 +116,7 @@ const handlersFor = (peer: Peer, provided: typeof ClientHandlers.Service): Effec
       return isPlainObject(handlers) ? Effect.succeed(handlers) : Effect.fail(bad())
     } catch (defect) {
       return Effect.andThen(
-        Effect.logError(`the handlers of ${server} could not be made`, Cause.die(defect)),
+        guardTelemetry(Effect.logError(`the handlers of ${server} could not be made`, Cause.die(defect))),
         Effect.fail(bad())
       )
     }

@@ -56,6 +56,17 @@ export const misfit = (
   return new InvalidResult({ method: "tools/call", description })
 }
 
+/** The error of a schema that threw, or that gave no outcome of its kind. The tool has run all the same. */
+export const brokenSchema = ({ cause, server, tool }: Called & { readonly cause: unknown }): SessionError =>
+  new SessionError({
+    server,
+    reason: new InvalidResult({
+      method: "tools/call",
+      description: `the schema of the caller failed on the structured result of ${JSON.stringify(tool)}`,
+      cause
+    })
+  })
+
 /** The value that a schema decodes; a tool error is a failure. */
 export const valueToDecode = (
   { result, server, tool }: Called & { readonly result: CallToolResult }
@@ -71,11 +82,16 @@ const decodeWith = <A>(
     readonly schema: Schema.ConstraintDecoder<A>
   }
 ): Effect.Effect<A, SessionError> =>
-  Effect.flatMap(valueToDecode({ result, server, tool }), (value) =>
-    Effect.mapError(
-      Schema.decodeUnknownEffect(schema)(value),
-      ({ issue }) => new SessionError({ server, reason: misfit({ tool, issues: issuesOf(issue).issues }) })
-    ))
+  Effect.flatMap(
+    valueToDecode({ result, server, tool }),
+    (value) =>
+      Effect.suspend(() => Schema.decodeUnknownEffect(schema)(value)).pipe(
+        Effect.mapError(({ issue }) =>
+          new SessionError({ server, reason: misfit({ tool, issues: issuesOf(issue).issues }) })
+        ),
+        Effect.catchDefect((cause) => Effect.fail(brokenSchema({ cause, server, tool })))
+      )
+  )
 
 /**
  * Decodes the result of a call. The types of the public operations say what it becomes, by overloads; in here, a result is a result.

@@ -20,7 +20,7 @@ import type { ConfigError } from "../../ConfigError.ts"
 import type { CallToolResult, Tool } from "../../Mcp.ts"
 import { reconnectDefault } from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
-import { type SessionError, ToolFailed } from "../../SessionError.ts"
+import { SessionClosed, SessionError, ToolFailed } from "../../SessionError.ts"
 import {
   CallDenied,
   CallFailed,
@@ -146,7 +146,9 @@ export class Catalog {
   }
 
   #refresh(server: string): Effect.Effect<unknown, Failure> {
-    return Effect.suspend(() => {
+    return Effect.suspend((): Effect.Effect<unknown, Failure> => {
+      const ended = this.#endedAt(server)
+      if (ended !== undefined) return Effect.fail(ended)
       const isFollowed = this.#followers.get(server)?.pollUnsafe() === undefined
       if (!isFollowed) return this.#followAgain(server)
       return Effect.flatMap(
@@ -196,8 +198,9 @@ export class Catalog {
     })
   }
 
-  #fail(tool: string, reason: Reason): Effect.Effect<never, ToolError> {
-    return Effect.fail(new ToolError({ tool, reason }))
+  /** The failure of what is asked of a server after the catalog was closed. */
+  #endedAt(server: string): SessionError | undefined {
+    return Deferred.isDoneUnsafe(this.#closed) ? new SessionError({ server, reason: new SessionClosed() }) : undefined
   }
 
   #unknown(name: string): ToolError {
@@ -210,14 +213,14 @@ export class Catalog {
     const found = this.#offers.find(name)
     if (found === undefined) return Result.fail(this.#unknown(name))
     const { accepted, isHeld, tool: { definition, pin, server, tool } } = found
-    if (isHeld) {
-      const reason = new DefinitionNotAccepted({ server, accepted, current: pin })
-      return Result.fail(new ToolError({ tool: name, reason }))
-    }
+    const fail = (reason: Reason) => Result.fail(new ToolError({ tool: name, reason }))
+    const ended = this.#endedAt(server)
+    if (ended !== undefined) return fail(new CallFailed({ error: ended }))
+    if (isHeld) return fail(new DefinitionNotAccepted({ server, accepted, current: pin }))
     const given = args ?? {}
     return isPlainObject(given)
       ? Result.succeed({ name, server, tool, definition, args: given as Record<string, unknown>, callId })
-      : Result.fail(new ToolError({ tool: name, reason: new InvalidArguments() }))
+      : fail(new InvalidArguments())
   }
 
   #send(call: ToolCall): Effect.Effect<CallToolResult, ToolError> {
@@ -226,7 +229,8 @@ export class Catalog {
     return Effect.flatMap(approved, (isApproved) => {
       // Without types, a decision may be anything, such as the text that a person typed.
       if (isApproved !== true) {
-        return this.#fail(call.name, new CallDenied({ description: "the call was not approved" }))
+        const reason = new CallDenied({ description: "the call was not approved" })
+        return Effect.fail(new ToolError({ tool: call.name, reason }))
       }
       // The definition may have changed while someone was asked.
       const now = this.#callOf(call.name, call.args, call.callId)

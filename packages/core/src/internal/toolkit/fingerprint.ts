@@ -16,7 +16,7 @@ const asciiOf = (text: string): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
 
-/** JSON with sorted keys, in ASCII. Members without a JSON value are left out. */
+/** JSON with sorted keys, in ASCII, of a value of bounded depth. Members without a JSON value are left out. */
 export const canonicalOf = (value: unknown): string => {
   if (Predicate.isString(value)) return asciiOf(value)
   if (Array.isArray(value)) return `[${value.map(canonicalOf).join(",")}]`

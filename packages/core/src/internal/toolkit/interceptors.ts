@@ -3,12 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Semaphore from "effect/Semaphore"
+import * as Option from "effect/Option"
 import type { CallToolResult, Tool } from "../../Mcp.ts"
-import { Cancelled, SessionError } from "../../SessionError.ts"
-import { CallFailed, ToolError } from "../../ToolError.ts"
+import { NextRepeated, ToolError } from "../../ToolError.ts"
 import { CurrentWrites, Writes } from "../request/writes.ts"
-import { canonicalOf } from "./fingerprint.ts"
 import type { ToolPlace } from "./toolNames.ts"
 
 /**
@@ -32,8 +30,9 @@ export interface ToolCall extends ToolPlace {
  * Runs around each call of a tool. `next` calls the tool with the given arguments, or goes to the next interceptor. An interceptor can
  * change the arguments and the result, deny the call by failing with `CallDenied`, measure it, or return a result without `next`.
  *
- * `next` may be run again after a failure. After a call whose outcome is unknown, it fails with the same error and sends nothing. While a call
- * is in flight, it waits for its end; with the same arguments, it gives the outcome of that call.
+ * `next` may be run once, while the interceptor runs: so a call of a model is at most one call of the tool. Run again, it fails with
+ * `NextRepeated` and sends nothing. Calls are retried by the retry policy of the sessions. Where an interceptor fails although the tool ran, or
+ * may have run, the `delivery` of the error says so.
  *
  * @category models
  * @since 0.1.0
@@ -45,57 +44,60 @@ export type Interceptor = (
 
 type Send = (args: Record<string, unknown>) => Effect.Effect<CallToolResult, ToolError>
 
-const isUnknown = ({ reason }: ToolError): boolean =>
-  reason._tag === "CallFailed" && reason.error._tag === "SessionError" &&
-  (reason.error.reason._tag === "OutcomeUnknown" || (reason.error.reason._tag === "Cancelled" &&
-    reason.error.delivery === "Unknown"))
+/** The one call of a tool: whether the tool ran, or may have. */
+class Sending {
+  readonly #send: Send
+  #writes: Writes | undefined
+  #exit: Exit.Exit<CallToolResult, ToolError> | undefined
 
-/** Whether the server has responded to a call. */
-const isAnswered = (exit: Exit.Exit<CallToolResult, ToolError>): boolean => {
-  if (Exit.isSuccess(exit)) return true
-  const error = Exit.findErrorOption(exit)
-  return error._tag === "Some" && error.value.delivery === "Answered"
-}
-
-/**
- * Sends one call at a time, and none after a call that may have run without a response, given up ones included. A call in flight may have run,
- * so a call with the same arguments that is made meanwhile is that call.
- */
-const onceUnknown = (send: Send, { name, server }: ToolCall): Send => {
-  let ended: ToolError | undefined
-  let answered: { readonly args: object; readonly exit: Exit.Exit<CallToolResult, ToolError> } | undefined
-  const sending = Semaphore.makeUnsafe(1)
-  const givenUp = new SessionError({ server, reason: new Cancelled({ delivery: "Unknown" }) })
-
-  const take = (args: object, exit: Exit.Exit<CallToolResult, ToolError>, writes: Writes) => {
-    if (Exit.hasInterrupts(exit) && writes.isWritten) {
-      ended = new ToolError({ tool: name, reason: new CallFailed({ error: givenUp }) })
-    }
-    const error = Exit.findErrorOption(exit)
-    if (error._tag === "Some" && isUnknown(error.value)) ended = error.value
-    if (isAnswered(exit)) answered = { args, exit }
+  constructor(send: Send) {
+    this.#send = send
   }
 
-  const sendOne: Send = (args) =>
+  readonly run: Send = (args) =>
     Effect.flatMap(CurrentWrites, (parent) => {
-      const writes = new Writes(parent)
-      return send(args).pipe(
+      const writes = this.#writes = new Writes(parent)
+      return this.#send(args).pipe(
         Effect.provideService(CurrentWrites, writes),
-        Effect.onExit((exit) => Effect.sync(() => take(args, exit, writes)))
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            this.#exit = exit
+          })
+        )
       )
     })
 
-  return (args) =>
-    Effect.suspend(() => {
-      const before = answered
-      return sending.withPermit(Effect.suspend(() => {
-        if (ended !== undefined) return Effect.fail(ended)
-        return answered !== undefined && answered !== before && canonicalOf(answered.args) === canonicalOf(args)
-          ? answered.exit
-          : sendOne(args)
-      }))
-    })
+  /** How far the call got, if the tool may have run. */
+  get ran(): "Answered" | "Unknown" | undefined {
+    const exit = this.#exit
+    if (exit !== undefined && Exit.isSuccess(exit)) return "Answered"
+    const error = exit === undefined ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
+    if (error === undefined) return this.#writes?.isWritten === true ? "Unknown" : undefined
+    return error.delivery === "Answered" || error.delivery === "Unknown" ? error.delivery : undefined
+  }
 }
+
+/** Runs one interceptor. Its `next` goes on once, and only while it runs. */
+const around = ({ call, interceptor, next }: {
+  readonly call: ToolCall
+  readonly interceptor: Interceptor
+  readonly next: Send
+}): Effect.Effect<CallToolResult, ToolError> =>
+  Effect.suspend(() => {
+    let isSpent = false
+    const once: Send = (args) =>
+      Effect.suspend(() => {
+        if (isSpent) return Effect.fail(new ToolError({ tool: call.name, reason: new NextRepeated() }))
+        isSpent = true
+        return next(args)
+      })
+    return Effect.ensuring(
+      Effect.suspend(() => interceptor(call, once)),
+      Effect.sync(() => {
+        isSpent = true
+      })
+    )
+  })
 
 /** Runs the interceptors around `send`. */
 export const intercepted = (
@@ -105,7 +107,17 @@ export const intercepted = (
     readonly send: Send
   }
 ): Effect.Effect<CallToolResult, ToolError> =>
-  interceptors.reduceRight<Send>(
-    (next, interceptor) => (args) => Effect.suspend(() => interceptor({ ...call, args }, next)),
-    onceUnknown(send, call)
-  )(call.args)
+  Effect.suspend(() => {
+    const sending = new Sending(send)
+    const outermost = interceptors.reduceRight<Send>(
+      (next, interceptor) => (args) => around({ call: { ...call, args }, interceptor, next }),
+      sending.run
+    )
+    // An interceptor that fails after the call must not say that the tool did not run.
+    return Effect.mapError(outermost(call.args), (error) => {
+      const { ran } = sending
+      return ran === undefined || error.delivery === "Answered" || error.delivery === "Unknown"
+        ? error
+        : new ToolError({ tool: error.tool, reason: error.reason, ran })
+    })
+  })
