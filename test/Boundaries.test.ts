@@ -30,7 +30,7 @@ const packages = {
     /^effect\//,
     /^@mcp-sessions\/core\//,
     /^@modelcontextprotocol\/client(\/validators\/ajv)?$/,
-    /^(undici|undici\/index\.js|ws)$/,
+    /^(jose|undici|undici\/index\.js|ws)$/,
     /^node:/
   ],
   cli: [
@@ -118,7 +118,8 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   tokenStore: [],
   consent: [],
   frameworks: [],
-  gateway: ["root", "jsonRpc", "modern"],
+  accessTokens: ["root", "network", "oauth"],
+  gateway: ["root", "jsonRpc", "modern", "accessTokens"],
   host: ["tokenStore"]
 }
 

@@ -7,6 +7,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { Effect, type Scope } from "effect"
 import { once } from "node:events"
 import { call, connectV1, initialize, post, streamOf, textOf } from "../fixtures/gateway.ts"
+import { keySetPath, startIssuer } from "../fixtures/jwtIssuer.ts"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
 import { bin, workplace } from "./cli.ts"
 
@@ -60,7 +61,7 @@ describe.concurrent("serve", () => {
       assert.include(stderr(), "bad")
       assert.match(
         stderr(),
-        /^\{"audit":\{"time":"[^"]+","principal":"anonymous",.*"name":"other_echo".*"outcome":"Succeeded"/m
+        /^\{"audit":\{"time":"[^"]+","_tag":"Used","principal":"anonymous",.*"name":"other_echo".*"outcome":"Succeeded"/m
       )
       assert.notInclude(stderr(), "\"hi\"")
     }))
@@ -92,6 +93,34 @@ describe.concurrent("serve", () => {
       const metrics = yield* post(`${new URL(first).origin}/metrics`, undefined, { method: "GET" })
       assert.strictEqual(metrics.status, 401)
       assert.notInclude(stderr(), token)
+    }))
+
+  it.live("asks for an access token of its issuer, and records one that it refuses", () =>
+    Effect.gen(function*() {
+      const issuer = yield* startIssuer
+      const flags = ["--issuer", issuer.issuer, "--audience", "api://mcp", "--require-scope", "call"]
+      const keys = ["--jwks", `${issuer.issuer}${keySetPath}`, "--public-url", "https://mcp.example.com/mcp"]
+      const { first, stderr } = yield* serving(["good", "--audit", ...flags, ...keys])
+      const { headers, status } = yield* post(first, initialize)
+      assert.strictEqual(status, 401)
+      assert.include(headers["www-authenticate"], "https://mcp.example.com/.well-known/oauth-protected-resource/mcp")
+      const claims = { scope: "call" }
+      const token = yield* issuer.sign("api://mcp", { claims })
+      assert.strictEqual((yield* post(first, initialize, { token })).status, 200)
+      const other = yield* issuer.sign("api://other", { claims })
+      assert.strictEqual((yield* post(first, initialize, { token: other })).status, 401)
+      yield* until(stderr, (text) => text.includes("\"_tag\":\"Refused\",\"reason\":\"WrongAudience\""))
+      assert.notInclude(stderr(), other.slice(0, 20))
+      assert.deepStrictEqual(new Set(issuer.state.reads), new Set([keySetPath]))
+    }))
+
+  it.live("refuses flags of access tokens without an issuer", () =>
+    Effect.gen(function*() {
+      const place = yield* workplace
+      place.write("mcp-sessions.json", { servers: { good: { command: "x" } } })
+      const { status, stderr } = yield* place.run(["serve", "--audience", "x", "--jwks", "https://x.example.com/keys"])
+      assert.strictEqual(status, 2)
+      assert.match(stderr, /--audience needs --issuer[^]*--jwks needs --issuer/)
     }))
 
   it.live("refuses to listen for other machines without tokens, and refuses invalid tokens", () =>

@@ -63,9 +63,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { Admission } from "./internal/gateway/admission.ts"
+import type { JwtAlgorithm, JwtOptions } from "./internal/accessTokens/jwtOptions.ts"
 import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
-import type { AuditRecord } from "./internal/gateway/audit.ts"
+import type { AuditRecord, RefusalRecord, UseRecord } from "./internal/gateway/audit.ts"
+import { makeAuthentication } from "./internal/gateway/authentication.ts"
 import { Catalog } from "./internal/gateway/catalog.ts"
 import { Clients } from "./internal/gateway/clients.ts"
 import { Dispatcher } from "./internal/gateway/dispatcher.ts"
@@ -85,8 +86,9 @@ import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
+import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 
-export type { AuditRecord, GatewayLimits, GatewayOptions }
+export type { AuditRecord, GatewayLimits, GatewayOptions, JwtAlgorithm, JwtOptions, RefusalRecord, UseRecord }
 
 /**
  * The gateway cannot listen. `code` is the error code of the system, such as `EADDRINUSE`.
@@ -199,7 +201,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
 
   const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const quotas = new Quotas(read.limits, now)
-  const streams = new EventStreams()
+  const streams = new EventStreams(yield* readTimeOfDay)
   const found: { clients: Clients | undefined } = { clients: undefined }
   const handlers = handlersOf({ catalogOwner, clientOf: (owner) => found.clients?.ofOwner(owner) })
   const stderr = typeof outer === "function" ? undefined : outer.stderr
@@ -258,14 +260,15 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     yield* clients.closeAll
     streams.close()
   })
-  return { catalog, clients, dispatcher: new Dispatcher({ fork, audit: options.audit }), drain, fork, quotas, streams }
+  const dispatcher = new Dispatcher({ fork, audit: options.audit })
+  return { catalog, clients, dispatcher, drain, fork, now, quotas, streams }
 })
 
 const make = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>
 ): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
   const read = yield* readOptions(options)
-  const { catalog, clients, dispatcher, drain, fork, quotas, streams } = yield* makeParts(options, read)
+  const { catalog, clients, dispatcher, drain, fork, now, quotas, streams } = yield* makeParts(options, read)
   const ids = new SealedIds({ keys: read.sessionKeys, purpose: "session" })
   const router = new LocalRouter({ clients, ids, route: read.path })
   const endpoint = new Endpoint({
@@ -280,11 +283,16 @@ const make = Effect.fnUntraced(function*<E, R>(
     maxBodyBytes: read.limits.maxBodyBytes,
     fork
   })
+  const name = read.host.includes(":") ? `[${read.host}]` : read.host
+  const urlOf = (port: number) => `http://${name}:${port}${read.path}`
+  const authenticationOf = yield* makeAuthentication({ read, audit: options.audit, fork, now })
   const { port, refuseConnections } = yield* listen({
     host: read.host,
     port: read.port,
-    admission: new Admission(read),
-    routeOf: routes({ endpoint, path: read.path, fork })
+    serve: (port) => {
+      const { admission, metadata } = authenticationOf(urlOf(port))
+      return { admission, routeOf: routes({ endpoint, path: read.path, metadata, fork }) }
+    }
   }).pipe(Effect.mapError(({ code }: CannotListen) => new ListenFailed({ host: read.host, port: read.port, code })))
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
@@ -293,9 +301,8 @@ const make = Effect.fnUntraced(function*<E, R>(
       yield* drain
     })
   )
-  const name = read.host.includes(":") ? `[${read.host}]` : read.host
   return Gateway.of({
-    url: `http://${name}:${port}${read.path}`,
+    url: urlOf(port),
     port,
     clients: Effect.sync(() => clients.size)
   })

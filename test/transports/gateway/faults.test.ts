@@ -87,7 +87,7 @@ describe("a gateway", () => {
       ) {
         yield* post(url, call(id, name, { message: secret, id: secret }), { session, token })
       }
-      const all = yield* Queue.takeN(records, 5)
+      const all = (yield* Queue.takeN(records, 5)).filter((record) => record._tag === "Used")
       assert.deepStrictEqual(
         all.map(({ code, name, outcome, reason, server }) => [name, server, outcome, code, reason]),
         [

@@ -4,38 +4,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Consent } from "@mcp-sessions/transports"
 import { Clock, Effect, Redacted, Schedule } from "effect"
-import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { connect, createServer } from "node:net"
-import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { openSessions } from "../../fixtures/authorized.ts"
 import { movableClock } from "../../fixtures/movableClock.ts"
 import { fixture, until } from "../../fixtures/peer.ts"
-
-/** Starts a program, and collects the lines that it prints. */
-const start = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const child = spawn(process.execPath, args, {
-        stdio: ["pipe", "pipe", "ignore"],
-        env: { ...process.env, ...env }
-      })
-      const lines: Array<string> = []
-      const reader = createInterface(child.stdout).on("line", (line) => lines.push(line))
-      return { child, lines, reader }
-    }),
-    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
-  )
-
-const linesThatBegin = (lines: ReadonlyArray<string>, word: string) => lines.filter((line) => line.startsWith(word))
+import { linesThatBegin, startProgram } from "../../fixtures/programs.ts"
 
 describe("oidc-provider with rotating refresh tokens", () => {
   it.live("signs a user in, and renews tokens that have ended, again and again", () =>
     Effect.gen(function*() {
-      const { lines, reader } = yield* start([fixture("oidcServer.mjs")])
+      const { lines, reader } = yield* startProgram([fixture("oidcServer.mjs")])
       yield* Effect.promise(() => once(reader, "line"))
       const sessions = yield* openSessions({ url: lines[0] ?? "" })
       const clock = yield* Clock.Clock
@@ -73,7 +55,7 @@ describe("the example server of the SDK with OAuth", () => {
       const program = createRequire(import.meta.url).resolve("@modelcontextprotocol/sdk/server/mcp.js")
         .replace(/dist\/.*$/, "dist/esm/examples/server/simpleStreamableHttp.js")
       const [port, authPort] = [yield* freePort, yield* freePort]
-      const { lines } = yield* start([program, "--oauth"], { MCP_PORT: `${port}`, MCP_AUTH_PORT: `${authPort}` })
+      const { lines } = yield* startProgram([program, "--oauth"], { MCP_PORT: `${port}`, MCP_AUTH_PORT: `${authPort}` })
       yield* until(() => lines.filter((line) => line.includes("listening on port")).length, (count) => count === 2)
       const { clock, move } = yield* movableClock
       yield* Effect.provideService(
@@ -104,7 +86,7 @@ describe("mcp-proxy with a key", () => {
       Effect.gen(function*() {
         const port = yield* freePort
         const server = createRequire(import.meta.url).resolve("@modelcontextprotocol/server-everything/dist/index.js")
-        yield* start([
+        yield* startProgram([
           proxy,
           "--port",
           `${port}`,

@@ -2,7 +2,7 @@
  * `serve`: one MCP endpoint over servers, for clients of the protocol.
  */
 import * as Sessions from "@mcp-sessions/core/Sessions"
-import type { AuditRecord } from "@mcp-sessions/transports/Gateway"
+import type { AuditRecord, JwtOptions } from "@mcp-sessions/transports/Gateway"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -43,6 +43,31 @@ const readTokens = Effect.fnUntraced(function*(path: string) {
   return Object.fromEntries(Object.entries(tokens).map(([name, token]) => [name, Redacted.make(token)]))
 })
 
+/** The options of access tokens; `undefined` without an issuer, which the other flags need. */
+const jwtOf = ({ audience, issuer, jwks, requireScope }: {
+  readonly issuer: Option.Option<string>
+  readonly audience: ReadonlyArray<string>
+  readonly jwks: Option.Option<string>
+  readonly requireScope: ReadonlyArray<string>
+}): Effect.Effect<JwtOptions | undefined, UsageError> => {
+  if (Option.isSome(issuer)) {
+    return Effect.succeed({
+      issuer: issuer.value,
+      audience: audience.length === 0 ? undefined : audience,
+      jwksUri: Option.getOrUndefined(jwks),
+      requiredScopes: requireScope
+    })
+  }
+  const given = {
+    "--audience": audience.length > 0,
+    "--jwks": Option.isSome(jwks),
+    "--require-scope": requireScope.length > 0
+  }
+  const problems = Object.entries(given).flatMap(([flag, isGiven]) => isGiven ? [`${flag} needs --issuer`] : [])
+  const [first, ...rest] = problems
+  return first === undefined ? Effect.undefined : Effect.fail(new UsageError({ problems: [first, ...rest] }))
+}
+
 /** What the gateway logs goes to stderr. */
 const logToStderr = Effect.gen(function*() {
   const { note } = yield* Output
@@ -65,7 +90,9 @@ export const serve = Command.make(
       Argument.variadic()
     ),
     host: Flag.String("host").pipe(
-      Flag.withDescription("Address to listen on (default: 127.0.0.1); any other than loopback needs --tokens"),
+      Flag.withDescription(
+        "Address to listen on (default: 127.0.0.1); any other than loopback needs --tokens or --issuer"
+      ),
       Flag.withDefault("127.0.0.1")
     ),
     port: Flag.Int("port").pipe(
@@ -81,12 +108,31 @@ export const serve = Command.make(
       Flag.withDescription("JSON file with an object of bearer tokens by principal; requests then need one"),
       Flag.optional
     ),
+    issuer: Flag.String("issuer").pipe(
+      Flag.withMetavar("url"),
+      Flag.withDescription("Authorization server whose access tokens (JWT) are accepted; requests then need one"),
+      Flag.optional
+    ),
+    audience: texts("audience", "text", "Audience of access tokens to accept (default: the URL of the endpoint)"),
+    jwks: Flag.String("jwks").pipe(
+      Flag.withMetavar("url"),
+      Flag.withDescription("URL of the keys of the issuer (default: the one in its metadata)"),
+      Flag.optional
+    ),
+    requireScope: texts("require-scope", "scope", "Scope that each access token needs"),
+    publicUrl: Flag.String("public-url").pipe(
+      Flag.withMetavar("url"),
+      Flag.withDescription("URL at which clients reach the endpoint, if that is a proxy"),
+      Flag.optional
+    ),
     include: texts("include", "server/tool", "Tools to offer, where * stands for any characters (default: all)"),
     exclude: texts("exclude", "server/tool", "Tools not to offer, where * stands for any characters"),
     allowHost: texts("allow-host", "name", "Host of requests to allow, beside those of loopback"),
     allowOrigin: texts("allow-origin", "origin", "Origin of pages to allow, such as https://app.example.com"),
     audit: Flag.Boolean("audit").pipe(
-      Flag.withDescription("Write a line of JSON to stderr for each call of a client, without arguments and results"),
+      Flag.withDescription(
+        "Write a line of JSON to stderr for each call of a client, without arguments and results, and for refused tokens"
+      ),
       Flag.withDefault(false)
     ),
     stdio: Flag.Boolean("stdio").pipe(
@@ -94,7 +140,23 @@ export const serve = Command.make(
       Flag.withDefault(false)
     )
   },
-  ({ allowHost, allowOrigin, audit, exclude, host, include, names, path, port, stdio, tokens }) =>
+  (
+    {
+      allowHost,
+      allowOrigin,
+      audit,
+      exclude,
+      host,
+      include,
+      names,
+      path,
+      port,
+      publicUrl,
+      stdio,
+      tokens,
+      ...accessTokens
+    }
+  ) =>
     Effect.gen(function*() {
       // Other commands start faster without this.
       const Gateway = yield* Effect.promise(() => import("@mcp-sessions/transports/Gateway"))
@@ -141,6 +203,8 @@ export const serve = Command.make(
         port,
         path,
         tokens: Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined,
+        jwt: yield* jwtOf(accessTokens),
+        publicUrl: Option.getOrUndefined(publicUrl),
         allowedHosts: allowHost,
         allowedOrigins: allowOrigin
       })
@@ -174,6 +238,11 @@ export const serve = Command.make(
     {
       command: "mcp-sessions serve --host 0.0.0.0 --port 3000 --tokens tokens.json",
       description: "Serve to other machines, to principals with tokens"
+    },
+    {
+      command:
+        "mcp-sessions serve --port 3000 --issuer https://auth.example.com --public-url https://mcp.example.com/mcp",
+      description: "Serve behind a proxy to users who sign in at an authorization server"
     }
   ])
 )

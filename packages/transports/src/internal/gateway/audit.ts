@@ -1,10 +1,12 @@
 /**
- * Audit: a record of each use of a server by a client. It holds no arguments, results and tokens, and no text of a server.
+ * Audit: a record of each use of a server by a client, and of requests whose tokens are not accepted. It holds no arguments, results and tokens,
+ * and no text of a server.
  */
 import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
+import type { RefusalReason } from "./challenges.ts"
 import type { ClientCall, ClientSession } from "./clientSession.ts"
 import type { RpcError } from "./rpc.ts"
 
@@ -14,8 +16,12 @@ import type { RpcError } from "./rpc.ts"
  * @category models
  * @since 0.1.0
  */
-export interface AuditRecord {
-  /** The principal of the client: the name of its token, or `anonymous`. */
+export interface UseRecord {
+  readonly _tag: "Used"
+  /**
+   * The principal of the client: the name of its token; for an access token, the issuer, a space and the claim that names the principal; or
+   * `anonymous`.
+   */
   readonly principal: string
   /** Tells clients of a principal apart. It is not the session id, and of no use to anyone. */
   readonly client: string
@@ -34,6 +40,31 @@ export interface AuditRecord {
   /** How long it took, in milliseconds. */
   readonly duration: number
 }
+
+/**
+ * Record of a request whose token the gateway did not accept. There are 10 records at once and 1 in a second at most. A request without a token
+ * has none.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RefusalRecord {
+  readonly _tag: "Refused"
+  /** Why, such as `Expired` or `WrongAudience`. */
+  readonly reason: RefusalReason
+  /** The address at the other end of the connection: that of the client, or of a proxy. */
+  readonly address: string
+  /** How many refusals before this one have no record, since the last record. */
+  readonly skipped: number
+}
+
+/**
+ * Record of what clients do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AuditRecord = UseRecord | RefusalRecord
 
 /** Receives the records. */
 export type Audit = (record: AuditRecord) => Effect.Effect<void>
@@ -59,7 +90,7 @@ export const recordOf = ({ call, client, duration, exit, method, params }: {
   readonly params: Readonly<Record<string, unknown>>
   readonly exit: Exit.Exit<unknown, RpcError>
   readonly duration: number
-}): AuditRecord | undefined => {
+}): UseRecord | undefined => {
   const key = nameOf.get(method)
   if (key === undefined) return undefined
   const failure = Exit.findErrorOption(exit)
@@ -71,6 +102,7 @@ export const recordOf = ({ call, client, duration, exit, method, params }: {
     ? "Cancelled"
     : "Failed"
   return {
+    _tag: "Used",
     principal: client.principal,
     client: client.name.slice(0, 8),
     method,

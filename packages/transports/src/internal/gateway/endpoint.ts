@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { messageOf } from "../jsonRpc/inboundReader.ts"
 import { excessOf } from "../jsonRpc/jsonBounds.ts"
+import type { Caller } from "./admission.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
 import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
@@ -38,6 +39,9 @@ export interface EndpointOptions extends ModernOptions {
   readonly maxBodyBytes: number
 }
 
+/** A POST that was read. */
+type Post = Exchange & Caller
+
 /** A request with no body. */
 const bodyless = { text: "", messages: [], onEnd: () => {} }
 
@@ -52,28 +56,29 @@ export class Endpoint {
     this.#modern = new ModernEndpoint(options)
   }
 
-  /** Handles a request of a principal. */
-  handle(principal: string, request: IncomingMessage, response: ServerResponse): void {
+  /** Handles a request of a caller. */
+  handle(caller: Caller, request: IncomingMessage, response: ServerResponse): void {
     switch (request.method) {
       case "POST":
-        return this.#post(principal, request, response)
+        return this.#post(caller, request, response)
       case "GET":
-        return this.#get(principal, request, response)
+        return this.#get(caller, request, response)
       case "DELETE":
-        return this.#pass({ principal, request, response, ...bodyless })
+        return this.#pass({ principal: caller.principal, request, response, ...bodyless })
       default:
         response.writeHead(405, { allow: "GET, POST, DELETE" }).end()
     }
   }
 
-  #get(principal: string, request: IncomingMessage, response: ServerResponse): void {
+  #get({ expiresAt, principal }: Caller, request: IncomingMessage, response: ServerResponse): void {
     if (!accepts(request.headers.accept, "text/event-stream")) {
       return refuse(response, { status: 406, error: invalidRequest("Accept has to allow text/event-stream") })
     }
+    this.#options.streams.endAt(response, expiresAt)
     this.#pass({ principal, request, response, ...bodyless })
   }
 
-  #post(principal: string, request: IncomingMessage, response: ServerResponse): void {
+  #post(caller: Caller, request: IncomingMessage, response: ServerResponse): void {
     const { accept, "content-encoding": encoding, "content-type": type = "" } = request.headers
     if (!/^application\/json\s*(?:;|$)/i.test(type) || (encoding !== undefined && encoding !== "identity")) {
       return refuse(response, { status: 415, error: invalidRequest("the body has to be application/json") })
@@ -90,13 +95,13 @@ export class Endpoint {
       done: (text, fault) => {
         if (text === undefined) {
           refuse(response, { ...faults[fault ?? "malformed"], headers: { connection: "close" } })
-        } else this.#read({ principal, request, response, text })
+        } else this.#read({ ...caller, request, response, text })
       }
     })
   }
 
   /** Reads the messages of a body. */
-  #read(from: Omit<Exchange, "messages" | "onEnd">): void {
+  #read(from: Omit<Post, "messages" | "onEnd">): void {
     const { principal, response, text } = from
     const excess = excessOf(text)
     if (excess !== undefined) return refuse(response, { status: 400, error: invalidRequest(`the body ${excess}`) })
@@ -115,10 +120,11 @@ export class Endpoint {
     this.#receive({ ...from, messages, onEnd: () => this.#options.quotas.end(principal) })
   }
 
-  #receive(post: Exchange): void {
-    const { messages, principal, request, response } = post
+  #receive(post: Post): void {
+    const { expiresAt, messages, principal, request, response } = post
     const [first] = messages
     if (first !== undefined && messages.length === 1 && isRequest(first) && isModern(request, first)) {
+      if (first.method === "subscriptions/listen") this.#options.streams.endAt(response, expiresAt)
       return this.#modern.handle(post, first)
     }
     if (first !== undefined && isRequest(first) && first.method === "initialize" && messages.length === 1) {

@@ -13,6 +13,9 @@ const maxUnread = 4 * 1024 ** 2
 /** How often an idle stream carries a comment, in milliseconds. */
 const keepAliveInterval = 25_000
 
+/** How often streams are looked for whose authorization has expired, in milliseconds. */
+const expiryInterval = 1000
+
 const streamHeaders = {
   "content-type": "text/event-stream",
   "cache-control": "no-cache, no-transform",
@@ -22,13 +25,23 @@ const streamHeaders = {
 
 export class EventStreams {
   readonly #open = new Set<ServerResponse>()
-  readonly #timer: NodeJS.Timeout
+  readonly #timers: ReadonlyArray<NodeJS.Timeout>
+  /** When streams end, in milliseconds since the epoch. */
+  readonly #expiring = new Map<ServerResponse, number>()
 
-  constructor() {
-    this.#timer = setInterval(() => {
-      for (const response of this.#open) if (response.writableLength === 0) response.write(": keep-alive\n\n")
-    }, keepAliveInterval)
-    this.#timer.unref()
+  /** `timeOfDay` gives milliseconds since the epoch. */
+  constructor(timeOfDay: () => number) {
+    this.#timers = [
+      setInterval(() => {
+        for (const response of this.#open) if (response.writableLength === 0) response.write(": keep-alive\n\n")
+      }, keepAliveInterval),
+      setInterval(() => {
+        if (this.#expiring.size === 0) return
+        const now = timeOfDay()
+        for (const [response, expiresAt] of this.#expiring) if (expiresAt <= now) response.end()
+      }, expiryInterval)
+    ]
+    for (const timer of this.#timers) timer.unref()
   }
 
   /** The number of open streams. */
@@ -41,6 +54,13 @@ export class EventStreams {
     response.writeHead(200, { ...headers, ...streamHeaders })
     this.#open.add(response)
     response.once("close", () => this.#open.delete(response))
+  }
+
+  /** Ends a response that is to be a stream, at a time of day in milliseconds since the epoch. `undefined`: never. */
+  endAt(response: ServerResponse, expiresAt: number | undefined): void {
+    if (expiresAt === undefined) return
+    this.#expiring.set(response, expiresAt)
+    response.once("close", () => this.#expiring.delete(response))
   }
 
   /** Sends a message; `false` if the stream has ended. */
@@ -56,7 +76,7 @@ export class EventStreams {
 
   /** Ends all streams. */
   close(): void {
-    clearInterval(this.#timer)
+    for (const timer of this.#timers) clearInterval(timer)
     for (const response of this.#open) response.end()
   }
 }

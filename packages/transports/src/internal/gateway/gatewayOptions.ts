@@ -7,8 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import { isServerUrl, type JwtOptions, type ReadJwtOptions, readJwtOptions } from "../accessTokens/jwtOptions.ts"
 import { isLoopback } from "./admission.ts"
 import type { Audit } from "./audit.ts"
+import { wellKnownPath } from "./resourceMetadata.ts"
 import { keyBytes } from "./sealedIds.ts"
 
 /**
@@ -39,7 +41,7 @@ export interface GatewayLimits {
  * @since 0.1.0
  */
 export interface GatewayOptions {
-  /** The address to listen on. An address other than one of loopback needs `tokens`. Default: `"127.0.0.1"`. */
+  /** The address to listen on. An address other than one of loopback needs `tokens` or `jwt`. Default: `"127.0.0.1"`. */
   readonly host?: string | undefined
   /** The port to listen on; 0 takes a free one. Default: 0. */
   readonly port?: number | undefined
@@ -53,8 +55,15 @@ export interface GatewayOptions {
   readonly exclude?: ReadonlyArray<string> | undefined
   /** Whether the names of tools and prompts are `server_name`. Default: if there are several servers. */
   readonly prefix?: boolean | undefined
-  /** The bearer token of each principal, by its name. Default: none, and every request is of one principal. */
+  /** The bearer token of each principal, by its name. Default: none. Without `tokens` and `jwt`, every request is of one principal. */
   readonly tokens?: Readonly<Record<string, Redacted.Redacted<string>>> | undefined
+  /** The issuers whose access tokens are accepted, beside `tokens`. Default: none. */
+  readonly jwt?: JwtOptions | ReadonlyArray<JwtOptions> | undefined
+  /**
+   * The URL of the endpoint as clients reach it, through a proxy: https, or http on loopback. It is the `resource` of access tokens, and its host
+   * is allowed. With `jwt`, an address other than one of loopback needs it. Default: the address, the port and the path.
+   */
+  readonly publicUrl?: string | undefined
   /**
    * Keys of 32 random bytes that seal session ids. The first one seals, and all of them open, so that a key can be replaced. Processes with the
    * same key open each other's ids. Default: a random key for each process, whose ids end with it.
@@ -67,7 +76,7 @@ export interface GatewayOptions {
   readonly allowedHosts?: ReadonlyArray<string> | undefined
   /** Values of `Origin` that are allowed beside those of loopback, such as `https://app.example.com`. Default: none. */
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
-  /** Receives a record of each use of a server by a client. It holds no arguments, results and tokens. Default: none. */
+  /** Receives a record of each use of a server by a client, and of tokens that are not accepted. It holds no arguments, results and tokens. Default: none. */
   readonly audit?: Audit | undefined
   /** What clients may use. */
   readonly limits?: GatewayLimits | undefined
@@ -85,6 +94,8 @@ export interface ReadOptions {
   readonly port: number
   readonly path: string
   readonly tokens: Readonly<Record<string, Redacted.Redacted<string>>>
+  readonly issuers: ReadonlyArray<ReadJwtOptions>
+  readonly publicUrl: string | undefined
   readonly sessionKeys: ReadonlyArray<Redacted.Redacted<Uint8Array>>
   readonly allowedHosts: ReadonlyArray<string>
   readonly allowedOrigins: ReadonlyArray<string>
@@ -114,7 +125,8 @@ const isKey = (value: unknown): boolean => value instanceof Uint8Array && value.
 /** The paths that the gateway has beside the endpoint. */
 export const ownPaths = { health: "/healthz", ready: "/readyz", metrics: "/metrics" } as const
 
-const isPath = (path: string): boolean => /^\/[\w\-./~]*$/.test(path) && !Object.values<string>(ownPaths).includes(path)
+const isPath = (path: string): boolean =>
+  /^\/[\w\-./~]*$/.test(path) && !Object.values<string>(ownPaths).includes(path) && !path.startsWith(wellKnownPath)
 
 /** Reads the options, with all their problems at once. */
 export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions, ConfigError> => {
@@ -135,17 +147,32 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     limits = {},
     path = "/mcp",
     port = 0,
+    publicUrl,
     tokens = {}
   } = options
   expect(Predicate.isString(host) && host !== "", ["host"], "an address")
   expect(Number.isInteger(port) && port >= 0 && port <= 65_535, ["port"], "a whole number from 0 to 65535")
   expect(isPath(path), ["path"], "a path such as \"/mcp\", other than /healthz, /readyz and /metrics")
+  const { issuers, problems: problemsOfIssuers } = readJwtOptions(options.jwt)
+  problems.push(...problemsOfIssuers)
   expect(
-    isLoopback(host) || Object.keys(tokens).length > 0,
+    isLoopback(host) || Object.keys(tokens).length > 0 || issuers.length > 0,
     ["tokens"],
-    "a bearer token at least, because others reach this address"
+    "a bearer token at least, or an issuer of access tokens (`jwt`), because others reach this address"
+  )
+  expect(
+    publicUrl === undefined
+      ? isLoopback(host) || issuers.length === 0
+      : isServerUrl(publicUrl) && !publicUrl.includes("?"),
+    ["publicUrl"],
+    "the https URL at which clients reach the endpoint"
   )
   for (const [principal, token] of Object.entries(tokens)) {
+    expect(
+      issuers.every(({ issuer }) => !principal.startsWith(`${issuer} `)),
+      ["tokens", principal],
+      "a name that no access token has"
+    )
     expect(
       Redacted.isRedacted(token) && new RegExp(`^\\S{${shortestToken},}$`).test(String(Redacted.value(token))),
       ["tokens", principal],
@@ -175,8 +202,12 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     port,
     path,
     tokens,
+    issuers,
+    publicUrl: publicUrl === undefined ? undefined : URL.parse(publicUrl)?.href,
     sessionKeys,
-    allowedHosts,
+    allowedHosts: publicUrl === undefined || (allowedHosts.length === 0 && !isLoopback(host))
+      ? allowedHosts
+      : [...allowedHosts, URL.parse(publicUrl)?.hostname ?? ""],
     allowedOrigins,
     limits: { ...defaultLimits, ...Object.fromEntries(given) },
     idleTimeToLive: durationOf("idleTimeToLive", "30 minutes"),

@@ -4,7 +4,8 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
-import type { Admission } from "./admission.ts"
+import type { Admission, Caller } from "./admission.ts"
+import type { Refusal } from "./challenges.ts"
 import { answerJson } from "./http.ts"
 
 const serverOptions: Http.ServerOptions = {
@@ -18,15 +19,30 @@ const serverOptions: Http.ServerOptions = {
 /** How many sockets may be open. */
 const maxConnections = 20_000
 
-/** Handles an admitted request. */
-export type Route = (principal: string, request: Http.IncomingMessage, response: Http.ServerResponse) => void
+/** Answers a request. */
+type Handle = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
+
+/** The handler of a path, by whom it admits. */
+export type Route =
+  /** Requests with a token that is accepted, if any is needed. */
+  | { readonly _tag: "Guarded"; readonly handle: (caller: Caller, ...exchange: Parameters<Handle>) => void }
+  /** Requests without a token too. */
+  | { readonly _tag: "Public"; readonly handle: Handle }
+  /** Requests of pages of any origin too. The handler writes the headers of CORS. */
+  | { readonly _tag: "AnyOrigin"; readonly handle: Handle }
+
+/** Who is admitted, and to what. */
+export interface Service {
+  readonly admission: Admission
+  /** The route of a path; `undefined` if there is nothing. */
+  readonly routeOf: (path: string) => Route | undefined
+}
 
 export interface ListenerOptions {
   readonly host: string
   readonly port: number
-  readonly admission: Admission
-  /** The handler of a path; `undefined` if there is nothing. */
-  readonly routeOf: (path: string) => { readonly handle: Route; readonly isPublic?: boolean } | undefined
+  /** Makes the service of a listener once its port is known. */
+  readonly serve: (port: number) => Service
 }
 
 /** A gateway that listens. */
@@ -41,7 +57,7 @@ const corsHeaders = {
   "access-control-allow-methods": "GET, POST, DELETE",
   "access-control-allow-headers":
     "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id",
-  "access-control-expose-headers": "mcp-session-id",
+  "access-control-expose-headers": "mcp-session-id, www-authenticate",
   "access-control-max-age": "600"
 }
 
@@ -53,34 +69,43 @@ export class CannotListen {
   }
 }
 
+const refuse = (response: Http.ServerResponse, { description, headers, status }: Refusal): void =>
+  answerJson(response, { status, headers, body: JSON.stringify({ error: description }) })
+
 const handle = (
-  { admission, routeOf }: ListenerOptions,
+  { admission, routeOf }: Service,
   request: Http.IncomingMessage,
   response: Http.ServerResponse
 ): void => {
-  const refusal = admission.refuses(request)
-  if (refusal !== undefined) {
-    return answerJson(response, { status: refusal.status, body: JSON.stringify({ error: refusal.description }) })
-  }
+  const otherHost = admission.refusesHost(request)
+  if (otherHost !== undefined) return refuse(response, otherHost)
+  const route = routeOf((request.url ?? "").split("?", 1).join())
+  if (route?._tag === "AnyOrigin") return route.handle(request, response)
+  const otherOrigin = admission.refusesOrigin(request)
+  if (otherOrigin !== undefined) return refuse(response, otherOrigin)
   const { origin } = request.headers
   if (origin !== undefined) {
     response.setHeader("access-control-allow-origin", origin)
     response.setHeader("vary", "origin")
-    response.setHeader("access-control-expose-headers", "mcp-session-id")
+    response.setHeader("access-control-expose-headers", corsHeaders["access-control-expose-headers"])
     if (request.method === "OPTIONS") {
       response.writeHead(204, corsHeaders).end()
       return
     }
   }
-  const route = routeOf((request.url ?? "").split("?", 1).join())
   if (route === undefined) return answerJson(response, { status: 404, body: "{\"error\":\"nothing is here\"}" })
-  const principal = route.isPublic === true ? "" : admission.principal(request)
-  if (typeof principal === "string") return route.handle(principal, request, response)
-  answerJson(response, {
-    status: principal.status,
-    body: JSON.stringify({ error: principal.description }),
-    headers: { "www-authenticate": "Bearer" }
+  if (route._tag === "Public") return route.handle(request, response)
+  admission.authenticate(request, (verdict) => {
+    // The client has gone while its token was verified.
+    if (response.destroyed) return
+    if ("principal" in verdict) route.handle(verdict, request, response)
+    else refuse(response, verdict)
   })
+}
+
+const portOf = (server: Http.Server): number | undefined => {
+  const address = server.address()
+  return typeof address === "object" ? address?.port : undefined
 }
 
 /** Listens until the scope closes, which ends what is left of requests and streams. */
@@ -88,12 +113,16 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listening, Canno
   Effect.gen(function*() {
     const server = yield* Effect.acquireRelease(
       Effect.callback<Http.Server, CannotListen>((resume) => {
-        const server = Http.createServer(serverOptions, (request, response) => handle(options, request, response))
+        const server = Http.createServer(serverOptions)
         server.maxConnections = maxConnections
         server.once("error", (error: NodeJS.ErrnoException) => {
           resume(Effect.fail(new CannotListen(error.code ?? error.name)))
         })
-        server.listen({ host: options.host, port: options.port }, () => resume(Effect.succeed(server)))
+        server.listen({ host: options.host, port: options.port }, () => {
+          const service = options.serve(portOf(server) ?? options.port)
+          server.on("request", (request, response) => handle(service, request, response))
+          resume(Effect.succeed(server))
+        })
         return Effect.sync(() => server.close())
       }),
       (server) =>
@@ -102,9 +131,8 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listening, Canno
           server.closeAllConnections()
         })
     )
-    const address = server.address()
     return {
-      port: typeof address === "object" && address !== null ? address.port : options.port,
+      port: portOf(server) ?? options.port,
       refuseConnections: Effect.sync(() => {
         server.close()
         server.closeIdleConnections()

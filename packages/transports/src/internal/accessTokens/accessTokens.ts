@@ -1,0 +1,91 @@
+/**
+ * Access tokens: who presents them, and until when. Tokens that were verified are remembered by their digests until they expire.
+ */
+import * as Effect from "effect/Effect"
+import type * as Jose from "jose"
+import { TokenRefused } from "./tokenRefused.ts"
+import type { TokenVerifier, Verified } from "./tokenVerifier.ts"
+
+/** The longest token that is looked at, in characters. */
+const maxLength = 8192
+
+/** How many tokens are remembered. Beyond it, those that were not used for the longest time are forgotten. */
+const mostRemembered = 10_000
+
+/** How many tokens are verified at a time. */
+const mostPending = 1024
+
+interface Remembered extends Verified {
+  readonly verifier: TokenVerifier
+}
+
+export interface AccessTokensOptions {
+  readonly jose: typeof Jose
+  readonly verifiers: ReadonlyArray<TokenVerifier>
+  /** The time of day, in milliseconds since the epoch. */
+  readonly timeOfDay: () => number
+}
+
+export class AccessTokens {
+  readonly #options: AccessTokensOptions
+  readonly #remembered = new Map<string, Remembered>()
+  #pending = 0
+
+  constructor(options: AccessTokensOptions) {
+    this.#options = options
+  }
+
+  /** Whether a text may be a signed token: three parts of Base64url. */
+  static isCandidate(token: string): boolean {
+    return /^[\w-]*\.[\w-]*\.[\w-]*$/.test(token)
+  }
+
+  /** The token with this digest, if it was verified, has not expired, and its issuer has not changed its keys since. */
+  recall(digest: string): Verified | undefined {
+    const found = this.#remembered.get(digest)
+    if (found === undefined) return undefined
+    const { keys } = found.verifier.options
+    keys.refreshIfOld()
+    this.#remembered.delete(digest)
+    if (found.expiresAt <= this.#options.timeOfDay() || keys.last !== found.keys) return undefined
+    this.#remembered.set(digest, found)
+    return found
+  }
+
+  /** Verifies a token, and remembers it by its digest. */
+  verify(token: string, digest: string): Effect.Effect<Verified, TokenRefused> {
+    return Effect.suspend(() => {
+      if (this.#pending >= mostPending) return Effect.fail(new TokenRefused({ fault: "Busy" }))
+      const read = token.length > maxLength ? undefined : this.#read(token)
+      if (read === undefined) return Effect.fail(new TokenRefused({ fault: "Malformed" }))
+      const verifier = this.#options.verifiers.find(({ options }) => options.issuer === read.issuer)
+      if (verifier === undefined) return Effect.fail(new TokenRefused({ fault: "UnknownIssuer" }))
+      this.#pending++
+      return verifier.verify(token, read.header).pipe(
+        Effect.tap((verified) => Effect.sync(() => this.#remember(digest, { ...verified, verifier }))),
+        Effect.ensuring(Effect.sync(() => {
+          this.#pending--
+        }))
+      )
+    })
+  }
+
+  /** Reads what a token says of itself, before it is verified. */
+  #read(token: string): { readonly header: Jose.ProtectedHeaderParameters; readonly issuer: unknown } | undefined {
+    const { decodeJwt, decodeProtectedHeader } = this.#options.jose
+    try {
+      return { header: decodeProtectedHeader(token), issuer: decodeJwt(token).iss }
+    } catch {
+      return undefined
+    }
+  }
+
+  #remember(digest: string, verified: Remembered): void {
+    this.#remembered.set(digest, verified)
+    if (this.#remembered.size <= mostRemembered) return
+    for (const oldest of this.#remembered.keys()) {
+      this.#remembered.delete(oldest)
+      return
+    }
+  }
+}

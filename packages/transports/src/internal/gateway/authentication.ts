@@ -1,0 +1,46 @@
+/**
+ * Authentication: makes what decides on whose behalf requests are, and what tells clients where tokens come from.
+ */
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { openAccessTokens } from "../accessTokens/openAccessTokens.ts"
+import { Admission } from "./admission.ts"
+import type { Audit } from "./audit.ts"
+import { Challenges } from "./challenges.ts"
+import type { ReadOptions } from "./gatewayOptions.ts"
+import { Refusals } from "./refusals.ts"
+import { ResourceMetadata } from "./resourceMetadata.ts"
+
+export interface Authentication {
+  readonly admission: Admission
+  /** `undefined`: there are no access tokens. */
+  readonly metadata: ResourceMetadata | undefined
+}
+
+/** Makes the authentication of a gateway from the URL of its endpoint, for as long as the scope. */
+export const makeAuthentication = ({ audit, fork, now, read }: {
+  readonly read: ReadOptions
+  readonly audit: Audit | undefined
+  /** Monotonic time in milliseconds. */
+  readonly now: () => number
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+}): Effect.Effect<(url: string) => Authentication, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { issuers, publicUrl } = read
+    const tokensOf = issuers.length === 0 ? undefined : yield* openAccessTokens({ issuers, now })
+    const refusals = new Refusals({ audit, fork, now })
+    const scopes = [...new Set(issuers.flatMap(({ requiredScopes }) => requiredScopes))]
+    return (url) => {
+      const resource = publicUrl ?? url
+      const metadata = issuers.length === 0
+        ? undefined
+        : new ResourceMetadata({ resource, scopes, issuers: issuers.map(({ issuer }) => issuer) })
+      const challenges = new Challenges({
+        metadataUrl: metadata?.url,
+        scopes,
+        onRefusal: (reason, { socket }) => refusals.add(reason, socket.remoteAddress ?? "unknown")
+      })
+      return { admission: new Admission({ ...read, accessTokens: tokensOf?.(resource), challenges, fork }), metadata }
+    }
+  })
