@@ -227,7 +227,12 @@ describe("child processes", () => {
       assert.deepStrictEqual(Array.from(source.matchAll(/ChildProcess\.([a-z]\w*)/g), ([, used]) => used), ["spawn"])
       assert.notMatch(source, /\bshell\b/)
     }
-    assert.deepStrictEqual(importersOf("processGroup.ts"), ["packages/transports/src/Processes.ts"])
+    assert.deepStrictEqual(importersOf("processGroup.ts").toSorted(), [
+      `${room}/childProcesses.ts`,
+      `${room}/earlyProcess.ts`
+    ])
+    assert.deepStrictEqual(importersOf("childProcesses.ts"), ["packages/transports/src/Processes.ts"])
+    assert.deepStrictEqual(importersOf("earlyProcess.ts"), ["packages/transports/src/EarlyProcess.ts"])
     assert.deepStrictEqual(importersOf("runCommand.ts"), [
       "packages/transports/src/internal/command/commandSource.ts"
     ])

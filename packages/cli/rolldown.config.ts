@@ -13,7 +13,7 @@ const commandTree = {
 }
 
 /** Modules of Node that take long to load, and that most commands do not need. */
-const late: ReadonlySet<string> = new Set(["node:crypto", "node:net", "node:readline"])
+const late: ReadonlySet<string> = new Set(["node:child_process", "node:crypto", "node:net", "node:readline"])
 
 /**
  * Loads modules of Node when they are used. `node:process` is the global object: the module reads all properties, and with them opens stdin, stdout
@@ -57,7 +57,7 @@ const lateSegmenter = {
  */
 const groups = [
   { name: "version", test: /\/cli\/src\/(Version|internal\/nodeVersion)\.ts$|late\/node:process/, priority: 3 },
-  { name: "held", test: /\/cli\/src\/internal\/(main|socket\/findHolder)\.ts$/, priority: 2 },
+  { name: "held", test: /\/cli\/src\/internal\/(main|socket\/findHolder|launch\/startEarly)\.ts$/, priority: 2 },
   {
     name: "call",
     test: /\/(cli\/src\/(Cli|internal\/runMain|commands\/call)|transports\/src\/Stdio)\.ts$/,

@@ -95,6 +95,28 @@ export const fromConfiguration = (configuration: ConfigFile.Configuration): Conf
 })
 
 /**
+ * Returns the names of servers that a user can write.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const namesIn = ({ ambiguous, servers }: Configured): ReadonlyArray<string> => [
+  ...servers.map(({ name }) => name),
+  ...ambiguous.keys()
+]
+
+/**
+ * Returns the names of servers, and their longer ones.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const allNamesIn = (configured: Configured): ReadonlyArray<string> => [
+  ...namesIn(configured),
+  ...[...configured.servers, ...configured.replaced].flatMap(({ aliases }) => aliases)
+]
+
+/**
  * Gives the definition of a server, unless it has problems.
  *
  * @category getters

@@ -24,6 +24,17 @@ import { make } from "./internal/host/nodeHost.ts"
 
 export {
   /**
+   * Returns the path of the record that the user trusts a file with its content. The file is there while the user does, and only its owner may write
+   * it or its directory. Fails if the user has no home directory.
+   *
+   * @category getters
+   * @since 0.1.0
+   */
+  trustRecordOf
+} from "./internal/host/trustRecord.ts"
+
+export {
+  /**
    * Makes the service. `environment` and `workingDirectory` replace those of the process, for programs that run commands of other processes.
    *
    * @category constructors

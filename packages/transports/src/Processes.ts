@@ -46,8 +46,8 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
+import { childProcesses } from "./internal/stdio/childProcesses.ts"
 import * as InProcess from "./internal/stdio/inProcess.ts"
-import { childProcesses } from "./internal/stdio/processGroup.ts"
 import type { Process } from "./internal/stdio/processPort.ts"
 
 export type {

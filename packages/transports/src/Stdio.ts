@@ -39,7 +39,12 @@ import { Processes } from "./Processes.ts"
 
 type StdioConfig = Extract<ServerConfig, { readonly transport: "stdio" }>
 
-const load = () => Promise.all([import("./internal/sdk/connection.ts"), import("./internal/stdio/stdioTransport.ts")])
+const load = () =>
+  Promise.all([
+    import("./internal/sdk/connection.ts"),
+    import("./internal/stdio/stdioTransport.ts"),
+    import("./internal/sdk/warmUp.ts")
+  ])
 
 /** What speaks the protocol, once it is loaded. It takes about as long to load as a server takes to start. */
 let protocol: Awaited<ReturnType<typeof load>> | undefined
@@ -83,6 +88,9 @@ export const layer = (config: StdioConfig): Layer.Layer<Transport> =>
             ? Effect.gen(function*() {
               const start = yield* spawnAhead(started)
               protocol ??= yield* Effect.promise(load)
+              const [, , { warmUp }] = protocol
+              // Once the first message was written. Without it, the handshake only takes longer.
+              setImmediate(() => warmUp().catch(() => {}))
               return yield* connect(protocol, start)
             })
             : connect(protocol, started)

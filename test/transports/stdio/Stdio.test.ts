@@ -17,7 +17,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { readdirSync } from "node:fs"
 import { Worker } from "node:worker_threads"
-import { standardVariables } from "../../../packages/transports/src/internal/childEnvironment.ts"
+import { standardVariables } from "../../../packages/transports/src/internal/inheritedVariables.ts"
 import { fixture, isAlive, makeLedger, until } from "../../fixtures/peer.ts"
 
 const faulty = (mode: string, file: string, ...rest: ReadonlyArray<string>) => ({

@@ -13,17 +13,20 @@ import * as Result from "effect/Result"
 import * as AdHoc from "../AdHoc.ts"
 import { questions } from "../ConfigQuestions.ts"
 import {
+  allNamesIn,
   type Configured,
   type ConfiguredServer,
   errorOf,
   fromConfiguration,
   fromEntry,
   fromServers,
+  namesIn,
   usableOf
 } from "../Configured.ts"
 import { UsageError } from "../Failure.ts"
 import * as Headers from "../Headers.ts"
 import { HeldSessions } from "../HeldSessions.ts"
+import { refuseMemo } from "../internal/launch/currentLaunch.ts"
 import { commandLine } from "../internal/text.ts"
 import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
@@ -87,12 +90,6 @@ const isInvalid = ({ definition }: ConfiguredServer): boolean =>
     _tag === "UntrustedFile" || _tag === "MissingVariable" || _tag === "MissingInput"
   )
 
-/** The names of servers that a user can write. */
-const namesIn = ({ ambiguous, servers }: Configured): ReadonlyArray<string> => [
-  ...servers.map(({ name }) => name),
-  ...ambiguous.keys()
-]
-
 /** Finds servers by name. Fails with all names that are unknown or mean several servers. */
 export const findServers = (
   ...[configured, names]: readonly [Configured, ReadonlyArray<string>]
@@ -117,6 +114,7 @@ const prepared = Effect.fnUntraced(function*(servers: ReadonlyArray<ConfiguredSe
   const entries = servers.flatMap(({ entry }) => entry === undefined ? [] : [entry])
   const asking = yield* questions(entries)
   if (asking === undefined) return servers
+  yield* refuseMemo
   const answered = yield* ConfigFile.resolve({ servers: entries, ...asking })
   const byName = new Map(answered.map((entry) => [entry.name, fromEntry(entry)]))
   return servers.map((server) => server.entry === undefined ? server : byName.get(server.name) ?? server)
@@ -181,13 +179,14 @@ const unknownServer = (...[name, known]: readonly [name: string, known: Readonly
 }
 
 /** The longest name of a configured server that a target is, or begins with before a slash. */
-const serverNameIn = (...[target, configured]: readonly [target: string, configured: Configured]) => {
-  const { replaced, servers } = configured
-  const names = [...namesIn(configured), ...[...servers, ...replaced].flatMap(({ aliases }) => aliases)]
-  return names
+const serverNameIn = (...[target, configured]: readonly [target: string, configured: Configured]) =>
+  allNamesIn(configured)
     .filter((name) => target === name || target.startsWith(`${name}/`))
     .toSorted((a, b) => b.length - a.length)[0]
-}
+
+/** Whether all targets with this first part are of the server with that name. */
+const isNamedByFirstPart = (...[name, configured]: readonly [name: string, configured: Configured]): boolean =>
+  !name.includes("/") && !allNamesIn(configured).some((other) => other.startsWith(`${name}/`))
 
 /** Splits `server/item` after the name of a configured server, and finds the server. Names may contain slashes, so the longest match wins. */
 const splitTarget = Effect.fnUntraced(function*(
@@ -199,6 +198,8 @@ const splitTarget = Effect.fnUntraced(function*(
   Selecting
 > {
   const name = serverNameIn(target, configured) ?? target.split("/", 1)[0] ?? target
+  // The memo of a launch is found by the part of the target before its first slash.
+  if (!isNamedByFirstPart(name, configured)) yield* refuseMemo
   const server = yield* single(yield* prepareNamed(yield* findServers(configured, [name])))
   return { server, name, item: target === name ? undefined : target.slice(name.length + 1) }
 })

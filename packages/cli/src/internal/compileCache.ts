@@ -22,13 +22,19 @@ const isOwn = (directory: string): boolean => {
   return stats === undefined ? isOwn(join(directory, "..")) : stats.uid === process.getuid?.()
 }
 
+/** The directory for caches of this program. `undefined`: there is none, or it is of another user. */
+export const ownCacheDirectory = (): string | undefined => {
+  const directory = cacheDirectory()
+  return directory !== undefined && (platform === "win32" || isOwn(directory))
+    ? join(directory, "mcp-sessions")
+    : undefined
+}
+
 /**
  * Has modules that are loaded from here on compiled once for all runs, in a directory of this user. Node falls back to compiling them where
  * the directory cannot be used.
  */
 export const keepCompiledCode = (): void => {
-  const directory = cacheDirectory()
-  if (directory !== undefined && (platform === "win32" || isOwn(directory))) {
-    enableCompileCache(join(directory, "mcp-sessions"))
-  }
+  const directory = ownCacheDirectory()
+  if (directory !== undefined) enableCompileCache(directory)
 }

@@ -1,8 +1,10 @@
 /**
  * Runs a command at the process that holds its sessions, or here. What a command does not need is not loaded.
  */
+import { constants } from "node:os"
 import process from "node:process"
 import { keepCompiledCode } from "./compileCache.ts"
+import { onSignal } from "./signals.ts"
 import { heldCommandOf } from "./socket/heldCommand.ts"
 
 /** Runs the words of the command line and ends the process. */
@@ -13,6 +15,10 @@ export const main = async (words: ReadonlyArray<string>): Promise<void> => {
     if (status !== undefined) process.exit(status)
   }
   keepCompiledCode()
-  const [{ run }, { runMain }] = await Promise.all([import("../Cli.ts"), import("./runMain.ts")])
-  runMain(run(words))
+  // Until the command handles signals, one ends the process, and with it what was started early.
+  onSignal((signal) => process.exit(128 + constants.signals[signal]))
+  const launch = words.includes("call") ? (await import("./launch/startEarly.ts")).startEarly(words) : undefined
+  const loaded = await Promise.all([import("../Cli.ts"), import("./runMain.ts"), import("./launch/runLaunch.ts")])
+  const [{ run }, { runMain }, { runLaunch }] = loaded
+  runMain(runLaunch(launch)(run(words)))
 }

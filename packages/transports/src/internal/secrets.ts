@@ -13,7 +13,8 @@ import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import process from "node:process"
-import { namedVariables, standardVariables } from "./childEnvironment.ts"
+import { namedVariables } from "./childEnvironment.ts"
+import { standardVariables } from "./inheritedVariables.ts"
 import { isPlain, make } from "./redactor.ts"
 
 interface Named {

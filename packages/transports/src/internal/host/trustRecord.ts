@@ -21,6 +21,10 @@ const recordOf = ({ file, text }: FileContent) =>
     return { directory, path: join(directory, hash) }
   })
 
+/** Returns the path of the record of a decision. There is a file while the user trusts the content. */
+export const trustRecordOf = (content: FileContent): Effect.Effect<string, TrustFailed> =>
+  Effect.map(recordOf(content), ({ path }) => path)
+
 const toTrustFailed = ({ message }: { readonly message: string }) => new TrustFailed({ description: message })
 
 /** Whether there is a decision for this content of a file. */

@@ -3,18 +3,17 @@
  *
  * The child leads a process group of its own, so that its descendants can be signalled too. Closing ends its input, sends SIGTERM to the
  * group after one second and SIGKILL after another; then it waits for the exit, and for members of the group that outlive the leader.
- * If this process exits without closing its children, their groups are killed on exit; if it is killed, the watchdog ends them.
+ * If this process exits without closing its children, their groups are killed on exit; if it is killed, the watchdog ends them. Loads nothing but
+ * Node.
  */
-import { SpawnFailed } from "@mcp-sessions/core/SessionError"
-import * as Effect from "effect/Effect"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
-import * as Path from "node:path"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
-import type { Process, Processes, ProcessExit, ProcessOptions } from "../../Processes.ts"
+import type { ProcessOptions } from "../../Processes.ts"
 import { firstOf } from "../timeout.ts"
 import { gracePeriod } from "./gracePeriod.ts"
+import type { Process, ProcessExit } from "./processPort.ts"
 import { Watchdog } from "./watchdog.ts"
 
 /** How long the group may outlive a leader that exited on the end of its input, in milliseconds. */
@@ -75,7 +74,7 @@ const untrack = (child: ChildProcess.ChildProcess): void => {
 }
 
 /** A child process, from its start to the end of its whole group. */
-class Child implements Process {
+export class Child implements Process {
   readonly pid: number | undefined
   readonly stdin: ChildProcess.ChildProcessWithoutNullStreams["stdin"]
   readonly stdout: ChildProcess.ChildProcessWithoutNullStreams["stdout"]
@@ -142,68 +141,29 @@ class Child implements Process {
   }
 }
 
-/** Whether a file exists. One that may not be looked at counts as existing: the system knows better. */
-const exists = (file: string): boolean => {
+/** Starts a process, and settles once, with the child or the error of the system. */
+export const startChild = (
+  ...[{ args, command, cwd, env }, settle]: readonly [
+    options: Omit<ProcessOptions, "given">,
+    settle: (started: Child | Error) => void
+  ]
+): void => {
   try {
-    return Fs.statSync(file, { throwIfNoEntry: false }) !== undefined
-  } catch {
-    return true
+    const child = ChildProcess.spawn(command, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      env,
+      cwd,
+      detached: isPosix,
+      windowsHide: true
+    })
+    track(child)
+    child.once("error", settle)
+    child.once("spawn", () => {
+      child.off("error", settle)
+      child.on("error", () => {})
+      settle(new Child(child))
+    })
+  } catch (error) {
+    settle(error instanceof Error ? error : new Error(String(error)))
   }
-}
-
-const isFolder = (path: string): boolean => Fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-
-/**
- * The failure to start what does not exist: found by looking, which costs far less than a start that fails. A command that exists may still fail
- * to start.
- */
-const findMissing = (options: {
-  readonly command: string
-  readonly cwd: string | undefined
-  readonly path: string | undefined
-}): SpawnFailed | undefined => {
-  const { command, cwd, path } = options
-  if (!isPosix) return undefined
-  if (cwd !== undefined && !isFolder(cwd)) return new SpawnFailed({ command, code: "ENOENT", cwd })
-  const from = cwd ?? process.cwd()
-  // An absolute folder needs no resolution, which costs as much as the look at the file.
-  const at = (folder: string) => folder.startsWith("/") ? `${folder}/${command}` : Path.resolve(from, folder, command)
-  const folders = command.includes("/") ? [""] : path?.split(":")
-  const isFound = folders?.some((folder) => exists(at(folder))) ?? true
-  return isFound ? undefined : new SpawnFailed({ command, code: "ENOENT" })
-}
-
-const start = ({ args, command, cwd, env }: ProcessOptions): Effect.Effect<Child, SpawnFailed> =>
-  Effect.callback((resume) => {
-    const fail = (error: Error) => {
-      const code = "code" in error && typeof error.code === "string" ? error.code : error.name
-      // The system reports ENOENT for a missing working directory, too.
-      const isMisplaced = cwd !== undefined && !isFolder(cwd)
-      resume(Effect.fail(new SpawnFailed({ command, code, cwd: isMisplaced ? cwd : undefined, cause: error })))
-    }
-    try {
-      const child = ChildProcess.spawn(command, args, {
-        stdio: ["pipe", "pipe", "pipe"],
-        env,
-        cwd,
-        detached: isPosix,
-        windowsHide: true
-      })
-      track(child)
-      child.once("error", fail)
-      child.once("spawn", () => {
-        child.off("error", fail)
-        child.on("error", () => {})
-        resume(Effect.succeed(new Child(child)))
-      })
-    } catch (error) {
-      fail(error instanceof Error ? error : new Error(String(error)))
-    }
-  })
-
-/** Starts processes of this machine, and ends the group of each with its scope. */
-export const childProcesses: Processes = {
-  prepare: ({ command, cwd, env }) =>
-    Effect.suspend(() => findMissing({ command, cwd, path: env.PATH }) ?? Effect.void),
-  start: (options) => Effect.acquireRelease(start(options), (child) => Effect.promise(() => child.close()))
 }

@@ -15,7 +15,7 @@ import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import type * as Net from "node:net"
 import process from "node:process"
-import { standardVariables } from "../childEnvironment.ts"
+import { standardVariables } from "../inheritedVariables.ts"
 import { gracePeriod } from "./gracePeriod.ts"
 
 /** Each line read is `+ <group> <start time>` or `- <group>`. An entry of the list is `<group>:<start time>`. */
