@@ -15,6 +15,7 @@ const fixtures = join(import.meta.dirname, "../test/fixtures")
 const programs = [
   "abruptExit",
   "authorizedProcess",
+  "conformanceModern",
   "conformanceServer",
   "cycles",
   "eraServer",

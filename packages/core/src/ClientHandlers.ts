@@ -122,6 +122,24 @@ export interface Call {
 export interface Origin extends Peer {
   /** The call on whose behalf the server asks; `undefined` if several calls in flight may have caused the request. */
   readonly call: Call | undefined
+  /** The key under which a server of the modern era asks. Absent in the legacy era. */
+  readonly key?: string | undefined
+}
+
+/**
+ * Capabilities of a client that concern requests of servers, with the names and values of the protocol.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#capability-negotiation
+ * @category models
+ * @since 0.1.0
+ */
+export interface DeclaredCapabilities {
+  /** Sampling, and whether it may use tools and the context of servers. */
+  readonly sampling?: { readonly tools?: Record<string, never>; readonly context?: Record<string, never> }
+  /** The modes of elicitation. Without any, servers take it for forms. */
+  readonly elicitation?: { readonly form?: Record<string, never>; readonly url?: Record<string, never> }
+  /** Roots, and whether servers are notified when they change. */
+  readonly roots?: { readonly listChanged?: true }
 }
 
 /**
@@ -132,6 +150,11 @@ export interface Origin extends Peer {
  * @since 0.1.0
  */
 export interface Handlers {
+  /**
+   * What is declared for the handlers that are present, in place of what they imply: for programs that pass requests on to clients of
+   * their own. A capability without a handler is not declared. Default: what the handlers imply.
+   */
+  readonly capabilities?: DeclaredCapabilities | undefined
   /** Asks a language model for a message. */
   readonly sampling?:
     | ((params: CreateMessageParams, origin: Origin) => Effect.Effect<CreateMessageResult, RequestRefused>)

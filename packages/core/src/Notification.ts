@@ -62,6 +62,8 @@ export interface LogMessage {
   readonly logger: string | undefined
   /** The message: any JSON value. */
   readonly data: unknown
+  /** The JSON-RPC id of the request in whose response stream it arrived, over HTTP. Absent where that is not known. */
+  readonly call?: string | number
 }
 
 /**
@@ -119,6 +121,8 @@ export interface WireNotification {
   readonly method: string
   /** The JSON-RPC params. */
   readonly params?: Record<string, unknown> | undefined
+  /** The JSON-RPC id of the request in whose response stream it arrived, over HTTP. */
+  readonly call?: string | number
 }
 
 const isLogLevel = (value: unknown): value is LogLevel => logLevels.some((level) => level === value)
@@ -128,12 +132,13 @@ const isLogLevel = (value: unknown): value is LogLevel => logLevels.some((level)
  *
  * @internal
  */
-export const fromWire = ({ method, params }: WireNotification): Notification => {
+export const fromWire = ({ call, method, params }: WireNotification): Notification => {
   switch (method) {
     case "notifications/message":
       if (isLogLevel(params?.level)) {
         const logger = Predicate.isString(params.logger) ? params.logger : undefined
-        return { _tag: "LogMessage", level: params.level, logger, data: params.data }
+        const { data, level } = params
+        return { _tag: "LogMessage", level, logger, data, ...(call === undefined ? {} : { call }) }
       }
       break
     case "notifications/tools/list_changed":

@@ -146,6 +146,11 @@ export interface ProgressOptions extends RequestOptions {
    * handler can tell which request the server asks about. It must not throw.
    */
   readonly onSent?: ((id: string | number) => void) | undefined
+  /**
+   * What is sent as `_meta` of the request, beside the keys of the protocol. A trace context in it is sent in place of that of the span. Default:
+   * nothing.
+   */
+  readonly meta?: Readonly<Record<string, unknown>> | undefined
 }
 
 /**
@@ -157,6 +162,8 @@ export interface ProgressOptions extends RequestOptions {
 export interface CompleteOptions extends RequestOptions {
   /** The values of other arguments. */
   readonly context?: Readonly<Record<string, string>> | undefined
+  /** As {@link ProgressOptions.meta}. */
+  readonly meta?: Readonly<Record<string, unknown>> | undefined
 }
 
 /**

@@ -9,6 +9,7 @@ import { Effect, Fiber, Layer, Queue, Stream } from "effect"
 import { serveAsking } from "../../fixtures/askingHttp.ts"
 import { post, startGateway, textOf } from "../../fixtures/gateway.ts"
 import { stdio, until } from "../../fixtures/peer.ts"
+import * as Http from "../../fixtures/scriptedHttp.ts"
 
 /** Connects a client of SDK v2 that answers every form with a name, until the scope closes. */
 const connectV2 = (url: string, name = "Ada") =>
@@ -138,5 +139,39 @@ describe("a client of 2026-07-28", () => {
       assert.deepStrictEqual(ledger("count"), [])
       assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "=?base64?Y291bnQ=?=")), [200, undefined])
       assert.deepStrictEqual(ledger("count"), ["1"])
+    }))
+
+  it.live("is refused when the headers of its arguments do not repeat them, before a server hears of it", () =>
+    Effect.gen(function*() {
+      const inputSchema = {
+        type: "object",
+        properties: {
+          region: { type: "string", "x-mcp-header": "Region" },
+          at: { type: "object", properties: { zone: { type: "integer", "x-mcp-header": "Zone" } } }
+        }
+      }
+      const server = yield* Http.start(Http.modern(({ message: { id, method }, response }) => {
+        if (method === "tools/list") Http.json(response, Http.modernResult(id, { tools: [{ name: "t", inputSchema }] }))
+        else if (method === "tools/call") Http.json(response, Http.modernResult(id, { content: [] }))
+        else return false
+        return true
+      }))
+      const { url } = yield* startGateway({ only: { url: server.url, protocol: "2026-07-28" } })
+      const codeOf = (args: object, headers: Readonly<Record<string, string>>) =>
+        Effect.map(
+          post(url, modern("tools/call", { name: "t", arguments: args }), {
+            headers: { ...headersOf("tools/call", "t"), ...headers }
+          }),
+          ({ status, text }) => [status, JSON.parse(text).error?.code]
+        )
+      const refused = [400, -32020]
+      assert.deepStrictEqual(yield* codeOf({ region: "eu" }, {}), refused)
+      assert.deepStrictEqual(yield* codeOf({ region: "eu" }, { "mcp-param-region": "us" }), refused)
+      assert.deepStrictEqual(yield* codeOf({}, { "mcp-param-region": "eu" }), refused)
+      assert.deepStrictEqual(yield* codeOf({ at: { zone: 7 } }, { "mcp-param-zone": "8" }), refused)
+      assert.strictEqual(server.count("POST tools/call t"), 0)
+      const agreed = { "mcp-param-region": "eu", "mcp-param-zone": "7" }
+      assert.deepStrictEqual(yield* codeOf({ region: "eu", at: { zone: 7 } }, agreed), [200, undefined])
+      assert.strictEqual(server.count("POST tools/call t"), 1)
     }))
 })

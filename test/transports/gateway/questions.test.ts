@@ -7,9 +7,10 @@ import {
   ElicitRequestSchema,
   ListRootsRequestSchema
 } from "@modelcontextprotocol/sdk/types.js"
-import { Effect } from "effect"
+import { Effect, Queue } from "effect"
 import { serveAsking } from "../../fixtures/askingHttp.ts"
 import { call, connectV1, initialize, post, startGateway, streamOf, textOf } from "../../fixtures/gateway.ts"
+import * as Http from "../../fixtures/scriptedHttp.ts"
 
 const everything = { command: "mcp-server-everything", args: ["stdio"] }
 
@@ -97,5 +98,42 @@ describe("a question of a server", () => {
       const { client } = yield* connectV1(url)
       const said = yield* Effect.promise(() => client.callTool({ name: "ask" }).then(textOf, String))
       assert.match(said, /elicitation/i)
+    }))
+})
+
+describe("the capabilities of a client", () => {
+  const capabilities = {
+    sampling: { tools: {} },
+    elicitation: { form: {}, url: {} },
+    roots: { listChanged: true },
+    experimental: { secret: {} }
+  }
+
+  /** A server that notes what its clients declare, and ends each call. */
+  const startNoting = (declared: Queue.Queue<unknown>) =>
+    Http.start(({ message: { id, method, params }, response }) => {
+      const meta = params?._meta as Readonly<Record<string, unknown>> | undefined
+      if (method === "initialize") Queue.offerUnsafe(declared, params?.capabilities)
+      if (method === "tools/list") Http.json(response, Http.result(id, { tools: [noted] }))
+      else if (method === "tools/call") {
+        Queue.offerUnsafe(declared, meta?.["io.modelcontextprotocol/clientCapabilities"])
+        Http.json(response, Http.result(id, { content: [] }))
+      } else return false
+      return true
+    })
+
+  const noted = { name: "noted", inputSchema: { type: "object" } }
+
+  it.live("are declared to its servers in every detail that the protocol knows, and nothing else of them", () =>
+    Effect.gen(function*() {
+      const declared = yield* Queue.unbounded<unknown>()
+      const { url: server } = yield* startNoting(declared)
+      const { url } = yield* startGateway({ only: { url: server, protocol: "legacy" } })
+      // The session that follows the lists.
+      yield* Queue.take(declared)
+      const { session } = yield* post(url, { ...initialize, params: { ...initialize.params, capabilities } })
+      yield* post(url, call(1, "noted"), { session })
+      const { experimental: _, ...expected } = capabilities
+      assert.deepStrictEqual(yield* Queue.take(declared), expected)
     }))
 })

@@ -51,6 +51,7 @@ const setting = (
     codec: options.codec ?? legacyCodec,
     checks: { before: () => undefined, after: () => undefined },
     onNotification: ({ method }: Notification.WireNotification) => events.push(method),
+    onLogMessage: ({ method }) => events.push(method),
     client: options.hasClient ? (message) => toClient.push(message) : undefined
   })
   transport.receiver = engine

@@ -53,6 +53,7 @@ export const callRules: Rules = new Map(Object.entries<Rule>({
   },
   hedgeAfter: duration,
   idempotent: trueOrFalse,
+  meta: anObject,
   mode: {
     is: optional((value) => value === "strict" || value === "best-effort"),
     expected: "\"strict\" or \"best-effort\""

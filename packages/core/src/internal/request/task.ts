@@ -34,7 +34,8 @@ export interface TaskOptions {
   readonly execute: Execute
   readonly server: string
   readonly kind: ToolCall
-  readonly args: Record<string, unknown>
+  /** The params of the call, without the task. */
+  readonly params: Record<string, unknown>
   /** How long the server keeps the task, in milliseconds; `undefined` leaves it to the server. */
   readonly ttl: number | undefined
   /** In milliseconds. */
@@ -69,13 +70,12 @@ export const callAsTask = (options: TaskOptions): Effect.Effect<unknown, Session
     )
   )
 
-const create = ({ args, execute, kind, retry, timeout, ttl }: TaskOptions): Effect.Effect<Task, SessionError> => {
+const create = ({ execute, kind, params, retry, timeout, ttl }: TaskOptions): Effect.Effect<Task, SessionError> => {
   const method = "tools/call"
-  const { tool } = kind
   return execute<Task>({
     kind,
     method,
-    params: { name: tool, arguments: args, task: ttl === undefined ? {} : { ttl } },
+    params: { ...params, task: ttl === undefined ? {} : { ttl } },
     timeout,
     retry,
     refuse: ({ capabilities }) =>
@@ -85,7 +85,7 @@ const create = ({ args, execute, kind, retry, timeout, ttl }: TaskOptions): Effe
     decode: (result): Exit.Exit<Task, Reason> =>
       Predicate.isObject(result) && "task" in result && isTask(result.task)
         ? Exit.succeed(result.task)
-        : Exit.fail(new InvalidResult({ method, description: `the result of ${tool} is not a task` }))
+        : Exit.fail(new InvalidResult({ method, description: `the result of ${kind.tool} is not a task` }))
   })
 }
 

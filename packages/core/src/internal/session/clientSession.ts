@@ -30,6 +30,7 @@ import { decodeCompletion, decodePromptResult, decodeResourceResult, decodeToolR
 import type { SessionCore } from "./sessionCore.ts"
 import { changes, notifications, updates } from "./sessionStreams.ts"
 import { typed } from "./typedResult.ts"
+import { withMeta } from "./withMeta.ts"
 
 const yes = Effect.succeed(true)
 const no = Effect.succeed(false)
@@ -171,12 +172,12 @@ export class ClientSession implements Session, CallerPolicy {
     return this.#complete ??= offered((reference, argument, options) => {
       const checked = checkCall(options, this.server)
       if (checked instanceof BadOptions) return Effect.fail(checked.error)
-      const { context, retry, timeout } = checked ?? {}
+      const { context, meta, retry, timeout } = checked ?? {}
       const params = { ref: reference, argument, ...(context === undefined ? {} : { context: { arguments: context } }) }
       return this.#execute({
         kind: read,
         method: "completion/complete",
-        params,
+        params: withMeta(params, meta),
         timeout,
         retry,
         decode: decodeCompletion
@@ -261,7 +262,7 @@ export class ClientSession implements Session, CallerPolicy {
         isIdempotent: idempotent === undefined ? core.isIdempotent(tool) : idempotent ? yes : no
       },
       method: "tools/call",
-      params: { name: tool, arguments: args },
+      params: withMeta({ name: tool, arguments: args }, options?.meta),
       timeout: options?.timeout,
       retry: options?.retry,
       onProgress,
@@ -307,10 +308,11 @@ export class ClientSession implements Session, CallerPolicy {
   ): Effect.Effect<A, SessionError | ConfigError> {
     const checked = checkCall(options, this.server)
     if (checked instanceof BadOptions) return Effect.fail(checked.error)
-    const { onSent, retry, timeout } = checked ?? {}
+    const { meta, onSent, retry, timeout } = checked ?? {}
+    const sent = withMeta(params, meta)
     return this.#withProgress(
       checked?.onProgress,
-      (onProgress) => this.#execute({ kind: read, method, params, timeout, retry, onProgress, onSent, decode })
+      (onProgress) => this.#execute({ kind: read, method, params: sent, timeout, retry, onProgress, onSent, decode })
     )
   }
 
@@ -338,9 +340,10 @@ export class ClientSession implements Session, CallerPolicy {
     options: Checked<CallToolOptions>
   ): Effect.Effect<CallToolResult, SessionError> {
     const { kind } = ClientSession.toolCall(this.#parts.core, tool, args, options)
-    const { retry, task, timeout } = options
+    const { meta, retry, task, timeout } = options
+    const params = withMeta({ name: tool, arguments: args }, meta)
     const called = (onTask: ((task: Task) => void) | undefined) =>
-      callAsTask({ execute: this.#execute, server: this.server, kind, args, ttl: task?.ttl, timeout, retry, onTask })
+      callAsTask({ execute: this.#execute, server: this.server, kind, params, ttl: task?.ttl, timeout, retry, onTask })
     const { totalTimeout } = this.#managed.definition.config
     const handler = task?.onTask
     const result = handler === undefined

@@ -26,7 +26,10 @@ export const attend = (client: ClientSession, session: Session): Effect.Effect<v
     const list = changes[notification._tag]
     if (list !== undefined) {
       return client.lists.fetch(session, list).pipe(
-        Effect.andThen(Effect.sync(() => client.send(listChanged(list)))),
+        Effect.andThen(Effect.sync(() => {
+          client.send(listChanged(list))
+          for (const listener of client.listListeners) listener(list)
+        })),
         Effect.ignore
       )
     }

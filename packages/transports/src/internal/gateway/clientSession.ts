@@ -4,13 +4,14 @@
  * A message that belongs to a request goes to the response of that request. Any other goes to the stream that the client keeps open. A
  * client without a stream receives it in the response of a request in flight.
  */
+import type { DeclaredCapabilities } from "@mcp-sessions/core/ClientHandlers"
 import type { LogLevel } from "@mcp-sessions/core/Notification"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import type { ServerResponse } from "node:http"
-import type { Catalog } from "./catalog.ts"
+import type { Catalog, ChangedList } from "./catalog.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import { OwnLists } from "./ownLists.ts"
 import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
@@ -26,19 +27,12 @@ const backlogLimit = 64
 /** How many questions of servers a client may leave unanswered. */
 const questionLimit = 32
 
-/** What a client declared in `initialize`. */
-export interface ClientCapabilities {
-  readonly sampling?: unknown
-  readonly elicitation?: { readonly form?: unknown; readonly url?: unknown } | undefined
-  readonly roots?: { readonly listChanged?: unknown } | undefined
-}
-
 /** Receives what belongs to a request: messages before its response, and the response. */
 export interface Reply {
   /** Sends a message that belongs to the request; `false` if that is not possible. */
   related(message: string): boolean
-  /** Takes the response; `undefined` for a request that was cancelled, which has none. */
-  settle(message: string | undefined): void
+  /** Takes the response; `undefined` for a request that was cancelled, which has none. `status` is that of HTTP, if it is not 200. */
+  settle(message: string | undefined, status?: number): void
 }
 
 /** A request of the client that is in flight. */
@@ -47,7 +41,11 @@ export interface ClientCall {
   readonly progressToken: RpcId | undefined
   readonly reply: Reply
   /** Asks the client in the result of the call. Absent where the gateway sends requests to its clients. */
-  readonly ask?: (method: string, params: object | undefined) => Effect.Effect<unknown, RpcError>
+  readonly ask?: (
+    method: string,
+    params: object | undefined,
+    key: string | undefined
+  ) => Effect.Effect<unknown, RpcError>
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   /** Whether the client cancelled it, and so wants no response. */
   isCancelled: boolean
@@ -61,7 +59,7 @@ export interface ClientOptions {
   readonly principal: string
   readonly owner: string
   readonly protocolVersion: string
-  readonly capabilities: ClientCapabilities
+  readonly capabilities: DeclaredCapabilities
   readonly scope: Scope.Closeable
   readonly catalog: Catalog
   readonly streams: EventStreams
@@ -75,7 +73,7 @@ export class ClientSession implements Seat {
   readonly principal: string
   readonly owner: string
   readonly protocolVersion: string
-  readonly capabilities: ClientCapabilities
+  readonly capabilities: DeclaredCapabilities
   readonly scope: Scope.Closeable
   readonly upstreams: Upstreams
   /** What the servers offer to this client. */
@@ -87,6 +85,8 @@ export class ClientSession implements Seat {
   readonly subscriptions = new Map<string, Fiber.Fiber<unknown, unknown>>()
   /** Emits an element when the client says that its roots have changed. */
   readonly rootsChanges: PubSub.PubSub<void>
+  /** Called when a list has changed for the client's own sessions. For the streams of a client that has none of its own. */
+  readonly listListeners = new Set<(list: ChangedList) => void>()
   /** Writes all messages, where the client has one channel for everything. */
   output: ((message: string) => void) | undefined
   /** The number of open streams of subscriptions. */
@@ -181,10 +181,12 @@ export class ClientSession implements Seat {
   ask(method: string, params: object | undefined, about: {
     readonly server: string
     readonly call: ClientCall | undefined
+    /** The key under which the server asks, if it has one. */
+    readonly key: string | undefined
   }): Effect.Effect<unknown, RpcError> {
     if (this.isModern) {
       const call = about.call ?? this.#onlyCallAt(about.server)
-      return call?.ask?.(method, params) ?? Effect.fail(
+      return call?.ask?.(method, params, about.key) ?? Effect.fail(
         new RpcError({ code: codes.internalError, message: "it is not known which call of the client this is about" })
       )
     }

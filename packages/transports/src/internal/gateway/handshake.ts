@@ -1,9 +1,10 @@
 /**
  * Handshake of the revisions up to 2025-11-25: what a client says in `initialize`, and what the gateway answers.
  */
+import type { DeclaredCapabilities } from "@mcp-sessions/core/ClientHandlers"
 import * as Predicate from "effect/Predicate"
+import { capabilitiesFrom } from "./capabilities.ts"
 import type { Catalog } from "./catalog.ts"
-import type { ClientCapabilities } from "./clientSession.ts"
 import { codes, RpcError } from "./rpc.ts"
 
 /** The revisions that clients may speak, the newest first. */
@@ -26,12 +27,12 @@ export const badInitialize = new RpcError({
 /** Reads the params of `initialize`. Returns `undefined` if they lack something. A revision that is not known becomes the newest. */
 export const wishesOf = (
   params: unknown
-): { readonly protocolVersion: string; readonly capabilities: ClientCapabilities } | undefined => {
+): { readonly protocolVersion: string; readonly capabilities: DeclaredCapabilities } | undefined => {
   const { capabilities, protocolVersion } = (Predicate.isObject(params) ? params : {}) as Record<string, unknown>
   return Predicate.isString(protocolVersion) && Predicate.isObject(capabilities)
     ? {
       protocolVersion: revisions.includes(protocolVersion) ? protocolVersion : revisions[0],
-      capabilities: capabilities as ClientCapabilities
+      capabilities: capabilitiesFrom(capabilities)
     }
     : undefined
 }

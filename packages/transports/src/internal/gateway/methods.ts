@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import type { ClientCall, ClientSession } from "./clientSession.ts"
 import { toRpcError } from "./failures.ts"
 import type { Offer } from "./offer.ts"
+import { belowClient, passedMeta } from "./passedMeta.ts"
 import { codes, encodeNotification, RpcError, type RpcId } from "./rpc.ts"
 
 type Params = Readonly<Record<string, unknown>>
@@ -45,19 +46,21 @@ const isTexts = (value: unknown): value is Readonly<Record<string, string>> =>
 
 /** Uses the session of the client at a server. */
 const at = <A>(
-  { call, client }: Context,
+  { call, client, params }: Context,
   server: string,
   use: (session: Session) => Effect.Effect<A, SessionError | ConfigError>
 ): Effect.Effect<A, RpcError> => {
   call.server = server
-  return Effect.mapError(Effect.flatMap(client.upstreams.get(server), use), toRpcError)
+  return belowClient(params, Effect.mapError(Effect.flatMap(client.upstreams.get(server), use), toRpcError))
 }
 
-/** What all requests pass on: the progress of the server, if the client wants it, and the ids of the requests upstream. */
-const optionsOf = ({ call, client }: Context): ProgressOptions => {
+/** What all requests pass on: the `_meta` of the client, the progress of the server if the client wants it, and the ids of the requests upstream. */
+const optionsOf = ({ call, client, params }: Context): ProgressOptions => {
   const { progressToken } = call
+  const meta = passedMeta(params)
   const onSent = (id: RpcId) => void call.upstreamIds.add(id)
-  return progressToken === undefined ? { onSent } : {
+  return progressToken === undefined ? { meta, onSent } : {
+    meta,
     onSent,
     onProgress: (progress: Progress) =>
       // A call that takes several POSTs has the token of the latest.
@@ -135,7 +138,7 @@ const complete: Method = (context) => {
       context,
       found.server,
       (session) =>
-        session.complete(found.reference, { name, value }, known === undefined ? undefined : { context: known })
+        session.complete(found.reference, { name, value }, { context: known, meta: passedMeta(context.params) })
     ),
     (completion) => ({ completion })
   )

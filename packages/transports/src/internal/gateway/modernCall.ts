@@ -23,29 +23,33 @@ interface Question {
 
 export class ModernCall implements ClientCall {
   readonly upstreamIds = new Set<RpcId>()
-  readonly key: string
   fiber: Fiber.Fiber<unknown, RpcError> | undefined = undefined
   isCancelled = false
   server: string | undefined = undefined
   id: RpcId
   progressToken: RpcId | undefined
   reply: Reply
-  readonly #state: string
+  readonly #seal: () => string
+  /** Answers that the client has sent before they were asked for. */
+  readonly #early: Map<string, unknown>
   readonly #questions = new Map<string, Question>()
   #lastQuestion = 0
   #isReplied = false
   #timer: NodeJS.Timeout | undefined
 
-  /** `state` is the sealed state by which the client finds the call again. */
+  /**
+   * `seal` gives the sealed state by which the client finds the call again, another one each time. `answers` are those of a request without a state,
+   * to questions that the server has not asked yet.
+   */
   constructor(options: {
-    readonly key: string
-    readonly state: string
+    readonly seal: () => string
+    readonly answers: object
     readonly id: RpcId
     readonly progressToken: RpcId | undefined
     readonly reply: Reply
   }) {
-    this.key = options.key
-    this.#state = options.state
+    this.#seal = options.seal
+    this.#early = new Map(Object.entries(options.answers))
     this.id = options.id
     this.progressToken = options.progressToken
     this.reply = options.reply
@@ -57,12 +61,21 @@ export class ModernCall implements ClientCall {
   }
 
   /** Asks the client, with the result of the POST that it waits for. */
-  readonly ask = (method: string, params: object | undefined): Effect.Effect<unknown, RpcError> =>
+  readonly ask = (
+    method: string,
+    params: object | undefined,
+    wanted: string | undefined
+  ): Effect.Effect<unknown, RpcError> =>
     Effect.callback((resume) => {
+      if (wanted !== undefined && this.#early.has(wanted)) {
+        const answer = this.#early.get(wanted)
+        this.#early.delete(wanted)
+        return resume(Effect.succeed(answer))
+      }
       if (this.#questions.size >= questionLimit) {
         return resume(Effect.fail(new RpcError({ code: codes.limited, message: "too many questions" })))
       }
-      const key = `question-${++this.#lastQuestion}`
+      const key = wanted !== undefined && !this.#questions.has(wanted) ? wanted : `question-${++this.#lastQuestion}`
       this.#questions.set(key, { method, params, resume })
       // Questions that a server asks together go to the client together.
       setImmediate(() => this.#park())
@@ -92,11 +105,11 @@ export class ModernCall implements ClientCall {
   }
 
   /** Replies with the outcome. */
-  settle(message: string): void {
+  settle(message: string, status?: number): void {
     clearTimeout(this.#timer)
     if (this.#isReplied) return
     this.#isReplied = true
-    this.reply.settle(message)
+    this.reply.settle(message, status)
   }
 
   #park(): void {
@@ -108,7 +121,7 @@ export class ModernCall implements ClientCall {
     this.#timer = setTimeout(() => this.fiber?.interruptUnsafe(), parkedTimeout)
     this.#timer.unref()
     this.reply.settle(
-      encodeResult(this.id, { resultType: "input_required", inputRequests, requestState: this.#state })
+      encodeResult(this.id, { resultType: "input_required", inputRequests, requestState: this.#seal() })
     )
   }
 }

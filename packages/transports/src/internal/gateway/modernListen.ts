@@ -60,9 +60,11 @@ export const listen = (options: {
       ...(named.length === 0 ? {} : { resourceSubscriptions: uris.map(({ uri }) => uri) })
     }
   })
-  const remove = catalog.onChange((list) => {
+  const onChange = (list: ChangedList) => {
     if (wanted.includes(keys[list])) notify(`notifications/${list}/list_changed`)
-  })
+  }
+  const remove = catalog.onChange(onChange)
+  client.listListeners.add(onChange)
   const updates = uris.map(({ server, uri }) =>
     fork(
       Effect.flatMap(client.upstreams.get(server), (session) =>
@@ -78,6 +80,7 @@ export const listen = (options: {
     client.listening--
     client.touch()
     remove()
+    client.listListeners.delete(onChange)
     fork(Fiber.interruptAll(updates))
   })
 }

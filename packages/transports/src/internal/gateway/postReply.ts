@@ -54,7 +54,7 @@ export class PostReply implements Reply {
   }
 
   /** Takes the response to one request; `undefined` for a request that was cancelled, which has none. */
-  settle(message: string | undefined): void {
+  settle(message: string | undefined, status?: number): void {
     this.#pending--
     if (message !== undefined) {
       if (this.#isStream) this.#streams.send(this.#response, message)
@@ -62,11 +62,11 @@ export class PostReply implements Reply {
     }
     if (this.#pending > 0) return
     if (this.#isStream) this.#response.end()
-    else this.#end()
+    else this.#end(status ?? 200)
     this.#onEnd()
   }
 
-  #end(): void {
+  #end(status: number): void {
     const response = this.#response
     if (response.destroyed) return
     const [first] = this.#settled
@@ -75,7 +75,7 @@ export class PostReply implements Reply {
       return
     }
     const body = this.#isBatch ? `[${this.#settled.join()}]` : first
-    response.writeHead(200, {
+    response.writeHead(status, {
       ...this.#headers,
       "content-type": "application/json",
       "x-content-type-options": "nosniff",

@@ -22,9 +22,9 @@ const ask = <A>(
   client: ClientSession,
   method: string,
   params: object | undefined,
-  { call, server }: Origin
+  { call, key, server }: Origin
 ): Effect.Effect<A, RequestRefused> =>
-  client.ask(method, params, { server, call: client.callOf(server, call?.id) }).pipe(
+  client.ask(method, params, { server, key, call: client.callOf(server, call?.id) }).pipe(
     Effect.mapError(({ code, data, message }) => new RequestRefused({ code, description: message, data })),
     Effect.filterOrFail(Predicate.isObject, () => notAnObject),
     Effect.timeoutOrElse({
@@ -34,11 +34,13 @@ const ask = <A>(
   ) as Effect.Effect<A, RequestRefused>
 
 const handlersOfClient = (client: ClientSession): Handlers => {
-  const { elicitation, roots, sampling } = client.capabilities
+  const { capabilities } = client
+  const { elicitation, roots, sampling } = capabilities
   // Before 2025-11-25, an empty capability stood for forms.
   const hasForm = elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined)
   const hasUrl = elicitation?.url !== undefined
   return {
+    capabilities,
     ...(sampling === undefined ? {} : {
       sampling: (params, origin) => ask<CreateMessageResult>(client, "sampling/createMessage", params, origin)
     }),

@@ -50,6 +50,8 @@ export interface DirectRequestsOptions {
   readonly checks: ResultChecks
   /** Receives the notifications of the server. Without it, and without `client`, they are dropped. */
   readonly onNotification: ((notification: WireNotification) => void) | undefined
+  /** Receives the log messages of the server. */
+  readonly onLogMessage: (notification: WireNotification) => void
   /** The SDK's client, where it answers requests of the server or keeps subscriptions. */
   readonly client: ((message: JSONRPCMessage) => void) | undefined
   /** Removes secrets from a reason. Every failure passes through it before a caller sees it. */
@@ -148,7 +150,11 @@ export class DirectRequests implements Receiver {
   }
 
   take(message: JSONRPCMessage, call?: OutgoingRequest): boolean {
-    if ("method" in message) return "id" in message ? this.#takeRequest(message, call) : this.#takeNotification(message)
+    if ("method" in message) {
+      return "id" in message
+        ? this.#takeRequest(message, call)
+        : this.#takeNotification(message, call)
+    }
     const { id } = message
     if (!this.#table.owns(id)) return this.#options.client === undefined
     const request = this.#table.get(id)
@@ -208,7 +214,7 @@ export class DirectRequests implements Receiver {
     return true
   }
 
-  #takeNotification({ method, params }: JSONRPCNotification): boolean {
+  #takeNotification({ method, params }: JSONRPCNotification, call: OutgoingRequest | undefined): boolean {
     if (method === "notifications/progress") {
       const token = idOf(params?.progressToken)
       if (this.#table.owns(token)) {
@@ -216,7 +222,11 @@ export class DirectRequests implements Receiver {
         return true
       }
     }
-    const { client, onNotification } = this.#options
+    const { client, onLogMessage, onNotification } = this.#options
+    if (method === "notifications/message") {
+      onLogMessage({ method, params, ...(call?.id === undefined ? {} : { call: call.id }) })
+      return true
+    }
     if (onNotification === undefined) return client === undefined
     // The server gives up a request of its own, which the client is answering.
     if (method === "notifications/cancelled" && client !== undefined) return false

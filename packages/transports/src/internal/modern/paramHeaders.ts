@@ -127,6 +127,9 @@ const valueAt = (args: unknown, path: ReadonlyArray<string>): unknown => {
   return value
 }
 
+/** The text of an argument as a header repeats it; `undefined` if it is absent, null, structured, or a number that JavaScript cannot hold. */
+export const textAt = (args: unknown, path: ReadonlyArray<string>): string | undefined => textOf(valueAt(args, path))
+
 /** Appends the headers of a call to a flat list of names and values. Leaves out arguments that are absent, null or structured. */
 export const appendParamHeaders = (options: {
   readonly to: Array<string>
@@ -134,7 +137,7 @@ export const appendParamHeaders = (options: {
   readonly args: unknown
 }): void => {
   for (const { name, path } of options.headers) {
-    const text = textOf(valueAt(options.args, path))
+    const text = textAt(options.args, path)
     if (text !== undefined) options.to.push(`mcp-param-${name}`, encodeHeader(text))
   }
 }

@@ -36,15 +36,17 @@ const isRefusal = Schema.is(RequestRefused)
 
 /** Declares the handlers that are present. */
 export const capabilitiesOf = (handlers: Handlers): ClientCapabilities => {
-  const { elicitation, roots, rootsChanges, sampling } = handlers
+  const { capabilities, elicitation, roots, rootsChanges, sampling } = handlers
   const modes = {
     ...(elicitation?.form === undefined ? {} : { form: { applyDefaults: true } }),
     ...(elicitation?.url === undefined ? {} : { url: {} })
   }
   return {
-    ...(sampling === undefined ? {} : { sampling: {} }),
-    ...(Object.keys(modes).length === 0 ? {} : { elicitation: modes }),
-    ...(roots === undefined ? {} : { roots: rootsChanges === undefined ? {} : { listChanged: true } })
+    ...(sampling === undefined ? {} : { sampling: { ...capabilities?.sampling } }),
+    ...(Object.keys(modes).length === 0 ? {} : { elicitation: { ...capabilities?.elicitation ?? modes } }),
+    ...(roots === undefined
+      ? {}
+      : { roots: capabilities?.roots ?? (rootsChanges === undefined ? {} : { listChanged: true }) })
   }
 }
 
@@ -123,7 +125,9 @@ export const attach = (options: {
     { asking, mcpReq: { _meta: meta, id, method, signal } }: HandlerContext
   ): Promise<A> => {
     const request = asking ?? callOf(id)
-    const handled = Effect.suspend(() => handle({ owner, server, call: callOfRequest(request) })).pipe(
+    // In a round of the modern era, the SDK gives the key of the question in place of an id.
+    const key = asking === undefined ? {} : { key: String(id) }
+    const handled = Effect.suspend(() => handle({ owner, server, call: callOfRequest(request), ...key })).pipe(
       // The text of a defect may quote what the server must not see.
       Effect.tapDefect((cause) => Effect.logError(`the handler of ${method} for ${server} failed`, cause))
     )

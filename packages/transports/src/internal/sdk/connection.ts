@@ -243,6 +243,7 @@ class ChannelConnection implements Connection {
       codec: legacyCodec,
       checks: this.#schemas,
       onNotification,
+      onLogMessage: onNotification,
       redact: this.#redactReason,
       client: toClient === undefined ? undefined : (message) => toClient(message)
     })
@@ -260,7 +261,7 @@ class ChannelConnection implements Connection {
   }
 
   #beginModern(client: AskableClient, protocolVersion: string): void {
-    const { options, peer } = this.#connecting
+    const { onNotification, options, peer } = this.#connecting
     const { toolHeaders, transport } = this.#channel
     const toClient = transport.onmessage
     const codec: ModernCodec = this.#codec = new ModernCodec({
@@ -276,6 +277,7 @@ class ChannelConnection implements Connection {
       codec,
       checks: this.#schemas,
       onNotification: undefined,
+      onLogMessage: onNotification,
       redact: this.#redactReason,
       client: (message) => toClient?.(message)
     })

@@ -1,0 +1,93 @@
+/**
+ * Messages of revision 2026-07-28: what each says in its `_meta` in place of a handshake, and what the gateway answers to `server/discover`.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic#request-metadata
+ */
+import type { DeclaredCapabilities } from "@mcp-sessions/core/ClientHandlers"
+import type { JSONRPCRequest } from "@modelcontextprotocol/client"
+import * as Predicate from "effect/Predicate"
+import { metaKeys } from "../modern/requestMeta.ts"
+import { capabilitiesFrom } from "./capabilities.ts"
+import type { Catalog } from "./catalog.ts"
+import { modernRevision } from "./clientSession.ts"
+import { codes, RpcError } from "./rpc.ts"
+
+/** The codes of errors that this revision adds. */
+export const modernCodes = {
+  headerMismatch: -32_020,
+  /** A server needs a capability that the client has not declared. */
+  capabilityMissing: -32_021,
+  unsupportedVersion: -32_022
+} as const
+
+/** The methods of the revision that the gateway handles as those before it, and whether clients may cache their results. */
+export const served: ReadonlyMap<string, { readonly isCacheable: boolean }> = new Map([
+  ["tools/list", { isCacheable: true }],
+  ["tools/call", { isCacheable: false }],
+  ["resources/list", { isCacheable: true }],
+  ["resources/templates/list", { isCacheable: true }],
+  ["resources/read", { isCacheable: true }],
+  ["prompts/list", { isCacheable: true }],
+  ["prompts/get", { isCacheable: false }],
+  ["completion/complete", { isCacheable: false }]
+])
+
+/** Whether the gateway handles a method of the revision. */
+export const isServed = (method: string): boolean => served.has(method) || method === "subscriptions/listen"
+
+/** Results may not be used again: `list_changed` tells a client only while it listens. */
+export const uncached = { ttlMs: 0, cacheScope: "private" } as const
+
+export const serverInfoKey = "io.modelcontextprotocol/serverInfo"
+
+const capabilities = {
+  tools: { listChanged: true },
+  resources: { listChanged: true, subscribe: true },
+  prompts: { listChanged: true },
+  completions: {},
+  logging: {}
+}
+
+const metaOf = ({ params }: Pick<JSONRPCRequest, "params">): Readonly<Record<string, unknown>> =>
+  Predicate.isObject(params?._meta) ? params._meta : {}
+
+/** The revision that a request names. */
+export const revisionOf = (message: JSONRPCRequest): unknown => metaOf(message)[metaKeys.protocolVersion]
+
+/** What a request declares. The revision knows no notification of changed roots. */
+export const capabilitiesOf = (message: JSONRPCRequest): DeclaredCapabilities => {
+  const { roots, ...others } = capabilitiesFrom(metaOf(message)[metaKeys.clientCapabilities] ?? {})
+  return roots === undefined ? others : { ...others, roots: {} }
+}
+
+/** What a request lacks in its `_meta`. */
+export const metaFaultOf = (message: JSONRPCRequest): RpcError | undefined =>
+  Predicate.isString(revisionOf(message)) && Predicate.isObject(metaOf(message)[metaKeys.clientCapabilities])
+    ? undefined
+    : new RpcError({
+      code: codes.invalidParams,
+      message: "_meta lacks the protocol version or the capabilities of the client"
+    })
+
+/** The error of a request of another revision. */
+export const versionFaultOf = (message: JSONRPCRequest): RpcError | undefined => {
+  const requested = revisionOf(message)
+  return requested === modernRevision ? undefined : new RpcError({
+    code: modernCodes.unsupportedVersion,
+    message: "Unsupported protocol version",
+    data: { supported: [modernRevision], requested }
+  })
+}
+
+/** The result of `server/discover`. */
+export const discovered = ({ catalog: { instructions }, serverInfo }: {
+  readonly catalog: Catalog
+  readonly serverInfo: { readonly name: string; readonly version: string }
+}): object => ({
+  resultType: "complete",
+  supportedVersions: [modernRevision],
+  capabilities,
+  ...(instructions === undefined ? {} : { instructions }),
+  ...uncached,
+  _meta: { [serverInfoKey]: serverInfo }
+})

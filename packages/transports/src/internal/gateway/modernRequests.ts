@@ -1,0 +1,86 @@
+/**
+ * Modern requests: runs the requests of revision 2026-07-28, whatever they arrive on. A request with answers goes on with the call that has asked.
+ */
+import type { JSONRPCRequest } from "@modelcontextprotocol/client"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+import * as Crypto from "node:crypto"
+import type { ClientSession, Reply } from "./clientSession.ts"
+import type { Dispatcher } from "./dispatcher.ts"
+import { methods } from "./methods.ts"
+import { ModernCall } from "./modernCall.ts"
+import { modernCodes, served, serverInfoKey, uncached } from "./modernMessage.ts"
+import { codes, encodeError, RpcError } from "./rpc.ts"
+import type { SealedIds } from "./sealedIds.ts"
+
+export interface ModernRequestsOptions {
+  readonly dispatcher: Dispatcher
+  /** Seals the keys of calls that wait for answers. */
+  readonly states: SealedIds
+  readonly serverInfo: { readonly name: string; readonly version: string }
+  /** The path of the endpoint. */
+  readonly route: string
+}
+
+/** The HTTP status of a response that says why the request failed. */
+const statusOf = (exit: Exit.Exit<unknown, RpcError>): number | undefined => {
+  const failure = Exit.findErrorOption(exit)
+  return failure._tag === "Some" && failure.value.code === modernCodes.capabilityMissing ? 400 : undefined
+}
+
+export class ModernRequests {
+  readonly #options: ModernRequestsOptions
+
+  constructor(options: ModernRequestsOptions) {
+    this.#options = options
+  }
+
+  /** Runs a request, and settles the reply with its outcome or with the questions of the server. Returns the call, if there is one. */
+  run(client: ClientSession, { message: { id, method, params = {} }, principal, reply }: {
+    readonly principal: string
+    readonly message: JSONRPCRequest
+    readonly reply: Reply
+  }): ModernCall | undefined {
+    const { dispatcher, route, serverInfo, states } = this.#options
+    const token = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
+    const progressToken = Predicate.isString(token) || Predicate.isNumber(token) ? token : undefined
+    const { inputResponses: answers = {}, requestState } = params
+    const fail = (code: number, message: string): undefined => {
+      reply.settle(encodeError(id, new RpcError({ code, message })))
+    }
+    if (!Predicate.isObject(answers)) return fail(codes.invalidParams, "inputResponses is not an object")
+    if (requestState !== undefined) {
+      const key = states.open(String(requestState), { principal, route })
+      const parked = key === undefined ? undefined : client.calls.get(key)
+      if (!(parked instanceof ModernCall) || !parked.isParked) {
+        return fail(codes.invalidParams, "the requestState is not known, or over")
+      }
+      parked.proceed({ id, progressToken, reply, answers: answers as Record<string, unknown> })
+      return parked
+    }
+    const handle = methods.get(method)
+    if (handle === undefined) return fail(codes.methodNotFound, `unknown method ${method}`)
+    const key = Crypto.randomUUID()
+    const seal = () => states.seal(key, { principal, route })
+    const call = new ModernCall({ seal, answers, id, progressToken, reply })
+    client.calls.set(key, call)
+    dispatcher.start({
+      client,
+      call,
+      method,
+      params,
+      handled: handle({ offer: client.lists.offer, client, call, params }),
+      onEnd: (exit) => {
+        client.calls.delete(key)
+        const result = Exit.map(exit, (value) => ({
+          resultType: "complete",
+          ...(value as object),
+          ...(served.get(method)?.isCacheable === true ? uncached : {}),
+          _meta: { ...(value as { readonly _meta?: object })._meta, [serverInfoKey]: serverInfo }
+        }))
+        call.settle(dispatcher.encode(call.id, method, result), statusOf(exit))
+      }
+    })
+    return call
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * `_meta` that passes through the gateway: what a client sends with a request is sent on to the server, without the keys that concern one hop.
+ *
+ * The trace context of the client goes on, too: spans of the gateway are below the span of the client, and the server learns of the latest of them.
+ *
+ * @see https://modelcontextprotocol.io/community/seps/414-request-meta
+ */
+import { CurrentTraceContext, fromTraceparent } from "@mcp-sessions/core/Telemetry"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+
+type Meta = Readonly<Record<string, unknown>>
+
+/** The keys of the protocol, which each hop has of its own. */
+const protocolPrefix = "io.modelcontextprotocol/"
+
+/** The keys of the trace context. */
+const traceKeys: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"])
+
+/** Keys that may hold a secret, or name a session. A server has not been given them by the client. */
+const secret = /auth(?!ors?(?![a-z]))|token|secret|credential|cookie|passw|api[-_.]?key|session/i
+
+const isPassed = (key: string): boolean => !key.startsWith(protocolPrefix) && !traceKeys.has(key) && !secret.test(key)
+
+const metaOf = (params: Meta): Meta => (Predicate.isObject(params._meta) ? params._meta as Meta : {})
+
+/** What goes on of the `_meta` of params, the trace context aside; `undefined` if that is nothing. */
+export const passedMeta = (params: Meta): Meta | undefined => {
+  const passed = Object.entries(metaOf(params)).filter(([key]) => isPassed(key))
+  return passed.length === 0 ? undefined : Object.fromEntries(passed)
+}
+
+const textOf = (value: unknown): string | undefined => Predicate.isString(value) ? value : undefined
+
+/** Runs what a request causes below the span that its client names. */
+export const belowClient = <A, E>(params: Meta, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const { baggage, traceparent, tracestate } = metaOf(params)
+  const span = traceparent === undefined ? undefined : fromTraceparent(traceparent)
+  return span === undefined ? effect : effect.pipe(
+    Effect.provideService(CurrentTraceContext, { tracestate: textOf(tracestate), baggage: textOf(baggage) }),
+    Effect.withParentSpan(span)
+  )
+}
