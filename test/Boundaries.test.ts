@@ -120,6 +120,7 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   frameworks: [],
   accessTokens: ["root", "network", "oauth"],
   gateway: ["root", "jsonRpc", "modern", "accessTokens"],
+  dashboard: ["root", "jsonRpc", "gateway"],
   host: ["tokenStore"]
 }
 
@@ -301,6 +302,7 @@ const wallClockFiles = [
   "packages/cli/src/commands/useServer.ts",
   "packages/cli/src/commands/watchHealth.ts",
   "packages/core/src/internal/monotonic.ts",
+  "packages/transports/src/internal/dashboard/assets.ts",
   "packages/transports/src/internal/http/httpChannel.ts",
   "packages/transports/src/internal/http/keepCookies.ts",
   "packages/transports/src/internal/oauth/timeOfDay.ts"

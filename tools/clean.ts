@@ -4,8 +4,8 @@ import * as Fs from "node:fs"
 for (
   const path of Fs.globSync([
     "packages/*/{dist,bundle}",
-    "{packages/*,test,examples,bench}/*.tsbuildinfo",
-    "{test,examples,bench}/dist"
+    "{packages/*,packages/transports/page,test,examples,bench}/*.tsbuildinfo",
+    "{test,test/inPage,examples,bench}/dist"
   ])
 ) {
   Fs.rmSync(path, { recursive: true, force: true })

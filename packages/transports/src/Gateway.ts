@@ -51,6 +51,7 @@
  */
 import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import * as HealthWatch from "@mcp-sessions/core/HealthWatch"
 import type { Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
@@ -64,6 +65,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { JwtAlgorithm, JwtOptions } from "./internal/accessTokens/jwtOptions.ts"
+import { gatewayBackend } from "./internal/dashboard/gatewayBackend.ts"
+import { PageServer } from "./internal/dashboard/pageServer.ts"
 import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
 import type { AuditRecord, RefusalRecord, UseRecord } from "./internal/gateway/audit.ts"
 import { makeAuthentication } from "./internal/gateway/authentication.ts"
@@ -201,7 +204,8 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
 
   const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const quotas = new Quotas(read.limits, now)
-  const streams = new EventStreams(yield* readTimeOfDay)
+  const timeOfDay = yield* readTimeOfDay
+  const streams = new EventStreams(timeOfDay)
   const found: { clients: Clients | undefined } = { clients: undefined }
   const handlers = handlersOf({ catalogOwner, clientOf: (owner) => found.clients?.ofOwner(owner) })
   const stderr = typeof outer === "function" ? undefined : outer.stderr
@@ -216,11 +220,12 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
 
   const shared = (server: string): Effect.Effect<Session, SessionError | ConfigError, Scope.Scope> | undefined =>
     stateless.has(server) ? sessions.get(server, { owner: sharedOwner }) : undefined
+  const open = (server: string) => shared(server) ?? sessions.get(server, { owner: catalogOwner })
   const catalog = new Catalog({
     servers,
     isOffered: yield* ToolCatalog.filter({ servers, include: options.include, exclude: options.exclude }),
     hasPrefix: options.prefix ?? servers.length > 1,
-    open: (server) => shared(server) ?? sessions.get(server, { owner: catalogOwner })
+    open
   })
   const known = yield* catalog.follow
   yield* Effect.timeoutOption(
@@ -261,14 +266,59 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     streams.close()
   })
   const dispatcher = new Dispatcher({ fork, audit: options.audit })
-  return { catalog, clients, dispatcher, drain, fork, now, quotas, streams }
+  return { catalog, clients, dispatcher, drain, fork, now, open, quotas, servers, sessions, streams, timeOfDay }
 })
+
+/** How often the servers are pinged while a page is open. */
+const pingInterval = Duration.seconds(5)
+
+/** Makes the page of a gateway, unless the options say that there is none. */
+const makePage = <E, R>(
+  parts: Effect.Success<ReturnType<typeof makeParts<E, R>>>,
+  { options, read }: { readonly options: Options<E, R>; readonly read: ReadOptions }
+): PageServer | undefined => {
+  if (options.ui !== true) return undefined
+  const { open, servers, sessions } = parts
+  const isAnonymous = Object.keys(read.tokens).length === 0 && read.issuers.length === 0
+  const { eject, readmit, restart, status } = sessions
+  const backend = gatewayBackend({
+    ...parts,
+    title: "gateway",
+    isOperator: (principal) => isAnonymous || read.operators.includes(principal),
+    servers,
+    watch: (onChange) =>
+      HealthWatch.watch({
+        servers,
+        interval: pingInterval,
+        open,
+        onChange: ({ row }) => Effect.sync(() => onChange(row))
+      }).pipe(Effect.scoped, Effect.provideService(Sessions, sessions)),
+    status,
+    restart,
+    eject,
+    readmit,
+    signIn: (server) => sessions.signIn(server, { owner: catalogOwner }),
+    ownClients: [
+      { owner: catalogOwner, principal: undefined, label: "lists of the gateway", inFlight: 0 },
+      { owner: sharedOwner, principal: undefined, label: "shared by clients", inFlight: 0 }
+    ]
+  })
+  const onUrl = options.onPageUrl ?? ((url) => Effect.logInfo(`the page is at ${url}`))
+  return new PageServer({ ...parts, backend, onUrl, isAnonymous })
+}
 
 const make = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>
 ): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
   const read = yield* readOptions(options)
-  const { catalog, clients, dispatcher, drain, fork, now, quotas, streams } = yield* makeParts(options, read)
+  const found: { page: PageServer | undefined } = { page: undefined }
+  const audit = options.ui !== true ? options.audit : (record: AuditRecord) => {
+    if (record._tag === "Used") found.page?.feed.record(record)
+    return options.audit?.(record) ?? Effect.void
+  }
+  const parts = yield* makeParts({ ...options, audit }, read)
+  const { catalog, clients, dispatcher, drain, fork, now, quotas, streams } = parts
+  const page = found.page = makePage(parts, { options, read })
   const ids = new SealedIds({ keys: read.sessionKeys, purpose: "session" })
   const router = new LocalRouter({ clients, ids, route: read.path })
   const endpoint = new Endpoint({
@@ -291,16 +341,18 @@ const make = Effect.fnUntraced(function*<E, R>(
     port: read.port,
     serve: (port) => {
       const { admission, metadata } = authenticationOf(urlOf(port))
-      return { admission, routeOf: routes({ endpoint, path: read.path, metadata, fork }) }
+      return { admission, routeOf: routes({ endpoint, path: read.path, metadata, page, fork }) }
     }
   }).pipe(Effect.mapError(({ code }: CannotListen) => new ListenFailed({ host: read.host, port: read.port, code })))
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       endpoint.isDraining = true
       yield* refuseConnections
+      page?.feed.close()
       yield* drain
     })
   )
+  page?.start({ origin: new URL(read.publicUrl ?? urlOf(port)).origin, port })
   return Gateway.of({
     url: urlOf(port),
     port,

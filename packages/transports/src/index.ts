@@ -1,6 +1,7 @@
 export * as AiSdk from "./AiSdk.ts"
 export * as CommandCredentials from "./CommandCredentials.ts"
 export * as Consent from "./Consent.ts"
+export * as Dashboard from "./Dashboard.ts"
 export * as EarlyProcess from "./EarlyProcess.ts"
 export * as EffectHttpClient from "./EffectHttpClient.ts"
 export * as ExactNumbers from "./ExactNumbers.ts"

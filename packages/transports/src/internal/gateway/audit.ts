@@ -37,6 +37,8 @@ export interface UseRecord {
   readonly code: number | undefined
   /** The reason of a failure without a response of the server, such as `OutcomeUnknown`. */
   readonly reason: string | undefined
+  /** How far it got: `NotSent`, `Rejected`, `Unknown` (it may have run) or `Answered`. */
+  readonly delivery: string
   /** How long it took, in milliseconds. */
   readonly duration: number
 }
@@ -101,6 +103,8 @@ export const recordOf = ({ call, client, duration, exit, method, params }: {
     : Cause.hasInterruptsOnly(exit.cause)
     ? "Cancelled"
     : "Failed"
+  // An error of the gateway itself has both. Any other comes from the server, if one was asked.
+  const isOwn = Predicate.isString(data.reason) && Predicate.isString(data.delivery)
   return {
     _tag: "Used",
     principal: client.principal,
@@ -110,7 +114,14 @@ export const recordOf = ({ call, client, duration, exit, method, params }: {
     server: call.server,
     outcome,
     code: error?.code,
-    reason: Predicate.isString(data.reason) && Predicate.isString(data.delivery) ? data.reason : undefined,
+    reason: isOwn ? data.reason as string : undefined,
+    delivery: outcome === "Cancelled"
+      ? "Unknown"
+      : isOwn
+      ? data.delivery as string
+      : outcome === "Failed" && call.server === undefined
+      ? "NotSent"
+      : "Answered",
     duration: Math.round(duration)
   }
 }

@@ -78,6 +78,17 @@ export interface GatewayOptions {
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
   /** Receives a record of each use of a server by a client, and of tokens that are not accepted. It holds no arguments, results and tokens. Default: none. */
   readonly audit?: Audit | undefined
+  /** Whether there is a web page at `/ui`. Default: `false`. */
+  readonly ui?: boolean | undefined
+  /**
+   * Receives the URL that opens the page: the first one, and without tokens, each time that one was used up, the next. Default: logs it.
+   */
+  readonly onPageUrl?: ((url: string) => Effect.Effect<void>) | undefined
+  /**
+   * The principals whose page shows the sessions, calls and errors of all, and restarts and ejects servers. Without tokens, every caller may.
+   * Default: none.
+   */
+  readonly operators?: ReadonlyArray<string> | undefined
   /** What clients may use. */
   readonly limits?: GatewayLimits | undefined
   /** How long a client session may stay unused, without a request or a stream. Default: 30 minutes. */
@@ -99,6 +110,7 @@ export interface ReadOptions {
   readonly sessionKeys: ReadonlyArray<Redacted.Redacted<Uint8Array>>
   readonly allowedHosts: ReadonlyArray<string>
   readonly allowedOrigins: ReadonlyArray<string>
+  readonly operators: ReadonlyArray<string>
   readonly limits: { readonly [K in keyof GatewayLimits]-?: number }
   readonly idleTimeToLive: Duration.Duration
   readonly startTimeout: Duration.Duration
@@ -123,10 +135,11 @@ const mostKeys = 8
 const isKey = (value: unknown): boolean => value instanceof Uint8Array && value.byteLength === keyBytes
 
 /** The paths that the gateway has beside the endpoint. */
-export const ownPaths = { health: "/healthz", ready: "/readyz", metrics: "/metrics" } as const
+export const ownPaths = { health: "/healthz", ready: "/readyz", metrics: "/metrics", page: "/ui" } as const
 
 const isPath = (path: string): boolean =>
-  /^\/[\w\-./~]*$/.test(path) && !Object.values<string>(ownPaths).includes(path) && !path.startsWith(wellKnownPath)
+  /^\/[\w\-./~]*$/.test(path) && !Object.values<string>(ownPaths).includes(path) && !path.startsWith(wellKnownPath) &&
+  !path.startsWith(`${ownPaths.page}/`)
 
 /** Reads the options, with all their problems at once. */
 export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions, ConfigError> => {
@@ -145,6 +158,7 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     allowedOrigins = [],
     host = "127.0.0.1",
     limits = {},
+    operators = [],
     path = "/mcp",
     port = 0,
     publicUrl,
@@ -152,7 +166,7 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
   } = options
   expect(Predicate.isString(host) && host !== "", ["host"], "an address")
   expect(Number.isInteger(port) && port >= 0 && port <= 65_535, ["port"], "a whole number from 0 to 65535")
-  expect(isPath(path), ["path"], "a path such as \"/mcp\", other than /healthz, /readyz and /metrics")
+  expect(isPath(path), ["path"], "a path such as \"/mcp\", other than /healthz, /readyz, /metrics and those below /ui")
   const { issuers, problems: problemsOfIssuers } = readJwtOptions(options.jwt)
   problems.push(...problemsOfIssuers)
   expect(
@@ -209,6 +223,7 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
       ? allowedHosts
       : [...allowedHosts, URL.parse(publicUrl)?.hostname ?? ""],
     allowedOrigins,
+    operators,
     limits: { ...defaultLimits, ...Object.fromEntries(given) },
     idleTimeToLive: durationOf("idleTimeToLive", "30 minutes"),
     startTimeout: durationOf("startTimeout", "5 seconds"),

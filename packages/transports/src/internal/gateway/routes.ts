@@ -12,15 +12,28 @@ import { answerJson } from "./http.ts"
 import type { Route, Service } from "./listener.ts"
 import type { ResourceMetadata } from "./resourceMetadata.ts"
 
+/** A page below paths of its own. */
+interface Page {
+  /** The path whose requests have to be authenticated. */
+  readonly enter: {
+    readonly path: string
+    readonly handle: (caller: Caller, request: IncomingMessage, response: ServerResponse) => void
+  }
+  /** The handler of a path that authenticates requests itself; `undefined` if there is nothing. */
+  routeOf(path: string): ((request: IncomingMessage, response: ServerResponse) => void) | undefined
+}
+
 /** Returns the handler of a path. */
 export const routes = (options: {
   readonly endpoint: Endpoint
   readonly path: string
   /** What clients learn about tokens; `undefined`: nothing. */
   readonly metadata: ResourceMetadata | undefined
+  /** The page of the gateway, if it has one. */
+  readonly page: Page | undefined
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }): Service["routeOf"] => {
-  const { endpoint, fork, metadata, path } = options
+  const { endpoint, fork, metadata, page, path } = options
   const health = (_: IncomingMessage, response: ServerResponse): void =>
     answerJson(response, { status: 200, body: "{\"status\":\"ok\"}" })
   const ready = (_: IncomingMessage, response: ServerResponse): void =>
@@ -49,5 +62,10 @@ export const routes = (options: {
     [ownPaths.ready, { _tag: "Public", handle: ready }],
     [ownPaths.metrics, { _tag: "Guarded", handle: metrics }]
   ])
-  return (wanted) => byPath.get(wanted)
+  if (page !== undefined) byPath.set(page.enter.path, { _tag: "Guarded", handle: page.enter.handle })
+  return (wanted) => {
+    const known = byPath.get(wanted)
+    const handle = known === undefined ? page?.routeOf(wanted) : undefined
+    return handle === undefined ? known : { _tag: "Public", handle }
+  }
 }

@@ -1,0 +1,176 @@
+/**
+ * Dashboard: a web page on sessions, for the person who runs the program. `Gateway` has the same page (option `ui`).
+ *
+ * **Details**
+ *
+ * It shows the servers with their state, health, latencies, restarts, circuit and latest error, the sessions by their owners, and the calls as
+ * they end. It calls tools through a form, restarts, ejects and readmits servers, and starts sign-ins.
+ *
+ * It listens on 127.0.0.1. Everything but the empty page needs a cookie that is had for the secret in the URL, once; then `onUrl` receives the next
+ * URL. Requests of other origins are refused.
+ *
+ * **Example** (Watching the sessions of a program)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Dashboard, Transports } from "@mcp-sessions/transports"
+ * import { Effect, Layer } from "effect"
+ *
+ * const live = Sessions.layer({
+ *   servers: { everything: { command: "mcp-server-everything", args: ["stdio"] } }
+ * }).pipe(Layer.provide(Transports.layer))
+ *
+ * let url = ""
+ * const program = Effect.gen(function*() {
+ *   const page = yield* Dashboard.serve({
+ *     sessions: yield* Sessions.Sessions,
+ *     title: "my program",
+ *     onUrl: (opened) => Effect.sync(() => url = opened)
+ *   })
+ *   // The page logs the calls on these sessions.
+ *   yield* page.sessions.callTool("everything", "echo", { message: "hi" })
+ * }).pipe(Effect.scoped)
+ * await Effect.runPromise(Effect.provide(program, live))
+ * url // => expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/ui#[\w-]{43}$/)
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as HealthWatch from "@mcp-sessions/core/HealthWatch"
+import { CurrentOwner } from "@mcp-sessions/core/Owner"
+import { Sessions } from "@mcp-sessions/core/Sessions"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { ListenFailed } from "./Gateway.ts"
+import type { Backend } from "./internal/dashboard/backend.ts"
+import { type Observe, observedSession } from "./internal/dashboard/observedSession.ts"
+import { PageServer } from "./internal/dashboard/pageServer.ts"
+import { Admission } from "./internal/gateway/admission.ts"
+import { Challenges } from "./internal/gateway/challenges.ts"
+import { EventStreams } from "./internal/gateway/eventStreams.ts"
+import { toRpcError } from "./internal/gateway/failures.ts"
+import { type CannotListen, listen, type Route } from "./internal/gateway/listener.ts"
+import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
+
+/**
+ * Options of a dashboard.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The sessions that the page is about. */
+  readonly sessions: Sessions["Service"]
+  /** What the page is about, in its title: at most 200 characters. */
+  readonly title: string
+  /** The servers that are shown. Default: all. */
+  readonly servers?: ReadonlyArray<string> | undefined
+  /** The port to listen on; 0 takes a free one. Default: 0. */
+  readonly port?: number | undefined
+  /** Receives the URL that opens the page: the first one, and each time that one was used up, the next. */
+  readonly onUrl: (url: string) => Effect.Effect<void>
+}
+
+const host = "127.0.0.1"
+
+/** The principal of the page: the user who has the URL. */
+const principal = "user"
+
+/** How often the servers are pinged while the page is open. */
+const pingInterval = Duration.seconds(5)
+
+const titleLimit = 200
+
+const observe = (sessions: Sessions["Service"], onCall: Observe): Sessions["Service"] => {
+  const get: Sessions["Service"]["get"] = (server, options) =>
+    Effect.map(sessions.get(server, options), (session) => observedSession(session, onCall))
+  return {
+    ...sessions,
+    get,
+    use: (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f)),
+    callTool: ((...[server, tool, args, options]: Parameters<Sessions["Service"]["callTool"]>) =>
+      Effect.scoped(
+        Effect.flatMap(get(server, options), (session) => session.callTool(tool, args, options))
+      )) as Sessions[
+        "Service"
+      ]["callTool"]
+  }
+}
+
+/**
+ * Serves the page for as long as the scope. Gives the sessions whose calls the page logs. Fails with `ListenFailed` if the port cannot be used.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const serve = Effect.fnUntraced(function*(
+  { onUrl, port: wanted = 0, servers, sessions, title }: Options
+): Effect.fn.Return<{ readonly sessions: Sessions["Service"] }, ListenFailed, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const { eject, names, readmit, restart, signIn, status } = sessions
+  const found: { page: PageServer | undefined } = { page: undefined }
+  const observed = observe(sessions, (call) => found.page?.feed.record({ ...call, principal }))
+  const backend: Backend = {
+    title: title.slice(0, titleLimit),
+    isOperator: () => true,
+    servers: servers ?? names,
+    watch: (onChange) =>
+      HealthWatch.watch({
+        servers: servers ?? names,
+        interval: pingInterval,
+        onChange: ({ row }) => Effect.sync(() => onChange(row))
+      }).pipe(Effect.scoped, Effect.provideService(Sessions, sessions)),
+    status,
+    restart,
+    eject,
+    readmit,
+    signIn,
+    clients: () => [{
+      owner: Context.get(Context.empty(), CurrentOwner),
+      principal: undefined,
+      label: "commands",
+      inFlight: 0
+    }],
+    tools: (_, server) => sessions.use(server, (session) => session.listTools()),
+    call: ({ args, server, tool }) => Effect.mapError(observed.callTool(server, tool, args), toRpcError)
+  }
+  const timeOfDay = yield* readTimeOfDay
+  const streams = new EventStreams(timeOfDay)
+  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  const page = new PageServer({ backend, streams, now, timeOfDay, fork, onUrl, isAnonymous: true })
+  found.page = page
+  const admission = new Admission({
+    host,
+    allowedHosts: [],
+    allowedOrigins: [],
+    tokens: {},
+    accessTokens: undefined,
+    challenges: new Challenges({ metadataUrl: undefined, scopes: [], onRefusal: () => {} }),
+    fork
+  })
+  const routeOf = (path: string): Route | undefined => {
+    if (path === page.enter.path) return { _tag: "Guarded", handle: page.enter.handle }
+    const handle = page.routeOf(path)
+    return handle && { _tag: "Public", handle }
+  }
+  const { port, refuseConnections } = yield* listen({
+    host,
+    port: wanted,
+    serve: () => ({ admission, routeOf })
+  }).pipe(Effect.mapError(({ code }: CannotListen) => new ListenFailed({ host, port: wanted, code })))
+  page.start({ origin: `http://${host}:${port}`, port })
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      refuseConnections,
+      Effect.sync(() => {
+        page.feed.close()
+        streams.close()
+      })
+    )
+  )
+  return { sessions: observed }
+})

@@ -1,0 +1,191 @@
+/**
+ * Feed: keeps open pages current by server-sent events.
+ *
+ * A stream begins with a snapshot. After that, what has changed is sent twice a second at most, so a page costs the same however busy the servers
+ * are. A page that does not read is cut off; its browser connects again, and gets a snapshot. Servers are pinged only while a page is open.
+ */
+import type { WatchedServer } from "@mcp-sessions/core/HealthWatch"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { ServerResponse } from "node:http"
+import type { EventStreams } from "../gateway/eventStreams.ts"
+import type { Backend, Call } from "./backend.ts"
+import type { PageSession } from "./pageSessions.ts"
+import { clientViews, type Known, serverView, type Viewer, viewerOf } from "./serverView.ts"
+import type { CallView, Message } from "./views.ts"
+
+/** How often open pages are brought up to date. */
+const interval = "500 millis"
+
+/** How many calls are kept, and how many are sent at a time: the latest. */
+const callLimit = 200
+
+/** How many streams one page session has. The oldest one makes room. */
+const streamLimit = 6
+
+interface Kept extends Call {
+  /** Counts the calls, so that a stream knows which it has sent. */
+  readonly number: number
+  readonly endedAt: number
+}
+
+/** An open page, and what was sent to it last. */
+interface Reader {
+  readonly response: ServerResponse
+  readonly session: PageSession
+  servers: string
+  clients: string
+  /** The number of the latest call that it has seen. */
+  seen: number
+}
+
+export interface FeedOptions {
+  readonly backend: Backend
+  readonly streams: EventStreams
+  /** Monotonic time in milliseconds. */
+  readonly now: () => number
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  /** Called at each turn while a page is open. */
+  readonly onTurn: () => void
+}
+
+export class Feed {
+  readonly #options: FeedOptions
+  readonly #readers = new Set<Reader>()
+  readonly #rows: Map<string, WatchedServer>
+  readonly #calls: Array<Kept> = []
+  #count = 0
+  #running: Fiber.Fiber<unknown, unknown> | undefined
+
+  constructor(options: FeedOptions) {
+    this.#options = options
+    this.#rows = new Map(options.backend.servers.map((name) => [name, unseen(name)]))
+  }
+
+  /** The number of open pages. */
+  get size(): number {
+    return this.#readers.size
+  }
+
+  /** Records a call that has ended. */
+  record(call: Call): void {
+    this.#calls.push({ ...call, number: ++this.#count, endedAt: this.#options.now() })
+    if (this.#calls.length > callLimit) this.#calls.shift()
+  }
+
+  /** Makes a response the stream of a page. */
+  open(session: PageSession, response: ServerResponse): void {
+    const { fork, streams } = this.#options
+    const close = () => void response.end()
+    const [oldest] = session.streams
+    if (session.streams.size >= streamLimit) oldest?.()
+    session.streams.add(close)
+    const reader: Reader = { response, session, servers: "", clients: "", seen: 0 }
+    response.once("close", () => {
+      session.streams.delete(close)
+      this.#readers.delete(reader)
+      if (this.#readers.size === 0) this.close()
+    })
+    streams.begin(response, {})
+    fork(Effect.map(this.#read, (known) => {
+      this.#begin(reader, known)
+      this.#readers.add(reader)
+      if (response.destroyed) this.#readers.delete(reader)
+      else this.#running ??= fork(this.#run)
+    }))
+  }
+
+  /** Stops following the servers. */
+  close(): void {
+    this.#running?.interruptUnsafe()
+    this.#running = undefined
+  }
+
+  get #run(): Effect.Effect<never> {
+    const { backend, onTurn } = this.#options
+    const watching = backend.watch((row) => void this.#rows.set(row.name, row))
+    const turn = Effect.map(this.#read, (known) => {
+      onTurn()
+      for (const reader of this.#readers) this.#update(reader, known)
+    })
+    return Effect.raceFirst(watching, Effect.forever(Effect.andThen(Effect.sleep(interval), turn)))
+  }
+
+  get #read(): Effect.Effect<ReadonlyArray<Known>> {
+    const { backend } = this.#options
+    return Effect.forEach(backend.servers, (name) =>
+      Effect.map(
+        Effect.option(backend.status(name)),
+        (status) => ({
+          row: this.#rows.get(name) ?? unseen(name),
+          status: status._tag === "Some" ? status.value : undefined
+        })
+      ))
+  }
+
+  #viewer({ session: { principal } }: Reader): Viewer {
+    const { backend } = this.#options
+    return viewerOf({ principal, isOperator: backend.isOperator(principal), clients: [...backend.clients()] })
+  }
+
+  #views(reader: Reader, known: ReadonlyArray<Known>) {
+    const viewer = this.#viewer(reader)
+    return {
+      viewer,
+      servers: known.map((one) => serverView(one, viewer)),
+      clients: clientViews({ clients: [...this.#options.backend.clients()], known, viewer })
+    }
+  }
+
+  #begin(reader: Reader, known: ReadonlyArray<Known>): void {
+    const { title } = this.#options.backend
+    const { clients, servers, viewer } = this.#views(reader, known)
+    const { isOperator, principal } = viewer
+    const { items } = this.#newCalls(reader, viewer)
+    this.#remember(reader, servers, clients)
+    this.#send(reader, { kind: "snapshot", snapshot: { title, principal, isOperator, servers, clients, calls: items } })
+  }
+
+  #update(reader: Reader, known: ReadonlyArray<Known>): void {
+    const before = { servers: reader.servers, clients: reader.clients }
+    const { clients, servers, viewer } = this.#views(reader, known)
+    this.#remember(reader, servers, clients)
+    if (reader.servers !== before.servers) this.#send(reader, { kind: "servers", servers })
+    if (reader.clients !== before.clients) this.#send(reader, { kind: "clients", clients })
+    const calls = this.#newCalls(reader, viewer)
+    if (calls.items.length > 0 || calls.hidden > 0) this.#send(reader, { kind: "calls", calls })
+  }
+
+  #remember(reader: Reader, servers: unknown, clients: unknown): void {
+    reader.servers = JSON.stringify(servers)
+    reader.clients = JSON.stringify(clients)
+  }
+
+  /** The calls that a page has not seen. Those that are not kept any more are hidden; whose they were is not known. */
+  #newCalls(reader: Reader, { isOperator, principal }: Viewer) {
+    const now = this.#options.now()
+    const kept = this.#calls.filter(({ number }) => number > reader.seen)
+    const lost = this.#count - reader.seen - kept.length
+    const isFirst = reader.seen === 0
+    reader.seen = this.#count
+    return {
+      items: kept.filter((call) => isOperator || call.principal === principal).map(
+        ({ endedAt, number: _, ...call }): CallView => ({ ...call, age: now - endedAt })
+      ),
+      hidden: isOperator && !isFirst ? lost : 0
+    }
+  }
+
+  #send({ response }: Reader, message: Message): void {
+    this.#options.streams.send(response, JSON.stringify(message))
+  }
+}
+
+const unseen = (name: string): WatchedServer => ({
+  name,
+  health: "unknown",
+  state: "idle",
+  latencies: [],
+  restarts: 0,
+  lastError: undefined
+})

@@ -1,0 +1,104 @@
+/**
+ * Backend of a gateway. The form of the page is one more client of its principal: its calls have the limits, the records and the delivery rule of
+ * any other.
+ */
+import * as Effect from "effect/Effect"
+import type { Catalog } from "../gateway/catalog.ts"
+import type { Clients } from "../gateway/clients.ts"
+import type { ClientCall, ClientSession } from "../gateway/clientSession.ts"
+import type { Dispatcher } from "../gateway/dispatcher.ts"
+import { methods } from "../gateway/methods.ts"
+import type { Quotas } from "../gateway/quotas.ts"
+import { codes, RpcError } from "../gateway/rpc.ts"
+import type { Backend, Client } from "./backend.ts"
+
+const protocolVersion = "2025-11-25"
+
+const limited = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
+
+export interface GatewayBackendOptions extends Omit<Backend, "call" | "clients" | "tools"> {
+  readonly catalog: Catalog
+  readonly clients: Clients
+  readonly dispatcher: Dispatcher
+  readonly quotas: Quotas
+  /** What the gateway itself uses, by the owner of its sessions. */
+  readonly ownClients: ReadonlyArray<Client>
+}
+
+/** The reply to a call of the form, which has no messages before its response. */
+const reply = { related: () => false, settle: () => {} }
+
+export const gatewayBackend = (
+  { catalog, clients, dispatcher, ownClients, quotas, ...rest }: GatewayBackendOptions
+): Backend => {
+  /** The clients that stand for the forms, by principal. */
+  const forms = new Map<string, ClientSession>()
+  let lastCall = 0
+
+  const clientOf = (principal: string): Effect.Effect<ClientSession, RpcError> =>
+    Effect.suspend(() => {
+      const known = forms.get(principal)
+      if (known !== undefined && clients.get(known.name) === known) return Effect.succeed(known)
+      return Effect.flatMap(clients.make({ principal, capabilities: {}, protocolVersion }), (made) => {
+        if (made === undefined) return Effect.fail(limited)
+        forms.set(principal, made)
+        return Effect.succeed(made)
+      })
+    })
+
+  const run = (client: ClientSession, tool: string, args: Record<string, unknown>): Effect.Effect<unknown, RpcError> =>
+    Effect.callback((resume) => {
+      const call: ClientCall = {
+        id: `page-${++lastCall}`,
+        progressToken: undefined,
+        reply,
+        fiber: undefined,
+        isCancelled: false,
+        server: undefined,
+        upstreamIds: new Set()
+      }
+      const method = "tools/call"
+      const params = { name: tool, arguments: args }
+      const handle = methods.get(method)
+      if (handle === undefined) return resume(Effect.die(`${method} has no handler`))
+      client.calls.set(call.id, call)
+      dispatcher.start({
+        client,
+        call,
+        method,
+        params,
+        handled: handle({ offer: client.lists.offer, client, call, params }),
+        onEnd: (exit) => {
+          client.calls.delete(call.id)
+          resume(exit)
+        }
+      })
+      return Effect.sync(() => call.fiber?.interruptUnsafe())
+    })
+
+  return {
+    ...rest,
+    clients: () => [
+      ...Array.from(clients, (client): Client => ({
+        owner: client.owner,
+        principal: client.principal,
+        label: forms.get(client.principal) === client
+          ? "this page"
+          : `${client.name.slice(0, 8)} · ${client.protocolVersion}`,
+        inFlight: client.calls.size
+      })),
+      ...ownClients
+    ],
+    tools: (principal, server) =>
+      Effect.sync(() => {
+        const { offer } = forms.get(principal)?.lists ?? catalog
+        return offer.tools.filter(({ name }) => offer.tool(name)?.server === server)
+      }),
+    call: ({ args, principal, tool }) =>
+      Effect.acquireUseRelease(
+        Effect.suspend(() => quotas.begin(principal) ? Effect.void : Effect.fail(limited)),
+        () => Effect.flatMap(clientOf(principal), (client) => run(client, tool, args)),
+        () => Effect.sync(() => quotas.end(principal))
+      )
+  }
+}

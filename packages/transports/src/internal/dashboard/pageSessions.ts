@@ -1,0 +1,123 @@
+/**
+ * Page sessions: who has opened the page. A session is a random cookie that scripts cannot read, and a random token that the page sends with each
+ * request. Cookies go to all ports of a host, so neither is of use without the other.
+ *
+ * A session ends after {@link idleTime} without a request or a stream, and after {@link lifetime} in any case.
+ */
+import * as Crypto from "node:crypto"
+
+/** In milliseconds. */
+export const idleTime = 30 * 60_000
+export const lifetime = 12 * 60 * 60_000
+
+/** How many sessions there are at a time. The one that was used least recently makes room. */
+const sessionLimit = 256
+
+/** How many sessions a principal has at a time. */
+const principalLimit = 16
+
+const random = (): string => Crypto.randomBytes(32).toString("base64url")
+
+const digestOf = (text: string): Buffer => Crypto.createHash("sha256").update(text).digest()
+
+const isSame = (left: Buffer, text: string): boolean => Crypto.timingSafeEqual(left, digestOf(text))
+
+/** A secret that opens the page once. The next one takes its place. */
+export class Link {
+  #digest: Buffer | undefined
+
+  /** Makes a new secret; the one before it opens nothing any more. */
+  renew(): string {
+    const secret = random()
+    this.#digest = digestOf(secret)
+    return secret
+  }
+
+  /** Uses the secret up, if it is the one. */
+  redeem(secret: string): boolean {
+    if (this.#digest === undefined || !isSame(this.#digest, secret)) return false
+    this.#digest = undefined
+    return true
+  }
+}
+
+export class PageSession {
+  readonly principal: string
+  readonly endsAt: number
+  readonly #token: Buffer
+  /** The streams of the session, and what ends them. */
+  readonly streams = new Set<() => void>()
+  usedAt: number
+
+  constructor(
+    options: { readonly principal: string; readonly token: string; readonly now: number; readonly endsAt: number }
+  ) {
+    this.principal = options.principal
+    this.endsAt = options.endsAt
+    this.usedAt = options.now
+    this.#token = digestOf(options.token)
+  }
+
+  has(token: string): boolean {
+    return isSame(this.#token, token)
+  }
+}
+
+export class PageSessions {
+  readonly #now: () => number
+  readonly #byDigest = new Map<string, PageSession>()
+
+  /** `now` gives monotonic time in milliseconds. */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  get size(): number {
+    return this.#byDigest.size
+  }
+
+  /** Opens a session, and gives the two secrets of it. `endsIn` is how long the proof of the principal is good, in milliseconds. */
+  open(principal: string, endsIn = lifetime): { readonly cookie: string; readonly token: string } {
+    const now = this.#now()
+    this.sweep()
+    const own = [...this.#byDigest].filter(([, session]) => session.principal === principal)
+    this.#makeRoom(own, principalLimit)
+    this.#makeRoom([...this.#byDigest], sessionLimit)
+    const [cookie, token] = [random(), random()]
+    const session = new PageSession({ principal, token, now, endsAt: now + Math.min(endsIn, lifetime) })
+    this.#byDigest.set(digestOf(cookie).toString("base64"), session)
+    return { cookie, token }
+  }
+
+  /** Finds the session that a cookie and a token are of, and counts it as used. */
+  find(cookie: string | undefined, token: string | undefined): PageSession | undefined {
+    if (cookie === undefined || token === undefined) return undefined
+    const session = this.#byDigest.get(digestOf(cookie).toString("base64"))
+    const now = this.#now()
+    if (session === undefined || !session.has(token) || this.#isOver(session, now)) return undefined
+    session.usedAt = now
+    return session
+  }
+
+  /** Ends a session, and its streams. */
+  end(session: PageSession): void {
+    for (const [digest, one] of this.#byDigest) if (one === session) this.#byDigest.delete(digest)
+    for (const close of session.streams) close()
+  }
+
+  /** Ends the sessions that are over. */
+  sweep(): void {
+    const now = this.#now()
+    for (const session of this.#byDigest.values()) if (this.#isOver(session, now)) this.end(session)
+  }
+
+  #isOver(session: PageSession, now: number): boolean {
+    return now >= session.endsAt || (session.streams.size === 0 && now - session.usedAt > idleTime)
+  }
+
+  #makeRoom(sessions: ReadonlyArray<readonly [string, PageSession]>, limit: number): void {
+    if (sessions.length < limit) return
+    const [oldest] = sessions.toSorted(([, left], [, right]) => left.usedAt - right.usedAt)
+    if (oldest !== undefined) this.end(oldest[1])
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The event stream of the page: bounded, and ended with its process.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import { connectV1, startGateway } from "../../fixtures/gateway.ts"
+import { act, enter, events, type Message, pageUrls, startPage } from "../../fixtures/page.ts"
+import { fixture, isAlive, makeLedger, until } from "../../fixtures/peer.ts"
+
+const snapshotOf = ([first]: ReadonlyArray<Message>): Record<string, never> => first?.["snapshot"] ?? {}
+
+describe("the event stream of the page", () => {
+  it.live("begins with a snapshot that holds the latest 200 calls, the last one last", () =>
+    Effect.gen(function*() {
+      const { origin, url } = yield* startPage()
+      const { client } = yield* connectV1(`${origin}/mcp`)
+      for (let n = 0; n < 210; n++) yield* Effect.promise(() => client.callTool({ name: n < 209 ? "plain" : "order" }))
+      const { messages } = yield* events(yield* enter(url))
+      yield* until(() => messages.length, (count) => count > 0)
+      const calls = snapshotOf(messages)["calls"] as unknown as ReadonlyArray<Record<string, unknown>>
+      assert.strictEqual(calls.length, 200)
+      assert.deepInclude(calls.at(-1), {
+        principal: "anonymous",
+        method: "tools/call",
+        name: "order",
+        server: "marked",
+        outcome: "Succeeded",
+        delivery: "Answered"
+      })
+    }))
+
+  it.live("says how many calls of a burst are left out", () =>
+    Effect.gen(function*() {
+      const { origin, url } = yield* startPage()
+      const { client } = yield* connectV1(`${origin}/mcp`)
+      yield* Effect.promise(() => client.callTool({ name: "plain" }))
+      const { messages } = yield* events(yield* enter(url))
+      yield* until(() => messages.length, (count) => count > 0)
+      const count = 1000
+      yield* Effect.promise(() => Promise.all(Array.from({ length: count }, () => client.callTool({ name: "plain" }))))
+      const seen = () =>
+        messages.flatMap((message) => message.kind === "calls" ? [message["calls"]] : []) as unknown as ReadonlyArray<
+          { readonly items: ReadonlyArray<unknown>; readonly hidden: number }
+        >
+      yield* until(() => seen().reduce((sum, { hidden, items }) => sum + hidden + items.length, 0), (sum) =>
+        sum === count)
+      for (const { items } of seen()) {
+        assert.isAtMost(items.length, 200)
+      }
+    }))
+
+  it.live("cuts texts of servers, and names of callers, to a bounded length", () =>
+    Effect.gen(function*() {
+      const { origin, url } = yield* startPage()
+      const { client } = yield* connectV1(`${origin}/mcp`)
+      yield* Effect.promise(() => client.callTool({ name: "x".repeat(100_000) }).catch(() => undefined))
+      const { messages } = yield* events(yield* enter(url))
+      yield* until(() => messages.length, (count) => count > 0)
+      assert.isBelow(JSON.stringify(messages[0]).length, 4000)
+    }))
+
+  it.live("ends when the session has more streams than it may have: the oldest one", () =>
+    Effect.gen(function*() {
+      const { url } = yield* startPage()
+      const session = yield* enter(url)
+      const streams = yield* Effect.forEach(Array.from({ length: 7 }), () => events(session))
+      yield* until(() => streams.map(({ isEnded }) => isEnded()), ([first]) => first === true)
+      assert.deepStrictEqual(streams.map(({ isEnded }) => isEnded()).slice(1), Array.from({ length: 6 }, () => false))
+    }))
+
+  it.live("ends with the gateway, which leaves nothing", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const scope = yield* Scope.make()
+      const { latest, onUrl } = pageUrls()
+      yield* startGateway(
+        { marked: { command: process.execPath, args: [fixture("pageStdio.mjs"), file] } },
+        { ui: true, onPageUrl: onUrl }
+      ).pipe(Scope.provide(scope))
+      const session = yield* enter(yield* latest(1))
+      const { isEnded, messages } = yield* events(session)
+      yield* until(() => messages.length, (count) => count > 0)
+      yield* act(session, "call", { server: "marked", tool: "plain", arguments: "{}" })
+      yield* Scope.close(scope, Exit.void)
+      yield* until(isEnded, (ended) => ended)
+      yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
+    }))
+})
