@@ -31,7 +31,7 @@
  *   yield* page.sessions.callTool("everything", "echo", { message: "hi" })
  * }).pipe(Effect.scoped)
  * await Effect.runPromise(Effect.provide(program, live))
- * url // => expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/ui#[\w-]{43}$/)
+ * /^http:\/\/127\.0\.0\.1:\d+\/ui#[\w-]{43}$/.test(url) // => true
  * ```
  *
  * @since 0.1.0
