@@ -2,11 +2,12 @@
  * Commands that are given several servers, some of which cannot be used.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { fixture, isAlive, until } from "../fixtures/peer.ts"
 import { inWorkplace } from "./cli.ts"
+import { heldAt } from "./heldClient.ts"
 
 const good = (file: string) => ({ command: process.execPath, args: [fixture("stdioServer.ts"), "v1", file] })
 
@@ -107,6 +108,20 @@ describe.concurrent("one bad entry of several", () => {
           }
         }
         assert.deepStrictEqual(read("process"), [])
+      })
+    ))
+
+  it.live("is reported by up before it looks for a place for its socket", () =>
+    inWorkplace(({ directory, run, write }, file) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: servers(file) })
+        const env = { XDG_RUNTIME_DIR: directory }
+        const holding = yield* Effect.forkScoped(run(["up", "good"], { env }), { startImmediately: true })
+        yield* heldAt(directory, env)
+        const { status, stderr } = yield* run(["up", "good", "unset"], { env })
+        assert.strictEqual(status, 10)
+        assert.include(stderr, "NO_SUCH_VARIABLE")
+        yield* Fiber.interrupt(holding)
       })
     ))
 

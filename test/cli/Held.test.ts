@@ -15,6 +15,14 @@ import { type ClientOptions, heldAt, open, runAt, sendUntilClosed } from "./held
 
 const server = (file: string) => ({ command: process.execPath, args: [fixture("stdioServer.ts"), "v1", file] })
 
+/** A server that writes many lines to stderr and exits at once. */
+const brief = `
+const { appendFileSync, writeSync } = require("node:fs")
+appendFileSync(process.argv[1], "brief " + process.pid + "\\n")
+for (let line = 0; line < 500; line++) writeSync(2, "line " + line + "\\n")
+process.exit(3)
+`
+
 interface Setting extends Workplace {
   readonly socket: string
   readonly env: Record<string, string>
@@ -40,7 +48,8 @@ const held = <A, E>(names: ReadonlyArray<string>, use: (setting: Setting) => Eff
         other: server(file),
         asking: { command: process.execPath, args: [fixture("stdioServer.ts"), "asking", file] },
         rich: { command: process.execPath, args: [fixture("richStdio.mjs"), file] },
-        broken: { command: "no-such-command" }
+        broken: { command: "no-such-command" },
+        brief: { command: process.execPath, args: ["-e", brief, file] }
       }
     })
     const up = yield* Effect.forkScoped(place.run(["up", ...names, "--best-effort"], { env }), {
@@ -136,6 +145,61 @@ describe.concurrent("held sessions", () => {
         }
         assert.notInclude((yield* at(["logs", "rich", "--mcp", "--level", "error"])).stdout, "start")
         assert.strictEqual(ledger("process").length, 1)
+      })))
+
+  it.live("are lent with what the user of `up` has answered", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const { directory, run, write } = yield* workplace
+      const env = { XDG_RUNTIME_DIR: directory }
+      write("mcp-sessions.json", { servers: { good: { ...server(file), env: { KEY: "${input:key}" } } } })
+      yield* Effect.forkScoped(run(["up"], { env, typed: ["typed"] }), { startImmediately: true })
+      const socket = yield* heldAt(directory, env)
+      const call = yield* runAt(socket, { directory, words: ["call", "good/count", "id=1"] })
+      assert.deepStrictEqual([call.status, call.stderr], [0, ""])
+      const check = yield* runAt(socket, { directory, words: ["check", "--json"] })
+      assert.deepStrictEqual([check.status, check.stderr], [0, ""])
+    })))
+
+  it.live("serve clients that name the same configuration in another way, and no others", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const { directory, run, write } = yield* workplace
+      const env = { XDG_RUNTIME_DIR: directory, MCP_SESSIONS_CONFIG: "servers.json" }
+      const path = write("servers.json", { servers: { good: server(file) } })
+      mkdirSync(join(directory, "below"))
+      yield* Effect.forkScoped(run(["up"], { env }), { startImmediately: true })
+      const socket = yield* heldAt(directory, env)
+      const at = (from: string, value: string) =>
+        Effect.map(
+          runAt(socket, {
+            directory: from,
+            words: ["tools", "good"],
+            hello: { selection: { MCP_SESSIONS_CONFIG: value } }
+          }),
+          ({ status }) => status
+        )
+      const below = join(directory, "below")
+      assert.strictEqual(yield* at(directory, path), 0)
+      assert.strictEqual(yield* at(below, "../servers.json"), 0)
+      assert.strictEqual(yield* at(below, "servers.json"), "declined")
+    })))
+
+  it.live("print all that a server wrote before its end to a reader that is slow", () =>
+    held(["brief"], ({ at, ledger }) =>
+      Effect.gen(function*() {
+        const before = ledger("brief").length
+        // The process that the command starts has ended before anything it wrote is read.
+        const hasEnded = yield* Effect.forkScoped(until(
+          () => ledger("brief"),
+          (starts) => starts.length > before && !starts.some(isAlive)
+        ))
+        const { status, stdout } = yield* at(["logs", "brief", "--follow", "--json"], {
+          onChunk: () => new Promise((resolve) => hasEnded.addObserver(() => resolve(undefined)))
+        })
+        assert.strictEqual(status, 4)
+        const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line).line)
+        assert.deepStrictEqual(lines.slice(-500), Array.from({ length: 500 }, (_, index) => `line ${index}`))
       })))
 
   it.live("leave commands to their caller that name other servers, all servers or a configuration, before anything is printed", () =>

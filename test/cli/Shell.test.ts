@@ -47,6 +47,32 @@ shell
     }).pipe(Effect.scoped))
 })
 
+describe.concurrent("servers that a shell does not reach", () => {
+  const withBad = Effect.map(setting, ({ place }) => {
+    const server = { command: process.execPath, args: [fixture("richStdio.mjs")] }
+    place.write("mcp-sessions.json", {
+      servers: { good: server, off: { ...server, disabled: true }, absent: { command: "/no/such/program" } }
+    })
+    return place
+  })
+
+  it.live("are enabled in their file, if they are disabled, for the next shell", () =>
+    Effect.gen(function*() {
+      const place = yield* withBad
+      const { stderr } = yield* place.run(["shell", "good"], { input: "call off/echo" })
+      assert.include(stderr, "error[DisabledServer] off")
+      assert.include(stderr, "  try: enable it in mcp-sessions.json, and start the shell again\n")
+      const own = yield* place.run(["call", "off/echo"])
+      assert.include(own.stderr, "  try: enable it in mcp-sessions.json\n")
+    }).pipe(Effect.scoped))
+
+  it.live("are not among those that the first line says are held", () =>
+    Effect.gen(function*() {
+      const terminal = yield* Terminal.start(yield* withBad, ["shell"], { columns: 120 })
+      yield* terminal.shows(/holding good; not connected: absent; Tab completes/)
+    }).pipe(Effect.scoped))
+})
+
 describe.concurrent("shell at a terminal", () => {
   it.live("completes names, reads JSON over lines, cancels with Ctrl+C, ends with Ctrl+D, and keeps a history without secrets", () =>
     Effect.gen(function*() {

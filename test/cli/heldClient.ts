@@ -100,7 +100,8 @@ export const heldAt = (directory: string, environment: Readonly<Record<string, s
   Effect.promise(async () => {
     const [found] = findProjects(directory, environment)
     if (found === undefined) return undefined
-    const { status } = await open(found.address.path, { words: ["status"], directory }).ended
+    const selection = { MCP_SESSIONS_CONFIG: environment.MCP_SESSIONS_CONFIG }
+    const { status } = await open(found.address.path, { words: ["status"], directory, hello: { selection } }).ended
     return status === "declined" || status === "closed" ? undefined : found.address.path
   }).pipe(
     Effect.filterOrFail((path) => path !== undefined, () => "not held"),

@@ -100,7 +100,11 @@ const wantsJson = (words: ReadonlyArray<string>): boolean =>
 
 const report = Effect.fnUntraced(function*(failure: Failure, words: ReadonlyArray<string>) {
   const { note, noteJson, styleNote } = yield* Output
-  const origin = { isDescribed: splitWords(words).serverCommand.length > 0 }
+  const held = yield* HeldSessions
+  const origin = {
+    isDescribed: splitWords(words).serverCommand.length > 0,
+    isInShell: held?.holder.command === "shell"
+  }
   if (wantsJson(words)) yield* noteJson({ error: envelope(failure, origin) })
   else {
     const [first, ...rest] = lines(failure, origin)

@@ -117,6 +117,23 @@ export const allNamesIn = (configured: Configured): ReadonlyArray<string> => [
 ]
 
 /**
+ * Puts servers in the places of those with their names, as they are once a user has answered what they ask. Those with problems stay as they were.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withAnswers = (
+  ...[configured, answered]: readonly [configured: Configured, answered: ReadonlyArray<ConfiguredServer>]
+): Configured => {
+  const byName = new Map(usableOf(answered).map((server) => [server.name, server]))
+  return {
+    ...configured,
+    servers: configured.servers.map((server) => byName.get(server.name) ?? server),
+    problems: configured.problems.filter(({ server }) => server === undefined || !byName.has(server))
+  }
+}
+
+/**
  * Gives the definition of a server, unless it has problems.
  *
  * @category getters

@@ -235,12 +235,28 @@ const signInOf = (failure: Failure): string | undefined =>
 /** Whether the words of a command describe the server that failed, so that it has no name for other commands. */
 interface Origin {
   readonly isDescribed: boolean
+  /** Whether the command runs in a shell, which has read the configuration before. */
+  readonly isInShell?: boolean | undefined
 }
 
 const configured: Origin = { isDescribed: false }
 
-const hintOf = (...[failure, { isDescribed }]: readonly [failure: Failure, origin: Origin]): string | undefined => {
+/** Returns what helps if all problems of a configuration are that servers are disabled. */
+const ofDisabled = (problems: ReadonlyArray<ConfigProblem>, isInShell: boolean): string | undefined => {
+  const sources = new Set(problems.map(({ _tag, source }) => _tag === "DisabledServer" ? source : undefined))
+  const names = [...sources].filter((source) => source !== undefined)
+  if (names.length === 0 || sources.has(undefined)) return undefined
+  return `enable ${problems.length === 1 ? "it" : "them"} in ${names.join(", ")}${
+    isInShell ? ", and start the shell again" : ""
+  }`
+}
+
+const hintOf = (
+  ...[failure, { isDescribed, isInShell = false }]: readonly [failure: Failure, origin: Origin]
+): string | undefined => {
   switch (failure._tag) {
+    case "ConfigError":
+      return ofDisabled(failure.problems, isInShell)
     case "UsageError":
     case "ToolFailed":
       return failure.hint
@@ -294,7 +310,7 @@ export const envelope = (
     case "ConfigError": {
       const problems = failure.problems.map(problemToJson)
       const code = problems.length === 1 ? problems[0]?.code : "ConfigError"
-      return { code, message: failure.message, problems, retryable: false, outcome: "not_sent" }
+      return { code, ...common, problems, retryable: false, outcome: "not_sent" }
     }
     case "ServersFailed":
       return { ...envelope(failure.errors[0]), errors: failure.errors.map((error) => envelope(error)) }
@@ -383,12 +399,15 @@ export const lines = (
     case "TokenStoreFailed":
       return [line`error[${failure._tag}]: ${failure.message}`]
     case "ConfigError":
-      return joinFiles(failure.problems).flatMap((printed) => {
-        if (printed._tag === "File") return [line`error[UntrustedFile]: ${printed.description}`]
-        const { problem } = printed
-        const { _tag, description, server } = problem
-        return [line`error[${_tag}]${server === undefined ? "" : ` ${server}`}: ${description}`, ...placeOf(problem)]
-      })
+      return [
+        ...joinFiles(failure.problems).flatMap((printed) => {
+          if (printed._tag === "File") return [line`error[UntrustedFile]: ${printed.description}`]
+          const { problem } = printed
+          const { _tag, description, server } = problem
+          return [line`error[${_tag}]${server === undefined ? "" : ` ${server}`}: ${description}`, ...placeOf(problem)]
+        }),
+        ...tried
+      ]
     case "SessionError": {
       const tail = tailOf(failure.reason)?.split("\n") ?? []
       return [

@@ -5,10 +5,11 @@
  */
 import type { Handlers } from "@mcp-sessions/core/ClientHandlers"
 import type { LogLevel } from "@mcp-sessions/core/Notification"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as Stream from "effect/Stream"
+import type * as Scope from "effect/Scope"
 
 /**
  * An entry: a log message of a server, or a line that its process wrote to stderr.
@@ -36,8 +37,8 @@ export type Entry =
 export interface LogBook {
   /** Handlers that write into the book. */
   readonly handlers: Pick<Handlers, "logging" | "stderr">
-  /** The entries that are kept, and all later ones. */
-  readonly entries: Stream.Stream<Entry>
+  /** Takes the entries that are kept, and all later ones, for as long as the scope. */
+  readonly subscribe: Effect.Effect<Queue.Queue<Entry, Cause.Done>, never, Scope.Scope>
   /** The entries that are kept. */
   readonly kept: Effect.Effect<ReadonlyArray<Entry>>
 }
@@ -54,13 +55,13 @@ const capacity = 1000
 export const make = (level: LogLevel): Effect.Effect<LogBook> =>
   Effect.map(Clock.Clock, (clock) => {
     const kept: Array<Entry> = []
-    const readers = new Set<Queue.Enqueue<Entry>>()
+    const readers = new Set<Queue.Enqueue<Entry, Cause.Done>>()
     const add = (entry: Entry) => {
       if (kept.push(entry) > capacity) kept.shift()
       for (const reader of readers) Queue.offerUnsafe(reader, entry)
     }
     const subscribe = Effect.gen(function*() {
-      const queue = yield* Queue.sliding<Entry>(capacity)
+      const queue = yield* Queue.sliding<Entry, Cause.Done>(capacity)
       yield* Effect.acquireRelease(
         Effect.sync(() => {
           for (const entry of kept) Queue.offerUnsafe(queue, entry)
@@ -68,7 +69,7 @@ export const make = (level: LogLevel): Effect.Effect<LogBook> =>
         }),
         () => Effect.sync(() => readers.delete(queue))
       )
-      return Stream.fromQueue(queue)
+      return queue
     })
     return {
       handlers: {
@@ -79,7 +80,7 @@ export const make = (level: LogLevel): Effect.Effect<LogBook> =>
         },
         stderr: (line, { server }) => add({ source: "stderr", server, time: clock.currentTimeMillisUnsafe(), line })
       },
-      entries: Stream.unwrap(subscribe),
+      subscribe,
       kept: Effect.sync(() => [...kept])
     }
   })

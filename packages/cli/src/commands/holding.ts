@@ -2,6 +2,7 @@
  * What `with` and `up` share: the servers that they hold, and how their sessions are opened.
  */
 import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as Sessions from "@mcp-sessions/core/Sessions"
 import * as ExactNumbers from "@mcp-sessions/transports/ExactNumbers"
 import * as Flag from "effect/cli/Flag"
@@ -37,7 +38,16 @@ export const splitNames = (
   names.flatMap((name) => configured.servers.some((server) => server.name === name) ? [name] : name.split(","))
     .filter((name) => name !== "")
 
-/** Opens the sessions of servers in parallel, for as long as the scope. Fails with the errors of all servers that cannot be opened, unless `bestEffort` is set. */
+/** Fails with the problems of all servers that cannot be used, before anything is started or listens. */
+export const refuseUnusable = (servers: ReadonlyArray<ConfiguredServer>): Effect.Effect<void, ConfigError> => {
+  const unusable = errorOf(servers)
+  return unusable === undefined ? Effect.void : Effect.fail(unusable)
+}
+
+/**
+ * Opens the sessions of servers in parallel, for as long as the scope. Notes the problems of servers that cannot be used. Fails with the errors of all servers
+ * that cannot be opened, unless `bestEffort` is set: then it returns their names.
+ */
 export const openSessions = Effect.fnUntraced(function*(options: {
   readonly servers: ReadonlyArray<ConfiguredServer>
   readonly limit: Duration.Duration
@@ -49,7 +59,6 @@ export const openSessions = Effect.fnUntraced(function*(options: {
   const note = (error: Failure) =>
     json ? output.noteJson({ error: envelope(error) }) : Effect.forEach(lines(error), output.note, { discard: true })
   const unusable = errorOf(servers)
-  if (unusable !== undefined && !bestEffort) return yield* unusable
   if (unusable !== undefined) yield* note(unusable)
   ExactNumbers.keep()
   const usable = servers.map(({ aliases, definition, name }) => ({
@@ -69,6 +78,7 @@ export const openSessions = Effect.fnUntraced(function*(options: {
     Sessions.Sessions
   )
   const pending = new Set(usable.map(({ name }) => name))
+  const failed = new Set<string>()
   const progress = Effect.suspend(() =>
     output.progress(pending.size === 0 ? undefined : line`connecting to ${[...pending].join(", ")} …`)
   )
@@ -77,13 +87,14 @@ export const openSessions = Effect.fnUntraced(function*(options: {
     Stream.runForEach((opened) =>
       Effect.gen(function*() {
         pending.delete(opened.server)
+        if (opened._tag === "Failed") failed.add(opened.server)
         if (opened._tag === "Failed" && bestEffort) yield* note(opened.error)
         yield* progress
       })
     ),
     Effect.ensuring(output.progress(undefined))
   )
-  return { sessions, switchboard, logs }
+  return { sessions, switchboard, logs, failed }
 })
 
 /** Words a failure to listen as an error of this program. */

@@ -9,6 +9,8 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { HeldSessions } from "../HeldSessions.ts"
 import { textOf } from "../internal/text.ts"
@@ -93,14 +95,19 @@ export const logs = Command.make("logs", {
       if (kept.length === 0 && !json) yield* output.note(line`nothing was logged`)
       return void (yield* connected)
     }
-    const printed = Stream.runForEach(Stream.filter(book.entries, isWanted), (entry) => print(entry, json))
-    yield* Effect.raceFirst(
-      printed,
-      useServer(options)(({ session }): Effect.Effect<void, SessionError> =>
+    yield* Effect.scoped(Effect.gen(function*() {
+      const entries = yield* book.subscribe
+      const connected = yield* useServer(options)(({ session }): Effect.Effect<void, SessionError> =>
         // For as long as there is a reader of its notifications, a lost connection is made again.
         Effect.andThen(output.progress(undefined), Stream.runDrain(session.notifications))
+      ).pipe(
+        // What the server wrote before its end is printed before the end is reported.
+        Effect.ensuring(Queue.end(entries)),
+        Effect.forkScoped
       )
-    )
+      yield* Stream.runForEach(Stream.filter(Stream.fromQueue(entries), isWanted), (entry) => print(entry, json))
+      return yield* Fiber.join(connected)
+    }))
   })).pipe(
     Command.withDescription("Print what a server logs, as MCP messages and on stderr"),
     Command.withExamples([

@@ -8,7 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { CommandLine } from "../CommandLine.ts"
 import { complete } from "../Completion.ts"
-import { usableOf } from "../Configured.ts"
+import { usableOf, withAnswers } from "../Configured.ts"
 import { ProgramExited, UsageError } from "../Failure.ts"
 import { type Held, HeldSessions } from "../HeldSessions.ts"
 import { watchAges } from "../internal/holder/connectionAges.ts"
@@ -96,7 +96,16 @@ const wordsOf = (command: string): ReadonlyArray<string> => {
   return words.length === 1 && words[0] === "help" ? ["--help"] : words
 }
 
-const interactive = Effect.fnUntraced(function*(lent: Lent) {
+/** Says which sessions are held, and which servers cannot be reached now. */
+const greetingOf = ({ holder: { servers } }: Lent, failed: ReadonlySet<string>): string => {
+  const open = servers.filter((server) => !failed.has(server))
+  return [
+    `holding ${open.length === 0 ? "no session" : open.join(", ")}`,
+    ...failed.size === 0 ? [] : [`not connected: ${[...failed].join(", ")}`]
+  ].join("; ")
+}
+
+const interactive = Effect.fnUntraced(function*(lent: Lent, failed: ReadonlySet<string>) {
   const { note } = yield* Output
   const invocation = yield* Invocation
   const openEditor = yield* OpenEditor
@@ -107,7 +116,7 @@ const interactive = Effect.fnUntraced(function*(lent: Lent) {
     history,
     complete: (text) => Effect.provideService(completeLine(sources)(text), CommandLine, commandLine)
   })
-  yield* note(line`holding ${lent.holder.servers.join(", ")}; Tab completes, Ctrl+C cancels, Ctrl+D ends`)
+  yield* note(line`${greetingOf(lent, failed)}; Tab completes, Ctrl+C cancels, Ctrl+D ends`)
   const own = { ...invocation, stdin: { ...invocation.stdin, readLine: editor.readLine } }
   let status = 0
   for (;;) {
@@ -165,10 +174,10 @@ export const shell = Command.make("shell", {
     const held = usableOf(servers).map(({ name }) => name)
     const startedAt = yield* Clock.monotonicTimeNanos
     const status = yield* Effect.scoped(Effect.gen(function*() {
-      const opened = yield* openSessions({ servers, limit: timeout, bestEffort: true })
+      const { failed, ...opened } = yield* openSessions({ servers, limit: timeout, bestEffort: true })
       const lent: Lent = {
         ...opened,
-        configured: all,
+        configured: withAnswers(all, servers),
         holder: {
           command: "shell",
           project: directory,
@@ -179,7 +188,7 @@ export const shell = Command.make("shell", {
           stop: Effect.void
         }
       }
-      return yield* stdin.isTerminal && stdout.isTerminal ? interactive(lent) : script(lent)
+      return yield* stdin.isTerminal && stdout.isTerminal ? interactive(lent, failed) : script(lent)
     }))
     if (status !== 0) return yield* new ProgramExited({ status })
   })).pipe(

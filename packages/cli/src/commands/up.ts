@@ -8,14 +8,14 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import { usableOf } from "../Configured.ts"
+import { usableOf, withAnswers } from "../Configured.ts"
 import { UsageError } from "../Failure.ts"
 import type { Opening } from "../internal/holder/hold.ts"
 import { countOf } from "../internal/text.ts"
 import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
-import { holdingFlags, openSessions, splitNames, toUsageError } from "./holding.ts"
+import { holdingFlags, openSessions, refuseUnusable, splitNames, toUsageError } from "./holding.ts"
 import { durationFlag, root } from "./root.ts"
 import { loadConfigured, selectServers } from "./selection.ts"
 
@@ -71,10 +71,11 @@ export const up = Command.make("up", {
     )
     const isCurrent = watchConfiguration({ configured: all, reload })
     const servers = yield* selectServers(all, splitNames(names, all))
+    if (!bestEffort) yield* refuseUnusable(servers)
     const held = {
       command: "up",
       project: directory,
-      configured: all,
+      configured: withAnswers(all, servers),
       names: usableOf(servers).map(({ name }) => name),
       isCurrent,
       hasOwnConfiguration: nearerConfiguration({ project: directory, environment })

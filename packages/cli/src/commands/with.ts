@@ -6,13 +6,13 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { CommandLine } from "../CommandLine.ts"
-import { usableOf } from "../Configured.ts"
+import { usableOf, withAnswers } from "../Configured.ts"
 import { ProgramExited, UsageError } from "../Failure.ts"
 import { addressVariable } from "../internal/socket/variables.ts"
 import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
-import { holdingFlags, openSessions, splitNames, toUsageError } from "./holding.ts"
+import { holdingFlags, openSessions, refuseUnusable, splitNames, toUsageError } from "./holding.ts"
 import { loadConfigured, selectServers } from "./selection.ts"
 
 /** Other commands start faster without these. */
@@ -58,10 +58,11 @@ export const withCommand = Command.make("with", {
     const { args, command, names } = yield* splitWords({ positional, isAll })
     const all = yield* loadConfigured
     const servers = yield* selectServers(all, splitNames(names, all))
+    if (!bestEffort) yield* refuseUnusable(servers)
     const held = {
       command: "with",
       project: directory,
-      configured: all,
+      configured: withAnswers(all, servers),
       names: usableOf(servers).map(({ name }) => name),
       // A script uses the sessions that it was started with, wherever it goes.
       isCurrent: Effect.succeed(true),

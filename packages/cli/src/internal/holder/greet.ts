@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import { Buffer } from "node:buffer"
 import { timingSafeEqual } from "node:crypto"
+import * as Path from "node:path"
 import { version as programVersion } from "../../Version.ts"
 import { kinds, protocolVersion } from "../socket/frames.ts"
 import { heldCommandOf } from "../socket/heldCommand.ts"
@@ -33,9 +34,15 @@ const hasToken = (expected: string | undefined, given: string | undefined): bool
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
+/** The paths of a variable that lists paths, which may be relative to the directory of a process. */
+const pathsOf = (value: string | undefined, directory: string): string =>
+  (value ?? "").split(Path.delimiter).filter((path) => path !== "").map((path) => Path.resolve(directory, path)).join(
+    "\0"
+  )
+
 /** Whether a client would select the same configuration and the same tokens. */
-const hasSameSelection = (hello: Hello, environment: Admission["environment"]): boolean =>
-  selectionVariables.every((name) => (hello.selection[name] ?? "") === (environment[name] ?? ""))
+const hasSameSelection = ({ directory, selection }: Hello, { environment, project }: Admission): boolean =>
+  selectionVariables.every((name) => pathsOf(selection[name], directory) === pathsOf(environment[name], project))
 
 /** The commands that concern the holder itself, whatever has changed since it was started. */
 const own: ReadonlySet<string | undefined> = new Set(["down", "restart", "status"])
@@ -48,7 +55,7 @@ export const greet = (
   ...[client, admission]: readonly [client: RemoteClient, admission: Admission]
 ): Effect.Effect<Hello | undefined> =>
   Effect.gen(function*() {
-    const { environment, hasOwnConfiguration, isCurrent, isOpen, project, token } = admission
+    const { hasOwnConfiguration, isCurrent, isOpen, project, token } = admission
     const { hello, version } = yield* client.hello
     if (version !== protocolVersion || hello === undefined || !hasToken(token, hello.token)) {
       const message = version === protocolVersion
@@ -57,7 +64,7 @@ export const greet = (
       client.send(kinds.refuse, { message })
       return undefined
     }
-    if (!isOpen() || !hasSameSelection(hello, environment)) {
+    if (!isOpen() || !hasSameSelection(hello, admission)) {
       client.send(kinds.decline, {})
       return undefined
     }
