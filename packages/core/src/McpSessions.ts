@@ -245,7 +245,7 @@ const runtimeOf = (
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options & { readonly transports: Layer.Layer<Transports> }): McpSessions =>
+export const make = (options: Options & { readonly transports: Layer.Layer<Transports, ConfigError> }): McpSessions =>
   facade(
     runtimeOf(checkedLayer({ ...options, check: () => layerOptions(options), layer: Sessions.layer }), options),
     { names: Object.keys(options.servers ?? {}), problems: [] }
@@ -259,7 +259,7 @@ export const make = (options: Options & { readonly transports: Layer.Layer<Trans
  * @since 0.1.0
  */
 export const fromFile = (
-  options: FileOptions & { readonly transports: Layer.Layer<Transports | Host> }
+  options: FileOptions & { readonly transports: Layer.Layer<Transports | Host, ConfigError> }
 ): Promise<McpSessions> => {
   const check = () => fileLayerOptions(options)
   const runtime = runtimeOf(checkedLayer({ ...options, check, layer: Sessions.layerFile }), options)

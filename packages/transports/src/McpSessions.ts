@@ -46,26 +46,30 @@
  *
  * @since 0.1.0
  */
+import { ConfigError, InvalidValue } from "@mcp-sessions/core/ConfigError"
+import type { Host } from "@mcp-sessions/core/Host"
 import {
-  type FileOptions,
+  type FileOptions as CoreFileOptions,
   fromFile as makeFromFile,
   make,
   type McpSessions,
-  type Options
+  type Options as CoreOptions
 } from "@mcp-sessions/core/McpSessions"
+import type { Transports as TransportsOf } from "@mcp-sessions/core/Transport"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { McpAuthorization } from "./McpAuthorization.ts"
 import * as Transports from "./Transports.ts"
 
 export { RequestRefused } from "@mcp-sessions/core/ClientHandlers"
 export { images, parts, structured, text } from "@mcp-sessions/core/Mcp"
 export { isConfigError, isSessionError, isToolError, typed } from "@mcp-sessions/core/McpSessions"
 export type {
-  FileOptions,
   McpPool,
   McpSession,
   McpSessions,
   McpTools,
   McpUninitializedSession,
-  Options,
   PlainCredentials,
   PlainHandlers,
   PlainInterceptor,
@@ -80,6 +84,39 @@ export type {
 } from "@mcp-sessions/core/McpSessions"
 export { CallDenied, ToolError } from "@mcp-sessions/core/ToolError"
 
+/** What sessions over all transports of this package take beside the options of core. */
+interface Authorized {
+  /** How owners are signed in, made by `McpAuthorization.make`. Default: nobody is, and a server that asks for it fails with `AuthRequired`. */
+  readonly authorization?: McpAuthorization | undefined
+}
+
+/**
+ * Options of sessions of named servers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends CoreOptions, Authorized {}
+
+/**
+ * Options of sessions of configuration files.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FileOptions extends CoreFileOptions, Authorized {}
+
+const transportsOf = (
+  authorization: McpAuthorization | undefined
+): Layer.Layer<TransportsOf | Host, ConfigError> => {
+  if (authorization === undefined) return Transports.layer
+  // Without types, it may be anything.
+  const layer: unknown = (authorization as McpAuthorization | null)?.layer
+  if (Layer.isLayer(layer)) return authorization.layer
+  const problem = new InvalidValue({ path: ["authorization"], expected: "what McpAuthorization.make returns" })
+  return Layer.effectContext(Effect.fail(new ConfigError({ problems: [problem] })))
+}
+
 /**
  * Opens sessions of named servers over all transports of this package. The first use checks the configuration; each server is connected
  * by the first call that needs it. Close them to end every connection, process and server-side session.
@@ -87,7 +124,8 @@ export { CallDenied, ToolError } from "@mcp-sessions/core/ToolError"
  * @category constructors
  * @since 0.1.0
  */
-export const open = (options: Options): McpSessions => make({ ...options, transports: Transports.layer })
+export const open = ({ authorization, ...options }: Options): McpSessions =>
+  make({ ...options, transports: transportsOf(authorization) })
 
 /**
  * Opens sessions of the servers of configuration files: of one file, of several, or without a name of all files of the project and of the user
@@ -112,5 +150,7 @@ export const open = (options: Options): McpSessions => make({ ...options, transp
  * @category constructors
  * @since 0.1.0
  */
-export const fromFile = (file?: string | FileOptions): Promise<McpSessions> =>
-  makeFromFile({ ...(typeof file === "string" ? { files: [file] } : file), transports: Transports.layer })
+export const fromFile = (file?: string | FileOptions): Promise<McpSessions> => {
+  const { authorization, ...options }: FileOptions = typeof file === "string" ? { files: [file] } : file ?? {}
+  return makeFromFile({ ...options, transports: transportsOf(authorization) })
+}

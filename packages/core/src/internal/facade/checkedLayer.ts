@@ -18,7 +18,7 @@ export const checkedLayer = <Checked, A, R>(options: {
   readonly layer: (checked: Checked) => Layer.Layer<A, ConfigError, R>
   readonly handlers?: Options["handlers"]
   readonly telemetry?: Options["telemetry"]
-  readonly transports: Layer.Layer<R>
+  readonly transports: Layer.Layer<R, ConfigError>
 }): Layer.Layer<A, ConfigError> =>
   Layer.unwrap(Effect.suspend(() => {
     const { check, handlers, layer, telemetry, transports } = options

@@ -8,7 +8,11 @@ import * as Loopback from "./loopback.ts"
 import { candidatesOf, isAt, isResponse, portOf } from "./redirectUrls.ts"
 
 /** How long a user may take. */
-const timeLimit = "5 minutes"
+export const timeLimit = "5 minutes"
+
+/** The failure of a sign-in that took too long. */
+export const late = (): AuthRequired =>
+  new AuthRequired({ status: 401, description: `nobody completed the sign-in within ${timeLimit}` })
 
 /** How often a user may paste something else. */
 const maxPastes = 3
@@ -66,21 +70,29 @@ const pasted = Effect.fnUntraced(function*(
   return yield* new AuthRequired({ status: 401, description: "what was pasted is not an authorization response" })
 })
 
-/** Shows a page, and waits for the response at a port of this machine or, with `read`, for one that is pasted. */
+/**
+ * Shows a page, and waits for the response at a port of this machine or, with `read`, for one that is pasted. `show` may give the response
+ * itself.
+ */
 export const interactive = (options: {
   readonly port: number | undefined
-  readonly show: (page: SignInPage) => Effect.Effect<void>
+  readonly show: (page: SignInPage, redirectUrl: string) => Effect.Effect<URL | undefined | void, AuthRequired>
   readonly read?: ((problem: string | undefined) => Effect.Effect<string | undefined>) | undefined
 }): Shape => {
   const { port, read, show } = options
   const open = Effect.fnUntraced(function*({ owner, preferred, server }: Request) {
     const { redirectUrl, response } = yield* Loopback.listen(candidatesOf({ server, preferred, port }))
-    const late = new AuthRequired({ status: 401, description: `nobody completed the sign-in within ${timeLimit}` })
     const answer = read === undefined ? Effect.never : pasted(redirectUrl, read)
-    const ask = (url: URL) =>
-      Effect.raceFirst(response, Effect.andThen(show({ server, owner, url }), answer)).pipe(
-        Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail(late) })
+    const ask = (url: URL) => {
+      const shown = Effect.filterOrElse(
+        show({ server, owner, url }, redirectUrl),
+        (given): given is URL => given instanceof URL,
+        () => answer
       )
+      return Effect.raceFirst(response, shown).pipe(
+        Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail(late()) })
+      )
+    }
     return { redirectUrl, ask }
   })
   return guarded({ open })
