@@ -182,6 +182,23 @@ describe("a token that is not accepted any more", () => {
       assert.deepStrictEqual(yield* sessions.signInState("s"), { _tag: "SignedOut" })
     }).pipe(Effect.scoped))
 
+  it.live("is sent once with each token where the server refuses all of them for a call", () =>
+    Effect.gen(function*() {
+      const { auth, http, sessions } = yield* setting()
+      yield* sessions.callTool("s", "before")
+      http.refusesCalls = true
+      const error = yield* Effect.flip(sessions.callTool("s", "charge"))
+      assert(error._tag === "SessionError")
+      assert.deepStrictEqual([error.reason._tag, error.delivery], ["AuthRequired", "Rejected"])
+      const tokens = http.ledger.flatMap(({ headers, what }) =>
+        what === "POST tools/call charge" ? [headers.authorization] : []
+      )
+      // That of the first call, that of a refresh, and that of a sign-in.
+      assert.deepStrictEqual([tokens.length, new Set(tokens).size], [3, 3])
+      assert.deepStrictEqual([auth.state.refreshes.length, auth.state.authorizations.length], [1, 2])
+      assert.deepStrictEqual(http.ran, ["before"])
+    }).pipe(Effect.scoped))
+
   it.live("does not lead to a loop if the server refuses every token", () =>
     Effect.gen(function*() {
       const { auth, http, sessions } = yield* setting()

@@ -113,6 +113,43 @@ describe("an authorization server that is down during a refresh", () => {
       assert.strictEqual(new Set(http.ran).size, 6)
     }).pipe(Effect.scoped))
 
+  it.live("is asked again after the pause that it asks for, if that is short", () =>
+    Effect.gen(function*() {
+      const { auth, http } = yield* setting
+      const sessions = yield* openSessions({ url: http.url })
+      yield* sessions.callTool("s", "before")
+      auth.expireAll()
+      Object.assign(auth.state, { tokenFault: 429, tokenRetryAfter: "1" })
+      const before = performance.now()
+      const call = yield* Effect.forkChild(sessions.callTool("s", "after"))
+      yield* until(() => auth.state.refreshes.length, (refreshes) => refreshes > 0)
+      auth.state.tokenFault = undefined
+      yield* Fiber.join(call)
+      assert.isAtLeast(performance.now() - before, 900)
+      assert.strictEqual(auth.state.refreshes.length, 2)
+      assert.deepStrictEqual(http.ran, ["before", "after"])
+    }).pipe(Effect.scoped))
+
+  it.live("is not asked again before the end of a long pause that it asks for", () =>
+    Effect.gen(function*() {
+      for (const retryAfter of ["30", "Thu, 31 Dec 2099 23:59:59 GMT"]) {
+        const { auth, http } = yield* setting
+        const sessions = yield* openSessions({ url: http.url })
+        yield* sessions.callTool("s", "before")
+        auth.expireAll()
+        Object.assign(auth.state, { tokenFault: 503, tokenRetryAfter: retryAfter })
+        for (let call = 0; call < 3; call++) {
+          assert.deepInclude(yield* reasonOf(sessions.callTool("s", "during")), {
+            _tag: "AuthorizationFailed",
+            isRetryable: true,
+            delivery: "Rejected"
+          })
+        }
+        assert.strictEqual(auth.state.refreshes.length, 1)
+        assert.deepInclude(yield* sessions.signInState("s"), { _tag: "SignedIn" })
+      }
+    }).pipe(Effect.scoped))
+
   it.live("loses no token to the page of a proxy in its place", () =>
     Effect.gen(function*() {
       const { auth, http } = yield* setting

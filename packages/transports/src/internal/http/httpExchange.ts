@@ -171,6 +171,7 @@ export class Exchange implements HttpHandler, MessageSink {
       return typeof value === "object" ? value[0] : value
     }
     this.#status = status
+    if (status !== 401 && this.#authorized !== undefined) this.#wire.authorizer?.accepted?.(this.#authorized.used)
     if (this.#isRefusal) {
       this.#retryAfter = headerOf("retry-after")
       this.#location = headerOf("location")

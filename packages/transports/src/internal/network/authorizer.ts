@@ -28,6 +28,8 @@ export interface Authorizer {
     method: "DELETE" | "GET" | "POST",
     url: URL
   ) => ReadonlyArray<string> | Promise<ReadonlyArray<string>>
+  /** Notes that a request with these headers was not refused for lack of credentials. */
+  readonly accepted?: (used: ReadonlyArray<string>) => void
   /** Says what to do after a refusal with 401 or 403. Requests that were refused with the same token share one renewal. Never rejects. */
   readonly challenged: (challenge: Challenge) => Promise<Verdict>
   /** The latest credentials, so that no text of a server shows them. Returns another array once they have changed. */

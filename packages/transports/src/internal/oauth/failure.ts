@@ -17,18 +17,21 @@ import { type Contact, FetchFailed, type OAuthFetch } from "./oauthFetch.ts"
  * How one step of an authorization failed.
  *
  * - `Unavailable`: a server cannot be reached, or has a fault of its own. The step may be tried again, and tokens are kept.
+ * - `Busy`: the authorization server has asked for a pause, and was not asked again. Tokens are kept.
  * - `Denied`: the authorization server refused a grant. The user has to sign in again.
  * - `ClientRefused`: the authorization server does not accept the client. A registration of its own is forgotten and made anew.
  * - `Invalid`: a server answered what it must not. Another attempt gives the same.
  * - `StoreFailed`: the token store failed. Tokens are kept.
  */
 export class StepFailed extends Schema.TaggedError<StepFailed>("@mcp-sessions/transports/StepFailed")("StepFailed", {
-  kind: Schema.Literals(["Unavailable", "Denied", "ClientRefused", "Invalid", "StoreFailed"]),
+  kind: Schema.Literals(["Unavailable", "Busy", "Denied", "ClientRefused", "Invalid", "StoreFailed"]),
   description: Schema.String,
   url: Schema.optionalKey(Schema.String),
   status: Schema.optionalKey(Schema.Finite),
   /** The error code of OAuth, where there is one. */
   code: Schema.optionalKey(Schema.String),
+  /** `Retry-After` of the response, verbatim, where there is one. */
+  retryAfter: Schema.optionalKey(Schema.String),
   /** Whether a store that failed may work later without a change by a person. */
   isTemporary: Schema.optionalKey(Schema.Boolean)
 }) {}
@@ -53,6 +56,7 @@ const failed = (kind: Kind, description: string, contact: Contact | undefined, c
     description,
     ...(contact === undefined ? {} : { url: contact.url }),
     ...(contact?.status === undefined ? {} : { status: contact.status }),
+    ...(contact?.retryAfter === undefined ? {} : { retryAfter: contact.retryAfter }),
     ...(code === undefined ? {} : { code })
   })
 
@@ -107,7 +111,7 @@ export const reasonOf = (
     ? new AuthRequired({ status, description: failure.description })
     : new AuthorizationFailed({
       description: failure.description,
-      isRetryable: failure.kind === "Unavailable" || failure.isTemporary === true,
+      isRetryable: failure.kind === "Unavailable" || failure.kind === "Busy" || failure.isTemporary === true,
       delivery,
       ...(failure.url === undefined ? {} : { url: failure.url }),
       ...(failure.status === undefined ? {} : { status: failure.status })

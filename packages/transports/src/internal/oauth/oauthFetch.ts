@@ -23,7 +23,15 @@ const bodyLimit = 1024 * 1024
 export interface Contact {
   readonly url: string
   readonly status: number | undefined
+  /** `Retry-After` of a response that says that the server has too much to do. */
+  readonly retryAfter?: string | undefined
 }
+
+/** The longest `Retry-After` that is read: dates have 29 characters. */
+const retryAfterLength = 64
+
+/** Statuses of a server that has too much to do. */
+const busy = new Set([429, 503])
 
 /** A request got no response, or was not to be made. A `TypeError`, as the SDK takes only those for failures of the network. */
 export class FetchFailed extends TypeError {
@@ -95,7 +103,12 @@ export class OAuthFetch {
           isStream: false
         }
       })
-      this.#last = { url: place, status }
+      const [retryAfter] = [headers["retry-after"] ?? []].flat()
+      this.#last = {
+        url: place,
+        status,
+        ...(busy.has(status) && retryAfter !== undefined ? { retryAfter: retryAfter.slice(0, retryAfterLength) } : {})
+      }
       const flat = Object.entries(headers).flatMap(([name, value]): Array<[string, string]> =>
         value === undefined ? [] : [value].flat().map((one) => [name, one])
       )

@@ -47,13 +47,13 @@ const transient = Schedule.exponential("250 millis").pipe(Schedule.jittered, Sch
 export const renew = (renewal: Renewal): Effect.Effect<Verdict> => {
   const { isEarly, source } = renewal
   const { makeFetch, onRefresh } = source.options
-  const renewed = Effect.suspend(() => {
+  const renewed = Effect.flatMap(source.pause.over, () => {
     const http = makeFetch()
     return Effect.flatMap(
       source.discover(http),
       (discovered) => source.locked(discovered, renewLocked({ ...renewal, discovered, http }))
     )
-  })
+  }).pipe(Effect.tapError((failure) => source.pause.take(failure)))
   return renewed.pipe(
     Effect.retry({ schedule: transient, while: ({ kind }) => kind === "Unavailable" }),
     Effect.tap(() => Effect.sync(() => onRefresh("renewed"))),

@@ -14,6 +14,7 @@ import { readChallenge } from "./challenge.ts"
 import { discover, type Discovered } from "./discovery.ts"
 import { StepFailed, storeFailed } from "./failure.ts"
 import type { OAuthFetch } from "./oauthFetch.ts"
+import { Pause } from "./pause.ts"
 import { Binding, bindingKey, Client, isSame, type Records, records, Tokens, tokensKey } from "./records.ts"
 import { renew } from "./tokenRenewal.ts"
 
@@ -59,8 +60,11 @@ export class TokenSource implements Authorizer {
   readonly tokenRecords: Records<Tokens>
   readonly clients: Records<Client>
   readonly bindings: Records<Binding>
+  readonly pause = new Pause()
   #tokens: Tokens | undefined
   #headers = noHeaders
+  /** Whether the current tokens were just issued, and no server has accepted them yet. */
+  #isUntried = false
   #secrets: ReadonlyArray<string> = []
   /** The URL of the metadata of the resource, as the server last named it. */
   #metadataUrl: string | undefined
@@ -140,6 +144,7 @@ export class TokenSource implements Authorizer {
   adopt(tokens: Tokens | undefined): void {
     if (isSame(tokens, this.#tokens)) return
     this.#tokens = tokens
+    this.#isUntried = false
     this.#isRefreshRefused = false
     this.#unsavedOver = undefined
     if (tokens !== undefined) {
@@ -178,6 +183,10 @@ export class TokenSource implements Authorizer {
 
   readonly secrets = () => this.#secrets
 
+  accepted(used: ReadonlyArray<string>): void {
+    if (this.#isUntried && used[1] === this.#headers[1]) this.#isUntried = false
+  }
+
   challenged(challenge: Challenge): Promise<Verdict> {
     return this.options.run(this.#judge(challenge), closed)
   }
@@ -204,6 +213,10 @@ export class TokenSource implements Authorizer {
       // A refresh cannot widen what was granted. A token that is not valid any more is no question of scopes.
       if (isWider && told.error !== "invalid_token" && tokens !== undefined && !this.isUnattended) {
         return Effect.as(this.#saveChallengedScope, this.needSignIn(status))
+      }
+      // Another token would be refused as well.
+      if (status === 401 && this.#isUntried) {
+        return Effect.succeed(this.needSignIn(status, "the server refuses the token that was just issued"))
       }
       return Effect.promise(() => this.#renew(tokens, false))
     })
@@ -325,6 +338,7 @@ export class TokenSource implements Authorizer {
    */
   replace(key: string, tokens: Tokens, seen: Seen): Effect.Effect<void> {
     this.adopt(tokens)
+    this.#isUntried = true
     return Effect.matchEffect(this.tokenRecords.put(key, tokens, seen), {
       onFailure: ({ message }) => {
         this.#unsavedOver = seen

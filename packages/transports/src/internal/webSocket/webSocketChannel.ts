@@ -8,6 +8,7 @@ import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import { type ConnectReason, MessageTooLarge, TransportClosed, TransportFailed } from "@mcp-sessions/core/SessionError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -210,6 +211,7 @@ const openSocket = (
     // Before the socket is open: frames may arrive with the upgrade.
     const transport = listen({ dialled, limit: config.maxMessageBytes, redact })
     const exit = yield* Effect.exit(opened(dialled, new URL(config.url).origin))
+    if (Exit.isSuccess(exit)) authorizer?.accepted?.(used)
     return { dialled, transport, used, exit }
   })
   return Effect.gen(function*() {
