@@ -31,7 +31,11 @@
  * import { Effect, Layer } from "effect"
  *
  * const everything = { command: "mcp-server-everything", args: ["stdio"] }
- * const gateway = Gateway.layer({ sessions: Sessions.layer({ servers: { first: everything, second: everything } }) })
+ * const gateway = Gateway.layer({
+ *   sessions: Sessions.layer({ servers: { first: everything, second: everything } }),
+ *   // Both have the same resources.
+ *   resources: ["first"]
+ * })
  *
  * // Any client of the protocol can use the URL. This one is another session.
  * const program = Effect.gen(function*() {
@@ -83,6 +87,7 @@ import {
 } from "./internal/gateway/gatewayOptions.ts"
 import { type CannotListen, listen } from "./internal/gateway/listener.ts"
 import { LocalRouter } from "./internal/gateway/localRouter.ts"
+import { offersResources } from "./internal/gateway/offersResources.ts"
 import { handlersOf } from "./internal/gateway/questions.ts"
 import { Quotas } from "./internal/gateway/quotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
@@ -114,7 +119,8 @@ export class ListenFailed
 const Place = Schema.Struct({ server: Schema.String, name: Schema.String })
 
 /**
- * Two servers have tools or prompts that clients would know by one name. `collisions` has the name, and both places of each.
+ * Two servers have tools or prompts that clients would know by one name, or resources or templates of one URI. `collisions` has the name or the
+ * URI, and both places of each. The option `resources` leaves out those of a server.
  *
  * @category errors
  * @since 0.1.0
@@ -122,7 +128,7 @@ const Place = Schema.Struct({ server: Schema.String, name: Schema.String })
 export class NameCollision
   extends Schema.TaggedError<NameCollision>("@mcp-sessions/transports/Gateway/NameCollision")("NameCollision", {
     collisions: Schema.Array(Schema.Struct({
-      kind: Schema.Literals(["tool", "prompt"]),
+      kind: Schema.Literals(["tool", "prompt", "resource", "resource template"]),
       name: Schema.String,
       first: Place,
       second: Place
@@ -132,8 +138,8 @@ export class NameCollision
   override get message(): string {
     return this.collisions.map(({ first, kind, name, second }) =>
       `the ${kind} ${JSON.stringify(first.name)} of the server ${JSON.stringify(first.server)} and the ${kind} ` +
-      `${JSON.stringify(second.name)} of the server ${JSON.stringify(second.server)} would both be called ${
-        JSON.stringify(name)
+      `${JSON.stringify(second.name)} of the server ${JSON.stringify(second.server)} ${
+        kind === "tool" || kind === "prompt" ? `would both be called ${JSON.stringify(name)}` : "have the same URI"
       }`
     ).join("\n")
   }
@@ -225,6 +231,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     servers,
     isOffered: yield* ToolCatalog.filter({ servers, include: options.include, exclude: options.exclude }),
     hasPrefix: options.prefix ?? servers.length > 1,
+    hasResources: yield* offersResources({ servers, resources: options.resources }),
     open
   })
   const known = yield* catalog.follow
@@ -232,7 +239,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     Effect.forEach(known, Deferred.await, { concurrency: "unbounded", discard: true }),
     read.startTimeout
   )
-  const { collisions } = catalog.offer
+  const collisions = catalog.settle()
   if (collisions.length > 0) return yield* new NameCollision({ collisions })
 
   const clients = new Clients({
@@ -361,7 +368,7 @@ const make = Effect.fnUntraced(function*<E, R>(
 })
 
 /**
- * Layer that listens, and serves the servers of `sessions` to clients. Fails with `NameCollision` if two servers have one name, with
+ * Layer that listens, and serves the servers of `sessions` to clients. Fails with `NameCollision` if two servers have one name or URI, with
  * `ListenFailed` if the port cannot be used, and with a `ConfigError` that holds all problems of the options.
  *
  * @category layers
@@ -380,7 +387,7 @@ export const layer = <E, R>(
 export interface StdioOptions<E, R> extends
   Pick<
     Options<E, R>,
-    "audit" | "drainTimeout" | "exclude" | "include" | "prefix" | "servers" | "sessions" | "startTimeout"
+    "audit" | "drainTimeout" | "exclude" | "include" | "prefix" | "resources" | "servers" | "sessions" | "startTimeout"
   >
 {}
 

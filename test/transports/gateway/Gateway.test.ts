@@ -20,7 +20,10 @@ describe("a gateway", () => {
   it.live("offers the tools of all servers under prefixed names, and calls each at its own server", () =>
     Effect.gen(function*() {
       const [first, second] = [yield* stdio("v1").start, yield* http("v2").start]
-      const { url } = yield* startGateway({ first: first.config, second: second.config }, { exclude: ["*/vague"] })
+      const { url } = yield* startGateway(
+        { first: first.config, second: second.config },
+        { exclude: ["*/vague"], resources: ["first"] }
+      )
       const { client } = yield* connectV1(url)
       const { tools } = yield* Effect.promise(() => client.listTools())
       const names = tools.map(({ name }) => name)

@@ -8,7 +8,8 @@ import {
   ToolListChangedNotificationSchema
 } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Queue } from "effect"
-import { noLists, Offer } from "../../../packages/transports/src/internal/gateway/offer.ts"
+import { Claims } from "../../../packages/transports/src/internal/gateway/claims.ts"
+import { type Listed, noLists, Offer } from "../../../packages/transports/src/internal/gateway/offer.ts"
 import { isFrom, literalsOf } from "../../../packages/transports/src/internal/gateway/uriTemplates.ts"
 import { connectV1, startGateway, textOf } from "../../fixtures/gateway.ts"
 import { http, stdio, until } from "../../fixtures/peer.ts"
@@ -51,13 +52,32 @@ describe("the lists of a gateway", () => {
     Effect.gen(function*() {
       const [first, second] = [yield* stdio("v1").start, yield* stdio("v1").start]
       const error = yield* Effect.flip(
-        startGateway({ first: first.config, second: second.config }, { prefix: false, include: ["*/echo"] })
+        startGateway({ first: first.config, second: second.config }, {
+          prefix: false,
+          include: ["*/echo"],
+          resources: []
+        })
       )
       if (error._tag !== "NameCollision") return assert.fail(error._tag)
       assert.strictEqual(
         error.message,
         "the tool \"echo\" of the server \"first\" and the tool \"echo\" of the server \"second\" would both be called \"echo\""
       )
+    }))
+
+  it.live("refuse the start when two servers have one resource, unless the resources of one are left out", () =>
+    Effect.gen(function*() {
+      const servers = { first: (yield* stdio("v1").start).config, second: (yield* stdio("v1").start).config }
+      const error = yield* Effect.flip(startGateway(servers))
+      if (error._tag !== "NameCollision") return assert.fail(error._tag)
+      assert.strictEqual(
+        error.message,
+        "the resource \"note://1\" of the server \"first\" and the resource \"note://1\" of the server \"second\" have the same URI"
+      )
+      const { url } = yield* startGateway(servers, { resources: ["second"] })
+      const { client } = yield* connectV1(url)
+      const { resources } = yield* Effect.promise(() => client.listResources())
+      assert.deepStrictEqual(resources.map(({ uri }) => uri), ["note://1"])
     }))
 
   it.live("lack only the tools of a server that is down, and clients are notified when it is there", () =>
@@ -148,31 +168,63 @@ describe("notifications of a server", () => {
 })
 
 describe("an offer", () => {
-  const rules = { hasPrefix: true, isOffered: () => true }
+  const rules = { hasPrefix: true, hasResources: () => true, isOffered: () => true }
+  const offerOf = (servers: ReadonlyArray<Listed>, claims = new Claims()) =>
+    new Offer({ listed: servers, rules, claims })
   const listed = (server: string, lists: Partial<typeof noLists>) => ({ server, lists: { ...noLists, ...lists } })
 
   it("lets the first server of the configuration have a name and a URI", () => {
     const note = (name: string) => ({ uri: "note://1", name })
-    const offer = new Offer([
+    const offer = offerOf([
       listed("a", { tools: [tool("b_c")], resources: [note("first")] }),
       listed("a_b", { tools: [tool("c")], resources: [note("second")] })
-    ], rules)
+    ])
     assert.strictEqual(offer.tool("a_b_c")?.server, "a")
     assert.strictEqual(offer.serverOf("note://1"), "a")
-    assert.deepStrictEqual(offer.collisions, [{
-      kind: "tool",
-      name: "a_b_c",
-      first: { server: "a", name: "b_c" },
-      second: { server: "a_b", name: "c" }
-    }])
+    assert.deepStrictEqual(offer.collisions, [
+      { kind: "tool", name: "a_b_c", first: { server: "a", name: "b_c" }, second: { server: "a_b", name: "c" } },
+      {
+        kind: "resource",
+        name: "note://1",
+        first: { server: "a", name: "note://1" },
+        second: { server: "a_b", name: "note://1" }
+      }
+    ])
+  })
+
+  it("keeps a name and a URI for the server that listed it first, whatever another server lists later", () => {
+    const claims = new Claims()
+    const secrets = { resources: [{ uri: "file:///secrets", name: "secrets" }], tools: [tool("c")] }
+    const template = { resourceTemplates: [{ uriTemplate: "file:///{path}", name: "files" }] }
+    const before = offerOf([listed("hostile", {}), listed("own", secrets)], claims)
+    assert.strictEqual(before.serverOf("file:///secrets"), "own")
+    const after = offerOf([listed("hostile", { ...secrets, ...template }), listed("own", secrets)], claims)
+    assert.strictEqual(after.serverOf("file:///secrets"), "own")
+    assert.deepStrictEqual(after.collisions.map(({ first, second }) => [first.server, second.server]), [[
+      "own",
+      "hostile"
+    ]])
+    // Also while the first server does not list it.
+    const without = offerOf([listed("hostile", secrets), listed("own", {})], claims)
+    assert.deepStrictEqual(without.resources, [])
+  })
+
+  it("lets the template that was listed first have a URI that several fit", () => {
+    const claims = new Claims()
+    const files = listed("files", { resourceTemplates: [{ uriTemplate: "file:///{path}", name: "files" }] })
+    const broad = { resourceTemplates: [{ uriTemplate: "{+anything}", name: "anything" }] }
+    offerOf([listed("hostile", {}), files], claims)
+    const offer = offerOf([listed("hostile", broad), files], claims)
+    assert.strictEqual(offer.serverOf("file:///secrets"), "files")
+    assert.strictEqual(offer.serverOf("http://other"), "hostile")
   })
 
   it("knows the server of a URI by its template, and of any URI if there is one server", () => {
     const template = { uriTemplate: "file:///{path}", name: "files" }
-    const two = new Offer([listed("files", { resourceTemplates: [template] }), listed("other", {})], rules)
+    const two = offerOf([listed("files", { resourceTemplates: [template] }), listed("other", {})])
     assert.strictEqual(two.serverOf("file:///a"), "files")
     assert.isUndefined(two.serverOf("http://a"))
-    assert.strictEqual(new Offer([listed("files", {})], rules).serverOf("http://a"), "files")
+    assert.strictEqual(offerOf([listed("files", {})]).serverOf("http://a"), "files")
   })
 
   it("matches a template by its literal parts, in their order and without overlap", () => {

@@ -51,7 +51,10 @@ describe("a session of a client", () => {
       const [remote, local] = [yield* http("v1").start, yield* stdio("v1").start]
       const scope = yield* Scope.make()
       const { url } = yield* Scope.provide(
-        startGateway({ remote: remote.config, local: local.config }, { drainTimeout: 0 }),
+        startGateway(
+          { remote: remote.config, local: local.config },
+          { resources: ["remote"], drainTimeout: 0 }
+        ),
         scope
       )
       const { session } = yield* post(url, initialize)

@@ -127,6 +127,7 @@ export const serve = Command.make(
     ),
     include: texts("include", "server/tool", "Tools to offer, where * stands for any characters (default: all)"),
     exclude: texts("exclude", "server/tool", "Tools not to offer, where * stands for any characters"),
+    resources: texts("resources", "server", "Servers whose resources to offer (default: all)"),
     allowHost: texts("allow-host", "name", "Host of requests to allow, beside those of loopback"),
     allowOrigin: texts("allow-origin", "origin", "Origin of pages to allow, such as https://app.example.com"),
     audit: Flag.Boolean("audit").pipe(
@@ -152,6 +153,7 @@ export const serve = Command.make(
       path,
       port,
       publicUrl,
+      resources,
       stdio,
       tokens,
       ...accessTokens
@@ -186,6 +188,7 @@ export const serve = Command.make(
         sessions,
         include: include.length === 0 ? undefined : include,
         exclude,
+        resources: resources.length === 0 ? undefined : resources,
         audit: audit ? writeAudit : undefined
       }
       const toUsageError = ({ message }: { readonly message: string }) =>

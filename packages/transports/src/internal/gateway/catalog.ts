@@ -11,7 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type ListKind, type Lists, noLists, Offer, type Rules } from "./offer.ts"
+import { Claims } from "./claims.ts"
+import { type Listed, type ListKind, type Lists, noLists, Offer, type Rules } from "./offer.ts"
 
 /** The lists whose changes clients are notified of. */
 export type ChangedList = "tools" | "resources" | "prompts"
@@ -57,12 +58,13 @@ export class Catalog {
   readonly #followed: ReadonlyArray<Followed>
   readonly #listeners = new Set<(list: ChangedList) => void>()
   readonly #changed = new Set<ChangedList>()
+  #claims = new Claims()
   #offer: Offer
 
   constructor(options: CatalogOptions) {
     this.#options = options
     this.#followed = options.servers.map((server) => ({ server, lists: noLists, instructions: undefined }))
-    this.#offer = new Offer(this.#followed, options)
+    this.#offer = this.#offerOf(this.#followed, this.#claims)
   }
 
   /** What all servers offer. */
@@ -70,10 +72,17 @@ export class Catalog {
     return this.#offer
   }
 
+  /** Gives names and URIs that several servers have listed so far to the first server of the configuration. Returns what collides. */
+  settle(): Offer["collisions"] {
+    this.#claims = new Claims()
+    this.#offer = this.#offerOf(this.#followed, this.#claims)
+    return this.#offer.collisions
+  }
+
   /** What all servers offer to a client whose own sessions have these lists. */
   offerWith(own: ReadonlyMap<string, Partial<Lists>>): Offer {
     const listed = this.#followed.map(({ lists, server }) => ({ server, lists: { ...lists, ...own.get(server) } }))
-    return new Offer(listed, this.#options)
+    return this.#offerOf(listed, this.#claims.fork())
   }
 
   /** How the servers want to be used, as text for language models. */
@@ -164,16 +173,20 @@ export class Catalog {
     })
   }
 
+  #offerOf(listed: ReadonlyArray<Listed>, claims: Claims): Offer {
+    return new Offer({ listed, claims, rules: this.#options })
+  }
+
   #take<K extends ListKind>(followed: Followed, kind: K, items: Lists[K]): Effect.Effect<void> {
     return Effect.suspend(() => {
       followed.lists = { ...followed.lists, [kind]: items }
       const before = this.#offer.collisions.length
-      this.#offer = new Offer(this.#followed, this.#options)
+      this.#offer = this.#offerOf(this.#followed, this.#claims)
       this.#report(changedBy[kind])
       const { collisions } = this.#offer
       return collisions.length <= before
         ? Effect.void
-        : Effect.logWarning("two servers have one name; the second is not offered", collisions)
+        : Effect.logWarning("two servers have one name or URI; the second is not offered", collisions)
     })
   }
 

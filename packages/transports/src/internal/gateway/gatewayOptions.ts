@@ -53,6 +53,8 @@ export interface GatewayOptions {
   readonly include?: ReadonlyArray<string> | undefined
   /** The tools that are not offered, as patterns. They win over `include`. Default: none. */
   readonly exclude?: ReadonlyArray<string> | undefined
+  /** The servers whose resources and templates are offered. Default: all. */
+  readonly resources?: ReadonlyArray<string> | undefined
   /** Whether the names of tools and prompts are `server_name`. Default: if there are several servers. */
   readonly prefix?: boolean | undefined
   /** The bearer token of each principal, by its name. Default: none. Without `tokens` and `jwt`, every request is of one principal. */

@@ -1,9 +1,10 @@
 /**
  * Offer: the tools, resources, templates and prompts of all servers as one list each, and which server each belongs to. Pure.
  *
- * Names have the prefix of their server. A name, and a URI, belong to the first server of the configuration that lists them.
+ * Names have the prefix of their server. A name, and a URI, belong to the first server that lists them.
  */
 import type { Prompt, Resource, ResourceTemplate, Tool } from "@mcp-sessions/core/Mcp"
+import type { Claims, ItemKind, Place } from "./claims.ts"
 import { isFrom, literalsOf } from "./uriTemplates.ts"
 
 /** The lists of a server. */
@@ -24,15 +25,9 @@ export interface Listed {
   readonly lists: Lists
 }
 
-/** An item of a server, under the name that it has there. */
-interface Place {
-  readonly server: string
-  readonly name: string
-}
-
-/** Two items that would have one name. The first one has it. */
+/** Two items that would have one name, or one URI. The first one has it. */
 export interface Collision {
-  readonly kind: "tool" | "prompt"
+  readonly kind: ItemKind
   readonly name: string
   readonly first: Place
   readonly second: Place
@@ -42,6 +37,8 @@ export interface Collision {
 export interface Rules {
   /** Whether a tool is offered. */
   readonly isOffered: (place: { readonly server: string; readonly tool: string }) => boolean
+  /** Whether the resources and templates of a server are offered. */
+  readonly hasResources: (server: string) => boolean
   /** Whether names begin with the name of their server. */
   readonly hasPrefix: boolean
 }
@@ -51,58 +48,68 @@ interface Named<A> extends Place {
   readonly item: A
 }
 
-interface Template {
-  readonly server: string
-  readonly item: ResourceTemplate
+interface Template extends Named<ResourceTemplate> {
   readonly literals: ReadonlyArray<string>
 }
 
 export class Offer {
   readonly #tools: ReadonlyMap<string, Named<Tool>>
   readonly #prompts: ReadonlyMap<string, Named<Prompt>>
-  readonly #resources = new Map<string, { readonly server: string; readonly item: Resource }>()
+  readonly #resources: ReadonlyMap<string, Named<Resource>>
   readonly #templates = new Map<string, Template>()
   readonly #only: string | undefined
   readonly collisions: ReadonlyArray<Collision>
 
-  constructor(listed: ReadonlyArray<Listed>, { hasPrefix, isOffered }: Rules) {
+  constructor({ claims, listed, rules: { hasPrefix, hasResources, isOffered } }: {
+    readonly listed: ReadonlyArray<Listed>
+    readonly rules: Rules
+    /** The names that servers have had before. Those that are new are added. */
+    readonly claims: Claims
+  }) {
     const collisions: Array<Collision> = []
-    const named = <A extends { readonly name: string }>(
-      kind: Collision["kind"],
-      itemsOf: (listed: Listed) => ReadonlyArray<A>
+    const owned = <A>(
+      kind: ItemKind,
+      itemsOf: (listed: Listed) => ReadonlyArray<readonly [name: string, own: string, item: A]>
     ): ReadonlyMap<string, Named<A>> => {
       const byName = new Map<string, Named<A>>()
       for (const one of listed) {
         const { server } = one
-        for (const item of itemsOf(one)) {
-          const name = hasPrefix ? `${server}_${item.name}` : item.name
-          const second = { server, name: item.name }
-          const first = byName.get(name)
-          if (first === undefined) byName.set(name, { ...second, item: { ...item, name } })
-          else if (first.server !== server) {
-            collisions.push({ kind, name, first: { server: first.server, name: first.name }, second })
-          }
+        for (const [name, own, item] of itemsOf(one)) {
+          const second = { server, name: own }
+          const first = claims.take(kind, name, second)
+          if (first.server !== server) collisions.push({ kind, name, first, second })
+          else if (!byName.has(name)) byName.set(name, { ...second, item })
         }
       }
+      claims.release(kind, (name) => byName.has(name))
       return byName
     }
-    this.#tools = named(
+    const named = <A extends { readonly name: string }>(server: string, items: ReadonlyArray<A>) =>
+      items.map((item) => {
+        const name = hasPrefix ? `${server}_${item.name}` : item.name
+        return [name, item.name, { ...item, name }] as const
+      })
+    const resourcesOf = ({ lists, server }: Listed): Lists => hasResources(server) ? lists : noLists
+    this.#tools = owned(
       "tool",
-      ({ lists: { tools }, server }) => tools.filter(({ name }) => isOffered({ server, tool: name }))
+      ({ lists: { tools }, server }) => named(server, tools.filter(({ name }) => isOffered({ server, tool: name })))
     )
-    this.#prompts = named("prompt", ({ lists: { prompts } }) => prompts)
-    for (const { lists, server } of listed) {
-      for (const item of lists.resources) {
-        if (!this.#resources.has(item.uri)) this.#resources.set(item.uri, { server, item })
-      }
-      for (const item of lists.resourceTemplates) {
-        const { uriTemplate } = item
-        if (!this.#templates.has(uriTemplate)) {
-          this.#templates.set(uriTemplate, { server, item, literals: literalsOf(uriTemplate) })
-        }
-      }
+    this.#prompts = owned("prompt", ({ lists: { prompts }, server }) => named(server, prompts))
+    this.#resources = owned(
+      "resource",
+      (one) => resourcesOf(one).resources.map((item) => [item.uri, item.uri, item] as const)
+    )
+    const templates = owned(
+      "resource template",
+      (one) => resourcesOf(one).resourceTemplates.map((item) => [item.uriTemplate, item.uriTemplate, item] as const)
+    )
+    // A URI that several fit belongs to the template that was listed first.
+    for (const uriTemplate of claims.names("resource template")) {
+      const template = templates.get(uriTemplate)
+      if (template !== undefined) this.#templates.set(uriTemplate, { ...template, literals: literalsOf(uriTemplate) })
     }
-    this.#only = listed.length === 1 ? listed[0]?.server : undefined
+    const [only, ...others] = listed
+    this.#only = others.length === 0 && only !== undefined && hasResources(only.server) ? only.server : undefined
     this.collisions = collisions
   }
 
