@@ -42,7 +42,13 @@ const serving = (words: ReadonlyArray<string>, files: Readonly<Record<string, un
 describe.concurrent("serve", () => {
   it.live("prints its URL alone to stdout, serves the servers that are usable, and leaves nothing on SIGTERM", () =>
     Effect.gen(function*() {
-      const { child, ended, first, ledger, stderr, stdout } = yield* serving(["--port", "0", "--audit"])
+      const { child, ended, first, ledger, stderr, stdout } = yield* serving([
+        "--port",
+        "0",
+        "--audit",
+        "--resources",
+        "good"
+      ])
       assert.match(first, /^http:\/\/127\.0\.0\.1:\d+\/mcp$/)
       const { client } = yield* connectV1(first)
       const said = yield* Effect.promise(() => client.callTool({ name: "other_echo", arguments: { message: "hi" } }))
@@ -149,7 +155,7 @@ describe.concurrent("serve", () => {
           client.connect(
             new StdioClientTransport({
               command: node,
-              args: [bin, "--trust", "serve", "--stdio", "--exclude", "*/vague"],
+              args: [bin, "--trust", "serve", "--stdio", "--exclude", "*/vague", "--resources", "good"],
               cwd: place.directory,
               env: { PATH: process.env.PATH ?? "", HOME: place.directory },
               stderr: "ignore"
