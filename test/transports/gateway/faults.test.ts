@@ -72,6 +72,27 @@ describe("a gateway", () => {
       assert.strictEqual((yield* Fiber.join(hanging)).text, "")
     }))
 
+  it.live("ends the calls in flight of a client on an open session, by its cancellation and with its session", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const { session } = yield* post(url, initialize)
+      // From the second call on, calls need no fiber.
+      yield* post(url, call(1, "echo", { message: "hi" }), { session })
+      const hanging = yield* Effect.forEach(
+        ["2", "3"],
+        (id) => Effect.forkChild(post(url, call(Number(id), "hang", { id }), { session }))
+      )
+      yield* until(() => ledger("hang"), (ids) => ids.length === 2)
+      yield* post(url, { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 2 } }, { session })
+      yield* until(() => ledger("cancelled"), (ids) => ids.includes("2"))
+      assert.deepStrictEqual(ledger("cancelled"), ["2"])
+      yield* post(url, undefined, { method: "DELETE", session })
+      const [cancelled, closed] = yield* Effect.forEach(hanging, (fiber) => Fiber.join(fiber))
+      assert.strictEqual(cancelled?.text, "")
+      assert.deepInclude(JSON.parse(closed?.text ?? "").error.data, { reason: "SessionClosed", delivery: "Unknown" })
+    }))
+
   it.live("records who called what and how it ended, without arguments, results and tokens", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v1").start

@@ -17,6 +17,7 @@ import { BadOptions, checkCall, type Checked } from "../config/callOptions.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import { pingMethod } from "../connection/liveness.ts"
 import type { ItemsOfLists, ListKind } from "../notifications/listCache.ts"
+import type { NotificationHub } from "../notifications/notificationHub.ts"
 import type { Execute } from "../request/execute.ts"
 import type { InFlight, OnEnd } from "../request/inFlightRecord.ts"
 import { probe, read, type RequestOperation, type ToolCall } from "../request/operation.ts"
@@ -229,6 +230,11 @@ export class ClientSession implements Session, CallerPolicy {
       })
   }
 
+  /** Where the notifications for a session arrive; `undefined` for any other implementation. */
+  static hubOf(session: Session): NotificationHub | undefined {
+    return #parts in session ? session.#parts.core.hub : undefined
+  }
+
   /** Starts a tool call without a fiber, if that is possible; `undefined` otherwise, and for any other implementation. */
   static startCall(options: {
     readonly session: Session
@@ -236,13 +242,14 @@ export class ClientSession implements Session, CallerPolicy {
     readonly args: Record<string, unknown>
     readonly options: Checked<CallToolOptions> | undefined
     /** The record of the operation that the call is part of. */
-    readonly writes: Writes | undefined
+    readonly writes?: Writes | undefined
+    readonly onProgress?: RequestOperation<CallToolResult>["onProgress"]
     readonly onEnd: OnEnd<CallToolResult, SessionError>
   }): InFlight | undefined {
-    const { args, onEnd, session, tool, writes } = options
+    const { args, onEnd, onProgress, session, tool, writes } = options
     if (!(#parts in session) || session.connectsOnce) return undefined
     const { core } = session.#parts
-    const operation = ClientSession.toolCall(core, tool, args, options.options)
+    const operation = ClientSession.toolCall(core, tool, args, options.options, onProgress)
     return core.executor.start(operation, session, writes, onEnd)
   }
 

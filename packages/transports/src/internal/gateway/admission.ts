@@ -47,7 +47,7 @@ const countOf = ({ rawHeaders }: IncomingMessage, header: string): number => {
   return count
 }
 
-const digestOf = (text: string): Buffer => Crypto.createHash("sha256").update(text).digest()
+const digestOf = (text: string): Buffer => Crypto.hash("sha256", text, "buffer")
 
 export interface AdmissionOptions {
   readonly host: string

@@ -46,12 +46,21 @@ export interface ClientCall {
     params: object | undefined,
     key: string | undefined
   ) => Effect.Effect<unknown, RpcError>
+  /** What it runs on: a fiber, or a request of its own that can be dropped. */
   fiber: Fiber.Fiber<unknown, unknown> | undefined
+  drop: (() => void) | undefined
   /** Whether the client cancelled it, and so wants no response. */
   isCancelled: boolean
   /** The server that handles it, and the ids of its requests there. */
   server: string | undefined
-  readonly upstreamIds: Set<RpcId>
+  readonly upstreamIds: Array<RpcId>
+}
+
+/** Interrupts a call. Returns the fiber to wait for; without one, the call has ended. */
+export const interrupt = ({ drop, fiber }: ClientCall): Fiber.Fiber<unknown, unknown> | undefined => {
+  drop?.()
+  fiber?.interruptUnsafe()
+  return fiber
 }
 
 export interface ClientOptions {
@@ -139,7 +148,7 @@ export class ClientSession implements Seat {
   openStream(response: ServerResponse): void {
     this.#stream?.end()
     this.#stream = response
-    this.#streams.begin(response, {})
+    this.#streams.begin(response)
     response.flushHeaders()
     response.once("close", () => {
       this.touch()
@@ -172,7 +181,7 @@ export class ClientSession implements Seat {
   callOf(server: string, upstreamId: RpcId | undefined): ClientCall | undefined {
     if (upstreamId === undefined) return undefined
     for (const call of this.calls.values()) {
-      if (call.server === server && call.upstreamIds.has(upstreamId)) return call
+      if (call.server === server && call.upstreamIds.includes(upstreamId)) return call
     }
     return undefined
   }

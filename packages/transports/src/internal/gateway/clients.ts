@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as PubSub from "effect/PubSub"
 import * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
-import { type ClientOptions, ClientSession } from "./clientSession.ts"
+import { type ClientOptions, ClientSession, interrupt } from "./clientSession.ts"
 import type { Quotas } from "./quotas.ts"
 import type { SessionParts } from "./seat.ts"
 
@@ -90,8 +90,8 @@ export class Clients {
       this.#byOwner.delete(client.owner)
       for (const [key, one] of this.#modern) if (one === client) this.#modern.delete(key)
       this.#options.quotas.close(client.principal)
-      const fibers = Array.from(client.calls.values(), ({ fiber }) => fiber).filter((fiber) => fiber !== undefined)
-      return Fiber.interruptAll(fibers).pipe(
+      const fibers = [...client.calls.values()].flatMap((call) => interrupt(call) ?? [])
+      return Fiber.awaitAll(fibers).pipe(
         Effect.andThen(Effect.sync(() => client.end())),
         Effect.andThen(Scope.close(client.scope, Exit.void))
       )

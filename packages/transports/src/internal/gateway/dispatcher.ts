@@ -9,8 +9,8 @@ import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
 import { type Audit, recordOf } from "./audit.ts"
-import type { ClientCall, ClientSession, Reply } from "./clientSession.ts"
-import { methods } from "./methods.ts"
+import { type ClientCall, type ClientSession, interrupt, type Reply } from "./clientSession.ts"
+import { type Method, methods, startTool } from "./methods.ts"
 import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
 
 export const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
@@ -47,14 +47,12 @@ export class Dispatcher {
     readonly call: ClientCall
     readonly method: string
     readonly params: Readonly<Record<string, unknown>>
-    readonly handled: Effect.Effect<unknown, RpcError>
+    readonly handle: Method
     readonly onEnd: (exit: Exit.Exit<unknown, RpcError>) => void
   }): void {
-    const { call, client, handled, onEnd } = options
+    const { call, client, handle, method, onEnd, params } = options
     const startedAt = performance.now()
-    const fiber = this.#fork(handled)
-    call.fiber = fiber
-    fiber.addObserver((exit) => {
+    const end = (exit: Exit.Exit<unknown, RpcError>) => {
       client.touch()
       const audit = this.#audit
       if (audit !== undefined) {
@@ -62,7 +60,14 @@ export class Dispatcher {
         if (record !== undefined) this.#fork(audit(record))
       }
       onEnd(exit)
-    })
+    }
+    const run = (effect: Effect.Effect<unknown, RpcError>) => {
+      const fiber = this.#fork(effect)
+      call.fiber = fiber
+      fiber.addObserver(end)
+    }
+    const context = { offer: client.lists.offer, client, call, params }
+    if (method !== "tools/call" || !startTool(context, { onEnd: end, onFailure: run })) run(handle(context))
   }
 
   /** Takes a message of a client that needs no response. */
@@ -73,7 +78,7 @@ export class Dispatcher {
       const call = client.calls.get((message.params as { readonly requestId?: RpcId } | undefined)?.requestId ?? "")
       if (call === undefined) return
       call.isCancelled = true
-      call.fiber?.interruptUnsafe()
+      interrupt(call)
     } else if (message.id !== undefined) {
       const { id } = message
       if ("error" in message) client.answer(id, Effect.fail(new RpcError(message.error)))
@@ -98,9 +103,10 @@ export class Dispatcher {
       progressToken: Predicate.isString(progressToken) || Predicate.isNumber(progressToken) ? progressToken : undefined,
       reply,
       fiber: undefined,
+      drop: undefined,
       isCancelled: false,
       server: undefined,
-      upstreamIds: new Set()
+      upstreamIds: []
     }
     client.calls.set(id, call)
     this.start({
@@ -108,7 +114,7 @@ export class Dispatcher {
       call,
       method,
       params,
-      handled: handle({ offer: client.lists.offer, client, call, params }),
+      handle,
       onEnd: (exit) => {
         client.calls.delete(id)
         reply.settle(call.isCancelled ? undefined : this.encode(id, method, exit))

@@ -160,7 +160,6 @@ export class Endpoint {
       response,
       streams,
       acceptsStream: accepts(request.headers.accept, "text/event-stream"),
-      headers: {},
       requests: Math.max(1, requests.length),
       isBatch: exchange.text.trimStart().startsWith("["),
       onEnd

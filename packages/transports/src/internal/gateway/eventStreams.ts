@@ -50,8 +50,8 @@ export class EventStreams {
   }
 
   /** Makes a response an event stream. */
-  begin(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
-    response.writeHead(200, { ...headers, ...streamHeaders })
+  begin(response: ServerResponse): void {
+    response.writeHead(200, streamHeaders)
     this.#open.add(response)
     response.once("close", () => this.#open.delete(response))
   }

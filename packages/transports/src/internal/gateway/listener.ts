@@ -79,7 +79,9 @@ const handle = (
 ): void => {
   const otherHost = admission.refusesHost(request)
   if (otherHost !== undefined) return refuse(response, otherHost)
-  const route = routeOf((request.url ?? "").split("?", 1).join())
+  const { url = "" } = request
+  const query = url.indexOf("?")
+  const route = routeOf(query === -1 ? url : url.slice(0, query))
   if (route?._tag === "AnyOrigin") return route.handle(request, response)
   const otherOrigin = admission.refusesOrigin(request)
   if (otherOrigin !== undefined) return refuse(response, otherOrigin)

@@ -2,19 +2,21 @@
  * Methods: what the gateway does for each request of a client.
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
-import type { CompletionReference, Progress } from "@mcp-sessions/core/Mcp"
+import type { CompletionReference, Progress, Tool } from "@mcp-sessions/core/Mcp"
 import { type LogLevel, logLevels } from "@mcp-sessions/core/Notification"
+import * as Relay from "@mcp-sessions/core/Relay"
 import type { ProgressOptions, Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { ClientCall, ClientSession } from "./clientSession.ts"
 import { toRpcError } from "./failures.ts"
-import type { Offer } from "./offer.ts"
-import { belowClient, passedMeta } from "./passedMeta.ts"
+import type { Named, Offer } from "./offer.ts"
+import { belowClient, isBelowClient, passedMeta } from "./passedMeta.ts"
 import { codes, encodeNotification, RpcError, type RpcId } from "./rpc.ts"
 
 type Params = Readonly<Record<string, unknown>>
@@ -28,7 +30,7 @@ interface Context {
 }
 
 /** Handles the requests of one method. */
-type Method = (context: Context) => Effect.Effect<unknown, RpcError>
+export type Method = (context: Context) => Effect.Effect<unknown, RpcError>
 
 /** How many resources a client may subscribe to. */
 const subscriptionLimit = 256
@@ -55,14 +57,16 @@ const at = <A>(
 }
 
 /** What all requests pass on: the `_meta` of the client, the progress of the server if the client wants it, and the ids of the requests upstream. */
-const optionsOf = ({ call, client, params }: Context): ProgressOptions => {
+const optionsOf = (
+  { call, client, params }: Context
+): Pick<ProgressOptions, "meta" | "onSent"> & { readonly onProgress?: (progress: Progress) => void } => {
   const { progressToken } = call
   const meta = passedMeta(params)
-  const onSent = (id: RpcId) => void call.upstreamIds.add(id)
+  const onSent = (id: RpcId) => void call.upstreamIds.push(id)
   return progressToken === undefined ? { meta, onSent } : {
     meta,
     onSent,
-    onProgress: (progress: Progress) =>
+    onProgress: (progress) =>
       // A call that takes several POSTs has the token of the latest.
       client.sendFor(
         call,
@@ -71,22 +75,66 @@ const optionsOf = ({ call, client, params }: Context): ProgressOptions => {
   }
 }
 
+const isTask = ({ item: { execution } }: Named<Tool>): boolean => execution?.taskSupport === "required"
+
 const callTool: Method = (context) => {
   const { arguments: args, name } = context.params
   if (!Predicate.isString(name)) return invalid("name is not a text")
   if (args !== undefined && !Predicate.isObject(args)) return invalid("arguments is not an object")
   const tool = context.offer.tool(name)
   if (tool === undefined) return invalid(`no server has the tool ${JSON.stringify(name)}`)
-  const isTask = tool.item.execution?.taskSupport === "required"
   return at(
     context,
     tool.server,
     (session) =>
       session.callTool(tool.name, args as Record<string, unknown> | undefined, {
         ...optionsOf(context),
-        ...(isTask ? { task: {} } : {})
+        ...(isTask(tool) ? { task: {} } : {})
       })
   )
+}
+
+/**
+ * Starts a tool call without a fiber, which most calls need not have: the session is open, and nothing stands in the way. `false`: the call has
+ * to be handled as others.
+ */
+export const startTool = (context: Context, { onEnd, onFailure }: {
+  readonly onEnd: (exit: Exit.Exit<unknown, RpcError>) => void
+  /** Receives the effect that leads to the outcome of a call whose first attempt failed. */
+  readonly onFailure: (outcome: Effect.Effect<unknown, RpcError>) => void
+}): boolean => {
+  const { call, client, offer, params } = context
+  const { arguments: args = {}, name } = params
+  const tool = Predicate.isString(name) && !isBelowClient(params) ? offer.tool(name) : undefined
+  const session = tool === undefined || isTask(tool) ? undefined : client.upstreams.ready(tool.server)
+  if (tool === undefined || session === undefined || !Predicate.isObject(args)) return false
+  call.server = tool.server
+  let isOver = false
+  const cancel = Relay.callTool({
+    session,
+    tool: tool.name,
+    args: args as Record<string, unknown>,
+    ...optionsOf(context),
+    onSuccess: (result) => {
+      isOver = true
+      call.drop = undefined
+      onEnd(Exit.succeed(result))
+    },
+    onFailure: (outcome) => {
+      isOver = true
+      call.drop = undefined
+      onFailure(Effect.mapError(outcome, toRpcError))
+    }
+  })
+  if (cancel === undefined) return false
+  if (!isOver) {
+    call.drop = () => {
+      call.drop = undefined
+      cancel()
+      onEnd(Exit.interrupt())
+    }
+  }
+  return true
 }
 
 const readResource: Method = (context) => {

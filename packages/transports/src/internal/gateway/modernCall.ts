@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { ClientCall, Reply } from "./clientSession.ts"
+import { type ClientCall, interrupt, type Reply } from "./clientSession.ts"
 import { codes, encodeResult, RpcError, type RpcId } from "./rpc.ts"
 
 /** How long a client may take to send the answers, in milliseconds. */
@@ -22,8 +22,9 @@ interface Question {
 }
 
 export class ModernCall implements ClientCall {
-  readonly upstreamIds = new Set<RpcId>()
-  fiber: Fiber.Fiber<unknown, RpcError> | undefined = undefined
+  readonly upstreamIds: Array<RpcId> = []
+  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  drop: (() => void) | undefined = undefined
   isCancelled = false
   server: string | undefined = undefined
   id: RpcId
@@ -118,7 +119,7 @@ export class ModernCall implements ClientCall {
     const inputRequests = Object.fromEntries(
       Array.from(this.#questions, ([key, { method, params = {} }]) => [key, { method, params }])
     )
-    this.#timer = setTimeout(() => this.fiber?.interruptUnsafe(), parkedTimeout)
+    this.#timer = setTimeout(() => interrupt(this), parkedTimeout)
     this.#timer.unref()
     this.reply.settle(
       encodeResult(this.id, { resultType: "input_required", inputRequests, requestState: this.#seal() })

@@ -11,7 +11,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Catalog } from "./catalog.ts"
-import { type ClientSession, modernRevision } from "./clientSession.ts"
+import { type ClientSession, interrupt, modernRevision } from "./clientSession.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import { answerJson, refuse } from "./http.ts"
 import type { ModernCall } from "./modernCall.ts"
@@ -96,7 +96,6 @@ export class ModernEndpoint {
       response,
       streams,
       acceptsStream: true,
-      headers: {},
       requests: 1,
       isBatch: false,
       onEnd
@@ -108,7 +107,7 @@ export class ModernEndpoint {
   /** A client that ends the response before it is whole has cancelled the request. */
   #attend(call: ModernCall, response: ServerResponse): void {
     response.once("close", () => {
-      if (!response.writableEnded && !call.isParked) call.fiber?.interruptUnsafe()
+      if (!response.writableEnded && !call.isParked) interrupt(call)
     })
   }
 }

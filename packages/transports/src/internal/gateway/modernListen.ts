@@ -52,7 +52,7 @@ export const listen = (options: {
   })
   const wanted = Object.values(keys).filter((key) => filter[key] === true)
 
-  streams.begin(response, {})
+  streams.begin(response)
   client.listening++
   notify("notifications/subscriptions/acknowledged", {
     notifications: {

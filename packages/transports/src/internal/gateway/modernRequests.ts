@@ -69,7 +69,7 @@ export class ModernRequests {
       call,
       method,
       params,
-      handled: handle({ offer: client.lists.offer, client, call, params }),
+      handle,
       onEnd: (exit) => {
         client.calls.delete(key)
         const result = Exit.map(exit, (value) => ({

@@ -44,7 +44,7 @@ export interface Rules {
 }
 
 /** An item under the name that clients know. */
-interface Named<A> extends Place {
+export interface Named<A> extends Place {
   readonly item: A
 }
 

@@ -26,11 +26,15 @@ const metaOf = (params: Meta): Meta => (Predicate.isObject(params._meta) ? param
 
 /** What goes on of the `_meta` of params, the trace context aside; `undefined` if that is nothing. */
 export const passedMeta = (params: Meta): Meta | undefined => {
+  if (params._meta === undefined) return undefined
   const passed = Object.entries(metaOf(params)).filter(([key]) => isPassed(key))
   return passed.length === 0 ? undefined : Object.fromEntries(passed)
 }
 
 const textOf = (value: unknown): string | undefined => Predicate.isString(value) ? value : undefined
+
+/** Whether a client names a span of its own. */
+export const isBelowClient = (params: Meta): boolean => metaOf(params).traceparent !== undefined
 
 /** Runs what a request causes below the span that its client names. */
 export const belowClient = <A, E>(params: Meta, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {

@@ -7,12 +7,12 @@
 import type { ServerResponse } from "node:http"
 import type { Reply } from "./clientSession.ts"
 import type { EventStreams } from "./eventStreams.ts"
+import { answerJson } from "./http.ts"
 
 export class PostReply implements Reply {
   readonly #response: ServerResponse
   readonly #streams: EventStreams
   readonly #acceptsStream: boolean
-  readonly #headers: Readonly<Record<string, string>>
   readonly #isBatch: boolean
   readonly #onEnd: () => void
   /** The responses so far, while the response is JSON. */
@@ -25,7 +25,6 @@ export class PostReply implements Reply {
     readonly streams: EventStreams
     /** Whether the client accepts an event stream. */
     readonly acceptsStream: boolean
-    readonly headers: Readonly<Record<string, string>>
     /** The number of requests in the POST. */
     readonly requests: number
     /** Whether the requests came as an array. */
@@ -36,7 +35,6 @@ export class PostReply implements Reply {
     this.#response = options.response
     this.#streams = options.streams
     this.#acceptsStream = options.acceptsStream
-    this.#headers = options.headers
     this.#isBatch = options.isBatch
     this.#pending = options.requests
     this.#onEnd = options.onEnd
@@ -47,7 +45,7 @@ export class PostReply implements Reply {
     if (!this.#acceptsStream || this.#response.destroyed || this.#response.writableEnded) return false
     if (!this.#isStream) {
       this.#isStream = true
-      this.#streams.begin(this.#response, this.#headers)
+      this.#streams.begin(this.#response)
       for (const settled of this.#settled) this.#streams.send(this.#response, settled)
     }
     return this.#streams.send(this.#response, message)
@@ -71,16 +69,10 @@ export class PostReply implements Reply {
     if (response.destroyed) return
     const [first] = this.#settled
     if (first === undefined) {
-      response.writeHead(202, this.#headers).end()
+      response.writeHead(202).end()
       return
     }
     const body = this.#isBatch ? `[${this.#settled.join()}]` : first
-    response.writeHead(status, {
-      ...this.#headers,
-      "content-type": "application/json",
-      "x-content-type-options": "nosniff",
-      "content-length": Buffer.byteLength(body)
-    })
-    response.end(body)
+    answerJson(response, { status, body })
   }
 }

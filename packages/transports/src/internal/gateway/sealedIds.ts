@@ -4,6 +4,9 @@
  * AES-256-GCM with a key that is random for each process, unless the program gives keys that several processes share. Principal and route are
  * authenticated with the token, so an id that was stolen by another principal, or that is used on another path, does not open, and looks like
  * an id that never was.
+ *
+ * A client sends its id with every request, and deciphering it takes longer than the rest of what a request needs here. So the latest tokens that
+ * have opened are kept with what was authenticated, and compared with that.
  */
 import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
@@ -15,11 +18,18 @@ const nonceBytes = 12
 const tagBytes = 16
 /** The longest token that is looked at, in characters. Longer ones are not ours. */
 const maxLength = 256
+/** How many tokens are kept that have opened. */
+const openedLimit = 4096
 
 /** Who may use an id, and where. */
 export interface Bound {
   readonly principal: string
   readonly route: string
+}
+
+/** What a token holds that has opened. */
+interface Opened extends Bound {
+  readonly name: string
 }
 
 const associated = ({ principal, route }: Bound): Buffer => Buffer.from(JSON.stringify([principal, route]))
@@ -49,6 +59,7 @@ export class SealedIds {
   // Key objects, because a buffer would be made one for each use.
   readonly #first: Crypto.KeyObject
   readonly #others: ReadonlyArray<Crypto.KeyObject>
+  readonly #opened = new Map<string, Opened>()
 
   constructor({ keys, purpose }: SealedIdsOptions) {
     const [first = Crypto.randomBytes(keyBytes), ...others] = keys.map(Redacted.value)
@@ -69,6 +80,23 @@ export class SealedIds {
 
   /** Returns the name that a token seals; `undefined` for a token of another principal, route, purpose or key, and for any other text. */
   open(token: string, bound: Bound): string | undefined {
+    const known = this.#opened.get(token)
+    if (known !== undefined) {
+      return known.principal === bound.principal && known.route === bound.route ? known.name : undefined
+    }
+    const name = this.#decipher(token, bound)
+    if (name === undefined) return undefined
+    if (this.#opened.size >= openedLimit) {
+      for (const oldest of this.#opened.keys()) {
+        this.#opened.delete(oldest)
+        break
+      }
+    }
+    this.#opened.set(token, { ...bound, name })
+    return name
+  }
+
+  #decipher(token: string, bound: Bound): string | undefined {
     if (token.length > maxLength || !/^[\w-]+$/.test(token)) return undefined
     const bytes = Buffer.from(token, "base64url")
     if (bytes.length <= nonceBytes + tagBytes) return undefined

@@ -22,13 +22,14 @@ export interface UpstreamOptions {
   readonly scope: Scope.Scope
   /** Prepares a session of the client's own, before it is used. */
   readonly prepare: (session: Session) => Effect.Effect<void>
-  /** Uses a session of the client's own for as long as it is open. */
-  readonly attend: (session: Session) => Effect.Effect<void>
+  /** Attends to a session of the client's own for as long as it is open. */
+  readonly attend: (session: Session) => Effect.Effect<void, never, Scope.Scope>
 }
 
 export class Upstreams {
   readonly #options: UpstreamOptions
-  readonly #sessions = new Map<string, Effect.Effect<Session, Failure>>()
+  readonly #opening = new Map<string, Effect.Effect<Session, Failure>>()
+  readonly #ready = new Map<string, Session>()
   readonly #open = new Set<Session>()
 
   constructor(options: UpstreamOptions) {
@@ -40,20 +41,27 @@ export class Upstreams {
     return this.#open
   }
 
+  /** The session at a server, if it is open. */
+  ready(server: string): Session | undefined {
+    return this.#ready.get(server)
+  }
+
   /** Gives the session at a server. Concurrent callers wait for one connection; after a failure the next caller tries again. */
   get(server: string): Effect.Effect<Session, Failure> {
     return Effect.suspend(() => {
-      const known = this.#sessions.get(server)
+      const ready = this.#ready.get(server)
+      if (ready !== undefined) return Effect.succeed(ready)
+      const known = this.#opening.get(server)
       if (known !== undefined) return known
       const opened = Deferred.makeUnsafe<Session, Failure>()
       const waiting = Deferred.await(opened)
-      this.#sessions.set(server, waiting)
+      this.#opening.set(server, waiting)
       const { scope } = this.#options
       // The connect goes on when its first caller gives up: others may wait for it.
       const opening = Effect.onExit(this.#make(server), (exit) =>
         Effect.suspend(() => {
-          if (Exit.isSuccess(exit)) this.#sessions.set(server, Effect.succeed(exit.value))
-          else this.#sessions.delete(server)
+          this.#opening.delete(server)
+          if (Exit.isSuccess(exit)) this.#ready.set(server, exit.value)
           return Deferred.done(opened, exit)
         }))
       return Effect.andThen(Effect.forkIn(opening, scope, { startImmediately: true }), waiting)
@@ -70,7 +78,7 @@ export class Upstreams {
         Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
       )
       this.#open.add(session)
-      yield* Effect.forkIn(attend(session), own, { startImmediately: true })
+      yield* Scope.provide(attend(session), own)
       yield* prepare(session)
       return session
     })
