@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Mcp, type Notification, Relay, type Session, SessionError, Sessions } from "@mcp-sessions/core"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import * as Scripted from "../fixtures/scripted.ts"
 
 const connected = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.get("s"))
@@ -114,6 +115,20 @@ describe("a listener of notifications", () => {
       script.notify("notifications/tools/list_changed")
       assert.deepStrictEqual(heard, ["ToolsChanged", "LogMessage"])
       assert.deepStrictEqual(script.requests, [])
+    }).pipe(Effect.provide(Scripted.sessions(script)))
+  })
+
+  it.effect("makes a lost connection again, and hears the next one", () => {
+    const script = answered()
+    return Effect.gen(function*() {
+      const session = yield* connected
+      const heard: Array<Notification.Notification["_tag"]> = []
+      yield* Relay.onNotification({ session, listener: ({ _tag }) => void heard.push(_tag) })
+      yield* script.lose(new SessionError.TransportClosed({ delivery: "Unknown" }))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* session.generation, 2)
+      script.notify("notifications/tools/list_changed")
+      assert.deepStrictEqual(heard, ["ToolsChanged"])
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 })

@@ -105,12 +105,13 @@ export const callTool = (call: ToolCall): (() => void) | undefined => {
 }
 
 /**
- * Calls a function with each notification of the server that arrives, for as long as the scope. It must not throw.
+ * Calls a function with each notification of the server that arrives, for as long as the scope. A lost connection is made again, by the reconnect
+ * policy. The function must not throw.
  *
  * **Gotchas**
  *
- * It asks for no notifications. A lost connection is not made again for it, what was missed meanwhile is not marked, and a server of the modern
- * era notifies only while a stream of the session does. Notifications are not buffered.
+ * It asks for no notifications: a server of the modern era notifies only while a stream of the session asks it to. Notifications are not
+ * buffered, and where some were missed is not marked.
  *
  * @category running
  * @since 0.1.0
@@ -119,11 +120,13 @@ export const onNotification = ({ listener, session }: {
   readonly session: Session
   readonly listener: (notification: Notification) => void
 }): Effect.Effect<void, never, Scope.Scope> => {
-  const hub = ClientSession.hubOf(session)
-  if (hub !== undefined) {
-    return Effect.asVoid(
-      Effect.acquireRelease(Effect.sync(() => hub.listen(listener)), (remove) => Effect.sync(remove))
+  const core = ClientSession.coreOf(session)
+  if (core !== undefined) {
+    const listening = Effect.acquireRelease(
+      Effect.sync(() => core.hub.listen(listener)),
+      (remove) => Effect.sync(remove)
     )
+    return Effect.andThen(listening, core.managed.keepAlive)
   }
   const heard = Stream.runForEach(session.notifications, (notification) => Effect.sync(() => listener(notification)))
   return Effect.asVoid(Effect.forkScoped(Effect.ignore(heard), { startImmediately: true }))

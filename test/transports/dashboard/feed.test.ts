@@ -36,8 +36,11 @@ describe("the event stream of the page", () => {
       yield* Effect.promise(() => client.callTool({ name: "plain" }))
       const { messages } = yield* events(yield* enter(url))
       yield* until(() => messages.length, (count) => count > 0)
-      const count = 1000
-      yield* Effect.promise(() => Promise.all(Array.from({ length: count }, () => client.callTool({ name: "plain" }))))
+      const [count, inFlight] = [1000, 250]
+      for (let called = 0; called < count; called += inFlight) {
+        const calls = () => Promise.all(Array.from({ length: inFlight }, () => client.callTool({ name: "plain" })))
+        yield* Effect.promise(calls)
+      }
       const seen = () =>
         messages.flatMap((message) => message.kind === "calls" ? [message["calls"]] : []) as unknown as ReadonlyArray<
           { readonly items: ReadonlyArray<unknown>; readonly hidden: number }

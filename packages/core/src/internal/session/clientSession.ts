@@ -17,7 +17,6 @@ import { BadOptions, checkCall, type Checked } from "../config/callOptions.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import { pingMethod } from "../connection/liveness.ts"
 import type { ItemsOfLists, ListKind } from "../notifications/listCache.ts"
-import type { NotificationHub } from "../notifications/notificationHub.ts"
 import type { Execute } from "../request/execute.ts"
 import type { InFlight, OnEnd } from "../request/inFlightRecord.ts"
 import { probe, read, type RequestOperation, type ToolCall } from "../request/operation.ts"
@@ -230,9 +229,9 @@ export class ClientSession implements Session, CallerPolicy {
       })
   }
 
-  /** Where the notifications for a session arrive; `undefined` for any other implementation. */
-  static hubOf(session: Session): NotificationHub | undefined {
-    return #parts in session ? session.#parts.core.hub : undefined
+  /** The core of a session; `undefined` for any other implementation. */
+  static coreOf(session: Session): SessionCore | undefined {
+    return #parts in session ? session.#parts.core : undefined
   }
 
   /** Starts a tool call without a fiber, if that is possible; `undefined` otherwise, and for any other implementation. */

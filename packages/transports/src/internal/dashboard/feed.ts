@@ -86,7 +86,7 @@ export class Feed {
       this.#readers.delete(reader)
       if (this.#readers.size === 0) this.close()
     })
-    streams.begin(response, {})
+    streams.begin(response)
     fork(Effect.map(this.#read, (known) => {
       this.#begin(reader, known)
       this.#readers.add(reader)

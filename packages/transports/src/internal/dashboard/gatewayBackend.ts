@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { Catalog } from "../gateway/catalog.ts"
 import type { Clients } from "../gateway/clients.ts"
-import type { ClientCall, ClientSession } from "../gateway/clientSession.ts"
+import { type ClientSession, interrupt, makeCall } from "../gateway/clientSession.ts"
 import type { Dispatcher } from "../gateway/dispatcher.ts"
 import { methods } from "../gateway/methods.ts"
 import type { Quotas } from "../gateway/quotas.ts"
@@ -48,15 +48,7 @@ export const gatewayBackend = (
 
   const run = (client: ClientSession, tool: string, args: Record<string, unknown>): Effect.Effect<unknown, RpcError> =>
     Effect.callback((resume) => {
-      const call: ClientCall = {
-        id: `page-${++lastCall}`,
-        progressToken: undefined,
-        reply,
-        fiber: undefined,
-        isCancelled: false,
-        server: undefined,
-        upstreamIds: new Set()
-      }
+      const call = makeCall({ id: `page-${++lastCall}`, progressToken: undefined, reply })
       const method = "tools/call"
       const params = { name: tool, arguments: args }
       const handle = methods.get(method)
@@ -67,13 +59,13 @@ export const gatewayBackend = (
         call,
         method,
         params,
-        handled: handle({ offer: client.lists.offer, client, call, params }),
+        handle,
         onEnd: (exit) => {
           client.calls.delete(call.id)
           resume(exit)
         }
       })
-      return Effect.sync(() => call.fiber?.interruptUnsafe())
+      return Effect.sync(() => interrupt(call))
     })
 
   return {

@@ -1,7 +1,7 @@
 /**
  * Attends to the sessions of a client: passes on to the client what its servers notify of.
  *
- * Each open session has this, so it has neither a fiber nor a buffer while nothing is to be done.
+ * Each open session has this, so it has no stream and no buffer while nothing is to be done.
  */
 import type { Notification } from "@mcp-sessions/core/Notification"
 import * as Relay from "@mcp-sessions/core/Relay"

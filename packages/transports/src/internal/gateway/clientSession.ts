@@ -56,6 +56,16 @@ export interface ClientCall {
   readonly upstreamIds: Array<RpcId>
 }
 
+/** Makes a call that runs on nothing yet. */
+export const makeCall = (parts: Pick<ClientCall, "id" | "progressToken" | "reply">): ClientCall => ({
+  ...parts,
+  fiber: undefined,
+  drop: undefined,
+  isCancelled: false,
+  server: undefined,
+  upstreamIds: []
+})
+
 /** Interrupts a call. Returns the fiber to wait for; without one, the call has ended. */
 export const interrupt = ({ drop, fiber }: ClientCall): Fiber.Fiber<unknown, unknown> | undefined => {
   drop?.()

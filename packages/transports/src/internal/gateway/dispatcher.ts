@@ -9,7 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
 import { type Audit, recordOf } from "./audit.ts"
-import { type ClientCall, type ClientSession, interrupt, type Reply } from "./clientSession.ts"
+import { type ClientCall, type ClientSession, interrupt, makeCall, type Reply } from "./clientSession.ts"
 import { type Method, methods, startTool } from "./methods.ts"
 import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
 
@@ -98,16 +98,11 @@ export class Dispatcher {
       return
     }
     const progressToken = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
-    const call: ClientCall = {
+    const call = makeCall({
       id,
       progressToken: Predicate.isString(progressToken) || Predicate.isNumber(progressToken) ? progressToken : undefined,
-      reply,
-      fiber: undefined,
-      drop: undefined,
-      isCancelled: false,
-      server: undefined,
-      upstreamIds: []
-    }
+      reply
+    })
     client.calls.set(id, call)
     this.start({
       client,
