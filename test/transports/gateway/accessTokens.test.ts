@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Gateway } from "@mcp-sessions/transports"
 import { Clock, Effect, Fiber, Queue, Redacted } from "effect"
 import { createHmac } from "node:crypto"
-import { call, initialize, post, startGateway } from "../../fixtures/gateway.ts"
+import { call, initialize, post, startGateway, streamOf } from "../../fixtures/gateway.ts"
 import { keySetPath, type SignOptions, startIssuer } from "../../fixtures/jwtIssuer.ts"
 import { movableClock } from "../../fixtures/movableClock.ts"
 import { stdio, until } from "../../fixtures/peer.ts"
@@ -30,6 +30,23 @@ const guarded = (
       }))
     return { ...gateway, issuer, sign, tried }
   })
+
+const headersOf = (method: string) => ({ "mcp-protocol-version": "2026-07-28", "mcp-method": method })
+
+/** A request for a stream of subscriptions, of revision 2026-07-28. */
+const listening = {
+  jsonrpc: "2.0",
+  id: 1,
+  method: "subscriptions/listen",
+  params: {
+    notifications: { toolsListChanged: true },
+    _meta: {
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+      "io.modelcontextprotocol/clientInfo": { name: "bare", version: "1" },
+      "io.modelcontextprotocol/clientCapabilities": {}
+    }
+  }
+}
 
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
 
@@ -87,6 +104,33 @@ describe("a gateway with an issuer", () => {
           bearer_methods_supported: ["header"]
         })
       }
+    }))
+
+  it.live("lets pages of allowed origins read its challenge, and pages of others its metadata alone", () =>
+    Effect.gen(function*() {
+      const { url } = yield* guarded({}, { allowedOrigins: ["https://app.example.com"] })
+      const metadata = `${new URL(url).origin}/.well-known/oauth-protected-resource/mcp`
+      const from = (origin: string) => ({ headers: { origin, "access-control-request-method": "GET" } })
+      const own = yield* post(url, initialize, from("https://app.example.com"))
+      assert.strictEqual(own.status, 401)
+      assert.include(own.headers["access-control-expose-headers"], "www-authenticate")
+      assert.strictEqual((yield* post(url, initialize, from("https://other.example.com"))).status, 403)
+      const preflight = yield* post(metadata, undefined, { method: "OPTIONS", ...from("https://other.example.com") })
+      assert.deepStrictEqual([preflight.status, preflight.headers["access-control-allow-origin"]], [204, "*"])
+      assert.strictEqual((yield* post(metadata, {}, from("https://other.example.com"))).status, 405)
+      const rebound = yield* post(metadata, undefined, { method: "GET", headers: { host: "evil.example.com" } })
+      assert.strictEqual(rebound.status, 403)
+    }))
+
+  it.live("has no metadata without an issuer", () =>
+    Effect.gen(function*() {
+      const { url } = yield* startGateway({}, { tokens: { alice: Redacted.make("the-token-of-alice") } })
+      const { origin } = new URL(url)
+      const found = yield* post(`${origin}/.well-known/oauth-protected-resource`, undefined, {
+        method: "GET",
+        token: "the-token-of-alice"
+      })
+      assert.strictEqual(found.status, 404)
     }))
 
   it.live("answers to its public URL, which is the resource and the audience", () =>
@@ -370,6 +414,34 @@ describe("a token that was accepted", () => {
       )
     }))
 
+  it.live("ends the stream of subscriptions that it opened, without a session", () =>
+    Effect.gen(function*() {
+      const { clock, move } = yield* movableClock
+      yield* Effect.provideService(
+        Effect.gen(function*() {
+          const { sign, url } = yield* guarded()
+          const signal = yield* Effect.abortSignal
+          const [token, longer] = [yield* sign(), yield* sign({ claims: { exp: (yield* seconds) + 3600 } })]
+          const listen = (token: string) =>
+            Effect.promise(async () => {
+              const headers = { ...headersOf("subscriptions/listen"), authorization: `Bearer ${token}` }
+              const messages = await streamOf(url, "", listening, signal, { headers })
+              assert.strictEqual((await messages.next()).value.method, "notifications/subscriptions/acknowledged")
+              return messages
+            })
+          const [ending, staying] = [yield* listen(token), yield* listen(longer)]
+          const next = { isKnown: false }
+          // The end of the test aborts it.
+          void staying.next().catch(() => {}).finally(() => void (next.isKnown = true))
+          move(70_000)
+          assert.isTrue((yield* Effect.promise(() => ending.next())).done)
+          assert.isFalse(next.isKnown)
+        }),
+        Clock.Clock,
+        clock
+      )
+    }))
+
   it.live("ends the stream that it opened, and no call in flight", () =>
     Effect.gen(function*() {
       const { clock, move } = yield* movableClock
@@ -379,21 +451,17 @@ describe("a token that was accepted", () => {
           const { sign, url } = yield* guarded({}, { drainTimeout: 0 }, { only: config })
           const [token, other] = [yield* sign(), yield* sign({ claims: { exp: (yield* seconds) + 3600 } })]
           const { session } = yield* post(url, initialize, { token })
-          const ended: Array<string> = []
-          const stream = (name: string, token: string) =>
-            Effect.forkChild(
-              Effect.andThen(
-                post(url, undefined, { method: "GET", session, token, headers: { accept: "text/event-stream" } }),
-                Effect.sync(() => ended.push(name))
-              )
-            )
           const hanging = yield* Effect.forkChild(
             post(url, call(1, "hang", { id: "1" }), { session, token })
           )
           yield* until(() => ledger("hang"), (ids) => ids.length === 1)
-          yield* stream("expired", token)
+          const signal = yield* Effect.abortSignal
+          const headers = { authorization: `Bearer ${token}` }
+          const stream = yield* Effect.promise(() =>
+            streamOf(url, session, undefined, signal, { method: "GET", headers })
+          )
           move(70_000)
-          yield* until(() => ended, ({ length }) => length === 1)
+          assert.isTrue((yield* Effect.promise(() => stream.next())).done)
           assert.isUndefined(hanging.pollUnsafe())
           assert.strictEqual(
             (yield* post(url, call(2, "echo", { message: "hi" }), { session, token: other })).status,
