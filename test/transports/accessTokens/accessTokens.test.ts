@@ -121,6 +121,41 @@ describe("the keys of an issuer", () => {
       }))
   }
 
+  for (
+    const [title, keys] of [
+      ["is not there", undefined],
+      ["is empty", []],
+      ["has more than 64 keys", Array.from({ length: 65 }, (_, n) => ({ kty: "EC", kid: String(n) }))]
+    ] as const
+  ) {
+    it.live(`are not accepted from a set that ${title}`, () =>
+      Effect.gen(function*() {
+        const { faultOf, fresh, issuer } = yield* opened()
+        issuer.state.keys = keys as unknown as typeof issuer.state.keys
+        assert.strictEqual(yield* faultOf(yield* fresh), "KeysUnavailable")
+      }))
+  }
+
+  it.live("are usable beside members of the set that are no keys", () =>
+    Effect.gen(function*() {
+      const { faultOf, fresh, issuer } = yield* opened()
+      issuer.state.keys = [null, 7, {}, { kty: 7 }, ...issuer.state.keys] as typeof issuer.state.keys
+      assert.isUndefined(yield* faultOf(yield* fresh))
+    }))
+
+  it.live("are tried for a token that names none, 8 of them at most", () =>
+    Effect.gen(function*() {
+      const { faultOf, issuer, sign } = yield* opened()
+      const { jwk } = issuer.key()
+      const others = yield* Effect.forEach(Array.from({ length: 8 }), () => issuer.rotate())
+      const token = sign({ header: { kid: undefined } })
+      issuer.state.keys = [...others.slice(0, 7).map(({ jwk }) => jwk), issuer.key().jwk]
+      assert.isUndefined(yield* faultOf(yield* token))
+      const { faultOf: fault, issuer: second, sign: signed } = yield* opened()
+      second.state.keys = [jwk, ...others.map(({ jwk }) => jwk).slice(0, 7), second.key().jwk]
+      assert.strictEqual(yield* fault(yield* signed({ header: { kid: undefined } })), "BadSignature")
+    }))
+
   it.live("make a new key unavailable, not unknown, while the issuer is down", () =>
     Effect.gen(function*() {
       const { faultOf, fresh, issuer, move } = yield* opened()

@@ -262,13 +262,14 @@ describe("a token", () => {
 
   it.live("without a signature, of the algorithm none, is refused", () =>
     Effect.gen(function*() {
-      const { sign, tried } = yield* guarded()
+      const { issuer, sign, tried } = yield* guarded()
       const [, claims = ""] = (yield* sign()).split(".")
       for (const alg of ["none", "None", "NONE"]) {
         const { challenge, status } = yield* tried(`${base64({ alg })}.${claims}.`)
         assert.strictEqual(status, 401)
         assert.include(challenge, "the algorithm of the signature is not accepted")
       }
+      assert.deepStrictEqual(issuer.state.reads, [])
     }))
 
   it.live("signed with the public key as a shared secret is refused", () =>
@@ -396,6 +397,15 @@ describe("the principal of a token", () => {
 })
 
 describe("a token that was accepted", () => {
+  it.live("is accepted after its end for as long as clocks may differ", () =>
+    Effect.gen(function*() {
+      const { sign, tried } = yield* guarded({ clockTolerance: "1 minute" })
+      const now = yield* seconds
+      assert.strictEqual((yield* tried(yield* sign({ claims: { exp: now - 30 } }))).status, 200)
+      assert.strictEqual((yield* tried(yield* sign({ claims: { nbf: now + 30 } }))).status, 200)
+      assert.strictEqual((yield* tried(yield* sign({ claims: { exp: now - 61 } }))).status, 401)
+    }))
+
   it.live("is not accepted any more once it has expired", () =>
     Effect.gen(function*() {
       const { clock, move } = yield* movableClock

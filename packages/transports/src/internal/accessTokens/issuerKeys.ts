@@ -221,13 +221,10 @@ export class IssuerKeys {
       const keys: unknown = document !== undefined && "keys" in document ? document.keys : undefined
       if (!Array.isArray(keys) || keys.length === 0) return Effect.fail(unavailable("there is no key set at the URL"))
       if (keys.length > mostKeys) return Effect.fail(unavailable(`the key set has more than ${mostKeys} keys`))
-      // Others, such as secrets by mistake, are never looked at.
-      const signing = keys.filter((key) => Predicate.isObject(key) && "kty" in key && key.kty !== "oct") as Array<
-        Jose.JWK
-      >
+      const readable = keys.filter((key) => Predicate.isObject(key)) as Array<Jose.JWK>
       return Effect.succeed({
-        text: textOf(signing),
-        find: this.#options.jose.createLocalJWKSet({ keys: signing })
+        text: textOf(readable),
+        find: this.#options.jose.createLocalJWKSet({ keys: readable })
       })
     })
   }
