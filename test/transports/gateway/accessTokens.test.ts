@@ -216,6 +216,12 @@ describe("the options of access tokens", () => {
       ])
     }))
 
+  it.effect("leave the path of the metadata free", () =>
+    Effect.gen(function*() {
+      const path = "/.well-known/oauth-protected-resource/mcp"
+      assert.deepStrictEqual(yield* refused({ jwt: { issuer }, path }), ["path"])
+    }))
+
   it.effect("do not let a token of the configuration have the name of a principal of the issuer", () =>
     Effect.gen(function*() {
       const tokens = { [`${issuer} alice`]: Redacted.make("the-token-of-alice") }
