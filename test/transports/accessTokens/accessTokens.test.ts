@@ -19,7 +19,7 @@ const opened = (options: Partial<Gateway.JwtOptions> = {}) =>
     const { issuers, problems } = readJwtOptions({ issuer: issuer.issuer, ...options })
     assert.deepStrictEqual(problems, [])
     let now = 0
-    const tokens = (yield* openAccessTokens({ issuers, now: () => now }))(resource)
+    const tokens = (yield* openAccessTokens({ issuers, mostRemembered: 3, now: () => now }))(resource)
     /** The fault of a token that was not seen before; `undefined` if it is accepted. */
     const faultOf = (token: string) =>
       Effect.match(tokens.verify(token, token), { onFailure: ({ fault }) => fault, onSuccess: () => undefined })
@@ -211,4 +211,19 @@ describe("the keys of an issuer", () => {
         assert.strictEqual(issuer.readsOf(keySetPath), 0)
       }))
   }
+})
+
+describe("tokens that were accepted", () => {
+  it.live("are remembered up to a bound, beyond which the least recently used one is forgotten", () =>
+    Effect.gen(function*() {
+      const { faultOf, fresh, tokens } = yield* opened()
+      const [first, second, third, fourth] = yield* Effect.all([fresh, fresh, fresh, fresh])
+      for (const token of [first, second, third]) yield* faultOf(token)
+      assert.isDefined(tokens.recall(first))
+      yield* faultOf(fourth)
+      assert.deepStrictEqual(
+        [first, second, third, fourth].map((token) => tokens.recall(token) !== undefined),
+        [true, false, true, true]
+      )
+    }))
 })

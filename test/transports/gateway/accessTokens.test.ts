@@ -9,6 +9,7 @@ import { call, initialize, post, startGateway, streamOf } from "../../fixtures/g
 import { keySetPath, type SignOptions, startIssuer } from "../../fixtures/jwtIssuer.ts"
 import { movableClock } from "../../fixtures/movableClock.ts"
 import { stdio, until } from "../../fixtures/peer.ts"
+import * as Http from "../../fixtures/scriptedHttp.ts"
 
 type Options = Omit<NonNullable<Parameters<typeof startGateway>[1]>, "jwt">
 
@@ -370,8 +371,28 @@ describe("a token", () => {
     }))
 })
 
+describe("the token of a client", () => {
+  it.live("never reaches a server", () =>
+    Effect.gen(function*() {
+      const server = yield* Http.start(({ message, response }) => {
+        if (message.method !== "tools/list") return false
+        Http.json(response, Http.result(message.id, { tools: [{ name: "t", inputSchema: { type: "object" } }] }))
+        return true
+      })
+      const { sign, url } = yield* guarded({}, {}, { only: { url: server.url, protocol: "legacy" } })
+      const token = yield* sign()
+      const { session } = yield* post(url, initialize, { token })
+      assert.strictEqual((yield* post(url, call(1, "t"), { session, token })).status, 200)
+      assert.strictEqual(server.count("POST tools/call t"), 1)
+      for (const { headers } of server.ledger) {
+        assert.isUndefined(headers.authorization)
+        assert.notInclude(JSON.stringify(headers), token)
+      }
+    }))
+})
+
 describe("the principal of a token", () => {
-  it.live("keeps its session with another token, and another principal has the answer of an id that never was", () =>
+  it.live("keeps its session with another token, and another principal has the answer of an unknown id", () =>
     Effect.gen(function*() {
       const { config, ledger } = yield* stdio("v1").start
       const { sign, url } = yield* guarded({}, {}, { only: config })
@@ -386,7 +407,7 @@ describe("the principal of a token", () => {
       assert.deepStrictEqual(ledger("count"), ["1", "2"])
     }))
 
-  it.live("is another one at another issuer, and none of the configuration", () =>
+  it.live("differs from that of another issuer, and from the names of the configuration", () =>
     Effect.gen(function*() {
       const [first, second] = [yield* startIssuer, yield* startIssuer]
       const { url } = yield* startGateway({}, {

@@ -9,9 +9,6 @@ import type { TokenVerifier, Verified } from "./tokenVerifier.ts"
 /** The longest token that is looked at, in characters. */
 const maxLength = 8192
 
-/** How many tokens are remembered. Beyond it, those that were not used for the longest time are forgotten. */
-const mostRemembered = 10_000
-
 /** How many tokens are verified at a time. */
 const mostPending = 1024
 
@@ -22,6 +19,8 @@ interface Remembered extends Verified {
 export interface AccessTokensOptions {
   readonly jose: typeof Jose
   readonly verifiers: ReadonlyArray<TokenVerifier>
+  /** How many tokens are remembered. Beyond it, those that were not used for the longest time are forgotten. */
+  readonly mostRemembered: number
   /** The time of day, in milliseconds since the epoch. */
   readonly timeOfDay: () => number
 }
@@ -82,7 +81,7 @@ export class AccessTokens {
 
   #remember(digest: string, verified: Remembered): void {
     this.#remembered.set(digest, verified)
-    if (this.#remembered.size <= mostRemembered) return
+    if (this.#remembered.size <= this.#options.mostRemembered) return
     for (const oldest of this.#remembered.keys()) {
       this.#remembered.delete(oldest)
       return

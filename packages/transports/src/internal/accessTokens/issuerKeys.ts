@@ -25,6 +25,9 @@ const cooldown = { succeeded: 30_000, failed: 5000 } as const
 /** How long a reading may take with its discovery, in milliseconds. */
 const readTimeout = 10_000
 
+/** Statuses of a server that has nothing at a URL, or nothing to show. */
+const absent: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 410])
+
 /** How many keys an issuer may have. */
 const mostKeys = 64
 
@@ -202,7 +205,7 @@ export class IssuerKeys {
           const value: unknown = await response.json()
           return Predicate.isObject(value) ? value : undefined
         }
-        if (response.status >= 400 && response.status < 500) return undefined
+        if (absent.has(response.status)) return undefined
         throw unavailable(`the authorization server answered with ${response.status}`)
       },
       catch: (error) =>

@@ -13,8 +13,10 @@ import type { ReadJwtOptions } from "./jwtOptions.ts"
 import { TokenVerifier } from "./tokenVerifier.ts"
 
 /** Makes the access tokens of a gateway from the identifier of the gateway as a resource. They read keys for as long as the scope. */
-export const openAccessTokens = ({ issuers, now }: {
+export const openAccessTokens = ({ issuers, mostRemembered = 10_000, now }: {
   readonly issuers: ReadonlyArray<ReadJwtOptions>
+  /** How many tokens are remembered. Default: 10,000. */
+  readonly mostRemembered?: number
   /** Monotonic time in milliseconds. */
   readonly now: () => number
 }): Effect.Effect<(resource: string) => AccessTokens, never, Scope.Scope> =>
@@ -37,6 +39,6 @@ export const openAccessTokens = ({ issuers, now }: {
           timeOfDay
         })
       })
-      return new AccessTokens({ jose, verifiers, timeOfDay })
+      return new AccessTokens({ jose, verifiers, mostRemembered, timeOfDay })
     }
   })

@@ -1,5 +1,5 @@
 /**
- * Authentication: makes what decides on whose behalf requests are, and what tells clients where tokens come from.
+ * Authentication: makes the admission of a gateway, and the metadata that names its authorization servers.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"

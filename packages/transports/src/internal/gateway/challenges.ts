@@ -49,12 +49,12 @@ export class Challenges {
     this.#options = options
   }
 
-  /** Makes the refusal of a request. `scopes` are those that its token lacks or has. */
+  /** Makes the refusal of a request. `scopes` are those that its token needs; default: those that all tokens need. */
   refuse(request: IncomingMessage, reason: RefusalReason, scopes?: ReadonlyArray<string>): Refusal {
     const { metadataUrl, onRefusal } = this.#options
     onRefusal(reason, request)
     const [status, error] = special[reason] ?? [401, "invalid_token"]
-    // Without metadata, nothing of a token is told: it is the wrong one.
+    // Where tokens are given out by hand, a wrong token has the answer of a missing one.
     if (metadataUrl === undefined && status === 401) {
       return { status, description: descriptions.NoToken, headers: { "www-authenticate": "Bearer" } }
     }

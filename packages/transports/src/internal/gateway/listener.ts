@@ -22,16 +22,16 @@ const maxConnections = 20_000
 /** Answers a request. */
 type Handle = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 
-/** The handler of a path, by whom it admits. */
+/** The handler of a path, and the requests that reach it. */
 export type Route =
-  /** Requests with a token that is accepted, if any is needed. */
+  /** Only authenticated requests. */
   | { readonly _tag: "Guarded"; readonly handle: (caller: Caller, ...exchange: Parameters<Handle>) => void }
-  /** Requests without a token too. */
+  /** All requests, also without a token. */
   | { readonly _tag: "Public"; readonly handle: Handle }
-  /** Requests of pages of any origin too. The handler writes the headers of CORS. */
+  /** All requests, also of pages of any origin. The handler writes the headers of CORS. */
   | { readonly _tag: "AnyOrigin"; readonly handle: Handle }
 
-/** Who is admitted, and to what. */
+/** Admission and routes of a listener. */
 export interface Service {
   readonly admission: Admission
   /** The route of a path; `undefined` if there is nothing. */
