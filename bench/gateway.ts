@@ -8,9 +8,10 @@ import { fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { replace, table } from "../tools/markdown.ts"
-import type { Score, Spell } from "./contender.ts"
+import type { Spell } from "./contender.ts"
 import { measureHeap } from "./gateway/heap.ts"
 import {
+  cpuOf,
   leastOnStdio,
   type Started,
   startGateway,
@@ -21,7 +22,7 @@ import {
   startSupergateway,
   stop
 } from "./gateway/programs.ts"
-import { client, gateway, pipe } from "./gateway/roles.ts"
+import { client, gateway, type Measured, pipe } from "./gateway/roles.ts"
 import { median, medianRatio, takeTurns } from "./rounds.ts"
 
 const [rounds, millis, inFlight] = [21, 250, 64]
@@ -39,13 +40,14 @@ const compare = async (
     readonly ways: ReadonlyArray<readonly [name: string, program: Started]>
   }
 ): Promise<string> => {
-  const contenders = await Promise.all(ways.map(async ([name, { url }]) => {
-    const child = fork(self, ["client", url])
+  const contenders = await Promise.all(ways.map(async ([name, program]) => {
+    const child = fork(self, ["client", program.url])
     await once(child, "message")
-    const run = async (spell: Spell): Promise<Score> => {
+    const run = async (spell: Spell): Promise<Measured & { readonly used: number }> => {
+      const before = cpuOf(program)
       child.send(spell)
-      const [score] = await once(child, "message") as [Score]
-      return score
+      const [measured] = await once(child, "message") as [Measured]
+      return { ...measured, used: cpuOf(program) - before }
     }
     return { name, run, close: () => child.disconnect() }
   }))
@@ -56,10 +58,12 @@ const compare = async (
   process.stderr.write(title)
   const turns = (inFlight: number) => takeTurns({ contenders, rounds, measure: ({ run }) => run({ millis, inFlight }) })
   const [alone, together] = [await turns(1), await turns(inFlight)]
-  const rates = (all: ReadonlyArray<ReadonlyArray<Score>>, index: number) =>
+  const rates = (all: ReadonlyArray<ReadonlyArray<Measured>>, index: number) =>
     all[index]?.map(({ perSecond }) => perSecond) ?? []
   const micros = (index: number) =>
     1_000_000 / (median(rates(alone, 0)) * medianRatio(rates(alone, index), rates(alone, 0)))
+  const total = (index: number, of: "calls" | "used") => together[index]?.reduce((sum, one) => sum + one[of], 0) ?? 0
+  const cpu = (index: number) => total(index, "used") / total(index, "calls")
   const rows = contenders.map(({ name }, index) => {
     const ratio = medianRatio(rates(together, index), rates(together, 0))
     return [
@@ -67,12 +71,13 @@ const compare = async (
       micros(index).toFixed(0),
       (micros(index) - micros(0)).toFixed(0),
       Math.round(median(rates(together, 0)) * ratio).toLocaleString("en"),
-      `${ratio.toFixed(2)}×`
+      `${ratio.toFixed(2)}×`,
+      cpu(index).toFixed(0)
     ]
   })
   for (const { close } of contenders) close()
   for (const [, program] of ways) stop(program)
-  return table([title, "µs per call", "µs added", `calls/s, ${inFlight} in flight`, `to ${first}`], rows)
+  return table([title, "µs per call", "µs added", `calls/s, ${inFlight} in flight`, `to ${first}`, "µs of CPU"], rows)
 }
 
 const overHttp = async (title: string, server: Started): Promise<string> => {

@@ -15,10 +15,11 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "600" },
     rate: { type: "string", default: "50" },
     "fault-every": { type: "string", default: "5" },
-    seed: { type: "string", default: String(randomInt(1_000_000)) }
+    seed: { type: "string", default: String(randomInt(1_000_000)) },
+    gateway: { type: "boolean", default: false }
   }
 })
-const number = (name: keyof typeof values, min: number): number => {
+const number = (name: Exclude<keyof typeof values, "gateway">, min: number): number => {
   const value = Number(values[name])
   if (value >= min) return value
   throw new RangeError(`--${name} is a number from ${min}, not ${JSON.stringify(values[name])}`)
@@ -27,7 +28,8 @@ const options = {
   seconds: number("seconds", 10),
   rate: number("rate", 1),
   faultEvery: number("fault-every", 0.5),
-  seed: number("seed", 0)
+  seed: number("seed", 0),
+  isThroughGateway: values.gateway
 }
 
 const progress = (line: string) => void process.stderr.write(`${line}\n`)

@@ -16,8 +16,11 @@ const soak = (args: ReadonlyArray<string>) =>
   })
 
 describe.concurrent("the soak test", () => {
-  it("finds no duplicate call, no undeclared failure and no leak while servers fail", async () => {
-    const { code, stderr, stdout } = await soak(["--seconds", "12", "--seed", "11", "--fault-every", "0.7"])
+  it.each([
+    ["finds no duplicate call, no undeclared failure and no leak while servers fail", []],
+    ["finds none of them for clients of a gateway either", ["--gateway"]]
+  ])("%s", async (_, more) => {
+    const { code, stderr, stdout } = await soak(["--seconds", "12", "--seed", "11", "--fault-every", "0.7", ...more])
     assert.strictEqual(code, 0, stdout + stderr)
     const count = (what: string) => Number(new RegExp(`^\\| ${what} \\| (\\d+)`, "m").exec(stdout)?.[1])
     for (

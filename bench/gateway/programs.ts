@@ -4,6 +4,7 @@
 import type { ServerConfigInput } from "@mcp-sessions/core/ServerConfig"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createInterface } from "node:readline"
 import { setTimeout } from "node:timers/promises"
@@ -102,6 +103,13 @@ export const startMcpProxy = (): Promise<Started> =>
     command,
     ...args
   ])
+
+/** The CPU time that the process of a program has used, in µs. Linux counts it in hundredths of a second. */
+export const cpuOf = ({ child: { pid } }: Started): number => {
+  const [, rest = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")
+  const fields = rest.split(" ")
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
 
 /** Ends a program. */
 export const stop = ({ child }: Started): void => {

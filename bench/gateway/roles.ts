@@ -96,6 +96,11 @@ export const connect = async (url: string, dispatcher: Agent): Promise<Client> =
   return { call }
 }
 
+/** What a spell of the client came to. */
+export interface Measured extends Score {
+  readonly calls: number
+}
+
 /** Makes calls for each spell that it is sent. */
 export const client = async (url: string): Promise<void> => {
   const { call } = await connect(url, new Agent())
@@ -112,8 +117,9 @@ export const client = async (url: string): Promise<void> => {
     }
     await Promise.all(Array.from({ length: inFlight }, worker))
     const { system, user } = process.cpuUsage(cpu)
-    const score: Score = { perSecond: calls / (performance.now() - start) * 1000, cpu: (system + user) / calls }
-    process.send?.(score)
+    const seconds = (performance.now() - start) / 1000
+    const measured: Measured = { calls, perSecond: calls / seconds, cpu: (system + user) / calls }
+    process.send?.(measured)
   })
   process.on("disconnect", () => process.exit(0))
   process.send?.("connected")

@@ -31,3 +31,20 @@ export const of = (exit: Exit.Exit<unknown, unknown>, expected: string): Ending 
   if (isSessionError(error)) return { what: whatOf(error), delivery: error.delivery }
   return isWithheld(error) ? { what: error._tag, delivery: "NotSent" } : untyped(String(error))
 }
+
+const isDelivery = Schema.is(Schema.Literals(["NotSent", "Rejected", "Unknown"]))
+
+/** The code of the errors in which a gateway says that a call got no response. */
+const noResponse = -32_010
+
+/** As {@link of}, for a call through a gateway: its errors say in their data what became of the call. */
+export const ofGateway = (exit: Exit.Exit<unknown, unknown>, expected: string): Ending => {
+  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+  if (!isSessionError(error) || error.reason._tag !== "ProtocolFailed" || error.reason.code !== noResponse) {
+    return of(exit, expected)
+  }
+  const { delivery, reason } = error.reason.data as { readonly delivery?: unknown; readonly reason?: unknown }
+  return isDelivery(delivery)
+    ? { what: `gateway: ${String(reason)}`, delivery }
+    : untyped(`an error of the gateway without delivery: ${error.message}`)
+}

@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import * as ending from "./ending.ts"
 import { type Kind, kinds, type Record, targets } from "./record.ts"
 
-const owners = ["ann", "bob", "cid", "dan"] as const
+export const owners = ["ann", "bob", "cid", "dan"] as const
 
 /** The interval at which due calls are made, in milliseconds. */
 const tick = 10
@@ -24,15 +24,20 @@ const contentOf = (kind: Kind, id: number): string => kind === "read" ? `call://
 type Failure = SessionError | ConfigError | AllServersFailed | SessionPool.AcquireTimeout
 type Operation = (session: Session) => Effect.Effect<string, SessionError | ConfigError>
 
-/** Gives the text of the answer, which identifies its call. */
-const operationOf = (kind: Kind, content: string): Operation => (session) =>
+/** Gives the text of the answer, which identifies its call. `prefix` is what the names of tools begin with. */
+export const operationOf = ({ content, kind, prefix = "" }: {
+  readonly kind: Kind
+  readonly content: string
+  readonly prefix?: string
+}): Operation =>
+(session) =>
   kind === "read"
     ? Effect.map(
       session.readResource(content),
       ({ contents: [block] }) => block !== undefined && "text" in block ? block.text : ""
     )
     : Effect.map(
-      session.callTool(kind, { id: content }, { idempotent: kind === "put" }),
+      session.callTool(`${prefix}${kind}`, { id: content }, { idempotent: kind === "put" }),
       ({ content: [block] }) => block?.type === "text" ? block.text : ""
     )
 
@@ -44,16 +49,39 @@ const watch = (session: Session, record: Record): Effect.Effect<void> =>
     Effect.forever
   )
 
-/** Connects to all servers. `offer` makes calls for ever; `settled` waits for those in flight. */
-export const make = Effect.fnUntraced(function*({ rate, record, seed }: {
+export interface LoadOptions {
   readonly record: Record
   readonly seed: number
+  /** Calls per second. */
   readonly rate: number
-}) {
-  const random = yield* Random.Random.pipe(Random.withSeed(seed))
-  const chance = (share: number): boolean => random.nextDoubleUnsafe() < share
-  const pick = <A>(from: readonly [A, ...ReadonlyArray<A>]): A =>
+}
+
+/** Chooses by a source of random numbers. */
+export const picker = (random: typeof Random.Random.Service) => ({
+  chance: (share: number): boolean => random.nextDoubleUnsafe() < share,
+  pick: <A>(from: readonly [A, ...ReadonlyArray<A>]): A =>
     from[Math.floor(random.nextDoubleUnsafe() * from.length)] ?? from[0]
+})
+
+/** Makes calls at a steady rate, for ever. */
+export const offerSteadily = <E>({ call, calls, rate }: {
+  readonly call: Effect.Effect<unknown, E>
+  readonly calls: FiberSet.FiberSet
+  readonly rate: number
+}): Effect.Effect<never> =>
+  Effect.gen(function*() {
+    const since = performance.now()
+    let offered = 0
+    while (true) {
+      const due = (performance.now() - since) * rate / 1000
+      for (; offered < due; offered++) yield* FiberSet.run(calls, Effect.exit(call))
+      yield* Effect.sleep(tick)
+    }
+  })
+
+/** Connects to all servers. `offer` makes calls for ever; `settled` waits for those in flight. */
+export const make = Effect.fnUntraced(function*({ rate, record, seed }: LoadOptions) {
+  const { chance, pick } = picker(yield* Random.Random.pipe(Random.withSeed(seed)))
   const sessions = yield* Sessions
   const held = {
     stdio: yield* sessions.get("stdio"),
@@ -68,7 +96,7 @@ export const make = Effect.fnUntraced(function*({ rate, record, seed }: {
     const [target, kind] = [pick(targets), pick(kinds)]
     const { end, id } = record.begin(target, kind)
     const expected = contentOf(kind, id)
-    const operation = operationOf(kind, expected)
+    const operation = operationOf({ kind, content: expected })
     const servers = ["primary", "secondary"] as const
     const called: Effect.Effect<string, Failure> = target === "pool"
       ? pool.use(operation, { owner: pick(owners) })
@@ -81,14 +109,5 @@ export const make = Effect.fnUntraced(function*({ rate, record, seed }: {
     return Effect.onExit(called, (exit) => Effect.sync(() => end(ending.of(exit, expected))))
   })
 
-  const offer = Effect.gen(function*() {
-    const since = performance.now()
-    let offered = 0
-    while (true) {
-      const due = (performance.now() - since) * rate / 1000
-      for (; offered < due; offered++) yield* FiberSet.run(calls, Effect.exit(call))
-      yield* Effect.sleep(tick)
-    }
-  })
-  return { offer, settled: FiberSet.awaitEmpty(calls) }
+  return { offer: offerSteadily({ call, calls, rate }), settled: FiberSet.awaitEmpty(calls) }
 })

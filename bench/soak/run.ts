@@ -11,6 +11,7 @@ import * as Random from "effect/Random"
 import { join } from "node:path"
 import { inspect } from "node:util"
 import * as faults from "./faults.ts"
+import * as gatewayLoad from "./gatewayLoad.ts"
 import * as load from "./load.ts"
 import { Record, targets } from "./record.ts"
 import * as Servers from "./servers.ts"
@@ -25,6 +26,8 @@ export interface Options {
   readonly faultEvery: number
   /** Decides the order of calls and faults. */
   readonly seed: number
+  /** Whether clients of a gateway make the calls. */
+  readonly isThroughGateway: boolean
 }
 
 const clamp = (value: number, min: number, max: number): number => Math.min(max, Math.max(min, value))
@@ -55,7 +58,7 @@ const lookForLeftovers = Effect.fnUntraced(function*({ programs, stdioPids }: Se
 })
 
 export const run = Effect.fnUntraced(function*(options: Options, progress: (line: string) => void) {
-  const { faultEvery, rate, seconds, seed } = options
+  const { faultEvery, isThroughGateway, rate, seconds, seed } = options
   const [outage, after] = [clamp(seconds / 60, 2, 10), clamp(seconds / 30, 2, 20)]
   const during = (seconds - outage - after) * 1000
   const samples: Array<Vitals.Sample> = []
@@ -66,7 +69,10 @@ export const run = Effect.fnUntraced(function*(options: Options, progress: (line
   }
   let reached = 0
 
-  const live = Sessions.layer({ servers: servers.definitions }).pipe(Layer.provide(Transports.layer))
+  const { definitions } = servers
+  const sessions = isThroughGateway ? gatewayLoad.layer(definitions) : Sessions.layer({ servers: definitions })
+  const live = Layer.provide(sessions, Layer.merge(Transports.layer, logger))
+  const makeLoad = isThroughGateway ? gatewayLoad.make : load.make
 
   const since = performance.now()
   const sampling = Effect.forever(Effect.gen(function*() {
@@ -82,7 +88,7 @@ export const run = Effect.fnUntraced(function*(options: Options, progress: (line
   }))
 
   yield* Effect.gen(function*() {
-    const { offer, settled } = yield* load.make({ record, seed, rate })
+    const { offer, settled } = yield* makeLoad({ record, seed, rate })
     const offering = yield* Effect.forkChild(offer)
     const taking = yield* Effect.forkChild(sampling)
     yield* Random.withSeed(

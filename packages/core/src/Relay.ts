@@ -85,6 +85,11 @@ export interface ToolCall {
  * A call needs a fiber if the session has no connection, a limit is reached, the circuit is open, calls are traced, or the session is not one
  * of this package.
  *
+ * **Gotchas**
+ *
+ * It belongs to no fiber: an operation around it, such as one of `withFallback`, does not know that the tool may have run, and its interruption
+ * does not cancel the call.
+ *
  * @category running
  * @since 0.1.0
  */
