@@ -260,6 +260,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   })
   found.clients = clients
   yield* Effect.forkScoped(clients.sweep)
+  yield* Effect.forkScoped(clients.linger)
   const removeListener = catalog.onChange((list) => {
     for (const client of clients) client.send(listChanged(list))
   })

@@ -66,7 +66,7 @@ describe("a gateway", () => {
       assert.strictEqual(plain.type, "application/json")
       const stream = yield* post(url, call(2, "steps", {}, { progressToken: "t" }), { session })
       assert.strictEqual(stream.type, "text/event-stream")
-      const messages = Array.from(stream.text.matchAll(/^data: (.*)$/gm), ([, data = ""]) => JSON.parse(data))
+      const messages = Array.from(stream.text.matchAll(/^data: (.+)$/gm), ([, data = ""]) => JSON.parse(data))
       assert.deepStrictEqual(
         messages.slice(0, 3).map(({ method, params }) => [method, params]),
         [1, 2, 3].map((n) => [

@@ -14,6 +14,7 @@ import type { ServerResponse } from "node:http"
 import type { Catalog, ChangedList } from "./catalog.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import { OwnLists } from "./ownLists.ts"
+import { type KeptMessages, type ResumableStream, ResumableStreams } from "./resumableStream.ts"
 import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
 import type { Exchange, Seat } from "./seat.ts"
 import type { Upstreams } from "./upstreams.ts"
@@ -33,6 +34,8 @@ export interface Reply {
   related(message: string): boolean
   /** Takes the response; `undefined` for a request that was cancelled, which has none. `status` is that of HTTP, if it is not 200. */
   settle(message: string | undefined, status?: number): void
+  /** Called from time to time while the request is in flight. */
+  linger?(): void
 }
 
 /** A request of the client that is in flight. */
@@ -82,6 +85,8 @@ export interface ClientOptions {
   readonly scope: Scope.Closeable
   readonly catalog: Catalog
   readonly streams: EventStreams
+  /** What the sessions of all clients keep for streams that broke. */
+  readonly kept: KeptMessages
   readonly upstreams: (client: ClientSession) => Upstreams
   /** Monotonic time in milliseconds. */
   readonly now: () => number
@@ -110,11 +115,12 @@ export class ClientSession implements Seat {
   output: ((message: string) => void) | undefined
   /** The number of open streams of subscriptions. */
   listening = 0
-  readonly #streams: EventStreams
   readonly #now: () => number
   readonly #questions = new Map<RpcId, (answer: Effect.Effect<unknown, RpcError>) => void>()
   #lastQuestion = 0
-  #stream: ServerResponse | undefined
+  /** The streams to this client. */
+  readonly resumable: ResumableStreams
+  #stream: ResumableStream | undefined
   #backlog: Array<string> = []
   #usedAt: number
 
@@ -127,7 +133,7 @@ export class ClientSession implements Seat {
     this.scope = options.scope
     this.rootsChanges = rootsChanges
     this.lists = new OwnLists(options.catalog)
-    this.#streams = options.streams
+    this.resumable = new ResumableStreams(options)
     this.#now = options.now
     this.#usedAt = options.now()
     this.upstreams = options.upstreams(this)
@@ -145,7 +151,7 @@ export class ClientSession implements Seat {
 
   /** How long nothing has used it, in milliseconds. */
   get idleTime(): number {
-    return this.output !== undefined || this.calls.size > 0 || this.listening > 0 || this.#stream !== undefined
+    return this.output !== undefined || this.calls.size > 0 || this.listening > 0 || this.#stream?.isOpen === true
       ? 0
       : this.#now() - this.#usedAt
   }
@@ -154,19 +160,25 @@ export class ClientSession implements Seat {
     this.#usedAt = this.#now()
   }
 
-  /** Opens the stream of the client; the one before it ends. */
-  openStream(response: ServerResponse): void {
-    this.#stream?.end()
-    this.#stream = response
-    this.#streams.begin(response)
-    response.flushHeaders()
-    response.once("close", () => {
-      this.touch()
-      if (this.#stream === response) this.#stream = undefined
-    })
+  /**
+   * Opens the stream of the client; the response that it had before ends. With the id of an event, goes on with the stream of that event instead.
+   * Returns why that is not possible.
+   */
+  openStream(response: ServerResponse, lastEventId?: string): "over" | "unknown" | undefined {
+    response.once("close", () => this.touch())
+    let opened: ResumableStream
+    if (lastEventId === undefined) {
+      this.#stream?.attach(response)
+      opened = this.#stream ??= this.resumable.begin(response)
+    } else {
+      const resumed = this.resumable.resume(lastEventId, response)
+      if (typeof resumed === "string") return resumed
+      opened = resumed
+    }
     const backlog = this.#backlog
     this.#backlog = []
-    for (const message of backlog) this.#streams.send(response, message)
+    for (const message of backlog) if (!opened.send(message)) this.#backlog.push(message)
+    return undefined
   }
 
   /** Sends a message that belongs to no request. `server` is the one that it comes from. */
@@ -174,7 +186,7 @@ export class ClientSession implements Seat {
     // A client without a stream learns of changes where it listens for them.
     if (this.isModern) return
     if (this.output !== undefined) return this.output(message)
-    if (this.#stream !== undefined && this.#streams.send(this.#stream, message)) return
+    if (this.#stream?.send(message) === true) return
     for (const call of this.calls.values()) {
       if ((server === undefined || call.server === server) && call.reply.related(message)) return
     }
@@ -239,8 +251,8 @@ export class ClientSession implements Seat {
     resume?.(answer)
   }
 
-  /** Ends the stream. */
+  /** Ends the streams. */
   end(): void {
-    this.#stream?.end()
+    this.resumable.close()
   }
 }

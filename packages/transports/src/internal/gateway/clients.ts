@@ -9,7 +9,11 @@ import * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import { type ClientOptions, ClientSession, interrupt } from "./clientSession.ts"
 import type { Quotas } from "./quotas.ts"
+import { KeptMessages } from "./resumableStream.ts"
 import type { SessionParts } from "./seat.ts"
+
+/** How often replies are told that their calls take long, in milliseconds. */
+const lingerInterval = 10_000
 
 /** How often unused sessions are looked for, in milliseconds. */
 const sweepInterval = 30_000
@@ -23,6 +27,7 @@ export interface ClientsOptions extends Pick<ClientOptions, "catalog" | "now" | 
 
 export class Clients {
   readonly #options: ClientsOptions
+  readonly #kept = new KeptMessages()
   readonly #byName = new Map<string, ClientSession>()
   readonly #modern = new Map<string, ClientSession>()
   readonly #byOwner = new Map<string, ClientSession>()
@@ -51,7 +56,17 @@ export class Clients {
       const own = yield* Scope.fork(scope, "parallel")
       const rootsChanges = yield* PubSub.sliding<void>(1)
       const client = new ClientSession(
-        { ...parts, name, owner: `${principal} ${name}`, scope: own, catalog, streams, upstreams, now },
+        {
+          ...parts,
+          name,
+          owner: `${principal} ${name}`,
+          scope: own,
+          catalog,
+          streams,
+          upstreams,
+          now,
+          kept: this.#kept
+        },
         rootsChanges
       )
       this.#byName.set(name, client)
@@ -108,15 +123,26 @@ export class Clients {
     )
   }
 
-  /** Closes unused sessions, for as long as it runs. */
+  /** Closes unused sessions and forgets streams that were left, for as long as it runs. */
   get sweep(): Effect.Effect<never> {
-    const swept = Effect.suspend(() =>
-      Effect.forEach(
+    const swept = Effect.suspend(() => {
+      for (const client of this) client.resumable.sweep()
+      return Effect.forEach(
         [...this.#byName.values()].filter(({ idleTime }) => idleTime > this.#options.idleTimeToLive),
         (client) => this.close(client),
         { concurrency: "unbounded", discard: true }
       )
-    )
+    })
     return Effect.forever(Effect.andThen(Effect.sleep(sweepInterval), swept))
+  }
+
+  /** Tells replies that their calls take long, for as long as it runs. */
+  get linger(): Effect.Effect<never> {
+    const told = Effect.sync(() => {
+      for (const client of this) {
+        if (client.resumable.areResumableAtOnce) { for (const call of client.calls.values()) call.reply.linger?.() }
+      }
+    })
+    return Effect.forever(Effect.andThen(Effect.sleep(lingerInterval), told))
   }
 }

@@ -145,9 +145,9 @@ export class Endpoint {
   /** Handles an exchange with a session of this process. */
   serve(client: ClientSession, exchange: Exchange): void {
     const { messages, onEnd, request, response } = exchange
-    const { dispatcher, fork, router, streams } = this.#options
+    const { dispatcher, fork, router } = this.#options
     client.touch()
-    if (request.method === "GET") return client.openStream(response)
+    if (request.method === "GET") return this.#stream(client, exchange)
     if (request.method === "DELETE") {
       fork(router.close(client))
       response.writeHead(200).end()
@@ -158,7 +158,7 @@ export class Endpoint {
     const requests = messages.filter(isRequest)
     const reply = new PostReply({
       response,
-      streams,
+      begin: (response) => client.resumable.begin(response),
       acceptsStream: accepts(request.headers.accept, "text/event-stream"),
       requests: Math.max(1, requests.length),
       isBatch: exchange.text.trimStart().startsWith("["),
@@ -169,6 +169,19 @@ export class Endpoint {
       else dispatcher.take(client, message)
     }
     if (requests.length === 0) reply.settle(undefined)
+  }
+
+  /** Opens the stream of a client, or goes on with one that broke. */
+  #stream(client: ClientSession, { request, response }: Exchange): void {
+    const lastEventId = request.headers["last-event-id"]
+    switch (client.openStream(response, lastEventId === undefined ? undefined : String(lastEventId))) {
+      case "over":
+        // Clients do not open a stream again after this status.
+        response.writeHead(204).end()
+        return
+      case "unknown":
+        return refuse(response, { status: 400, error: invalidRequest("the event is not known, or no longer") })
+    }
   }
 
   /** The id of the request in a POST, if there is one. */

@@ -23,6 +23,16 @@ const streamHeaders = {
   "x-content-type-options": "nosniff"
 }
 
+/** A stream that belongs to the requests of one POST. */
+export interface ReplyStream {
+  /** Sends a message; `false` if that is not possible. */
+  send(message: string): boolean
+  /** Sends a response. */
+  settle(message: string): void
+  /** Ends the stream, after the last response. */
+  end(): void
+}
+
 export class EventStreams {
   readonly #open = new Set<ServerResponse>()
   readonly #timers: ReadonlyArray<NodeJS.Timeout>
@@ -63,15 +73,25 @@ export class EventStreams {
     response.once("close", () => this.#expiring.delete(response))
   }
 
-  /** Sends a message; `false` if the stream has ended. */
-  send(response: ServerResponse, message: string): boolean {
+  /** Sends a message, with an id if it has one; `false` if the stream has ended. */
+  send(response: ServerResponse, message: string, id?: string): boolean {
     if (response.destroyed || response.writableEnded) return false
     if (response.writableLength > maxUnread) {
       response.destroy()
       return false
     }
-    response.write(`event: message\ndata: ${message}\n\n`)
+    response.write(`${id === undefined ? "" : `id: ${id}\n`}event: message\ndata: ${message}\n\n`)
     return true
+  }
+
+  /** Makes a response a stream that ends with it. */
+  readonly begun = (response: ServerResponse): ReplyStream => {
+    this.begin(response)
+    return {
+      send: (message) => this.send(response, message),
+      settle: (message) => void this.send(response, message),
+      end: () => void response.end()
+    }
   }
 
   /** Ends all streams. */

@@ -91,10 +91,9 @@ export class ModernEndpoint {
       onEnd()
       return refuse(response, { status: 400, id, error: fault })
     }
-    const { streams } = this.#options
     const reply = new PostReply({
       response,
-      streams,
+      begin: this.#options.streams.begun,
       acceptsStream: true,
       requests: 1,
       isBatch: false,

@@ -6,23 +6,25 @@
  */
 import type { ServerResponse } from "node:http"
 import type { Reply } from "./clientSession.ts"
-import type { EventStreams } from "./eventStreams.ts"
+import type { ReplyStream } from "./eventStreams.ts"
 import { answerJson } from "./http.ts"
 
 export class PostReply implements Reply {
   readonly #response: ServerResponse
-  readonly #streams: EventStreams
+  readonly #begin: (response: ServerResponse) => ReplyStream
   readonly #acceptsStream: boolean
   readonly #isBatch: boolean
   readonly #onEnd: () => void
   /** The responses so far, while the response is JSON. */
   readonly #settled: Array<string> = []
   #pending: number
-  #isStream = false
+  #stream: ReplyStream | undefined
+  #isLingering = false
 
   constructor(options: {
     readonly response: ServerResponse
-    readonly streams: EventStreams
+    /** Makes the response an event stream. */
+    readonly begin: (response: ServerResponse) => ReplyStream
     /** Whether the client accepts an event stream. */
     readonly acceptsStream: boolean
     /** The number of requests in the POST. */
@@ -33,7 +35,7 @@ export class PostReply implements Reply {
     readonly onEnd: () => void
   }) {
     this.#response = options.response
-    this.#streams = options.streams
+    this.#begin = options.begin
     this.#acceptsStream = options.acceptsStream
     this.#isBatch = options.isBatch
     this.#pending = options.requests
@@ -42,24 +44,33 @@ export class PostReply implements Reply {
 
   /** Sends a message that belongs to one of the requests; `false` if that is not possible. */
   related(message: string): boolean {
-    if (!this.#acceptsStream || this.#response.destroyed || this.#response.writableEnded) return false
-    if (!this.#isStream) {
-      this.#isStream = true
-      this.#streams.begin(this.#response)
-      for (const settled of this.#settled) this.#streams.send(this.#response, settled)
-    }
-    return this.#streams.send(this.#response, message)
+    return this.#becomeStream()?.send(message) === true
+  }
+
+  /** Becomes an event stream after a while, which proxies do not take for a dead connection, and which the client can resume. */
+  linger(): void {
+    if (this.#isLingering) this.#becomeStream()
+    this.#isLingering = true
+  }
+
+  /** Makes the response an event stream, unless it is one; `undefined` if that is not possible. */
+  #becomeStream(): ReplyStream | undefined {
+    if (this.#stream !== undefined) return this.#stream
+    if (!this.#acceptsStream || this.#response.destroyed || this.#response.writableEnded) return undefined
+    const stream = this.#stream = this.#begin(this.#response)
+    for (const settled of this.#settled) stream.settle(settled)
+    return stream
   }
 
   /** Takes the response to one request; `undefined` for a request that was cancelled, which has none. */
   settle(message: string | undefined, status?: number): void {
     this.#pending--
     if (message !== undefined) {
-      if (this.#isStream) this.#streams.send(this.#response, message)
+      if (this.#stream !== undefined) this.#stream.settle(message)
       else this.#settled.push(message)
     }
     if (this.#pending > 0) return
-    if (this.#isStream) this.#response.end()
+    if (this.#stream !== undefined) this.#stream.end()
     else this.#end(status ?? 200)
     this.#onEnd()
   }

@@ -1,0 +1,210 @@
+/**
+ * Resumable streams: event streams of a client session that survive their response. Each message has an id, and is kept for a while. A client whose
+ * response broke opens another one with the id of the last message that it has, and receives those after it.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
+ */
+import type { ServerResponse } from "node:http"
+import type { EventStreams } from "./eventStreams.ts"
+
+/** How many messages of one stream are kept, and how many characters of them. The oldest go first. */
+const [messageLimit, streamLimit] = [256, 4 * 1024 ** 2]
+
+/** How many characters all streams of a gateway keep. */
+const totalLimit = 64 * 1024 ** 2
+
+/** How many streams of one session are kept that have ended. */
+const endedLimit = 32
+
+/** How long a stream is kept without a response, in milliseconds. */
+const keptFor = 5 * 60 * 1000
+
+/** How long a client should wait before it resumes, in milliseconds. */
+const retryAfter = 500
+
+/** The first revision whose clients take an event without data, which gives them an id before there is a message. */
+const firstWithEmptyEvents = "2025-11-25"
+
+/** What all sessions of a gateway keep together. */
+export class KeptMessages {
+  #total = 0
+  /** The streams that keep something, the one that began first before the others. */
+  readonly #streams = new Set<ResumableStream>()
+
+  /** Counts characters that a stream keeps, or no longer does. While there are too many, the oldest streams forget theirs. */
+  add(stream: ResumableStream, size: number): void {
+    this.#total += size
+    this.#streams.add(stream)
+    if (this.#total <= totalLimit) return
+    for (const one of this.#streams) {
+      one.forget()
+      if (this.#total <= totalLimit) return
+    }
+  }
+
+  /** Counts what a stream has forgotten. */
+  remove(stream: ResumableStream, size: number): void {
+    this.#total -= size
+    if (stream.size === 0) this.#streams.delete(stream)
+  }
+}
+
+interface Options {
+  /** Tells the streams of a session apart. */
+  readonly number: number
+  readonly streams: EventStreams
+  readonly kept: KeptMessages
+  readonly hasEmptyEvents: boolean
+  /** Monotonic time in milliseconds. */
+  readonly now: () => number
+}
+
+export class ResumableStream {
+  readonly #options: Options
+  readonly #messages: Array<{ readonly number: number; readonly message: string }> = []
+  #response: ServerResponse | undefined
+  #last = 0
+  #isEnded = false
+  #lostAt = 0
+  /** How many characters are kept. */
+  size = 0
+
+  constructor(options: Options) {
+    this.#options = options
+  }
+
+  /** Whether there is a response that messages can be written to. */
+  get isOpen(): boolean {
+    return this.#response?.destroyed === false && !this.#response.writableEnded
+  }
+
+  /** Whether nobody can resume it any more. */
+  get isOver(): boolean {
+    return !this.isOpen && this.#options.now() - this.#lostAt > keptFor
+  }
+
+  /** Writes to a response from now on. The one before it ends. */
+  attach(response: ServerResponse): void {
+    const { hasEmptyEvents, number, now, streams } = this.#options
+    const before = this.#response
+    this.#response = response
+    before?.destroy()
+    streams.begin(response)
+    response.write(
+      hasEmptyEvents ? `retry: ${retryAfter}\nid: ${number}-${this.#last}\ndata: \n\n` : `retry: ${retryAfter}\n\n`
+    )
+    response.once("close", () => {
+      if (this.#response === response) this.#lostAt = now()
+    })
+  }
+
+  /** Sends a message, if there is a response. */
+  send(message: string): boolean {
+    if (!this.isOpen) return false
+    this.settle(message)
+    return true
+  }
+
+  /** Sends a message, or keeps it until the client resumes. */
+  settle(message: string): void {
+    const number = ++this.#last
+    this.#messages.push({ number, message })
+    this.size += message.length
+    this.#options.kept.add(this, message.length)
+    while (this.#messages.length > messageLimit || (this.size > streamLimit && this.#messages.length > 0)) this.#drop()
+    this.#write(number, message)
+  }
+
+  /** No message comes after those that were sent. */
+  end(): void {
+    this.#isEnded = true
+    if (this.isOpen) this.#response?.end()
+    else this.#lostAt = this.#options.now()
+  }
+
+  /** Goes on with another response, after a message. Returns what is wrong if that is not possible. */
+  resume(after: number, response: ServerResponse): "over" | "unknown" | undefined {
+    if (after > this.#last) return "unknown"
+    const missed = this.#messages.filter(({ number }) => number > after)
+    if (this.#isEnded && missed.length === 0) return after === this.#last ? "over" : "unknown"
+    this.attach(response)
+    for (const { message, number } of missed) this.#write(number, message)
+    if (this.#isEnded) response.end()
+    return undefined
+  }
+
+  /** Forgets the messages. */
+  forget(): void {
+    while (this.#messages.length > 0) this.#drop()
+  }
+
+  #drop(): void {
+    const dropped = this.#messages.shift()
+    if (dropped === undefined) return
+    this.size -= dropped.message.length
+    this.#options.kept.remove(this, dropped.message.length)
+  }
+
+  #write(number: number, message: string): void {
+    const { number: stream, streams } = this.#options
+    if (this.#response !== undefined) streams.send(this.#response, message, `${stream}-${number}`)
+  }
+}
+
+/** The resumable streams of one session. */
+export class ResumableStreams {
+  readonly #options: Omit<Options, "hasEmptyEvents" | "number">
+  readonly #hasEmptyEvents: boolean
+  readonly #byNumber = new Map<number, ResumableStream>()
+  #last = 0
+
+  constructor({ protocolVersion, ...options }: Omit<Options, "hasEmptyEvents" | "number"> & {
+    readonly protocolVersion: string
+  }) {
+    this.#options = options
+    this.#hasEmptyEvents = protocolVersion >= firstWithEmptyEvents
+  }
+
+  /** Whether a client has an id to resume with as soon as a stream begins. */
+  get areResumableAtOnce(): boolean {
+    return this.#hasEmptyEvents
+  }
+
+  /** Begins a stream. */
+  begin(response: ServerResponse): ResumableStream {
+    const number = ++this.#last
+    const stream = new ResumableStream({ ...this.#options, number, hasEmptyEvents: this.#hasEmptyEvents })
+    this.#byNumber.set(number, stream)
+    for (const [number, one] of this.#byNumber) {
+      if (this.#byNumber.size <= endedLimit) break
+      if (!one.isOpen) this.#remove(number, one)
+    }
+    stream.attach(response)
+    return stream
+  }
+
+  /** Goes on with a stream, by the id of the last message that the client has. */
+  resume(lastEventId: string, response: ServerResponse): ResumableStream | "over" | "unknown" {
+    const [, number, message] = /^(\d{1,9})-(\d{1,9})$/.exec(lastEventId) ?? []
+    const stream = this.#byNumber.get(Number(number))
+    return stream?.resume(Number(message), response) ?? stream ?? "unknown"
+  }
+
+  /** Forgets streams that were left. */
+  sweep(): void {
+    for (const [number, stream] of this.#byNumber) if (stream.isOver) this.#remove(number, stream)
+  }
+
+  /** Ends all streams, and forgets them. */
+  close(): void {
+    for (const [number, stream] of this.#byNumber) {
+      stream.end()
+      this.#remove(number, stream)
+    }
+  }
+
+  #remove(number: number, stream: ResumableStream): void {
+    stream.forget()
+    this.#byNumber.delete(number)
+  }
+}
