@@ -225,9 +225,9 @@ export class IssuerKeys {
       if (!Array.isArray(keys) || keys.length === 0) return Effect.fail(unavailable("there is no key set at the URL"))
       if (keys.length > mostKeys) return Effect.fail(unavailable(`the key set has more than ${mostKeys} keys`))
       const readable = keys.filter((key) => Predicate.isObject(key)) as Array<Jose.JWK>
-      return Effect.succeed({
-        text: textOf(readable),
-        find: this.#options.jose.createLocalJWKSet({ keys: readable })
+      return Effect.try({
+        try: () => ({ text: textOf(readable), find: this.#options.jose.createLocalJWKSet({ keys: readable }) }),
+        catch: () => unavailable("the key set is malformed")
       })
     })
   }
