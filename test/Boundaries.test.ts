@@ -293,7 +293,7 @@ describe("source modules", () => {
   })
 })
 
-/** The files that read the time of day: for display, and for times of day that servers name. */
+/** The files that read the time of day: for display, for times of day that servers name, and for the age of a file. */
 const wallClockFiles = [
   "packages/cli/src/LogBook.ts",
   "packages/cli/src/commands/auth.ts",
@@ -301,6 +301,7 @@ const wallClockFiles = [
   "packages/cli/src/commands/time.ts",
   "packages/cli/src/commands/useServer.ts",
   "packages/cli/src/commands/watchHealth.ts",
+  "packages/cli/src/internal/launch/memoStore.ts",
   "packages/core/src/internal/monotonic.ts",
   "packages/transports/src/internal/dashboard/assets.ts",
   "packages/transports/src/internal/http/httpChannel.ts",

@@ -15,6 +15,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync
 } from "node:fs"
 import { dirname, join } from "node:path"
@@ -137,7 +138,7 @@ describe("the process of a call", () => {
         yield* place.call()
         const name = memosOf(place)[0] ?? ""
         const store = MemoStore.open(place.launches) ?? assert.fail("there is no store")
-        const memo = store.read(name) ?? assert.fail("the memo cannot be read")
+        const { memo } = store.read(name) ?? assert.fail("the memo cannot be read")
         const [first = assert.fail("there are no arguments")] = memo.launch.args
         store.write(name, { ...memo, launch: { ...memo.launch, args: [first] } })
         yield* place.call()
@@ -322,6 +323,34 @@ describe("the memo of a call", () => {
         assert.lengthOf(place.starts(), 2)
         yield* place.badCall({ API_KEY: "another" })
         assert.lengthOf(place.starts(), 2)
+      })
+    ))
+
+  it.live("says that a server is of the legacy era, for a day, and is corrected by the server", () =>
+    inPlace((place) =>
+      Effect.gen(function*() {
+        const { file, read } = yield* makeLedger
+        const behave = (behaviour: object) => writeFileSync(`${file}.behaviour`, JSON.stringify(behaviour))
+        let seen = 0
+        /** Calls the tool, and returns the messages of the handshake. */
+        const greetings = Effect.map(Effect.suspend(() => place.command(["call", "good/echo"])), (outcome) => {
+          assert.deepStrictEqual(outcome, { status: 0, stdout: "echo\n", stderr: "" })
+          const messages = read("message").slice(seen).filter((method) => /discover$|initialize$/.test(method))
+          seen = read("message").length
+          return messages
+        })
+        const both = ["server/discover", "initialize"]
+        yield* define(place, { command: process.execPath, args: [fixture("eraServer.ts"), file] })
+        behave({ discover: "unknown", initialize: "legacy" })
+        assert.deepStrictEqual(yield* greetings, both)
+        assert.deepStrictEqual(yield* greetings, ["initialize"])
+        const yesterday = statSync(memoOf(place)).mtimeMs / 1000 - 25 * 3600
+        utimesSync(memoOf(place), yesterday, yesterday)
+        assert.deepStrictEqual(yield* greetings, both)
+        assert.deepStrictEqual(yield* greetings, ["initialize"])
+        behave({ discover: "modern", initialize: "refused" })
+        assert.deepStrictEqual(yield* greetings, ["initialize", "server/discover"])
+        assert.deepStrictEqual(yield* greetings, ["server/discover"])
       })
     ))
 

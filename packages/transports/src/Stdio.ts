@@ -27,11 +27,12 @@ import type { Connection } from "@mcp-sessions/core/Connection"
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import type { ConnectReason } from "@mcp-sessions/core/SessionError"
 import { Transport } from "@mcp-sessions/core/Transport"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { EngineChannel } from "./internal/channel/engineChannel.ts"
-import { unknownEra } from "./internal/sdk/connecting.ts"
+import { type RememberedEra, unknownEra } from "./internal/sdk/connecting.ts"
 import { startServer } from "./internal/stdio/serverProcess.ts"
 import { spawnAhead } from "./internal/stdio/spawnAhead.ts"
 import { followStderr } from "./internal/stdio/stderrLines.ts"
@@ -46,6 +47,19 @@ const load = () =>
     import("./internal/sdk/warmUp.ts")
   ])
 
+/**
+ * Reference to what is remembered of the era of one server from one program to the next: whether it has shown by an answer that it is of the
+ * legacy era. Then the first message to it is `initialize`. The transport sets it after each connect, and corrects it if the server has changed. Default:
+ * `undefined`, and nothing is remembered.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const CurrentEra: Context.Reference<RememberedEra | undefined> = Context.Reference<RememberedEra | undefined>(
+  "@mcp-sessions/transports/Stdio/CurrentEra",
+  { defaultValue: () => undefined }
+)
+
 /** What speaks the protocol, once it is loaded. It takes about as long to load as a server takes to start. */
 let protocol: Awaited<ReturnType<typeof load>> | undefined
 
@@ -58,8 +72,8 @@ let protocol: Awaited<ReturnType<typeof load>> | undefined
 export const layer = (config: StdioConfig): Layer.Layer<Transport> =>
   Layer.effect(
     Transport,
-    Effect.map(Processes, (processes) => {
-      const era = unknownEra()
+    Effect.map(Effect.all([Processes, CurrentEra]), ([processes, remembered]) => {
+      const era = unknownEra(remembered)
       const started = Effect.tap(startServer(config, processes), followStderr)
       const connect = (
         [{ make }, { StdioTransport }]: Awaited<ReturnType<typeof load>>,

@@ -36,6 +36,8 @@ export interface Memo {
   /** The keyed hash of their values. */
   readonly values: string
   readonly launch: LaunchSource
+  /** Whether the server has shown by an answer that it is of the legacy era. */
+  readonly isLegacy: boolean
 }
 
 /** A process to start. */

@@ -22,6 +22,15 @@ const countLimit = 256
 
 const keyBytes = 32
 
+/** How long the era of a server is taken from a memo, in milliseconds: a server may be updated. */
+const eraAge = 24 * 60 * 60 * 1000
+
+/** A memo, and whether it is new enough to say something about the server. */
+interface Kept {
+  readonly memo: Memo
+  readonly isRecent: boolean
+}
+
 export class MemoStore {
   readonly #directory: string
   readonly #key: string
@@ -36,7 +45,7 @@ export class MemoStore {
     if (process.getuid === undefined) return undefined
     const stats = Fs.lstatSync(directory, { throwIfNoEntry: false })
     if (stats === undefined || !stats.isDirectory() || !isPrivate(stats)) return undefined
-    const key = readPrivate(join(directory, "key"))
+    const key = readPrivate(join(directory, "key"))?.text
     return key?.length === 2 * keyBytes ? new MemoStore(directory, key) : undefined
   }
 
@@ -56,14 +65,17 @@ export class MemoStore {
   }
 
   /** Reads the memo with a name. */
-  read(name: string): Memo | undefined {
-    const text = readPrivate(join(this.#directory, name))
-    const end = text?.indexOf("\n") ?? -1
-    if (text === undefined || end < 0) return undefined
+  read(name: string): Kept | undefined {
+    const file = readPrivate(join(this.#directory, name))
+    const end = file?.text.indexOf("\n") ?? -1
+    if (file === undefined || end < 0) return undefined
+    const { mtime, text } = file
     const body = text.slice(end + 1)
     const [given, expected] = [Buffer.from(text.slice(0, end)), Buffer.from(this.hash([name, body]))]
     // Only a text of this program has the hash, so it has the form of a memo.
-    return given.length === expected.length && timingSafeEqual(given, expected) ? JSON.parse(body) as Memo : undefined
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined
+    const age = performance.timeOrigin + performance.now() - mtime
+    return { memo: JSON.parse(body) as Memo, isRecent: age >= 0 && age < eraAge }
   }
 
   /** Writes a memo, and removes the oldest ones above the limit. */
@@ -82,8 +94,16 @@ export class MemoStore {
   }
 }
 
-const readPrivate = (path: string): string | undefined =>
-  readBytes(path, { limit: memoLimit, flags: Fs.constants.O_NOFOLLOW, check: isPrivate })?.toString("utf8")
+/** Reads a file that only this user can have written, with the time of its last change. */
+const readPrivate = (path: string): { readonly text: string; readonly mtime: number } | undefined => {
+  let mtime = 0
+  const check = (stats: Fs.Stats) => {
+    mtime = stats.mtimeMs
+    return isPrivate(stats)
+  }
+  const bytes = readBytes(path, { limit: memoLimit, flags: Fs.constants.O_NOFOLLOW, check })
+  return bytes === undefined ? undefined : { text: bytes.toString("utf8"), mtime }
+}
 
 /** Replaces a file as a whole: readers see the old text or the new one. */
 const replace = (path: string, text: string): void => {

@@ -3,6 +3,7 @@
  */
 import * as EarlyProcess from "@mcp-sessions/transports/EarlyProcess"
 import * as Processes from "@mcp-sessions/transports/Processes"
+import { CurrentEra } from "@mcp-sessions/transports/Stdio"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import process from "node:process"
@@ -51,17 +52,20 @@ const remember = (options: {
   readonly launch: EarlyLaunch
   readonly findings: Findings
   readonly started: ReadonlyArray<ProcessOptions>
+  /** Whether the server has shown that it is of the legacy era. */
+  readonly isLegacy: boolean
 }): void => {
-  const { findings, launch: { early, memo }, started: [first, ...more] } = options
+  const { findings, isLegacy, launch: { early, memo, ...last }, started: [first, ...more] } = options
   if (memo === undefined || first === undefined || !findings.isWhole || !more.every((one) => isSame(one, first))) return
-  if (early !== undefined && isSame(early.options, first)) return
+  const isKnown = early !== undefined && isSame(early.options, first)
+  if (isKnown && last.isRecent && last.isLegacy === isLegacy) return
   const { facts, texts, variables } = findings
   const { env } = process
   const source = sourceOf(first, { facts, texts, variables, environment: env, inherited: EarlyProcess.inherited() })
   const store = source === undefined ? undefined : MemoStore.make(memo.directory)
   if (source === undefined || store === undefined) return
   const values = store.hash(Array.from(variables, (variable) => [variable, env[variable] ?? null]))
-  store.write(memo.name(store), { facts, variables: [...variables], values, launch: source })
+  store.write(memo.name(store), { facts, variables: [...variables], values, launch: source, isLegacy })
 }
 
 /** Runs a call with its launch. The process that was started early ends with the call, whether it was used or not. */
@@ -70,16 +74,18 @@ export const runLaunch =
     if (launch === undefined) return call
     const findings = new Findings()
     const started: Array<ProcessOptions> = []
+    const era = { isLegacy: launch.isLegacy }
     return Effect.flatMap(Processes.Processes, (processes) =>
       call.pipe(
         Effect.tap((status) =>
-          status === 0 ? Effect.ignore(Effect.try(() => remember({ launch, findings, started }))) : Effect.void
+          status === 0 ? Effect.ignore(Effect.try(() => remember({ launch, findings, started, ...era }))) : Effect.void
         ),
         Effect.provideService(CurrentLaunch, {
           observe: (host) => findings.observe(host),
           refuse: () => findings.refuse()
         }),
         Effect.provideService(Processes.Processes, withEarly(processes, launch, started)),
+        Effect.provideService(CurrentEra, era),
         Effect.ensuring(Effect.timeoutOption(Effect.promise(async () => launch.early?.end()), endTimeout))
       ))
   }

@@ -14,7 +14,7 @@ import { version } from "../../Version.ts"
 import { ownCacheDirectory } from "../compileCache.ts"
 import { type CallWords, callWordsOf } from "./callWords.ts"
 import { textsOf } from "./facts.ts"
-import { type Launch, launchOf } from "./memo.ts"
+import { type Launch, launchOf, type Memo } from "./memo.ts"
 import { MemoStore } from "./memoStore.ts"
 
 const { env, platform } = process
@@ -26,6 +26,10 @@ const switchVariable = "MCP_SESSIONS_EARLY_START"
 export interface EarlyLaunch {
   /** The process that was started. */
   readonly early: EarlyProcess.EarlyProcess | undefined
+  /** Whether the memo is new enough to say something about the server. */
+  readonly isRecent: boolean
+  /** Whether the server is of the legacy era, as far as the memo says. */
+  readonly isLegacy: boolean
   /** Where the memo of this call is; `undefined` for a call that needs none. */
   readonly memo: { readonly directory: string; readonly name: (store: MemoStore) => string } | undefined
 }
@@ -39,11 +43,20 @@ const workingDirectory = (): string | undefined => {
   }
 }
 
-/** Returns what the memo of a call starts; `undefined` if there is none, or if something has changed. */
-const remembered = ({ directory, name }: NonNullable<EarlyLaunch["memo"]>): Launch | undefined => {
+/** Starts what the memo of a call says; nothing if there is none, or if something has changed. */
+const startRemembered = ({ directory, name }: NonNullable<EarlyLaunch["memo"]>): Omit<EarlyLaunch, "memo"> => {
   const store = MemoStore.open(directory)
-  const memo = store?.read(name(store))
-  if (store === undefined || memo === undefined) return undefined
+  const kept = store?.read(name(store))
+  const launch = store === undefined || kept === undefined ? undefined : remembered(store, kept.memo)
+  if (launch === undefined || kept === undefined) return nothing
+  const { isRecent, memo } = kept
+  return { early: EarlyProcess.start(launch), isRecent, isLegacy: isRecent && memo.isLegacy }
+}
+
+const nothing = { early: undefined, isRecent: false, isLegacy: false }
+
+/** Returns what a memo starts; `undefined` if something has changed. */
+const remembered = (...[store, memo]: readonly [MemoStore, Memo]): Launch | undefined => {
   const values = memo.variables.map((variable) => [variable, env[variable] ?? null])
   if (store.hash(values) !== memo.values) return undefined
   const texts = textsOf(memo.facts)
@@ -69,9 +82,8 @@ export const startEarly = (words: ReadonlyArray<string>): EarlyLaunch | undefine
   const [command, ...args] = call.command
   if (command !== undefined) {
     const launch: Launch = { command, args, cwd: undefined, env: EarlyProcess.inherited(), given: [] }
-    return { early: EarlyProcess.start(launch), memo: undefined }
+    return { ...nothing, early: EarlyProcess.start(launch), memo: undefined }
   }
   const memo = memoOf(call)
-  const launch = memo === undefined ? undefined : remembered(memo)
-  return { early: launch === undefined ? undefined : EarlyProcess.start(launch), memo }
+  return { ...(memo === undefined ? nothing : startRemembered(memo)), memo }
 }

@@ -22,10 +22,20 @@ export interface EraMemory {
   readonly forget: () => void
 }
 
-/** Makes an empty memory. */
-export const unknownEra = (): EraMemory => {
+/** What is remembered of the era of a server from one program to the next. */
+export interface RememberedEra {
+  isLegacy: boolean
+}
+
+/** Makes an empty memory, or one that continues that of another program. */
+export const unknownEra = (remembered: RememberedEra = { isLegacy: false }): EraMemory => {
   const memory: EraMemory = {
-    isLegacy: false,
+    get isLegacy() {
+      return remembered.isLegacy
+    },
+    set isLegacy(isLegacy) {
+      remembered.isLegacy = isLegacy
+    },
     isFallback: false,
     forget: () => {
       memory.isLegacy = memory.isFallback = false
