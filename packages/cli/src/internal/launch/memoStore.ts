@@ -43,8 +43,7 @@ export class MemoStore {
   /** Opens the directory. `undefined`: it is missing or could be of another user, or has no key. */
   static open(directory: string): MemoStore | undefined {
     if (process.getuid === undefined) return undefined
-    const stats = Fs.lstatSync(directory, { throwIfNoEntry: false })
-    if (stats === undefined || !stats.isDirectory() || !isPrivate(stats)) return undefined
+    if (!isPrivateDirectory(directory)) return undefined
     const key = readPrivate(join(directory, "key"))?.text
     return key?.length === 2 * keyBytes ? new MemoStore(directory, key) : undefined
   }
@@ -54,7 +53,7 @@ export class MemoStore {
     const opened = MemoStore.open(directory)
     if (opened !== undefined || process.getuid === undefined) return opened
     Fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
-    if (!isPrivate(Fs.lstatSync(directory))) return undefined
+    if (!isPrivateDirectory(directory)) return undefined
     replace(join(directory, "key"), randomBytes(keyBytes).toString("hex"))
     return MemoStore.open(directory)
   }
@@ -91,6 +90,16 @@ export class MemoStore {
     for (const { one } of byAge.slice(0, names.length - countLimit)) {
       Fs.rmSync(join(this.#directory, one), { force: true })
     }
+  }
+}
+
+const isPrivateDirectory = (path: string): boolean => {
+  try {
+    const stats = Fs.lstatSync(path)
+    return stats.isDirectory() && isPrivate(stats)
+  } catch {
+    // It is missing, or a directory on the way may not be searched.
+    return false
   }
 }
 

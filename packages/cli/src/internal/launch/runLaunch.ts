@@ -77,6 +77,7 @@ export const runLaunch =
     const era = { isLegacy: launch.isLegacy }
     return Effect.flatMap(Processes.Processes, (processes) =>
       call.pipe(
+        // Without a place for its memo, the next call only takes longer.
         Effect.tap((status) =>
           status === 0 ? Effect.ignore(Effect.try(() => remember({ launch, findings, started, ...era }))) : Effect.void
         ),
