@@ -1,5 +1,5 @@
 /**
- * What tests ask of a page. Each function runs within the page, so it uses nothing beside itself and the page.
+ * Questions of tests to a page. Each function runs within the page, so it uses nothing beside itself and the page.
  */
 
 /** The texts whose contrast to their background is below 4.5. */
@@ -46,7 +46,7 @@ export const outline = (): number => {
   return outlineStyle === "solid" ? Number.parseFloat(outlineWidth) : 0
 }
 
-/** What markup in texts would have made. */
+/** The traces that markup in texts would leave. */
 export const foreign = (): {
   readonly hasRun: boolean
   readonly elements: number

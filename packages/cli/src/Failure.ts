@@ -147,6 +147,7 @@ const statusOfReason = (reason: Reason): number => {
     case "ConnectTimeout":
     case "HttpFailed":
     case "ServerDown":
+    case "ServerEjected":
     case "QueueFull":
     case "RateLimited":
       return unreachable

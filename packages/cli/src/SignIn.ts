@@ -45,6 +45,8 @@ export interface InteractiveConsent {
   readonly json: boolean
   /** Runs when a user is asked. */
   readonly onAsk: Effect.Effect<void>
+  /** Whether only what the program itself asks for asks the user: a request that a server refuses fails, and nothing is read from the terminal. */
+  readonly isOnRequest?: boolean | undefined
 }
 
 const directory = Effect.map(Invocation, ({ environment }) => {
@@ -101,6 +103,23 @@ export const transports = (options: {
     ? processTransports
     : authorizedTransports(options.consent)
 
+/** All sessions at the shell, those of clients of a gateway too, use the sign-ins of the user. */
+const ownerOf = (): string => "default"
+
+/** Lets requests fail that servers refuse, in place of asking. */
+const onRequest = <A>(live: Layer.Layer<A | Authorization>): Layer.Layer<A | Authorization> =>
+  Layer.merge(
+    live,
+    Layer.effect(
+      Authorization,
+      Effect.map(Authorization, (authorization) => ({
+        ...authorization,
+        signIn: (request) =>
+          request.refusal === undefined ? authorization.signIn(request) : Effect.fail(request.refusal)
+      }))
+    ).pipe(Layer.provide(live))
+  )
+
 const authorizedTransports = (
   consent: InteractiveConsent | undefined
 ): Layer.Layer<Transports | Authorization, never, Output | Invocation> =>
@@ -116,10 +135,10 @@ const authorizedTransports = (
       })
     )
     if (consent === undefined) {
-      return OAuth.layer().pipe(Layer.provide(Layer.merge(store, Consent.layerHeadless)))
+      return OAuth.layer({ ownerOf }).pipe(Layer.provide(Layer.merge(store, Consent.layerHeadless)))
     }
-    const { browser, json, onAsk } = consent
-    const isTerminal = !json && stdin.isTerminal && stderr.isTerminal
+    const { browser, isOnRequest = false, json, onAsk } = consent
+    const isTerminal = !json && !isOnRequest && stdin.isTerminal && stderr.isTerminal
     const asking = Consent.layerPrompt({
       show: Effect.fnUntraced(function*({ server, url }) {
         yield* onAsk
@@ -140,7 +159,8 @@ const authorizedTransports = (
           })
         )
     })
-    return OAuth.layer().pipe(Layer.provide(Layer.merge(store, asking)))
+    const live = OAuth.layer({ ownerOf }).pipe(Layer.provide(Layer.merge(store, asking)))
+    return isOnRequest ? onRequest(live) : live
   }))
 
 /**

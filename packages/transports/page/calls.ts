@@ -9,7 +9,6 @@ const limit = 200
 const { body, row, table: shown } = table("Calls", [
   "Time",
   "Owner",
-  "Server",
   "Call",
   "Outcome",
   "Delivery",
@@ -17,7 +16,7 @@ const { body, row, table: shown } = table("Calls", [
 ])
 const more = element("p", { class: "dim" }, "no calls yet")
 
-/** What the delivery means for somebody who would repeat the call. */
+/** The deliveries in the words of a person who may want to repeat the call. */
 const meanings: Readonly<Record<string, string>> = {
   NotSent: "not sent",
   Rejected: "rejected before it ran",
@@ -26,6 +25,12 @@ const meanings: Readonly<Record<string, string>> = {
 }
 
 export const meaningOf = (delivery: string): string => meanings[delivery] ?? delivery
+
+/** The name of a call, with its server unless the name begins with that. */
+const nameOf = ({ method, name, server }: CallView): string => {
+  const called = method === "tools/call" ? name : `${method} ${name}`
+  return server === undefined || name.startsWith(`${server}_`) ? called : `${called} at ${server}`
+}
 
 const rowOf = (call: CallView): HTMLTableRowElement => {
   const time = new Date(Date.now() - call.age)
@@ -38,13 +43,12 @@ const rowOf = (call: CallView): HTMLTableRowElement => {
     call.reason === undefined ? call.outcome : call.reason
   )
   return row([
-    element("time", { datetime: time.toISOString() }, time.toLocaleTimeString()),
+    element("time", { datetime: time.toISOString() }, time.toLocaleTimeString(undefined, { hourCycle: "h23" })),
     call.client === "" ? call.principal : `${call.principal} ${call.client}`,
-    call.server ?? "—",
-    call.method === "tools/call" ? call.name : `${call.method} ${call.name}`,
+    nameOf(call),
     outcome,
-    meaningOf(call.delivery),
-    `${call.duration} ms`
+    element("span", { class: "short" }, meaningOf(call.delivery)),
+    element("span", { class: "short" }, `${call.duration} ms`)
   ])
 }
 

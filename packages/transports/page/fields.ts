@@ -2,7 +2,7 @@
  * Fields of a form, from a JSON Schema. A field gives its value as JSON text, so a number goes to the server as it was typed, digit by digit, and
  * a key such as `__proto__` is an ordinary one.
  *
- * What is no plain text, number, boolean, choice, list or object, and what is nested too deep, is written as JSON.
+ * Texts, numbers, booleans, choices, lists and objects have fields. Any other value, and one that is nested too deep, is written as JSON.
  */
 import { button, element, newId } from "./dom.ts"
 

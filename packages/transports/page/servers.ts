@@ -30,7 +30,7 @@ class Row {
   readonly #line = element("span")
   readonly #latency = element("span")
   readonly #restarts = element("span")
-  readonly #circuit = element("span")
+  readonly #circuit = element("span", { class: "short" })
   readonly #pool = element("span")
   readonly #error = element("span")
   readonly #stderr = element("pre")

@@ -15,7 +15,7 @@ export const latest = (latencies: ReadonlyArray<number | null>): string => {
   return one === undefined ? "" : one === null ? "failed" : millis(one)
 }
 
-/** What the bars show, in words. */
+/** Describes the bars in words. */
 const describe = (latencies: ReadonlyArray<number | null>): string => {
   if (latencies.length === 0) return "no ping yet"
   const failed = latencies.filter((latency) => latency === null).length

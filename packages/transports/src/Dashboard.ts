@@ -64,7 +64,7 @@ import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 export interface Options {
   /** The sessions that the page is about. */
   readonly sessions: Sessions["Service"]
-  /** What the page is about, in its title: at most 200 characters. */
+  /** The title of the page: at most 200 characters. */
   readonly title: string
   /** The servers that are shown. Default: all. */
   readonly servers?: ReadonlyArray<string> | undefined

@@ -51,6 +51,8 @@ export interface OAuthOptions {
   readonly clientName?: string | undefined
   /** How long before its end a token is renewed, at most a third of its lifetime. Default: 1 minute. */
   readonly refreshAhead?: Duration.Input | undefined
+  /** The owner whose tokens an owner uses, for programs whose owners share sign-ins. Default: each owner its own. */
+  readonly ownerOf?: ((owner: string) => string) | undefined
   /** Makes the assertions of definitions whose `grant` is `jwt_bearer`. Default: none, and such servers fail. */
   readonly assertion?:
     | ((target: AssertionTarget) => Effect.Effect<Redacted.Redacted<string>, AssertionFailed>)
@@ -121,7 +123,7 @@ const isStoreFailed = Schema.is(TokenStoreFailed)
 
 const make = (options: OAuthOptions) =>
   Effect.gen(function*() {
-    const { assertion, clientName = "mcp-sessions" } = options
+    const { assertion, clientName = "mcp-sessions", ownerOf = (owner: string) => owner } = options
     const store = yield* TokenStore
     const consent = yield* Consent
     const now = yield* readTimeOfDay
@@ -164,9 +166,10 @@ const make = (options: OAuthOptions) =>
     }
 
     /** The tokens of an owner at a server, shared by all its connections; `undefined`: nothing is authorized. */
-    const sourceOf = ({ config, name }: ServerDefinition, owner: string): TokenSource | undefined => {
+    const sourceOf = ({ config, name }: ServerDefinition, ofSession: string): TokenSource | undefined => {
       const auth = authOf(config)
       if (auth === undefined || config.transport === "stdio") return undefined
+      const owner = ownerOf(ofSession)
       const key = JSON.stringify([name, owner])
       const known = sources.get(key)
       if (known !== undefined) return known

@@ -1,5 +1,5 @@
 /**
- * Who may open the page of a gateway, and what other pages, ports and users of the machine can do.
+ * Access to the page of a gateway, also from other pages, ports and users of the machine.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"

@@ -1,5 +1,5 @@
 /**
- * What the page of a gateway asks for, over a server whose texts are markup.
+ * Actions of the page of a gateway, over a server whose texts are markup.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"

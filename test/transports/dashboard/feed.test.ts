@@ -36,7 +36,7 @@ describe("the event stream of the page", () => {
       yield* Effect.promise(() => client.callTool({ name: "plain" }))
       const { messages } = yield* events(yield* enter(url))
       yield* until(() => messages.length, (count) => count > 0)
-      const [count, inFlight] = [1000, 250]
+      const [count, inFlight] = [500, 250]
       for (let called = 0; called < count; called += inFlight) {
         const calls = () => Promise.all(Array.from({ length: inFlight }, () => client.callTool({ name: "plain" })))
         yield* Effect.promise(calls)

@@ -1,5 +1,5 @@
 /**
- * What each principal sees and may do on the page of a gateway.
+ * Rights of principals on the page of a gateway.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"

@@ -19,7 +19,7 @@ import * as LogBook from "../LogBook.ts"
 import { Output } from "../Output.ts"
 import { makeSwitchboard } from "../Questions.ts"
 import { line } from "../Shown.ts"
-import { transports } from "../SignIn.ts"
+import { type InteractiveConsent, transports } from "../SignIn.ts"
 import { root, timeout } from "./root.ts"
 import { withRetryNotes } from "./sessions.ts"
 
@@ -52,8 +52,9 @@ export const openSessions = Effect.fnUntraced(function*(options: {
   readonly servers: ReadonlyArray<ConfiguredServer>
   readonly limit: Duration.Duration
   readonly bestEffort: boolean
+  readonly consent?: InteractiveConsent | undefined
 }) {
-  const { bestEffort, limit, servers } = options
+  const { bestEffort, consent, limit, servers } = options
   const output = yield* Output
   const { json } = yield* root
   const note = (error: Failure) =>
@@ -74,7 +75,7 @@ export const openSessions = Effect.fnUntraced(function*(options: {
   const handlers = Layer.succeed(ClientHandlers, { ...switchboard.handlers, ...logs.handlers })
   const layer = Sessions.layerConfiguration({ configuration: { servers: usable }, retry: yield* withRetryNotes(json) })
   const sessions = Context.get(
-    yield* Layer.build(Layer.provide(layer, Layer.merge(transports({ servers }), handlers))),
+    yield* Layer.build(Layer.provide(layer, Layer.merge(transports({ servers, consent }), handlers))),
     Sessions.Sessions
   )
   const pending = new Set(usable.map(({ name }) => name))

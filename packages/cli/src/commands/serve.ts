@@ -23,6 +23,7 @@ import { Output } from "../Output.ts"
 import { content, line } from "../Shown.ts"
 import { transports } from "../SignIn.ts"
 import { splitNames } from "./holding.ts"
+import { consentOfPage, notePage } from "./page.ts"
 import { root } from "./root.ts"
 import { chooseServers, loadConfigured } from "./selection.ts"
 import { withRetryNotes } from "./sessions.ts"
@@ -136,6 +137,11 @@ export const serve = Command.make(
       ),
       Flag.withDefault(false)
     ),
+    ui: Flag.Boolean("ui").pipe(
+      Flag.withDescription("Serve a web page too, at /ui: servers, sessions, calls, and a form for tools"),
+      Flag.withDefault(false)
+    ),
+    operator: texts("operator", "principal", "Principal whose page shows and controls everything, if there are tokens"),
     stdio: Flag.Boolean("stdio").pipe(
       Flag.withDescription("Serve one client on stdin and stdout, until stdin ends, in place of a URL"),
       Flag.withDefault(false)
@@ -150,12 +156,14 @@ export const serve = Command.make(
       host,
       include,
       names,
+      operator,
       path,
       port,
       publicUrl,
       resources,
       stdio,
       tokens,
+      ui,
       ...accessTokens
     }
   ) =>
@@ -164,6 +172,8 @@ export const serve = Command.make(
       const Gateway = yield* Effect.promise(() => import("@mcp-sessions/transports/Gateway"))
       const output = yield* Output
       const { json } = yield* root
+      if (ui && stdio) return yield* new UsageError({ problems: ["--ui: there is no page with --stdio"] })
+      if (!ui && operator.length > 0) return yield* new UsageError({ problems: ["--operator needs --ui"] })
       const known = names.some((name) => name.includes(",")) ? splitNames(names, yield* loadConfigured) : names
       const { servers } = yield* chooseServers(known)
       const note = (error: Failure) =>
@@ -178,7 +188,7 @@ export const serve = Command.make(
       const sessions = Sessions.layerConfiguration({
         configuration: { servers: usable },
         retry: yield* withRetryNotes(json)
-      }).pipe(Layer.provide(transports({ servers: usable })))
+      }).pipe(Layer.provide(transports({ servers: usable, consent: ui ? consentOfPage(json) : undefined })))
       const writeAudit = (record: AuditRecord) =>
         Effect.flatMap(
           Clock.currentTimeMillis,
@@ -209,7 +219,10 @@ export const serve = Command.make(
         jwt: yield* jwtOf(accessTokens),
         publicUrl: Option.getOrUndefined(publicUrl),
         allowedHosts: allowHost,
-        allowedOrigins: allowOrigin
+        allowedOrigins: allowOrigin,
+        ui,
+        onPageUrl: yield* notePage,
+        operators: operator
       })
       const { url } = Context.get(
         yield* Layer.build(Layer.provide(gateway, logger)).pipe(
@@ -237,6 +250,7 @@ export const serve = Command.make(
       command: "mcp-sessions serve github files --port 3000 --exclude 'files/write_*'",
       description: "Serve two servers at http://127.0.0.1:3000/mcp, without some tools"
     },
+    { command: "mcp-sessions serve --ui", description: "Serve all servers, and a page to look at them in a browser" },
     { command: "mcp-sessions serve --stdio", description: "Serve all servers to the program that starts this one" },
     {
       command: "mcp-sessions serve --host 0.0.0.0 --port 3000 --tokens tokens.json",

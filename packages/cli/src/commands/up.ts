@@ -1,6 +1,7 @@
 /**
  * `up`: holds sessions in the foreground for the commands of a project.
  */
+import type { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -16,6 +17,7 @@ import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
 import { holdingFlags, openSessions, refuseUnusable, splitNames, toUsageError } from "./holding.ts"
+import { consentOfPage, notePage } from "./page.ts"
 import { durationFlag, root } from "./root.ts"
 import { loadConfigured, selectServers } from "./selection.ts"
 
@@ -34,6 +36,18 @@ const idled = ({ idle, load }: {
     }
   })
 
+/** Serves the page of held sessions, and gives the sessions whose calls it shows. */
+const servePage = Effect.fnUntraced(function*(
+  sessions: Sessions["Service"],
+  { names, project }: { readonly names: ReadonlyArray<string>; readonly project: string }
+) {
+  const Dashboard = yield* Effect.promise(() => import("@mcp-sessions/transports/Dashboard"))
+  const page = yield* Dashboard.serve({ sessions, title: project, servers: names, onUrl: yield* notePage }).pipe(
+    Effect.catchTag("ListenFailed", ({ message }) => Effect.fail(new UsageError({ problems: [`--ui: ${message}`] })))
+  )
+  return page.sessions
+})
+
 export const up = Command.make("up", {
   names: Argument.String("server").pipe(
     Argument.withDescription("Servers to hold (default: all enabled servers)"),
@@ -46,8 +60,12 @@ export const up = Command.make("up", {
     Flag.withDescription("Hold all enabled servers, as without names"),
     Flag.withDefault(false)
   ),
+  ui: Flag.Boolean("ui").pipe(
+    Flag.withDescription("Serve a web page at a free port of this machine: servers, calls, and a form for tools"),
+    Flag.withDefault(false)
+  ),
   ...holdingFlags
-}, ({ bestEffort, idle, isAll, names, timeout }) =>
+}, ({ bestEffort, idle, isAll, names, timeout, ui }) =>
   Effect.gen(function*() {
     // Other commands start faster without this.
     const [{ hold }, { watchConfiguration }, { nearerConfiguration }] = yield* Effect.promise(() =>
@@ -82,7 +100,13 @@ export const up = Command.make("up", {
     } as const
     yield* hold(held, ({ lend, load, pid, socket, stopped }) =>
       Effect.gen(function*() {
-        yield* lend(yield* openSessions({ servers, limit: timeout, bestEffort }))
+        const opened = yield* openSessions({
+          servers,
+          limit: timeout,
+          bestEffort,
+          consent: ui ? consentOfPage(json) : undefined
+        })
+        yield* lend(ui ? { ...opened, sessions: yield* servePage(opened.sessions, held) } : opened)
         if (json) {
           yield* output.printJson({
             schema: "mcp-sessions/1",
@@ -106,6 +130,7 @@ export const up = Command.make("up", {
     Command.withDescription("Hold sessions in the foreground, for the commands of this directory and those below"),
     Command.withExamples([
       { command: "mcp-sessions up", description: "Hold the sessions of all servers until Ctrl+C" },
+      { command: "mcp-sessions up --ui", description: "Hold them, and look at them in a browser" },
       {
         command: "mcp-sessions up github --idle 10m",
         description: "Hold one session until nobody has used it for ten minutes"

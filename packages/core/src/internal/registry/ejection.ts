@@ -22,6 +22,6 @@ export const readmit = ({ breaker, context, cores, server, state }: Member): Eff
     state.telemetry.count("readmissions")
     logChange({ context, server, change: "restored" })
     state.changed()
-    // What was refused meanwhile says nothing about the server.
+    // Refusals of the meantime say nothing about the server.
     return Effect.forEach([...cores], ({ managed }) => managed.restart, { discard: true })
   })

@@ -20,7 +20,7 @@ class Refused {
   }
 }
 
-/** What an action is asked to do. */
+/** A request for an action. */
 export interface Asked {
   readonly backend: Backend
   readonly principal: string
@@ -98,7 +98,8 @@ export const actions: ReadonlyMap<string, Action> = new Map([
     operate(({ backend, detach }, server) =>
       Effect.sync(() =>
         detach(Effect.catch(
-          backend.signIn(server),
+          // Connections that wait for the sign-in are made at once.
+          Effect.andThen(backend.signIn(server), backend.restart(server)),
           (error) => Effect.logWarning(`the sign-in to ${server} failed`, error)
         ))
       )

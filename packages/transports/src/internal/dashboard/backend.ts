@@ -24,7 +24,7 @@ export interface Status {
   }>
 }
 
-/** Somebody who uses sessions, by the owner of the sessions. */
+/** A user of sessions, by the owner of the sessions. */
 export interface Client {
   readonly owner: string
   /** The principal behind it; `undefined` for what the process itself uses. */
@@ -37,7 +37,7 @@ export interface Client {
 export type Call = Omit<CallView, "age">
 
 export interface Backend {
-  /** What the page is about. */
+  /** The title of the page. */
   readonly title: string
   /** Whether a principal sees and does everything. Others see their own sessions, calls and errors, and call tools. */
   readonly isOperator: (principal: string) => boolean

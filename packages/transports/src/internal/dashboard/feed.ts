@@ -7,15 +7,19 @@
 import type { WatchedServer } from "@mcp-sessions/core/HealthWatch"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type { ServerResponse } from "node:http"
 import type { EventStreams } from "../gateway/eventStreams.ts"
-import type { Backend, Call } from "./backend.ts"
+import type { Backend, Call, Client } from "./backend.ts"
 import type { PageSession } from "./pageSessions.ts"
 import { clientViews, type Known, serverView, type Viewer, viewerOf } from "./serverView.ts"
 import type { CallView, Message } from "./views.ts"
 
-/** How often open pages are brought up to date. */
-const interval = "500 millis"
+/** How often open pages are brought up to date, in milliseconds. */
+const interval = 500
+
+/** A turn that takes long, as with thousands of sessions, is followed by a pause of so many times its length. */
+const idleShare = 10
 
 /** How many calls are kept, and how many are sent at a time: the latest. */
 const callLimit = 200
@@ -27,6 +31,12 @@ interface Kept extends Call {
   /** Counts the calls, so that a stream knows which it has sent. */
   readonly number: number
   readonly endedAt: number
+}
+
+/** All servers and clients at one moment. */
+interface Seen {
+  readonly known: ReadonlyArray<Known>
+  readonly clients: ReadonlyArray<Client>
 }
 
 /** An open page, and what was sent to it last. */
@@ -87,8 +97,8 @@ export class Feed {
       if (this.#readers.size === 0) this.close()
     })
     streams.begin(response)
-    fork(Effect.map(this.#read, (known) => {
-      this.#begin(reader, known)
+    fork(Effect.map(this.#read, (seen) => {
+      this.#begin(reader, seen)
       this.#readers.add(reader)
       if (response.destroyed) this.#readers.delete(reader)
       else this.#running ??= fork(this.#run)
@@ -102,53 +112,56 @@ export class Feed {
   }
 
   get #run(): Effect.Effect<never> {
-    const { backend, onTurn } = this.#options
+    const { backend, now, onTurn } = this.#options
     const watching = backend.watch((row) => void this.#rows.set(row.name, row))
-    const turn = Effect.map(this.#read, (known) => {
-      onTurn()
-      for (const reader of this.#readers) this.#update(reader, known)
+    const turn = Effect.suspend(() => {
+      const startedAt = now()
+      return Effect.map(this.#read, (seen) => {
+        onTurn()
+        for (const reader of this.#readers) this.#update(reader, seen)
+        return Math.max(interval, idleShare * (now() - startedAt))
+      })
     })
-    return Effect.raceFirst(watching, Effect.forever(Effect.andThen(Effect.sleep(interval), turn)))
+    const turns = (pause: number): Effect.Effect<never> =>
+      Effect.flatMap(Effect.andThen(Effect.sleep(pause), turn), turns)
+    return Effect.raceFirst(watching, turns(interval))
   }
 
-  get #read(): Effect.Effect<ReadonlyArray<Known>> {
+  /** Reads everything that pages show, once for all of them. */
+  get #read(): Effect.Effect<Seen> {
     const { backend } = this.#options
-    return Effect.forEach(backend.servers, (name) =>
-      Effect.map(
-        Effect.option(backend.status(name)),
-        (status) => ({
+    const known = Effect.forEach(
+      backend.servers,
+      (name) =>
+        Effect.map(Effect.option(backend.status(name)), (status) => ({
           row: this.#rows.get(name) ?? unseen(name),
-          status: status._tag === "Some" ? status.value : undefined
-        })
-      ))
+          status: Option.getOrUndefined(status)
+        }))
+    )
+    return Effect.map(known, (known) => ({ known, clients: [...backend.clients()] }))
   }
 
-  #viewer({ session: { principal } }: Reader): Viewer {
-    const { backend } = this.#options
-    return viewerOf({ principal, isOperator: backend.isOperator(principal), clients: [...backend.clients()] })
-  }
-
-  #views(reader: Reader, known: ReadonlyArray<Known>) {
-    const viewer = this.#viewer(reader)
+  #views({ session: { principal } }: Reader, { clients, known }: Seen) {
+    const viewer = viewerOf({ principal, isOperator: this.#options.backend.isOperator(principal), clients })
     return {
       viewer,
       servers: known.map((one) => serverView(one, viewer)),
-      clients: clientViews({ clients: [...this.#options.backend.clients()], known, viewer })
+      clients: clientViews({ clients, known, viewer })
     }
   }
 
-  #begin(reader: Reader, known: ReadonlyArray<Known>): void {
+  #begin(reader: Reader, seen: Seen): void {
     const { title } = this.#options.backend
-    const { clients, servers, viewer } = this.#views(reader, known)
+    const { clients, servers, viewer } = this.#views(reader, seen)
     const { isOperator, principal } = viewer
     const { items } = this.#newCalls(reader, viewer)
     this.#remember(reader, servers, clients)
     this.#send(reader, { kind: "snapshot", snapshot: { title, principal, isOperator, servers, clients, calls: items } })
   }
 
-  #update(reader: Reader, known: ReadonlyArray<Known>): void {
+  #update(reader: Reader, seen: Seen): void {
     const before = { servers: reader.servers, clients: reader.clients }
-    const { clients, servers, viewer } = this.#views(reader, known)
+    const { clients, servers, viewer } = this.#views(reader, seen)
     this.#remember(reader, servers, clients)
     if (reader.servers !== before.servers) this.#send(reader, { kind: "servers", servers })
     if (reader.clients !== before.clients) this.#send(reader, { kind: "clients", clients })

@@ -21,7 +21,7 @@ export interface GatewayBackendOptions extends Omit<Backend, "call" | "clients" 
   readonly clients: Clients
   readonly dispatcher: Dispatcher
   readonly quotas: Quotas
-  /** What the gateway itself uses, by the owner of its sessions. */
+  /** The sessions of the gateway itself, by their owners. */
   readonly ownClients: ReadonlyArray<Client>
 }
 

@@ -159,7 +159,7 @@ export class PageServer {
 
   #announce(): void {
     const { fork, isAnonymous, onUrl } = this.#options
-    // What follows # stays in the browser.
+    // Browsers do not send the part after #.
     fork(onUrl(isAnonymous ? `${this.#url}#${this.#link.renew()}` : this.#url))
   }
 

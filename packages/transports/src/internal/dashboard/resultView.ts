@@ -1,5 +1,5 @@
 /**
- * What the page shows of tools and of results: bounded, and without anything that a browser would load or run.
+ * Views of tools and of results: bounded, and without anything that a browser would load or run.
  */
 import type { Tool } from "@mcp-sessions/core/Mcp"
 import * as Exit from "effect/Exit"

@@ -1,5 +1,5 @@
 /**
- * What a principal sees of servers and clients. Pure.
+ * Views of servers and clients for one principal. Pure.
  *
  * An operator sees everything. Any other principal sees the state and the latency of all servers, and its own sessions and errors.
  */
@@ -26,7 +26,7 @@ export interface Known {
   readonly status: Status | undefined
 }
 
-/** Who looks. */
+/** The principal that looks at the page. */
 export interface Viewer {
   readonly principal: string
   readonly isOperator: boolean

@@ -1,5 +1,5 @@
 /**
- * Views: what the page receives. Plain JSON, bounded in number and length. All texts in it may be of servers, so the page shows them as text.
+ * Views: the data of the page. Plain JSON, bounded in number and length. All texts in it may be of servers, so the page shows them as text.
  */
 
 /** A server as one principal sees it. */
@@ -33,7 +33,7 @@ export interface ClientView {
   /** Tells the clients apart. */
   readonly key: string
   readonly principal: string
-  /** What kind of client it is, such as the revision that it speaks. */
+  /** The kind of client, such as the revision that it speaks. */
   readonly label: string
   readonly inFlight: number
   readonly sessions: ReadonlyArray<{ readonly server: string; readonly state: string }>
@@ -62,7 +62,7 @@ export interface Cut<A> {
   readonly hidden: number
 }
 
-/** What the page shows, when it begins. */
+/** Everything that the page shows at its start. */
 export interface Snapshot {
   readonly title: string
   readonly principal: string
