@@ -41,13 +41,13 @@ import { CurrentOwner } from "@mcp-sessions/core/Owner"
 import { Sessions } from "@mcp-sessions/core/Sessions"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { ListenFailed } from "./Gateway.ts"
 import type { Backend } from "./internal/dashboard/backend.ts"
 import { type Observe, observedSession } from "./internal/dashboard/observedSession.ts"
 import { PageServer } from "./internal/dashboard/pageServer.ts"
+import { watchOf } from "./internal/dashboard/watch.ts"
 import { Admission } from "./internal/gateway/admission.ts"
 import { Challenges } from "./internal/gateway/challenges.ts"
 import { EventStreams } from "./internal/gateway/eventStreams.ts"
@@ -78,9 +78,6 @@ const host = "127.0.0.1"
 
 /** The principal of the page: the user who has the URL. */
 const principal = "user"
-
-/** How often the servers are pinged while the page is open. */
-const pingInterval = Duration.seconds(5)
 
 const titleLimit = 200
 
@@ -114,16 +111,15 @@ export const serve = Effect.fnUntraced(function*(
   const { eject, names, readmit, restart, signIn, status } = sessions
   const found: { page: PageServer | undefined } = { page: undefined }
   const observed = observe(sessions, (call) => found.page?.feed.record({ ...call, principal }))
+  const shown = servers ?? names
   const backend: Backend = {
     title: title.slice(0, titleLimit),
     isOperator: () => true,
-    servers: servers ?? names,
-    watch: (onChange) =>
-      HealthWatch.watch({
-        servers: servers ?? names,
-        interval: pingInterval,
-        onChange: ({ row }) => Effect.sync(() => onChange(row))
-      }).pipe(Effect.scoped, Effect.provideService(Sessions, sessions)),
+    servers: shown,
+    watch: watchOf({
+      servers: shown,
+      watch: (watched) => HealthWatch.watch(watched).pipe(Effect.scoped, Effect.provideService(Sessions, sessions))
+    }),
     status,
     restart,
     eject,

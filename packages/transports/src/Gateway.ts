@@ -69,8 +69,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { JwtAlgorithm, JwtOptions } from "./internal/accessTokens/jwtOptions.ts"
-import { gatewayBackend } from "./internal/dashboard/gatewayBackend.ts"
-import { PageServer } from "./internal/dashboard/pageServer.ts"
+import { gatewayPage, pageAudit } from "./internal/dashboard/gatewayPage.ts"
+import type { PageServer } from "./internal/dashboard/pageServer.ts"
 import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
 import type { AuditRecord, RefusalRecord, UseRecord } from "./internal/gateway/audit.ts"
 import { makeAuthentication } from "./internal/gateway/authentication.ts"
@@ -277,53 +277,31 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   return { catalog, clients, dispatcher, drain, fork, now, open, quotas, servers, sessions, streams, timeOfDay }
 })
 
-/** How often the servers are pinged while a page is open. */
-const pingInterval = Duration.seconds(5)
-
 /** Makes the page of a gateway, unless the options say that there is none. */
 const makePage = <E, R>(
   parts: Effect.Success<ReturnType<typeof makeParts<E, R>>>,
   { options, read }: { readonly options: Options<E, R>; readonly read: ReadOptions }
-): PageServer | undefined => {
-  if (options.ui !== true) return undefined
-  const { open, servers, sessions } = parts
-  const isAnonymous = Object.keys(read.tokens).length === 0 && read.issuers.length === 0
-  const { eject, readmit, restart, status } = sessions
-  const backend = gatewayBackend({
-    ...parts,
-    title: "gateway",
-    isOperator: (principal) => isAnonymous || read.operators.includes(principal),
-    servers,
-    watch: (onChange) =>
-      HealthWatch.watch({
-        servers,
-        interval: pingInterval,
-        open,
-        onChange: ({ row }) => Effect.sync(() => onChange(row))
-      }).pipe(Effect.scoped, Effect.provideService(Sessions, sessions)),
-    status,
-    restart,
-    eject,
-    readmit,
-    signIn: (server) => sessions.signIn(server, { owner: catalogOwner }),
-    ownClients: [
-      { owner: catalogOwner, principal: undefined, label: "lists of the gateway", inFlight: 0 },
-      { owner: sharedOwner, principal: undefined, label: "shared by clients", inFlight: 0 }
-    ]
-  })
-  const onUrl = options.onPageUrl ?? ((url) => Effect.logInfo(`the page is at ${url}`))
-  return new PageServer({ ...parts, backend, onUrl, isAnonymous })
-}
+): PageServer | undefined =>
+  options.ui === true
+    ? gatewayPage({
+      ...parts,
+      read,
+      onUrl: options.onPageUrl,
+      owners: { lists: catalogOwner, shared: sharedOwner },
+      watch: (watched) =>
+        HealthWatch.watch({ ...watched, open: parts.open }).pipe(
+          Effect.scoped,
+          Effect.provideService(Sessions, parts.sessions)
+        )
+    })
+    : undefined
 
 const make = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>
 ): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
   const read = yield* readOptions(options)
   const found: { page: PageServer | undefined } = { page: undefined }
-  const audit = options.ui !== true ? options.audit : (record: AuditRecord) => {
-    if (record._tag === "Used") found.page?.feed.record(record)
-    return options.audit?.(record) ?? Effect.void
-  }
+  const audit = options.ui === true ? pageAudit(() => found.page, options.audit) : options.audit
   const parts = yield* makeParts({ ...options, audit }, read)
   const { catalog, clients, dispatcher, drain, fork, now, quotas, streams } = parts
   const page = found.page = makePage(parts, { options, read })
