@@ -20,13 +20,13 @@
 import type { ConfigError, ConfigProblem } from "@mcp-sessions/core/ConfigError"
 import { jsonPath } from "@mcp-sessions/core/ConfigError"
 import type { ConfigWarning } from "@mcp-sessions/core/ConfigWarning"
-import { AuthRequired, type Delivery, type Reason, SessionError } from "@mcp-sessions/core/SessionError"
+import { AuthRequired, type Reason, SessionError } from "@mcp-sessions/core/SessionError"
 import type { OpenFailed } from "@mcp-sessions/core/Sessions"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Data from "effect/Data"
 import * as Schema from "effect/Schema"
 import { adviceOf } from "./Advice.ts"
-import { outcomeUnknown, unreachable } from "./internal/exitStatus.ts"
+import { statusOfReason } from "./internal/reasonStatus.ts"
 import { commandLine } from "./internal/text.ts"
 import { gatherUntrusted, joinFiles } from "./internal/untrusted.ts"
 import { content, cut, line, name, type Shown } from "./Shown.ts"
@@ -136,42 +136,6 @@ export type Failure =
   | ProgramExited
   | SessionError
   | TokenStoreFailed
-
-const statusOfDelivery = (delivery: Delivery): number => delivery === "Unknown" ? outcomeUnknown : unreachable
-
-const statusOfReason = (reason: Reason): number => {
-  switch (reason._tag) {
-    case "SpawnFailed":
-    case "ConnectionRefused":
-    case "ProxyFailed":
-    case "ConnectTimeout":
-    case "HttpFailed":
-    case "ServerDown":
-    case "ServerEjected":
-    case "QueueFull":
-    case "RateLimited":
-      return unreachable
-    case "BlockedAddress":
-    case "TlsFailed":
-      return 10
-    case "ServerExited":
-    case "TransportFailed":
-    case "TransportClosed":
-    case "ResponseLost":
-      return statusOfDelivery(reason.delivery)
-    case "AuthRequired":
-    case "CredentialsFailed":
-      return 3
-    case "AuthorizationFailed":
-      return reason.isRetryable ? unreachable : 3
-    case "RequestTimeout":
-      return 11
-    case "OutcomeUnknown":
-      return outcomeUnknown
-    default:
-      return 14
-  }
-}
 
 /**
  * Returns the exit status of a failure.
