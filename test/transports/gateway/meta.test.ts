@@ -25,41 +25,49 @@ const startNoting = (noted: Queue.Queue<Record<string, unknown>>) =>
     return true
   })
 
-/** Calls the tool with a `_meta`, and gives that which the server received. */
-const metaAtServer = (meta: object) =>
+/** Calls the tool with a `_meta`, after other calls, and gives that which the server received. */
+const metaAtServer = (meta: object, earlierCalls: 0 | 1 = 0) =>
   Effect.gen(function*() {
     const noted = yield* Queue.unbounded<Record<string, unknown>>()
     const server = yield* startNoting(noted)
     const { url } = yield* startGateway({ only: { url: server.url, protocol: "legacy" } })
     const { session } = yield* post(url, initialize)
-    yield* post(url, call(1, "t", {}, meta), { session })
-    return yield* Queue.take(noted)
+    for (const given of [...Array.from({ length: earlierCalls }, () => ({})), meta]) {
+      yield* post(url, call(1, "t", {}, given), { session })
+    }
+    const all = yield* Queue.takeN(noted, earlierCalls + 1)
+    return all.at(-1) ?? {}
   })
 
 describe("the _meta of a client", () => {
-  it.live("reaches the server without the keys of the hop, and without those that may hold a secret", () =>
-    Effect.gen(function*() {
-      const passed = { "com.example/tenant": "seven", plain: { deep: [1] }, author: "ada" }
-      const { progressToken, ...meta } = yield* metaAtServer({
-        ...passed,
-        progressToken: "of-the-client",
-        "io.modelcontextprotocol/clientInfo": { name: "x", version: "1" },
-        "io.modelcontextprotocol/related-task": { taskId: "1" },
-        "com.example/Authorization": "Bearer x",
-        "com.example/access_token": "x",
-        "com.example/api-key": "x",
-        "com.example/sessionId": "x",
-        password: "x"
+  it.live.each([0, 1] as const)(
+    "reaches the server without the keys of the hop, and without those that may hold a secret, after %i other calls",
+    (earlierCalls) =>
+      Effect.gen(function*() {
+        const passed = { "com.example/tenant": "seven", plain: { deep: [1] }, author: "ada" }
+        const { progressToken, ...meta } = yield* metaAtServer({
+          ...passed,
+          progressToken: "of-the-client",
+          "io.modelcontextprotocol/clientInfo": { name: "x", version: "1" },
+          "io.modelcontextprotocol/related-task": { taskId: "1" },
+          "com.example/Authorization": "Bearer x",
+          "com.example/access_token": "x",
+          "com.example/api-key": "x",
+          "com.example/sessionId": "x",
+          password: "x"
+        }, earlierCalls)
+        assert.deepStrictEqual(meta, passed)
+        assert.isDefined(progressToken)
+        assert.notStrictEqual(progressToken, "of-the-client")
       })
-      assert.deepStrictEqual(meta, passed)
-      assert.isDefined(progressToken)
-      assert.notStrictEqual(progressToken, "of-the-client")
-    }))
+  )
 
   it.live("brings the trace of the client to the server, unless its traceparent is malformed", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* metaAtServer(trace), trace)
-      assert.deepStrictEqual(yield* metaAtServer({ ...trace, traceparent: "00-x" }), {})
+      for (const earlierCalls of [0, 1] as const) {
+        assert.deepStrictEqual(yield* metaAtServer(trace, earlierCalls), trace)
+        assert.deepStrictEqual(yield* metaAtServer({ ...trace, traceparent: "00-x" }, earlierCalls), {})
+      }
     }))
 
   it.live("makes the spans of the gateway children of that of the client", () =>

@@ -20,6 +20,22 @@ describe("a sealed id", () => {
     assert.isUndefined(ids.open(id, { ...bound, route: "/other" }))
   })
 
+  it("opens for its principal and route alone, however often others have opened, and after it was forgotten", () => {
+    const ids = new SealedIds({ purpose, keys: [] })
+    const id = ids.seal("name", bound)
+    assert.strictEqual(ids.open(id, bound), "name")
+    // More than are kept.
+    for (let other = 0; other < 5000; other++) {
+      assert.strictEqual(ids.open(ids.seal(`${other}`, bound), bound), `${other}`)
+    }
+    assert.isUndefined(ids.open(id, { ...bound, principal: "bob" }))
+    for (let times = 0; times < 2; times++) {
+      assert.strictEqual(ids.open(id, bound), "name")
+      assert.isUndefined(ids.open(id, { ...bound, principal: "bob" }))
+      assert.isUndefined(ids.open(id, { ...bound, route: "/other" }))
+    }
+  })
+
   it("of a process with a random key does not open in another process", () => {
     const id = new SealedIds({ purpose, keys: [] }).seal("name", bound)
     assert.isUndefined(new SealedIds({ purpose, keys: [] }).open(id, bound))
