@@ -121,6 +121,7 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   accessTokens: ["root", "network", "oauth"],
   gateway: ["root", "jsonRpc", "modern", "accessTokens"],
   dashboard: ["root", "jsonRpc", "gateway"],
+  fleet: ["root", "gateway"],
   host: ["tokenStore"]
 }
 

@@ -19,6 +19,7 @@ const programs = [
   "conformanceServer",
   "cycles",
   "eraServer",
+  "gatewayNode",
   "modernPeer",
   "serverHost",
   "stdioServer",

@@ -86,15 +86,16 @@ import {
   readOptions
 } from "./internal/gateway/gatewayOptions.ts"
 import { type CannotListen, listen } from "./internal/gateway/listener.ts"
-import { LocalRouter } from "./internal/gateway/localRouter.ts"
 import { offersResources } from "./internal/gateway/offersResources.ts"
 import { handlersOf } from "./internal/gateway/questions.ts"
 import { Quotas } from "./internal/gateway/quotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
+import { selectServers } from "./internal/gateway/selectServers.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
+import { SessionRouter } from "./SessionRouter.ts"
 
 export type { AuditRecord, GatewayLimits, GatewayOptions, JwtAlgorithm, JwtOptions, RefusalRecord, UseRecord }
 
@@ -179,24 +180,6 @@ const catalogOwner = "gateway"
 /** The owner of the sessions that clients share. */
 const sharedOwner = "gateway-shared"
 
-/** The servers that are offered, and those of them that are stateless. */
-const selectServers = Effect.fnUntraced(function*(
-  sessions: Sessions["Service"],
-  selected: ReadonlyArray<string> | undefined
-): Effect.fn.Return<{ readonly servers: ReadonlyArray<string>; readonly stateless: ReadonlySet<string> }, ConfigError> {
-  const statuses = yield* selected === undefined
-    ? Effect.map(
-      Effect.forEach(sessions.names, (name) => Effect.option(sessions.status(name))),
-      (statuses) => statuses.flatMap((status) => status._tag === "Some" ? [status.value] : [])
-    )
-    : Effect.forEach(selected, (name) => sessions.status(name))
-  const enabled = statuses.filter(({ isDisabled }) => selected !== undefined || !isDisabled)
-  return {
-    servers: [...new Set(enabled.map(({ server }) => server))],
-    stateless: new Set(enabled.flatMap(({ isStateless, server }) => isStateless ? [server] : []))
-  }
-})
-
 /** Makes what all endpoints need, for as long as the scope. */
 const makeParts = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>,
@@ -274,7 +257,22 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     streams.close()
   })
   const dispatcher = new Dispatcher({ fork, audit: options.audit })
-  return { catalog, clients, dispatcher, drain, fork, now, open, quotas, servers, sessions, streams, timeOfDay }
+  const isStateless = (server: string) => stateless.has(server)
+  return {
+    catalog,
+    clients,
+    dispatcher,
+    drain,
+    fork,
+    isStateless,
+    now,
+    open,
+    quotas,
+    servers,
+    sessions,
+    streams,
+    timeOfDay
+  }
 })
 
 /** Makes the page of a gateway, unless the options say that there is none. */
@@ -296,6 +294,8 @@ const makePage = <E, R>(
     })
     : undefined
 
+const listenFailed = ({ code, host, port }: CannotListen) => Effect.fail(new ListenFailed({ host, port, code }))
+
 const make = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>
 ): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
@@ -303,16 +303,26 @@ const make = Effect.fnUntraced(function*<E, R>(
   const found: { page: PageServer | undefined } = { page: undefined }
   const audit = options.ui === true ? pageAudit(() => found.page, options.audit) : options.audit
   const parts = yield* makeParts({ ...options, audit }, read)
-  const { catalog, clients, dispatcher, drain, fork, now, quotas, streams } = parts
+  const { catalog, clients, dispatcher, drain, fork, isStateless, now, quotas, streams } = parts
   const page = found.page = makePage(parts, { options, read })
-  const ids = new SealedIds({ keys: read.sessionKeys, purpose: "session" })
-  const router = new LocalRouter({ clients, ids, route: read.path })
+  const routing = yield* (yield* SessionRouter).make({
+    clients,
+    dispatcher,
+    streams,
+    fork,
+    now,
+    route: read.path,
+    timeOfDay: parts.timeOfDay,
+    keys: read.sessionKeys,
+    maxBodyBytes: read.limits.maxBodyBytes
+  }).pipe(Effect.catchTag("CannotListen", listenFailed))
   const endpoint = new Endpoint({
     route: read.path,
     catalog,
     dispatcher,
     quotas,
-    router,
+    router: routing.router,
+    isStateless,
     streams,
     states: new SealedIds({ keys: read.sessionKeys, purpose: "requestState" }),
     serverInfo,
@@ -327,14 +337,21 @@ const make = Effect.fnUntraced(function*<E, R>(
     port: read.port,
     serve: (port) => {
       const { admission, metadata } = authenticationOf(urlOf(port))
-      return { admission, routeOf: routes({ endpoint, path: read.path, metadata, page, fork }) }
+      return {
+        admission,
+        routeOf: routes({ endpoint, path: read.path, isReady: routing.isReady, metadata, page, fork })
+      }
     }
-  }).pipe(Effect.mapError(({ code }: CannotListen) => new ListenFailed({ host: read.host, port: read.port, code })))
+  }).pipe(Effect.catchTag("CannotListen", listenFailed))
+  yield* routing.start((client, exchange) => endpoint.serve(client, exchange)).pipe(
+    Effect.catchTag("CannotListen", listenFailed)
+  )
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       endpoint.isDraining = true
       yield* refuseConnections
       page?.feed.close()
+      yield* routing.drain
       yield* drain
     })
   )

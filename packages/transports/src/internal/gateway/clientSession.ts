@@ -107,6 +107,8 @@ export class ClientSession implements Seat {
   readonly calls = new Map<RpcId, ClientCall>()
   /** The subscriptions by URI. */
   readonly subscriptions = new Map<string, Fiber.Fiber<unknown, unknown>>()
+  /** Called when the log level or the subscriptions have changed. */
+  onChange: (() => void) | undefined
   /** Emits an element when the client says that its roots have changed. */
   readonly rootsChanges: PubSub.PubSub<void>
   /** Called when a list has changed for the client's own sessions. For the streams of a client that has none of its own. */
@@ -145,8 +147,8 @@ export class ClientSession implements Seat {
   }
 
   /** A session of this process handles its exchanges here. */
-  use(_: Exchange, here: (client: ClientSession) => void): void {
-    here(this)
+  use(exchange: Exchange, here: (client: ClientSession, exchange: Exchange) => void): void {
+    here(this, exchange)
   }
 
   /** How long nothing has used it, in milliseconds. */

@@ -45,20 +45,29 @@ export class Clients {
     return this.#byName.values()
   }
 
-  /** Makes a client session, under a name of its own unless one is given. `undefined` if the principal has too many. */
-  make({ name = Crypto.randomUUID(), ...parts }: SessionParts & { readonly name?: string }): Effect.Effect<
-    ClientSession | undefined
-  > {
+  /** Makes a client session; `undefined` if the principal has too many. */
+  make(parts: SessionParts): Effect.Effect<ClientSession | undefined> {
+    return this.getOrMake({ ...parts, name: Crypto.randomUUID() })
+  }
+
+  /** Gives the session of a name, or makes it; `undefined` if the principal has too many. */
+  getOrMake(parts: SessionParts & { readonly name: string }): Effect.Effect<ClientSession | undefined> {
     return Effect.gen({ self: this }, function*() {
       const { catalog, now, quotas, scope, streams, upstreams } = this.#options
-      const { principal } = parts
-      if (!quotas.open(principal)) return undefined
+      const { name, principal } = parts
+      const before = this.#byName.get(name)
+      if (before !== undefined) return before
       const own = yield* Scope.fork(scope, "parallel")
       const rootsChanges = yield* PubSub.sliding<void>(1)
+      // From here on nothing waits, so of two callers at a time one makes it.
+      const known = this.#byName.get(name)
+      if (known !== undefined || !quotas.open(principal)) {
+        yield* Scope.close(own, Exit.void)
+        return known
+      }
       const client = new ClientSession(
         {
           ...parts,
-          name,
           owner: `${principal} ${name}`,
           scope: own,
           catalog,

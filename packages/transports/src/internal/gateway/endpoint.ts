@@ -8,20 +8,16 @@
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { messageOf } from "../jsonRpc/inboundReader.ts"
-import { excessOf } from "../jsonRpc/jsonBounds.ts"
 import type { Caller } from "./admission.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
 import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
 import { accepts, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
 import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
+import { messagesOf } from "./postBody.ts"
 import { PostReply } from "./postReply.ts"
 import { codes, encodeResult, RpcError, type RpcId } from "./rpc.ts"
 import type { Exchange, Seat } from "./seat.ts"
-
-/** How many messages one POST may hold (revision 2025-03-26 allows several). */
-const batchLimit = 32
 
 const invalidRequest = (message: string): RpcError => new RpcError({ code: codes.invalidRequest, message })
 
@@ -103,20 +99,8 @@ export class Endpoint {
   /** Reads the messages of a body. */
   #read(from: Omit<Post, "messages" | "onEnd">): void {
     const { principal, response, text } = from
-    const excess = excessOf(text)
-    if (excess !== undefined) return refuse(response, { status: 400, error: invalidRequest(`the body ${excess}`) })
-    let value: unknown
-    try {
-      value = JSON.parse(text)
-    } catch {
-      const error = new RpcError({ code: codes.parseError, message: "the body is not JSON" })
-      return refuse(response, { status: 400, error })
-    }
-    const values: ReadonlyArray<unknown> = Array.isArray(value) ? value : [value]
-    const messages = values.map(messageOf).filter((message) => message !== undefined)
-    if (messages.length < values.length || messages.length === 0 || messages.length > batchLimit) {
-      return refuse(response, { status: 400, error: invalidRequest("the body is not a JSON-RPC message") })
-    }
+    const messages = messagesOf(text)
+    if (messages instanceof RpcError) return refuse(response, { status: 400, error: messages })
     this.#receive({ ...from, messages, onEnd: () => this.#options.quotas.end(principal) })
   }
 
@@ -139,7 +123,7 @@ export class Endpoint {
     const seat = this.#find(post)
     if (seat === undefined) return
     if (!this.#options.quotas.begin(principal)) return this.#limit(post)
-    seat.use(post, (client) => this.serve(client, post))
+    seat.use(post, (client, exchange) => this.serve(client, exchange))
   }
 
   /** Handles an exchange with a session of this process. */
@@ -214,7 +198,7 @@ export class Endpoint {
 
   /** Passes a request without a body to the session that it names. */
   #pass(exchange: Exchange): void {
-    this.#find(exchange)?.use(exchange, (client) => this.serve(client, exchange))
+    this.#find(exchange)?.use(exchange, (client, handled) => this.serve(client, handled))
   }
 
   /** Finds the session that a request names, or refuses the request. */

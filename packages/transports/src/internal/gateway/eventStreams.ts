@@ -61,7 +61,8 @@ export class EventStreams {
 
   /** Makes a response an event stream. */
   begin(response: ServerResponse): void {
-    response.writeHead(200, streamHeaders)
+    // A stream that began at another node goes on.
+    if (!response.headersSent) response.writeHead(200, streamHeaders)
     this.#open.add(response)
     response.once("close", () => this.#open.delete(response))
   }
@@ -75,12 +76,21 @@ export class EventStreams {
 
   /** Sends a message, with an id if it has one; `false` if the stream has ended. */
   send(response: ServerResponse, message: string, id?: string): boolean {
+    return this.write(response, `${id === undefined ? "" : `id: ${id}
+`}event: message
+data: ${message}
+
+`)
+  }
+
+  /** Sends an event that is encoded already; `false` if the stream has ended. */
+  write(response: ServerResponse, event: string): boolean {
     if (response.destroyed || response.writableEnded) return false
     if (response.writableLength > maxUnread) {
       response.destroy()
       return false
     }
-    response.write(`${id === undefined ? "" : `id: ${id}\n`}event: message\ndata: ${message}\n\n`)
+    response.write(event)
     return true
   }
 

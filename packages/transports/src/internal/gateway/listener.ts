@@ -61,11 +61,21 @@ const corsHeaders = {
   "access-control-max-age": "600"
 }
 
-/** Why a gateway does not listen: the error code of the system. */
+/** Why a port cannot be listened on: the error code of the system. */
 export class CannotListen {
+  readonly _tag = "CannotListen"
+  readonly host: string
+  readonly port: number
   readonly code: string
-  constructor(code: string) {
-    this.code = code
+
+  constructor({ error, host, port }: {
+    readonly host: string
+    readonly port: number
+    readonly error: NodeJS.ErrnoException
+  }) {
+    this.host = host
+    this.port = port
+    this.code = error.code ?? error.name
   }
 }
 
@@ -118,7 +128,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listening, Canno
         const server = Http.createServer(serverOptions)
         server.maxConnections = maxConnections
         server.once("error", (error: NodeJS.ErrnoException) => {
-          resume(Effect.fail(new CannotListen(error.code ?? error.name)))
+          resume(Effect.fail(new CannotListen({ ...options, error })))
         })
         server.listen({ host: options.host, port: options.port }, () => {
           const service = options.serve(portOf(server) ?? options.port)

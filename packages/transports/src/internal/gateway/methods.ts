@@ -212,10 +212,14 @@ const subscribe: Method = (context) => {
           ))
       const fiber = yield* updates.pipe(
         Effect.catch((error) => Deferred.fail(listening, error)),
-        Effect.ensuring(Effect.sync(() => client.subscriptions.delete(uri))),
+        Effect.ensuring(Effect.sync(() => {
+          client.subscriptions.delete(uri)
+          client.onChange?.()
+        })),
         Effect.forkIn(client.scope, { startImmediately: true })
       )
       client.subscriptions.set(uri, fiber)
+      client.onChange?.()
       yield* Effect.onInterrupt(Deferred.await(listening), () => Fiber.interrupt(fiber))
       return {}
     }))
@@ -232,6 +236,7 @@ const levels: ReadonlySet<unknown> = new Set(logLevels)
 const setLevel: Method = ({ client, params: { level } }) => {
   if (!levels.has(level)) return invalid("level is not a level of RFC 5424")
   client.logLevel = level as LogLevel
+  client.onChange?.()
   return Effect.as(
     Effect.forEach(client.upstreams.own, (session) => Effect.ignore(session.setLogLevel(level as LogLevel)), {
       concurrency: "unbounded",

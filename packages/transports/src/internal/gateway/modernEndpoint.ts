@@ -25,13 +25,15 @@ import { codes, encodeResult, RpcError } from "./rpc.ts"
 import type { Exchange, Router } from "./seat.ts"
 
 /** Whether a request is of this revision or a later one, by its body or by its header. */
-export const isModern = ({ headers }: IncomingMessage, message: JSONRPCRequest): boolean =>
+export const isModern = ({ headers }: Pick<IncomingMessage, "headers">, message: JSONRPCRequest): boolean =>
   headers["mcp-protocol-version"] === modernRevision || revisionOf(message) !== undefined
 
 export interface ModernOptions extends ModernRequestsOptions {
   readonly catalog: Catalog
   readonly quotas: Quotas
   readonly router: Router
+  /** Whether a server keeps nothing for a session. */
+  readonly isStateless: (server: string) => boolean
   readonly streams: EventStreams
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }
@@ -65,14 +67,27 @@ export class ModernEndpoint {
     }
     if (!quotas.begin(principal)) return limit()
     const parts = { principal, capabilities: capabilitiesOf(message), protocolVersion: modernRevision }
-    fork(router.modern(parts, { isAnywhere: false })).addObserver((exit) => {
+    fork(router.modern(parts, { isAnywhere: this.#isAnywhere(message) })).addObserver((exit) => {
       const seat = Exit.isSuccess(exit) ? exit.value : undefined
       if (seat === undefined) {
         quotas.end(principal)
         return limit()
       }
-      seat.use(exchange, (client) => this.serve(client, exchange, message))
+      seat.use(exchange, (client, handled) => this.serve(client, handled, message))
     })
+  }
+
+  /** Whether a request needs nothing that a server keeps for a session. */
+  #isAnywhere({ method, params = {} }: JSONRPCRequest): boolean {
+    const { catalog: { offer }, isStateless } = this.#options
+    const server = method === "tools/call"
+      ? offer.tool(String(params.name))?.server
+      : method === "prompts/get"
+      ? offer.prompt(String(params.name))?.server
+      : method === "resources/read"
+      ? offer.serverOf(String(params.uri))
+      : undefined
+    return method.endsWith("/list") || (server !== undefined && isStateless(server))
   }
 
   /** Handles a request with a session of this process. */

@@ -27,18 +27,22 @@ interface Page {
 export const routes = (options: {
   readonly endpoint: Endpoint
   readonly path: string
+  /** Whether it is known where sessions are. */
+  readonly isReady: () => boolean
   /** What clients learn about tokens; `undefined`: nothing. */
   readonly metadata: ResourceMetadata | undefined
   /** The page of the gateway, if it has one. */
   readonly page: Page | undefined
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }): Service["routeOf"] => {
-  const { endpoint, fork, metadata, page, path } = options
+  const { endpoint, fork, isReady, metadata, page, path } = options
   const health = (_: IncomingMessage, response: ServerResponse): void =>
     answerJson(response, { status: 200, body: "{\"status\":\"ok\"}" })
   const ready = (_: IncomingMessage, response: ServerResponse): void =>
     endpoint.isDraining
       ? answerJson(response, { status: 503, body: "{\"status\":\"stopping\"}" })
+      : !isReady()
+      ? answerJson(response, { status: 503, body: "{\"status\":\"starting\"}" })
       : answerJson(response, { status: 200, body: "{\"status\":\"ok\"}" })
   const metrics = (_: Caller, __: IncomingMessage, response: ServerResponse): void => {
     fork(PrometheusMetrics.format()).addObserver((exit) => {

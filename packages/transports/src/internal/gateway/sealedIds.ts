@@ -17,7 +17,7 @@ export const keyBytes = 32
 const nonceBytes = 12
 const tagBytes = 16
 /** The longest token that is looked at, in characters. Longer ones are not ours. */
-const maxLength = 256
+const maxLength = 4096
 /** How many tokens are kept that have opened. */
 const openedLimit = 4096
 
@@ -50,7 +50,7 @@ const openWith = (key: Crypto.KeyObject, bytes: Buffer, bound: Bound): string | 
 
 export interface SealedIdsOptions {
   /** What the tokens are. A token of one purpose does not open as one of another, under the same key. */
-  readonly purpose: "requestState" | "session"
+  readonly purpose: "hop" | "requestState" | "session"
   /** Keys of {@link keyBytes} bytes each. The first one seals, and all of them open. Empty: a random key. */
   readonly keys: ReadonlyArray<Redacted.Redacted<Uint8Array>>
 }
@@ -60,6 +60,8 @@ export class SealedIds {
   readonly #first: Crypto.KeyObject
   readonly #others: ReadonlyArray<Crypto.KeyObject>
   readonly #opened = new Map<string, Opened>()
+  /** Whether each token is opened once, so that none is kept. */
+  readonly #isOnce: boolean
 
   constructor({ keys, purpose }: SealedIdsOptions) {
     const [first = Crypto.randomBytes(keyBytes), ...others] = keys.map(Redacted.value)
@@ -67,6 +69,7 @@ export class SealedIds {
       Crypto.createSecretKey(Buffer.from(Crypto.hkdfSync("sha256", key, "", `mcp-sessions ${purpose}`, keyBytes)))
     this.#first = derive(first)
     this.#others = others.map(derive)
+    this.#isOnce = purpose === "hop"
   }
 
   /** Seals the name of a session. */
@@ -85,7 +88,7 @@ export class SealedIds {
       return known.principal === bound.principal && known.route === bound.route ? known.name : undefined
     }
     const name = this.#decipher(token, bound)
-    if (name === undefined) return undefined
+    if (name === undefined || this.#isOnce) return name
     if (this.#opened.size >= openedLimit) {
       for (const oldest of this.#opened.keys()) {
         this.#opened.delete(oldest)

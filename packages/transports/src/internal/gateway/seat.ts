@@ -10,7 +10,7 @@ import type { ClientOptions, ClientSession } from "./clientSession.ts"
 /** A request of a client that was admitted and read. */
 export interface Exchange {
   readonly principal: string
-  readonly request: IncomingMessage
+  readonly request: Pick<IncomingMessage, "headers" | "method">
   readonly response: ServerResponse
   /** The body, and the messages in it. Empty for a request without a body. */
   readonly text: string
@@ -22,7 +22,7 @@ export interface Exchange {
 /** Where a session is. */
 export interface Seat {
   /** Handles an exchange with the session, or hands it to the node that has the session. */
-  use(exchange: Exchange, here: (client: ClientSession) => void): void
+  use(exchange: Exchange, here: (client: ClientSession, exchange: Exchange) => void): void
 }
 
 /** What a session is made of. */

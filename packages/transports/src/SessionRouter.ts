@@ -1,0 +1,203 @@
+/**
+ * SessionRouter: where the sessions of gateway clients are, when several processes are one gateway.
+ *
+ * | layer                  | sessions are                               | needs                     |
+ * | ---------------------- | ------------------------------------------ | ------------------------- |
+ * | none (the default)     | in the process that the client initialized | nothing                   |
+ * | {@link layerSealed}    | made by any process that a request reaches | a key that all share      |
+ * | {@link layerCluster}   | on one node, which all nodes hand on to    | that key and a PostgreSQL |
+ *
+ * **Details**
+ *
+ * With `layerSealed`, each process opens sessions of its own at the servers for the same client. It is for servers that keep their state
+ * elsewhere, such as an API with a database. Servers cannot ask clients (sampling, elicitation, roots), because the answer may reach another
+ * process.
+ *
+ * With `layerCluster`, a session has one owner. `effect/cluster` decides which node that is, with locks in PostgreSQL, and moves the
+ * sessions of a node that is gone. Requests reach the owner over HTTP from any node: calls, answers to servers, cancellations and streams. A
+ * call names the activation of its owner, so no other runs it, and nothing of a call is written to the database.
+ *
+ * When an owner is lost, reads are repeated at the next owner. A tool call that was in flight there fails with the code -32010, and its
+ * `data.reason` is `OutcomeUnknown`. Streams go on, with their subscriptions and log level. The session at a server that keeps state for it is
+ * new.
+ *
+ * **Gotchas**
+ *
+ * The nodes listen for each other at `host`. Bind it to a private address, or give `tls`. The same holds for the port of the cluster's runners,
+ * which have no authentication of their own.
+ *
+ * **Example** (Two processes that take each request of a client)
+ *
+ * ```ts import.meta.vitest
+ * import { Sessions } from "@mcp-sessions/core"
+ * import { Gateway, SessionRouter, Transports } from "@mcp-sessions/transports"
+ * import { Context, Effect, Layer, Redacted } from "effect"
+ * import { randomBytes } from "node:crypto"
+ *
+ * const sessionKey = Redacted.make(randomBytes(32))
+ * const servers = { everything: { command: "mcp-server-everything", args: ["stdio"] } }
+ * const gateway = Gateway.layer({ sessions: Sessions.layer({ servers }), sessionKey }).pipe(
+ *   Layer.provide([Transports.layer, SessionRouter.layerSealed])
+ * )
+ *
+ * const send = async (url, body, session) => {
+ *   const headers = { "content-type": "application/json", ...(session && { "mcp-session-id": session }) }
+ *   const response = await fetch(url, { method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", id: 1, ...body }) })
+ *   return { session: response.headers.get("mcp-session-id"), body: await response.json() }
+ * }
+ *
+ * const program = Effect.gen(function*() {
+ *   const [first, second] = [yield* Layer.build(Layer.fresh(gateway)), yield* Layer.build(Layer.fresh(gateway))]
+ *   const capabilities = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "app", version: "1" } }
+ *   const { session } = yield* Effect.promise(() =>
+ *     send(Context.get(first, Gateway.Gateway).url, { method: "initialize", params: capabilities })
+ *   )
+ *   const params = { name: "get-sum", arguments: { a: 2, b: 3 } }
+ *   return yield* Effect.promise(() =>
+ *     send(Context.get(second, Gateway.Gateway).url, { method: "tools/call", params }, session)
+ *   )
+ * })
+ * const { body } = await Effect.runPromise(Effect.scoped(program))
+ * body.result.content[0].text // => "The sum of 2 and 3 is 5."
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { ConfigError, InvalidValue } from "@mcp-sessions/core/ConfigError"
+import { Sharding } from "effect/cluster/Sharding"
+import type { ShardingConfig } from "effect/cluster/ShardingConfig"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as SqlClient from "effect/sql/SqlClient"
+import { makeCluster } from "./internal/fleet/makeCluster.ts"
+import type { Routing, RoutingHost } from "./internal/fleet/routing.ts"
+import { SealedRouter } from "./internal/fleet/sealedRouter.ts"
+import { Tickets } from "./internal/fleet/ticket.ts"
+import type { NodeTls } from "./internal/fleet/tls.ts"
+import type { CannotListen } from "./internal/gateway/listener.ts"
+import { LocalRouter } from "./internal/gateway/localRouter.ts"
+import { SealedIds } from "./internal/gateway/sealedIds.ts"
+
+export type { NodeTls }
+
+type Make = (host: RoutingHost) => Effect.Effect<Routing, ConfigError | CannotListen, Scope.Scope>
+
+/**
+ * Reference to the router of a gateway, which the layers of this module provide. Default: sessions are in the process that made them.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const SessionRouter: Context.Reference<{ readonly make: Make }> = Context.Reference<{ readonly make: Make }>(
+  "@mcp-sessions/transports/SessionRouter",
+  {
+    defaultValue: () => ({
+      make: ({ clients, keys, route }) =>
+        Effect.succeed({
+          router: new LocalRouter({ clients, ids: new SealedIds({ keys, purpose: "session" }), route }),
+          start: () => Effect.void,
+          drain: Effect.void,
+          isReady: () => true
+        })
+    })
+  }
+)
+
+/** Fails unless the gateway has a key that other processes can have too. */
+const requireKey = (
+  keys: ReadonlyArray<Redacted.Redacted<Uint8Array>>
+): Effect.Effect<void, ConfigError> =>
+  keys.length > 0
+    ? Effect.void
+    : Effect.fail(
+      new ConfigError({
+        problems: [
+          new InvalidValue({ path: ["sessionKey"], expected: "a key that all processes of the gateway share" })
+        ]
+      })
+    )
+
+/**
+ * Layer by which any process with the same `sessionKey` takes any request of a client. Nothing connects the processes.
+ *
+ * The gateway fails with a `ConfigError` if it has no `sessionKey`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSealed: Layer.Layer<never> = Layer.succeed(SessionRouter, {
+  make: Effect.fnUntraced(function*({ clients, fork, keys, route, timeOfDay }) {
+    yield* requireKey(keys)
+    const ids = new SealedIds({ keys, purpose: "session" })
+    const tickets = new Tickets({ ids, route, now: timeOfDay })
+    return {
+      router: new SealedRouter({ clients, fork, tickets }),
+      start: () => Effect.void,
+      drain: Effect.void,
+      isReady: () => true
+    }
+  })
+})
+
+/**
+ * Options of {@link layerCluster}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClusterOptions {
+  /** The address to listen on for other nodes. Default: `"127.0.0.1"`. */
+  readonly host?: string | undefined
+  /** The port to listen on for other nodes; 0 takes a free one. Default: 0. */
+  readonly port?: number | undefined
+  /** The URL at which other nodes reach this one, such as `http://10.0.0.5:7000`. Default: `host` and the port. */
+  readonly advertisedUrl?: string | undefined
+  /** Certificates for the connections between nodes. Default: none, and connections are not encrypted. */
+  readonly tls?: NodeTls | undefined
+}
+
+/**
+ * Layer by which each session has one owner among the nodes of a cluster, and every node takes every request.
+ *
+ * All nodes have the same `sessionKey`, `path` and servers. The gateway fails with a `ConfigError` if it has no `sessionKey`, and with
+ * `ListenFailed` if the port for other nodes cannot be used. Its `/readyz` answers 503 until the owners of all sessions are known.
+ *
+ * Requests that arrive while a session has no owner wait for 15 seconds, or 2 seconds if the database does not answer. Then they fail with the
+ * code -32010, `data.reason` `NoOwner` and `data.delivery` `NotSent`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerCluster = (
+  options: ClusterOptions = {}
+): Layer.Layer<never, never, Sharding | SqlClient.SqlClient> =>
+  Layer.effect(
+    SessionRouter,
+    Effect.gen(function*() {
+      const sharding = yield* Sharding
+      const sql = yield* SqlClient.SqlClient
+      return {
+        make: (host: RoutingHost) =>
+          Effect.andThen(requireKey(host.keys), makeCluster({ options, host, sharding, sql }))
+      }
+    })
+  )
+
+/**
+ * Settings of a cluster by which sessions move within seconds: at most 10 s after a node stopped without notice, within 1 s after one ended in
+ * order. They cost a query of each node every second. A database that is away for longer than 7 s ends all ownership until it is back.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const takeover = {
+  shardLockExpiration: "7 seconds",
+  shardLockRefreshInterval: "2 seconds",
+  refreshAssignmentsInterval: "500 millis",
+  runnerHealthCheckInterval: "1 second",
+  entityTerminationTimeout: "5 seconds",
+  simulateRemoteSerialization: false
+} as const satisfies Partial<ShardingConfig["Service"]>

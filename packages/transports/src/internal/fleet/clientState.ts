@@ -1,0 +1,35 @@
+/**
+ * Client state: what a client has set in its session, beside what its ticket holds. The node that has the stream of the client keeps a copy, and
+ * gives it to the next owner.
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { ClientSession, Reply } from "../gateway/clientSession.ts"
+import type { Dispatcher } from "../gateway/dispatcher.ts"
+
+const State = Schema.fromJsonString(Schema.Struct({
+  logLevel: Schema.optionalKey(Schema.String),
+  subscriptions: Schema.Array(Schema.String)
+}))
+
+const decode = Schema.decodeUnknownOption(State)
+
+/** Encodes the state of a client. */
+export const stateOf = ({ logLevel, subscriptions }: ClientSession): string =>
+  JSON.stringify({ ...(logLevel === undefined ? {} : { logLevel }), subscriptions: [...subscriptions.keys()] })
+
+/** Nobody waits for these responses. */
+const silent: Reply = { related: () => false, settle: () => {} }
+
+/** Sets what a client had set at the owner before, unless it has set something here. */
+export const restore = (dispatcher: Dispatcher, client: ClientSession, text: string): void => {
+  const state = Option.getOrUndefined(decode(text))
+  if (state === undefined || client.subscriptions.size > 0 || client.logLevel !== undefined) return
+  const requests = [
+    ...(state.logLevel === undefined ? [] : [{ method: "logging/setLevel", params: { level: state.logLevel } }]),
+    ...state.subscriptions.map((uri) => ({ method: "resources/subscribe", params: { uri } }))
+  ]
+  requests.forEach((request, index) =>
+    dispatcher.run(client, { jsonrpc: "2.0", id: `restored ${index}`, ...request }, silent)
+  )
+}

@@ -1,0 +1,154 @@
+/**
+ * Forwarding: sends an exchange to the node that owns its session, and passes the response back as it comes.
+ *
+ * One attempt is one HTTP request. It is known of each whether the owner may have handled it: not if no connection was made, nor if the owner
+ * refused it.
+ */
+import * as Effect from "effect/Effect"
+import * as Http from "node:http"
+import * as Https from "node:https"
+import type { Exchange } from "../gateway/seat.ts"
+import type { Holds } from "./holds.ts"
+import { hopHeaders, type Hops, notOwner } from "./hop.ts"
+import type { Activation } from "./ownership.ts"
+import type { Passage } from "./passage.ts"
+import type { TicketedSession } from "./ticket.ts"
+import type { TlsOptions } from "./tls.ts"
+
+/**
+ * How an attempt ended: `done` with the response of the owner, `moved` as a stream that goes on elsewhere, `refused` before the owner handled
+ * it, `lost` after it may have.
+ */
+export type Attempt = "done" | "moved" | "refused" | "lost"
+
+/** How long a connection may take, and how long an owner may be silent before it is doubted, in milliseconds. */
+const [connectTimeout, silence] = [1000, 2000]
+
+/** The largest response and event, in characters. */
+const maxResponse = 64 * 1024 ** 2
+
+/** Whether the owner needs a header of the client. */
+const isPassed = (name: string): boolean =>
+  name === "accept" || name === "last-event-id" || (name.startsWith("mcp-") && name !== "mcp-session-id")
+
+export class Forwarding {
+  readonly #hops: Hops
+  readonly #holds: Holds
+  readonly #agent: Http.Agent
+  readonly #request: typeof Http.request
+
+  constructor({ holds, hops, tls }: {
+    readonly hops: Hops
+    readonly holds: Holds
+    readonly tls: TlsOptions | undefined
+  }) {
+    this.#hops = hops
+    this.#holds = holds
+    const options = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY }
+    this.#agent = tls === undefined ? new Http.Agent(options) : new Https.Agent({ ...options, ...tls })
+    this.#request = tls === undefined ? Http.request : Https.request
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  /** Makes one attempt. Interruption ends it. */
+  attempt({ activation, bucket, exchange, passage, session }: {
+    readonly exchange: Exchange
+    readonly passage: Passage
+    readonly session: TicketedSession
+    readonly bucket: number
+    readonly activation: Activation
+  }): Effect.Effect<Attempt> {
+    return Effect.callback((resume) => {
+      const { ticket } = session
+      const method = exchange.request.method as "DELETE" | "GET" | "POST"
+      const body = method === "GET" ? passage.state : exchange.text
+      const seal = this.#hops.seal({ method, principal: exchange.principal, activation: activation.id }, ticket, body)
+      const { headers } = exchange.request
+      const sent = this.#request(activation.url, {
+        method: "POST",
+        agent: this.#agent,
+        headers: {
+          ...Object.fromEntries(Object.entries(headers).filter(([name]) => isPassed(name))),
+          "content-length": Buffer.byteLength(body),
+          [hopHeaders.seal]: seal,
+          [hopHeaders.ticket]: ticket
+        }
+      })
+      let isConnected = false
+      let isOver = false
+      const timer = setTimeout(() => sent.destroy(), connectTimeout)
+      const doubt = setInterval(() => this.#holds.doubt(bucket, activation), silence)
+      const end = (attempt: Attempt, isWhole = false) => {
+        if (isOver) return
+        isOver = true
+        clearTimeout(timer)
+        clearInterval(doubt)
+        removeListener()
+        passage.response.off("close", giveUp)
+        resume(Effect.succeed(attempt))
+        // A connection whose response is whole is used again.
+        if (!isWhole) sent.destroy()
+      }
+      const connected = () => {
+        isConnected = true
+        clearTimeout(timer)
+      }
+      // The client has gone, so the owner should know.
+      const giveUp = () => end("done")
+      passage.response.once("close", giveUp)
+      const removeListener = this.#holds.onMoved(bucket, activation, () => end("lost"))
+      sent.once("socket", (socket) => {
+        if (!socket.connecting) connected()
+        else socket.once(activation.url.startsWith("https:") ? "secureConnect" : "connect", connected)
+      })
+      sent.on("error", () => end(isConnected ? "lost" : "refused"))
+      sent.once("response", (response) => this.#receive(response, passage, end))
+      sent.end(body)
+      return Effect.sync(() => end("lost"))
+    })
+  }
+
+  #receive(
+    response: Http.IncomingMessage,
+    passage: Passage,
+    end: (attempt: Attempt, isWhole?: boolean) => void
+  ): void {
+    const { headers: { "content-type": type }, statusCode = 0 } = response
+    if (statusCode === notOwner) {
+      response.resume()
+      return end("refused", true)
+    }
+    const isStream = type?.startsWith("text/event-stream") === true
+    let text = ""
+    let isMoved = false
+    if (isStream) passage.begin()
+    response.setEncoding("utf8")
+    response.on("data", (chunk: string) => {
+      text += chunk
+      if (text.length > maxResponse) return end("lost")
+      if (!isStream) return
+      for (let at = text.indexOf("\n\n"); at >= 0; at = text.indexOf("\n\n")) {
+        const event = text.slice(0, at)
+        text = text.slice(at + 2)
+        isMoved ||= event.startsWith("event: moved")
+        passage.event(event)
+      }
+      if (passage.response.writableNeedDrain) {
+        response.pause()
+        passage.response.once("drain", () => response.resume())
+      }
+    })
+    response.once("end", () => {
+      if (!response.complete) return end("lost")
+      if (isMoved) return end("moved", true)
+      if (isStream) passage.end()
+      else passage.answer(statusCode, type, text)
+      end("done", true)
+    })
+    response.once("error", () => end("lost"))
+    response.once("close", () => end("lost"))
+  }
+}

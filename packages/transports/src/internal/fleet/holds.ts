@@ -1,0 +1,166 @@
+/**
+ * Holds: which node owns each bucket, as this node knows it. Follows the activations of all buckets, so a request waits for nothing while its
+ * owner is known.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { bucketCount } from "./buckets.ts"
+import type { Activation } from "./ownership.ts"
+
+/** How long after the end of a hold the bucket is held again, and how long a request waits for an owner. */
+const [holdAgain, ownerTimeout] = ["100 millis", "15 seconds"] as const
+
+/** How long a request waits before the database is asked, twice, whether it is there. */
+const patience = "400 millis"
+
+/** How long an owner in doubt has to say that it owns the bucket still, and how long it is not doubted again, in milliseconds. */
+const [answerTimeout, trustedFor] = [1000, 2000]
+
+/** Why a bucket has no owner that is known. */
+export type NoOwner = "database" | "timeout"
+
+interface Held {
+  current: Activation | undefined
+  /** Completes with the next activation. */
+  next: Deferred.Deferred<Activation>
+  /** Called with each activation, and with `undefined` once there was none for long. */
+  readonly listeners: Set<(activation: Activation | undefined) => void>
+  orphanedAt: NodeJS.Timeout | undefined
+  /** Completes when the bucket is to be held anew. */
+  anew: Deferred.Deferred<void>
+  isDoubted: boolean
+}
+
+export class Holds {
+  readonly #buckets: ReadonlyArray<Held>
+  readonly #database: Effect.Effect<boolean>
+  readonly #fork: (effect: Effect.Effect<void>) => unknown
+  #hold: (bucket: number) => Stream.Stream<Activation> = () => Stream.never
+
+  /** `database` says whether the database of the cluster answers. */
+  constructor({ database, fork }: {
+    readonly database: Effect.Effect<boolean>
+    readonly fork: (effect: Effect.Effect<void>) => unknown
+  }) {
+    this.#database = database
+    this.#fork = fork
+    this.#buckets = Array.from({ length: bucketCount }, () => ({
+      current: undefined,
+      next: Deferred.makeUnsafe<Activation>(),
+      listeners: new Set<(activation: Activation | undefined) => void>(),
+      orphanedAt: undefined,
+      anew: Deferred.makeUnsafe<void>(),
+      isDoubted: false
+    }))
+  }
+
+  /** Follows all buckets until the scope closes. */
+  follow<E>(hold: (bucket: number) => Stream.Stream<Activation, E>): Effect.Effect<void, never, Scope.Scope> {
+    this.#hold = (bucket) => Stream.orDie(hold(bucket))
+    return Effect.forEach(this.#buckets, (held, bucket) =>
+      Effect.suspend(() =>
+        Effect.raceFirst(
+          Stream.runForEach(hold(bucket), (activation) => Effect.sync(() => this.#set(held, activation))),
+          Deferred.await(held.anew)
+        )
+      ).pipe(
+        // Whatever ended it, the bucket is held again: it will have an owner.
+        Effect.exit,
+        Effect.andThen(Effect.sync(() => this.#clear(held))),
+        Effect.andThen(Effect.sleep(holdAgain)),
+        Effect.forever,
+        Effect.forkScoped
+      ), { discard: true })
+  }
+
+  /**
+   * Asks again who owns a bucket, because its owner is silent, or none is known. A process that stands still keeps its
+   * connections, so nothing else tells that the bucket has moved.
+   */
+  doubt(bucket: number, activation: Activation | undefined): void {
+    const held = this.#buckets[bucket]
+    if (held === undefined || held.isDoubted || held.current?.id !== activation?.id) return
+    held.isDoubted = true
+    const asked = Effect.timeoutOption(Stream.runHead(this.#hold(bucket)), answerTimeout)
+    this.#fork(
+      Effect.gen(function*() {
+        while (held.current?.id === activation?.id) {
+          const owner = Option.flatten(yield* asked)
+          if (Option.isNone(owner)) continue
+          if (owner.value.id !== held.current?.id) Deferred.doneUnsafe(held.anew, Effect.void)
+          break
+        }
+        yield* Effect.sleep(trustedFor)
+      }).pipe(Effect.ensuring(Effect.sync(() => {
+        held.isDoubted = false
+      })))
+    )
+  }
+
+  #clear(held: Held): void {
+    held.anew = Deferred.makeUnsafe()
+    if (held.current === undefined) return
+    held.current = undefined
+    held.orphanedAt = setTimeout(() => {
+      for (const listener of held.listeners) listener(undefined)
+    }, Duration.toMillis(ownerTimeout))
+    held.orphanedAt.unref()
+  }
+
+  #set(held: Held, activation: Activation): void {
+    clearTimeout(held.orphanedAt)
+    held.current = activation
+    const { next } = held
+    held.next = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(next, Effect.succeed(activation))
+    for (const listener of held.listeners) listener(activation)
+  }
+
+  /** The owner of a bucket; `undefined` while it is not known. */
+  current(bucket: number): Activation | undefined {
+    return this.#buckets[bucket]?.current
+  }
+
+  /** Waits for an owner of a bucket. Fails within 2 seconds while the database does not answer. */
+  owner(bucket: number): Effect.Effect<Activation, NoOwner> {
+    return Effect.suspend(() => {
+      const held = this.#buckets[bucket]
+      if (held?.current !== undefined) return Effect.succeed(held.current)
+      const known = held === undefined ? Effect.never : Deferred.await(held.next)
+      const isAway = Effect.map(Effect.all([this.#database, this.#database]), (answers) => !answers.includes(true))
+      const lost = Effect.sleep(patience).pipe(
+        Effect.andThen(isAway),
+        Effect.repeat({ until: (away) => away }),
+        Effect.andThen(Effect.fail("database" as const))
+      )
+      const doubted = Effect.sleep(trustedFor).pipe(
+        Effect.andThen(Effect.sync(() => this.doubt(bucket, undefined))),
+        Effect.andThen(Effect.never)
+      )
+      return Effect.raceAllFirst([known, lost, doubted]).pipe(
+        Effect.timeoutOrElse({ duration: ownerTimeout, orElse: () => Effect.fail("timeout" as const) })
+      )
+    })
+  }
+
+  /** Calls a function once when a bucket has another activation, or has had none for long. Returns what removes it. */
+  onMoved(bucket: number, { id }: Activation, listener: () => void): () => void {
+    const held = this.#buckets[bucket]
+    const onActivation = (activation: Activation | undefined) => {
+      if (activation?.id === id) return
+      held?.listeners.delete(onActivation)
+      listener()
+    }
+    held?.listeners.add(onActivation)
+    return () => void held?.listeners.delete(onActivation)
+  }
+
+  /** Whether all buckets have a known owner. */
+  get isWhole(): boolean {
+    return this.#buckets.every(({ current }) => current !== undefined)
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Hops: requests that one node sends to another on behalf of a client. Each is sealed with the key of the fleet, so another program that reaches
+ * the port cannot send one, change one, or send one again.
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Crypto from "node:crypto"
+import type { SealedIds } from "../gateway/sealedIds.ts"
+
+/** The headers of a hop. */
+export const hopHeaders = { seal: "x-mcp-sessions-hop", ticket: "x-mcp-sessions-ticket" } as const
+
+/** The status by which a node says that it has not handled a hop, because it does not own the bucket under this activation. */
+export const notOwner = 421
+
+/** How far behind the latest hop of a node one may arrive, and how many nodes are remembered. */
+const [window, nodeLimit] = [65_536, 4096]
+
+const Content = Schema.fromJsonString(Schema.Struct({
+  /** The process that sends it, and its number there. */
+  node: Schema.String,
+  number: Schema.Int,
+  principal: Schema.String,
+  activation: Schema.String,
+  method: Schema.Literals(["GET", "POST", "DELETE"]),
+  digest: Schema.String
+}))
+
+export type Hop = typeof Content["Type"]
+
+const decode = Schema.decodeUnknownOption(Content)
+
+const bound = { principal: "node", route: "hop" }
+
+const digestOf = (ticket: string, body: string): string =>
+  Crypto.createHash("sha256").update(ticket).update("\n").update(body).digest("base64url")
+
+/** The hops of one node that have arrived. */
+class Arrivals {
+  readonly #numbers = new Set<number>()
+  #latest = 0
+
+  /** Takes the number of a hop; `false` if it has arrived before, or is too old to know. */
+  take(number: number): boolean {
+    if (number <= this.#latest - window || this.#numbers.has(number)) return false
+    this.#numbers.add(number)
+    for (; this.#latest < number; this.#latest++) this.#numbers.delete(this.#latest - window)
+    return true
+  }
+}
+
+export class Hops {
+  readonly #ids: SealedIds
+  readonly #node = Crypto.randomUUID()
+  readonly #arrivals = new Map<string, Arrivals>()
+  #sent = 0
+
+  constructor(ids: SealedIds) {
+    this.#ids = ids
+  }
+
+  /** Seals a hop with its ticket and its body. */
+  seal(hop: Pick<Hop, "activation" | "method" | "principal">, ticket: string, body: string): string {
+    const content: Hop = { ...hop, node: this.#node, number: ++this.#sent, digest: digestOf(ticket, body) }
+    return this.#ids.seal(JSON.stringify(content), bound)
+  }
+
+  /** Opens a hop; `undefined` if another program has made or changed it, or if it came before. */
+  open(seal: string, ticket: string, body: string): Hop | undefined {
+    const hop = Option.getOrUndefined(decode(this.#ids.open(seal, bound)))
+    if (hop === undefined || hop.digest !== digestOf(ticket, body)) return undefined
+    return this.#arrivalsOf(hop.node).take(hop.number) ? hop : undefined
+  }
+
+  #arrivalsOf(node: string): Arrivals {
+    const known = this.#arrivals.get(node)
+    if (known !== undefined) return known
+    const [oldest] = this.#arrivals.keys()
+    if (oldest !== undefined && this.#arrivals.size >= nodeLimit) this.#arrivals.delete(oldest)
+    const arrivals = new Arrivals()
+    this.#arrivals.set(node, arrivals)
+    return arrivals
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Node listener: takes hops of other nodes, for the sessions that this node owns.
+ *
+ * It is for the nodes of one fleet alone. Whatever another program sends has the same answer, which says nothing.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as Http from "node:http"
+import * as Https from "node:https"
+import type { ClientSession } from "../gateway/clientSession.ts"
+import type { Dispatcher } from "../gateway/dispatcher.ts"
+import type { EventStreams } from "../gateway/eventStreams.ts"
+import { readBody } from "../gateway/http.ts"
+import { CannotListen } from "../gateway/listener.ts"
+import { messagesOf } from "../gateway/postBody.ts"
+import { RpcError } from "../gateway/rpc.ts"
+import type { Exchange } from "../gateway/seat.ts"
+import { bucketOf } from "./buckets.ts"
+import { restore, stateOf } from "./clientState.ts"
+import { type Hop, hopHeaders, type Hops, notOwner } from "./hop.ts"
+import type { OwnedBuckets } from "./ownedBuckets.ts"
+import { refuseSession } from "./refusals.ts"
+import type { Stalls } from "./stalls.ts"
+import type { NamedSession, Tickets } from "./ticket.ts"
+import type { TlsOptions } from "./tls.ts"
+
+export interface NodeListenerOptions {
+  readonly host: string
+  readonly port: number
+  readonly tls: TlsOptions | undefined
+  readonly hops: Hops
+  readonly tickets: Tickets
+  readonly owned: OwnedBuckets
+  readonly stalls: Stalls
+  readonly streams: EventStreams
+  readonly dispatcher: Dispatcher
+  readonly maxBodyBytes: number
+  /** Gives the session of a ticket. `ended` for one that its client has ended, `undefined` if there are too many. */
+  readonly sessionOf: (session: NamedSession) => Effect.Effect<ClientSession | "ended" | undefined>
+  readonly serve: (client: ClientSession, exchange: Exchange) => void
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+}
+
+/** The streams of clients that came by other nodes, which learn of moves and of the state of the client. */
+class PassedStreams {
+  readonly #streams = new Map<Http.ServerResponse, ClientSession>()
+  readonly #events: EventStreams
+
+  constructor(events: EventStreams) {
+    this.#events = events
+  }
+
+  add(response: Http.ServerResponse, client: ClientSession): void {
+    this.#streams.set(response, client)
+    response.once("close", () => this.#streams.delete(response))
+    const tell = () => this.#events.write(response, `event: state\ndata: ${stateOf(client)}\n\n`)
+    client.onChange = tell
+    tell()
+  }
+
+  move(bucket: number): void {
+    for (const [response, client] of this.#streams) {
+      if (bucketOf(client.name) === bucket) this.#events.write(response, "event: moved\ndata: {}\n\n")
+    }
+  }
+}
+
+/** Listens until the scope closes, and returns the port. */
+export const listen = (options: NodeListenerOptions): Effect.Effect<number, CannotListen, Scope.Scope> => {
+  const { dispatcher, fork, hops, host, maxBodyBytes, owned, port, serve, sessionOf, stalls, streams, tickets, tls } =
+    options
+  const passed = new PassedStreams(streams)
+
+  const handle = (
+    hop: Hop,
+    session: NamedSession,
+    text: string,
+    from: Http.IncomingMessage,
+    to: Http.ServerResponse
+  ) => {
+    const end = owned.begin(bucketOf(session.name), hop.activation)
+    if (end === undefined) return void to.writeHead(notOwner).end()
+    const read = hop.method === "POST" ? messagesOf(text) : []
+    const messages = read instanceof RpcError ? [] : read
+    fork(sessionOf(session)).addObserver((exit) => {
+      const client = Exit.isSuccess(exit) ? exit.value : undefined
+      if (client === undefined || client === "ended") {
+        end()
+        return refuseSession(to, client ?? "limited", messages)
+      }
+      const request = { method: hop.method, headers: from.headers }
+      if (hop.method === "GET") {
+        restore(dispatcher, client, text)
+        end()
+      }
+      serve(client, { principal: hop.principal, request, response: to, text, messages, onEnd: end })
+      if (hop.method === "GET") passed.add(to, client)
+      if (hop.method === "DELETE") end()
+    })
+  }
+
+  const receive = (request: Http.IncomingMessage, response: Http.ServerResponse): void => {
+    const { [hopHeaders.seal]: seal, [hopHeaders.ticket]: ticket } = request.headers
+    const nothing = () => void response.writeHead(404, { connection: "close" }).end()
+    if (request.method !== "POST" || typeof seal !== "string" || typeof ticket !== "string") return nothing()
+    // What waited while the process stood still may have been given up.
+    const isStale = stalls.isRefusing
+    readBody({
+      request,
+      limit: maxBodyBytes,
+      done: (text) => {
+        const hop = text === undefined ? undefined : hops.open(seal, ticket, text)
+        const session = hop === undefined ? undefined : tickets.open(ticket, hop.principal)
+        if (text === undefined || hop === undefined || session === undefined) return nothing()
+        if (isStale || stalls.isRefusing) return void response.writeHead(notOwner).end()
+        handle(hop, session, text, request, response)
+      }
+    })
+  }
+
+  return Effect.gen(function*() {
+    const removeListener = owned.onMove((bucket) => passed.move(bucket))
+    yield* Effect.addFinalizer(() => Effect.sync(removeListener))
+    const server = yield* Effect.acquireRelease(
+      Effect.callback<Http.Server, CannotListen>((resume) => {
+        const server = tls === undefined
+          ? Http.createServer(receive)
+          : Https.createServer({ ...tls, requestCert: true, rejectUnauthorized: true }, receive)
+        server.keepAliveTimeout = 60_000
+        server.once("error", (error: NodeJS.ErrnoException) => {
+          resume(Effect.fail(new CannotListen({ host, port, error })))
+        })
+        server.listen({ host, port }, () => resume(Effect.succeed(server)))
+      }),
+      (server) =>
+        Effect.callback<void>((resume) => {
+          server.close(() => resume(Effect.void))
+          server.closeAllConnections()
+        })
+    )
+    const address = server.address()
+    return typeof address === "object" && address !== null ? address.port : port
+  })
+}

@@ -1,0 +1,23 @@
+/**
+ * Refusals of sessions, in the words of the endpoint.
+ */
+import type { JSONRPCMessage } from "@modelcontextprotocol/client"
+import type { ServerResponse } from "node:http"
+import { isRequest } from "../gateway/dispatcher.ts"
+import { refuse } from "../gateway/http.ts"
+import { codes, RpcError } from "../gateway/rpc.ts"
+
+const limited = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
+
+const unknown = new RpcError({ code: codes.sessionUnknown, message: "Session not found" })
+
+/** Refuses a request for a session that its client has ended, or that would be one too many. */
+export const refuseSession = (
+  response: ServerResponse,
+  why: "ended" | "limited",
+  messages: ReadonlyArray<JSONRPCMessage>
+): void => {
+  const id = messages.find(isRequest)?.id
+  if (why === "ended") refuse(response, { status: 404, error: unknown, id })
+  else refuse(response, { status: 429, error: limited, id, headers: { "retry-after": "1" } })
+}

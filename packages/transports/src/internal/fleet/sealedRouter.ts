@@ -1,0 +1,59 @@
+/**
+ * Sealed router: a session id holds what any process needs to make the session, so any process with the same key takes any request. Nothing
+ * connects the processes.
+ *
+ * Each process has sessions of its own at the servers. No server may ask a client, because the answer may arrive at another process.
+ */
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { Clients } from "../gateway/clients.ts"
+import type { ClientSession } from "../gateway/clientSession.ts"
+import type { Router, Seat, SessionParts } from "../gateway/seat.ts"
+import { newName } from "./buckets.ts"
+import { refuseSession } from "./refusals.ts"
+import type { NamedSession, Tickets } from "./ticket.ts"
+
+export class SealedRouter implements Router {
+  readonly #clients: Clients
+  readonly #tickets: Tickets
+  readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+
+  constructor({ clients, fork, tickets }: {
+    readonly clients: Clients
+    readonly tickets: Tickets
+    readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  }) {
+    this.#clients = clients
+    this.#tickets = tickets
+    this.#fork = fork
+  }
+
+  open(parts: SessionParts): Effect.Effect<string | undefined> {
+    const session: NamedSession = { ...parts, capabilities: {}, name: newName(() => true) }
+    return Effect.map(
+      this.#clients.getOrMake(session),
+      (client) => client === undefined ? undefined : this.#tickets.seal(session)
+    )
+  }
+
+  find(id: string, principal: string): Seat | undefined {
+    const session = this.#tickets.open(id, principal)
+    if (session === undefined) return undefined
+    return this.#clients.get(session.name) ?? {
+      use: (exchange, here) =>
+        void this.#fork(Effect.map(this.#clients.getOrMake(session), (client) => {
+          if (client !== undefined) return here(client, exchange)
+          refuseSession(exchange.response, "limited", exchange.messages)
+          exchange.onEnd()
+        }))
+    }
+  }
+
+  modern(parts: SessionParts): Effect.Effect<Seat | undefined> {
+    return this.#clients.modern({ ...parts, capabilities: {} })
+  }
+
+  close(client: ClientSession): Effect.Effect<void> {
+    return this.#clients.close(client)
+  }
+}
