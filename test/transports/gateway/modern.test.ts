@@ -8,7 +8,7 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { Effect, Fiber, Layer, Queue, Stream } from "effect"
 import { serveAsking } from "../../fixtures/askingHttp.ts"
 import { post, startGateway, textOf } from "../../fixtures/gateway.ts"
-import { stdio, until } from "../../fixtures/peer.ts"
+import { http, stdio, until } from "../../fixtures/peer.ts"
 import * as Http from "../../fixtures/scriptedHttp.ts"
 
 /** Connects a client of SDK v2 that answers every form with a name, until the scope closes. */
@@ -38,11 +38,13 @@ const headersOf = (method: string, name?: string) => ({
   ...(name === undefined ? {} : { "mcp-name": name })
 })
 
-const modern = (method: string, params: object = {}) => ({
+const protocolPrefix = "io.modelcontextprotocol/"
+
+const modern = (method: string, params: object = {}, more: object = {}) => ({
   jsonrpc: "2.0",
   id: 1,
   method,
-  params: { ...params, _meta: meta }
+  params: { ...params, _meta: { ...meta, ...more } }
 })
 
 describe("a client of 2026-07-28", () => {
@@ -174,4 +176,32 @@ describe("a client of 2026-07-28", () => {
       assert.deepStrictEqual(yield* codeOf({ region: "eu", at: { zone: 7 } }, agreed), [200, undefined])
       assert.strictEqual(server.count("POST tools/call t"), 1)
     }))
+
+  for (const protocol of ["legacy", "2026-07-28"] as const) {
+    it.live(`receives the log messages that a request asks for from a server of ${protocol}, and no others`, () =>
+      Effect.gen(function*() {
+        const { config } = yield* (protocol === "legacy" ? stdio("v1") : http("v2")).start
+        const { url } = yield* startGateway({ only: { ...config, protocol } }, { exclude: ["only/vague"] })
+        const logsOf = (level: string | undefined) =>
+          Effect.map(
+            post(
+              url,
+              modern(
+                "tools/call",
+                { name: "log" },
+                level === undefined ? {} : { [`${protocolPrefix}logLevel`]: level }
+              ),
+              { headers: headersOf("tools/call", "log") }
+            ),
+            ({ text }) =>
+              Array.from(text.matchAll(/^data: (.+)$/gm), ([, data = ""]) => JSON.parse(data).params?.data)
+                .filter((data) => data !== undefined)
+          )
+        assert.deepStrictEqual(yield* logsOf("error"), ["a failure"])
+        assert.deepStrictEqual(yield* logsOf(undefined), [])
+        assert.deepStrictEqual(yield* logsOf("debug"), ["a detail", "a failure"])
+        // The session upstream asks for more now.
+        assert.deepStrictEqual(yield* logsOf("error"), ["a failure"])
+      }))
+  }
 })

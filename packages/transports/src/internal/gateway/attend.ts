@@ -67,9 +67,9 @@ export const attend = (client: ClientSession, session: Session): Effect.Effect<v
       const list = changes[notification._tag]
       if (list !== undefined) fetchList(list)
       else if (notification._tag === "LogMessage") {
-        const { data, level, logger } = notification
+        const { call, data, level, logger } = notification
         const params = { level, ...(logger === undefined ? {} : { logger }), data }
-        client.send(encodeNotification("notifications/message", params), server)
+        client.sendLog(encodeNotification("notifications/message", params), { server, level, call })
       } else if (notification._tag === "ElicitationCompleted") {
         const { elicitationId } = notification
         client.send(encodeNotification("notifications/elicitation/complete", { elicitationId }), server)

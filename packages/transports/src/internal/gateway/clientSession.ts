@@ -5,7 +5,7 @@
  * client without a stream receives it in the response of a request in flight.
  */
 import type { DeclaredCapabilities } from "@mcp-sessions/core/ClientHandlers"
-import type { LogLevel } from "@mcp-sessions/core/Notification"
+import { type LogLevel, logLevels } from "@mcp-sessions/core/Notification"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as PubSub from "effect/PubSub"
@@ -38,6 +38,13 @@ export interface Reply {
   linger?(): void
 }
 
+/** Whether a level is another one or more severe. */
+export const isAtLeast = (level: LogLevel, lowest: LogLevel): boolean =>
+  logLevels.indexOf(level) >= logLevels.indexOf(lowest)
+
+/** Reads a level. */
+export const levelOf = (value: unknown): LogLevel | undefined => logLevels.find((level) => level === value)
+
 /** A request of the client that is in flight. */
 export interface ClientCall {
   readonly id: RpcId
@@ -54,6 +61,8 @@ export interface ClientCall {
   drop: (() => void) | undefined
   /** Whether the client cancelled it, and so wants no response. */
   isCancelled: boolean
+  /** The lowest level of the log messages that the request asks for. Only of clients that have no stream. */
+  readonly logLevel?: LogLevel | undefined
   /** The server that handles it, and the ids of its requests there. */
   server: string | undefined
   readonly upstreamIds: Array<RpcId>
@@ -194,6 +203,30 @@ export class ClientSession implements Seat {
     }
     this.#backlog.push(message)
     if (this.#backlog.length > backlogLimit) this.#backlog.shift()
+  }
+
+  /** Sets the lowest level of the log messages that the client's own sessions ask for. */
+  setLogLevel(level: LogLevel): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.logLevel = level
+      this.onChange?.()
+      return Effect.forEach(this.upstreams.own, (session) => Effect.ignore(session.setLogLevel(level)), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    })
+  }
+
+  /** Sends a log message: with the request that asked for it, to a client that has no stream. */
+  sendLog(message: string, { call, level, server }: {
+    readonly server: string
+    readonly level: LogLevel
+    /** The id upstream of the request in whose response it arrived, if that is known. */
+    readonly call: RpcId | undefined
+  }): void {
+    if (!this.isModern) return this.send(message, server)
+    const asking = call === undefined ? this.#onlyCallAt(server) : this.callOf(server, call)
+    if (asking?.logLevel !== undefined && isAtLeast(level, asking.logLevel)) asking.reply.related(message)
   }
 
   /** Sends a message that belongs to a request. */

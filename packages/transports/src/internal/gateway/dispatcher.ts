@@ -48,9 +48,11 @@ export class Dispatcher {
     readonly method: string
     readonly params: Readonly<Record<string, unknown>>
     readonly handle: Method
+    /** What has to be done first. */
+    readonly before?: Effect.Effect<void> | undefined
     readonly onEnd: (exit: Exit.Exit<unknown, RpcError>) => void
   }): void {
-    const { call, client, handle, method, onEnd, params } = options
+    const { before, call, client, handle, method, onEnd, params } = options
     const startedAt = performance.now()
     const end = (exit: Exit.Exit<unknown, RpcError>) => {
       client.touch()
@@ -67,7 +69,8 @@ export class Dispatcher {
       fiber.addObserver(end)
     }
     const context = { offer: client.lists.offer, client, call, params }
-    if (method !== "tools/call" || !startTool(context, { onEnd: end, onFailure: run })) run(handle(context))
+    if (before !== undefined) run(Effect.andThen(before, Effect.suspend(() => handle(context))))
+    else if (method !== "tools/call" || !startTool(context, { onEnd: end, onFailure: run })) run(handle(context))
   }
 
   /** Takes a message of a client that needs no response. */

@@ -3,7 +3,6 @@
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { CompletionReference, Progress, Tool } from "@mcp-sessions/core/Mcp"
-import { type LogLevel, logLevels } from "@mcp-sessions/core/Notification"
 import * as Relay from "@mcp-sessions/core/Relay"
 import type { ProgressOptions, Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
@@ -13,7 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type { ClientCall, ClientSession } from "./clientSession.ts"
+import { type ClientCall, type ClientSession, levelOf } from "./clientSession.ts"
 import { toRpcError } from "./failures.ts"
 import type { Named, Offer } from "./offer.ts"
 import { belowClient, isBelowClient, passedMeta } from "./passedMeta.ts"
@@ -231,19 +230,11 @@ const unsubscribe: Method = ({ client, params: { uri } }) => {
   return fiber === undefined ? nothing : Effect.as(Fiber.interrupt(fiber), {})
 }
 
-const levels: ReadonlySet<unknown> = new Set(logLevels)
-
-const setLevel: Method = ({ client, params: { level } }) => {
-  if (!levels.has(level)) return invalid("level is not a level of RFC 5424")
-  client.logLevel = level as LogLevel
-  client.onChange?.()
-  return Effect.as(
-    Effect.forEach(client.upstreams.own, (session) => Effect.ignore(session.setLogLevel(level as LogLevel)), {
-      concurrency: "unbounded",
-      discard: true
-    }),
-    {}
-  )
+const setLevel: Method = ({ client, params }) => {
+  const level = levelOf(params.level)
+  return level === undefined
+    ? invalid("level is not a level of RFC 5424")
+    : Effect.as(client.setLogLevel(level), {})
 }
 
 const list = (itemsOf: (offer: Offer) => unknown): Method => ({ offer, params: { cursor } }) =>

@@ -4,6 +4,7 @@
  *
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
  */
+import type { LogLevel } from "@mcp-sessions/core/Notification"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { type ClientCall, interrupt, type Reply } from "./clientSession.ts"
@@ -30,6 +31,7 @@ export class ModernCall implements ClientCall {
   id: RpcId
   progressToken: RpcId | undefined
   reply: Reply
+  readonly logLevel: LogLevel | undefined
   readonly #seal: () => string
   /** Answers that the client has sent before they were asked for. */
   readonly #early: Map<string, unknown>
@@ -45,10 +47,12 @@ export class ModernCall implements ClientCall {
   constructor(options: {
     readonly seal: () => string
     readonly answers: object
+    readonly logLevel: LogLevel | undefined
     readonly id: RpcId
     readonly progressToken: RpcId | undefined
     readonly reply: Reply
   }) {
+    this.logLevel = options.logLevel
     this.#seal = options.seal
     this.#early = new Map(Object.entries(options.answers))
     this.id = options.id

@@ -4,12 +4,13 @@
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic#request-metadata
  */
 import type { DeclaredCapabilities } from "@mcp-sessions/core/ClientHandlers"
+import type { LogLevel } from "@mcp-sessions/core/Notification"
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
 import { metaKeys } from "../modern/requestMeta.ts"
 import { capabilitiesFrom } from "./capabilities.ts"
 import type { Catalog } from "./catalog.ts"
-import { modernRevision } from "./clientSession.ts"
+import { levelOf, modernRevision } from "./clientSession.ts"
 import { codes, RpcError } from "./rpc.ts"
 
 /** The codes of errors that this revision adds. */
@@ -59,6 +60,9 @@ export const capabilitiesOf = (message: JSONRPCRequest): DeclaredCapabilities =>
   const { roots, ...others } = capabilitiesFrom(metaOf(message)[metaKeys.clientCapabilities] ?? {})
   return roots === undefined ? others : { ...others, roots: {} }
 }
+
+/** The lowest level of the log messages that a request asks for; `undefined` for a request that asks for none. */
+export const logLevelOf = (message: JSONRPCRequest): LogLevel | undefined => levelOf(metaOf(message)[metaKeys.logLevel])
 
 /** What a request lacks in its `_meta`. */
 export const metaFaultOf = (message: JSONRPCRequest): RpcError | undefined =>

@@ -5,11 +5,11 @@ import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Crypto from "node:crypto"
-import type { ClientSession, Reply } from "./clientSession.ts"
+import { type ClientSession, isAtLeast, type Reply } from "./clientSession.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { methods } from "./methods.ts"
 import { ModernCall } from "./modernCall.ts"
-import { modernCodes, served, serverInfoKey, uncached } from "./modernMessage.ts"
+import { logLevelOf, modernCodes, served, serverInfoKey, uncached } from "./modernMessage.ts"
 import { codes, encodeError, RpcError } from "./rpc.ts"
 import type { SealedIds } from "./sealedIds.ts"
 
@@ -36,11 +36,12 @@ export class ModernRequests {
   }
 
   /** Runs a request, and settles the reply with its outcome or with the questions of the server. Returns the call, if there is one. */
-  run(client: ClientSession, { message: { id, method, params = {} }, principal, reply }: {
+  run(client: ClientSession, { message, principal, reply }: {
     readonly principal: string
     readonly message: JSONRPCRequest
     readonly reply: Reply
   }): ModernCall | undefined {
+    const { id, method, params = {} } = message
     const { dispatcher, route, serverInfo, states } = this.#options
     const token = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
     const progressToken = Predicate.isString(token) || Predicate.isNumber(token) ? token : undefined
@@ -62,7 +63,9 @@ export class ModernRequests {
     if (handle === undefined) return fail(codes.methodNotFound, `unknown method ${method}`)
     const key = Crypto.randomUUID()
     const seal = () => states.seal(key, { principal, route })
-    const call = new ModernCall({ seal, answers, id, progressToken, reply })
+    const logLevel = logLevelOf(message)
+    const call = new ModernCall({ seal, answers, id, logLevel, progressToken, reply })
+    const isLogged = logLevel === undefined || (client.logLevel !== undefined && isAtLeast(logLevel, client.logLevel))
     client.calls.set(key, call)
     dispatcher.start({
       client,
@@ -70,6 +73,7 @@ export class ModernRequests {
       method,
       params,
       handle,
+      before: isLogged ? undefined : client.setLogLevel(logLevel),
       onEnd: (exit) => {
         client.calls.delete(key)
         const result = Exit.map(exit, (value) => ({
