@@ -2,9 +2,11 @@
  * `serve` as its users run it: as a process, with clients, signals, and what it leaves behind.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { Client as ClientV2 } from "@modelcontextprotocol/client"
+import { StdioClientTransport as StdioClientTransportV2 } from "@modelcontextprotocol/client/stdio"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
-import { Effect, type Scope } from "effect"
+import { Effect, Fiber, type Scope } from "effect"
 import { once } from "node:events"
 import { call, connectV1, initialize, post, streamOf, textOf } from "../fixtures/gateway.ts"
 import { keySetPath, startIssuer } from "../fixtures/jwtIssuer.ts"
@@ -178,6 +180,46 @@ describe.concurrent("serve", () => {
         client.callTool({ name: "good_reject" }).then(() => undefined, (e) => e)
       )
       assert.deepInclude(error, { code: -32050, data: { why: "because" } })
+      yield* Effect.promise(() => client.close())
+      yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
+    }))
+
+  it.live("serves a client of 2026-07-28 on its standard streams, with progress, cancellation and an error verbatim", () =>
+    Effect.gen(function*() {
+      const { file, read } = yield* makeLedger
+      const place = yield* workplace
+      place.write("mcp-sessions.json", { servers: { good: server(file) } })
+      const client = new ClientV2({ name: "v2", version: "1" }, { versionNegotiation: { mode: "auto" } })
+      yield* Effect.acquireRelease(
+        Effect.promise(() =>
+          client.connect(
+            new StdioClientTransportV2({
+              command: node,
+              args: [bin, "--trust", "serve", "--stdio", "--exclude", "*/vague"],
+              cwd: place.directory,
+              env: { PATH: process.env.PATH ?? "", HOME: place.directory },
+              stderr: "ignore"
+            })
+          )
+        ),
+        () => Effect.promise(() => client.close())
+      )
+      assert.strictEqual(client.getProtocolEra(), "modern")
+      const { tools } = yield* Effect.promise(() => client.listTools())
+      assert.include(tools.map(({ name }) => name), "echo")
+      const reports: Array<number> = []
+      const done = yield* Effect.promise(() =>
+        client.callTool({ name: "steps" }, { onprogress: ({ progress }) => void reports.push(progress) })
+      )
+      assert.deepStrictEqual([textOf(done), reports[0]], ["done", 1])
+      const error = yield* Effect.promise(() => client.callTool({ name: "reject" }).then(() => undefined, (e) => e))
+      assert.deepInclude(error, { code: -32050, data: { why: "because" } })
+      const hanging = yield* Effect.forkChild(
+        Effect.promise((signal) => client.callTool({ name: "hang", arguments: { id: "1" } }, { signal }))
+      )
+      yield* until(() => read("hang"), (ids) => ids.length === 1)
+      yield* Fiber.interrupt(hanging)
+      yield* until(() => read("cancelled"), (ids) => ids.length === 1)
       yield* Effect.promise(() => client.close())
       yield* until(() => read("process").filter(isAlive), (alive) => alive.length === 0)
     }))

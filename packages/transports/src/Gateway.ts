@@ -388,8 +388,7 @@ export interface StdioOptions<E, R> extends
 {}
 
 /**
- * Serves the servers of `sessions` to one client, of a revision up to 2025-11-25, on the standard streams of this process, until its input
- * ends. Nothing else may write to stdout meanwhile.
+ * Serves the servers of `sessions` to one client, of any revision, on the standard streams of this process, until its input ends. Nothing else may write to stdout meanwhile.
  *
  * @category running
  * @since 0.1.0
@@ -401,5 +400,11 @@ export const serveStdio = <E, R>(
     const read = yield* readOptions(options)
     const parts = yield* makeParts(options, read)
     yield* Effect.addFinalizer(() => parts.drain)
-    yield* stdio({ ...parts, serverInfo, maxLineLength: read.limits.maxBodyBytes })
+    yield* stdio({
+      ...parts,
+      route: "stdio",
+      states: new SealedIds({ keys: [], purpose: "requestState" }),
+      serverInfo,
+      maxLineLength: read.limits.maxBodyBytes
+    })
   }))

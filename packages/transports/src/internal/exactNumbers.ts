@@ -67,6 +67,9 @@ export const parseRaw = (text: string): unknown =>
 /** What may be a number that JavaScript cannot hold: many digits, or a large exponent. */
 const suspect = /[\d.]{17}|\d[eE][+-]?\d{3}/
 
+/** Whether a text of JSON may have a number that JavaScript cannot hold. */
+export const mayBeInexact = (text: string): boolean => suspect.test(text)
+
 const sources = new WeakMap<object, Map<string, string>>()
 
 let isKept = false
@@ -89,7 +92,7 @@ const parseKept = (text: string): unknown =>
  * Parses a message within the bounds of `jsonRpc/jsonBounds.ts`: a deeper one would overflow the stack. Costs a comparison more than
  * `JSON.parse`, unless numbers are kept.
  */
-export const parse = (text: string): unknown => isKept && suspect.test(text) ? parseKept(text) : JSON.parse(text)
+export const parse = (text: string): unknown => isKept && mayBeInexact(text) ? parseKept(text) : JSON.parse(text)
 
 /** Encodes a value as JSON, with the numbers of messages as their servers wrote them. */
 export const stringify = (value: unknown, indentation: number): string | undefined =>

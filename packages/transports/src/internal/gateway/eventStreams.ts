@@ -76,11 +76,16 @@ export class EventStreams {
 
   /** Sends a message, with an id if it has one; `false` if the stream has ended. */
   send(response: ServerResponse, message: string, id?: string): boolean {
-    return this.write(response, `${id === undefined ? "" : `id: ${id}
-`}event: message
+    return this.write(
+      response,
+      `${
+        id === undefined ? "" : `id: ${id}
+`
+      }event: message
 data: ${message}
 
-`)
+`
+    )
   }
 
   /** Sends an event that is encoded already; `false` if the stream has ended. */

@@ -98,7 +98,7 @@ export class ModernEndpoint {
     if (method === "subscriptions/listen") {
       // A stream that stays open is not a request in flight.
       onEnd()
-      return listen({ ...this.#options, client, response, message })
+      return this.#listen(client, response, message)
     }
     const tool = method === "tools/call" ? client.lists.offer.tool(String(params?.name)) : undefined
     const fault = tool === undefined ? undefined : paramFaultOf({ headers, tool: tool.item, args: params?.arguments })
@@ -116,6 +116,20 @@ export class ModernEndpoint {
     })
     const call = this.#requests.run(client, { principal, message, reply })
     if (call !== undefined) this.#attend(call, response)
+  }
+
+  /** Streams changes until the client ends the response, or the gateway does. */
+  #listen(client: ClientSession, response: ServerResponse, message: JSONRPCRequest): void {
+    const { streams } = this.#options
+    let isBegun = false
+    const send = (message: string) => {
+      if (!isBegun) streams.begin(response)
+      isBegun = true
+      streams.send(response, message)
+    }
+    const close = listen({ ...this.#options, client, send, message })
+    if (close instanceof RpcError) refuse(response, { status: 429, id: message.id, error: close })
+    else response.once("close", close)
   }
 
   /** A client that ends the response before it is whole has cancelled the request. */

@@ -1,5 +1,5 @@
 /**
- * Subscriptions of revision 2026-07-28: the response to `subscriptions/listen` is a stream of the changes that its filter names.
+ * Subscriptions of revision 2026-07-28: `subscriptions/listen` asks for the changes that its filter names, over HTTP as the response.
  *
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/utilities/subscriptions
  */
@@ -8,11 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type { ServerResponse } from "node:http"
 import type { Catalog, ChangedList } from "./catalog.ts"
 import type { ClientSession } from "./clientSession.ts"
-import type { EventStreams } from "./eventStreams.ts"
-import { refuse } from "./http.ts"
 import { codes, encodeNotification, RpcError } from "./rpc.ts"
 
 const subscriptionKey = "io.modelcontextprotocol/subscriptionId"
@@ -26,33 +23,29 @@ const keys: Readonly<Record<ChangedList, string>> = {
   prompts: "promptsListChanged"
 }
 
-/** Streams changes until the client ends the response, or the gateway does. */
+/** Sends changes from now on. Returns what ends that, or why there are too many already. */
 export const listen = (options: {
   readonly catalog: Catalog
   readonly client: ClientSession
-  readonly streams: EventStreams
-  readonly response: ServerResponse
+  readonly send: (message: string) => void
   readonly message: JSONRPCRequest
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-}): void => {
-  const { catalog, client, fork, message: { id, params }, response, streams } = options
+}): (() => void) | RpcError => {
+  const { catalog, client, fork, message: { id, params }, send } = options
   const filter = (Predicate.isObject(params?.notifications) ? params.notifications : {}) as Record<string, unknown>
   const { resourceSubscriptions } = filter
   const named = Array.isArray(resourceSubscriptions) ? resourceSubscriptions.filter(Predicate.isString) : []
   if (named.length > resourceLimit || client.listening >= streamLimit) {
-    const error = new RpcError({ code: codes.limited, message: "too many subscriptions" })
-    return refuse(response, { status: 429, id, error })
+    return new RpcError({ code: codes.limited, message: "too many subscriptions" })
   }
   const _meta = { [subscriptionKey]: id }
-  const notify = (method: string, params: object = {}) =>
-    streams.send(response, encodeNotification(method, { ...params, _meta }))
+  const notify = (method: string, params: object = {}) => send(encodeNotification(method, { ...params, _meta }))
   const uris = named.flatMap((uri) => {
     const server = client.lists.offer.serverOf(uri)
     return server === undefined ? [] : [{ uri, server }]
   })
   const wanted = Object.values(keys).filter((key) => filter[key] === true)
 
-  streams.begin(response)
   client.listening++
   notify("notifications/subscriptions/acknowledged", {
     notifications: {
@@ -76,11 +69,11 @@ export const listen = (options: {
           }))).pipe(Effect.ignore)
     )
   )
-  response.once("close", () => {
+  return () => {
     client.listening--
     client.touch()
     remove()
     client.listListeners.delete(onChange)
     fork(Fiber.interruptAll(updates))
-  })
+  }
 }

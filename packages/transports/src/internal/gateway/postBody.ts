@@ -4,6 +4,7 @@
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import { messageOf } from "../jsonRpc/inboundReader.ts"
 import { excessOf } from "../jsonRpc/jsonBounds.ts"
+import { withExactArguments } from "./exactArguments.ts"
 import { codes, RpcError } from "./rpc.ts"
 
 /** How many messages one POST may hold. */
@@ -25,5 +26,5 @@ export const messagesOf = (text: string): ReadonlyArray<JSONRPCMessage> | RpcErr
   const messages = values.map(messageOf).filter((message) => message !== undefined)
   return messages.length < values.length || messages.length === 0 || messages.length > batchLimit
     ? invalidRequest("the body is not a JSON-RPC message")
-    : messages
+    : withExactArguments(messages, text)
 }

@@ -1,19 +1,19 @@
 /**
- * Stdio endpoint: one client of the revisions up to 2025-11-25, on the standard streams of this process.
+ * Stdio endpoint: one client of any revision, on the standard streams of this process. Each request says whether it is of 2026-07-28.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import process from "node:process"
 import { messagesIn } from "../jsonRpc/inboundReader.ts"
-import type { Catalog } from "./catalog.ts"
-import type { Clients } from "./clients.ts"
 import type { ClientSession, Reply } from "./clientSession.ts"
-import { type Dispatcher, isRequest } from "./dispatcher.ts"
+import { isRequest } from "./dispatcher.ts"
+import { withExactArguments } from "./exactArguments.ts"
 import { badInitialize, initialized, wishesOf } from "./handshake.ts"
+import { revisionOf } from "./modernMessage.ts"
+import { ModernStdio, type ModernStdioOptions } from "./modernStdio.ts"
 import { codes, encodeError, encodeResult, RpcError } from "./rpc.ts"
 
 /** The principal of the client. */
@@ -21,14 +21,9 @@ const principal = "stdio"
 
 const notInitialized = new RpcError({ code: codes.invalidRequest, message: "the client has not initialized" })
 
-export interface StdioOptions {
-  readonly catalog: Catalog
-  readonly clients: Clients
-  readonly dispatcher: Dispatcher
-  readonly serverInfo: { readonly name: string; readonly version: string }
+export interface StdioOptions extends Omit<ModernStdioOptions, "principal" | "write"> {
   /** The longest line, in characters. A longer one ends the endpoint. */
   readonly maxLineLength: number
-  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }
 
 /** Writes a message on a line of its own: JSON has no line breaks. */
@@ -45,10 +40,10 @@ const reply: Reply = {
 }
 
 /** Serves the client until its input ends. */
-export const serveStdio = (
-  { catalog, clients, dispatcher, fork, maxLineLength, serverInfo }: StdioOptions
-): Effect.Effect<void> =>
+export const serveStdio = (options: StdioOptions): Effect.Effect<void> =>
   Effect.callback((resume) => {
+    const { catalog, clients, dispatcher, fork, maxLineLength, serverInfo } = options
+    const modern = new ModernStdio({ ...options, principal, write })
     let client: ClientSession | undefined
     let rest = ""
 
@@ -69,7 +64,9 @@ export const serveStdio = (
     }
 
     const receive = (message: JSONRPCMessage): void => {
+      if (isRequest(message) && revisionOf(message) !== undefined) return modern.handle(message)
       if (isRequest(message) && message.method === "initialize") return initialize(message.id, message.params)
+      if (!isRequest(message)) modern.take(message)
       if (client !== undefined) {
         if (isRequest(message)) dispatcher.run(client, message, reply)
         else dispatcher.take(client, message)
@@ -82,11 +79,14 @@ export const serveStdio = (
       }
     }
 
-    const end = () => resume(Effect.void)
+    const end = () => {
+      modern.close()
+      resume(Effect.void)
+    }
     const onData = (chunk: string): void => {
       const lines = (rest + chunk).split("\n")
       rest = lines.pop() ?? ""
-      for (const line of lines) for (const message of messagesIn(line)) receive(message)
+      for (const line of lines) for (const message of withExactArguments(messagesIn(line), line)) receive(message)
       if (rest.length > maxLineLength) end()
     }
     process.stdin.setEncoding("utf8")
@@ -94,6 +94,7 @@ export const serveStdio = (
     // The client is gone.
     process.stdout.once("error", end)
     return Effect.sync(() => {
+      modern.close()
       process.stdin.off("data", onData).off("end", end).off("error", end).pause()
     })
   })

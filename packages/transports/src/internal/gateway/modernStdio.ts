@@ -1,0 +1,115 @@
+/**
+ * Requests of revision 2026-07-28 on stdio. They need no handshake, so a client may begin with any of them.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/stdio
+ */
+import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { Catalog } from "./catalog.ts"
+import type { Clients } from "./clients.ts"
+import { interrupt, modernRevision, type Reply } from "./clientSession.ts"
+import type { ModernCall } from "./modernCall.ts"
+import { listen } from "./modernListen.ts"
+import { capabilitiesOf, discovered, isServed, metaFaultOf, versionFaultOf } from "./modernMessage.ts"
+import { ModernRequests, type ModernRequestsOptions } from "./modernRequests.ts"
+import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+
+export interface ModernStdioOptions extends ModernRequestsOptions {
+  readonly catalog: Catalog
+  readonly clients: Clients
+  readonly principal: string
+  readonly write: (message: string) => void
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+}
+
+/** A request in flight, as far as its client can end it. */
+interface InFlight {
+  call?: ModernCall | undefined
+  isCancelled: boolean
+  /** Ends a subscription. */
+  close?: () => void
+}
+
+export class ModernStdio {
+  readonly #options: ModernStdioOptions
+  readonly #requests: ModernRequests
+  readonly #inFlight = new Map<RpcId, InFlight>()
+
+  constructor(options: ModernStdioOptions) {
+    this.#options = options
+    this.#requests = new ModernRequests(options)
+  }
+
+  /** Handles a request. */
+  handle(message: JSONRPCRequest): void {
+    const { clients, fork, principal, write } = this.#options
+    const { id, method } = message
+    const fail = (error: RpcError) => write(encodeError(id, error))
+    const fault = metaFaultOf(message) ?? versionFaultOf(message)
+    if (fault !== undefined) return fail(fault)
+    if (method === "server/discover") return write(encodeResult(id, discovered(this.#options)))
+    if (!isServed(method)) {
+      return fail(new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` }))
+    }
+    if (this.#inFlight.has(id)) {
+      return fail(new RpcError({ code: codes.invalidRequest, message: "another request with this id is in flight" }))
+    }
+    const inFlight: InFlight = { isCancelled: false }
+    this.#inFlight.set(id, inFlight)
+    const parts = { principal, capabilities: capabilitiesOf(message), protocolVersion: modernRevision }
+    fork(clients.modern(parts)).addObserver((exit) => {
+      const client = Exit.isSuccess(exit) ? exit.value : undefined
+      if (client === undefined || inFlight.isCancelled) {
+        this.#inFlight.delete(id)
+        if (!inFlight.isCancelled) fail(new RpcError({ code: codes.limited, message: "too many sessions" }))
+        return
+      }
+      client.touch()
+      if (method === "subscriptions/listen") {
+        const listening = listen({ ...this.#options, client, message, send: write })
+        if (listening instanceof RpcError) {
+          this.#inFlight.delete(id)
+          return fail(listening)
+        }
+        inFlight.close = listening
+        return
+      }
+      inFlight.call = this.#requests.run(client, { principal, message, reply: this.#replyTo(id, inFlight) })
+    })
+  }
+
+  /** Takes a message of the client that needs no response. */
+  take(message: JSONRPCMessage): void {
+    if (!("method" in message) || message.method !== "notifications/cancelled") return
+    const { requestId } = (message.params ?? {}) as { readonly requestId?: RpcId }
+    const inFlight = requestId === undefined ? undefined : this.#inFlight.get(requestId)
+    if (requestId === undefined || inFlight === undefined) return
+    inFlight.isCancelled = true
+    inFlight.close?.()
+    this.#inFlight.delete(requestId)
+    if (inFlight.call !== undefined) interrupt(inFlight.call)
+  }
+
+  /** Ends the subscriptions. */
+  close(): void {
+    for (const { close } of this.#inFlight.values()) close?.()
+    this.#inFlight.clear()
+  }
+
+  #replyTo(id: RpcId, inFlight: InFlight): Reply {
+    const { write } = this.#options
+    return {
+      related: (message) => {
+        if (!inFlight.isCancelled) write(message)
+        return !inFlight.isCancelled
+      },
+      settle: (message) => {
+        if (inFlight.isCancelled) return
+        this.#inFlight.delete(id)
+        if (message !== undefined) write(message)
+      }
+    }
+  }
+}
