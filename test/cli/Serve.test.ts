@@ -175,7 +175,7 @@ describe.concurrent("serve", () => {
         })
       )
       // The client drops reports that arrive in one chunk with the response.
-      assert.deepStrictEqual([textOf(done), reports[0]], ["done", 1])
+      assert.deepStrictEqual([textOf(done), reports], ["done", [1, 2, 3].slice(0, reports.length)])
       const error = yield* Effect.promise(() =>
         client.callTool({ name: "good_reject" }).then(() => undefined, (e) => e)
       )
@@ -211,7 +211,7 @@ describe.concurrent("serve", () => {
       const done = yield* Effect.promise(() =>
         client.callTool({ name: "steps" }, { onprogress: ({ progress }) => void reports.push(progress) })
       )
-      assert.deepStrictEqual([textOf(done), reports[0]], ["done", 1])
+      assert.deepStrictEqual([textOf(done), reports], ["done", [1, 2, 3].slice(0, reports.length)])
       const error = yield* Effect.promise(() => client.callTool({ name: "reject" }).then(() => undefined, (e) => e))
       assert.deepInclude(error, { code: -32050, data: { why: "because" } })
       const hanging = yield* Effect.forkChild(
