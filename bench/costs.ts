@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import { fileURLToPath } from "node:url"
 import { Program } from "../test/otherClients/Program.ts"
 import { replace, table } from "../tools/markdown.ts"
+import { serve } from "./inMemory.ts"
 import { median, takeTurns } from "./rounds.ts"
 import { heap } from "./soak/vitals.ts"
 
@@ -35,25 +36,6 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 /** Makes calls one after another; gives µs for each. */
 const perCall = <E, R>(call: Effect.Effect<unknown, E, R>, calls: number) =>
   Effect.map(timed(Effect.repeat(call, { times: calls - 1 })), (millis) => millis / calls * 1000)
-
-const results: Readonly<Record<string, object>> = {
-  initialize: {
-    protocolVersion: "2025-11-25",
-    capabilities: { tools: {} },
-    serverInfo: { name: "memory", version: "1" }
-  },
-  "tools/call": { content: [] }
-}
-
-/** A server in memory whose responses come in a later turn of the event loop, as those of real servers do. */
-const serve: Memory.Serve = (peer) => {
-  peer.onmessage = (message) => {
-    if (!("id" in message && "method" in message)) return
-    const { id, method } = message
-    setImmediate(() => void peer.send({ jsonrpc: "2.0", id, result: { ...results[method] } }))
-  }
-  return peer.start()
-}
 
 const inMemory: ServerConfigInput = { transport: "stdio", command: "none", protocol: "legacy", healthInterval: 0 }
 

@@ -4,8 +4,8 @@
 import { match, ok, strictEqual } from "node:assert/strict"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { build as rolldown } from "rolldown"
 import { build } from "vite"
+import { bundle } from "./bundle.ts"
 import { names, output, type Project, root, run, tool } from "./project.ts"
 import { smoke } from "./smoke.ts"
 
@@ -70,13 +70,7 @@ const bundlers: ReadonlyArray<readonly [string, (directory: string, file: string
     const options = ["--bundle", "--platform=node", "--format=esm", "--target=node22", "--minify"]
     return output([tool(".bin/esbuild"), "smoke.mjs", ...options, `--outfile=${file}`], { cwd: directory })
   }],
-  ["rolldown", (directory, file) =>
-    rolldown({
-      cwd: directory,
-      input: "smoke.mjs",
-      platform: "node",
-      output: { file: join(directory, file), format: "esm", minify: true, codeSplitting: false }
-    })],
+  ["rolldown", (directory, file) => bundle(directory, "smoke.mjs", file)],
   ["Vite", (directory, file) =>
     build({
       root: directory,
@@ -92,11 +86,11 @@ const bundlers: ReadonlyArray<readonly [string, (directory: string, file: string
     })]
 ]
 
-const bundled = bundlers.map(([name, bundle]): Check => ({
+const bundled = bundlers.map(([name, write]): Check => ({
   title: `${name}: one file, on Node 22`,
   run: async ({ directory }) => {
     const file = `bundle.${name}.mjs`
-    await bundle(directory, file)
+    await write(directory, file)
     await smoke(oldest, file, directory)
   }
 }))

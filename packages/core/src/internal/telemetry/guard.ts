@@ -40,17 +40,17 @@ const guardSpan = (options: {
 }): Tracer.Span => {
   const { report, span } = options
   if (guardedSpans.has(span)) return span
+  const own = span as unknown as Record<string, unknown>
   for (const name of methods) {
     const method = span[name] as (...args: Array<unknown>) => void
-    Object.defineProperty(span, name, {
-      value: (...args: Array<unknown>) => {
-        try {
-          method.apply(span, args)
-        } catch (defect) {
-          report(defect)
-        }
+    // Defining the property would cost three times as much.
+    own[name] = (...args: Array<unknown>) => {
+      try {
+        method.apply(span, args)
+      } catch (defect) {
+        report(defect)
       }
-    })
+    }
   }
   guardedSpans.add(span)
   return span

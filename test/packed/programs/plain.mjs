@@ -1,0 +1,5 @@
+// A program that signs nobody in.
+import { McpSessions } from "@mcp-sessions/transports"
+
+await using sessions = McpSessions.open({ servers: {} })
+console.log(sessions.names.length)
