@@ -219,6 +219,27 @@ describe("the span of a handler", () => {
   }
 })
 
+describe("a handler", () => {
+  for (const at of ["attribute", "end", "event", "span"] as const) {
+    it.live(`answers the server, though the tracer throws in \`${at}\``, () => {
+      const { layer, throws, traced } = Spans.throwing(at)
+      const form = (_: unknown, origin: ClientHandlers.Origin) => Effect.andThen(Effect.log("asked"), accept(origin))
+      return Effect.gen(function*() {
+        const { callTool } = yield* Sessions.Sessions
+        assert.isNotEmpty((yield* callTool("asking", "ask")).content)
+        assert.isAbove(throws(), 0)
+      }).pipe(
+        traced,
+        Effect.provide(
+          sessionsWith({ config: stdio("legacy"), transports: inMemory, handlers: { elicitation: { form } } }).pipe(
+            Layer.provide(layer)
+          )
+        )
+      )
+    })
+  }
+})
+
 describe("the declared client capabilities", () => {
   it.live("match the handlers of the owner, not all handlers of the layer", () =>
     Effect.gen(function*() {

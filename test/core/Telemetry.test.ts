@@ -390,32 +390,9 @@ describe("spans", () => {
 })
 
 describe("a tracer that throws", () => {
-  const bug = () => {
-    throw new Error("a bug of the tracer")
-  }
-
-  /** A tracer that throws at one moment, and records how often. */
-  const broken = (at: "addLinks" | "attribute" | "end" | "event" | "span") => {
-    let throws = 0
-    const tracer = Tracer.make({
-      span: (options) => {
-        const fail = () => {
-          throws++
-          return bug()
-        }
-        return at === "span" ? fail() : Object.assign(new Tracer.NativeSpan(options), { [at]: fail })
-      }
-    })
-    return {
-      throws: () => throws,
-      layer: Layer.succeed(Tracer.Tracer, tracer),
-      traced: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.withTracer(effect, tracer)
-    }
-  }
-
   for (const at of ["addLinks", "attribute", "end", "event", "span"] as const) {
     it.effect(`in \`${at}\` changes the outcome of no call`, () => {
-      const { layer, throws, traced } = broken(at)
+      const { layer, throws, traced } = Spans.throwing(at)
       let calls = 0
       const script = Scripted.make({
         connect: (attempt) =>
@@ -442,7 +419,7 @@ describe("a tracer that throws", () => {
   }
 
   it.effect("is logged once", () => {
-    const { layer, throws, traced } = broken("end")
+    const { layer, throws, traced } = Spans.throwing("end")
     const logged: Array<unknown> = []
     const logger = Logger.make(({ message }) => void logged.push(message))
     const script = Scripted.make({})
@@ -477,7 +454,7 @@ describe("a tracer that throws", () => {
   })
 
   it.effect("makes servers see no span that is not there", () => {
-    const { layer, traced } = broken("span")
+    const { layer, traced } = Spans.throwing("span")
     const metas: Array<unknown> = []
     const script = Scripted.make({
       answer: ({ params }) =>

@@ -57,6 +57,7 @@ import {
 } from "./internal/configFile/load.ts"
 import type { Configuration, ConfiguredServer } from "./internal/configFile/model.ts"
 import { resolveEntry } from "./internal/configFile/resolve.ts"
+import { guardTelemetry } from "./internal/telemetry/guard.ts"
 
 export type { ClientName } from "./internal/configFile/client.ts"
 export type { LoadOptions } from "./internal/configFile/load.ts"
@@ -86,9 +87,8 @@ export const fileNames: ReadonlyArray<string> = clients["mcp-sessions"].projectF
  * @category constructors
  * @since 0.1.0
  */
-export const load: (options?: LoadOptions) => Effect.Effect<Configuration, ConfigError, Host> = Effect.fn(
-  "ConfigFile.load"
-)((options?: LoadOptions) => loadFiles(options ?? {}))
+export const load = (options?: LoadOptions): Effect.Effect<Configuration, ConfigError, Host> =>
+  guardTelemetry(Effect.withSpan(loadFiles(options ?? {}), "ConfigFile.load"))
 
 /**
  * Finds a server by its name, by `client:name` or by `file:name`. Fails with `AmbiguousServer` for a name that means different servers, and with

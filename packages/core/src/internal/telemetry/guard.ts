@@ -16,7 +16,7 @@ const methods = ["addLinks", "attribute", "end", "event"] as const
 type Loggers = ReadonlySet<Logger.Logger<unknown, unknown>>
 
 const tracers = new WeakMap<Tracer.Tracer, Tracer.Tracer>()
-const guardedLoggers = new WeakMap<Loggers, Loggers>()
+const knownLoggers = new WeakMap<Loggers, Loggers>()
 /** A tracer may give one span several times. */
 const guardedSpans = new WeakSet<Tracer.Span>()
 
@@ -80,7 +80,7 @@ const guardTracer = (tracer: Tracer.Tracer): Tracer.Tracer => {
 }
 
 const guardLoggers = (loggers: Loggers): Loggers => {
-  const known = guardedLoggers.get(loggers)
+  const known = knownLoggers.get(loggers)
   if (known !== undefined) return known
   const guarded: Loggers = new Set(
     Array.from(loggers, (logger) =>
@@ -92,15 +92,20 @@ const guardLoggers = (loggers: Loggers): Loggers => {
         }
       }))
   )
-  guardedLoggers.set(loggers, guarded).set(guarded, guarded)
+  knownLoggers.set(loggers, guarded).set(guarded, guarded)
   return guarded
 }
 
 /** Runs an effect with the tracer and the loggers of its context, guarded. */
 export const guardTelemetry = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.updateContext(effect, (context: Context.Context<R>) => {
-    const tracer = Context.get(context, Tracer.Tracer)
-    const loggers = Context.get(context, Logger.CurrentLoggers)
-    const guarded = Context.add(context, Logger.CurrentLoggers, guardLoggers(loggers))
-    return tracer === Tracer.nativeTracer ? guarded : Context.add(guarded, Tracer.Tracer, guardTracer(tracer))
+  Effect.withFiber((fiber) => {
+    const tracer = fiber.getRef(Tracer.Tracer)
+    const loggers = fiber.getRef(Logger.CurrentLoggers)
+    const guardedTracer = tracer === Tracer.nativeTracer ? tracer : guardTracer(tracer)
+    const guardedLoggers = guardLoggers(loggers)
+    if (guardedTracer === tracer && guardedLoggers === loggers) return effect
+    return Effect.updateContext(effect, (context: Context.Context<R>) => {
+      const logging = Context.add(context, Logger.CurrentLoggers, guardedLoggers)
+      return guardedTracer === tracer ? logging : Context.add(logging, Tracer.Tracer, guardedTracer)
+    })
   })
