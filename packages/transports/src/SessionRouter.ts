@@ -41,7 +41,7 @@
  * )
  *
  * const send = async (url, body, session) => {
- *   const headers = { "content-type": "application/json", ...(session && { "mcp-session-id": session }) }
+ *   const headers = { "content-type": "application/json", accept: "application/json", ...(session && { "mcp-session-id": session }) }
  *   const response = await fetch(url, { method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", id: 1, ...body }) })
  *   return { session: response.headers.get("mcp-session-id"), body: await response.json() }
  * }
