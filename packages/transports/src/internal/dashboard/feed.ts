@@ -4,7 +4,7 @@
  * A stream begins with a snapshot. After that, what has changed is sent twice a second at most, so a page costs the same however busy the servers
  * are. A page that does not read is cut off; its browser connects again, and gets a snapshot. Servers are pinged only while a page is open.
  */
-import type { WatchedServer } from "@mcp-sessions/core/HealthWatch"
+import { unknown, type WatchedServer } from "@mcp-sessions/core/HealthWatch"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -69,7 +69,7 @@ export class Feed {
 
   constructor(options: FeedOptions) {
     this.#options = options
-    this.#rows = new Map(options.backend.servers.map((name) => [name, unseen(name)]))
+    this.#rows = new Map(options.backend.servers.map((name) => [name, unknown(name)]))
   }
 
   /** The number of open pages. */
@@ -134,7 +134,7 @@ export class Feed {
       backend.servers,
       (name) =>
         Effect.map(Effect.option(backend.status(name)), (status) => ({
-          row: this.#rows.get(name) ?? unseen(name),
+          row: this.#rows.get(name) ?? unknown(name),
           status: Option.getOrUndefined(status)
         }))
     )
@@ -193,12 +193,3 @@ export class Feed {
     this.#options.streams.send(response, JSON.stringify(message))
   }
 }
-
-const unseen = (name: string): WatchedServer => ({
-  name,
-  health: "unknown",
-  state: "idle",
-  latencies: [],
-  restarts: 0,
-  lastError: undefined
-})
