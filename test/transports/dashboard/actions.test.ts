@@ -71,6 +71,39 @@ describe("the page of a gateway", () => {
       assert.deepStrictEqual(ledger("call"), ["die"])
     }))
 
+  it.live("says that a call was not sent which the gateway itself refuses", () =>
+    Effect.gen(function*() {
+      const { ledger, url } = yield* startPage({ limits: { maxInFlightPerPrincipal: 1 } })
+      const session = yield* enter(url)
+      const unknown = yield* callTool(session, "no-such-tool")
+      assert.deepStrictEqual([unknown.outcome, unknown.delivery, unknown.reason], [
+        "Failed",
+        "NotSent",
+        "JSON-RPC -32602"
+      ])
+      yield* Effect.forkScoped(callTool(session, "hang"))
+      yield* until(() => ledger("call"), (calls) => calls.includes("hang"))
+      const limited = yield* callTool(session, "plain")
+      assert.deepStrictEqual([limited.outcome, limited.delivery, limited.reason], [
+        "Failed",
+        "NotSent",
+        "JSON-RPC -32000"
+      ])
+      assert.deepStrictEqual(ledger("call"), ["hang"])
+    }))
+
+  it.live("runs 16 actions of a page session at a time, and refuses more", () =>
+    Effect.gen(function*() {
+      const { latest, ledger, url } = yield* startPage()
+      const session = yield* enter(url)
+      const hang = act(session, "call", { server: "marked", tool: "hang", arguments: "{}" })
+      for (let n = 0; n < 16; n++) yield* Effect.forkScoped(hang)
+      yield* until(() => ledger("call"), ({ length }) => length === 16)
+      assert.strictEqual((yield* act(session, "tools", { server: "marked" })).status, 429)
+      const other = yield* enter(yield* latest(2))
+      assert.strictEqual((yield* act(other, "tools", { server: "marked" })).status, 200)
+    }))
+
   it.live("shows the error that a server answers with", () =>
     Effect.gen(function*() {
       const { url } = yield* startPage()

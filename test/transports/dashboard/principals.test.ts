@@ -2,7 +2,7 @@
  * Rights of principals on the page of a gateway.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Fiber, Redacted } from "effect"
 import { connectV1 } from "../../fixtures/gateway.ts"
 import { act, enter, events, type Message, startPage } from "../../fixtures/page.ts"
 import { until } from "../../fixtures/peer.ts"
@@ -69,6 +69,15 @@ describe("the page of a principal", () => {
         yield* events(yield* enter(url, "the-token-of-root"))
       ]
       const { client } = yield* connectV1(`${new URL(url).origin}/mcp`, { token: "the-token-of-bob" })
+      const inFlight = (messages: ReadonlyArray<Message>) =>
+        (latest(messages, "servers") as ReadonlyArray<{ readonly inFlight: number }> | undefined)?.[0]?.inFlight
+      const hanging = Effect.promise((signal) =>
+        client.callTool({ name: "hang" }, undefined, { signal }).catch(() => {})
+      )
+      const call = yield* Effect.forkChild(hanging)
+      yield* until(() => inFlight(root.messages), (count) => count === 1)
+      assert.strictEqual(inFlight(alice.messages), 0)
+      yield* Fiber.interrupt(call)
       yield* Effect.promise(() => client.callTool({ name: "die" }).catch(() => undefined))
       yield* until(() => JSON.stringify(latest(root.messages, "servers")), (text) => text.includes("told to die"))
       yield* until(() => callsIn(root.messages), ({ length }) => length === 1)

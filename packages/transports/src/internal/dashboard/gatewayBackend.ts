@@ -14,7 +14,11 @@ import type { Backend, Client } from "./backend.ts"
 
 const protocolVersion = "2025-11-25"
 
-const limited = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
+/** An error of the gateway itself, before a server was asked. */
+const refused = ({ code, message }: Pick<RpcError, "code" | "message">): RpcError =>
+  new RpcError({ code, message, data: { reason: `JSON-RPC ${code}`, delivery: "NotSent" } })
+
+const limited = refused({ code: codes.limited, message: "too many requests or sessions" })
 
 export interface GatewayBackendOptions extends Omit<Backend, "call" | "clients" | "tools"> {
   readonly catalog: Catalog
@@ -41,6 +45,7 @@ export const gatewayBackend = (
       if (known !== undefined && clients.get(known.name) === known) return Effect.succeed(known)
       return Effect.flatMap(clients.make({ principal, capabilities: {}, protocolVersion }), (made) => {
         if (made === undefined) return Effect.fail(limited)
+        for (const [name, form] of forms) if (clients.get(form.name) !== form) forms.delete(name)
         forms.set(principal, made)
         return Effect.succeed(made)
       })
@@ -62,7 +67,7 @@ export const gatewayBackend = (
         handle,
         onEnd: (exit) => {
           client.calls.delete(call.id)
-          resume(exit)
+          resume(call.server === undefined ? Effect.mapError(exit, refused) : exit)
         }
       })
       return Effect.sync(() => interrupt(call))
