@@ -32,7 +32,7 @@ const accepted = { action: "accept" as const, content: { name: "Ada" } }
 if (!hasDatabase) {
   describe("a fleet of nodes", () => it.skip("needs PostgreSQL on 127.0.0.1:5432", () => {}))
 } else {
-  layer(started, { excludeTestServices: true, timeout: 60_000 })("a fleet of nodes", (it) => {
+  layer(started, { excludeTestServices: true, timeout: 120_000 })("a fleet of nodes", (it) => {
     it.effect("has one session of a client at a server, whichever nodes its requests reach", () =>
       Effect.gen(function*() {
         const { ledger, nodes } = yield* Started
@@ -44,6 +44,8 @@ if (!hasDatabase) {
         }
         assert.deepStrictEqual(ledger("count").filter((id) => id.startsWith("one")), ["one 0", "one 1", "one 2"])
         assert.lengthOf(ledger("process"), before + 1)
+        const metrics = yield* post(nodes[1].url.replace("/mcp", "/metrics"), undefined, { method: "GET" })
+        assert.match(metrics.text, /mcp_sessions_fleet_hops_total\{outcome="done"\} [1-9]/)
       }))
 
     it.effect("ends a session at any node, and does not know its id afterwards", () =>

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import type { Dispatcher } from "../gateway/dispatcher.ts"
@@ -25,6 +26,11 @@ const [ticketAge, commonLimit] = [24 * 60 * 60 * 1000, 4096]
 
 /** How many sessions that their clients have ended are remembered. */
 const endedLimit = 10_000
+
+const hops = Metric.counter("mcp_sessions_fleet_hops_total", {
+  description: "Requests that this node sent to the owner of their session",
+  incremental: true
+})
 
 export interface ClusterRouterOptions {
   readonly clients: Clients
@@ -136,6 +142,7 @@ export class ClusterRouter implements Router {
           })
         }
         const outcome = yield* forwarding.attempt({ activation, bucket, exchange, passage, session })
+        yield* Metric.update(Metric.withAttributes(hops, { outcome }), 1)
         if (outcome === "done") return over()
         if (outcome === "lost" && !passage.isRepeatable) return over("lost")
         // Only a stream goes on for as long as its client wants it.
