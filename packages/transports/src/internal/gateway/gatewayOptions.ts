@@ -150,8 +150,9 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     if (!isValid) problems.push(new InvalidValue({ path, expected }))
   }
   const durationOf = (key: "drainTimeout" | "idleTimeToLive" | "startTimeout", fallback: Duration.Input) => {
-    const duration = Option.getOrUndefined(Duration.fromInput(options[key] ?? fallback))
-    const isValid = duration !== undefined && Duration.isFinite(duration)
+    const given = options[key] ?? fallback
+    const duration = Number.isNaN(given) ? undefined : Option.getOrUndefined(Duration.fromInput(given))
+    const isValid = duration !== undefined && Duration.isFinite(duration) && !Duration.isNegative(duration)
     expect(isValid, [key], "a finite duration such as \"5 seconds\"")
     return isValid ? duration : Duration.zero
   }
