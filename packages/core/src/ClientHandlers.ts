@@ -155,6 +155,11 @@ export interface Handlers {
    * their own. A capability without a handler is not declared. Default: what the handlers imply.
    */
   readonly capabilities?: DeclaredCapabilities | undefined
+  /**
+   * Whether a server of both eras is used in the legacy era, where its definition leaves that open: for programs that pass requests on to clients of
+   * the legacy era, whom such a server may ask while a call runs. Default: `false`.
+   */
+  readonly prefersLegacy?: boolean | undefined
   /** Asks a language model for a message. */
   readonly sampling?:
     | ((params: CreateMessageParams, origin: Origin) => Effect.Effect<CreateMessageResult, RequestRefused>)

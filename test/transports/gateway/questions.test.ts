@@ -2,6 +2,7 @@
  * Questions of servers to the clients of a gateway.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { Client as ClientV2, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -135,5 +136,38 @@ describe("the capabilities of a client", () => {
       yield* post(url, call(1, "noted"), { session })
       const { experimental: _, ...expected } = capabilities
       assert.deepStrictEqual(yield* Queue.take(declared), expected)
+    }))
+})
+
+describe("the era of a server that knows both", () => {
+  it.live("is that of the client, and what one client uses does not change the era of another", () =>
+    Effect.gen(function*() {
+      const noted = { name: "noted", inputSchema: { type: "object" } }
+      const server = yield* Http.start(Http.modern(({ message: { id, method, params }, response }) => {
+        const isModern = params?._meta !== undefined
+        const result = isModern ? Http.modernResult : Http.result
+        if (method === "tools/list") Http.json(response, result(id, { tools: [noted] }))
+        else if (method === "tools/call") {
+          Http.json(response, result(id, { content: [{ type: "text", text: isModern ? "modern" : "legacy" }] }))
+        } else return false
+        return true
+      }))
+      const { url } = yield* startGateway({ only: { url: server.url } })
+      const legacy = Effect.gen(function*() {
+        const { client } = yield* connectV1(url)
+        return textOf(yield* Effect.promise(() => client.callTool({ name: "noted" })))
+      })
+      const modern = Effect.gen(function*() {
+        const client = yield* Effect.acquireRelease(
+          Effect.promise(async () => {
+            const client = new ClientV2({ name: "v2", version: "1" }, { versionNegotiation: { mode: "auto" } })
+            await client.connect(new StreamableHTTPClientTransport(new URL(url)))
+            return client
+          }),
+          (client) => Effect.promise(() => client.close())
+        )
+        return textOf(yield* Effect.promise(() => client.callTool({ name: "noted" })))
+      })
+      assert.deepStrictEqual(yield* Effect.all([legacy, modern, legacy]), ["legacy", "modern", "legacy"])
     }))
 })

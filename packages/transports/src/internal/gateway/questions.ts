@@ -41,6 +41,8 @@ const handlersOfClient = (client: ClientSession): Handlers => {
   const hasUrl = elicitation?.url !== undefined
   return {
     capabilities,
+    // A server that asks while a call runs can do so in the legacy era only, as its client can.
+    prefersLegacy: !client.isModern,
     ...(sampling === undefined ? {} : {
       sampling: (params, origin) => ask<CreateMessageResult>(client, "sampling/createMessage", params, origin)
     }),

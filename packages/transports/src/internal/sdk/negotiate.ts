@@ -3,7 +3,7 @@
  *
  * With `protocol: "auto"`, the era is probed on the channel that will be used. The rules are in `eraMachine.ts`. A channel is closed before
  * another is opened: there are never two processes at a time. An answer that shows the legacy era is kept for the next connection of the
- * transport.
+ * transport. Where the handlers prefer the legacy era, it is tried first, as if it were known.
  */
 import type { ServerConfig } from "@mcp-sessions/core/ServerConfig"
 import type { ConnectReason } from "@mcp-sessions/core/SessionError"
@@ -50,6 +50,8 @@ const handshakeOn = (connecting: Connecting, state: EraState): Effect.Effect<Han
     return Effect.raceFirst(outcome, Effect.raceFirst(silence, late))
   })
 
+const prefersLegacy = ({ peer: { handlers } }: Connecting): boolean => handlers.prefersLegacy === true
+
 /** Closes the channel, and opens another in its place. */
 const reopen = (connecting: Connecting, open: Open): Effect.Effect<void, ConnectReason> =>
   Scope.close(connecting.channelScope, Exit.void).pipe(
@@ -61,7 +63,8 @@ const run = (connecting: Connecting, state: EraState, open: Open): Effect.Effect
   Effect.flatMap(handshakeOn(connecting, state), (outcome) => {
     switch (outcome._tag) {
       case "Connected":
-        connecting.options.era.isLegacy = outcome.state.isKnownLegacy
+        // A preference says nothing about the server.
+        if (!prefersLegacy(connecting)) connecting.options.era.isLegacy = outcome.state.isKnownLegacy
         // Nothing refers to the handshake any more.
         connecting.refusal = noRefusal
         return Effect.succeed(outcome.client)
@@ -78,7 +81,7 @@ const negotiateEra = (connecting: Connecting): Effect.Effect<AskableClient, Conn
     const state = initial({
       eras: erasOf(config.protocol),
       canRestart: connecting.kind !== "streamable_http" && connecting.kind !== "sse",
-      isKnownLegacy: era.isLegacy
+      isKnownLegacy: era.isLegacy || prefersLegacy(connecting)
     })
     return Effect.onError(run(connecting, state, open), () =>
       // The server may be replaced by another before the next connect.
