@@ -37,6 +37,7 @@ const {
   RequestTimeout,
   ResponseLost,
   ServerDown,
+  ServerEjected,
   ServerExited,
   SessionClosed,
   SessionExpired,
@@ -127,6 +128,7 @@ const table: ReadonlyArray<
   // Reasons of the session itself.
   [new SessionClosed(), "NotSent", no, no, "untouched"],
   [new ServerDown({ retryAt: 1 }), "NotSent", no, no, "untouched"],
+  [new ServerEjected(), "NotSent", no, no, "untouched"],
   [new QueueFull({ limit: 1, inFlight: 1 }), "NotSent", no, no, "untouched"],
   [new RateLimited({ retryAt: 1 }), "NotSent", no, no, "untouched"],
   [new Cancelled({ delivery: "NotSent" }), "NotSent", no, no, "untouched"],

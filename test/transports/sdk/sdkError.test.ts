@@ -282,6 +282,7 @@ describe("narrowing a reason", () => {
     [new SessionError.Unsupported({ method, description }), "HandshakeFailed", "Unsupported", "NotSent"],
     [new SessionError.SessionClosed(), "HandshakeFailed", "TransportFailed", "Unknown"],
     [new SessionError.ServerDown({ retryAt: 0 }), "HandshakeFailed", "TransportFailed", "Unknown"],
+    [new SessionError.ServerEjected(), "HandshakeFailed", "TransportFailed", "Unknown"],
     [new SessionError.QueueFull({ limit: 1, inFlight: 1 }), "HandshakeFailed", "TransportFailed", "Unknown"],
     [new SessionError.RateLimited({ retryAt: 0 }), "HandshakeFailed", "TransportFailed", "Unknown"],
     [new SessionError.CredentialsFailed({ owner: "x" }), "CredentialsFailed", "TransportFailed", "Unknown"],
