@@ -36,7 +36,7 @@ const packages = {
   cli: [
     /^effect\//,
     /^@mcp-sessions\/(core|transports)\//,
-    /^@effect\/platform-node\/[A-Z]/,
+    /^@effect\/(platform-node|sql-pg)\/[A-Z]/,
     /^(jsonc-parser|fast-string-width)$/,
     /^node:/
   ]

@@ -17,11 +17,11 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { errorOf, usableOf } from "../Configured.ts"
 import { envelope, type Failure, lines, UsageError } from "../Failure.ts"
-import { readRegularFile } from "../internal/regularFile.ts"
-import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { content, line } from "../Shown.ts"
 import { transports } from "../SignIn.ts"
+import { readFlagFile } from "./flagFile.ts"
+import { fleetFlags, readFleet } from "./fleet.ts"
 import { splitNames } from "./holding.ts"
 import { consentOfPage, notePage } from "./page.ts"
 import { root } from "./root.ts"
@@ -32,11 +32,7 @@ const Tokens = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String)
 
 /** Reads the bearer tokens of a file, by the names of their principals. An error never quotes the file. */
 const readTokens = Effect.fnUntraced(function*(path: string) {
-  const { directory } = yield* Invocation
-  const text = yield* Effect.mapError(
-    readRegularFile({ directory, path, mebibytes: 1 }),
-    (problem) => new UsageError({ problems: [`--tokens: ${problem}`] })
-  )
+  const text = yield* readFlagFile({ flag: "tokens", path })
   const tokens = yield* Effect.mapError(
     Schema.decodeEffect(Tokens)(text),
     () => new UsageError({ problems: ["--tokens: expected a JSON object of a token for each principal"] })
@@ -145,7 +141,8 @@ export const serve = Command.make(
     stdio: Flag.Boolean("stdio").pipe(
       Flag.withDescription("Serve one client on stdin and stdout, until stdin ends, in place of a URL"),
       Flag.withDefault(false)
-    )
+    ),
+    ...fleetFlags
   },
   (
     {
@@ -164,7 +161,7 @@ export const serve = Command.make(
       stdio,
       tokens,
       ui,
-      ...accessTokens
+      ...others
     }
   ) =>
     Effect.gen(function*() {
@@ -174,6 +171,7 @@ export const serve = Command.make(
       const { json } = yield* root
       if (ui && stdio) return yield* new UsageError({ problems: ["--ui: there is no page with --stdio"] })
       if (!ui && operator.length > 0) return yield* new UsageError({ problems: ["--operator needs --ui"] })
+      const { router, sessionKey } = yield* readFleet(others, stdio)
       const known = names.some((name) => name.includes(",")) ? splitNames(names, yield* loadConfigured) : names
       const { servers } = yield* chooseServers(known)
       const note = (error: Failure) =>
@@ -216,8 +214,9 @@ export const serve = Command.make(
         port,
         path,
         tokens: Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined,
-        jwt: yield* jwtOf(accessTokens),
+        jwt: yield* jwtOf(others),
         publicUrl: Option.getOrUndefined(publicUrl),
+        sessionKey,
         allowedHosts: allowHost,
         allowedOrigins: allowOrigin,
         ui,
@@ -225,7 +224,7 @@ export const serve = Command.make(
         operators: operator
       })
       const { url } = Context.get(
-        yield* Layer.build(Layer.provide(gateway, logger)).pipe(
+        yield* Layer.build(gateway.pipe(Layer.provide(router), Layer.provide(logger))).pipe(
           Effect.catchTag(["ListenFailed", "NameCollision"], toUsageError)
         ),
         Gateway.Gateway
@@ -260,6 +259,10 @@ export const serve = Command.make(
       command:
         "mcp-sessions serve --port 3000 --issuer https://auth.example.com --public-url https://mcp.example.com/mcp",
       description: "Serve behind a proxy to users who sign in at an authorization server"
+    },
+    {
+      command: "mcp-sessions serve --cluster --session-key key --node-host 10.0.0.5 --node-tls ca.pem,cert.pem,key.pem",
+      description: "Be a node of a cluster, whose database MCP_SESSIONS_DATABASE_URL names"
     }
   ])
 )

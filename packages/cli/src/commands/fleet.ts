@@ -1,0 +1,184 @@
+/**
+ * The flags of `serve` for several processes that are one gateway.
+ */
+import type { NodeTls } from "@mcp-sessions/transports/SessionRouter"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Base64Url from "effect/encoding/Base64Url"
+import * as Hex from "effect/encoding/Hex"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { UsageError } from "../Failure.ts"
+import type { ClusterNode } from "../internal/cluster.ts"
+import { Invocation } from "../Invocation.ts"
+import { Output } from "../Output.ts"
+import { line } from "../Shown.ts"
+import { readFlagFile } from "./flagFile.ts"
+
+/** The variable with the URL of the database, which no process list shows. */
+const databaseVariable = "MCP_SESSIONS_DATABASE_URL"
+
+const [defaultHost, defaultPort, defaultRunnerPort] = ["127.0.0.1", 7400, 7401] as const
+
+const text = (...[name, metavar, description]: readonly [string, string, string]) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
+
+const switchedOn = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+const portOf = (name: string, description: string) =>
+  Flag.Int(name).pipe(
+    Flag.withMetavar("port"),
+    Flag.filter((port) => port > 0 && port <= 65_535, () => "expected a port from 1 to 65535"),
+    Flag.withDescription(description),
+    Flag.optional
+  )
+
+export const fleetFlags = {
+  sessionKey: text(
+    "session-key",
+    "file",
+    "File with the key that all processes share: 32 bytes in base64 or hex; further lines are older keys, which still open"
+  ),
+  sealed: switchedOn(
+    "sealed",
+    "Let each process with the key take each request; for servers that keep their state elsewhere"
+  ),
+  cluster: switchedOn(
+    "cluster",
+    `Be a node of a cluster, where one node has a session and each takes its requests; the PostgreSQL is at ${databaseVariable}`
+  ),
+  database: text("database", "file", `File with the URL of the PostgreSQL, in place of ${databaseVariable}`),
+  nodeHost: text("node-host", "address", `Address to listen on for other nodes (default: ${defaultHost})`),
+  nodePort: portOf("node-port", `Port for the requests of other nodes (default: ${defaultPort})`),
+  runnerPort: portOf("runner-port", `Port for the cluster itself (default: ${defaultRunnerPort})`),
+  advertise: text("advertise", "host", "Host by which other nodes reach this one (default: --node-host)"),
+  nodeTls: text(
+    "node-tls",
+    "ca,cert,key",
+    "PEM files of an authority, and of a certificate and key that it issued; nodes then take only connections with one"
+  )
+}
+
+type Given<F> = { readonly [K in keyof F]: F[K] extends Flag.Flag<infer A> ? A : never }
+
+/** What `serve` was told about other processes. */
+type Fleet = Given<typeof fleetFlags>
+
+const keyBytes = 32
+
+const decodeKey = (line: string): Uint8Array | undefined => {
+  const decoded = /^[\da-f]{64}$/i.test(line)
+    ? Hex.decode(line)
+    : Base64Url.decode(line.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, ""))
+  return Result.isSuccess(decoded) && decoded.success.byteLength === keyBytes ? decoded.success : undefined
+}
+
+/** Reads keys, one in each line. An error never quotes the file. */
+const readKeys = Effect.fnUntraced(function*(path: string) {
+  const lines = (yield* readFlagFile({ flag: "session-key", path })).split(/\s+/).filter((line) => line !== "")
+  const keys = lines.map(decodeKey).filter((key) => key !== undefined)
+  if (keys.length > 0 && keys.length === lines.length) return keys.map((key) => Redacted.make(key))
+  return yield* new UsageError({
+    problems: ["--session-key: expected lines with 32 bytes each, in base64 or hex"],
+    hint: "openssl rand -base64 32 prints a key"
+  })
+})
+
+const readDatabase = Effect.fnUntraced(function*(file: string | undefined) {
+  const { environment } = yield* Invocation
+  const url = file === undefined ? environment[databaseVariable] : yield* readFlagFile({ flag: "database", path: file })
+  const where = file === undefined ? databaseVariable : "--database"
+  if (/^postgres(?:ql)?:$/.test(URL.parse(url?.trim() ?? "")?.protocol ?? "")) return Redacted.make(url?.trim() ?? "")
+  return yield* new UsageError({
+    problems: [`${where}: expected a URL such as postgres://user:password@host:5432/database`]
+  })
+})
+
+const readTls = Effect.fnUntraced(function*(paths: string) {
+  const [ca = "", cert = "", key = "", ...others] = paths.split(",")
+  if (ca === "" || cert === "" || key === "" || others.length > 0) {
+    return yield* new UsageError({ problems: ["--node-tls: expected three files: ca.pem,cert.pem,key.pem"] })
+  }
+  const read = (path: string) => readFlagFile({ flag: "node-tls", path })
+  const tls: NodeTls = { ca: yield* read(ca), cert: yield* read(cert), key: Redacted.make(yield* read(key)) }
+  return tls
+})
+
+/** Combinations of flags that say nothing, or two things. */
+const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
+  const { advertise, cluster, database, nodeHost, nodePort, nodeTls, runnerPort, sealed, sessionKey } = fleet
+  const ofCluster = {
+    "--database": database,
+    "--node-host": nodeHost,
+    "--node-port": nodePort,
+    "--runner-port": runnerPort,
+    "--advertise": advertise,
+    "--node-tls": nodeTls
+  }
+  const given = Object.entries(ofCluster).flatMap(([flag, { _tag }]) => _tag === "Some" ? [flag] : [])
+  const sharing = [...(sealed ? ["--sealed"] : []), ...(cluster ? ["--cluster"] : [])]
+  const isAnywhere = Option.exists(nodeHost, (host) => ["0.0.0.0", "::"].includes(host))
+  const ports = [nodePort, runnerPort].map((port, index) =>
+    Option.getOrElse(port, () => index === 0 ? defaultPort : defaultRunnerPort)
+  )
+  return [
+    ...(cluster ? [] : given.map((flag) => `${flag} needs --cluster`)),
+    ...(Option.isNone(sessionKey) ? sharing.map((flag) => `${flag} needs --session-key`) : []),
+    ...(sharing.length > 1 ? ["--sealed and --cluster exclude each other"] : []),
+    ...(isStdio && (sharing.length > 0 || Option.isSome(sessionKey))
+      ? ["--stdio serves one client, so it takes no --session-key, --sealed and --cluster"]
+      : []),
+    ...(cluster && isAnywhere && Option.isNone(advertise)
+      ? ["--advertise is needed, because other nodes cannot reach this one at the address of --node-host"]
+      : []),
+    ...(cluster && ports[0] === ports[1] ? ["--node-port and --runner-port have to differ"] : [])
+  ]
+}
+
+const isLoopback = (host: string): boolean => host === "::1" || host === "localhost" || host.startsWith("127.")
+
+const nodeOf = Effect.fnUntraced(function*(fleet: Fleet) {
+  const { note, styleNote } = yield* Output
+  const host = Option.getOrElse(fleet.nodeHost, () => defaultHost)
+  const node: ClusterNode = {
+    database: yield* readDatabase(Option.getOrUndefined(fleet.database)),
+    host,
+    port: Option.getOrElse(fleet.nodePort, () => defaultPort),
+    runnerPort: Option.getOrElse(fleet.runnerPort, () => defaultRunnerPort),
+    advertisedHost: Option.getOrElse(fleet.advertise, () => host),
+    tls: Option.isSome(fleet.nodeTls) ? yield* readTls(fleet.nodeTls.value) : undefined
+  }
+  if (node.tls === undefined && !isLoopback(host)) {
+    const warning = line`warning: anyone who reaches ${host} can join the cluster and read its requests; use --node-tls`
+    yield* note(styleNote("yellow", warning))
+  }
+  return node
+})
+
+/** Reads the keys of session ids, and makes the router. Other commands start faster without the modules of a cluster. */
+export const readFleet = Effect.fnUntraced(function*(fleet: Fleet, isStdio: boolean) {
+  const [first, ...rest] = problemsOf(fleet, isStdio)
+  if (first !== undefined) return yield* new UsageError({ problems: [first, ...rest] })
+  const sessionKey = Option.isSome(fleet.sessionKey) ? yield* readKeys(fleet.sessionKey.value) : undefined
+  if (fleet.sealed) {
+    const { layerSealed } = yield* Effect.promise(() => import("@mcp-sessions/transports/SessionRouter"))
+    return { sessionKey, router: layerSealed }
+  }
+  if (!fleet.cluster) return { sessionKey, router: Layer.empty }
+  const node = yield* nodeOf(fleet)
+  const { layer } = yield* Effect.promise(() => import("../internal/cluster.ts"))
+  const router = layer(node).pipe(
+    Layer.catchTag("SqlError", ({ reason }) =>
+      Layer.effectDiscard(
+        Effect.fail(new UsageError({ problems: [`the database cannot be used: ${reason.message}`] }))
+      )),
+    Layer.catchTag("SocketServerError", () =>
+      Layer.effectDiscard(
+        Effect.fail(new UsageError({ problems: [`--runner-port: cannot listen on ${node.host}:${node.runnerPort}`] }))
+      ))
+  )
+  return { sessionKey, router }
+})

@@ -1,0 +1,155 @@
+/**
+ * `serve` as several processes that are one gateway.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { authority } from "../fixtures/certificates.ts"
+import { call, initialize, post, textOf } from "../fixtures/gateway.ts"
+import { database, freePort, hasDatabase, untilReady } from "../fixtures/gatewayFleet.ts"
+import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
+import { inWorkplace, workplace } from "./cli.ts"
+
+const servers = (file: string) => ({
+  servers: { only: { command: process.execPath, args: [fixture("stdioServer.ts"), "v1", file] } }
+})
+
+/** Starts processes with the same files in one place, and waits for their URLs. */
+const serving = (
+  words: ReadonlyArray<ReadonlyArray<string>>,
+  { env = {}, files = {} }: {
+    readonly env?: Record<string, string>
+    readonly files?: Readonly<Record<string, string>>
+  } = {}
+) =>
+  Effect.gen(function*() {
+    const { file, read } = yield* makeLedger
+    const place = yield* workplace
+    place.write("mcp-sessions.json", servers(file))
+    place.write("key", `${randomBytes(32).toString("base64")}\n${randomBytes(32).toString("hex")}\n`)
+    for (const [name, content] of Object.entries(files)) place.write(name, content)
+    const processes = yield* Effect.forEach(words, (own) =>
+      Effect.gen(function*() {
+        const child = place.start(["serve", "--session-key", "key", ...own], env)
+        yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+        const exited = once(child, "exit")
+        let [stdout, stderr] = ["", ""]
+        child.stdout?.setEncoding("utf8").on("data", (chunk: string) => stdout += chunk)
+        child.stderr?.setEncoding("utf8").on("data", (chunk: string) => stderr += chunk)
+        yield* until(() => stdout, (text) => text.includes("\n"))
+        return { child, url: stdout.trim(), stderr: () => stderr, exited: Effect.promise(() => exited) }
+      }), { concurrency: "unbounded" })
+    return { processes, ledger: read }
+  }) satisfies Effect.Effect<unknown, never, Scope.Scope>
+
+/** Initializes at the first process, and calls a tool at each. */
+const callAtEach = (processes: ReadonlyArray<{ readonly url: string }>) =>
+  Effect.gen(function*() {
+    const { session } = yield* post(processes[0]?.url ?? "", initialize)
+    return yield* Effect.forEach(processes, ({ url }, index) =>
+      Effect.map(
+        post(url, call(index, "count", { id: `at ${index}` }), { session }),
+        ({ text }) => textOf((JSON.parse(text) as { readonly result: unknown }).result)
+      ))
+  })
+
+describe.concurrent("serve in several processes", () => {
+  it.live("takes each request of a client in either of two processes with --sealed", () =>
+    Effect.gen(function*() {
+      const { ledger, processes } = yield* serving([["--sealed"], ["--sealed"]])
+      assert.deepStrictEqual(yield* callAtEach(processes), ["counted", "counted"])
+      assert.deepStrictEqual(ledger("count"), ["at 0", "at 1"])
+    }))
+
+  it.live("refuses combinations of flags that say nothing or two things", () =>
+    inWorkplace((place, file) =>
+      Effect.gen(function*() {
+        place.write("mcp-sessions.json", servers(file))
+        place.write("key", randomBytes(32).toString("base64url"))
+        const refused = (words: ReadonlyArray<string>) =>
+          Effect.map(place.run(["serve", ...words]), ({ status, stderr }) => {
+            assert.strictEqual(status, 2)
+            return stderr
+          })
+        assert.include(yield* refused(["--sealed"]), "--sealed needs --session-key")
+        assert.include(yield* refused(["--sealed", "--cluster", "--session-key", "key"]), "exclude each other")
+        assert.match(
+          yield* refused(["--node-port", "7000", "--node-tls", "a,b,c"]),
+          /--node-port needs --cluster[^]*--node-tls needs --cluster/
+        )
+        assert.include(yield* refused(["--stdio", "--session-key", "key"]), "--stdio serves one client")
+        const cluster = ["--cluster", "--session-key", "key"]
+        assert.include(yield* refused([...cluster, "--node-host", "::"]), "--advertise is needed")
+        assert.include(yield* refused([...cluster, "--node-port", "7401"]), "have to differ")
+        assert.include(yield* refused(cluster), "MCP_SESSIONS_DATABASE_URL: expected a URL")
+      })
+    ))
+
+  it.live("refuses a file of keys with a line that is no key, and does not quote it", () =>
+    inWorkplace((place, file) =>
+      Effect.gen(function*() {
+        place.write("mcp-sessions.json", servers(file))
+        const short = randomBytes(31).toString("base64")
+        place.write("key", `${randomBytes(32).toString("hex")}\n${short}\n`)
+        const { status, stderr } = yield* place.run(["serve", "--sealed", "--session-key", "key"])
+        assert.strictEqual(status, 2)
+        assert.include(stderr, "--session-key: expected lines with 32 bytes each, in base64 or hex")
+        assert.notInclude(stderr, short)
+      })
+    ))
+
+  it.live("warns of a cluster that others can reach, and says that its database cannot be used, without the password", () =>
+    inWorkplace((place, file) =>
+      Effect.gen(function*() {
+        place.write("mcp-sessions.json", servers(file))
+        place.write("key", randomBytes(32).toString("base64"))
+        place.write("database", "postgres://user:hunter2hunter2@127.0.0.1:1/none\n")
+        const words = ["--cluster", "--session-key", "key", "--database", "database", "--node-host", "192.0.2.1"]
+        const { status, stderr } = yield* place.run(["serve", ...words])
+        assert.strictEqual(status, 2)
+        assert.include(stderr, "warning: anyone who reaches 192.0.2.1 can join the cluster")
+        assert.include(stderr, "the database cannot be used")
+        assert.notInclude(stderr, "hunter2hunter2")
+      })
+    ))
+
+  it.live.skipIf(!hasDatabase)(
+    "has a session on one of three nodes of a cluster, which all take its requests, over TLS (needs PostgreSQL on 127.0.0.1:5432)",
+    () =>
+      Effect.gen(function*() {
+        const trusted = authority()
+        const { cert, key } = trusted.issue("127.0.0.1")
+        const nodes = yield* Effect.forEach([0, 1, 2], () =>
+          Effect.map(Effect.all([freePort, freePort]), ([port, runner]) => [
+            "--cluster",
+            "--node-tls",
+            "ca.pem,cert.pem,key.pem",
+            "--node-port",
+            String(port),
+            "--runner-port",
+            String(runner)
+          ]))
+        const { ledger, processes } = yield* serving(nodes, {
+          env: { MCP_SESSIONS_DATABASE_URL: `postgres://postgres@127.0.0.1:5432/${yield* database}` },
+          files: { "ca.pem": trusted.ca, "cert.pem": cert, "key.pem": key }
+        })
+        yield* Effect.forEach(processes, untilReady, { concurrency: "unbounded" })
+        // Each node serves the lists of a session of its own.
+        const before = ledger("process").length
+        assert.deepStrictEqual(yield* callAtEach(processes), ["counted", "counted", "counted"])
+        assert.deepStrictEqual(ledger("count"), ["at 0", "at 1", "at 2"])
+        assert.lengthOf(ledger("process"), before + 1)
+        for (const { child } of processes) {
+          child.kill("SIGTERM")
+        }
+        for (const { exited } of processes) {
+          assert.deepStrictEqual(yield* exited, [143, null])
+        }
+        yield* until(() =>
+          ledger("process").filter(isAlive), (alive) =>
+          alive.length === 0)
+      }),
+    60_000
+  )
+})
