@@ -108,7 +108,7 @@ describe.concurrent("serve in several processes", () => {
         const words = ["--cluster", "--session-key", "key", "--database", "database", "--node-host", "192.0.2.1"]
         const { status, stderr } = yield* place.run(["serve", ...words])
         assert.strictEqual(status, 2)
-        assert.include(stderr, "warning: anyone who reaches 192.0.2.1 can join the cluster")
+        assert.include(stderr, "warning: without --node-tls, others on the network of 192.0.2.1 can read")
         assert.include(stderr, "the database cannot be used")
         assert.notInclude(stderr, "hunter2hunter2")
       })

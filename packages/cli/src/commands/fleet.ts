@@ -152,7 +152,8 @@ const nodeOf = Effect.fnUntraced(function*(fleet: Fleet) {
     tls: Option.isSome(fleet.nodeTls) ? yield* readTls(fleet.nodeTls.value) : undefined
   }
   if (node.tls === undefined && !isLoopback(host)) {
-    const warning = line`warning: anyone who reaches ${host} can join the cluster and read its requests; use --node-tls`
+    const warning =
+      line`warning: without --node-tls, others on the network of ${host} can read requests between nodes, and disturb the cluster`
     yield* note(styleNote("yellow", warning))
   }
   return node
