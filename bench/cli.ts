@@ -45,6 +45,7 @@ const contendersOf = (warm: Environment): ReadonlyArray<Contender> => [
   ["start", "mcpdo --version", [mcpdo, "--version"]],
   ["one call", "raw client", oneShot],
   ["one call", "mcp-sessions call", call],
+  ["one call", "the same, the first time", call, { MCP_SESSIONS_EARLY_START: "0" }],
   ["one call", "mcporter call", mcporterCall],
   ["warm call", "mcpdo tools/call", mcpdoCall],
   ["warm call", "mcp-sessions call", call, warm]

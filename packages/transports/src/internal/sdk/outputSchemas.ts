@@ -26,7 +26,8 @@ const compileTimeout = 1000
 /** Keywords that may take more than linear time: backtracking, all pairs, recursion. */
 const unbounded = /"(?:pattern|patternProperties|uniqueItems|\$ref|\$dynamicRef|\$recursiveRef)":/
 
-const sandbox = vm.createContext(Object.create(null))
+/** Where checks run. Made when the first schema is used: it is a global object of its own. */
+let sandbox: vm.Context | undefined
 const script = new vm.Script("check()")
 
 /** Up to these sizes a check takes milliseconds, even if it compares every item of a value with every word of a schema. */
@@ -48,6 +49,7 @@ const isSmall = (value: unknown): boolean => {
 
 /** Runs a function with a time limit that ends it even within a regular expression. */
 const withTimeLimit = <A>(run: () => A, timeout: number): A => {
+  sandbox ??= vm.createContext(Object.create(null))
   sandbox.check = run
   try {
     return script.runInContext(sandbox, { timeout })
