@@ -64,6 +64,10 @@ const violations = (page: Page): Promise<ReadonlyArray<string>> =>
   page.evaluate(`${axe}; axe.run().then(({ violations }) =>
     violations.map(({ id, nodes }) => id + " " + nodes.map(({ html }) => html).join(" ")))`)
 
+if (program === undefined) {
+  console.warn("the page is not tried in a browser: no Chromium or Chrome is found; set CHROME")
+}
+
 describe.skipIf(program === undefined)(
   program === undefined
     ? "the page in a browser (skipped: no Chromium or Chrome is found; set CHROME)"
