@@ -5,6 +5,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -38,13 +40,13 @@ interface Held {
 export class Holds {
   readonly #buckets: ReadonlyArray<Held>
   readonly #database: Effect.Effect<boolean>
-  readonly #fork: (effect: Effect.Effect<void>) => unknown
+  readonly #fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   #hold: (bucket: number) => Stream.Stream<Activation> = () => Stream.never
 
   /** `database` says whether the database of the cluster answers. */
   constructor({ database, fork }: {
     readonly database: Effect.Effect<boolean>
-    readonly fork: (effect: Effect.Effect<void>) => unknown
+    readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   }) {
     this.#database = database
     this.#fork = fork
@@ -61,20 +63,37 @@ export class Holds {
   /** Follows all buckets until the scope closes. */
   follow<E>(hold: (bucket: number) => Stream.Stream<Activation, E>): Effect.Effect<void, never, Scope.Scope> {
     this.#hold = (bucket) => Stream.orDie(hold(bucket))
-    return Effect.forEach(this.#buckets, (held, bucket) =>
-      Effect.suspend(() =>
-        Effect.raceFirst(
-          Stream.runForEach(hold(bucket), (activation) => Effect.sync(() => this.#set(held, activation))),
-          Deferred.await(held.anew)
-        )
-      ).pipe(
-        // Whatever ended it, the bucket is held again: it will have an owner.
-        Effect.exit,
-        Effect.andThen(Effect.sync(() => this.#clear(held))),
-        Effect.andThen(Effect.sleep(holdAgain)),
-        Effect.forever,
-        Effect.forkScoped
-      ), { discard: true })
+    return Effect.forEach(
+      this.#buckets,
+      (held, bucket) =>
+        this.#abandoning(
+          Stream.runForEach(this.#hold(bucket), (activation) => Effect.sync(() => this.#set(held, activation))),
+          () => Deferred.await(held.anew)
+        ).pipe(
+          // Whatever ended it, the bucket is held again: it will have an owner.
+          Effect.andThen(Effect.sync(() => this.#clear(held))),
+          Effect.andThen(Effect.sleep(holdAgain)),
+          Effect.forever,
+          Effect.forkScoped
+        ),
+      { discard: true }
+    )
+  }
+
+  /**
+   * Runs an effect until it ends or another one does, and gives its exit if it has ended. It is interrupted without waiting for that: an
+   * owner that stands still does not answer to an interruption either.
+   */
+  #abandoning<A>(
+    effect: Effect.Effect<A>,
+    until: () => Effect.Effect<unknown>
+  ): Effect.Effect<Exit.Exit<A> | undefined> {
+    return Effect.suspend(() => {
+      const fiber = this.#fork(effect)
+      return Effect.raceFirst(Fiber.await(fiber), Effect.as(until(), undefined)).pipe(
+        Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
+      )
+    })
   }
 
   /**
@@ -85,12 +104,16 @@ export class Holds {
     const held = this.#buckets[bucket]
     if (held === undefined || held.isDoubted || held.current?.id !== activation?.id) return
     held.isDoubted = true
-    const asked = Effect.timeoutOption(Stream.runHead(this.#hold(bucket)), answerTimeout)
+    const asked = this.#abandoning(Stream.runHead(this.#hold(bucket)), () => Effect.sleep(answerTimeout))
     this.#fork(
       Effect.gen(function*() {
         while (held.current?.id === activation?.id) {
-          const owner = Option.flatten(yield* asked)
-          if (Option.isNone(owner)) continue
+          const exit = yield* asked
+          const owner = exit !== undefined && Exit.isSuccess(exit) ? exit.value : Option.none()
+          if (Option.isNone(owner)) {
+            yield* Effect.sleep(holdAgain)
+            continue
+          }
           if (owner.value.id !== held.current?.id) Deferred.doneUnsafe(held.anew, Effect.void)
           break
         }
