@@ -74,7 +74,7 @@ export const parse: (json: string) => Option.Option<unknown> = Option.liftThrowa
 
 /**
  * Keeps numbers of messages as servers write them, for {@link stringify}, from now until the process ends. Messages with such numbers take
- * longer to parse; without this, no message does.
+ * longer to parse; without this, no message does. A gateway does this, too.
  *
  * @category decoding
  * @since 0.1.0

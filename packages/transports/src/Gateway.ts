@@ -71,6 +71,7 @@ import * as Scope from "effect/Scope"
 import type { JwtAlgorithm, JwtOptions } from "./internal/accessTokens/jwtOptions.ts"
 import { gatewayPage, pageAudit } from "./internal/dashboard/gatewayPage.ts"
 import type { PageServer } from "./internal/dashboard/pageServer.ts"
+import { keep as keepNumbers } from "./internal/exactNumbers.ts"
 import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
 import type { AuditRecord, RefusalRecord, UseRecord } from "./internal/gateway/audit.ts"
 import { makeAuthentication } from "./internal/gateway/authentication.ts"
@@ -185,6 +186,8 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>,
   read: ReadOptions
 ) {
+  // Of results and errors, until the process ends: `rpc.ts` encodes them.
+  keepNumbers()
   const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
   const context = yield* Effect.context<R | Scope.Scope>()

@@ -6,7 +6,6 @@ import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Fiber } from "effect"
 import { call, connectV1, initialize, post, startGateway, textOf } from "../../fixtures/gateway.ts"
 import { http, stdio, until } from "../../fixtures/peer.ts"
-import * as Http from "../../fixtures/scriptedHttp.ts"
 
 /** The error that a promise of a client ends with. */
 const errorOf = (run: () => Promise<unknown>) =>
@@ -114,25 +113,5 @@ describe("a gateway", () => {
       const said = yield* Effect.promise(() => client.callTool({ name: "echo", arguments: { message: "hi" } }))
       assert.strictEqual(textOf(said), "hi")
       assert.deepStrictEqual(ledger("die"), ["1"])
-    }))
-
-  it.live("passes on numbers in arguments that JavaScript cannot hold, digit by digit", () =>
-    Effect.gen(function*() {
-      const sent: Array<string> = []
-      const server = yield* Http.start(({ body, message: { id, method }, response }) => {
-        if (method === "tools/list") {
-          Http.json(response, Http.result(id, { tools: [{ name: "t", inputSchema: { type: "object" } }] }))
-        } else if (method === "tools/call") {
-          sent.push(body)
-          Http.json(response, Http.result(id, { content: [] }))
-        } else return false
-        return true
-      })
-      const { url } = yield* startGateway({ only: { url: server.url, protocol: "legacy" } })
-      const { session } = yield* post(url, initialize)
-      const args = `{"id":9007199254740993,"deep":[{"amount":0.1234567890123456789}],"plain":1.50}`
-      const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":${args}}}`
-      yield* post(url, body, { session })
-      assert.include(sent.join(), args.replace("1.50", "1.5"))
     }))
 })

@@ -64,13 +64,55 @@ export const parseRaw = (text: string): unknown =>
     (_, value, { source }) => typeof value === "number" && source !== undefined ? fromDecimal(source) : value
   )
 
-/** What may be a number that JavaScript cannot hold: many digits, or a large exponent. */
-const suspect = /[\d.]{17}|\d[eE][+-]?\d{3}/
+/** A number of JSON without its sign, or what looks like one in a string. */
+const number = /[\d.]+(?:[eE][+-]?\d+)?/y
 
-/** Whether a text of JSON may have a number that JavaScript cannot hold. */
-export const mayBeInexact = (text: string): boolean => suspect.test(text)
+const largeExponent = /\d[eE][+-]?\d{3}/g
+
+/** JavaScript holds numbers of fewer digits, unless they have a large exponent. */
+const manyDigits = 16
+
+/** Whether a text has a digit or a decimal point at an index. */
+const isDigit = (text: string, at: number): boolean => {
+  const code = text.charCodeAt(at)
+  return code <= 0x39 && code >= 0x2e && code !== 0x2f
+}
+
+const startOf = (text: string, at: number): number => {
+  let start = at
+  while (isDigit(text, start - 1)) start--
+  return start
+}
+
+/** Whether JavaScript holds the number that begins at an index. */
+const isExactAt = (text: string, start: number): boolean => {
+  number.lastIndex = start
+  const [source = ""] = number.exec(text) ?? []
+  return isExact(Number(source), source)
+}
+
+/**
+ * Whether a text of JSON may have a number that JavaScript cannot hold; one within a string counts, too. Costs little beside parsing: of many digits
+ * in a row, one is at every 16th character.
+ */
+export const mayBeInexact = (text: string): boolean => {
+  for (let at = manyDigits - 1; at < text.length; at += manyDigits) {
+    if (!isDigit(text, at)) continue
+    const start = startOf(text, at)
+    while (isDigit(text, at + 1)) at++
+    if (at - start + 1 >= manyDigits && !isExactAt(text, start)) return true
+  }
+  largeExponent.lastIndex = 0
+  for (let match = largeExponent.exec(text); match !== null; match = largeExponent.exec(text)) {
+    if (!isExactAt(text, startOf(text, match.index))) return true
+  }
+  return false
+}
 
 const sources = new WeakMap<object, Map<string, string>>()
+
+/** Whether any source has been kept. */
+let hasSources = false
 
 let isKept = false
 
@@ -82,6 +124,7 @@ export const keep = (): void => {
 const parseKept = (text: string): unknown =>
   Json.parse(text, function(key, value, { source }) {
     if (typeof value === "number" && source !== undefined && !isExact(value, source)) {
+      hasSources = true
       const known = sources.get(this) ?? new Map<string, string>()
       sources.set(this, known.set(key, source))
     }
@@ -90,7 +133,7 @@ const parseKept = (text: string): unknown =>
 
 /**
  * Parses a message within the bounds of `jsonRpc/jsonBounds.ts`: a deeper one would overflow the stack. Costs a comparison more than
- * `JSON.parse`, unless numbers are kept.
+ * `JSON.parse`, or a look at the text if numbers are kept.
  */
 export const parse = (text: string): unknown => isKept && mayBeInexact(text) ? parseKept(text) : JSON.parse(text)
 
@@ -104,3 +147,19 @@ export const stringify = (value: unknown, indentation: number): string | undefin
     },
     indentation
   )
+
+/** Whether an object, or one within it, has a number whose source is kept. */
+const holdsSources = (value: object): boolean => {
+  if (sources.has(value)) return true
+  for (const item of Array.isArray(value) ? value : Object.values(value)) {
+    if (typeof item === "object" && item !== null && holdsSources(item)) return true
+  }
+  return false
+}
+
+/**
+ * Encodes a message of JSON types with the numbers that its server wrote. As fast as `JSON.stringify` until a source has been kept; then, it looks for sources
+ * first.
+ */
+export const encode = (message: object): string =>
+  (hasSources && holdsSources(message) ? stringify(message, 0) : undefined) ?? JSON.stringify(message)

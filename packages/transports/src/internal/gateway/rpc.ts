@@ -3,6 +3,7 @@
  *
  * @see https://www.jsonrpc.org/specification
  */
+import { encode } from "../exactNumbers.ts"
 
 /** The id of a request of a client. */
 export type RpcId = string | number
@@ -41,16 +42,16 @@ export class RpcError {
 }
 
 /** Encodes the response to a request. */
-export const encodeResult = (id: RpcId, result: unknown): string => JSON.stringify({ jsonrpc: "2.0", id, result })
+export const encodeResult = (id: RpcId, result: unknown): string => encode({ jsonrpc: "2.0", id, result })
 
 /** Encodes the failure of a request; the id is `null` where that of the request is not known. */
 export const encodeError = (id: RpcId | null, { code, data, message }: RpcError): string =>
-  JSON.stringify({ jsonrpc: "2.0", id, error: { code, message, ...(data === undefined ? {} : { data }) } })
+  encode({ jsonrpc: "2.0", id, error: { code, message, ...(data === undefined ? {} : { data }) } })
 
 /** Encodes a notification to a client. */
 export const encodeNotification = (method: string, params?: object): string =>
-  JSON.stringify({ jsonrpc: "2.0", method, ...(params === undefined ? {} : { params }) })
+  encode({ jsonrpc: "2.0", method, ...(params === undefined ? {} : { params }) })
 
 /** Encodes a request to a client. */
 export const encodeRequest = (id: RpcId, method: string, params: object | undefined): string =>
-  JSON.stringify({ jsonrpc: "2.0", id, method, ...(params === undefined ? {} : { params }) })
+  encode({ jsonrpc: "2.0", id, method, ...(params === undefined ? {} : { params }) })
