@@ -250,12 +250,12 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   const removeListener = catalog.onChange((list) => {
     for (const client of clients) client.send(listChanged(list))
   })
-  const drain = Effect.gen(function*() {
+  const idle = Effect.timeoutOption(
+    Effect.callback<void>((resume) => quotas.whenIdle(() => resume(Effect.void))),
+    read.drainTimeout
+  )
+  const close = Effect.gen(function*() {
     removeListener()
-    yield* Effect.timeoutOption(
-      Effect.callback<void>((resume) => quotas.whenIdle(() => resume(Effect.void))),
-      read.drainTimeout
-    )
     yield* clients.closeAll
     streams.close()
   })
@@ -265,8 +265,9 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     catalog,
     clients,
     dispatcher,
-    drain,
+    close,
     fork,
+    idle,
     isStateless,
     now,
     open,
@@ -306,7 +307,7 @@ const make = Effect.fnUntraced(function*<E, R>(
   const found: { page: PageServer | undefined } = { page: undefined }
   const audit = options.ui === true ? pageAudit(() => found.page, options.audit) : options.audit
   const parts = yield* makeParts({ ...options, audit }, read)
-  const { catalog, clients, dispatcher, drain, fork, isStateless, now, quotas, streams } = parts
+  const { catalog, clients, close, dispatcher, fork, idle, isStateless, now, quotas, streams } = parts
   const page = found.page = makePage(parts, { options, read })
   const routing = yield* (yield* SessionRouter).make({
     clients,
@@ -354,8 +355,11 @@ const make = Effect.fnUntraced(function*<E, R>(
       endpoint.isDraining = true
       yield* refuseConnections
       page?.feed.close()
+      // Other nodes need the sessions of this one until its own requests are over: those may wait for the other nodes.
+      yield* idle
+      yield* refuseConnections
       yield* routing.drain
-      yield* drain
+      yield* close
     })
   )
   page?.start({ origin: new URL(read.publicUrl ?? urlOf(port)).origin, port })
@@ -402,7 +406,7 @@ export const serveStdio = <E, R>(
   Effect.scoped(Effect.gen(function*() {
     const read = yield* readOptions(options)
     const parts = yield* makeParts(options, read)
-    yield* Effect.addFinalizer(() => parts.drain)
+    yield* Effect.addFinalizer(() => Effect.andThen(parts.idle, parts.close))
     yield* stdio({
       ...parts,
       route: "stdio",

@@ -73,6 +73,7 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import { makeCluster } from "./internal/fleet/makeCluster.ts"
+import { ownershipOf } from "./internal/fleet/ownership.ts"
 import type { Routing, RoutingHost } from "./internal/fleet/routing.ts"
 import { SealedRouter } from "./internal/fleet/sealedRouter.ts"
 import { Tickets } from "./internal/fleet/ticket.ts"
@@ -153,17 +154,27 @@ export interface ClusterOptions {
   readonly host?: string | undefined
   /** The port to listen on for other nodes; 0 takes a free one. Default: 0. */
   readonly port?: number | undefined
-  /** The URL at which other nodes reach this one, such as `http://10.0.0.5:7000`. Default: `host` and the port. */
+  /** The URL at which other nodes reach this one, such as `http://10.0.0.5:7000`; `https` with `tls`. Default: `host` and the port. */
   readonly advertisedUrl?: string | undefined
   /** Certificates for the connections between nodes. Default: none, and connections are not encrypted. */
   readonly tls?: NodeTls | undefined
 }
 
+/** Fails unless other nodes can send requests to the URL of this one. */
+const requireUrl = ({ advertisedUrl, tls }: ClusterOptions): Effect.Effect<void, ConfigError> => {
+  const protocol = tls === undefined ? "http:" : "https:"
+  return advertisedUrl === undefined || URL.parse(advertisedUrl)?.protocol === protocol
+    ? Effect.void
+    : Effect.fail(
+      new ConfigError({ problems: [new InvalidValue({ path: ["advertisedUrl"], expected: `a URL with ${protocol}` })] })
+    )
+}
+
 /**
  * Layer by which each session has one owner among the nodes of a cluster, and every node takes every request.
  *
- * All nodes have the same `sessionKey`, `path` and servers. The gateway fails with a `ConfigError` if it has no `sessionKey`, and with
- * `ListenFailed` if the port for other nodes cannot be used. Its `/readyz` answers 503 until the owners of all sessions are known.
+ * All nodes have the same `sessionKey`, `path` and servers. The gateway fails with a `ConfigError` if it has no `sessionKey` or if
+ * `advertisedUrl` is not a URL, and with `ListenFailed` if the port for other nodes cannot be used. Its `/readyz` answers 503 until the owners of all sessions are known.
  *
  * Requests that arrive while a session has no owner wait for 15 seconds, or 2 seconds if the database does not answer. Then they fail with the
  * code -32010, `data.reason` `NoOwner` and `data.delivery` `NotSent`.
@@ -179,9 +190,12 @@ export const layerCluster = (
     Effect.gen(function*() {
       const sharding = yield* Sharding
       const sql = yield* SqlClient.SqlClient
+      const ownership = ownershipOf({ sharding, sql })
       return {
         make: (host: RoutingHost) =>
-          Effect.andThen(requireKey(host.keys), makeCluster({ options, host, sharding, sql }))
+          Effect.all([requireKey(host.keys), requireUrl(options)]).pipe(
+            Effect.andThen(makeCluster({ options, host, ownership }))
+          )
       }
     })
   )

@@ -8,6 +8,8 @@ import type { ClientSession, Reply } from "../gateway/clientSession.ts"
 import type { Dispatcher } from "../gateway/dispatcher.ts"
 
 const State = Schema.fromJsonString(Schema.Struct({
+  /** Tells the session of one owner from that of the next. */
+  session: Schema.String,
   logLevel: Schema.optionalKey(Schema.String),
   subscriptions: Schema.Array(Schema.String)
 }))
@@ -15,18 +17,20 @@ const State = Schema.fromJsonString(Schema.Struct({
 const decode = Schema.decodeUnknownOption(State)
 
 /** Encodes the state of a client. */
-export const stateOf = ({ logLevel, subscriptions }: ClientSession): string =>
-  JSON.stringify({ ...(logLevel === undefined ? {} : { logLevel }), subscriptions: [...subscriptions.keys()] })
+export const stateOf = ({ logLevel, resumable: { session }, subscriptions }: ClientSession): string =>
+  JSON.stringify({ session, ...(logLevel === undefined ? {} : { logLevel }), subscriptions: [...subscriptions.keys()] })
 
 /** Nobody waits for these responses. */
 const silent: Reply = { related: () => false, settle: () => {} }
 
-/** Sets what a client had set at the owner before, unless it has set something here. */
+/** Sets what a client had set at the owner before, beside what it has set here. */
 export const restore = (dispatcher: Dispatcher, client: ClientSession, text: string): void => {
   const state = Option.getOrUndefined(decode(text))
-  if (state === undefined || client.subscriptions.size > 0 || client.logLevel !== undefined) return
+  if (state === undefined || state.session === client.resumable.session) return
   const requests = [
-    ...(state.logLevel === undefined ? [] : [{ method: "logging/setLevel", params: { level: state.logLevel } }]),
+    ...(state.logLevel === undefined || client.logLevel !== undefined
+      ? []
+      : [{ method: "logging/setLevel", params: { level: state.logLevel } }]),
     ...state.subscriptions.map((uri) => ({ method: "resources/subscribe", params: { uri } }))
   ]
   requests.forEach((request, index) =>

@@ -6,16 +6,17 @@ import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
-import type { Dispatcher } from "../gateway/dispatcher.ts"
+import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
 import type { Exchange, Router, Seat, SessionParts } from "../gateway/seat.ts"
 import { bucketOf, commonName, newName } from "./buckets.ts"
-import { restore } from "./clientState.ts"
+import { restore, stateOf } from "./clientState.ts"
 import type { Forwarding } from "./forward.ts"
 import type { Holds } from "./holds.ts"
 import type { OwnedBuckets } from "./ownedBuckets.ts"
-import { Passage } from "./passage.ts"
+import { type Failure, Passage } from "./passage.ts"
 import { refuseSession } from "./refusals.ts"
+import type { Stalls } from "./stalls.ts"
 import type { NamedSession, TicketedSession, Tickets } from "./ticket.ts"
 
 /** How long after a failed attempt the next one begins, and how many there are in all. */
@@ -41,9 +42,16 @@ export interface ClusterRouterOptions {
   readonly holds: Holds
   readonly owned: OwnedBuckets
   readonly forwarding: Forwarding
+  readonly stalls: Stalls
   /** Monotonic time in milliseconds. */
   readonly now: () => number
 }
+
+type Here = (client: ClientSession, exchange: Exchange) => void
+
+/** Whether an exchange asks for a stream of changes, which stays open. */
+const isListen = ({ messages }: Exchange): boolean =>
+  messages.some((message) => isRequest(message) && message.method === "subscriptions/listen")
 
 export class ClusterRouter implements Router {
   readonly #options: ClusterRouterOptions
@@ -100,20 +108,33 @@ export class ClusterRouter implements Router {
   }
 
   #seat(session: TicketedSession): Seat {
-    return { use: (exchange, here) => void this.#options.fork(this.#place(session, exchange, here)) }
+    const { fork, streams } = this.#options
+    return {
+      use: (exchange, here) => {
+        const passage = new Passage(exchange, streams)
+        let isOver = false
+        const onEnd = () => {
+          if (isOver) return
+          isOver = true
+          exchange.onEnd()
+        }
+        const place = this.#place(session, { ...exchange, onEnd }, passage, here)
+        void fork(Effect.catchDefect(place, (defect) => {
+          passage.fail("lost")
+          onEnd()
+          return Effect.logError("a request could not be handed to the node that has its session", defect)
+        }))
+      }
+    }
   }
 
   /** Has an exchange handled by the owner of its session, whichever node that is by then. */
-  #place(
-    session: TicketedSession,
-    exchange: Exchange,
-    here: (client: ClientSession, exchange: Exchange) => void
-  ): Effect.Effect<void> {
-    const { dispatcher, forwarding, holds, owned, streams } = this.#options
+  #place(session: TicketedSession, exchange: Exchange, passage: Passage, here: Here): Effect.Effect<void> {
+    const { forwarding, holds, owned, stalls } = this.#options
     const bucket = bucketOf(session.name)
-    const passage = new Passage(exchange, streams)
-    const isStream = exchange.request.method === "GET"
-    const over = (failure?: "lost" | "noOwner") => {
+    // Only a stream goes on for as long as its client wants it.
+    const isStream = exchange.request.method === "GET" || isListen(exchange)
+    const over = (failure?: Failure) => {
       if (failure !== undefined) passage.fail(failure)
       exchange.onEnd()
     }
@@ -121,35 +142,91 @@ export class ClusterRouter implements Router {
       for (let attempt = 1; !passage.isOver; attempt++) {
         const activation = yield* Effect.catch(holds.owner(bucket), () => Effect.undefined)
         if (activation === undefined) return over("noOwner")
-        const end = owned.begin(bucket, activation.id)
+        // The client may have gone while nobody had its session.
+        if (passage.isOver) break
+        // After it stood still, a node waits until it knows what it owns.
+        const end = stalls.isRefusing ? undefined : owned.begin(bucket, activation.id)
         if (end !== undefined) {
-          const client = yield* this.here(session)
-          if (client === undefined || client === "ended") {
-            end()
-            refuseSession(exchange.response, client ?? "limited", exchange.messages)
-            return over()
-          }
-          if (isStream) {
-            restore(dispatcher, client, passage.state)
-            end()
-          }
-          return here(client, {
-            ...exchange,
-            onEnd: () => {
-              end()
-              exchange.onEnd()
-            }
-          })
+          const isMoved = yield* this.#handle(session, { exchange, passage, end, here })
+          if (!isMoved) return
+          continue
         }
-        const outcome = yield* forwarding.attempt({ activation, bucket, exchange, passage, session })
+        const isRepeated = attempt > 1
+        const outcome = yield* forwarding.attempt({ activation, bucket, exchange, isRepeated, passage, session })
         yield* Metric.update(Metric.withAttributes(hops, { outcome }), 1)
         if (outcome === "done") return over()
+        if (outcome === "large") return over("large")
+        if (outcome === "lost" && passage.isAnswered) {
+          passage.end()
+          return over()
+        }
         if (outcome === "lost" && !passage.isRepeatable) return over("lost")
-        // Only a stream goes on for as long as its client wants it.
         if (!isStream && attempt >= maxAttempts) return over(outcome === "lost" ? "lost" : "noOwner")
         yield* Effect.sleep(attemptAgain)
       }
       return over()
+    })
+  }
+
+  /** Handles an exchange with a session that this node owns. Returns whether it is a stream that goes on at the next owner. */
+  #handle(session: NamedSession, { end, exchange, here, passage }: {
+    readonly exchange: Exchange
+    readonly passage: Passage
+    /** Ends the exchange for its bucket. */
+    readonly end: () => void
+    readonly here: Here
+  }): Effect.Effect<boolean> {
+    const { dispatcher, owned } = this.#options
+    const { request: { headers, method }, response } = exchange
+    const bucket = bucketOf(session.name)
+    return Effect.flatMap(this.here(session), (client) => {
+      if (client === undefined || client === "ended") {
+        end()
+        refuseSession(response, client ?? "limited", exchange.messages)
+        exchange.onEnd()
+        return Effect.succeed(false)
+      }
+      if (method !== "GET") {
+        if (isListen(exchange)) owned.breakOnMove(bucket, response)
+        here(client, {
+          ...exchange,
+          onEnd: () => {
+            end()
+            exchange.onEnd()
+          }
+        })
+        // Only a POST has an end of its own.
+        if (method === "DELETE") end()
+        return Effect.succeed(false)
+      }
+      restore(dispatcher, client, passage.state)
+      const { lastEventId } = passage
+      const resumed = { ...headers, ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }) }
+      here(client, { ...exchange, request: { method, headers: resumed } })
+      end()
+      return this.#moves(bucket, client, passage)
+    })
+  }
+
+  /** Waits until a stream is over, or until its session moves, which leaves it open. Returns whether the session moves. */
+  #moves(bucket: number, client: ClientSession, passage: Passage): Effect.Effect<boolean> {
+    const { response } = passage
+    return Effect.callback((resume) => {
+      if (passage.isOver) return resume(Effect.succeed(false))
+      const onClose = () => settle(false)
+      const removeListener = this.#options.owned.onMove((moving) => {
+        if (moving !== bucket) return
+        passage.state = stateOf(client)
+        client.release(response)
+        settle(true)
+      })
+      const settle = (isMoved: boolean) => {
+        removeListener()
+        response.off("close", onClose)
+        resume(Effect.succeed(isMoved))
+      }
+      response.once("close", onClose)
+      return Effect.sync(() => settle(false))
     })
   }
 }

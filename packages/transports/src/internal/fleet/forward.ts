@@ -17,9 +17,9 @@ import type { TlsOptions } from "./tls.ts"
 
 /**
  * How an attempt ended: `done` with the response of the owner, `moved` as a stream that goes on elsewhere, `refused` before the owner handled
- * it, `lost` after it may have.
+ * it, `lost` after it may have, `large` with a response that is not passed on.
  */
-export type Attempt = "done" | "moved" | "refused" | "lost"
+export type Attempt = "done" | "moved" | "refused" | "lost" | "large"
 
 /** How long a connection may take, and how long an owner may be silent before it is doubted, in milliseconds. */
 const [connectTimeout, silence] = [1000, 2000]
@@ -28,8 +28,14 @@ const [connectTimeout, silence] = [1000, 2000]
 const maxResponse = 64 * 1024 ** 2
 
 /** Whether the owner needs a header of the client. */
-const isPassed = (name: string): boolean =>
-  name === "accept" || name === "last-event-id" || (name.startsWith("mcp-") && name !== "mcp-session-id")
+const isPassed = (name: string): boolean => name === "accept" || (name.startsWith("mcp-") && name !== "mcp-session-id")
+
+/**
+ * Whether a response says that no node has handled the request: that of an owner of something else, or one that HTTP has stopped before. Whatever
+ * a node answers to a client has a body of JSON.
+ */
+const isRefusal = ({ headers: { "content-type": type }, statusCode = 0 }: Http.IncomingMessage): boolean =>
+  statusCode === notOwner || (statusCode >= 400 && statusCode < 500 && type === undefined)
 
 export class Forwarding {
   readonly #hops: Hops
@@ -54,24 +60,27 @@ export class Forwarding {
   }
 
   /** Makes one attempt. Interruption ends it. */
-  attempt({ activation, bucket, exchange, passage, session }: {
+  attempt({ activation, bucket, exchange, isRepeated, passage, session }: {
     readonly exchange: Exchange
     readonly passage: Passage
     readonly session: TicketedSession
     readonly bucket: number
     readonly activation: Activation
+    readonly isRepeated: boolean
   }): Effect.Effect<Attempt> {
     return Effect.callback((resume) => {
       const { ticket } = session
       const method = exchange.request.method as "DELETE" | "GET" | "POST"
       const body = method === "GET" ? passage.state : exchange.text
-      const seal = this.#hops.seal({ method, principal: exchange.principal, activation: activation.id }, ticket, body)
+      const { principal } = exchange
+      const seal = this.#hops.seal({ method, principal, activation: activation.id, isRepeated }, ticket, body)
       const { headers } = exchange.request
       const sent = this.#request(activation.url, {
         method: "POST",
         agent: this.#agent,
         headers: {
           ...Object.fromEntries(Object.entries(headers).filter(([name]) => isPassed(name))),
+          ...(passage.lastEventId === undefined || method !== "GET" ? {} : { "last-event-id": passage.lastEventId }),
           "content-length": Buffer.byteLength(body),
           [hopHeaders.seal]: seal,
           [hopHeaders.ticket]: ticket
@@ -116,8 +125,8 @@ export class Forwarding {
     passage: Passage,
     end: (attempt: Attempt, isWhole?: boolean) => void
   ): void {
-    const { headers: { "content-type": type }, statusCode = 0 } = response
-    if (statusCode === notOwner) {
+    const { headers: { "content-type": type, "retry-after": retryAfter }, statusCode = 0 } = response
+    if (isRefusal(response)) {
       response.resume()
       return end("refused", true)
     }
@@ -127,12 +136,14 @@ export class Forwarding {
     if (isStream) passage.begin()
     response.setEncoding("utf8")
     response.on("data", (chunk: string) => {
+      // Only the end of what came before can be the begin of a separator.
+      const hasEnd = isStream && (chunk.includes("\n\n") || (chunk.startsWith("\n") && text.endsWith("\n")))
       text += chunk
-      if (text.length > maxResponse) return end("lost")
-      if (!isStream) return
-      for (let at = text.indexOf("\n\n"); at >= 0; at = text.indexOf("\n\n")) {
-        const event = text.slice(0, at)
-        text = text.slice(at + 2)
+      if (text.length > maxResponse) return end("large")
+      if (!hasEnd) return
+      const events = text.split("\n\n")
+      text = events.pop() ?? ""
+      for (const event of events) {
         isMoved ||= event.startsWith("event: moved")
         passage.event(event)
       }
@@ -145,7 +156,7 @@ export class Forwarding {
       if (!response.complete) return end("lost")
       if (isMoved) return end("moved", true)
       if (isStream) passage.end()
-      else passage.answer(statusCode, type, text)
+      else passage.answer(statusCode, { body: text, retryAfter, type })
       end("done", true)
     })
     response.once("error", () => end("lost"))

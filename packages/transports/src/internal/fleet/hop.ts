@@ -23,6 +23,8 @@ const Content = Schema.fromJsonString(Schema.Struct({
   principal: Schema.String,
   activation: Schema.String,
   method: Schema.Literals(["GET", "POST", "DELETE"]),
+  /** Whether the owner may have had the exchange before, of the same node. */
+  isRepeated: Schema.Boolean,
   digest: Schema.String
 }))
 
@@ -44,6 +46,12 @@ class Arrivals {
   take(number: number): boolean {
     if (number <= this.#latest - window || this.#numbers.has(number)) return false
     this.#numbers.add(number)
+    // A node that sends for long has a large number when it comes here first.
+    if (number - this.#latest > window) {
+      this.#numbers.clear()
+      this.#numbers.add(number)
+      this.#latest = number
+    }
     for (; this.#latest < number; this.#latest++) this.#numbers.delete(this.#latest - window)
     return true
   }
@@ -60,24 +68,27 @@ export class Hops {
   }
 
   /** Seals a hop with its ticket and its body. */
-  seal(hop: Pick<Hop, "activation" | "method" | "principal">, ticket: string, body: string): string {
+  seal(hop: Pick<Hop, "activation" | "isRepeated" | "method" | "principal">, ticket: string, body: string): string {
     const content: Hop = { ...hop, node: this.#node, number: ++this.#sent, digest: digestOf(ticket, body) }
     return this.#ids.seal(JSON.stringify(content), bound)
   }
 
-  /** Opens a hop; `undefined` if another program has made or changed it, or if it came before. */
-  open(seal: string, ticket: string, body: string): Hop | undefined {
-    const hop = Option.getOrUndefined(decode(this.#ids.open(seal, bound)))
-    if (hop === undefined || hop.digest !== digestOf(ticket, body)) return undefined
-    return this.#arrivalsOf(hop.node).take(hop.number) ? hop : undefined
+  /** Reads a seal; `undefined` if another program has made it. Its body has not arrived yet. */
+  read(seal: string): Hop | undefined {
+    return Option.getOrUndefined(decode(this.#ids.open(seal, bound)))
   }
 
+  /** Takes a hop with its ticket and its body; `false` if they are not those of the seal, or if it came before. */
+  take(hop: Hop, ticket: string, body: string): boolean {
+    return hop.digest === digestOf(ticket, body) && this.#arrivalsOf(hop.node).take(hop.number)
+  }
+
+  /** The hops of a node. While there are too many nodes, the one that has sent none for longest is forgotten. */
   #arrivalsOf(node: string): Arrivals {
-    const known = this.#arrivals.get(node)
-    if (known !== undefined) return known
+    const arrivals = this.#arrivals.get(node) ?? new Arrivals()
+    this.#arrivals.delete(node)
     const [oldest] = this.#arrivals.keys()
     if (oldest !== undefined && this.#arrivals.size >= nodeLimit) this.#arrivals.delete(oldest)
-    const arrivals = new Arrivals()
     this.#arrivals.set(node, arrivals)
     return arrivals
   }

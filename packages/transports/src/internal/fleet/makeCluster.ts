@@ -1,12 +1,8 @@
 /**
  * Makes the router of a node: its listener for other nodes, what it owns, and what it knows of the others.
  */
-import type { Sharding } from "effect/cluster/Sharding"
-import * as ShardingService from "effect/cluster/Sharding"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { SqlClient } from "effect/sql/SqlClient"
 import { SealedIds } from "../gateway/sealedIds.ts"
 import { ClusterRouter } from "./clusterRouter.ts"
 import { Forwarding } from "./forward.ts"
@@ -14,16 +10,13 @@ import { Holds } from "./holds.ts"
 import { Hops } from "./hop.ts"
 import { listen } from "./nodeListener.ts"
 import { OwnedBuckets } from "./ownedBuckets.ts"
-import { Bucket, layer as ownership } from "./ownership.ts"
+import type { Ownership } from "./ownership.ts"
 import type { Routing, RoutingHost } from "./routing.ts"
 import { Stalls } from "./stalls.ts"
 import { Tickets } from "./ticket.ts"
 import { type NodeTls, tlsOptions } from "./tls.ts"
 
-/** How long the database may take to answer. */
-const databaseTimeout = "700 millis"
-
-export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options, sharding, sql }: {
+export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options, ownership }: {
   readonly options: {
     readonly host?: string | undefined
     readonly port?: number | undefined
@@ -31,8 +24,7 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
     readonly tls?: NodeTls | undefined
   }
   readonly host: RoutingHost
-  readonly sharding: Sharding["Service"]
-  readonly sql: SqlClient
+  readonly ownership: Ownership
 }): Effect.fn.Return<Routing, never, Scope.Scope> {
   const { advertisedUrl, host = "127.0.0.1", port = 0 } = options
   const { clients, dispatcher, fork, keys, maxBodyBytes, now, route, streams, timeOfDay } = gateway
@@ -41,8 +33,7 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
   const tickets = new Tickets({ ids, route, now: timeOfDay })
   const hops = new Hops(new SealedIds({ keys, purpose: "hop" }))
   const owned = new OwnedBuckets((client) => clients.close(client))
-  const database = sql`SELECT 1`.pipe(Effect.timeout(databaseTimeout), Effect.isSuccess)
-  const holds = new Holds({ database, fork })
+  const holds = new Holds({ database: ownership.isReachable, fork })
   const forwarding = yield* Effect.acquireRelease(
     Effect.sync(() => new Forwarding({ hops, holds, tls })),
     (forwarding) => Effect.sync(() => forwarding.close())
@@ -51,7 +42,18 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
     Effect.sync(() => new Stalls(now)),
     (stalls) => Effect.sync(() => stalls.stop())
   )
-  const router = new ClusterRouter({ clients, dispatcher, streams, fork, tickets, holds, owned, forwarding, now })
+  const router = new ClusterRouter({
+    clients,
+    dispatcher,
+    streams,
+    fork,
+    tickets,
+    holds,
+    owned,
+    forwarding,
+    stalls,
+    now
+  })
   return {
     router,
     start: (serve) =>
@@ -73,9 +75,7 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
         })
         const scheme = tls === undefined ? "http" : "https"
         const url = advertisedUrl ?? `${scheme}://${host.includes(":") ? `[${host}]` : host}:${listening}/`
-        yield* Layer.build(ownership({ owned, url })).pipe(Effect.provideService(ShardingService.Sharding, sharding))
-        const client = yield* sharding.makeClient(Bucket)
-        yield* holds.follow((bucket) => client(String(bucket)).Hold())
+        yield* holds.follow(yield* ownership.join({ owned, url }))
       }),
     drain: owned.drain,
     isReady: () => holds.isWhole

@@ -3,14 +3,15 @@
  *
  * It is for the nodes of one fleet alone. Whatever another program sends has the same answer, which says nothing.
  */
+import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as Https from "node:https"
-import type { ClientSession } from "../gateway/clientSession.ts"
-import type { Dispatcher } from "../gateway/dispatcher.ts"
+import { type ClientSession, interrupt } from "../gateway/clientSession.ts"
+import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
 import { readBody } from "../gateway/http.ts"
 import { CannotListen } from "../gateway/listener.ts"
@@ -25,6 +26,21 @@ import { refuseSession } from "./refusals.ts"
 import type { Stalls } from "./stalls.ts"
 import type { NamedSession, Tickets } from "./ticket.ts"
 import type { TlsOptions } from "./tls.ts"
+
+/** The headers of a client may have 16 KiB, and those of a hop are more. */
+const serverOptions: Http.ServerOptions = {
+  maxHeaderSize: 65_536,
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  keepAliveTimeout: 60_000,
+  noDelay: true
+}
+
+/** How many sockets may be open. */
+const maxConnections = 20_000
+
+/** The largest state of a client, in bytes: that of a client with all subscriptions it may have. */
+const stateLimit = 4 * 1024 ** 2
 
 export interface NodeListenerOptions {
   readonly host: string
@@ -55,8 +71,10 @@ class PassedStreams {
   add(response: Http.ServerResponse, client: ClientSession): void {
     this.#streams.set(response, client)
     response.once("close", () => this.#streams.delete(response))
+    if (!response.headersSent) return
     const tell = () => this.#events.write(response, `event: state\ndata: ${stateOf(client)}\n\n`)
-    client.onChange = tell
+    client.changeListeners.add(tell)
+    response.once("close", () => client.changeListeners.delete(tell))
     tell()
   }
 
@@ -66,6 +84,13 @@ class PassedStreams {
     }
   }
 }
+
+/** Ends the calls of an exchange that has come before, and whose response the other node has lost. */
+const dropCalls = (client: ClientSession, messages: ReadonlyArray<JSONRPCMessage>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const calls = messages.filter(isRequest).flatMap(({ id }) => client.calls.get(id) ?? [])
+    return Fiber.awaitAll(calls.flatMap((call) => interrupt(call) ?? []))
+  })
 
 /** Listens until the scope closes, and returns the port. */
 export const listen = (options: NodeListenerOptions): Effect.Effect<number, CannotListen, Scope.Scope> => {
@@ -80,24 +105,29 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
     from: Http.IncomingMessage,
     to: Http.ServerResponse
   ) => {
-    const end = owned.begin(bucketOf(session.name), hop.activation)
+    const bucket = bucketOf(session.name)
+    const end = owned.begin(bucket, hop.activation)
     if (end === undefined) return void to.writeHead(notOwner).end()
     const read = hop.method === "POST" ? messagesOf(text) : []
     const messages = read instanceof RpcError ? [] : read
-    fork(sessionOf(session)).addObserver((exit) => {
+    const found = Effect.tap(
+      sessionOf(session),
+      (client) =>
+        client === undefined || client === "ended" || !hop.isRepeated ? Effect.void : dropCalls(client, messages)
+    )
+    fork(found).addObserver((exit) => {
       const client = Exit.isSuccess(exit) ? exit.value : undefined
       if (client === undefined || client === "ended") {
         end()
         return refuseSession(to, client ?? "limited", messages)
       }
       const request = { method: hop.method, headers: from.headers }
-      if (hop.method === "GET") {
-        restore(dispatcher, client, text)
-        end()
-      }
+      if (hop.method === "GET") restore(dispatcher, client, text)
+      else owned.breakOnMove(bucket, to)
       serve(client, { principal: hop.principal, request, response: to, text, messages, onEnd: end })
       if (hop.method === "GET") passed.add(to, client)
-      if (hop.method === "DELETE") end()
+      // Only a POST has an end of its own.
+      if (hop.method !== "POST") end()
     })
   }
 
@@ -105,15 +135,17 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
     const { [hopHeaders.seal]: seal, [hopHeaders.ticket]: ticket } = request.headers
     const nothing = () => void response.writeHead(404, { connection: "close" }).end()
     if (request.method !== "POST" || typeof seal !== "string" || typeof ticket !== "string") return nothing()
+    const hop = hops.read(seal)
+    const session = hop === undefined ? undefined : tickets.open(ticket, hop.principal)
+    // The body of another program is not read.
+    if (hop === undefined || session === undefined) return nothing()
     // What waited while the process stood still may have been given up.
     const isStale = stalls.isRefusing
     readBody({
       request,
-      limit: maxBodyBytes,
+      limit: hop.method === "GET" ? stateLimit : maxBodyBytes,
       done: (text) => {
-        const hop = text === undefined ? undefined : hops.open(seal, ticket, text)
-        const session = hop === undefined ? undefined : tickets.open(ticket, hop.principal)
-        if (text === undefined || hop === undefined || session === undefined) return nothing()
+        if (text === undefined || !hops.take(hop, ticket, text)) return nothing()
         if (isStale || stalls.isRefusing) return void response.writeHead(notOwner).end()
         handle(hop, session, text, request, response)
       }
@@ -126,9 +158,9 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
     const server = yield* Effect.acquireRelease(
       Effect.callback<Http.Server, CannotListen>((resume) => {
         const server = tls === undefined
-          ? Http.createServer(receive)
-          : Https.createServer({ ...tls, requestCert: true, rejectUnauthorized: true }, receive)
-        server.keepAliveTimeout = 60_000
+          ? Http.createServer(serverOptions, receive)
+          : Https.createServer({ ...serverOptions, ...tls, requestCert: true, rejectUnauthorized: true }, receive)
+        server.maxConnections = maxConnections
         server.once("error", (error: NodeJS.ErrnoException) => {
           resume(Effect.fail(new CannotListen({ host, port, error })))
         })

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import type { ServerResponse } from "node:http"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import { bucketOf } from "./buckets.ts"
 
@@ -53,25 +54,37 @@ export class OwnedBuckets {
     this.#close = close
   }
 
-  /** Owns a bucket until the scope closes, which waits for its exchanges and closes its sessions. */
+  /**
+   * Owns a bucket until the scope closes, which waits for its exchanges and closes its sessions. Sessions of an activation before it are closed
+   * first.
+   */
   own(bucket: number, activation: string): Effect.Effect<void, never, Scope.Scope> {
     return Effect.acquireRelease(
-      Effect.sync(() => void this.#buckets.set(bucket, new OwnedBucket(activation))),
-      () => this.#release(bucket, activation)
+      Effect.suspend(() => {
+        const before = this.#buckets.get(bucket)
+        const owned = new OwnedBucket(activation)
+        this.#buckets.set(bucket, owned)
+        return Effect.as(before === undefined ? Effect.void : this.#closeAll(before), owned)
+      }),
+      (owned) => this.#release(bucket, owned)
     )
   }
 
-  #release(bucket: number, activation: string): Effect.Effect<void> {
+  #closeAll({ sessions }: OwnedBucket): Effect.Effect<void> {
+    return Effect.suspend(() => Effect.forEach([...sessions], this.#close, { concurrency: "unbounded", discard: true }))
+  }
+
+  #release(bucket: number, owned: OwnedBucket): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const owned = this.#buckets.get(bucket)
-      if (owned?.activation !== activation) return Effect.void
+      if (this.#buckets.get(bucket) !== owned) return this.#closeAll(owned)
       owned.isMoving = true
       return Effect.timeoutOption(owned.idle, drainTimeout).pipe(
         Effect.andThen(Effect.sync(() => {
+          if (this.#buckets.get(bucket) !== owned) return
           this.#moved(bucket)
-          if (this.#buckets.get(bucket) === owned) this.#buckets.delete(bucket)
+          this.#buckets.delete(bucket)
         })),
-        Effect.andThen(Effect.forEach(owned.sessions, this.#close, { concurrency: "unbounded", discard: true }))
+        Effect.andThen(this.#closeAll(owned))
       )
     })
   }
@@ -98,6 +111,14 @@ export class OwnedBuckets {
   onMove(listener: (bucket: number) => void): () => void {
     this.#onMove.add(listener)
     return () => void this.#onMove.delete(listener)
+  }
+
+  /** Breaks a response that is not whole when its bucket moves, so that it is asked for again at the next owner. */
+  breakOnMove(bucket: number, response: ServerResponse): void {
+    const removeListener = this.onMove((moving) => {
+      if (moving === bucket && !response.writableEnded) response.destroy()
+    })
+    response.once("close", removeListener)
   }
 
   has(bucket: number): boolean {

@@ -7,30 +7,50 @@
  */
 import * as ClusterSchema from "effect/cluster/ClusterSchema"
 import * as Entity from "effect/cluster/Entity"
-import type { Sharding } from "effect/cluster/Sharding"
+import * as Sharding from "effect/cluster/Sharding"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Rpc from "effect/rpc/Rpc"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { SqlClient } from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import * as Crypto from "node:crypto"
 import type { OwnedBuckets } from "./ownedBuckets.ts"
 
 /** An owner of a bucket, and the URL at which it takes exchanges. */
-export const Activation = Schema.Struct({ id: Schema.String, url: Schema.String })
+const Activation = Schema.Struct({ id: Schema.String, url: Schema.String })
 
 export type Activation = typeof Activation.Type
 
 /** A bucket. `Hold` emits its activation, and goes on until the owner gives it up. */
-export const Bucket = Entity.make("mcp-sessions/Bucket", [
+const Bucket = Entity.make("mcp-sessions/Bucket", [
   Rpc.make("Hold", { success: Activation, stream: true }).annotate(ClusterSchema.InterruptOnTermination, true)
 ])
 
-/** Layer by which this node owns buckets. */
-export const layer = ({ owned, url }: {
+/** A node, as others reach it. */
+interface Node {
   readonly owned: OwnedBuckets
   readonly url: string
-}): Layer.Layer<never, never, Sharding> =>
+}
+
+/** Decides who owns each bucket. */
+export interface Ownership {
+  /** Lets a node own buckets until the scope closes. Returns what emits the activation of a bucket for as long as it has it. */
+  readonly join: (node: Node) => Effect.Effect<
+    (bucket: number) => Stream.Stream<Activation, unknown>,
+    never,
+    Scope.Scope
+  >
+  /** Whether its database answers. */
+  readonly isReachable: Effect.Effect<boolean>
+}
+
+/** How long the database may take to answer. */
+const databaseTimeout = "700 millis"
+
+/** Layer by which a node owns buckets. */
+const layer = ({ owned, url }: Node): Layer.Layer<never, never, Sharding.Sharding> =>
   Bucket.toLayer(
     Effect.gen(function*() {
       const { entityId } = yield* Entity.CurrentAddress
@@ -40,3 +60,17 @@ export const layer = ({ owned, url }: {
     }),
     { concurrency: "unbounded", maxIdleTime: Number.POSITIVE_INFINITY, mailboxCapacity: "unbounded" }
   )
+
+/** Ownership by the locks of a cluster. */
+export const ownershipOf = ({ sharding, sql }: {
+  readonly sharding: Sharding.Sharding["Service"]
+  readonly sql: SqlClient
+}): Ownership => ({
+  join: (node) =>
+    Effect.gen(function*() {
+      yield* Layer.build(layer(node)).pipe(Effect.provideService(Sharding.Sharding, sharding))
+      const client = yield* sharding.makeClient(Bucket)
+      return (bucket) => client(String(bucket)).Hold()
+    }),
+  isReachable: sql`SELECT 1`.pipe(Effect.timeout(databaseTimeout), Effect.isSuccess)
+})

@@ -2,24 +2,32 @@
  * Passage: the response of a client, as a node fills it from the response of another node. It goes on when the session has a new owner.
  */
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { ServerResponse } from "node:http"
 import { isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
-import { answerJson } from "../gateway/http.ts"
-import { codes, encodeError, RpcError } from "../gateway/rpc.ts"
+import { answerEmpty, answerJson } from "../gateway/http.ts"
+import { codes, encodeError, RpcError, type RpcId } from "../gateway/rpc.ts"
 import type { Exchange } from "../gateway/seat.ts"
 
 /** Why a node could not have an exchange handled. */
-export type Failure = "lost" | "noOwner"
+export type Failure = "large" | "lost" | "noOwner"
 
 const failures: Readonly<Record<Failure, (request: JSONRPCRequest | undefined) => RpcError>> = {
+  large: () =>
+    new RpcError({
+      code: codes.serverFailed,
+      message: "the response is larger than nodes pass on",
+      data: { reason: "MessageTooLarge", delivery: "Answered", isRetryable: false }
+    }),
   lost: (request) =>
     new RpcError({
       code: codes.serverFailed,
       message: "the node that had the session was lost before its response came",
       data: request?.method === "tools/call"
         ? { reason: "OutcomeUnknown", lost: "OwnerLost", delivery: "Unknown", isRetryable: false }
-        : { reason: "OwnerLost", delivery: "NotSent", isRetryable: true }
+        : { reason: "OwnerLost", delivery: "Unknown", isRetryable: true }
     }),
   noOwner: () =>
     new RpcError({
@@ -29,23 +37,42 @@ const failures: Readonly<Record<Failure, (request: JSONRPCRequest | undefined) =
     })
 }
 
+const decodeMessage = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({
+  id: Schema.optionalKey(Schema.Union([Schema.String, Schema.Finite])),
+  method: Schema.optionalKey(Schema.String)
+})))
+
+/** The id of the request that an event has the response to. */
+const answeredBy = (event: string): RpcId | undefined => {
+  const [, data] = /^data: (\{.*(?:"result"|"error").*)$/m.exec(event) ?? []
+  if (data === undefined) return undefined
+  const message = Option.getOrUndefined(decodeMessage(data))
+  return message?.method === undefined ? message?.id : undefined
+}
+
 export class Passage {
   readonly #exchange: Exchange
   readonly #streams: EventStreams
+  readonly #answered = new Set<RpcId>()
   /** What the client has set in its session, as the owner has told. */
   state = ""
+  /** The id of the last event that the client has. */
+  lastEventId: string | undefined
 
   constructor(exchange: Exchange, streams: EventStreams) {
     this.#exchange = exchange
     this.#streams = streams
+    const { "last-event-id": id } = exchange.request.headers
+    this.lastEventId = id === undefined ? undefined : String(id)
   }
 
   get response(): ServerResponse {
     return this.#exchange.response
   }
 
+  /** The requests whose responses the client does not have yet. */
   get requests(): ReadonlyArray<JSONRPCRequest> {
-    return this.#exchange.messages.filter(isRequest)
+    return this.#exchange.messages.filter(isRequest).filter(({ id }) => !this.#answered.has(id))
   }
 
   /** Whether the client has gone, or has its whole response. */
@@ -53,9 +80,14 @@ export class Passage {
     return this.response.destroyed || this.response.writableEnded
   }
 
+  /** Whether the client has the responses to all requests, although their stream has not ended. */
+  get isAnswered(): boolean {
+    return this.#answered.size > 0 && this.requests.length === 0
+  }
+
   /** Whether the exchange may be handled twice. */
   get isRepeatable(): boolean {
-    return this.requests.every(({ method }) => method !== "tools/call")
+    return this.#exchange.messages.filter(isRequest).every(({ method }) => method !== "tools/call")
   }
 
   /** Begins a stream of events. */
@@ -65,29 +97,42 @@ export class Passage {
     this.response.flushHeaders()
   }
 
-  /** Passes on an event of the owner. */
+  /** Passes on an event of the owner, unless the client has the response in it already. */
   event(event: string): void {
     const [, control, data = ""] = /^event: (state|moved)\ndata: (.*)/.exec(event) ?? []
-    if (control === undefined) this.#streams.write(this.response, `${event}\n\n`)
-    else if (control === "state") this.state = data
+    if (control === "state") this.state = data
+    if (control !== undefined) return
+    const id = this.#exchange.messages.length === 0 ? undefined : answeredBy(event)
+    if (id !== undefined) {
+      if (this.#answered.has(id)) return
+      this.#answered.add(id)
+    }
+    this.lastEventId = /^id: (.*)$/m.exec(event)?.[1] ?? this.lastEventId
+    this.#streams.write(this.response, `${event}\n\n`)
   }
 
   /** Passes on a response that is whole. */
-  answer(status: number, type: string | undefined, body: string): void {
+  answer(status: number, { body, retryAfter, type }: {
+    readonly type: string | undefined
+    readonly retryAfter: string | undefined
+    readonly body: string
+  }): void {
     if (this.isOver) return
-    if (this.response.headersSent) {
-      if (body !== "") this.#streams.send(this.response, body)
-      this.response.end()
-    } else if (body === "") this.response.writeHead(status).end()
-    else if (type?.startsWith("application/json") === true) answerJson(this.response, { status, body })
-    else this.response.writeHead(502).end()
+    if (body === "") answerEmpty(this.response, status)
+    else if (type?.startsWith("application/json") === true) {
+      answerJson(this.response, {
+        status,
+        body,
+        headers: retryAfter === undefined ? {} : { "retry-after": retryAfter }
+      })
+    } else answerEmpty(this.response, 502)
   }
 
   end(): void {
     this.response.end()
   }
 
-  /** Answers all requests with an error. */
+  /** Answers the requests that are left with an error. */
   fail(failure: Failure): void {
     if (this.isOver) return
     const { requests, response } = this

@@ -117,7 +117,7 @@ export class ClientSession implements Seat {
   /** The subscriptions by URI. */
   readonly subscriptions = new Map<string, Fiber.Fiber<unknown, unknown>>()
   /** Called when the log level or the subscriptions have changed. */
-  onChange: (() => void) | undefined
+  readonly changeListeners = new Set<() => void>()
   /** Emits an element when the client says that its roots have changed. */
   readonly rootsChanges: PubSub.PubSub<void>
   /** Called when a list has changed for the client's own sessions. For the streams of a client that has none of its own. */
@@ -171,25 +171,33 @@ export class ClientSession implements Seat {
     this.#usedAt = this.#now()
   }
 
+  /** Says that the log level or the subscriptions have changed. */
+  changed(): void {
+    for (const listener of this.changeListeners) listener()
+  }
+
   /**
    * Opens the stream of the client; the response that it had before ends. With the id of an event, goes on with the stream of that event instead.
-   * Returns why that is not possible.
+   * Returns why that is not possible. The stream of a client that another process had begins anew.
    */
   openStream(response: ServerResponse, lastEventId?: string): "over" | "unknown" | undefined {
     response.once("close", () => this.touch())
+    const resumed = lastEventId === undefined ? "elsewhere" : this.resumable.resume(lastEventId, response)
+    if (resumed === "over" || resumed === "unknown") return resumed
     let opened: ResumableStream
-    if (lastEventId === undefined) {
+    if (resumed === "elsewhere") {
       this.#stream?.attach(response)
-      opened = this.#stream ??= this.resumable.begin(response)
-    } else {
-      const resumed = this.resumable.resume(lastEventId, response)
-      if (typeof resumed === "string") return resumed
-      opened = resumed
-    }
+      opened = this.#stream ??= this.resumable.begin(response, "client")
+    } else opened = resumed
     const backlog = this.#backlog
     this.#backlog = []
     for (const message of backlog) if (!opened.send(message)) this.#backlog.push(message)
     return undefined
+  }
+
+  /** Writes no more to a response, which another node goes on with. */
+  release(response: ServerResponse): void {
+    this.#stream?.detach(response)
   }
 
   /** Sends a message that belongs to no request. `server` is the one that it comes from. */
@@ -209,7 +217,7 @@ export class ClientSession implements Seat {
   setLogLevel(level: LogLevel): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.logLevel = level
-      this.onChange?.()
+      this.changed()
       return Effect.forEach(this.upstreams.own, (session) => Effect.ignore(session.setLogLevel(level)), {
         concurrency: "unbounded",
         discard: true

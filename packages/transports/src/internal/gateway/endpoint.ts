@@ -12,7 +12,7 @@ import type { Caller } from "./admission.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
 import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
-import { accepts, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
+import { accepts, answerEmpty, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
 import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
 import { messagesOf } from "./postBody.ts"
 import { PostReply } from "./postReply.ts"
@@ -54,6 +54,8 @@ export class Endpoint {
 
   /** Handles a request of a caller. */
   handle(caller: Caller, request: IncomingMessage, response: ServerResponse): void {
+    // The next request of the client should find another process.
+    if (this.isDraining) response.setHeader("connection", "close")
     switch (request.method) {
       case "POST":
         return this.#post(caller, request, response)
@@ -134,7 +136,7 @@ export class Endpoint {
     if (request.method === "GET") return this.#stream(client, exchange)
     if (request.method === "DELETE") {
       fork(router.close(client))
-      response.writeHead(200).end()
+      answerEmpty(response, 200)
       return
     }
     const [first] = messages
@@ -142,7 +144,7 @@ export class Endpoint {
     const requests = messages.filter(isRequest)
     const reply = new PostReply({
       response,
-      begin: (response) => client.resumable.begin(response),
+      begin: (response) => client.resumable.begin(response, "request"),
       acceptsStream: accepts(request.headers.accept, "text/event-stream"),
       requests: Math.max(1, requests.length),
       isBatch: exchange.text.trimStart().startsWith("["),
@@ -161,7 +163,7 @@ export class Endpoint {
     switch (client.openStream(response, lastEventId === undefined ? undefined : String(lastEventId))) {
       case "over":
         // Clients do not open a stream again after this status.
-        response.writeHead(204).end()
+        answerEmpty(response, 204)
         return
       case "unknown":
         return refuse(response, { status: 400, error: invalidRequest("the event is not known, or no longer") })

@@ -63,6 +63,7 @@ export class EventStreams {
   begin(response: ServerResponse): void {
     // A stream that began at another node goes on.
     if (!response.headersSent) response.writeHead(200, streamHeaders)
+    if (this.#open.has(response)) return
     this.#open.add(response)
     response.once("close", () => this.#open.delete(response))
   }

@@ -5,13 +5,17 @@ import { isUtf8 } from "node:buffer"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { encodeError, type RpcError, type RpcId } from "./rpc.ts"
 
-/** Answers with JSON. */
+/** Answers with JSON. A response that is an event stream already takes the body as its last event. */
 export const answerJson = (response: ServerResponse, options: {
   readonly status: number
   readonly body: string
   readonly headers?: Readonly<Record<string, string>> | undefined
 }): void => {
   const { body, headers, status } = options
+  if (response.headersSent) {
+    response.end(`event: message\ndata: ${body}\n\n`)
+    return
+  }
   // Names and values in turn, which Node writes as they are.
   const fields = [
     "content-type",
@@ -24,6 +28,12 @@ export const answerJson = (response: ServerResponse, options: {
   for (const name in headers) fields.push(name, headers[name] ?? "")
   response.writeHead(status, fields)
   response.end(body)
+}
+
+/** Answers with a status alone. A response that is an event stream already ends. */
+export const answerEmpty = (response: ServerResponse, status: number): void => {
+  if (!response.headersSent) response.writeHead(status)
+  response.end()
 }
 
 /** Answers with a JSON-RPC error. */

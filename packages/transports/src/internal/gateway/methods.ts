@@ -34,6 +34,9 @@ export type Method = (context: Context) => Effect.Effect<unknown, RpcError>
 /** How many resources a client may subscribe to. */
 const subscriptionLimit = 256
 
+/** The longest URI that a client may subscribe to, in characters. */
+const uriLimit = 4096
+
 const invalid = (message: string): Effect.Effect<never, RpcError> =>
   Effect.fail(new RpcError({ code: codes.invalidParams, message }))
 
@@ -195,6 +198,7 @@ const subscribe: Method = (context) => {
   const { client, params: { uri } } = context
   if (!Predicate.isString(uri)) return invalid("uri is not a text")
   if (client.subscriptions.has(uri)) return nothing
+  if (uri.length > uriLimit) return invalid(`uri has more than ${uriLimit} characters`)
   if (client.subscriptions.size >= subscriptionLimit) {
     return Effect.fail(new RpcError({ code: codes.limited, message: `more than ${subscriptionLimit} subscriptions` }))
   }
@@ -213,12 +217,12 @@ const subscribe: Method = (context) => {
         Effect.catch((error) => Deferred.fail(listening, error)),
         Effect.ensuring(Effect.sync(() => {
           client.subscriptions.delete(uri)
-          client.onChange?.()
+          client.changed()
         })),
         Effect.forkIn(client.scope, { startImmediately: true })
       )
       client.subscriptions.set(uri, fiber)
-      client.onChange?.()
+      client.changed()
       yield* Effect.onInterrupt(Deferred.await(listening), () => Fiber.interrupt(fiber))
       return {}
     }))

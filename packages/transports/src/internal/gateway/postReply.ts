@@ -7,7 +7,7 @@
 import type { ServerResponse } from "node:http"
 import type { Reply } from "./clientSession.ts"
 import type { ReplyStream } from "./eventStreams.ts"
-import { answerJson } from "./http.ts"
+import { answerEmpty, answerJson } from "./http.ts"
 
 export class PostReply implements Reply {
   readonly #response: ServerResponse
@@ -80,7 +80,7 @@ export class PostReply implements Reply {
     if (response.destroyed) return
     const [first] = this.#settled
     if (first === undefined) {
-      response.writeHead(202).end()
+      answerEmpty(response, 202)
       return
     }
     const body = this.#isBatch ? `[${this.#settled.join()}]` : first

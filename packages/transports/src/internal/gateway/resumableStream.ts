@@ -4,6 +4,7 @@
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
  */
+import * as Crypto from "node:crypto"
 import type { ServerResponse } from "node:http"
 import type { EventStreams } from "./eventStreams.ts"
 
@@ -50,8 +51,8 @@ export class KeptMessages {
 }
 
 interface Options {
-  /** Tells the streams of a session apart. */
-  readonly number: number
+  /** What the ids of its events begin with. No other stream has it, in this process or another. */
+  readonly prefix: string
   readonly streams: EventStreams
   readonly kept: KeptMessages
   readonly hasEmptyEvents: boolean
@@ -85,17 +86,24 @@ export class ResumableStream {
 
   /** Writes to a response from now on. The one before it ends. */
   attach(response: ServerResponse): void {
-    const { hasEmptyEvents, number, now, streams } = this.#options
+    const { hasEmptyEvents, now, prefix, streams } = this.#options
     const before = this.#response
     this.#response = response
     before?.destroy()
     streams.begin(response)
     response.write(
-      hasEmptyEvents ? `retry: ${retryAfter}\nid: ${number}-${this.#last}\ndata: \n\n` : `retry: ${retryAfter}\n\n`
+      hasEmptyEvents ? `retry: ${retryAfter}\nid: ${prefix}-${this.#last}\ndata: \n\n` : `retry: ${retryAfter}\n\n`
     )
     response.once("close", () => {
       if (this.#response === response) this.#lostAt = now()
     })
+  }
+
+  /** Writes no more to a response, and leaves it open. */
+  detach(response: ServerResponse): void {
+    if (this.#response !== response) return
+    this.#response = undefined
+    this.#lostAt = this.#options.now()
   }
 
   /** Sends a message, if there is a response. */
@@ -146,19 +154,21 @@ export class ResumableStream {
   }
 
   #write(number: number, message: string): void {
-    const { number: stream, streams } = this.#options
-    if (this.#response !== undefined) streams.send(this.#response, message, `${stream}-${number}`)
+    const { prefix, streams } = this.#options
+    if (this.#response !== undefined) streams.send(this.#response, message, `${prefix}-${number}`)
   }
 }
 
 /** The resumable streams of one session. */
 export class ResumableStreams {
-  readonly #options: Omit<Options, "hasEmptyEvents" | "number">
+  readonly #options: Omit<Options, "hasEmptyEvents" | "prefix">
   readonly #hasEmptyEvents: boolean
   readonly #byNumber = new Map<number, ResumableStream>()
+  /** Tells the streams of this session from those that it had at another process. */
+  readonly session = Crypto.randomBytes(6).toString("hex")
   #last = 0
 
-  constructor({ protocolVersion, ...options }: Omit<Options, "hasEmptyEvents" | "number"> & {
+  constructor({ protocolVersion, ...options }: Omit<Options, "hasEmptyEvents" | "prefix"> & {
     readonly protocolVersion: string
   }) {
     this.#options = options
@@ -170,10 +180,11 @@ export class ResumableStreams {
     return this.#hasEmptyEvents
   }
 
-  /** Begins a stream. */
-  begin(response: ServerResponse): ResumableStream {
+  /** Begins a stream: that of the client, or one for the requests of a POST. */
+  begin(response: ServerResponse, kind: "client" | "request"): ResumableStream {
     const number = ++this.#last
-    const stream = new ResumableStream({ ...this.#options, number, hasEmptyEvents: this.#hasEmptyEvents })
+    const prefix = `${this.session}-${kind.slice(0, 1)}${number}`
+    const stream = new ResumableStream({ ...this.#options, prefix, hasEmptyEvents: this.#hasEmptyEvents })
     this.#byNumber.set(number, stream)
     for (const [number, one] of this.#byNumber) {
       if (this.#byNumber.size <= endedLimit) break
@@ -183,9 +194,13 @@ export class ResumableStreams {
     return stream
   }
 
-  /** Goes on with a stream, by the id of the last message that the client has. */
-  resume(lastEventId: string, response: ServerResponse): ResumableStream | "over" | "unknown" {
-    const [, number, message] = /^(\d{1,9})-(\d{1,9})$/.exec(lastEventId) ?? []
+  /**
+   * Goes on with a stream, by the id of the last message that the client has. Returns why that is not possible: `elsewhere` for the stream of the
+   * client that another process had.
+   */
+  resume(lastEventId: string, response: ServerResponse): ResumableStream | "elsewhere" | "over" | "unknown" {
+    const [, session, kind, number, message] = /^([\da-f]{12})-([cr])(\d{1,9})-(\d{1,9})$/.exec(lastEventId) ?? []
+    if (session !== this.session) return kind === "c" ? "elsewhere" : "unknown"
     const stream = this.#byNumber.get(Number(number))
     return stream?.resume(Number(message), response) ?? stream ?? "unknown"
   }

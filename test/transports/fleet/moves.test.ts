@@ -1,0 +1,173 @@
+/**
+ * Sessions that move between two nodes in this process.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { lastIdIn, openStream, startFleetServer } from "../../fixtures/fleetServer.ts"
+import { call, initialize, post, textOf } from "../../fixtures/gateway.ts"
+import { tryPost } from "../../fixtures/gatewayFleet.ts"
+import { startLocalFleet } from "../../fixtures/localFleet.ts"
+import { until } from "../../fixtures/peer.ts"
+import { tcpProxy } from "../../fixtures/tcpProxy.ts"
+
+const resultOf = (text: string): unknown => (JSON.parse(text) as { readonly result?: unknown }).result
+
+const read = (uri: string) => ({ jsonrpc: "2.0", id: 2, method: "resources/read", params: { uri } })
+
+const start = (drainTimeout: "1 minute" | "5 seconds" = "5 seconds") =>
+  Effect.gen(function*() {
+    const server = yield* startFleetServer
+    const fleet = yield* startLocalFleet({ only: server.config }, { drainTimeout })
+    const [first, second] = fleet.nodes
+    const { session } = yield* post(first.url, initialize)
+    const log = (word: string) => post(first.url, call(9, "log", { word }), { session })
+    return { ...fleet, server, first, second, session, log }
+  })
+
+describe("a session", () => {
+  it.live("is used at both nodes, before and after it has moved", () =>
+    Effect.gen(function*() {
+      const { first, move, second, server, session } = yield* start()
+      const count = ({ url }: typeof first) => post(url, call(1, "count"), { session })
+      const before = yield* Effect.all([count(first), count(second)])
+      yield* move(second)
+      const after = yield* Effect.all([count(first), count(second)])
+      assert.deepStrictEqual([...before, ...after].map(({ text }) => textOf(resultOf(text))), Array(4).fill("counted"))
+      assert.strictEqual(server.count("POST tools/call count"), 4)
+    }))
+
+  it.live("is made anew by each activation of its owner", () =>
+    Effect.gen(function*() {
+      const { first, give, server, session } = yield* start()
+      yield* post(first.url, call(1, "count"), { session })
+      const before = server.count("POST initialize")
+      // The cluster has made the owner again before the activation ended that it had.
+      yield* give(first)
+      yield* post(first.url, call(1, "count"), { session })
+      assert.strictEqual(server.count("POST initialize"), before + 1)
+    }))
+
+  it.live("leaves nothing in flight at its owner when its client ends it there", () =>
+    Effect.gen(function*() {
+      const { first, session } = yield* start()
+      yield* post(first.url, undefined, { session, method: "DELETE" })
+      // Time stands still, so this waits for ever if something is in flight.
+      yield* Effect.provide(first.owned.drain, TestClock.layer())
+    }))
+
+  it.live("runs no tool for a client that has gone while the session had no owner", () =>
+    Effect.gen(function*() {
+      const { first, give, server, session, take } = yield* start()
+      yield* take
+      const gone = yield* Effect.forkChild(post(first.url, call(1, "slow"), { session }), { startImmediately: true })
+      const health = post(first.url.replace("/mcp", "/healthz"), undefined, { method: "GET" })
+      yield* health
+      yield* Fiber.interrupt(gone)
+      yield* Effect.andThen(health, health)
+      yield* give(first)
+      yield* post(first.url, call(2, "count"), { session })
+      assert.strictEqual(server.count("POST tools/call slow"), 0)
+    }))
+
+  it.live("has a read repeated at its next owner that took longer than the first one waited for it", () =>
+    Effect.gen(function*() {
+      const { first, give, second, server, session, take } = yield* start()
+      const reading = yield* Effect.forkChild(post(second.url, read("note://slow"), { session }))
+      yield* until(server.waiting, (waiting) => waiting === 1)
+      yield* Effect.gen(function*() {
+        const taking = yield* Effect.forkChild(take, { startImmediately: true })
+        yield* TestClock.adjust("4 seconds")
+        yield* Fiber.join(taking)
+      }).pipe(Effect.provide(TestClock.layer()))
+      yield* give(first)
+      yield* until(server.waiting, (waiting) => waiting === 2)
+      yield* server.finish
+      assert.deepStrictEqual(resultOf((yield* Fiber.join(reading)).text), { contents: [] })
+    }))
+
+  it.live("has a read repeated at its owner whose connection was cut", () =>
+    Effect.gen(function*() {
+      const { first, move, second, server, session } = yield* start()
+      const proxy = yield* tcpProxy(Number(new URL(first.hopUrl).port))
+      yield* move({ owned: first.owned, hopUrl: `http://127.0.0.1:${proxy.port}` })
+      const reading = yield* Effect.forkChild(post(second.url, read("note://slow"), { session }))
+      yield* until(server.waiting, (waiting) => waiting === 1)
+      proxy.cut()
+      yield* until(server.waiting, (waiting) => waiting === 2)
+      yield* server.finish
+      assert.deepStrictEqual(resultOf((yield* Fiber.join(reading)).text), { contents: [] })
+    }))
+
+  it.live("is used through other nodes while the gateway of its owner waits for requests of its own", () =>
+    Effect.gen(function*() {
+      const { first, second, server, session } = yield* start("1 minute")
+      const calling = yield* Effect.forkChild(post(first.url, call(1, "slow"), { session }))
+      yield* until(server.waiting, (waiting) => waiting === 1)
+      const stopping = yield* Effect.forkChild(first.stop)
+      yield* Effect.repeat(tryPost(first.url.replace("/mcp", "/healthz"), undefined, { method: "GET" }), {
+        until: (response) => response === undefined
+      })
+      const { text } = yield* post(second.url, read("note://1"), { session })
+      assert.property(resultOf(text), "contents")
+      yield* server.finish
+      assert.strictEqual(textOf(resultOf((yield* Fiber.join(calling)).text)), "done")
+      yield* Fiber.join(stopping)
+    }))
+})
+
+describe("the stream of a client", () => {
+  it.live("goes on at the node that had the session, with its subscriptions and its log level", () =>
+    Effect.gen(function*() {
+      const { first, log, move, second, server, session } = yield* start()
+      const set = (method: string, params: object) =>
+        post(first.url, { jsonrpc: "2.0", id: 1, method, params }, { session })
+      yield* set("resources/subscribe", { uri: "note://1" })
+      yield* set("logging/setLevel", { level: "error" })
+      const stream = yield* openStream(first.url, session)
+      yield* move(second)
+      yield* until(() => server.count("POST resources/subscribe"), (count) => count === 2)
+      yield* log("moved")
+      yield* until(stream.text, (text) => text.includes("moved"))
+      yield* move(first)
+      yield* until(() => server.count("POST resources/subscribe"), (count) => count === 3)
+      yield* log("back")
+      yield* until(stream.text, (text) => text.includes("back"))
+      assert.isFalse(stream.isOver())
+      assert.isAtLeast(server.count("POST logging/setLevel"), 3)
+    }))
+
+  it.live("goes on that its client had resumed by an event of an owner before", () =>
+    Effect.gen(function*() {
+      const { log, move, nodes: [first], second, session } = yield* start()
+      const broken = yield* openStream(second.url, session)
+      yield* log("one")
+      yield* until(broken.text, (text) => text.includes("one"))
+      broken.close()
+      const stream = yield* openStream(second.url, session, lastIdIn(broken.text()))
+      for (const [word, owner] of [["two", second], ["three", first], ["four", second]] as const) {
+        const begun = stream.text().split("retry: ").length
+        yield* move(owner)
+        yield* until(stream.text, (text) => text.split("retry: ").length > begun)
+        yield* log(word)
+        yield* until(stream.text, (text) => text.includes(word))
+      }
+      assert.isFalse(stream.isOver())
+      assert.notInclude(stream.text(), "one")
+    }))
+
+  it.live("keeps its subscriptions when a stream of a request is resumed beside it", () =>
+    Effect.gen(function*() {
+      const { first, move, second, server, session } = yield* start()
+      const stream = yield* openStream(second.url, session)
+      const { text } = yield* post(first.url, call(1, "log", { word: "x" }), { session })
+      // The response is JSON, or a stream whose last event can be named.
+      if (text.includes("id: ")) yield* openStream(second.url, session, lastIdIn(text))
+      yield* post(first.url, { jsonrpc: "2.0", id: 1, method: "resources/subscribe", params: { uri: "note://1" } }, {
+        session
+      })
+      yield* move(first)
+      yield* until(() => server.count("POST resources/subscribe"), (count) => count === 2)
+      assert.isFalse(stream.isOver())
+    }))
+})
