@@ -8,9 +8,14 @@ const root = join(import.meta.dirname, "..")
 
 /** The files that take longest. Vitest itself goes by the size of files, as it knows no times in a clean clone. */
 const slow = [
+  "test/transports/fleet/faults.test.ts",
+  "test/cli/Launch.test.ts",
   "test/Session.test.ts",
   "test/Fuzz.test.ts",
   "test/foreign/Foreign.test.ts",
+  "test/transports/dashboard/browser.test.ts",
+  "test/transports/gateway/conformance.test.ts",
+  "test/transports/http/Cut.test.ts",
   "test/conformance/Conformance.test.ts",
   "test/cli/Cli.test.ts",
   "test/acceptance/A7-repeatedCycles.test.ts",
@@ -19,6 +24,10 @@ const slow = [
   "test/cli/Auth.test.ts",
   "test/cli/With.test.ts",
   "test/Soak.test.ts",
+  "test/cli/Serve.test.ts",
+  "test/cli/ServeFleet.test.ts",
+  "test/transports/gateway/signIn.test.ts",
+  "test/transports/fleet/anyNode.test.ts",
   "test/cli/EmitTs.test.ts",
   "test/transports/tokenStore/sharedStores.test.ts",
   "test/transports/stdio/Stdio.test.ts",
