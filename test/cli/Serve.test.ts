@@ -74,6 +74,17 @@ describe.concurrent("serve", () => {
       assert.notInclude(stderr(), "\"hi\"")
     }))
 
+  it.live("says which flags help when two servers have one resource", () =>
+    Effect.gen(function*() {
+      const { file } = yield* makeLedger
+      const place = yield* workplace
+      place.write("mcp-sessions.json", { servers: { good: server(file), other: server(file) } })
+      const { status, stderr } = yield* place.run(["serve"])
+      assert.strictEqual(status, 2)
+      assert.match(stderr, /have the same URI[^]*try: --resources <server>/)
+      assert.notInclude(stderr, "level=WARN")
+    }))
+
   it.live("lets a call in flight end before it ends itself", () =>
     Effect.gen(function*() {
       const { child, ended, first } = yield* serving(["--", "mcp-server-everything", "stdio"])

@@ -145,6 +145,12 @@ describe.concurrent("serve --ui", () => {
       assert.deepStrictEqual([stdio.status, operator.status], [2, 2])
       assert.match(stdio.stderr, /--ui: there is no page with --stdio/)
       assert.match(operator.stderr, /--operator needs --ui/)
+      const path = yield* place.run(["serve", "--stdio", "--port", "7", "--tokens", "tokens.json"])
+      assert.strictEqual(path.status, 2)
+      assert.match(path.stderr, /--port: there is no URL with --stdio[^]*--tokens: there is no URL with --stdio/)
+      const open = yield* place.run(["serve", "--host", "0.0.0.0"])
+      assert.strictEqual(open.status, 2)
+      assert.match(open.stderr, /--host: an address that others reach needs --tokens or --issuer/)
     }))
 })
 

@@ -118,6 +118,9 @@ export class ListenFailed
   }
 }
 
+/** How many collisions a message names. */
+const shownCollisions = 5
+
 const Place = Schema.Struct({ server: Schema.String, name: Schema.String })
 
 /**
@@ -138,12 +141,14 @@ export class NameCollision
   })
 {
   override get message(): string {
-    return this.collisions.map(({ first, kind, name, second }) =>
+    const shown = this.collisions.slice(0, shownCollisions).map(({ first, kind, name, second }) =>
       `the ${kind} ${JSON.stringify(first.name)} of the server ${JSON.stringify(first.server)} and the ${kind} ` +
       `${JSON.stringify(second.name)} of the server ${JSON.stringify(second.server)} ${
         kind === "tool" || kind === "prompt" ? `would both be called ${JSON.stringify(name)}` : "have the same URI"
       }`
-    ).join("\n")
+    )
+    const others = this.collisions.length - shown.length
+    return [...shown, ...(others > 0 ? [`and ${others} more`] : [])].join("\n")
   }
 }
 

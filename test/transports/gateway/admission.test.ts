@@ -39,6 +39,49 @@ describe("a gateway without tokens", () => {
 })
 
 describe("a gateway with tokens", () => {
+  it.live("does not start with an empty set of tokens, which would let in all requests", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(startGateway({}, { tokens: {} }))
+      if (error._tag !== "ConfigError") return assert.fail(error._tag)
+      assert.deepStrictEqual(error.problems.map(({ path }) => path), [["tokens"]])
+    }))
+
+  it.live("does not start with an empty list of issuers, which would let in all requests", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(startGateway({}, { jwt: [] }))
+      if (error._tag !== "ConfigError") return assert.fail(error._tag)
+      assert.deepStrictEqual(error.problems.map(({ path }) => path), [["tokens"]])
+    }))
+
+  it.live("does not start with an operator who has no token", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(startGateway({}, { tokens, operators: ["alice", "carol"] }))
+      if (error._tag !== "ConfigError") return assert.fail(error._tag)
+      assert.deepStrictEqual(error.problems.map(({ path }) => path), [["operators"]])
+    }))
+
+  it.live("names the limits if one of them is misspelled", () =>
+    Effect.gen(function*() {
+      const limits = { maxInFligt: 3 } as Record<string, number>
+      const error = yield* Effect.flip(startGateway({}, { limits }))
+      if (error._tag !== "ConfigError") return assert.fail(error._tag)
+      assert.include(error.message, "must be one of maxBodyBytes, maxSessions")
+    }))
+
+  it.live("says whether the limit of sessions or of requests is reached", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config }, {
+        limits: { maxSessionsPerPrincipal: 1, requestsPerSecond: 1 }
+      })
+      assert.strictEqual((yield* post(url, initialize)).status, 200)
+      const session = yield* post(url, initialize)
+      const request = yield* post(url, initialize)
+      assert.deepStrictEqual([session.status, request.status], [429, 429])
+      assert.include(session.text, "too many sessions")
+      assert.include(request.text, "too many requests")
+    }))
+
   it.live("answers 401 to a request without one of them, and tells nothing", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v1").start

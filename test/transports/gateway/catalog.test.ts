@@ -2,6 +2,7 @@
  * The lists of a gateway: merged, routed, and followed while servers come and go.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { Gateway } from "@mcp-sessions/transports"
 import {
   LoggingMessageNotificationSchema,
   ResourceUpdatedNotificationSchema,
@@ -79,6 +80,15 @@ describe("the lists of a gateway", () => {
       const { resources } = yield* Effect.promise(() => client.listResources())
       assert.deepStrictEqual(resources.map(({ uri }) => uri), ["note://1"])
     }))
+
+  it("are named in an error of bounded length when many collide", () => {
+    const collisions = Array.from({ length: 1000 }, (_, index) => {
+      const name = `note://${index}`
+      return { kind: "resource" as const, name, first: { server: "a", name }, second: { server: "b", name } }
+    })
+    const lines = new Gateway.NameCollision({ collisions }).message.split("\n")
+    assert.deepStrictEqual([lines.length, lines.at(-1)], [6, "and 995 more"])
+  })
 
   it.live("lack only the tools of a server that is down, and clients are notified when it is there", () =>
     Effect.gen(function*() {

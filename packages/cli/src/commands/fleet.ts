@@ -8,6 +8,7 @@ import * as Base64Url from "effect/encoding/Base64Url"
 import * as Hex from "effect/encoding/Hex"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { UsageError } from "../Failure.ts"
@@ -93,9 +94,33 @@ const readDatabase = Effect.fnUntraced(function*(file: string | undefined) {
   const where = file === undefined ? databaseVariable : "--database"
   if (/^postgres(?:ql)?:$/.test(URL.parse(url?.trim() ?? "")?.protocol ?? "")) return Redacted.make(url?.trim() ?? "")
   return yield* new UsageError({
-    problems: [`${where}: expected a URL such as postgres://user:password@host:5432/database`]
+    problems: [`${where}: expected a URL such as postgres://user:password@host:5432/database`],
+    ...(url === undefined ? { hint: `set ${databaseVariable}, or name a file that has the URL with --database` } : {})
   })
 })
+
+/** Names a database by its place, without user and password. */
+const databaseName = (url: Redacted.Redacted): string => {
+  const { host = "", pathname = "" } = URL.parse(Redacted.value(url)) ?? {}
+  return `the database ${JSON.stringify(pathname.slice(1))} at ${host === "" ? "its default address" : host}`
+}
+
+/** What codes of PostgreSQL and of the system mean. */
+const meanings: Readonly<Record<string, string>> = {
+  "28000": "it does not take this user",
+  "28P01": "it does not take the user with this password",
+  "3D000": "it does not exist",
+  "42501": "the user may not make tables",
+  ECONNREFUSED: "nothing listens there",
+  ENOTFOUND: "there is no such host"
+}
+
+/** Says what is wrong with a database, by the code of its error. */
+const problemOf = ({ cause, message }: { readonly cause: unknown; readonly message: string }): string => {
+  const code = Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
+  const meaning = Object.hasOwn(meanings, code) ? meanings[code] ?? message : message
+  return /^\w{1,40}$/.test(code) ? `${meaning} (${code})` : meaning
+}
 
 const readTls = Effect.fnUntraced(function*(paths: string) {
   const [ca = "", cert = "", key = "", ...others] = paths.split(",")
@@ -138,7 +163,8 @@ const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
   ]
 }
 
-const isLoopback = (host: string): boolean => host === "::1" || host === "localhost" || host.startsWith("127.")
+/** Whether an address is reached from this machine only. */
+export const isLoopback = (host: string): boolean => host === "::1" || host === "localhost" || host.startsWith("127.")
 
 const nodeOf = Effect.fnUntraced(function*(fleet: Fleet) {
   const { note, styleNote } = yield* Output
@@ -174,7 +200,9 @@ export const readFleet = Effect.fnUntraced(function*(fleet: Fleet, isStdio: bool
   const router = layer(node).pipe(
     Layer.catchTag("SqlError", ({ reason }) =>
       Layer.effectDiscard(
-        Effect.fail(new UsageError({ problems: [`the database cannot be used: ${reason.message}`] }))
+        Effect.fail(
+          new UsageError({ problems: [`${databaseName(node.database)} cannot be used: ${problemOf(reason)}`] })
+        )
       )),
     Layer.catchTag("SocketServerError", () =>
       Layer.effectDiscard(

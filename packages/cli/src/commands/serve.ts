@@ -26,6 +26,7 @@ import { splitNames } from "./holding.ts"
 import { consentOfPage, notePage } from "./page.ts"
 import { root } from "./root.ts"
 import { chooseServers, loadConfigured } from "./selection.ts"
+import { defaults, problemsOf } from "./serveFlags.ts"
 import { withRetryNotes } from "./sessions.ts"
 
 const Tokens = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
@@ -40,30 +41,19 @@ const readTokens = Effect.fnUntraced(function*(path: string) {
   return Object.fromEntries(Object.entries(tokens).map(([name, token]) => [name, Redacted.make(token)]))
 })
 
-/** The options of access tokens; `undefined` without an issuer, which the other flags need. */
+/** The options of access tokens; `undefined` without an issuer. */
 const jwtOf = ({ audience, issuer, jwks, requireScope }: {
   readonly issuer: Option.Option<string>
   readonly audience: ReadonlyArray<string>
   readonly jwks: Option.Option<string>
   readonly requireScope: ReadonlyArray<string>
-}): Effect.Effect<JwtOptions | undefined, UsageError> => {
-  if (Option.isSome(issuer)) {
-    return Effect.succeed({
-      issuer: issuer.value,
-      audience: audience.length === 0 ? undefined : audience,
-      jwksUri: Option.getOrUndefined(jwks),
-      requiredScopes: requireScope
-    })
+}): JwtOptions | undefined =>
+  Option.isNone(issuer) ? undefined : {
+    issuer: issuer.value,
+    audience: audience.length === 0 ? undefined : audience,
+    jwksUri: Option.getOrUndefined(jwks),
+    requiredScopes: requireScope
   }
-  const given = {
-    "--audience": audience.length > 0,
-    "--jwks": Option.isSome(jwks),
-    "--require-scope": requireScope.length > 0
-  }
-  const problems = Object.entries(given).flatMap(([flag, isGiven]) => isGiven ? [`${flag} needs --issuer`] : [])
-  const [first, ...rest] = problems
-  return first === undefined ? Effect.undefined : Effect.fail(new UsageError({ problems: [first, ...rest] }))
-}
 
 /** What the gateway logs goes to stderr. */
 const logToStderr = Effect.gen(function*() {
@@ -90,15 +80,15 @@ export const serve = Command.make(
       Flag.withDescription(
         "Address to listen on (default: 127.0.0.1); any other than loopback needs --tokens or --issuer"
       ),
-      Flag.withDefault("127.0.0.1")
+      Flag.withDefault(defaults.host)
     ),
     port: Flag.Int("port").pipe(
       Flag.withDescription("Port to listen on (default: 0, which takes a free one)"),
-      Flag.withDefault(0)
+      Flag.withDefault(defaults.port)
     ),
     path: Flag.String("path").pipe(
       Flag.withDescription("Path of the endpoint (default: /mcp)"),
-      Flag.withDefault("/mcp")
+      Flag.withDefault(defaults.path)
     ),
     tokens: Flag.String("tokens").pipe(
       Flag.withMetavar("file"),
@@ -169,8 +159,20 @@ export const serve = Command.make(
       const Gateway = yield* Effect.promise(() => import("@mcp-sessions/transports/Gateway"))
       const output = yield* Output
       const { json } = yield* root
-      if (ui && stdio) return yield* new UsageError({ problems: ["--ui: there is no page with --stdio"] })
-      if (!ui && operator.length > 0) return yield* new UsageError({ problems: ["--operator needs --ui"] })
+      const [first, ...rest] = problemsOf({
+        allowHost,
+        allowOrigin,
+        host,
+        operator,
+        path,
+        port,
+        publicUrl,
+        stdio,
+        tokens,
+        ui,
+        ...others
+      })
+      if (first !== undefined) return yield* new UsageError({ problems: [first, ...rest] })
       const { router, sessionKey } = yield* readFleet(others, stdio)
       const known = names.some((name) => name.includes(",")) ? splitNames(names, yield* loadConfigured) : names
       const { servers } = yield* chooseServers(known)
@@ -201,11 +203,19 @@ export const serve = Command.make(
       }
       const toUsageError = ({ message }: { readonly message: string }) =>
         Effect.fail(new UsageError({ problems: [message] }))
+      const toCollisionError = ({ message }: { readonly message: string }) =>
+        Effect.fail(
+          new UsageError({
+            problems: [message],
+            hint:
+              "--resources <server> names the servers whose resources to offer; --exclude <server>/<tool> leaves tools out"
+          })
+        )
       const logger = yield* logToStderr
       if (stdio) {
         return yield* Gateway.serveStdio(offered).pipe(
           Effect.provide(logger),
-          Effect.catchTag("NameCollision", toUsageError)
+          Effect.catchTag("NameCollision", toCollisionError)
         )
       }
       const gateway = Gateway.layer({
@@ -214,7 +224,7 @@ export const serve = Command.make(
         port,
         path,
         tokens: Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined,
-        jwt: yield* jwtOf(others),
+        jwt: jwtOf(others),
         publicUrl: Option.getOrUndefined(publicUrl),
         sessionKey,
         allowedHosts: allowHost,
@@ -225,7 +235,7 @@ export const serve = Command.make(
       })
       const { url } = Context.get(
         yield* Layer.build(gateway.pipe(Layer.provide(router), Layer.provide(logger))).pipe(
-          Effect.catchTag(["ListenFailed", "NameCollision"], toUsageError)
+          Effect.catchTags({ ListenFailed: toUsageError, NameCollision: toCollisionError })
         ),
         Gateway.Gateway
       )

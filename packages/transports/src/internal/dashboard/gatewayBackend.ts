@@ -9,7 +9,7 @@ import { type ClientSession, interrupt, makeCall } from "../gateway/clientSessio
 import type { Dispatcher } from "../gateway/dispatcher.ts"
 import { methods } from "../gateway/methods.ts"
 import type { Quotas } from "../gateway/quotas.ts"
-import { codes, RpcError } from "../gateway/rpc.ts"
+import { RpcError, tooManyRequests, tooManySessions } from "../gateway/rpc.ts"
 import type { Backend, Client } from "./backend.ts"
 
 const protocolVersion = "2025-11-25"
@@ -17,8 +17,6 @@ const protocolVersion = "2025-11-25"
 /** An error of the gateway itself, before a server was asked. */
 const refused = ({ code, message }: Pick<RpcError, "code" | "message">): RpcError =>
   new RpcError({ code, message, data: { reason: `JSON-RPC ${code}`, delivery: "NotSent" } })
-
-const limited = refused({ code: codes.limited, message: "too many requests or sessions" })
 
 export interface GatewayBackendOptions extends Omit<Backend, "call" | "clients" | "tools"> {
   readonly catalog: Catalog
@@ -44,7 +42,7 @@ export const gatewayBackend = (
       const known = forms.get(principal)
       if (known !== undefined && clients.get(known.name) === known) return Effect.succeed(known)
       return Effect.flatMap(clients.make({ principal, capabilities: {}, protocolVersion }), (made) => {
-        if (made === undefined) return Effect.fail(limited)
+        if (made === undefined) return Effect.fail(refused(tooManySessions))
         for (const [name, form] of forms) if (clients.get(form.name) !== form) forms.delete(name)
         forms.set(principal, made)
         return Effect.succeed(made)
@@ -93,7 +91,7 @@ export const gatewayBackend = (
       }),
     call: ({ args, principal, tool }) =>
       Effect.acquireUseRelease(
-        Effect.suspend(() => quotas.begin(principal) ? Effect.void : Effect.fail(limited)),
+        Effect.suspend(() => quotas.begin(principal) ? Effect.void : Effect.fail(refused(tooManyRequests))),
         () => Effect.flatMap(clientOf(principal), (client) => run(client, tool, args)),
         () => Effect.sync(() => quotas.end(principal))
       )

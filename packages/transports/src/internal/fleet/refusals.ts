@@ -5,9 +5,7 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import type { ServerResponse } from "node:http"
 import { isRequest } from "../gateway/dispatcher.ts"
 import { refuse } from "../gateway/http.ts"
-import { codes, RpcError } from "../gateway/rpc.ts"
-
-const limited = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
+import { codes, RpcError, tooManySessions } from "../gateway/rpc.ts"
 
 const unknown = new RpcError({ code: codes.sessionUnknown, message: "Session not found" })
 
@@ -19,5 +17,5 @@ export const refuseSession = (
 ): void => {
   const id = messages.find(isRequest)?.id
   if (why === "ended") refuse(response, { status: 404, error: unknown, id })
-  else refuse(response, { status: 429, error: limited, id, headers: { "retry-after": "1" } })
+  else refuse(response, { status: 429, error: tooManySessions, id, headers: { "retry-after": "1" } })
 }

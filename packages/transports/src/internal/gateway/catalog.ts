@@ -39,6 +39,9 @@ const followAgain = Schedule.min([Schedule.exponential("1 second", 1.6), Schedul
 /** How often the lists of a server are fetched that does not notify of changes. */
 const pollInterval = "60 seconds"
 
+/** How many collisions a warning names. */
+const shownCollisions = 5
+
 /** Whether watching a list again may help. */
 const mayRecover = ({ isRetryable, reason }: SessionError): boolean =>
   isRetryable || ["ServerDown", "ServerEjected", "QueueFull", "RateLimited"].includes(reason._tag)
@@ -60,6 +63,7 @@ export class Catalog {
   readonly #changed = new Set<ChangedList>()
   #claims = new Claims()
   #offer: Offer
+  #isSettled = false
 
   constructor(options: CatalogOptions) {
     this.#options = options
@@ -74,6 +78,7 @@ export class Catalog {
 
   /** Gives names and URIs that several servers have listed so far to the first server of the configuration. Returns what collides. */
   settle(): Offer["collisions"] {
+    this.#isSettled = true
     this.#claims = new Claims()
     this.#offer = this.#offerOf(this.#followed, this.#claims)
     return this.#offer.collisions
@@ -184,9 +189,13 @@ export class Catalog {
       this.#offer = this.#offerOf(this.#followed, this.#claims)
       this.#report(changedBy[kind])
       const { collisions } = this.#offer
-      return collisions.length <= before
+      // Until the servers are settled, a collision is an error at the start.
+      return !this.#isSettled || collisions.length <= before
         ? Effect.void
-        : Effect.logWarning("two servers have one name or URI; the second is not offered", collisions)
+        : Effect.logWarning(
+          "two servers have one name or URI; the second is not offered",
+          collisions.slice(0, shownCollisions)
+        )
     })
   }
 

@@ -16,7 +16,7 @@ import { accepts, answerEmpty, answerJson, type BodyFault, readBody, refuse } fr
 import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
 import { messagesOf } from "./postBody.ts"
 import { PostReply } from "./postReply.ts"
-import { codes, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import { codes, encodeResult, RpcError, type RpcId, tooManyRequests, tooManySessions } from "./rpc.ts"
 import type { Exchange, Seat } from "./seat.ts"
 
 const invalidRequest = (message: string): RpcError => new RpcError({ code: codes.invalidRequest, message })
@@ -27,8 +27,6 @@ const faults: Readonly<Record<BodyFault, { readonly status: number; readonly err
 }
 
 const sessionUnknown = new RpcError({ code: codes.sessionUnknown, message: "Session not found" })
-
-const limited = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
 
 export interface EndpointOptions extends ModernOptions {
   /** The largest body of a request, in bytes. */
@@ -124,7 +122,7 @@ export class Endpoint {
     }
     const seat = this.#find(post)
     if (seat === undefined) return
-    if (!this.#options.quotas.begin(principal)) return this.#limit(post)
+    if (!this.#options.quotas.begin(principal)) return this.#limit(post, tooManyRequests)
     seat.use(post, (client, exchange) => this.serve(client, exchange))
   }
 
@@ -175,8 +173,8 @@ export class Endpoint {
     return messages.find(isRequest)?.id
   }
 
-  #limit(post: Exchange): void {
-    refuse(post.response, { status: 429, error: limited, id: this.#idOf(post), headers: { "retry-after": "1" } })
+  #limit(post: Exchange, error: RpcError): void {
+    refuse(post.response, { status: 429, error, id: this.#idOf(post), headers: { "retry-after": "1" } })
   }
 
   #initialize(post: Exchange, { id, params }: JSONRPCRequest): void {
@@ -188,11 +186,11 @@ export class Endpoint {
       const error = new RpcError({ code: codes.limited, message: "the gateway is stopping" })
       return refuse(response, { status: 503, error, id, headers: { "retry-after": "1" } })
     }
-    if (!quotas.begin(principal)) return this.#limit(post)
+    if (!quotas.begin(principal)) return this.#limit(post, tooManyRequests)
     fork(router.open({ principal, ...wishes })).addObserver((exit) => {
       quotas.end(principal)
       const session = Exit.isSuccess(exit) ? exit.value : undefined
-      if (session === undefined) return this.#limit(post)
+      if (session === undefined) return this.#limit(post, tooManySessions)
       const result = initialized({ catalog, serverInfo, protocolVersion: wishes.protocolVersion })
       answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": session } })
     })
@@ -209,7 +207,11 @@ export class Endpoint {
     const id = this.#idOf(exchange)
     const token = request.headers["mcp-session-id"]
     if (token === undefined) {
-      refuse(response, { status: 400, error: invalidRequest("the Mcp-Session-Id header is missing"), id })
+      refuse(response, {
+        status: 400,
+        error: invalidRequest("the Mcp-Session-Id header is missing: send the one of the response to initialize"),
+        id
+      })
       return undefined
     }
     const seat = this.#options.router.find(String(token), principal)

@@ -167,16 +167,27 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     publicUrl,
     tokens = {}
   } = options
+  const principals = Object.keys(tokens)
   expect(Predicate.isString(host) && host !== "", ["host"], "an address")
   expect(Number.isInteger(port) && port >= 0 && port <= 65_535, ["port"], "a whole number from 0 to 65535")
   expect(isPath(path), ["path"], "a path such as \"/mcp\", other than /healthz, /readyz, /metrics and those below /ui")
   const { issuers, problems: problemsOfIssuers } = readJwtOptions(options.jwt)
   problems.push(...problemsOfIssuers)
   expect(
-    isLoopback(host) || Object.keys(tokens).length > 0 || issuers.length > 0,
+    principals.length > 0 || issuers.length > 0 || problemsOfIssuers.length > 0 ||
+      (isLoopback(host) && options.tokens === undefined && options.jwt === undefined),
     ["tokens"],
-    "a bearer token at least, or an issuer of access tokens (`jwt`), because others reach this address"
+    isLoopback(host)
+      ? "a bearer token for one principal or more; leave out both `tokens` and `jwt` to serve without"
+      : "a bearer token for one principal or more, unless there is an issuer (`jwt`), because others reach this address"
   )
+  for (const operator of operators) {
+    expect(
+      principals.includes(operator) || issuers.some(({ issuer }) => operator.startsWith(`${issuer} `)),
+      ["operators"],
+      "principals of `tokens`, or an issuer of `jwt`, a space and the claim: nobody else signs in"
+    )
+  }
   expect(
     publicUrl === undefined
       ? isLoopback(host) || issuers.length === 0
@@ -193,7 +204,7 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     expect(
       Redacted.isRedacted(token) && new RegExp(`^\\S{${shortestToken},}$`).test(String(Redacted.value(token))),
       ["tokens", principal],
-      `a redacted text of ${shortestToken} characters or more, without spaces`
+      `a token of ${shortestToken} characters or more, without spaces, and \`Redacted\` in a program`
     )
   }
   const sessionKeys = options.sessionKey === undefined ? [] : [options.sessionKey].flat()
@@ -207,8 +218,10 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     expect(URL.parse(origin)?.origin === origin, ["allowedOrigins"], "origins such as \"https://app.example.com\"")
   }
   for (const [key, value] of Object.entries(limits)) {
+    const isKnown = Object.hasOwn(defaultLimits, key)
+    expect(isKnown, ["limits", key], `one of ${Object.keys(defaultLimits).join(", ")}`)
     expect(
-      Object.hasOwn(defaultLimits, key) && (value === undefined || (Number.isInteger(value) && value >= 1)),
+      !isKnown || value === undefined || (Number.isInteger(value) && value >= 1),
       ["limits", key],
       "a whole number of 1 or more"
     )

@@ -52,6 +52,8 @@ export interface Listening {
   readonly refuseConnections: Effect.Effect<void>
 }
 
+const nothingHere = JSON.stringify({ error: "nothing is at this path; clients connect to the URL of the endpoint" })
+
 /** What a page of an allowed origin may send and read. */
 const corsHeaders = {
   "access-control-allow-methods": "GET, POST, DELETE",
@@ -105,7 +107,7 @@ const handle = (
       return
     }
   }
-  if (route === undefined) return answerJson(response, { status: 404, body: "{\"error\":\"nothing is here\"}" })
+  if (route === undefined) return answerJson(response, { status: 404, body: nothingHere })
   if (route._tag === "Public") return route.handle(request, response)
   admission.authenticate(request, (verdict) => {
     // The client has gone while its token was verified.

@@ -21,7 +21,7 @@ import { capabilitiesOf, discovered, isServed, metaFaultOf, revisionOf, versionF
 import { ModernRequests, type ModernRequestsOptions } from "./modernRequests.ts"
 import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
-import { codes, encodeResult, RpcError } from "./rpc.ts"
+import { codes, encodeResult, RpcError, tooManyRequests, tooManySessions } from "./rpc.ts"
 import type { Exchange, Router } from "./seat.ts"
 
 /** Whether a request is of this revision or a later one, by its body or by its header. */
@@ -61,17 +61,16 @@ export class ModernEndpoint {
       return refuse(response, { status: 404, id, error })
     }
     const { fork, quotas, router } = this.#options
-    const limit = () => {
-      const error = new RpcError({ code: codes.limited, message: "too many requests or sessions" })
+    const limit = (error: RpcError) => {
       refuse(response, { status: 429, id, error, headers: { "retry-after": "1" } })
     }
-    if (!quotas.begin(principal)) return limit()
+    if (!quotas.begin(principal)) return limit(tooManyRequests)
     const parts = { principal, capabilities: capabilitiesOf(message), protocolVersion: modernRevision }
     fork(router.modern(parts, { isAnywhere: this.#isAnywhere(message) })).addObserver((exit) => {
       const seat = Exit.isSuccess(exit) ? exit.value : undefined
       if (seat === undefined) {
         quotas.end(principal)
-        return limit()
+        return limit(tooManySessions)
       }
       seat.use(exchange, (client, handled) => this.serve(client, handled, message))
     })

@@ -41,6 +41,18 @@ export class RpcError {
   }
 }
 
+/** The refusal of a request beyond `maxInFlight`, `maxInFlightPerPrincipal` or `requestsPerSecond`. */
+export const tooManyRequests = new RpcError({
+  code: codes.limited,
+  message: "too many requests in flight, or in a second: send it again later"
+})
+
+/** The refusal of a session beyond `maxSessions` or `maxSessionsPerPrincipal`. */
+export const tooManySessions = new RpcError({
+  code: codes.limited,
+  message: "too many sessions: end one with DELETE, or wait until one has been idle for long enough"
+})
+
 /** Encodes the response to a request. */
 export const encodeResult = (id: RpcId, result: unknown): string => encode({ jsonrpc: "2.0", id, result })
 
