@@ -16,6 +16,9 @@ import type { Activation } from "./ownership.ts"
 /** How long after the end of a hold the bucket is held again, and how long a request waits for an owner. */
 const [holdAgain, ownerTimeout] = ["100 millis", "15 seconds"] as const
 
+/** How long a hold may go without an activation before the bucket is held anew. A hold whose request is lost with its connection never ends. */
+const silentHold = "5 seconds"
+
 /** How long a request waits before the database is asked, twice, whether it is there. */
 const patience = "400 millis"
 
@@ -68,7 +71,7 @@ export class Holds {
       (held, bucket) =>
         this.#abandoning(
           Stream.runForEach(this.#hold(bucket), (activation) => Effect.sync(() => this.#set(held, activation))),
-          () => Deferred.await(held.anew)
+          () => Effect.raceFirst(Deferred.await(held.anew), this.#silent(held))
         ).pipe(
           // Whatever ended it, the bucket is held again: it will have an owner.
           Effect.andThen(Effect.sync(() => this.#clear(held))),
@@ -77,6 +80,14 @@ export class Holds {
           Effect.forkScoped
         ),
       { discard: true }
+    )
+  }
+
+  /** Ends if a bucket has no activation after a while. */
+  #silent(held: Held): Effect.Effect<void> {
+    return Effect.andThen(
+      Effect.sleep(silentHold),
+      Effect.suspend(() => held.current === undefined ? Effect.void : Effect.never)
     )
   }
 

@@ -1,0 +1,28 @@
+/**
+ * What a node knows of the owners of buckets.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import * as TestClock from "effect/testing/TestClock"
+import { Holds } from "../../../packages/transports/src/internal/fleet/holds.ts"
+
+describe("holds", () => {
+  it.effect("hold a bucket anew whose first hold was lost without an end", () =>
+    Effect.gen(function*() {
+      const fork = Effect.runForkWith(yield* Effect.context<never>())
+      const holds = new Holds({ database: Effect.succeed(true), fork })
+      let times = 0
+      yield* holds.follow((bucket) => {
+        if (bucket !== 3) return Stream.never
+        times++
+        const owner = { id: String(times), url: "http://127.0.0.1:1/" }
+        return times === 1 ? Stream.never : Stream.concat(Stream.succeed(owner), Stream.never)
+      })
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(holds.current(3))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(holds.current(3)?.id, "2")
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(times, 2)
+    }))
+})
