@@ -62,15 +62,15 @@ export interface Client {
   readonly call: (tool: string) => Promise<string>
 }
 
-/** Connects a client that does no more than it has to. */
-export const connect = async (url: string, dispatcher: Agent): Promise<Client> => {
+/** Connects a client that does no more than it has to. It calls tools at another URL if it is given one. */
+export const connect = async (url: string, dispatcher: Agent, callUrl: string = url): Promise<Client> => {
   const headers: Record<string, string> = {
     "content-type": "application/json",
     accept: "application/json, text/event-stream",
     authorization: `Bearer ${token}`
   }
-  const post = (message: object) =>
-    request(url, { dispatcher, method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", ...message }) })
+  const post = (message: object, at = url) =>
+    request(at, { dispatcher, method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", ...message }) })
   const params = {
     protocolVersion: "2025-11-25",
     capabilities: {},
@@ -89,7 +89,7 @@ export const connect = async (url: string, dispatcher: Agent): Promise<Client> =
       id: ++id,
       method: "tools/call",
       params: { name: tool, arguments: { message: "hello" } }
-    })
+    }, callUrl)
     const text = await body.text()
     return JSON.parse(text.startsWith("{") ? text : text.slice(text.lastIndexOf("data: ") + 6)).result.content[0].text
   }
@@ -102,16 +102,16 @@ export interface Measured extends Score {
 }
 
 /** Makes calls for each spell that it is sent. */
-export const client = async (url: string): Promise<void> => {
-  const { call } = await connect(url, new Agent())
-  if (!(await call("echo")).includes("hello")) throw new Error(`${url} does not echo`)
+export const client = async (url: string, tool: string = "echo", callUrl: string = url): Promise<void> => {
+  const { call } = await connect(url, new Agent(), callUrl)
+  if (!(await call(tool)).includes("hello")) throw new Error(`${url} does not echo`)
   process.on("message", async ({ inFlight, millis }: Spell) => {
     let calls = 0
     const cpu = process.cpuUsage()
     const start = performance.now()
     const worker = async () => {
       while (performance.now() - start <= millis) {
-        await call("echo")
+        await call(tool)
         calls++
       }
     }

@@ -3,40 +3,11 @@
  * server says which tools ran.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schedule } from "effect"
-import { type Account, accountOf, load } from "../../fixtures/fleetLoad.ts"
+import { Effect } from "effect"
+import { type Account, accountOf, during } from "../../fixtures/fleetLoad.ts"
 import { call, initialize, post } from "../../fixtures/gateway.ts"
 import { hasDatabase, type Node, startFleet, untilReady } from "../../fixtures/gatewayFleet.ts"
 import { stdio } from "../../fixtures/peer.ts"
-
-/** Runs a load while something happens, and gives the account. */
-const during = <E>(
-  { homes, ledger, name, urls, what }: {
-    readonly name: string
-    readonly ledger: (word: string) => ReadonlyArray<string>
-    readonly homes: ReadonlyArray<Node>
-    readonly urls: ReadonlyArray<Node>
-    readonly what: Effect.Effect<void, E>
-  }
-): Effect.Effect<Account, E> =>
-  Effect.gen(function*() {
-    const running = { isOver: false }
-    const loading = yield* Effect.forkChild(load({
-      name,
-      clients: 9,
-      homes: homes.map(({ url }) => url),
-      urls: urls.map(({ url }) => url),
-      isOver: () => running.isOver
-    }))
-    yield* Effect.repeat(Effect.sync(() => ledger("count").filter((id) => id.startsWith(name)).length), {
-      schedule: Schedule.spaced("20 millis"),
-      until: (count) => count > 20
-    })
-    yield* what
-    running.isOver = true
-    const ended = yield* Fiber.join(loading)
-    return accountOf(ended, ledger("count").filter((id) => id.startsWith(name)))
-  })
 
 const read = { jsonrpc: "2.0", id: 1, method: "resources/read", params: { uri: "note://1" } }
 
@@ -57,19 +28,19 @@ describe.skipIf(!hasDatabase)("a fleet under load (needs PostgreSQL on 127.0.0.1
         name: "cut",
         ledger,
         homes: [a, b, c],
-        urls: [a, b, c],
+        nodes: [a, b, c],
         what: Effect.gen(function*() {
           for (const { links } of [a, b, c]) for (const link of links) link.cut()
           yield* untilOwned([a, b, c])
         })
       })
-      isSound(cut)
+      isSound(accountOf(cut))
 
       const frozen = yield* during({
         name: "frozen",
         ledger,
         homes: [a, b, c],
-        urls: [a, c],
+        nodes: [a, c],
         what: Effect.gen(function*() {
           const { session } = yield* post(b.url, initialize)
           yield* b.signal("SIGSTOP")
@@ -78,13 +49,13 @@ describe.skipIf(!hasDatabase)("a fleet under load (needs PostgreSQL on 127.0.0.1
           yield* untilOwned([a, b, c])
         })
       })
-      isSound(frozen)
+      isSound(accountOf(frozen))
 
       const killed = yield* during({
         name: "killed",
         ledger,
         homes: [a, b, c],
-        urls: [b, c],
+        nodes: [b, c],
         what: Effect.gen(function*() {
           const { session } = yield* post(a.url, initialize)
           yield* a.signal("SIGKILL")
@@ -92,7 +63,7 @@ describe.skipIf(!hasDatabase)("a fleet under load (needs PostgreSQL on 127.0.0.1
           yield* untilOwned([b, c])
         })
       })
-      isSound(killed)
+      isSound(accountOf(killed))
 
       const d = yield* join
       yield* untilOwned([b, c, d])
@@ -100,14 +71,14 @@ describe.skipIf(!hasDatabase)("a fleet under load (needs PostgreSQL on 127.0.0.1
         name: "stopped",
         ledger,
         homes: [b, c, d],
-        urls: [b, d],
+        nodes: [b, d],
         what: Effect.gen(function*() {
           yield* c.signal("SIGTERM")
           yield* c.exited
           yield* untilOwned([b, d])
         })
       })
-      isSound(stopped)
+      isSound(accountOf(stopped))
       // Ownership ends with the locks, and begins anew when the database is back.
       const { session } = yield* post(b.url, initialize)
       database.leave()
