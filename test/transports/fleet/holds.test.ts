@@ -21,6 +21,7 @@ describe("holds", () => {
       yield* TestClock.adjust("1 second")
       assert.isUndefined(holds.current(3))
       yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("1 second")
       assert.strictEqual(holds.current(3)?.id, "2")
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(times, 2)
