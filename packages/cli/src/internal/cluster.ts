@@ -25,6 +25,7 @@ import { Socket } from "effect/socket/Socket"
 import type { SocketServerError } from "effect/socket/SocketServer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { boundedLayer } from "./boundedLayer.ts"
 
 /** The place of a node in its cluster. */
 export interface ClusterNode {
@@ -43,6 +44,9 @@ export interface ClusterNode {
 
 /** How many connections a node has to the database, and how long it waits for one. */
 const databaseLimits = { maxConnections: 4, connectTimeout: "2 seconds" } as const
+
+/** How long the cluster may take to give up what it owns. */
+const endTimeout = "10 seconds"
 
 const inBrackets = (host: string): string => host.includes(":") ? `[${host}]` : host
 
@@ -110,5 +114,5 @@ export const layer = (
   const answering = Layer.effectDiscard(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`)).pipe(
     Layer.provideMerge(PgClient.layer({ url: database, ...databaseLimits }))
   )
-  return router.pipe(Layer.provide(cluster), Layer.provide(answering))
+  return router.pipe(Layer.provide(boundedLayer(Layer.provideMerge(cluster, answering), endTimeout)))
 }

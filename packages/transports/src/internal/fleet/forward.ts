@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Http from "node:http"
 import * as Https from "node:https"
+import { TLSSocket } from "node:tls"
 import type { Exchange } from "../gateway/seat.ts"
 import type { Holds } from "./holds.ts"
 import { hopHeaders, type Hops, notOwner } from "./hop.ts"
@@ -110,7 +111,9 @@ export class Forwarding {
       passage.response.once("close", giveUp)
       const removeListener = this.#holds.onMoved(bucket, activation, () => end("lost"))
       sent.once("socket", (socket) => {
-        if (!socket.connecting) connected()
+        // Over TLS, a socket that has connected is not yet one to the right node.
+        const isReady = socket instanceof TLSSocket ? socket.authorized : !socket.connecting
+        if (isReady) connected()
         else socket.once(activation.url.startsWith("https:") ? "secureConnect" : "connect", connected)
       })
       sent.on("error", () => end(isConnected ? "lost" : "refused"))

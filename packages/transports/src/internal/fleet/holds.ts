@@ -159,15 +159,19 @@ export class Holds {
     return this.#buckets[bucket]?.current
   }
 
+  /** Whether the database does not answer, so that no bucket gets an owner. */
+  get isAway(): Effect.Effect<boolean> {
+    return Effect.map(Effect.all([this.#database, this.#database]), (answers) => !answers.includes(true))
+  }
+
   /** Waits for an owner of a bucket. Fails within 2 seconds while the database does not answer. */
   owner(bucket: number): Effect.Effect<Activation, NoOwner> {
     return Effect.suspend(() => {
       const held = this.#buckets[bucket]
       if (held?.current !== undefined) return Effect.succeed(held.current)
       const known = held === undefined ? Effect.never : Deferred.await(held.next)
-      const isAway = Effect.map(Effect.all([this.#database, this.#database]), (answers) => !answers.includes(true))
       const lost = Effect.sleep(patience).pipe(
-        Effect.andThen(isAway),
+        Effect.andThen(this.isAway),
         Effect.repeat({ until: (away) => away }),
         Effect.andThen(Effect.fail("database" as const))
       )
