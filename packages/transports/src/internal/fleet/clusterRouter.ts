@@ -22,8 +22,8 @@ import type { NamedSession, TicketedSession, Tickets } from "./ticket.ts"
 /** How long after a failed attempt the next one begins, and how many there are in all. */
 const [attemptAgain, maxAttempts] = ["100 millis", 150] as const
 
-/** After how many refusals in a row it is asked whether the database is there. */
-const attemptsToAsk = 4
+/** After how many failed attempts it is asked whether the database is there, and who the owner is. */
+const [attemptsToAsk, attemptsToDoubt] = [4, 5]
 
 /** How long a ticket of a common session is used, in milliseconds, and how many are kept. */
 const [ticketAge, commonLimit] = [24 * 60 * 60 * 1000, 4096]
@@ -164,6 +164,8 @@ export class ClusterRouter implements Router {
           return over()
         }
         if (outcome === "lost" && !passage.isRepeatable) return over("lost")
+        // A lost connection of the cluster does not always say that the owner is gone.
+        if (attempt % attemptsToDoubt === 0) holds.doubt(bucket, activation)
         // An owner that gives its buckets up refuses. Without the database, no other node gets them.
         if (outcome === "refused" && attempt % attemptsToAsk === 0 && (yield* holds.isAway)) return over("noOwner")
         if (!isStream && attempt >= maxAttempts) return over(outcome === "lost" ? "lost" : "noOwner")

@@ -175,9 +175,9 @@ export class Holds {
         Effect.repeat({ until: (away) => away }),
         Effect.andThen(Effect.fail("database" as const))
       )
-      const doubted = Effect.sleep(trustedFor).pipe(
+      const doubted = Effect.sleep(answerTimeout).pipe(
         Effect.andThen(Effect.sync(() => this.doubt(bucket, undefined))),
-        Effect.andThen(Effect.never)
+        Effect.forever
       )
       return Effect.raceAllFirst([known, lost, doubted]).pipe(
         Effect.timeoutOrElse({ duration: ownerTimeout, orElse: () => Effect.fail("timeout" as const) })
