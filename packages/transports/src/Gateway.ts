@@ -284,7 +284,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   }
 })
 
-/** Makes the page of a gateway, unless the options say that there is none. */
+/** Makes the page of a gateway if the option `ui` is on. */
 const makePage = <E, R>(
   parts: Effect.Success<ReturnType<typeof makeParts<E, R>>>,
   { options, read }: { readonly options: Options<E, R>; readonly read: ReadOptions }

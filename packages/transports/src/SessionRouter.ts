@@ -64,16 +64,14 @@
  * @since 0.1.0
  */
 import { ConfigError, InvalidValue } from "@mcp-sessions/core/ConfigError"
-import { Sharding } from "effect/cluster/Sharding"
+import type { Sharding } from "effect/cluster/Sharding"
 import type { ShardingConfig } from "effect/cluster/ShardingConfig"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as SqlClient from "effect/sql/SqlClient"
-import { makeCluster } from "./internal/fleet/makeCluster.ts"
-import { ownershipOf } from "./internal/fleet/ownership.ts"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { Routing, RoutingHost } from "./internal/fleet/routing.ts"
 import { SealedRouter } from "./internal/fleet/sealedRouter.ts"
 import { Tickets } from "./internal/fleet/ticket.ts"
@@ -184,13 +182,15 @@ const requireUrl = ({ advertisedUrl, tls }: ClusterOptions): Effect.Effect<void,
  */
 export const layerCluster = (
   options: ClusterOptions = {}
-): Layer.Layer<never, never, Sharding | SqlClient.SqlClient> =>
+): Layer.Layer<never, never, Sharding | SqlClient> =>
   Layer.effect(
     SessionRouter,
     Effect.gen(function*() {
-      const sharding = yield* Sharding
-      const sql = yield* SqlClient.SqlClient
-      const ownership = ownershipOf({ sharding, sql })
+      // Gateways without a cluster start faster without these.
+      const [{ makeCluster }, { clusterOwnership }] = yield* Effect.promise(() =>
+        Promise.all([import("./internal/fleet/makeCluster.ts"), import("./internal/fleet/ownership.ts")])
+      )
+      const ownership = yield* clusterOwnership
       return {
         make: (host: RoutingHost) =>
           Effect.all([requireKey(host.keys), requireUrl(options)]).pipe(

@@ -27,7 +27,7 @@ const filledIn = (query: string): string => query.replaceAll("$__rate_interval",
 
 const unquoted = (text: string): string => String(JSON.parse(text))
 
-/** Parses a query of PromQL. Fails where it is none. */
+/** Parses a PromQL query. Fails on a syntax error. */
 const selectorsOf = (query: string): ReadonlyArray<Selector> => {
   const selectors: Array<{ name: RegExp; readonly labels: Array<string> }> = []
   const grouping: Array<string> = []

@@ -71,7 +71,7 @@ describe("the page of a gateway", () => {
       assert.deepStrictEqual([without.status, wrong.status], [401, 401])
       const session = yield* enter(url, "the-token-of-alice")
       assert.strictEqual((yield* act(session, "tools", { server: "marked" })).status, 200)
-      // The token of the page is none of the endpoint, and a bearer token does not replace the session.
+      // The endpoint refuses the token of the page, and the page refuses a bearer token without its session.
       assert.strictEqual((yield* post(`${origin}/mcp`, {}, { token: session.token })).status, 401)
       const bearer = { authorization: "Bearer the-token-of-alice", cookie: "", "x-page-token": "" }
       assert.strictEqual((yield* act(session, "tools", { server: "marked" }, bearer)).status, 401)

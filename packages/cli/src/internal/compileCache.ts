@@ -22,7 +22,7 @@ const isOwn = (directory: string): boolean => {
   return stats === undefined ? isOwn(join(directory, "..")) : stats.uid === process.getuid?.()
 }
 
-/** The directory for caches of this program. `undefined`: there is none, or it is of another user. */
+/** Returns the cache directory of this program, or `undefined` if it cannot be made or another user owns it. */
 export const ownCacheDirectory = (): string | undefined => {
   const directory = cacheDirectory()
   return directory !== undefined && (platform === "win32" || isOwn(directory))

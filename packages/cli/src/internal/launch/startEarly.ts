@@ -43,7 +43,7 @@ const workingDirectory = (): string | undefined => {
   }
 }
 
-/** Starts what the memo of a call says; nothing if there is none, or if something has changed. */
+/** Starts the process of the memo of a call. Does nothing without a memo, or if one of its inputs has changed. */
 const startRemembered = ({ directory, name }: NonNullable<EarlyLaunch["memo"]>): Omit<EarlyLaunch, "memo"> => {
   const store = MemoStore.open(directory)
   const kept = store?.read(name(store))

@@ -56,7 +56,7 @@ const guardSpan = (options: {
   return span
 }
 
-/** A span that is not exported, for one that could not be made. Servers are not told of it. */
+/** Replaces a span that the tracer failed to make. It is not exported, and its trace context is not sent to servers. */
 const unexported = (options: Parameters<Tracer.Tracer["span"]>[0]): Tracer.Span =>
   new Tracer.NativeSpan({ ...options, annotations: Context.add(options.annotations, Tracer.DisablePropagation, true) })
 

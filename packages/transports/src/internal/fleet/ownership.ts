@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Rpc from "effect/rpc/Rpc"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { SqlClient } from "effect/sql/SqlClient"
+import * as SqlClient from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import * as Crypto from "node:crypto"
 import type { OwnedBuckets } from "./ownedBuckets.ts"
@@ -61,16 +61,19 @@ const layer = ({ owned, url }: Node): Layer.Layer<never, never, Sharding.Shardin
     { concurrency: "unbounded", maxIdleTime: Number.POSITIVE_INFINITY, mailboxCapacity: "unbounded" }
   )
 
-/** Ownership by the locks of a cluster. */
-export const ownershipOf = ({ sharding, sql }: {
-  readonly sharding: Sharding.Sharding["Service"]
-  readonly sql: SqlClient
-}): Ownership => ({
-  join: (node) =>
-    Effect.gen(function*() {
-      yield* Layer.build(layer(node)).pipe(Effect.provideService(Sharding.Sharding, sharding))
-      const client = yield* sharding.makeClient(Bucket)
-      return (bucket) => client(String(bucket)).Hold()
-    }),
-  isReachable: sql`SELECT 1`.pipe(Effect.timeout(databaseTimeout), Effect.isSuccess)
-})
+/** Ownership by the locks of the cluster of the context. */
+export const clusterOwnership: Effect.Effect<Ownership, never, Sharding.Sharding | SqlClient.SqlClient> = Effect.gen(
+  function*() {
+    const sharding = yield* Sharding.Sharding
+    const sql = yield* SqlClient.SqlClient
+    return {
+      join: (node) =>
+        Effect.gen(function*() {
+          yield* Layer.build(layer(node)).pipe(Effect.provideService(Sharding.Sharding, sharding))
+          const client = yield* sharding.makeClient(Bucket)
+          return (bucket) => client(String(bucket)).Hold()
+        }),
+      isReachable: sql`SELECT 1`.pipe(Effect.timeout(databaseTimeout), Effect.isSuccess)
+    }
+  }
+)

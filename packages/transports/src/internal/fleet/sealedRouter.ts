@@ -6,10 +6,10 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Crypto from "node:crypto"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import type { Router, Seat, SessionParts } from "../gateway/seat.ts"
-import { newName } from "./buckets.ts"
 import { refuseSession } from "./refusals.ts"
 import type { NamedSession, Tickets } from "./ticket.ts"
 
@@ -29,7 +29,7 @@ export class SealedRouter implements Router {
   }
 
   open(parts: SessionParts): Effect.Effect<string | undefined> {
-    const session: NamedSession = { ...parts, capabilities: {}, name: newName(() => true) }
+    const session: NamedSession = { ...parts, capabilities: {}, name: Crypto.randomUUID() }
     return Effect.map(
       this.#clients.getOrMake(session),
       (client) => client === undefined ? undefined : this.#tickets.seal(session)

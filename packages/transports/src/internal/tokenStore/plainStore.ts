@@ -19,7 +19,7 @@ import type { Shape } from "./tokenStorePort.ts"
  * @since 0.1.0
  */
 export interface PlainStore {
-  /** Reads a text; `undefined` or `null` if there is none. */
+  /** Returns the text of a key, or `undefined` or `null` if the store lacks it. */
   readonly get: (key: string) => string | null | undefined | Promise<string | null | undefined>
   /** Saves a text. The next `get` of the key must give it. */
   readonly set: (key: string, text: string) => unknown
