@@ -25,7 +25,10 @@ import {
 import { client, gateway, type Measured, pipe } from "./gateway/roles.ts"
 import { median, medianRatio, takeTurns } from "./rounds.ts"
 
-const [rounds, millis, inFlight] = [21, 250, 64]
+const inFlight = 64
+
+/** Calls in flight fill the processes at the start of a spell, and drain them at its end. In a longer spell, both count for less. */
+const [alone, together] = [{ rounds: 21, millis: 250, inFlight: 1 }, { rounds: 9, millis: 1500, inFlight }] as const
 
 const [, , role = "", target = ""] = process.argv
 
@@ -52,25 +55,26 @@ const compare = async (
     return { name, run, close: () => child.disconnect() }
   }))
   for (const { run } of contenders) {
-    await run({ millis: millis * 3, inFlight: 1 })
-    await run({ millis: millis * 8, inFlight })
+    await run({ millis: 750, inFlight: 1 })
+    await run({ millis: 2000, inFlight })
   }
   process.stderr.write(title)
-  const turns = (inFlight: number) => takeTurns({ contenders, rounds, measure: ({ run }) => run({ millis, inFlight }) })
-  const [alone, together] = [await turns(1), await turns(inFlight)]
+  const turns = ({ rounds, ...spell }: Spell & { readonly rounds: number }) =>
+    takeTurns({ contenders, rounds, measure: ({ run }) => run(spell) })
+  const [single, many] = [await turns(alone), await turns(together)]
   const rates = (all: ReadonlyArray<ReadonlyArray<Measured>>, index: number) =>
     all[index]?.map(({ perSecond }) => perSecond) ?? []
   const micros = (index: number) =>
-    1_000_000 / (median(rates(alone, 0)) * medianRatio(rates(alone, index), rates(alone, 0)))
-  const total = (index: number, of: "calls" | "used") => together[index]?.reduce((sum, one) => sum + one[of], 0) ?? 0
+    1_000_000 / (median(rates(single, 0)) * medianRatio(rates(single, index), rates(single, 0)))
+  const total = (index: number, of: "calls" | "used") => many[index]?.reduce((sum, one) => sum + one[of], 0) ?? 0
   const cpu = (index: number) => total(index, "used") / total(index, "calls")
   const rows = contenders.map(({ name }, index) => {
-    const ratio = medianRatio(rates(together, index), rates(together, 0))
+    const ratio = medianRatio(rates(many, index), rates(many, 0))
     return [
       name,
       micros(index).toFixed(0),
       (micros(index) - micros(0)).toFixed(0),
-      Math.round(median(rates(together, 0)) * ratio).toLocaleString("en"),
+      Math.round(median(rates(many, 0)) * ratio).toLocaleString("en"),
       `${ratio.toFixed(2)}×`,
       cpu(index).toFixed(0)
     ]
