@@ -16,7 +16,7 @@ export default defineConfig({
       // Most of the time of a test is the start of its processes.
       NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node")
     },
-    globalSetup: ["./tools/programs.ts", "./tools/publishedCli.ts"],
+    globalSetup: ["./tools/programs.ts", "./tools/publishedCli.ts", "./tools/postgres.ts"],
     // Files share the modules that a worker has loaded, and run in it one after another.
     isolate: false,
     sequence: { sequencer: Sequencer },

@@ -4,7 +4,7 @@
  * twice, a read was lost, or a limit was missed.
  */
 import * as Effect from "effect/Effect"
-import { hasDatabase } from "../test/fixtures/gatewayFleet.ts"
+import * as Postgres from "../test/fixtures/postgres.ts"
 import { replace } from "../tools/markdown.ts"
 import { costTables } from "./fleet/costs.ts"
 import { measureFaults } from "./fleet/faults.ts"
@@ -25,5 +25,5 @@ const measure = Effect.gen(function*() {
 })
 
 if (role === "client") await client(words[0] ?? "", words[1], words[2])
-else if (hasDatabase) await Effect.runPromise(measure)
-else throw new Error("a fleet needs PostgreSQL on 127.0.0.1:5432")
+else if (Postgres.isRunning) await Effect.runPromise(measure)
+else throw new Error(`no fleet can be started${Postgres.reason}`)

@@ -7,8 +7,9 @@ import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { authority } from "../fixtures/certificates.ts"
 import { call, initialize, post, textOf } from "../fixtures/gateway.ts"
-import { database, freePort, hasDatabase, untilReady } from "../fixtures/gatewayFleet.ts"
+import { database, freePort, untilReady } from "../fixtures/gatewayFleet.ts"
 import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
+import * as Postgres from "../fixtures/postgres.ts"
 import { inWorkplace, workplace } from "./cli.ts"
 
 const servers = (file: string) => ({
@@ -120,8 +121,8 @@ describe.concurrent("serve in several processes", () => {
       })
     ))
 
-  it.live.skipIf(!hasDatabase)(
-    "has a session on one of three nodes of a cluster, which all take its requests, over TLS (needs PostgreSQL on 127.0.0.1:5432)",
+  it.live.skipIf(!Postgres.isRunning)(
+    `has a session on one of three nodes of a cluster, which all take its requests, over TLS${Postgres.reason}`,
     () =>
       Effect.gen(function*() {
         const trusted = authority()
@@ -137,7 +138,7 @@ describe.concurrent("serve in several processes", () => {
             String(runner)
           ]))
         const { ledger, processes } = yield* serving(nodes, {
-          env: { MCP_SESSIONS_DATABASE_URL: `postgres://postgres@127.0.0.1:5432/${yield* database}` },
+          env: { MCP_SESSIONS_DATABASE_URL: `postgres://postgres@127.0.0.1:${Postgres.port}/${yield* database}` },
           files: { "ca.pem": trusted.ca, "cert.pem": cert, "key.pem": key }
         })
         yield* Effect.forEach(processes, untilReady, { concurrency: "unbounded" })
@@ -155,7 +156,6 @@ describe.concurrent("serve in several processes", () => {
         yield* until(() =>
           ledger("process").filter(isAlive), (alive) =>
           alive.length === 0)
-      }),
-    60_000
+      })
   )
 })

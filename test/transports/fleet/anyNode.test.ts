@@ -6,8 +6,9 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { Context, Effect, Fiber, Layer, Schedule } from "effect"
 import { serveAsking } from "../../fixtures/askingHttp.ts"
 import { call, connectV1, initialize, post, streamOf, textOf } from "../../fixtures/gateway.ts"
-import { type Fleet, hasDatabase, startFleet } from "../../fixtures/gatewayFleet.ts"
+import { type Fleet, startFleet } from "../../fixtures/gatewayFleet.ts"
 import { isAlive, type RunningPeer, stdio } from "../../fixtures/peer.ts"
+import * as Postgres from "../../fixtures/postgres.ts"
 
 const until = (isDone: () => boolean) =>
   Effect.repeat(Effect.sync(isDone), { schedule: Schedule.spaced("20 millis"), until: (done) => done })
@@ -29,8 +30,8 @@ const answering = { ...initialize, params: { ...initialize.params, capabilities:
 
 const accepted = { action: "accept" as const, content: { name: "Ada" } }
 
-if (!hasDatabase) {
-  describe("a fleet of nodes", () => it.skip("needs PostgreSQL on 127.0.0.1:5432", () => {}))
+if (!Postgres.isRunning) {
+  describe("a fleet of nodes", () => it.skip(`is not tested${Postgres.reason}`, () => {}))
 } else {
   layer(started, { excludeTestServices: true, timeout: 120_000 })("a fleet of nodes", (it) => {
     it.effect("has one session of a client at a server, whichever nodes its requests reach", () =>

@@ -7,7 +7,6 @@ import { Gateway, SessionRouter, Transports } from "@mcp-sessions/transports"
 import { Effect, Layer, Redacted } from "effect"
 import { TestRunner } from "effect/cluster"
 import { authority } from "../../fixtures/certificates.ts"
-import { hasDatabase } from "../../fixtures/gatewayFleet.ts"
 import * as Postgres from "../../fixtures/postgres.ts"
 
 const problemOf = (options: SessionRouter.ClusterOptions, sessionKey?: Redacted.Redacted<Uint8Array>) =>
@@ -20,7 +19,7 @@ const problemOf = (options: SessionRouter.ClusterOptions, sessionKey?: Redacted.
     Effect.scoped
   )
 
-describe.skipIf(!hasDatabase)("a node (needs PostgreSQL on 127.0.0.1:5432)", () => {
+describe.skipIf(!Postgres.isRunning)(`a node${Postgres.reason}`, () => {
   const key = Redacted.make(Buffer.alloc(32, "k"))
 
   it.live("does not start without a key", () =>

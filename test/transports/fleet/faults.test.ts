@@ -6,8 +6,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type Account, accountOf, during } from "../../fixtures/fleetLoad.ts"
 import { call, initialize, post } from "../../fixtures/gateway.ts"
-import { hasDatabase, type Node, startFleet, untilReady } from "../../fixtures/gatewayFleet.ts"
+import { type Node, startFleet, untilReady } from "../../fixtures/gatewayFleet.ts"
 import { stdio } from "../../fixtures/peer.ts"
+import * as Postgres from "../../fixtures/postgres.ts"
 
 const read = { jsonrpc: "2.0", id: 1, method: "resources/read", params: { uri: "note://1" } }
 
@@ -18,7 +19,7 @@ const isSound = ({ failedReads, twice, wrong }: Account): void =>
 const untilOwned = (nodes: ReadonlyArray<Node>): Effect.Effect<void> =>
   Effect.forEach(nodes, untilReady, { concurrency: "unbounded", discard: true })
 
-describe.skipIf(!hasDatabase)("a fleet under load (needs PostgreSQL on 127.0.0.1:5432)", () => {
+describe.skipIf(!Postgres.isRunning)(`a fleet under load${Postgres.reason}`, () => {
   it.live("loses no read and runs no tool twice, whatever becomes of its nodes", () =>
     Effect.gen(function*() {
       const { config, ledger } = yield* stdio("v1").start

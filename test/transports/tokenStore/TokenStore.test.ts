@@ -57,7 +57,7 @@ const Step = Schema.Struct({
 })
 
 for (const [name, layer, isAvailable] of stores) {
-  describe.skipIf(!isAvailable)(`a token store ${name}${isAvailable ? "" : " (nothing listens on port 5432)"}`, () => {
+  describe.skipIf(!isAvailable)(`a token store ${name}${isAvailable ? "" : Postgres.reason}`, () => {
     it.effect("reads what was saved, and nothing where nothing was", () =>
       Effect.gen(function*() {
         const { get, put } = yield* TokenStore.TokenStore

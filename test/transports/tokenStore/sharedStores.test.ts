@@ -46,7 +46,7 @@ const kinds: ReadonlyArray<readonly [kind: SharedKind, isAvailable: boolean]> = 
 
 for (const [kind, isAvailable] of kinds) {
   describe.skipIf(!isAvailable)(
-    `two processes with a ${kind} store${isAvailable ? "" : " (nothing on port 5432)"}`,
+    `two processes with a ${kind} store${isAvailable ? "" : Postgres.reason}`,
     () => {
       for (const [mode, what] of [["count", "under its lock"], ["race", "without its lock"]] as const) {
         it.effect(`lose no update of a key that many fibers of each write ${what}`, () =>
@@ -107,7 +107,7 @@ for (const [kind, isAvailable] of kinds) {
   )
 }
 
-describe.skipIf(!Postgres.isRunning)("a token store in PostgreSQL", () => {
+describe.skipIf(!Postgres.isRunning)(`a token store in PostgreSQL${Postgres.reason}`, () => {
   it.effect("keeps a write when the transaction of the program that is open around it is rolled back", () =>
     Effect.gen(function*() {
       const { place } = yield* makePlace("postgres")
