@@ -2,7 +2,7 @@
  * Responses of an owner, as they come to a client through another node. The test writes them in place of the owner.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, Fiber, Redacted, type Scope } from "effect"
 import { request } from "node:http"
 import { startFleetServer } from "../../fixtures/fleetServer.ts"
 import { call, initialize, post } from "../../fixtures/gateway.ts"
@@ -130,10 +130,13 @@ describe("a hop", () => {
   it.live("has room for all headers that a client may send", () =>
     Effect.gen(function*() {
       const server = yield* startFleetServer
-      const { nodes: [owner, other] } = yield* startLocalFleet({ only: server.config })
-      const { session } = yield* post(owner.url, initialize)
-      const headers = { "mcp-param-long": "x".repeat(15_600) }
-      const { status, text } = yield* post(other.url, call(1, "count"), { session, headers })
+      const token = "the-token-of-a-long-name"
+      const tokens = { ["long".repeat(500)]: Redacted.make(token) }
+      const { nodes: [owner, other] } = yield* startLocalFleet({ only: server.config }, { tokens })
+      const { session } = yield* post(owner.url, initialize, { token })
+      // The seal of a hop names the principal, so it is longer than anything of the client that is not passed on.
+      const headers = { "mcp-param-long": "x".repeat(15_000) }
+      const { status, text } = yield* post(other.url, call(1, "count"), { session, token, headers })
       assert.strictEqual(status, 200)
       assert.include(text, "counted")
     }))

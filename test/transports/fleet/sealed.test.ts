@@ -85,9 +85,11 @@ describe("gateways that seal their sessions", () => {
       const log = (url: string, word: string) => post(url, call(1, "log", { word }), { session })
       const [one, other] = [yield* openStream(first.url, session), yield* openStream(second.url, session)]
       yield* log(first.url, "at the first")
+      // The stream there has more messages than the client has of the first one.
       yield* log(second.url, "at the second")
+      yield* log(second.url, "at the second again")
       yield* until(one.text, (text) => text.includes("at the first"))
-      yield* until(other.text, (text) => text.includes("at the second"))
+      yield* until(other.text, (text) => text.includes("at the second again"))
       one.close()
       const resumed = yield* openStream(second.url, session, lastIdIn(one.text()))
       yield* log(second.url, "later")
