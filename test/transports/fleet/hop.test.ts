@@ -60,4 +60,18 @@ describe("a hop", () => {
     assert.isUndefined(open(to, sealed(many - 65_536), "ticket", "body"))
     assert.isUndefined(open(to, sealed(many), "ticket", "body"))
   })
+
+  it("opens once although 4,096 other nodes have sent hops since, and those of a node that sends none are forgotten", () => {
+    const digest = createHash("sha256").update("ticket\nbody").digest("base64url")
+    const to = hopsOf("k")
+    const take = (node: string, number: number) => to.take({ ...hop, node, number, digest }, "ticket", "body")
+    assert.isTrue(take("silent", 1))
+    assert.isTrue(take("busy", 1))
+    for (let other = 0; other < 4096; other++) {
+      assert.isTrue(take(`other ${other}`, 1))
+      if (other === 2000) assert.isTrue(take("busy", 2))
+    }
+    assert.isFalse(take("busy", 1))
+    assert.isTrue(take("silent", 1))
+  })
 })
