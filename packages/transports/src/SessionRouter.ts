@@ -72,6 +72,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { EndedSessions } from "./internal/fleet/endedSessions.ts"
 import type { Routing, RoutingHost } from "./internal/fleet/routing.ts"
 import { SealedRouter } from "./internal/fleet/sealedRouter.ts"
 import { Tickets } from "./internal/fleet/ticket.ts"
@@ -133,7 +134,7 @@ export const layerSealed: Layer.Layer<never> = Layer.succeed(SessionRouter, {
     const ids = new SealedIds({ keys, purpose: "session" })
     const tickets = new Tickets({ ids, route, now: timeOfDay })
     return {
-      router: new SealedRouter({ clients, fork, tickets }),
+      router: new SealedRouter({ clients, ended: new EndedSessions(timeOfDay), fork, tickets }),
       start: () => Effect.void,
       drain: Effect.void,
       isReady: () => true

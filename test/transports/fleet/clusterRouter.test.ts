@@ -2,7 +2,7 @@
  * Requests that a node cannot hand to the owner of their session, or has to keep, as clients see them.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber } from "effect"
+import { Clock, Effect, Fiber, Schedule } from "effect"
 import { openStream, startFleetServer } from "../../fixtures/fleetServer.ts"
 import { call, initialize, post, streamOf } from "../../fixtures/gateway.ts"
 import { startLocalFleet } from "../../fixtures/localFleet.ts"
@@ -110,5 +110,29 @@ describe("the state of a client", () => {
         yield* until(() => server.count("POST resources/subscribe"), (count) => count === (index + 2) * 256)
       }
       assert.isFalse(stream.isOver())
+    }))
+})
+
+describe("a node that owns sessions for the first time", () => {
+  it.live("hears of all that have ended, although they are more than a client may send", () =>
+    Effect.gen(function*() {
+      const server = yield* startFleetServer
+      const limits = { maxBodyBytes: 200 }
+      const { move, nodes: [first, second] } = yield* startLocalFleet({ only: server.config }, { limits })
+      const sessions = yield* Effect.forEach(Array(5), () =>
+        Effect.map(post(first.url, initialize), ({ session }) => session))
+      for (const session of sessions) {
+        yield* post(first.url, undefined, { session, method: "DELETE" })
+      }
+      yield* move(second)
+      for (const session of sessions) {
+        const { status } = yield* Effect.repeat(post(second.url, call(1, "count"), { session }), {
+          schedule: Schedule.spaced("20 millis"),
+          times: 250,
+          until: ({ status }) =>
+            status === 404
+        })
+        assert.strictEqual(status, 404)
+      }
     }))
 })

@@ -10,11 +10,11 @@ describe("holds", () => {
   it.effect("hold a bucket anew whose first hold was lost without an end", () =>
     Effect.gen(function*() {
       const fork = Effect.runForkWith(yield* Effect.context<never>())
-      const holds = new Holds({ database: Effect.succeed(true), fork })
+      const holds = new Holds({ database: Effect.succeed(true), fork, onOwner: () => {} })
       let times = 0
       const third = Stream.suspend(() => {
         times++
-        const owner = { id: String(times), url: "http://127.0.0.1:1/" }
+        const owner = { id: String(times), node: "node", url: "http://127.0.0.1:1/" }
         return times === 1 ? Stream.never : Stream.concat(Stream.succeed(owner), Stream.never)
       })
       yield* holds.follow((bucket) => bucket === 3 ? third : Stream.never)

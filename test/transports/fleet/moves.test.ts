@@ -2,7 +2,7 @@
  * Sessions that move between two nodes in this process.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { lastIdIn, openStream, startFleetServer } from "../../fixtures/fleetServer.ts"
 import { call, initialize, post, textOf } from "../../fixtures/gateway.ts"
@@ -14,6 +14,17 @@ import { tcpProxy } from "../../fixtures/tcpProxy.ts"
 const resultOf = (text: string): unknown => (JSON.parse(text) as { readonly result?: unknown }).result
 
 const read = (uri: string) => ({ jsonrpc: "2.0", id: 2, method: "resources/read", params: { uri } })
+
+/** Sends a request until its response has a status, and gives the last status. */
+const untilStatus = (status: number, sent: ReturnType<typeof post>) =>
+  Effect.map(
+    Effect.repeat(sent, {
+      schedule: Schedule.spaced("20 millis"),
+      times: 250,
+      until: (response) => response.status === status
+    }),
+    (response) => response.status
+  )
 
 const start = (drainTimeout: "1 minute" | "5 seconds" = "5 seconds") =>
   Effect.gen(function*() {
@@ -54,6 +65,26 @@ describe("a session", () => {
       yield* post(first.url, undefined, { session, method: "DELETE" })
       // Time stands still, so this waits for ever if something is in flight.
       yield* Effect.provide(first.owned.drain, TestClock.layer())
+    }))
+
+  it.live("is not known at any later owner once its client has ended it", () =>
+    Effect.gen(function*() {
+      const { first, move, second, session } = yield* start()
+      const other = (yield* post(first.url, initialize)).session
+      const count = (id: string, { url }: typeof first) => post(url, call(1, "count"), { session: id })
+      // The second node is met only after the first end, and has heard of the other end by the time it owns sessions again.
+      yield* post(second.url, undefined, { session, method: "DELETE" })
+      yield* move(second)
+      const atSecond = yield* untilStatus(404, count(session, second))
+      yield* post(first.url, undefined, { session: other, method: "DELETE" })
+      yield* move(first)
+      const atFirst = yield* Effect.all([
+        untilStatus(404, count(session, first)),
+        untilStatus(404, count(other, first))
+      ])
+      assert.deepStrictEqual([atSecond, ...atFirst], [404, 404, 404])
+      const elsewhere = yield* Effect.all([count(session, second), count(other, second)])
+      assert.deepStrictEqual(elsewhere.map(({ status }) => status), [404, 404])
     }))
 
   it.live("runs no tool for a client that has gone while the session had no owner", () =>
@@ -135,6 +166,24 @@ describe("the stream of a client", () => {
       yield* until(stream.text, (text) => text.includes("back"))
       assert.isFalse(stream.isOver())
       assert.isAtLeast(server.count("POST logging/setLevel"), 3)
+    }))
+
+  it.live("has one record of a subscription in the audit, at whichever nodes it is restored", () =>
+    Effect.gen(function*() {
+      const server = yield* startFleetServer
+      const records: Array<string> = []
+      const { move, nodes: [first, second] } = yield* startLocalFleet({ only: server.config }, {
+        audit: (record) => Effect.sync(() => void (record._tag === "Used" && records.push(record.method)))
+      })
+      const { session } = yield* post(first.url, initialize)
+      yield* openStream(first.url, session)
+      const subscription = { jsonrpc: "2.0", id: 1, method: "resources/subscribe", params: { uri: "note://1" } }
+      yield* post(first.url, subscription, { session })
+      yield* move(second)
+      yield* until(() => server.count("POST resources/subscribe"), (count) => count === 2)
+      yield* post(second.url, read("note://1"), { session })
+      yield* until(() => records, (all) => all.includes("resources/read"))
+      assert.deepStrictEqual(records, ["resources/subscribe", "resources/read"])
     }))
 
   it.live("goes on that its client had resumed by an event of an owner before", () =>

@@ -74,6 +74,17 @@ describe("gateways that seal their sessions", () => {
       assert.strictEqual(yield* second.clients, 0)
     }))
 
+  it.live("do not know a session that its client has ended there", () =>
+    Effect.gen(function*() {
+      const server = yield* startFleetServer
+      const { clients, url } = yield* startSealed({ only: server.config })
+      const { session } = yield* post(url, initialize)
+      const ended = yield* post(url, undefined, { session, method: "DELETE" })
+      const again = yield* post(url, call(1, "count"), { session })
+      assert.deepStrictEqual([ended.status, again.status], [200, 404])
+      assert.strictEqual(yield* clients, 0)
+    }))
+
   it.live("begin the stream anew of a client that had it at another, and repeat nothing of it", () =>
     Effect.gen(function*() {
       const server = yield* startFleetServer

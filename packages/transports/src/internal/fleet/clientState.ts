@@ -34,6 +34,6 @@ export const restore = (dispatcher: Dispatcher, client: ClientSession, text: str
     ...state.subscriptions.map((uri) => ({ method: "resources/subscribe", params: { uri } }))
   ]
   requests.forEach((request, index) =>
-    dispatcher.run(client, { jsonrpc: "2.0", id: `restored ${index}`, ...request }, silent)
+    dispatcher.run(client, { jsonrpc: "2.0", id: `restored ${index}`, ...request }, silent, { isRestored: true })
   )
 }

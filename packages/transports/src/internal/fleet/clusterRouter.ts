@@ -9,8 +9,10 @@ import type { ClientSession } from "../gateway/clientSession.ts"
 import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
 import type { Exchange, Router, Seat, SessionParts } from "../gateway/seat.ts"
+import type { Announcements } from "./announcements.ts"
 import { bucketOf, commonName, newName } from "./buckets.ts"
 import { restore, stateOf } from "./clientState.ts"
+import type { EndedSessions } from "./endedSessions.ts"
 import type { Forwarding } from "./forward.ts"
 import type { Holds } from "./holds.ts"
 import type { OwnedBuckets } from "./ownedBuckets.ts"
@@ -28,9 +30,6 @@ const [attemptsToAsk, attemptsToDoubt] = [4, 5]
 /** How long a ticket of a common session is used, in milliseconds, and how many are kept. */
 const [ticketAge, commonLimit] = [24 * 60 * 60 * 1000, 4096]
 
-/** How many sessions that their clients have ended are remembered. */
-const endedLimit = 10_000
-
 const hops = Metric.counter("mcp_sessions_fleet_hops_total", {
   description: "Requests that this node sent to the owner of their session",
   incremental: true
@@ -45,6 +44,8 @@ export interface ClusterRouterOptions {
   readonly holds: Holds
   readonly owned: OwnedBuckets
   readonly forwarding: Forwarding
+  readonly ended: EndedSessions
+  readonly announcements: Announcements
   readonly stalls: Stalls
   /** Monotonic time in milliseconds. */
   readonly now: () => number
@@ -58,7 +59,6 @@ const isListen = ({ messages }: Exchange): boolean =>
 
 export class ClusterRouter implements Router {
   readonly #options: ClusterRouterOptions
-  readonly #ended = new Set<string>()
   readonly #commons = new Map<string, { readonly session: TicketedSession; readonly madeAt: number }>()
 
   constructor(options: ClusterRouterOptions) {
@@ -73,8 +73,9 @@ export class ClusterRouter implements Router {
   }
 
   find(id: string, principal: string): Seat | undefined {
-    const session = this.#options.tickets.open(id, principal)
-    return session === undefined || this.#ended.has(session.name) ? undefined : this.#seat(session)
+    const { ended, tickets } = this.#options
+    const session = tickets.open(id, principal)
+    return session === undefined || ended.has(session.name) ? undefined : this.#seat(session)
   }
 
   modern(parts: SessionParts, { isAnywhere }: { readonly isAnywhere: boolean }): Effect.Effect<Seat | undefined> {
@@ -83,17 +84,15 @@ export class ClusterRouter implements Router {
 
   close(client: ClientSession): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const [oldest] = this.#ended
-      if (oldest !== undefined && this.#ended.size >= endedLimit) this.#ended.delete(oldest)
-      this.#ended.add(client.name)
+      this.#options.announcements.end(client.name)
       return this.#options.clients.close(client)
     })
   }
 
   /** Gives a session that this node owns. */
   here(session: NamedSession): Effect.Effect<ClientSession | "ended" | undefined> {
-    const { clients, owned } = this.#options
-    if (this.#ended.has(session.name)) return Effect.succeed("ended")
+    const { clients, ended, owned } = this.#options
+    if (ended.has(session.name)) return Effect.succeed("ended")
     return Effect.tap(clients.getOrMake(session), (client) => client === undefined ? Effect.void : owned.keep(client))
   }
 

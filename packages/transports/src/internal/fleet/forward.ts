@@ -60,6 +60,31 @@ export class Forwarding {
     this.#agent.destroy()
   }
 
+  /** Tells a node of ended sessions. Gives whether it has taken that. */
+  tell(url: string, body: string): Effect.Effect<boolean> {
+    return Effect.callback((resume) => {
+      const hop = { method: "ENDED", principal: "", activation: "", isRepeated: false } as const
+      const sent = this.#request(url, {
+        method: "POST",
+        agent: this.#agent,
+        timeout: silence,
+        headers: {
+          "content-length": Buffer.byteLength(body),
+          [hopHeaders.seal]: this.#hops.seal(hop, "", body),
+          [hopHeaders.ticket]: ""
+        }
+      })
+      sent.once("timeout", () => sent.destroy())
+      sent.on("error", () => resume(Effect.succeed(false)))
+      sent.once("response", (response) => {
+        response.resume()
+        resume(Effect.succeed(response.statusCode === 200))
+      })
+      sent.end(body)
+      return Effect.sync(() => sent.destroy())
+    })
+  }
+
   /** Makes one attempt. Interruption ends it. */
   attempt({ activation, bucket, exchange, isRepeated, passage, session }: {
     readonly exchange: Exchange

@@ -44,15 +44,18 @@ export class Holds {
   readonly #buckets: ReadonlyArray<Held>
   readonly #database: Effect.Effect<boolean>
   readonly #fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
+  readonly #onOwner: (activation: Activation) => void
   #hold: (bucket: number) => Stream.Stream<Activation> = () => Stream.never
 
-  /** `database` says whether the database of the cluster answers. */
-  constructor({ database, fork }: {
+  /** `database` says whether the database of the cluster answers. `onOwner` is called with each activation. */
+  constructor({ database, fork, onOwner }: {
     readonly database: Effect.Effect<boolean>
+    readonly onOwner: (activation: Activation) => void
     readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   }) {
     this.#database = database
     this.#fork = fork
+    this.#onOwner = onOwner
     this.#buckets = Array.from({ length: bucketCount }, () => ({
       current: undefined,
       next: Deferred.makeUnsafe<Activation>(),
@@ -152,6 +155,7 @@ export class Holds {
     held.next = Deferred.makeUnsafe()
     Deferred.doneUnsafe(next, Effect.succeed(activation))
     for (const listener of held.listeners) listener(activation)
+    this.#onOwner(activation)
   }
 
   /** The owner of a bucket; `undefined` while it is not known. */
@@ -195,6 +199,11 @@ export class Holds {
     }
     held?.listeners.add(onActivation)
     return () => void held?.listeners.delete(onActivation)
+  }
+
+  /** The ids of the nodes that own buckets. */
+  get nodes(): ReadonlySet<string> {
+    return new Set(this.#buckets.flatMap(({ current }) => current?.node ?? []))
   }
 
   /** Whether all buckets have a known owner. */

@@ -22,7 +22,8 @@ const Content = Schema.fromJsonString(Schema.Struct({
   number: Schema.Int,
   principal: Schema.String,
   activation: Schema.String,
-  method: Schema.Literals(["GET", "POST", "DELETE"]),
+  /** The method of the client; `ENDED` for a node that tells of ended sessions itself. */
+  method: Schema.Literals(["GET", "POST", "DELETE", "ENDED"]),
   /** Whether the owner may have had the exchange before, of the same node. */
   isRepeated: Schema.Boolean,
   digest: Schema.String
@@ -59,7 +60,8 @@ class Arrivals {
 
 export class Hops {
   readonly #ids: SealedIds
-  readonly #node = Crypto.randomUUID()
+  /** The id of this process. */
+  readonly node = Crypto.randomUUID()
   readonly #arrivals = new Map<string, Arrivals>()
   #sent = 0
 
@@ -69,7 +71,7 @@ export class Hops {
 
   /** Seals a hop with its ticket and its body. */
   seal(hop: Pick<Hop, "activation" | "isRepeated" | "method" | "principal">, ticket: string, body: string): string {
-    const content: Hop = { ...hop, node: this.#node, number: ++this.#sent, digest: digestOf(ticket, body) }
+    const content: Hop = { ...hop, node: this.node, number: ++this.#sent, digest: digestOf(ticket, body) }
     return this.#ids.seal(JSON.stringify(content), bound)
   }
 

@@ -4,7 +4,9 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { SealedIds } from "../gateway/sealedIds.ts"
+import { Announcements } from "./announcements.ts"
 import { ClusterRouter } from "./clusterRouter.ts"
+import { EndedSessions } from "./endedSessions.ts"
 import { Forwarding } from "./forward.ts"
 import { Holds } from "./holds.ts"
 import { Hops } from "./hop.ts"
@@ -33,11 +35,28 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
   const tickets = new Tickets({ ids, route, now: timeOfDay })
   const hops = new Hops(new SealedIds({ keys, purpose: "hop" }))
   const owned = new OwnedBuckets((client) => clients.close(client))
-  const holds = new Holds({ database: ownership.isReachable, fork })
+  const holds = new Holds({
+    database: ownership.isReachable,
+    fork,
+    onOwner: (activation) => announcements.meet(activation)
+  })
   const forwarding = yield* Effect.acquireRelease(
     Effect.sync(() => new Forwarding({ hops, holds, tls })),
     (forwarding) => Effect.sync(() => forwarding.close())
   )
+  const ended = new EndedSessions(timeOfDay)
+  const announcements = new Announcements({
+    node: hops.node,
+    ended,
+    forwarding,
+    holds,
+    fork,
+    close: (name) =>
+      Effect.suspend(() => {
+        const client = clients.get(name)
+        return client === undefined ? Effect.void : clients.close(client)
+      })
+  })
   const stalls = yield* Effect.acquireRelease(
     Effect.sync(() => new Stalls(now)),
     (stalls) => Effect.sync(() => stalls.stop())
@@ -51,6 +70,8 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
     holds,
     owned,
     forwarding,
+    ended,
+    announcements,
     stalls,
     now
   })
@@ -70,12 +91,14 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
           dispatcher,
           maxBodyBytes,
           sessionOf: (session) => router.here(session),
+          onEnded: (text) => announcements.take(text),
           serve,
           fork
         })
         const scheme = tls === undefined ? "http" : "https"
         const url = advertisedUrl ?? `${scheme}://${host.includes(":") ? `[${host}]` : host}:${listening}/`
-        yield* holds.follow(yield* ownership.join({ owned, url }))
+        yield* holds.follow(yield* ownership.join({ id: hops.node, owned, url }))
+        yield* Effect.forkScoped(announcements.follow)
       }),
     drain: owned.drain,
     isReady: () => holds.isWhole

@@ -55,6 +55,8 @@ export interface NodeListenerOptions {
   readonly maxBodyBytes: number
   /** Gives the session of a ticket. `ended` for one that its client has ended, `undefined` if there are too many. */
   readonly sessionOf: (session: NamedSession) => Effect.Effect<ClientSession | "ended" | undefined>
+  /** Takes what another node tells of ended sessions. */
+  readonly onEnded: (text: string) => void
   readonly serve: (client: ClientSession, exchange: Exchange) => void
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }
@@ -94,8 +96,22 @@ const dropCalls = (client: ClientSession, messages: ReadonlyArray<JSONRPCMessage
 
 /** Listens until the scope closes, and returns the port. */
 export const listen = (options: NodeListenerOptions): Effect.Effect<number, CannotListen, Scope.Scope> => {
-  const { dispatcher, fork, hops, host, maxBodyBytes, owned, port, serve, sessionOf, stalls, streams, tickets, tls } =
-    options
+  const {
+    dispatcher,
+    fork,
+    hops,
+    host,
+    maxBodyBytes,
+    onEnded,
+    owned,
+    port,
+    serve,
+    sessionOf,
+    stalls,
+    streams,
+    tickets,
+    tls
+  } = options
   const passed = new PassedStreams(streams)
 
   const handle = (
@@ -136,16 +152,21 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
     const nothing = () => void response.writeHead(404, { connection: "close" }).end()
     if (request.method !== "POST" || typeof seal !== "string" || typeof ticket !== "string") return nothing()
     const hop = hops.read(seal)
-    const session = hop === undefined ? undefined : tickets.open(ticket, hop.principal)
+    const isNotice = hop?.method === "ENDED"
+    const session = hop === undefined || isNotice ? undefined : tickets.open(ticket, hop.principal)
     // The body of another program is not read.
-    if (hop === undefined || session === undefined) return nothing()
+    if (hop === undefined || (session === undefined && !isNotice)) return nothing()
     // What waited while the process stood still may have been given up.
     const isStale = stalls.isRefusing
     readBody({
       request,
-      limit: hop.method === "GET" ? stateLimit : maxBodyBytes,
+      limit: hop.method === "GET" || isNotice ? stateLimit : maxBodyBytes,
       done: (text) => {
         if (text === undefined || !hops.take(hop, ticket, text)) return nothing()
+        if (session === undefined) {
+          onEnded(text)
+          return void response.writeHead(200).end()
+        }
         if (isStale || stalls.isRefusing) return void response.writeHead(notOwner).end()
         handle(hop, session, text, request, response)
       }

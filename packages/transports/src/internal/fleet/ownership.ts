@@ -18,8 +18,8 @@ import * as Stream from "effect/Stream"
 import * as Crypto from "node:crypto"
 import type { OwnedBuckets } from "./ownedBuckets.ts"
 
-/** An owner of a bucket, and the URL at which it takes exchanges. */
-const Activation = Schema.Struct({ id: Schema.String, url: Schema.String })
+/** An owner of a bucket: the id of the activation, that of the node, and the URL at which it takes exchanges. */
+const Activation = Schema.Struct({ id: Schema.String, node: Schema.String, url: Schema.String })
 
 export type Activation = typeof Activation.Type
 
@@ -30,6 +30,8 @@ const Bucket = Entity.make("mcp-sessions/Bucket", [
 
 /** A node, as others reach it. */
 interface Node {
+  /** Tells it from another process at the URL. */
+  readonly id: string
   readonly owned: OwnedBuckets
   readonly url: string
 }
@@ -50,13 +52,13 @@ export interface Ownership {
 const databaseTimeout = "700 millis"
 
 /** Layer by which a node owns buckets. */
-const layer = ({ owned, url }: Node): Layer.Layer<never, never, Sharding.Sharding> =>
+const layer = ({ id: node, owned, url }: Node): Layer.Layer<never, never, Sharding.Sharding> =>
   Bucket.toLayer(
     Effect.gen(function*() {
       const { entityId } = yield* Entity.CurrentAddress
       const id = Crypto.randomUUID()
       yield* owned.own(Number(entityId), id)
-      return Bucket.of({ Hold: () => Stream.concat(Stream.succeed({ id, url }), Stream.never) })
+      return Bucket.of({ Hold: () => Stream.concat(Stream.succeed({ id, node, url }), Stream.never) })
     }),
     { concurrency: "unbounded", maxIdleTime: Number.POSITIVE_INFINITY, mailboxCapacity: "unbounded" }
   )

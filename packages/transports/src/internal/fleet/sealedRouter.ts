@@ -2,7 +2,7 @@
  * Sealed router: a session id holds what any process needs to make the session, so any process with the same key takes any request. Nothing
  * connects the processes.
  *
- * Each process has sessions of its own at the servers. No server may ask a client, because the answer may arrive at another process.
+ * Each process has sessions of its own at the servers, and knows of those alone whether their clients have ended them. No server may ask a client, because the answer may arrive at another process.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -10,21 +10,25 @@ import * as Crypto from "node:crypto"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import type { Router, Seat, SessionParts } from "../gateway/seat.ts"
+import type { EndedSessions } from "./endedSessions.ts"
 import { refuseSession } from "./refusals.ts"
 import type { NamedSession, Tickets } from "./ticket.ts"
 
 export class SealedRouter implements Router {
   readonly #clients: Clients
   readonly #tickets: Tickets
+  readonly #ended: EndedSessions
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
-  constructor({ clients, fork, tickets }: {
+  constructor({ clients, ended, fork, tickets }: {
     readonly clients: Clients
+    readonly ended: EndedSessions
     readonly tickets: Tickets
     readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   }) {
     this.#clients = clients
     this.#tickets = tickets
+    this.#ended = ended
     this.#fork = fork
   }
 
@@ -38,7 +42,7 @@ export class SealedRouter implements Router {
 
   find(id: string, principal: string): Seat | undefined {
     const session = this.#tickets.open(id, principal)
-    if (session === undefined) return undefined
+    if (session === undefined || this.#ended.has(session.name)) return undefined
     return this.#clients.get(session.name) ?? {
       use: (exchange, here) =>
         void this.#fork(Effect.map(this.#clients.getOrMake(session), (client) => {
@@ -54,6 +58,9 @@ export class SealedRouter implements Router {
   }
 
   close(client: ClientSession): Effect.Effect<void> {
-    return this.#clients.close(client)
+    return Effect.suspend(() => {
+      this.#ended.end(client.name)
+      return this.#clients.close(client)
+    })
   }
 }

@@ -10,7 +10,7 @@ import type { SealedIds } from "../gateway/sealedIds.ts"
 import type { SessionParts } from "../gateway/seat.ts"
 
 /** How long a ticket is good, in seconds. */
-const lifetime = 7 * 24 * 60 * 60
+export const lifetime = 7 * 24 * 60 * 60
 
 /** A session by its name, and what it is made of. */
 export interface NamedSession extends SessionParts {

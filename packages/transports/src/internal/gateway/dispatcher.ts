@@ -48,16 +48,18 @@ export class Dispatcher {
     readonly method: string
     readonly params: Readonly<Record<string, unknown>>
     readonly handle: Method
+    /** Whether another node has run it before, which has recorded it. */
+    readonly isRestored?: boolean | undefined
     /** What has to be done first. */
     readonly before?: Effect.Effect<void> | undefined
     readonly onEnd: (exit: Exit.Exit<unknown, RpcError>) => void
   }): void {
-    const { before, call, client, handle, method, onEnd, params } = options
+    const { before, call, client, handle, isRestored = false, method, onEnd, params } = options
     const startedAt = performance.now()
     const end = (exit: Exit.Exit<unknown, RpcError>) => {
       client.touch()
       const audit = this.#audit
-      if (audit !== undefined) {
+      if (audit !== undefined && !isRestored) {
         const record = recordOf({ ...options, exit, duration: performance.now() - startedAt })
         if (record !== undefined) this.#fork(audit(record))
       }
@@ -89,8 +91,13 @@ export class Dispatcher {
     }
   }
 
-  /** Runs a request of a client, and settles the reply with its outcome. */
-  run(client: ClientSession, { id, method, params = {} }: JSONRPCRequest, reply: Reply): void {
+  /** Runs a request of a client, and settles the reply with its outcome. With `isRestored`, the audit has a record of it already. */
+  run(
+    client: ClientSession,
+    { id, method, params = {} }: JSONRPCRequest,
+    reply: Reply,
+    { isRestored }: { readonly isRestored?: boolean } = {}
+  ): void {
     const handle = methods.get(method)
     if (handle === undefined) {
       reply.settle(encodeError(id, new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })))
@@ -113,6 +120,7 @@ export class Dispatcher {
       method,
       params,
       handle,
+      isRestored,
       onEnd: (exit) => {
         client.calls.delete(id)
         reply.settle(call.isCancelled ? undefined : this.encode(id, method, exit))
