@@ -55,8 +55,13 @@ export const samples: ReadonlyArray<readonly [reason: SessionError.Reason, when:
   ],
   [new SessionError.ProtocolFailed({ method, code: -32_601, description: "x" }), "codes -32700 and -32601"],
   [new SessionError.ProtocolFailed({ method, code: -32_602, description: "x" }), "any other JSON-RPC error"],
+  [
+    new SessionError.ProtocolFailed({ method, code: -32_601, description: "x", isOutcome: true }),
+    "any JSON-RPC error that a task ended with"
+  ],
   [new SessionError.InvalidResult({ method, description: "x" }), "the result breaks the protocol or a schema"],
   [new SessionError.ToolFailed({ tool: "t", result: { content: [] } }), "the tool failed, and a schema was asked for"],
+  [new SessionError.TaskCancelled({ tool: "t" }), "the server has cancelled the task of the call"],
   [new SessionError.PaginationExceeded({ method, limit: "x" }), "the list does not end"],
   [new SessionError.Unsupported({ method, description: "x" }), "the server does not offer it"],
   [new SessionError.ServerDown({ retryAt: 1 }), "the circuit is open, or too many starts"],

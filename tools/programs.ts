@@ -20,7 +20,7 @@ const programs = [
   "cycles",
   "eraServer",
   "gatewayNode",
-  "modernPeer",
+  "modernStdio",
   "serverHost",
   "stdioServer",
   "tokenStoreProcess",

@@ -2,7 +2,7 @@
  * Handlers of requests that a server sends to its client: sampling, elicitation and roots; and of its log messages.
  *
  * Each handler that is present is declared to servers as a capability. A request without a handler is refused. The handlers serve
- * both the requests of legacy servers and the `input_required` rounds of modern ones.
+ * both the requests of legacy servers and what modern ones ask in results and in tasks.
  *
  * **Details**
  *

@@ -42,6 +42,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import type { Call } from "./ClientHandlers.ts"
 import type { Implementation, Progress, ServerCapabilities } from "./Mcp.ts"
 import type { LogLevel, WireNotification } from "./Notification.ts"
 import type { TransportKind } from "./ServerConfig.ts"
@@ -173,6 +174,14 @@ export interface Connection {
    * Sets the lowest level of log messages to receive. In the modern era no message is sent: each later request carries the level.
    */
   readonly setLogLevel: (level: LogLevel) => Effect.Effect<void, RequestReason>
+  /**
+   * Answers what a task of a server of the modern era asks, with the handlers of the client. Fails with `InvalidResult` if there is no handler
+   * for a question or the question is malformed, and with `ProtocolFailed` if a handler refuses. Interruption ends the handlers. Absent where
+   * the connection cannot ask handlers.
+   */
+  readonly answerInput?:
+    | ((input: TaskInput) => Effect.Effect<Readonly<Record<string, unknown>>, RequestReason>)
+    | undefined
   /** Completes with the reason when the channel is gone. Never completes while it is open. */
   readonly closed: Effect.Effect<CloseReason>
   /** Sets the listener that is called once when the channel is gone; at once if it is gone already. There is one listener. */
@@ -210,6 +219,44 @@ export interface RequestOptions {
 }
 
 /**
+ * What a task asks of the client, and the call that the task runs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskInput {
+  /** The questions by their keys: requests of the server with `method` and `params`, as the server sent them. */
+  readonly inputRequests: Readonly<Record<string, unknown>>
+  /** The call, as handlers learn of it; `undefined` if its JSON-RPC id is not known. */
+  readonly call: Call | undefined
+}
+
+/**
+ * The identifier of the extension by which servers of the modern era run tool calls as tasks. Clients declare it with each call that may become
+ * one, under `extensions` of their capabilities.
+ *
+ * @see https://modelcontextprotocol.io/seps/2663-tasks-extension
+ * @category constants
+ * @since 0.1.0
+ */
+export const tasksExtension = "io.modelcontextprotocol/tasks"
+
+/**
+ * Whether a server runs tool calls as tasks: by its capability `tasks.requests.tools.call` in the legacy era, by the extension
+ * `io.modelcontextprotocol/tasks` in the modern era.
+ *
+ * @see https://modelcontextprotocol.io/seps/2663-tasks-extension
+ * @category guards
+ * @since 0.1.0
+ */
+export const offersTasks = (
+  { capabilities: { extensions, tasks }, era }: Pick<ConnectionInfo, "capabilities" | "era">
+): boolean =>
+  era === "modern"
+    ? extensions?.[tasksExtension] !== undefined
+    : tasks?.requests?.tools?.call !== undefined
+
+/**
  * Makes a connection whose requests are effects: for transports in tests, and for wrappers of another connection. Each request runs in a
  * fiber of its own, in the context in which the connection was made. A request counts as written from its start, unless its effect fails
  * with `NotSent`.
@@ -232,6 +279,7 @@ export const fromRequest = (
       onNotification: parts.onNotification,
       listen: parts.listen,
       setLogLevel: parts.setLogLevel,
+      answerInput: parts.answerInput,
       closed: parts.closed,
       stderrTail: parts.stderrTail,
       sessionId: parts.sessionId,

@@ -38,7 +38,6 @@ import type {
   ResourceTemplateType as SdkResourceTemplate,
   Root as SdkRoot,
   ServerCapabilities as SdkServerCapabilities,
-  Task as SdkTask,
   Tool as SdkTool
 } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
@@ -177,13 +176,38 @@ export type ElicitFormParams = SdkElicitRequestFormParams
 export type ElicitUrlParams = SdkElicitRequestURLParams
 
 /**
- * Status of a tool call that runs as a task.
+ * The states of a task. `completed`, `failed` and `cancelled` are final.
  *
- * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks
  * @category models
  * @since 0.1.0
  */
-export type Task = SdkTask
+export type TaskStatus = "working" | "input_required" | "completed" | "failed" | "cancelled"
+
+/**
+ * Status of a tool call that runs as a task, in one shape for both eras. In 2026-07-28 the server calls `ttl` `ttlMs`, and `pollInterval`
+ * `pollIntervalMs`. Texts of the server are cut off after 4,096 characters.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks
+ * @see https://modelcontextprotocol.io/seps/2663-tasks-extension
+ * @category models
+ * @since 0.1.0
+ */
+export interface Task {
+  /** The id that the server gave the task. It may be all that is needed to read the task: treat it as a secret. */
+  readonly taskId: string
+  /** The state of the task. */
+  readonly status: TaskStatus
+  /** What the server says about the state. Absent if it says nothing. */
+  readonly statusMessage?: string
+  /** When the task was created, as ISO 8601 text of the server. Absent if the server does not say. */
+  readonly createdAt?: string
+  /** When the task last changed, as ISO 8601 text of the server. Absent if the server does not say. */
+  readonly lastUpdatedAt?: string
+  /** How long the server keeps the task, in milliseconds after its creation; `null` for no limit. Absent if the server does not say. */
+  readonly ttl?: number | null
+  /** The time between two polls that the server asks for, in milliseconds. Absent if the server does not say. */
+  readonly pollInterval?: number
+}
 
 /**
  * Response of the user to a form or URL: accepted, declined or cancelled.

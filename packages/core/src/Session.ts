@@ -174,15 +174,23 @@ export interface CompleteOptions extends RequestOptions {
  */
 export interface CallToolOptions extends ProgressOptions {
   /**
-   * Runs the call as a task of the server (revision 2025-11-25, for tools whose `execution.taskSupport` allows it): the call outlives all
-   * timeouts, and the connection too where the server keeps its tasks. Interrupting the call cancels the task.
+   * Lets the call run as a task of the server: it outlives all timeouts, and the connection too where the server keeps its tasks. Interrupting the
+   * call cancels the task. Once the server has made a task, a failure that does not say how the task ended is `OutcomeUnknown`.
+   *
+   * At a server of the modern era, the server decides: it answers with the result or with a task, and one that does not run tasks
+   * (`Connection.offersTasks`) gets an ordinary call. Handlers answer what the task asks. At a server of the legacy era (2025-11-25), the call always
+   * is a task, for tools whose `execution.taskSupport` allows it; a server that does not run tasks fails it with `Unsupported`.
    */
   readonly task?: {
-    /** How long the server keeps the task, in milliseconds. Default: as the server decides. */
+    /**
+     * How long a server of the legacy era keeps the task, in milliseconds. Servers of the modern era decide that themselves, and say it in the status.
+     * Default: as the server decides.
+     */
     readonly ttl?: number | undefined
     /**
-     * Handles the status of the task: the first one, and each later one that differs. A failure of the handler is logged; a handler that does not
-     * end holds the result back for the server's `totalTimeout`, and no longer.
+     * Handles the status of the task: the first one, and each later one that differs in its state or message. Not called for a call that has not
+     * become a task. A failure of the handler is logged; a handler that does not end holds the result back for the server's `totalTimeout`, and no
+     * longer.
      */
     readonly onTask?: ((task: Task) => Effect.Effect<void> | void) | undefined
   } | undefined

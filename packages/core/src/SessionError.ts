@@ -525,7 +525,8 @@ const refusesRevision = (code: number, data: unknown): boolean => {
  * The server responded with a JSON-RPC error: unknown tool, invalid arguments, internal error.
  *
  * An error that refuses the protocol revision (-32022) loses the connection: the request is sent again on a new one, which negotiates anew.
- * `isOtherEra` is set if the server turned out to be of another protocol era than the connection, which loses the connection too.
+ * `isOtherEra` is set if the server turned out to be of another protocol era than the connection, which loses the connection too. `isOutcome` is
+ * set if a task of the server failed with the error: the request was accepted before, so that no code says that it did not run.
  *
  * @see https://www.jsonrpc.org/specification#error_object
  * @category reasons
@@ -537,16 +538,18 @@ export class ProtocolFailed
     code: Schema.Finite,
     description: Schema.String,
     data: Schema.optional(Schema.Unknown),
-    isOtherEra: Schema.optional(Schema.Boolean)
+    isOtherEra: Schema.optional(Schema.Boolean),
+    isOutcome: Schema.optional(Schema.Boolean)
   })
   implements Traits
 {
   readonly isRetryable = false
   readonly health = "alive"
   get losesConnection(): boolean {
-    return this.isOtherEra === true || refusesRevision(this.code, this.data)
+    return this.isOtherEra === true || (this.isOutcome !== true && refusesRevision(this.code, this.data))
   }
   get delivery(): Delivery {
+    if (this.isOutcome === true) return "Answered"
     return refusals.has(this.code) || refusesRevision(this.code, this.data) ? "Rejected" : "Answered"
   }
   override get message(): string {
@@ -601,6 +604,29 @@ export class ToolFailed extends Schema.TaggedError<ToolFailed>("@mcp-sessions/co
   override get message(): string {
     const said = text(this.result)
     return said === "" ? `${this.tool} failed and did not say why` : said
+  }
+}
+
+/**
+ * The server reports that the task of a tool call was cancelled, which this client did not ask for. What the tool did before is not known; it is not
+ * called again.
+ *
+ * @see https://modelcontextprotocol.io/seps/2663-tasks-extension
+ * @category reasons
+ * @since 0.1.0
+ */
+export class TaskCancelled
+  extends Schema.TaggedError<TaskCancelled>("@mcp-sessions/core/TaskCancelled")("TaskCancelled", {
+    tool: Schema.String
+  })
+  implements Traits
+{
+  readonly delivery = "Answered"
+  readonly isRetryable = false
+  readonly losesConnection = false
+  readonly health = "alive"
+  override get message(): string {
+    return `the server cancelled the task of ${this.tool}`
   }
 }
 
@@ -904,6 +930,7 @@ const reasons = [
   ProtocolFailed,
   InvalidResult,
   ToolFailed,
+  TaskCancelled,
   MessageTooLarge,
   PaginationExceeded,
   Unsupported,

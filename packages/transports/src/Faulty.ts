@@ -262,6 +262,7 @@ const faulty = (inner: Connection, server: string, faults: AllFaults): Effect.Ef
     onNotification: (listener) => inner.onNotification(listener),
     listen: (filter) => inner.listen(filter),
     setLogLevel: (level) => around({ method: "logging/setLevel" }, inner.setLogLevel(level)),
+    answerInput: inner.answerInput?.bind(inner),
     closed: Effect.raceFirst(inner.closed, Deferred.await(lost)),
     refusal: () => inner.refusal?.(),
     stderrTail: () => inner.stderrTail(),

@@ -29,6 +29,7 @@ const {
   OutcomeUnknown,
   PaginationExceeded,
   ToolFailed,
+  TaskCancelled,
   ProtocolFailed,
   ProtocolMismatch,
   ProxyFailed,
@@ -124,6 +125,16 @@ const table: ReadonlyArray<
   [new InvalidResult({ method, description: "x" }), "Answered", no, no, "alive"],
   [new PaginationExceeded({ method, limit: "x" }), "Answered", no, no, "alive"],
   [new ToolFailed({ tool: "t", result: { content: [] } }), "Answered", no, no, "alive"],
+  [new TaskCancelled({ tool: "t" }), "Answered", no, no, "alive"],
+  // A task that has failed was accepted, whatever its error says.
+  [new ProtocolFailed({ method, code: -32_601, description: "x", isOutcome: true }), "Answered", no, no, "alive"],
+  [
+    new ProtocolFailed({ method, code: -32_022, description: "x", data: { supported: ["x"] }, isOutcome: true }),
+    "Answered",
+    no,
+    no,
+    "alive"
+  ],
   [new Unsupported({ method, description: "x" }), "NotSent", no, no, "untouched"],
   // Reasons of the session itself.
   [new SessionClosed(), "NotSent", no, no, "untouched"],

@@ -36,7 +36,8 @@ const modernCodec = new ModernCodec({
   clientCapabilities: {},
   toolHeaders: undefined,
   engine: () => assert.fail("no request is kept in flight"),
-  fulfilInput: () => assert.fail("no result asks for input")
+  fulfilInput: () => assert.fail("no result asks for input"),
+  redact: (reason) => reason
 })
 
 const setting = (

@@ -15,7 +15,8 @@ const make = () =>
     clientCapabilities: { roots: {} },
     toolHeaders: undefined,
     engine: () => assert.fail(),
-    fulfilInput: () => assert.fail()
+    fulfilInput: () => assert.fail(),
+    redact: (reason) => reason
   })
 
 const requestOf = (

@@ -54,6 +54,12 @@ describe("the metadata of a request", () => {
         undefined,
         { _meta: { ...shared, [LOG_LEVEL_META_KEY]: "debug", [PROTOCOL_VERSION_META_KEY]: "y" } }
       ],
+      [
+        "adds the capabilities of the caller to the shared ones",
+        { _meta: { [CLIENT_CAPABILITIES_META_KEY]: { sampling: {}, extensions: { x: {} } } } },
+        undefined,
+        { _meta: { ...shared, [CLIENT_CAPABILITIES_META_KEY]: { roots: {}, sampling: {}, extensions: { x: {} } } } }
+      ],
       ["replaces metadata that is no object", { _meta: 7 }, undefined, { _meta: shared }],
       ["carries the progress token", { _meta: { progressToken: "x" } }, 7, { _meta: { ...shared, progressToken: 7 } }]
     ] as const

@@ -273,6 +273,7 @@ describe("narrowing a reason", () => {
       "PaginationExceeded",
       "Answered"
     ],
+    [new SessionError.TaskCancelled({ tool: "t" }), "HandshakeFailed", "TransportFailed", "Unknown"],
     [
       new SessionError.ToolFailed({ tool: "t", result: { content: [] } }),
       "HandshakeFailed",

@@ -43,14 +43,16 @@ export interface RequestOperation<A> extends Base {
   readonly params: Record<string, unknown> | undefined
   /** The method on the wire, where it depends on the connection. */
   readonly wireMethod?: ((info: ConnectionInfo) => string) | undefined
+  /** The params on the wire, where they depend on the connection. */
+  readonly wireParams?: ((info: ConnectionInfo) => Record<string, unknown>) | undefined
   /** Receives progress. Each report restarts the timeout of the attempt. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** Receives the JSON-RPC id of each attempt, once it is sent. */
   readonly onSent?: ((id: string | number) => void) | undefined
   /** The reason why the server cannot be asked, if it cannot. */
   readonly refuse?: ((info: ConnectionInfo) => Reason | undefined) | undefined
-  /** Checks the outer shape of a result. */
-  readonly decode: (result: unknown) => Exit.Exit<A, Reason>
+  /** Checks the outer shape of a result. What it is may depend on the connection. */
+  readonly decode: (result: unknown, info: ConnectionInfo | undefined) => Exit.Exit<A, Reason>
   /** Turns failures into results. */
   readonly recover?: ((reason: Reason) => Exit.Exit<A, Reason> | undefined) | undefined
 }

@@ -42,9 +42,13 @@ export const sentAttributes = (
 })
 
 /** A result that the server sent, as the operation wants it. A result in memory may throw when it is read. */
-const decoded = <A>({ decode, method }: RequestOperation<A>, result: unknown): Exit.Exit<A, Reason> => {
+const decoded = <A>(
+  { decode, method }: RequestOperation<A>,
+  { info }: LiveConnection,
+  result: unknown
+): Exit.Exit<A, Reason> => {
   try {
-    return decode(result)
+    return decode(result, info)
   } catch (cause) {
     return Exit.fail(new InvalidResult({ method, description: `the result of ${method} cannot be read`, cause }))
   }
@@ -80,7 +84,8 @@ export class RequestSender {
     trace: TraceMeta | undefined,
     onEnd: (outcome: Effect.Effect<A, SessionError>) => void
   ): InFlight {
-    const { kind, method, onProgress, params, timeout, wireMethod } = operation
+    const { kind, method, onProgress, timeout, wireMethod, wireParams } = operation
+    const params = wireParams === undefined || live.info === undefined ? operation.params : wireParams(live.info)
     const flight = new InFlight({
       host: this.#host,
       live,
@@ -181,7 +186,7 @@ export class RequestSender {
     attempt: Attempt,
     outcome: Exit.Exit<unknown, Reason>
   ): Effect.Effect<A, SessionError> {
-    const ended = Exit.isSuccess(outcome) ? decoded(operation, outcome.value) : outcome as Exit.Failure<A, Reason>
+    const ended = Exit.isSuccess(outcome) ? decoded(operation, live, outcome.value) : outcome as Exit.Failure<A, Reason>
     if (Exit.isSuccess(ended)) return this.#succeeded(operation, live, attempt, ended.value)
     const found = Exit.findErrorOption(ended)
     if (found._tag === "None") {

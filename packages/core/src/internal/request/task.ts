@@ -1,135 +1,140 @@
 /**
- * Task calls: the server accepts a tool call at once and works on it in its own time, while the client polls it. Such a call outlives the
- * timeouts of requests, and the connection too where the server keeps its tasks.
+ * Calls that may run as tasks: the server accepts a tool call at once and works on it in its own time, while the client polls it. Such a call
+ * outlives the timeouts of requests, and the connection too where the server keeps its tasks.
+ *
+ * In revision 2025-11-25 the client asks for the task. In 2026-07-28 it declares that it knows tasks, and the server answers with the result or
+ * with a task.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks
+ * @see https://modelcontextprotocol.io/seps/2663-tasks-extension
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type { Task } from "../../Mcp.ts"
-import type { RetryPolicy } from "../../RetryPolicy.ts"
-import {
-  InvalidResult,
-  OutcomeUnknown,
-  type Reason,
-  SessionError,
-  TransportFailed,
-  Unsupported
-} from "../../SessionError.ts"
+import { type ConnectionInfo, type Era, offersTasks } from "../../Connection.ts"
+import type { CallToolResult, Task } from "../../Mcp.ts"
+import { OutcomeUnknown, type Reason, SessionError, TransportFailed, Unsupported } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
 import { isLost } from "./deliveryRule.ts"
-import type { Execute } from "./execute.ts"
-import { read, type ToolCall } from "./operation.ts"
-
-/** Milliseconds between two polls: as the server asks, within bounds. */
-const pollInterval = { default: 1000, minimum: 100, maximum: 60_000 }
+import { followLegacy } from "./legacyTask.ts"
+import { followModern } from "./modernTask.ts"
+import type { RequestOperation } from "./operation.ts"
+import { declareTasks, TaskCall, type TaskCallOptions } from "./taskCall.ts"
+import { decodeTask } from "./taskStatus.ts"
 
 /** How long the cancellation of a task may take. */
 const cancelTimeout = Duration.seconds(2)
 
-export interface TaskOptions {
-  readonly execute: Execute
-  readonly server: string
-  readonly kind: ToolCall
-  /** The params of the call, without the task. */
-  readonly params: Record<string, unknown>
-  /** How long the server keeps the task, in milliseconds; `undefined` leaves it to the server. */
+const method = "tools/call"
+
+export interface TaskOptions extends TaskCallOptions {
+  /** How long a server of the legacy era keeps the task, in milliseconds; `undefined` leaves it to the server. */
   readonly ttl: number | undefined
-  /** In milliseconds. */
-  readonly timeout: number | undefined
-  readonly retry: RetryPolicy | undefined
-  readonly onTask: ((task: Task) => void) | undefined
 }
 
-const isTask = (value: unknown): value is Task =>
-  Predicate.isObject(value) && "taskId" in value && typeof value.taskId === "string" && "status" in value &&
-  typeof value.status === "string"
+/** The server has accepted the call as a task. */
+class Accepted {
+  readonly era: Era
+  readonly task: Task
 
-const intervalOf = ({ pollInterval: asked }: Task): number =>
-  typeof asked === "number" && Number.isFinite(asked)
-    ? Math.min(Math.max(asked, pollInterval.minimum), pollInterval.maximum)
-    : pollInterval.default
+  constructor(era: Era, task: Task) {
+    this.era = era
+    this.task = task
+  }
+}
 
-const hasSameStatus = (left: Task, right: Task) =>
-  left.status === right.status && left.statusMessage === right.statusMessage
+/** Calls a tool, as a task if the server makes it one. Interruption cancels the task. */
+export const callAsTask = (options: TaskOptions): Effect.Effect<CallToolResult, SessionError> =>
+  Effect.uninterruptibleMask((restore) => {
+    let id: string | number | undefined
+    const onSent = (sent: string | number) => {
+      id = sent
+      options.operation.onSent?.(sent)
+    }
+    return Effect.flatMap(restore(create(options, onSent)), (created) => {
+      if (!(created instanceof Accepted)) return Effect.succeed(created)
+      const { era, task } = created
+      return followAccepted({ options, task: new TaskCall(options, { era, task, id }), restore })
+    })
+  })
 
-/** Calls a tool as a task. Succeeds with the result of `tasks/result`. Interruption cancels the task. */
-export const callAsTask = (options: TaskOptions): Effect.Effect<unknown, SessionError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(
-      restore(create(options)),
-      (task) =>
-        Effect.onExit(restore(followAccepted(options, task)), (exit) =>
-          Exit.hasInterrupts(exit)
-            // A task that has just ended cannot be cancelled, which is no failure.
-            ? Effect.ignore(Effect.timeout(ask(options, "tasks/cancel", task.taskId), cancelTimeout))
-            : Effect.void)
-    )
-  )
-
-const create = ({ execute, kind, params, retry, timeout, ttl }: TaskOptions): Effect.Effect<Task, SessionError> => {
-  const method = "tools/call"
-  return execute<Task>({
-    kind,
-    method,
-    params: { ...params, task: ttl === undefined ? {} : { ttl } },
-    timeout,
-    retry,
-    refuse: ({ capabilities }) =>
-      capabilities.tasks?.requests?.tools?.call === undefined
-        ? new Unsupported({ method, description: "the server does not run tools as tasks" })
-        : undefined,
-    decode: (result): Exit.Exit<Task, Reason> =>
-      Predicate.isObject(result) && "task" in result && isTask(result.task)
-        ? Exit.succeed(result.task)
-        : Exit.fail(new InvalidResult({ method, description: `the result of ${kind.tool} is not a task` }))
+const create = (
+  { execute, operation, ttl }: TaskOptions,
+  onSent: NonNullable<RequestOperation<unknown>["onSent"]>
+): Effect.Effect<CallToolResult | Accepted, SessionError> => {
+  const { decode, params = {} } = operation
+  return execute<CallToolResult | Accepted>({
+    ...operation,
+    onSent,
+    wireParams: (info) => {
+      if (info.era === "legacy") return { ...params, task: ttl === undefined ? {} : { ttl } }
+      return offersTasks(info) ? declareTasks(params) : params
+    },
+    // In the modern era the server decides: one that runs no tasks answers with the result.
+    refuse: (info) =>
+      info.era === "modern" || offersTasks(info)
+        ? undefined
+        : new Unsupported({ method, description: "the server does not run tools as tasks" }),
+    recover: undefined,
+    decode: (result, info) => decodeCreated(result, info, decode)
   })
 }
 
-const ask = ({ execute, retry, timeout }: TaskOptions, method: string, taskId: string) =>
-  execute<unknown>({ kind: read, isPart: true, method, params: { taskId }, timeout, retry, decode: Exit.succeed })
+const decodeCreated = (
+  result: unknown,
+  info: ConnectionInfo | undefined,
+  decode: RequestOperation<CallToolResult>["decode"]
+): Exit.Exit<CallToolResult | Accepted, Reason> => {
+  const era = info?.era ?? "legacy"
+  const given = (Predicate.isObject(result) ? result : {}) as Record<string, unknown>
+  if (era === "modern" && given.resultType !== "task") return decode(result, info)
+  const value = era === "modern" ? given : given.task
+  return Exit.map(decodeTask({ value, era, method }), (task) => new Accepted(era, task))
+}
 
-/**
- * Polls the task until its result is there. If the task needs input, the server asks for it while `tasks/result` is in flight; where that takes
- * longer than a request may, it is sent again.
- */
-const follow = Effect.fnUntraced(function*(options: TaskOptions, task: Task) {
-  let latest = task
-  options.onTask?.(latest)
-  while (true) {
-    if (latest.status !== "working") {
-      const needsInput = latest.status === "input_required"
-      const result = yield* ask(options, "tasks/result", task.taskId).pipe(
-        Effect.asSome,
-        Effect.catchIf(
-          ({ reason }) => needsInput && reason._tag === "RequestTimeout",
-          () => Effect.succeedNone
-        )
-      )
-      if (Option.isSome(result)) return result.value
-    }
-    yield* Effect.sleep(intervalOf(latest))
-    const next = yield* ask(options, "tasks/get", task.taskId)
-    if (!isTask(next)) {
-      const description = `the status of the task of ${options.kind.tool} is not a task`
-      const reason = new InvalidResult({ method: "tasks/get", description })
-      return yield* new SessionError({ server: options.server, reason })
-    }
-    if (!hasSameStatus(latest, next)) options.onTask?.(next)
-    latest = next
-  }
-})
+/** Follows a task to its end, and cancels it when nobody waits for it any more. */
+const followAccepted = ({ options, restore, task }: {
+  readonly options: TaskOptions
+  readonly task: TaskCall
+  readonly restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+}): Effect.Effect<CallToolResult, SessionError> => {
+  const followed = Effect.flatMap(
+    task.era === "modern" ? followModern(task) : followLegacy(task),
+    (result) => Effect.catch(options.operation.decode(result, undefined), (reason) => task.fail(reason))
+  )
+  return Effect.flatMap(monotonic.wallTime, (sentAt) =>
+    restore(followed).pipe(
+      Effect.onExit((exit) => isGivenUp(task, exit) ? cancel(task) : Effect.void),
+      Effect.mapError((error) => outcomeOf(task, error, sentAt))
+    ))
+}
 
-/** The server accepted the call, so no later failure proves that the tool did not run. */
-const followAccepted = (options: TaskOptions, task: Task): Effect.Effect<unknown, SessionError> =>
-  Effect.flatMap(monotonic.wallTime, (sentAt) =>
-    Effect.mapError(follow(options, task), (error) => {
-      const { reason } = error
-      if (error.delivery === "Answered" || reason._tag === "OutcomeUnknown") return error
-      const lost = isLost(reason) ? reason : new TransportFailed({ description: reason.message, delivery: "Unknown" })
-      const { kind: { tool }, server } = options
-      return new SessionError({ server, reason: new OutcomeUnknown({ method: "tools/call", tool, sentAt, lost }) })
-    }))
+/** Whether a task goes on that is no longer followed, at a server that can be told. */
+const isGivenUp = (task: TaskCall, exit: Exit.Exit<unknown, SessionError>): boolean => {
+  if (task.isOver) return false
+  if (Exit.hasInterrupts(exit)) return true
+  const failure = Exit.findErrorOption(exit)
+  return failure._tag === "Some" && failure.value.delivery === "Answered"
+}
+
+/** A task that has just ended cannot be cancelled, which is no failure. */
+const cancel = (task: TaskCall): Effect.Effect<void> =>
+  Effect.ignore(
+    Effect.timeout(task.request({ method: "tasks/cancel", decode: () => Exit.void }), cancelTimeout)
+  )
+
+/** Whether a failure of a task is its outcome, or shows that the server breaks the protocol. */
+const isOutcome = (reason: Reason): boolean =>
+  reason._tag === "InvalidResult" || reason._tag === "TaskCancelled" || reason._tag === "OutcomeUnknown" ||
+  (reason._tag === "ProtocolFailed" && reason.isOutcome === true)
+
+/** The server has accepted the call, so no later failure proves that the tool did not run. */
+const outcomeOf = ({ call, tool }: TaskCall, error: SessionError, sentAt: number): SessionError => {
+  const { reason, server } = error
+  if (isOutcome(reason)) return error
+  const lost = isLost(reason)
+    ? reason
+    : new TransportFailed({ description: reason.message, delivery: "Unknown", cause: reason })
+  return new SessionError({ server, reason: new OutcomeUnknown({ method, tool, requestId: call?.id, sentAt, lost }) })
+}

@@ -345,16 +345,21 @@ export class ClientSession implements Session, CallerPolicy {
     args: Record<string, unknown>,
     options: Checked<CallToolOptions>
   ): Effect.Effect<CallToolResult, SessionError> {
-    const { kind } = ClientSession.toolCall(this.#parts.core, tool, args, options)
-    const { meta, retry, task, timeout } = options
-    const params = withMeta({ name: tool, arguments: args }, meta)
-    const called = (onTask: ((task: Task) => void) | undefined) =>
-      callAsTask({ execute: this.#execute, server: this.server, kind, params, ttl: task?.ttl, timeout, retry, onTask })
+    const { task } = options
     const { totalTimeout } = this.#managed.definition.config
+    const called = (onTask: ((task: Task) => void) | undefined) =>
+      this.#withProgress<CallToolResult>(options.onProgress, (onProgress) =>
+        callAsTask({
+          operation: ClientSession.toolCall(this.#parts.core, tool, args, options, onProgress),
+          execute: this.#execute,
+          server: this.server,
+          connection: () => this.#managed.current?.connection,
+          ttl: task?.ttl,
+          onTask
+        }))
     const handler = task?.onTask
-    const result = handler === undefined
+    return handler === undefined
       ? called(undefined)
       : withReports({ handler, what: "the status of a task", limit: totalTimeout, from: "end", operation: called })
-    return Effect.flatMap(result, (result) => Exit.mapError(decodeToolResult(result), (reason) => this.#fail(reason)))
   }
 }

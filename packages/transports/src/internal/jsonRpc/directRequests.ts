@@ -9,15 +9,12 @@ import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { WireNotification } from "@mcp-sessions/core/Notification"
 import {
   type CloseReason,
-  InvalidResult,
-  ProtocolFailed,
   type Reason,
   type RequestReason,
   TransportFailed,
   Unsupported
 } from "@mcp-sessions/core/SessionError"
 import type {
-  JSONRPCErrorResponse,
   JSONRPCMessage,
   JSONRPCNotification,
   JSONRPCRequest,
@@ -26,9 +23,10 @@ import type {
 } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import type { EraCodec, Outcome } from "./eraCodec.ts"
-import { faultOf, idOf } from "./inboundReader.ts"
+import { idOf } from "./inboundReader.ts"
 import { InFlightTable } from "./inFlightTable.ts"
 import type { EndReason, Receiver, RequestSink } from "./requestSink.ts"
+import { failureOf } from "./responseFailure.ts"
 
 /** Requests of a server to the user, made on behalf of a call; the answer may take long. */
 const userRequests = new Set(["sampling/createMessage", "elicitation/create"])
@@ -56,17 +54,6 @@ export interface DirectRequestsOptions {
   readonly client: ((message: JSONRPCMessage) => void) | undefined
   /** Removes secrets from a reason. Every failure passes through it before a caller sees it. */
   readonly redact: <R extends Reason>(reason: R) => R
-}
-
-/** Reads the failure of a response. */
-const failureOf = (response: JSONRPCErrorResponse, method: string): Exit.Exit<never, RequestReason> => {
-  const { error: { code, data, message } } = response
-  const fault = faultOf(response)
-  return Exit.fail(
-    fault === undefined
-      ? new ProtocolFailed({ method, code, description: message, data })
-      : new InvalidResult({ method, description: fault })
-  )
 }
 
 export class DirectRequests implements Receiver {
@@ -164,7 +151,7 @@ export class DirectRequests implements Receiver {
     let outcome: Outcome | undefined
     if ("result" in message) outcome = codec.outcomeOf(request, message.result)
     else {
-      outcome = failureOf(message, request.method)
+      outcome = Exit.fail(failureOf(message, request.method))
       if (codec.errorOf !== undefined) outcome = codec.errorOf(request, outcome)
     }
     if (outcome === undefined) return true

@@ -7,7 +7,7 @@
 import type { OutgoingRequest } from "@mcp-sessions/core/Connection"
 import type { Implementation } from "@mcp-sessions/core/Mcp"
 import type { LogLevel } from "@mcp-sessions/core/Notification"
-import type { RequestReason } from "@mcp-sessions/core/SessionError"
+import type { Reason, RequestReason } from "@mcp-sessions/core/SessionError"
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
@@ -16,6 +16,7 @@ import type { EraCodec, Outcome } from "../jsonRpc/eraCodec.ts"
 import { EraCheck, isDoubtful } from "./eraCheck.ts"
 import { makeRequestMeta, type RequestMeta, withRequestMeta } from "./requestMeta.ts"
 import { decodeResult } from "./result.ts"
+import { readTaskError } from "./taskError.ts"
 import type { ToolHeaders } from "./toolHeaders.ts"
 
 /** JSON-RPC error of a server that misses headers, or finds others than the body calls for. */
@@ -47,6 +48,8 @@ export interface ModernCodecOptions {
   readonly toolHeaders: ToolHeaders | undefined
   readonly engine: () => Engine
   readonly fulfilInput: FulfilInput
+  /** Removes secrets from a reason. */
+  readonly redact: <R extends Reason>(reason: R) => R
 }
 
 export class ModernCodec implements EraCodec {
@@ -93,7 +96,7 @@ export class ModernCodec implements EraCodec {
 
   outcomeOf(request: OutgoingRequest, value: unknown): Outcome | undefined {
     const { method, params } = request
-    const decoded = decodeResult({ method, result: value })
+    const decoded = decodeResult({ method, params, result: value })
     switch (decoded._tag) {
       case "Invalid":
         return Exit.fail(decoded.reason)
@@ -110,7 +113,8 @@ export class ModernCodec implements EraCodec {
         return undefined
       case "Complete": {
         const { result } = decoded
-        const { toolHeaders } = this.#options
+        const { redact, toolHeaders } = this.#options
+        if (method === "tasks/get") return Exit.succeed(readTaskError(result, redact))
         return Exit.succeed(
           method === "tools/list" && toolHeaders !== undefined
             ? toolHeaders.learn({ page: result, isFirst: params?.cursor === undefined })

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
+import { answerInputCall, asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
 import { withoutTrace } from "./withoutTrace.ts"
 
 export type Write = (event: Event) => void
@@ -121,6 +121,7 @@ export const connect = Effect.fnUntraced(function*(options: {
     Effect.tap((reason) => Effect.sync(() => write({ event: "closed", connection: number, reason }))),
     Effect.forkScoped({ startImmediately: true })
   )
+  const answerInput = inner.answerInput?.bind(inner)
   return yield* fromRequest({
     get kind() {
       return inner.kind
@@ -166,6 +167,12 @@ export const connect = Effect.fnUntraced(function*(options: {
       ),
     setLogLevel: (level) =>
       recorder.call({ method: "logging/setLevel", params: { level } }, () => inner.setLogLevel(level), () => null),
+    answerInput: answerInput === undefined ? undefined : (input) =>
+      recorder.call(
+        { method: answerInputCall, params: { inputRequests: input.inputRequests } },
+        () => answerInput(input),
+        (answers) => answers
+      ),
     closed: inner.closed,
     refusal: () => inner.refusal?.(),
     stderrTail: () => inner.stderrTail(),

@@ -14,6 +14,9 @@ const on = { connection: Schema.Finite }
 
 const ofCall = { ...on, id: Schema.Finite }
 
+/** The method under which the recording has what a task asks, and all answers of the handlers as its result. It is not one of the protocol. */
+export const answerInputCall = "tasks/answer"
+
 /** The handlers of a client. */
 export const HandlerName = Schema.Literals(["sampling", "form", "url", "roots"])
 

@@ -25,7 +25,7 @@ import type * as Scope from "effect/Scope"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { asConnectReason, asRequestReason } from "../reasons.ts"
 import { mark } from "../redactor.ts"
-import { asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
+import { answerInputCall, asJson, type Event, type HandlerName, refusalOf } from "./recording.ts"
 import { withoutTrace } from "./withoutTrace.ts"
 
 /** The program deviated from the recording. A defect, since the program or the recording has to change. */
@@ -343,6 +343,11 @@ export const connect = Effect.fnUntraced(function*(options: {
           ended: Deferred.await(call.ended)
         }))),
     setLogLevel: (level) => Effect.asVoid(Effect.flatMap(playback.call("logging/setLevel", { level }), outcome)),
+    answerInput: ({ inputRequests }) =>
+      Effect.flatMap(
+        playback.call(answerInputCall, { inputRequests }),
+        (call) => Effect.map(outcome(call), (answers) => answers as Readonly<Record<string, unknown>>)
+      ),
     closed: Deferred.await(playback.closed),
     stderrTail: () => undefined,
     warnings: () => []

@@ -13,7 +13,8 @@ import type {
   ListenFilter,
   Listening,
   OutgoingRequest,
-  RequestOptions
+  RequestOptions,
+  TaskInput
 } from "@mcp-sessions/core/Connection"
 import type { LogLevel, WireNotification } from "@mcp-sessions/core/Notification"
 import {
@@ -42,7 +43,7 @@ import { extend } from "../redactor.ts"
 import { redactorOf } from "../secrets.ts"
 import { type AskableClient, capabilitiesOf } from "./clientHandlers.ts"
 import { type Connecting, type ConnectOptions, noRefusal, openChannel } from "./connecting.ts"
-import { makeFulfilInput } from "./inputRounds.ts"
+import { InputRounds } from "./inputRounds.ts"
 import { negotiate } from "./negotiate.ts"
 import { OutputSchemas } from "./outputSchemas.ts"
 import { classifyRequest } from "./sdkError.ts"
@@ -99,6 +100,7 @@ class ChannelConnection implements Connection {
   /** In the modern era. */
   #client: Client | undefined
   #codec: ModernCodec | undefined
+  #rounds: InputRounds | undefined
   #closeReason: CloseReason | undefined
   #onClose: ((reason: CloseReason) => void) | undefined
   #closedListeners: Set<(reason: CloseReason) => void> | undefined
@@ -167,6 +169,12 @@ class ChannelConnection implements Connection {
     return codec === undefined
       ? Effect.asVoid(this.request({ method: "logging/setLevel", params: { level } }))
       : Effect.sync(() => codec.setLogLevel(level))
+  }
+
+  answerInput(input: TaskInput): Effect.Effect<Readonly<Record<string, unknown>>, RequestReason> {
+    return this.#rounds === undefined
+      ? Effect.fail(new TransportClosed({ delivery: "NotSent" }))
+      : Effect.mapError(this.#rounds.answer(input), this.#redactReason)
   }
 
   get closed(): Effect.Effect<CloseReason> {
@@ -264,13 +272,19 @@ class ChannelConnection implements Connection {
     const { onNotification, options, peer } = this.#connecting
     const { toolHeaders, transport } = this.#channel
     const toClient = transport.onmessage
+    const rounds = this.#rounds = new InputRounds({
+      client,
+      transport,
+      reasonOf: (error, method) => this.#reasonOf(error, method)
+    })
     const codec: ModernCodec = this.#codec = new ModernCodec({
       protocolVersion,
       clientInfo: options.config.clientInfo,
       clientCapabilities: capabilitiesOf(peer.handlers),
       toolHeaders,
       engine: () => direct,
-      fulfilInput: makeFulfilInput({ client, transport, reasonOf: (error, method) => this.#reasonOf(error, method) })
+      fulfilInput: rounds.fulfil,
+      redact: this.#redactReason
     })
     const direct: DirectRequests = this.#direct = new DirectRequests({
       transport,

@@ -103,6 +103,10 @@ const isNamed = (tool: unknown): tool is { readonly name: string; readonly outpu
 /** The parts of a request that say which tool it calls. */
 type Call = Pick<OutgoingRequest, "method" | "params">
 
+/** Whether the result of a call is a task in place of that of the tool. */
+const isTask = ({ params }: Call, result: unknown): boolean =>
+  params?.task !== undefined || (Predicate.isObject(result) && "resultType" in result && result.resultType === "task")
+
 export class OutputSchemas implements ResultChecks {
   readonly #schemas = new Map<string, JsonSchemaType>()
   #tasks: Map<string, string> | undefined
@@ -131,24 +135,27 @@ export class OutputSchemas implements ResultChecks {
     const call = this.#calls?.get(request)
     if (call === undefined) return undefined
     this.#calls?.delete(request)
-    if (request.method === "tools/call" && request.params?.task !== undefined) {
+    if (request.method === "tools/call" && isTask(request, result)) {
       this.#remember(result, call.tool)
       return undefined
     }
-    return checkResult(call.tool, call.check, result)
+    if (request.method !== "tasks/get") return checkResult(call.tool, call.check, result)
+    return Predicate.isObject(result) && "result" in result
+      ? checkResult(call.tool, call.check, result.result)
+      : undefined
   }
 
   /** Returns the tool whose result answers a request. */
   #toolOf({ method, params }: Call): string | undefined {
     if (method === "tools/call") return typeof params?.name === "string" ? params.name : undefined
-    return method === "tasks/result" && typeof params?.taskId === "string"
+    return (method === "tasks/result" || method === "tasks/get") && typeof params?.taskId === "string"
       ? this.#tasks?.get(params.taskId)
       : undefined
   }
 
   /** Remembers the tool that a task calls. */
   #remember(result: unknown, tool: string): void {
-    const task = Predicate.isObject(result) && "task" in result ? result.task : undefined
+    const task = Predicate.isObject(result) && "task" in result ? result.task : result
     if (!Predicate.isObject(task) || !("taskId" in task) || typeof task.taskId !== "string") return
     const tasks = this.#tasks ??= new Map()
     tasks.set(task.taskId, tool)
