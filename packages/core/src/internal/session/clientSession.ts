@@ -6,7 +6,6 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type { ConfigError } from "../../ConfigError.ts"
 import type { CallToolResult, Task } from "../../Mcp.ts"
 import type { LogLevel } from "../../Notification.ts"
@@ -15,11 +14,11 @@ import type { CallToolOptions, List, ProgressOptions, Session, SessionInfo } fro
 import { type Reason, SessionClosed, SessionError, Unsupported } from "../../SessionError.ts"
 import { BadOptions, checkCall, type Checked } from "../config/callOptions.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
-import { pingMethod } from "../connection/liveness.ts"
 import type { ItemsOfLists, ListKind } from "../notifications/listCache.ts"
 import type { Execute } from "../request/execute.ts"
 import type { InFlight, OnEnd } from "../request/inFlightRecord.ts"
 import { probe, read, type RequestOperation, type ToolCall } from "../request/operation.ts"
+import { pingOperation } from "../request/ping.ts"
 import { withReports } from "../request/progress.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
 import { callAsTask } from "../request/task.ts"
@@ -34,15 +33,6 @@ import { withMeta } from "./withMeta.ts"
 
 const yes = Effect.succeed(true)
 const no = Effect.succeed(false)
-
-const pingOperation: Omit<RequestOperation<void>, "kind"> = {
-  method: "ping",
-  params: undefined,
-  wireMethod: pingMethod,
-  decode: () => Exit.void,
-  // An error response is a response: some servers do not implement the method.
-  recover: ({ _tag }) => _tag === "ProtocolFailed" || _tag === "InvalidResult" ? Exit.void : undefined
-}
 
 /** An operation as a session offers it: without options it does not fail with a `ConfigError`, which the compiler cannot see here. */
 const offered = <M extends (...args: never) => unknown>(general: (...args: Parameters<M>) => ReturnType<M>): M =>
