@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Schedule } from "effect"
 import { openStream, startFleetServer } from "../../fixtures/fleetServer.ts"
-import { call, initialize, post, streamOf } from "../../fixtures/gateway.ts"
+import { call, initialize, listening, post, streamOf } from "../../fixtures/gateway.ts"
 import { startLocalFleet } from "../../fixtures/localFleet.ts"
 import { movableClock } from "../../fixtures/movableClock.ts"
 import { until } from "../../fixtures/peer.ts"
@@ -20,20 +20,6 @@ const refusedHops = (url: string) =>
     post(url.replace("/mcp", "/metrics"), undefined, { method: "GET" }),
     ({ text }) => Number(/^mcp_sessions_fleet_hops_total\{outcome="refused"\} (\d+)/m.exec(text)?.[1] ?? 0)
   )
-
-const listening = {
-  jsonrpc: "2.0",
-  id: 1,
-  method: "subscriptions/listen",
-  params: {
-    notifications: { toolsListChanged: true },
-    _meta: {
-      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-      "io.modelcontextprotocol/clientInfo": { name: "bare", version: "1" },
-      "io.modelcontextprotocol/clientCapabilities": {}
-    }
-  }
-}
 
 describe("a request", () => {
   it.live("has an error with the delivery Unknown if the node fails that should hand it on", () =>

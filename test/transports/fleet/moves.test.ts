@@ -205,6 +205,27 @@ describe("the stream of a client", () => {
       assert.notInclude(stream.text(), "one")
     }))
 
+  it.live("of a call ends with the delivery Unknown if it is resumed at an owner that did not run the call", () =>
+    Effect.gen(function*() {
+      const { first, move, second, server, session } = yield* start()
+      const { text } = yield* post(first.url, call(77, "log", { word: "x" }), { session })
+      const id = lastIdIn(text)
+      assert.isNotEmpty(id)
+      yield* move(second)
+      for (const { url } of [first, second]) {
+        const resumed = yield* openStream(url, session, id)
+        yield* until(resumed.isOver, (isOver) => isOver)
+        const [, data = "{}"] = /^data: (.+)$/m.exec(resumed.text()) ?? []
+        const { error, id: request } = JSON.parse(data) as {
+          readonly id?: unknown
+          readonly error?: { readonly data: unknown }
+        }
+        assert.strictEqual(request, 77)
+        assert.deepInclude(error?.data, { reason: "OutcomeUnknown", delivery: "Unknown" })
+      }
+      assert.strictEqual(server.count("POST tools/call log"), 1)
+    }))
+
   it.live("keeps its subscriptions when a stream of a request is resumed beside it", () =>
     Effect.gen(function*() {
       const { first, move, second, server, session } = yield* start()

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Gateway } from "@mcp-sessions/transports"
 import { Clock, Effect, Fiber, Queue, Redacted } from "effect"
 import { createHmac } from "node:crypto"
-import { call, initialize, post, startGateway, streamOf } from "../../fixtures/gateway.ts"
+import { call, initialize, listening, post, startGateway, streamOf } from "../../fixtures/gateway.ts"
 import { keySetPath, type SignOptions, startIssuer } from "../../fixtures/jwtIssuer.ts"
 import { movableClock } from "../../fixtures/movableClock.ts"
 import { stdio, until } from "../../fixtures/peer.ts"
@@ -33,21 +33,6 @@ const guarded = (
   })
 
 const headersOf = (method: string) => ({ "mcp-protocol-version": "2026-07-28", "mcp-method": method })
-
-/** A request for a stream of subscriptions, of revision 2026-07-28. */
-const listening = {
-  jsonrpc: "2.0",
-  id: 1,
-  method: "subscriptions/listen",
-  params: {
-    notifications: { toolsListChanged: true },
-    _meta: {
-      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-      "io.modelcontextprotocol/clientInfo": { name: "bare", version: "1" },
-      "io.modelcontextprotocol/clientCapabilities": {}
-    }
-  }
-}
 
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
 

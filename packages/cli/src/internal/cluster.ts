@@ -45,7 +45,10 @@ export interface ClusterNode {
 /** How many connections a node has to the database, and how long it waits for one. */
 const databaseLimits = { maxConnections: 4, connectTimeout: "2 seconds" } as const
 
-/** How long the cluster may take to give up what it owns. */
+/**
+ * How long the cluster may take to give up what it owns. It does so in several steps, each of which may wait for the database as long as
+ * `shardLockRefreshInterval`. The locks end with the connections of the process anyway.
+ */
 const endTimeout = "10 seconds"
 
 const inBrackets = (host: string): string => host.includes(":") ? `[${host}]` : host

@@ -8,7 +8,7 @@ import type { ServerResponse } from "node:http"
 import { isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
 import { answerEmpty, answerJson } from "../gateway/http.ts"
-import { codes, encodeError, RpcError, type RpcId } from "../gateway/rpc.ts"
+import { codes, encodeError, outcomeLost, RpcError, type RpcId } from "../gateway/rpc.ts"
 import type { Exchange } from "../gateway/seat.ts"
 
 /** Why a node could not have an exchange handled. */
@@ -22,12 +22,10 @@ const failures: Readonly<Record<Failure, (request: JSONRPCRequest | undefined) =
       data: { reason: "MessageTooLarge", delivery: "Answered", isRetryable: false }
     }),
   lost: (request) =>
-    new RpcError({
+    request?.method === "tools/call" ? outcomeLost : new RpcError({
       code: codes.serverFailed,
-      message: "the node that had the session was lost before its response came",
-      data: request?.method === "tools/call"
-        ? { reason: "OutcomeUnknown", lost: "OwnerLost", delivery: "Unknown", isRetryable: false }
-        : { reason: "OwnerLost", delivery: "Unknown", isRetryable: true }
+      message: outcomeLost.message,
+      data: { reason: "OwnerLost", delivery: "Unknown", isRetryable: true }
     }),
   noOwner: () =>
     new RpcError({

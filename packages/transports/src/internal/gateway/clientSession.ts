@@ -14,7 +14,7 @@ import type { ServerResponse } from "node:http"
 import type { Catalog, ChangedList } from "./catalog.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import { OwnLists } from "./ownLists.ts"
-import { type KeptMessages, type ResumableStream, ResumableStreams } from "./resumableStream.ts"
+import { type KeptMessages, ResumableStream, ResumableStreams } from "./resumableStream.ts"
 import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
 import type { Exchange, Seat } from "./seat.ts"
 import type { Upstreams } from "./upstreams.ts"
@@ -178,12 +178,13 @@ export class ClientSession implements Seat {
 
   /**
    * Opens the stream of the client; the response that it had before ends. With the id of an event, goes on with the stream of that event instead.
-   * Returns why that is not possible. The stream of a client that another process had begins anew.
+   * Returns why that is not possible: the ids of the requests whose responses another process had. The stream of the client that another
+   * process had begins anew.
    */
-  openStream(response: ServerResponse, lastEventId?: string): "over" | "unknown" | undefined {
+  openStream(response: ServerResponse, lastEventId?: string): ReadonlyArray<RpcId> | "over" | "unknown" | undefined {
     response.once("close", () => this.touch())
     const resumed = lastEventId === undefined ? "elsewhere" : this.resumable.resume(lastEventId, response)
-    if (resumed === "over" || resumed === "unknown") return resumed
+    if (resumed !== "elsewhere" && !(resumed instanceof ResumableStream)) return resumed
     let opened: ResumableStream
     if (resumed === "elsewhere") {
       this.#stream?.attach(response)

@@ -16,7 +16,16 @@ import { accepts, answerEmpty, answerJson, type BodyFault, readBody, refuse } fr
 import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
 import { messagesOf } from "./postBody.ts"
 import { PostReply } from "./postReply.ts"
-import { codes, encodeResult, RpcError, type RpcId, tooManyRequests, tooManySessions } from "./rpc.ts"
+import {
+  codes,
+  encodeError,
+  encodeResult,
+  outcomeLost,
+  RpcError,
+  type RpcId,
+  tooManyRequests,
+  tooManySessions
+} from "./rpc.ts"
 import type { Exchange, Seat } from "./seat.ts"
 
 const invalidRequest = (message: string): RpcError => new RpcError({ code: codes.invalidRequest, message })
@@ -142,7 +151,7 @@ export class Endpoint {
     const requests = messages.filter(isRequest)
     const reply = new PostReply({
       response,
-      begin: (response) => client.resumable.begin(response, "request"),
+      begin: (response) => client.resumable.begin(response, requests.map(({ id }) => id)),
       acceptsStream: accepts(request.headers.accept, "text/event-stream"),
       requests: Math.max(1, requests.length),
       isBatch: exchange.text.trimStart().startsWith("["),
@@ -158,13 +167,22 @@ export class Endpoint {
   /** Opens the stream of a client, or goes on with one that broke. */
   #stream(client: ClientSession, { request, response }: Exchange): void {
     const lastEventId = request.headers["last-event-id"]
-    switch (client.openStream(response, lastEventId === undefined ? undefined : String(lastEventId))) {
+    const opened = client.openStream(response, lastEventId === undefined ? undefined : String(lastEventId))
+    switch (opened) {
+      case undefined:
+        return
       case "over":
         // Clients do not open a stream again after this status.
         answerEmpty(response, 204)
         return
       case "unknown":
         return refuse(response, { status: 400, error: invalidRequest("the event is not known, or no longer") })
+      default: {
+        const { streams } = this.#options
+        streams.begin(response)
+        for (const id of opened) streams.send(response, encodeError(id, outcomeLost))
+        response.end()
+      }
     }
   }
 

@@ -2,11 +2,16 @@
  * Resumable streams: event streams of a client session that survive their response. Each message has an id, and is kept for a while. A client whose
  * response broke opens another one with the id of the last message that it has, and receives those after it.
  *
+ * The ids of a stream for requests name these, so a process that has the session after another one can answer them: their responses are lost.
+ *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
  */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Crypto from "node:crypto"
 import type { ServerResponse } from "node:http"
 import type { EventStreams } from "./eventStreams.ts"
+import type { RpcId } from "./rpc.ts"
 
 /** How many messages of one stream are kept, and how many characters of them. The oldest go first. */
 const [messageLimit, streamLimit] = [256, 4 * 1024 ** 2]
@@ -22,6 +27,9 @@ const keptFor = 5 * 60 * 1000
 
 /** How long a client should wait before it resumes, in milliseconds. */
 const retryAfter = 500
+
+/** How many characters of an id may name requests. */
+const namedLimit = 256
 
 /** The first revision whose clients take an event without data, which gives them an id before there is a message. */
 const firstWithEmptyEvents = "2025-11-25"
@@ -159,19 +167,35 @@ export class ResumableStream {
   }
 }
 
+/** The id of an event: of which session at which process, of which kind of stream, its number, the requests that it is for, and the message. */
+const eventId = /^([\da-f]{12})-([\da-f]{12})-([cr])(\d{1,9})(?:\.([\w-]{1,256}?))?-(\d{1,9})$/
+
+const decodeIds = Schema.decodeUnknownOption(
+  Schema.StringFromBase64Url.pipe(
+    Schema.decodeTo(Schema.fromJsonString(Schema.Array(Schema.Union([Schema.String, Schema.Finite]))))
+  )
+)
+
+/** A stream that goes on, or why that is not possible: it may be that of requests whose responses are lost. */
+type Resumed = ResumableStream | ReadonlyArray<RpcId> | "elsewhere" | "over" | "unknown"
+
 /** The resumable streams of one session. */
 export class ResumableStreams {
   readonly #options: Omit<Options, "hasEmptyEvents" | "prefix">
   readonly #hasEmptyEvents: boolean
   readonly #byNumber = new Map<number, ResumableStream>()
+  /** What the ids of all streams of the session begin with, at any process. */
+  readonly #client: string
   /** Tells the streams of this session from those that it had at another process. */
   readonly session = Crypto.randomBytes(6).toString("hex")
   #last = 0
 
-  constructor({ protocolVersion, ...options }: Omit<Options, "hasEmptyEvents" | "prefix"> & {
+  constructor({ name, protocolVersion, ...options }: Omit<Options, "hasEmptyEvents" | "prefix"> & {
+    readonly name: string
     readonly protocolVersion: string
   }) {
     this.#options = options
+    this.#client = Crypto.createHash("sha256").update(name).digest("hex").slice(0, 12)
     this.#hasEmptyEvents = protocolVersion >= firstWithEmptyEvents
   }
 
@@ -180,10 +204,12 @@ export class ResumableStreams {
     return this.#hasEmptyEvents
   }
 
-  /** Begins a stream: that of the client, or one for the requests of a POST. */
-  begin(response: ServerResponse, kind: "client" | "request"): ResumableStream {
+  /** Begins a stream: that of the client, or one for the requests of a POST, by their ids. */
+  begin(response: ServerResponse, of: "client" | ReadonlyArray<RpcId>): ResumableStream {
     const number = ++this.#last
-    const prefix = `${this.session}-${kind.slice(0, 1)}${number}`
+    const kind = of === "client" ? "c" : "r"
+    const named = of === "client" ? "" : `.${Buffer.from(JSON.stringify(of)).toString("base64url")}`
+    const prefix = `${this.#client}-${this.session}-${kind}${number}${named.length > namedLimit ? "" : named}`
     const stream = new ResumableStream({ ...this.#options, prefix, hasEmptyEvents: this.#hasEmptyEvents })
     this.#byNumber.set(number, stream)
     for (const [number, one] of this.#byNumber) {
@@ -196,11 +222,14 @@ export class ResumableStreams {
 
   /**
    * Goes on with a stream, by the id of the last message that the client has. Returns why that is not possible: `elsewhere` for the stream of the
-   * client that another process had.
+   * client that another process had, and the ids of the requests for one of theirs.
    */
-  resume(lastEventId: string, response: ServerResponse): ResumableStream | "elsewhere" | "over" | "unknown" {
-    const [, session, kind, number, message] = /^([\da-f]{12})-([cr])(\d{1,9})-(\d{1,9})$/.exec(lastEventId) ?? []
-    if (session !== this.session) return kind === "c" ? "elsewhere" : "unknown"
+  resume(lastEventId: string, response: ServerResponse): Resumed {
+    const [, client, session, kind, number, named, message] = eventId.exec(lastEventId) ?? []
+    if (client !== this.#client) return "unknown"
+    if (session !== this.session) {
+      return kind === "c" ? "elsewhere" : Option.getOrElse(decodeIds(named), () => "unknown" as const)
+    }
     const stream = this.#byNumber.get(Number(number))
     return stream?.resume(Number(message), response) ?? stream ?? "unknown"
   }

@@ -53,6 +53,13 @@ export const tooManySessions = new RpcError({
   message: "too many sessions: end one with DELETE, or wait until one has been idle for long enough"
 })
 
+/** The failure of a request that may have run, and whose response was lost with the process that had its session. */
+export const outcomeLost = new RpcError({
+  code: codes.serverFailed,
+  message: "the node that had the session was lost before its response came",
+  data: { reason: "OutcomeUnknown", lost: "OwnerLost", delivery: "Unknown", isRetryable: false }
+})
+
 /** Encodes the response to a request. */
 export const encodeResult = (id: RpcId, result: unknown): string => encode({ jsonrpc: "2.0", id, result })
 
