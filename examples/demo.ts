@@ -6,7 +6,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as CheckTable from "@mcp-sessions/cli/CheckTable"
 import { fromDefinition } from "@mcp-sessions/cli/Configured"
-import * as Failure from "@mcp-sessions/cli/Failure"
+import * as FailureText from "@mcp-sessions/cli/FailureText"
 import { layer as invocationLayer } from "@mcp-sessions/cli/Invocation"
 import { layer as outputLayer, Output } from "@mcp-sessions/cli/Output"
 import { line } from "@mcp-sessions/cli/Shown"
@@ -174,7 +174,7 @@ const reported = demo.pipe(
   Effect.tapError((error) =>
     Effect.flatMap(Output, ({ note, styleNote }) => {
       const isOurs = error._tag === "SessionError" || error._tag === "ConfigError"
-      return note(styleNote("red", `✗ ${isOurs ? Failure.lines(error).join("\n") : error.message}`))
+      return note(styleNote("red", `✗ ${isOurs ? FailureText.lines(error).join("\n") : error.message}`))
     })
   ),
   Effect.provide(Layer.provideMerge(outputLayer, invocationLayer))

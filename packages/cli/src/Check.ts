@@ -12,7 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { ConfiguredServer } from "./Configured.ts"
-import { envelope } from "./Failure.ts"
+import { envelope } from "./FailureText.ts"
 import type { Invocation } from "./Invocation.ts"
 import * as ToolNames from "./ToolNames.ts"
 

@@ -5,7 +5,7 @@
  */
 import type { WatchedServer } from "@mcp-sessions/core/HealthWatch"
 import * as DateTime from "effect/DateTime"
-import { envelope } from "./Failure.ts"
+import { envelope } from "./FailureText.ts"
 import { firstLine } from "./internal/text.ts"
 import type { Output } from "./Output.ts"
 import { cut, join, line, name, type Shown, trusted } from "./Shown.ts"
