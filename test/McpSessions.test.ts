@@ -58,6 +58,18 @@ describe("McpSessions", () => {
       assert.strictEqual(await good.generation(), 2)
     }))
 
+  it("ejects a server, whose calls reject at once, and readmits it", () =>
+    withLedger(async (sessions, read) => {
+      await sessions.callTool("good", "echo", { message: "hi" })
+      await sessions.eject("good")
+      assert.strictEqual((await reasonOf(sessions.callTool("good", "echo", { message: "no" })))._tag, "ServerEjected")
+      await Effect.runPromise(until(() => read("process").filter(isAlive), (alive) => alive.length === 0))
+      await sessions.readmit("good")
+      assert.strictEqual(text(await sessions.callTool("good", "echo", { message: "back" })), "back")
+      assert.strictEqual(read("process").length, 2)
+      assert.isTrue(isConfigError(await rejection(sessions.eject("other"))))
+    }))
+
   it("iterates over notifications until the loop is left or the signal is aborted", () =>
     withLedger(async (sessions, read) => {
       await using good = await sessions.get("good")

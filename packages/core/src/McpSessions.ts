@@ -42,11 +42,12 @@ import * as Schema from "effect/Schema"
 import { ConfigError } from "./ConfigError.ts"
 import { AllServersFailed, type FallbackOptions } from "./FallbackPolicy.ts"
 import type { Host } from "./Host.ts"
-import { BadOptions, callRules, checkBy, type Checked } from "./internal/config/callOptions.ts"
+import { BadOptions, type Checked, type Rules } from "./internal/config/callOptions.ts"
 import type { ConfigurationProblem } from "./internal/configFile/model.ts"
 import { checkedLayer } from "./internal/facade/checkedLayer.ts"
-import { effectOptions } from "./internal/facade/effectOptions.ts"
+import { effectOptions, rules } from "./internal/facade/effectOptions.ts"
 import { fileLayerOptions, type FileOptions } from "./internal/facade/fileOptions.ts"
+import { OpenResources } from "./internal/facade/openResources.ts"
 import type { PlainHandlers, PlainOrigin } from "./internal/facade/plainHandlers.ts"
 import { layerOptions, type Options, type PlainCredentials } from "./internal/facade/plainOptions.ts"
 import { parentOf, type PlainTelemetry } from "./internal/facade/plainTelemetry.ts"
@@ -55,18 +56,18 @@ import {
   type McpTools,
   type PlainInterceptor,
   toolsOf,
-  type ToolsOptions
+  type ToolsOptions,
+  toolsRules
 } from "./internal/facade/plainTools.ts"
 import { promiseCall, rejected } from "./internal/facade/promiseCall.ts"
-import {
-  facadeOf,
-  type Plain,
-  type Promised,
-  type PromisedMember,
-  type RetryOptions,
-  type Signal,
-  type SignalOptions,
-  type TimeSpan
+import type {
+  Plain,
+  Promised,
+  PromisedMember,
+  RetryOptions,
+  Signal,
+  SignalOptions,
+  TimeSpan
 } from "./internal/facade/promised.ts"
 import {
   acquire,
@@ -78,6 +79,7 @@ import {
 import { notClosed, promiseSessions } from "./internal/facade/promiseSessions.ts"
 import { startCall } from "./internal/registry/directCall.ts"
 import { registryOf } from "./internal/registry/registryOf.ts"
+import { make as makePool, type McpPool, type PoolOptions } from "./McpPool.ts"
 import type {
   McpSession,
   McpUninitializedSession,
@@ -96,6 +98,7 @@ import type { Transports } from "./Transport.ts"
 export type {
   Closeable,
   FileOptions,
+  McpPool,
   McpSession,
   McpTools,
   McpUninitializedSession,
@@ -107,6 +110,7 @@ export type {
   PlainInterceptor,
   PlainOrigin,
   PlainTelemetry,
+  PoolOptions,
   Promised,
   RetryOptions,
   Signal,
@@ -162,30 +166,13 @@ export interface McpSessions extends Closeable {
   readonly signInState: PromisedMember<Sessions.Sessions["Service"]["signInState"]>
   /** Closes the connections to a server once their requests have ended; the next use makes new ones. */
   readonly restart: PromisedMember<Sessions.Sessions["Service"]["restart"]>
-}
-
-/**
- * Options of a pool: those of {@link SessionPool.SessionPoolOptions}, without its report of leaks.
- *
- * @category models
- * @since 0.1.0
- */
-export type PoolOptions = Plain<Omit<SessionPool.SessionPoolOptions, "onLeak">>
-
-/**
- * A {@link SessionPool.SessionPool} in promises. Closing it closes its sessions.
- *
- * @category models
- * @since 0.1.0
- */
-export interface McpPool extends Promised<Pick<SessionPool.SessionPool, "drain" | "stats">>, Closeable {
-  /** Borrows a session for one tool call; with a `schema`, gives the validated structured content of the result. */
-  readonly callTool: PromisedCall<[], Sessions.OwnerOptions>
-  /** Borrows a session while `f` runs. */
-  readonly use: <A>(
-    f: (session: McpSession) => Promise<A>,
-    options?: Sessions.OwnerOptions & SignalOptions
-  ) => Promise<A>
+  /**
+   * Ejects a server: closes the connections to it once their requests have ended, and sends it nothing more. Connects and calls reject with
+   * `ServerEjected` at once, for all owners, until `readmit`.
+   */
+  readonly eject: PromisedMember<Sessions.Sessions["Service"]["eject"]>
+  /** Readmits a server that was ejected; the next use connects again. */
+  readonly readmit: PromisedMember<Sessions.Sessions["Service"]["readmit"]>
 }
 
 type Failure =
@@ -231,8 +218,6 @@ const isTyped = Schema.is(Schema.Union([
   ToolNameCollision
 ]))
 
-const poolOf = facadeOf<Pick<SessionPool.SessionPool, "drain" | "stats">>({ drain: 0, stats: 0 })
-
 const runtimeOf = (
   layer: Layer.Layer<Sessions.Sessions, ConfigError>,
   { telemetry }: { readonly telemetry?: PlainTelemetry | undefined }
@@ -277,21 +262,12 @@ const facade = (
   { names, problems }: Pick<McpSessions, "names" | "problems">
 ): McpSessions => {
   const { close, run } = runtime
-  const { lend, runnerOf, sessionIn } = promiseSessions({ runtime, isTyped })
+  const inPromises = promiseSessions({ runtime, isTyped })
+  const { lend, sessionIn } = inPromises
   /** The server that errors of operations on several servers name. */
   const [firstServer = ""] = names
-  /** Closes the pools and catalogs that are still open. */
-  const resources = new Set<() => Promise<void>>()
-
-  /** Closes a resource with the sessions, unless it is closed before. */
-  const closedWithSessions = (closeOne: () => Promise<void>): Closeable => {
-    const closeOnce = () => {
-      resources.delete(closeOnce)
-      return closeOne()
-    }
-    resources.add(closeOnce)
-    return closeable(closeOnce)
-  }
+  /** Pools and catalogs. */
+  const resources = new OpenResources()
 
   const opened = (server: string, options: Sessions.OwnerOptions | undefined) =>
     Effect.map(
@@ -306,51 +282,45 @@ const facade = (
         server,
         initialize: (options) =>
           runWith(
-            options,
-            server,
+            { options, rules: rules.signal, server },
             () => Effect.map(value.initialize, (session) => sessionIn(session, notClosed))
           ),
         ...closeable(close)
       })
     )
 
-  const poolIn = ({ close: closePool, value: pool }: {
-    readonly value: SessionPool.SessionPool
-    readonly close: () => Promise<void>
-  }): McpPool => {
-    const { server } = pool
-    const callTool = (...[tool, args, options]: Parameters<PromisedMember<SessionPool.SessionPool["callTool"]>>) =>
-      promiseCall(runtime, {
-        caller: { server },
-        tool,
-        options,
-        call: (checked) => pool.callTool(tool, args, checked),
-        start: () => undefined
-      })
-    return poolOf({
-      source: pool,
-      runner: runnerOf({ server }),
-      more: {
-        callTool: callTool as McpPool["callTool"],
-        use: <A>(f: (session: McpSession) => Promise<A>, options?: Sessions.OwnerOptions & SignalOptions) =>
-          runWith(options, server, (checked) => pool.use((session) => lend(session, f), checked)),
-        ...closedWithSessions(closePool)
-      }
-    })
-  }
-
-  /** Runs an effect of checked options. */
+  /** Runs an effect of options that keep to the rules. */
   const runWith = <A, O extends object>(
-    options: SignalOptions | undefined,
-    server: string,
-    make: (checked: Checked<O> | undefined) => Effect.Effect<A, Failure, Sessions.Sessions>,
-    required?: ReadonlyArray<string>
+    { options, rules, server }: {
+      readonly options: SignalOptions | undefined
+      readonly rules: Rules
+      readonly server: string
+    },
+    make: (checked: Checked<O> | undefined) => Effect.Effect<A, Failure, Sessions.Sessions>
   ): Promise<A> => {
-    const checked = effectOptions<O>(options, server, required)
+    const checked = effectOptions<O>({ rules, options, server })
     return checked instanceof BadOptions
       ? rejected(checked)
       : run(Effect.suspend(() => make(checked)), { server }, options)
   }
+
+  type Service = Sessions.Sessions["Service"]
+
+  /** An operation on one server whose only option is a signal. */
+  const onServer =
+    <A>(make: (service: Service, server: string) => Effect.Effect<A, Failure>) =>
+    (server: string, options?: SignalOptions): Promise<A> =>
+      runWith({ options, rules: rules.signal, server }, () => inSessions((service) => make(service, server)))
+
+  /** An operation on one server for an owner. */
+  const forOwner = <A>(
+    make: (service: Service, server: string, options: Sessions.OwnerOptions | undefined) => Effect.Effect<A, Failure>
+  ) =>
+  (server: string, options?: Sessions.OwnerOptions & SignalOptions): Promise<A> =>
+    runWith(
+      { options, rules: rules.owner, server },
+      (checked: Checked<Sessions.OwnerOptions> | undefined) => inSessions((service) => make(service, server, checked))
+    )
 
   const inSessions = <A, E extends Failure, R>(
     f: (sessions: Sessions.Sessions["Service"]) => Effect.Effect<A, E, R>
@@ -361,6 +331,7 @@ const facade = (
   ) =>
     promiseCall(runtime, {
       caller: { server },
+      rules: rules.ownedCall,
       tool,
       options,
       call: (checked) => inSessions((sessions) => sessions.callTool(server, tool, args, checked)),
@@ -382,15 +353,17 @@ const facade = (
     names,
     problems,
     get: (server, options) =>
-      runWith(options, server, (checked: Checked<Sessions.OwnerOptions> | undefined) =>
-        Effect.map(
-          acquire(inSessions((sessions) => sessions.get(server, checked))),
-          ({ close, value }) => sessionIn(value, close)
-        )),
+      runWith(
+        { options, rules: rules.owner, server },
+        (checked: Checked<Sessions.OwnerOptions> | undefined) =>
+          Effect.map(
+            acquire(inSessions((sessions) => sessions.get(server, checked))),
+            ({ close, value }) => sessionIn(value, close)
+          )
+      ),
     open: ((server: string, options?: OpenSessionOptions<"automatic" | "manual">) =>
       runWith(
-        options,
-        server,
+        { options, rules: rules.open, server },
         (checked: Checked<Sessions.OpenOptions> | undefined): Effect.Effect<
           McpSession | McpUninitializedSession,
           Failure,
@@ -398,15 +371,22 @@ const facade = (
         > => checked?.handshake === "manual" ? openedManually(server, checked) : opened(server, checked)
       )) as McpSessions["open"],
     tools: (options) =>
-      runWith(options, firstServer, (checked: Checked<ToolsOptions> | undefined) =>
-        Effect.map(
-          acquire(Effect.suspend(() => ToolCatalog.make(catalogOptions(checked ?? {})))),
-          ({ close, value }) =>
-            toolsOf({ catalog: value, run, server: firstServer, closeable: closedWithSessions(close) })
-        )),
+      runWith(
+        { options, rules: toolsRules, server: firstServer },
+        (checked: Checked<ToolsOptions> | undefined) =>
+          Effect.map(
+            acquire(Effect.suspend(() => ToolCatalog.make(catalogOptions(checked ?? {})))),
+            ({ close, value }) => toolsOf({ catalog: value, run, server: firstServer, closeable: resources.add(close) })
+          )
+      ),
     callTool: callTool as McpSessions["callTool"],
     withFallback: (options, operation) => {
-      const checked = effectOptions<FallbackOptions>(options, undefined, ["servers"])
+      const checked = effectOptions<FallbackOptions>({
+        rules: rules.fallback,
+        options,
+        server: undefined,
+        required: ["servers"]
+      })
       if (checked instanceof BadOptions) return rejected(checked)
       const given = checked as FallbackOptions
       return run(
@@ -415,21 +395,23 @@ const facade = (
         options
       )
     },
-    pool: (options) => {
-      const checked = checkBy(callRules, options ?? null as never)
-      return checked instanceof BadOptions
-        ? rejected(checked)
-        : run(Effect.map(acquire(Effect.suspend(() => SessionPool.make(options))), poolIn), { server: options.server })
-    },
-    status: (server, options) => runWith(options, server, () => inSessions(({ status }) => status(server))),
-    signIn: (server, options) => runWith(options, server, () => inSessions(({ signIn }) => signIn(server, options))),
-    signOut: (server, options) => runWith(options, server, () => inSessions(({ signOut }) => signOut(server, options))),
-    signInState: (server, options) =>
-      runWith(options, server, () => inSessions(({ signInState }) => signInState(server, options))),
-    restart: (server, options) => runWith(options, server, () => inSessions(({ restart }) => restart(server))),
-    ...closeable(() =>
-      close(Effect.suspend(() => Effect.promise(() => Promise.allSettled([...resources].map((close) => close())))))
-    )
+    pool: (options) =>
+      run(
+        Effect.map(
+          acquire(Effect.suspend(() => SessionPool.make(options))),
+          ({ close, value }) =>
+            makePool({ pool: value, runtime, sessions: inPromises, closeable: resources.add(close) })
+        ),
+        { server: (options as PoolOptions | undefined)?.server ?? firstServer }
+      ),
+    status: onServer(({ status }, server) => status(server)),
+    signIn: forOwner(({ signIn }, server, options) => signIn(server, options)),
+    signOut: forOwner(({ signOut }, server, options) => signOut(server, options)),
+    signInState: forOwner(({ signInState }, server, options) => signInState(server, options)),
+    restart: onServer(({ restart }, server) => restart(server)),
+    eject: onServer(({ eject }, server) => eject(server)),
+    readmit: onServer(({ readmit }, server) => readmit(server)),
+    ...closeable(() => close(resources.closeAll))
   }
 }
 

@@ -40,6 +40,7 @@ import type { ConnectionInfo } from "./Connection.ts"
 import type { ConnectionState } from "./ConnectionState.ts"
 import { checkPolicies } from "./internal/config/checkOptions.ts"
 import { nameOf } from "./internal/config/decodeServer.ts"
+import { text } from "./internal/config/optionRules.ts"
 import type {
   CallToolResult,
   Completion,
@@ -379,8 +380,8 @@ export const make = Effect.fnUntraced(function*(
   definition: ServerConfigInput,
   options: MakeOptions = {}
 ): Effect.fn.Return<Session, ConfigError | SessionError, Scope.Scope | Transports> {
+  yield* checkPolicies(options, { name: text, owner: text })
   const { allowCommand, name = nameOf(definition), owner } = options
-  yield* checkPolicies(options)
   const definitions = yield* decodeServers({ servers: { [name]: definition }, allowCommand })
   const sessions = yield* makeSessions({ ...options, definitions })
   return yield* sessions.get(name, { owner })

@@ -54,7 +54,8 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { Span } from "effect/Tracer"
 import type { ConfigError } from "./ConfigError.ts"
-import { BadOptions, checkCall } from "./internal/config/callOptions.ts"
+import { BadOptions, checkCall, withoutOwner } from "./internal/config/callOptions.ts"
+import { ownedCallRules, ownerRules } from "./internal/config/optionRules.ts"
 import * as pool from "./internal/pool/pool.ts"
 import { checkPoolOptions } from "./internal/pool/poolOptions.ts"
 import { identityOf } from "./internal/registry/registryOf.ts"
@@ -222,9 +223,9 @@ export interface SessionPool {
 export const make = Effect.fnUntraced(function*(
   options: SessionPoolOptions
 ): Effect.fn.Return<SessionPool, ConfigError, Sessions | Scope.Scope> {
-  const { server } = options
   const sessions = yield* Sessions
-  const checked = yield* checkPoolOptions({ options, exists: sessions.status(server) })
+  const checked = yield* checkPoolOptions({ options, exists: sessions.status })
+  const { server } = checked
   const { drain, lease, stats } = yield* guardTelemetry(pool.make({
     options: checked,
     port: {
@@ -236,17 +237,17 @@ export const make = Effect.fnUntraced(function*(
     timedOut: (fields) => new AcquireTimeout(fields)
   }))
   const get: SessionPool["get"] = (options) => {
-    const given = checkCall(options, server)
+    const given = checkCall(ownerRules, options, server)
     return given instanceof BadOptions ? Effect.fail(given.error) : lease(given?.owner ?? checked.owner)
   }
   // The scope of the lease is not that of `f`, whose resources belong to the caller's scope.
   const use: SessionPool["use"] = (f, options) =>
     Effect.scopedWith((scope) => Effect.flatMap(Scope.provide(get(options), scope), f))
   const callTool = (...[tool, args, options]: Parameters<SessionPool["callTool"]>) => {
-    const given = checkCall(options, server)
+    const given = checkCall(ownedCallRules, options, server)
     return given instanceof BadOptions
       ? Effect.fail(given.error)
-      : use((session) => session.callTool(tool, args, given), { owner: given?.owner })
+      : use((session) => session.callTool(tool, args, withoutOwner(given)), { owner: given?.owner })
   }
   return {
     server,

@@ -35,7 +35,6 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ExecutionPlan } from "effect/ExecutionPlan"
 import * as Layer from "effect/Layer"
@@ -57,8 +56,10 @@ import {
 } from "./FallbackPolicy.ts"
 import type * as Health from "./Health.ts"
 import type { Host } from "./Host.ts"
-import { BadOptions, callRules, checkBy, checkCall } from "./internal/config/callOptions.ts"
+import { BadOptions, checkBy } from "./internal/config/callOptions.ts"
+import { checkedOwner, ownerOf } from "./internal/config/checkedOwner.ts"
 import { checkPolicies } from "./internal/config/checkOptions.ts"
+import { anything, fallbackRules, openRules, planRules } from "./internal/config/optionRules.ts"
 import { resolveConfigs } from "./internal/config/resolveConfigs.ts"
 import { load as loadFiles, type LoadOptions } from "./internal/configFile/load.ts"
 import { type MemberConfiguration, membersOf } from "./internal/configFile/members.ts"
@@ -66,11 +67,10 @@ import type { ConfigurationProblem } from "./internal/configFile/model.ts"
 import { logUncleanClose } from "./internal/connection/logUncleanClose.ts"
 import * as executionPlan from "./internal/fallback/executionPlan.ts"
 import * as failover from "./internal/fallback/failover.ts"
-import type { FallbackPort } from "./internal/fallback/fallbackPort.ts"
-import { PanicMode } from "./internal/fallback/panicMode.ts"
 import * as monotonic from "./internal/monotonic.ts"
 import { toolCalls } from "./internal/registry/callTool.ts"
 import * as ejection from "./internal/registry/ejection.ts"
+import { fallbackPortOf } from "./internal/registry/fallbackPortOf.ts"
 import { openAll } from "./internal/registry/openAll.ts"
 import * as registry from "./internal/registry/registry.ts"
 import { attachRegistry } from "./internal/registry/registryOf.ts"
@@ -80,7 +80,6 @@ import * as status from "./internal/registry/status.ts"
 import { guardTelemetry } from "./internal/telemetry/guard.ts"
 import { isTraced } from "./internal/telemetry/spans.ts"
 import type { CallToolResult } from "./Mcp.ts"
-import { CurrentOwner } from "./Owner.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ServerConfig from "./ServerConfig.ts"
 import type * as Session from "./Session.ts"
@@ -226,7 +225,7 @@ export class Sessions extends Context.Service<Sessions, {
    * Opens the shared sessions of all servers that are not disabled, for as long as the scope, and emits each outcome as soon as it is known.
    * Ends after the last outcome.
    */
-  readonly openAll: (options?: OpenAllOptions) => Stream.Stream<Opened, OpenFailed, Scope.Scope>
+  readonly openAll: (options?: OpenAllOptions) => Stream.Stream<Opened, OpenFailed | ConfigError, Scope.Scope>
   /** Drops the connections to a server; the next use connects again. */
   readonly restart: (server: string) => Effect.Effect<void, ConfigError>
   /**
@@ -327,7 +326,8 @@ export const layer = (
 ): Layer.Layer<Sessions, ConfigError, Transports> =>
   Layer.effect(
     Sessions,
-    Effect.andThen(checkPolicies(options), ServerConfig.decodeServers(options)).pipe(
+    checkPolicies(options, { servers: anything }).pipe(
+      Effect.andThen(Effect.suspend(() => ServerConfig.decodeServers(options))),
       Effect.flatMap((definitions) => make({ ...options, definitions }))
     )
   )
@@ -398,7 +398,10 @@ export const layerConfiguration = (
 ): Layer.Layer<Sessions, ConfigError, Transports> =>
   Layer.effect(
     Sessions,
-    Effect.andThen(checkPolicies(options), Effect.suspend(() => make({ ...options, ...membersOf(options) })))
+    Effect.andThen(
+      checkPolicies(options, { configuration: anything }),
+      Effect.suspend(() => make({ ...options, ...membersOf(options) }))
+    )
   )
 
 /**
@@ -432,9 +435,15 @@ export const layerConfiguration = (
 export const layerFile = (
   file?: string | FileOptions
 ): Layer.Layer<Sessions, ConfigError, Transports | Host> => {
-  const options: FileOptions = typeof file === "string" ? { files: [file] } : file ?? {}
+  const { files, input, trust, ...policies }: FileOptions = typeof file === "string" ? { files: [file] } : file ?? {}
   return Layer.unwrap(
-    Effect.map(loadFiles(options), (configuration) => layerConfiguration({ ...options, configuration }))
+    Effect.andThen(
+      checkPolicies(policies),
+      Effect.map(
+        loadFiles({ files, input, trust }),
+        (configuration) => layerConfiguration({ ...policies, configuration })
+      )
+    )
   )
 }
 
@@ -460,15 +469,8 @@ export const make = Effect.fnUntraced(function*(
     credentials: options.credentials,
     onCleanup: options.onCleanup ?? logUncleanClose
   }))
-  const ownerOf = (options: OwnerOptions | undefined) =>
-    options?.owner === undefined ? CurrentOwner : Effect.succeed(options.owner)
-  const checkedOwnerOf = (options: OwnerOptions | undefined, server?: string): Effect.Effect<string, ConfigError> => {
-    const checked = checkCall(options, server)
-    return checked instanceof BadOptions ? Effect.fail(checked.error) : ownerOf(checked)
-  }
-
   const getFor = Effect.fnUntraced(function*(server: string, options: OwnerOptions | undefined) {
-    const core = yield* members.shared(server, yield* checkedOwnerOf(options, server))
+    const core = yield* members.shared(server, yield* checkedOwner({ options, server }))
     yield* core.managed.acquire
     return yield* members.session(core)
   })
@@ -486,7 +488,7 @@ export const make = Effect.fnUntraced(function*(
 
   const open = Effect.fnUntraced(function*(server: string, options: OpenOptions | undefined) {
     const isManual = options?.handshake === "manual"
-    const core = yield* members.open(server, yield* checkedOwnerOf(options, server), isManual)
+    const core = yield* members.open(server, yield* checkedOwner({ options, server, rules: openRules }), isManual)
     yield* core.managed.acquire
     const session = yield* members.session(core)
     return isManual ? { server, initialize: Effect.as(core.managed.initialize, session) } : session
@@ -495,13 +497,7 @@ export const make = Effect.fnUntraced(function*(
   const use: Sessions["Service"]["use"] = (server, f, options) =>
     Effect.scopedWith((scope) => Effect.flatMap(Scope.provide(get(server, options), scope), f))
 
-  const port: FallbackPort = {
-    panicMode: new PanicMode(Duration.toMillis(Duration.fromInputUnsafe(fallback.panicWindow))),
-    find: (server) => members.findEnabled(server),
-    openSession: ({ ledger, owner, retry, server }) =>
-      Effect.flatMap(members.shared(server, owner), (core) => members.session(core, { retry, ledger }))
-  }
-
+  const port = fallbackPortOf(members, fallback)
   const sessions = Sessions.of({
     names: members.names,
     problems: options.problems ?? [],
@@ -510,26 +506,19 @@ export const make = Effect.fnUntraced(function*(
     use,
     callTool: toolCalls({ registry: members, use }) as Sessions["Service"]["callTool"],
     withFallback: (options, operation) => {
-      const checked = checkBy(callRules, options, undefined, ["servers"])
+      const checked = checkBy(fallbackRules, options, { required: ["servers"] })
       return checked instanceof BadOptions ? Effect.fail(checked.error) : Effect.flatMap(
         ownerOf(checked),
         (owner) => failover.withFallback({ port, options: { ...checked, owner }, operation })
       )
     },
     fallbackPlan: (options) => {
-      const checked = checkBy(callRules, options, undefined, ["servers"])
+      const checked = checkBy(planRules, options, { required: ["servers"] })
       return checked instanceof BadOptions
         ? Effect.fail(checked.error)
         : Effect.flatMap(ownerOf(checked), (owner) => executionPlan.make({ port, options: { ...checked, owner } }))
     },
-    openAll: (options) =>
-      Stream.unwrap(Effect.map(ownerOf(options), (owner) =>
-        openAll({
-          registry: members,
-          owner,
-          isStrict: options?.mode === "strict",
-          toError: (errors) => new OpenFailed({ errors })
-        }))),
+    openAll: (options) => openAll({ registry: members, options, toError: (errors) => new OpenFailed({ errors }) }),
     restart: (server) =>
       Effect.flatMap(
         members.find(server),
@@ -537,11 +526,13 @@ export const make = Effect.fnUntraced(function*(
       ),
     eject: (server) => Effect.flatMap(members.find(server), ejection.eject),
     readmit: (server) => Effect.flatMap(members.find(server), ejection.readmit),
-    signIn: (server, options) => Effect.flatMap(ownerOf(options), (owner) => signIn(members, server, owner)),
-    signOut: (server, options) => Effect.flatMap(ownerOf(options), (owner) => signOut(members, server, owner)),
+    signIn: (server, options) =>
+      Effect.flatMap(checkedOwner({ options, server }), (owner) => signIn(members, server, owner)),
+    signOut: (server, options) =>
+      Effect.flatMap(checkedOwner({ options, server }), (owner) => signOut(members, server, owner)),
     signInState: (server, options) =>
       Effect.flatMap(
-        Effect.all([members.find(server), ownerOf(options)]),
+        Effect.all([members.find(server), checkedOwner({ options, server })]),
         ([member, owner]) => status.signInOf(member, owner, members.authorization)
       ),
     status: (server) =>

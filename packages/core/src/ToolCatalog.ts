@@ -132,8 +132,8 @@ export const make = Effect.fnUntraced(function*(
     held: Effect.sync(() => made.held),
     pins: Effect.sync(() => made.pins),
     changes: made.changes,
-    call: ({ args, callId, name }) => made.call(name, args, callId),
-    needsApproval: ({ args, callId, name }) => made.needsApproval(name, args, callId),
+    call: ({ args, callId, name }) => made.calls.call(name, args, callId),
+    needsApproval: ({ args, callId, name }) => made.calls.needsApproval(name, args, callId),
     accept: (name) => made.accept(name),
     refresh: made.refresh
   }

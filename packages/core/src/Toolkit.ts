@@ -54,6 +54,9 @@ import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import type * as Scope from "effect/Scope"
 import type { ConfigError } from "./ConfigError.ts"
+import { BadOptions, checkBy, type Rules } from "./internal/config/callOptions.ts"
+import { anything, oneOf } from "./internal/config/optionRules.ts"
+import { catalogRules } from "./internal/toolkit/catalogOptions.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import { fromResult, type ModelOutput } from "./ModelPrompt.ts"
 import { Delivery } from "./SessionError.ts"
@@ -203,6 +206,12 @@ class McpToolkit<Mode extends Tool.FailureMode> extends Effectable.Class<Handled
   }
 }
 
+const toolkitRules: Rules = new Map([
+  ...catalogRules,
+  ["failureMode", oneOf("error", "return")],
+  ["output", anything]
+])
+
 /**
  * Makes a toolkit of the tools of servers, for as long as the scope. Connects to the servers and lists their tools before it succeeds, and
  * fails as `ToolCatalog.make` does.
@@ -213,7 +222,9 @@ class McpToolkit<Mode extends Tool.FailureMode> extends Effectable.Class<Handled
 export const make = <Mode extends Tool.FailureMode = "return">(
   options: ToolkitOptions<Mode> = {}
 ): Effect.Effect<Toolkit<Mode>, ConfigError | OpenFailed | ToolNameCollision, Sessions | Scope.Scope> =>
-  Effect.map(
-    ToolCatalog.make(options),
-    (catalog) => new McpToolkit(catalog, options.failureMode ?? "return" as Mode, options.output)
-  )
+  Effect.suspend(() => {
+    const checked = checkBy(toolkitRules, options)
+    if (checked instanceof BadOptions) return Effect.fail(checked.error)
+    const { failureMode = "return" as Mode, output, ...catalog } = options
+    return Effect.map(ToolCatalog.make(catalog), (made) => new McpToolkit(made, failureMode, output))
+  })

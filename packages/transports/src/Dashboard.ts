@@ -88,12 +88,12 @@ const observe = (sessions: Sessions["Service"], onCall: Observe): Sessions["Serv
     ...sessions,
     get,
     use: (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f)),
-    callTool: ((...[server, tool, args, options]: Parameters<Sessions["Service"]["callTool"]>) =>
-      Effect.scoped(
-        Effect.flatMap(get(server, options), (session) => session.callTool(tool, args, options))
-      )) as Sessions[
-        "Service"
-      ]["callTool"]
+    callTool: ((
+      ...[server, tool, args, options]: Parameters<Sessions["Service"]["callTool"]>
+    ) => {
+      const { owner, ...call } = options ?? {}
+      return Effect.scoped(Effect.flatMap(get(server, { owner }), (session) => session.callTool(tool, args, call)))
+    }) as Sessions["Service"]["callTool"]
   }
 }
 

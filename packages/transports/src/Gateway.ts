@@ -56,13 +56,9 @@
 import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as HealthWatch from "@mcp-sessions/core/HealthWatch"
-import type { Session } from "@mcp-sessions/core/Session"
-import type { SessionError } from "@mcp-sessions/core/SessionError"
 import { Sessions } from "@mcp-sessions/core/Sessions"
-import * as ToolCatalog from "@mcp-sessions/core/ToolCatalog"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -75,11 +71,11 @@ import { keep as keepNumbers } from "./internal/exactNumbers.ts"
 import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
 import type { AuditRecord, RefusalRecord, UseRecord } from "./internal/gateway/audit.ts"
 import { makeAuthentication } from "./internal/gateway/authentication.ts"
-import { Catalog } from "./internal/gateway/catalog.ts"
 import { Clients } from "./internal/gateway/clients.ts"
 import { Dispatcher } from "./internal/gateway/dispatcher.ts"
 import { Endpoint } from "./internal/gateway/endpoint.ts"
 import { EventStreams } from "./internal/gateway/eventStreams.ts"
+import { followLists } from "./internal/gateway/followLists.ts"
 import {
   type GatewayLimits,
   type GatewayOptions,
@@ -87,15 +83,14 @@ import {
   readOptions
 } from "./internal/gateway/gatewayOptions.ts"
 import { type CannotListen, listen } from "./internal/gateway/listener.ts"
-import { offersResources } from "./internal/gateway/offersResources.ts"
 import { handlersOf } from "./internal/gateway/questions.ts"
 import { Quotas } from "./internal/gateway/quotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
-import { selectServers } from "./internal/gateway/selectServers.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
+import { keysOf } from "./internal/unknownKeys.ts"
 import { SessionRouter } from "./SessionRouter.ts"
 
 export type { AuditRecord, GatewayLimits, GatewayOptions, JwtAlgorithm, JwtOptions, RefusalRecord, UseRecord }
@@ -180,11 +175,8 @@ export interface Options<E, R> extends GatewayOptions {
 
 const serverInfo = { name: "mcp-sessions", version: "0.1.0" }
 
-/** The owner of the sessions that follow lists. Owners of clients have a space. */
-const catalogOwner = "gateway"
-
-/** The owner of the sessions that clients share. */
-const sharedOwner = "gateway-shared"
+/** The owners of the sessions that follow lists, and of those that clients share. Owners of clients have a space. */
+const owners = { lists: "gateway", shared: "gateway-shared" }
 
 /** Makes what all endpoints need, for as long as the scope. */
 const makeParts = Effect.fnUntraced(function*<E, R>(
@@ -204,7 +196,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   const timeOfDay = yield* readTimeOfDay
   const streams = new EventStreams(timeOfDay)
   const found: { clients: Clients | undefined } = { clients: undefined }
-  const handlers = handlersOf({ catalogOwner, clientOf: (owner) => found.clients?.ofOwner(owner) })
+  const handlers = handlersOf({ catalogOwner: owners.lists, clientOf: (owner) => found.clients?.ofOwner(owner) })
   const stderr = typeof outer === "function" ? undefined : outer.stderr
   const built = yield* Layer.build(Layer.fresh(
     Layer.provide(
@@ -213,24 +205,8 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     )
   ))
   const sessions = Context.get(built, Sessions)
-  const { servers, stateless } = yield* selectServers(sessions, options.servers)
-
-  const shared = (server: string): Effect.Effect<Session, SessionError | ConfigError, Scope.Scope> | undefined =>
-    stateless.has(server) ? sessions.get(server, { owner: sharedOwner }) : undefined
-  const open = (server: string) => shared(server) ?? sessions.get(server, { owner: catalogOwner })
-  const catalog = new Catalog({
-    servers,
-    isOffered: yield* ToolCatalog.filter({ servers, include: options.include, exclude: options.exclude }),
-    hasPrefix: options.prefix ?? servers.length > 1,
-    hasResources: yield* offersResources({ servers, resources: options.resources }),
-    open
-  })
-  const known = yield* catalog.follow
-  yield* Effect.timeoutOption(
-    Effect.forEach(known, Deferred.await, { concurrency: "unbounded", discard: true }),
-    read.startTimeout
-  )
-  const collisions = catalog.settle()
+  const followed = yield* followLists({ sessions, options, owners, startTimeout: read.startTimeout })
+  const { catalog, collisions, isStateless, open, servers, shared } = followed
   if (collisions.length > 0) return yield* new NameCollision({ collisions })
 
   const clients = new Clients({
@@ -265,7 +241,6 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     streams.close()
   })
   const dispatcher = new Dispatcher({ fork, audit: options.audit })
-  const isStateless = (server: string) => stateless.has(server)
   return {
     catalog,
     clients,
@@ -294,7 +269,7 @@ const makePage = <E, R>(
       ...parts,
       read,
       onUrl: options.onPageUrl,
-      owners: { lists: catalogOwner, shared: sharedOwner },
+      owners,
       watch: (watched) =>
         HealthWatch.watch({ ...watched, open: parts.open }).pipe(
           Effect.scoped,
@@ -399,6 +374,18 @@ export interface StdioOptions<E, R> extends
   >
 {}
 
+const stdioKeys = keysOf<StdioOptions<never, never>>({
+  audit: true,
+  drainTimeout: true,
+  exclude: true,
+  include: true,
+  prefix: true,
+  resources: true,
+  servers: true,
+  sessions: true,
+  startTimeout: true
+})
+
 /**
  * Serves the servers of `sessions` to one client, of any revision, on the standard streams of this process, until its input ends. Nothing else may write to stdout meanwhile.
  *
@@ -409,7 +396,7 @@ export const serveStdio = <E, R>(
   options: StdioOptions<E, R>
 ): Effect.Effect<void, E | ConfigError | NameCollision, Exclude<R, Scope.Scope>> =>
   Effect.scoped(Effect.gen(function*() {
-    const read = yield* readOptions(options)
+    const read = yield* readOptions(options, stdioKeys)
     const parts = yield* makeParts(options, read)
     yield* Effect.addFinalizer(() => Effect.andThen(parts.idle, parts.close))
     yield* stdio({

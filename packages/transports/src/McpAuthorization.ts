@@ -40,6 +40,7 @@ import * as Redacted from "effect/Redacted"
 import * as Consent from "./Consent.ts"
 import { type AskToSignIn, make as plainConsent, type SignInPage } from "./internal/consent/plainConsent.ts"
 import { isPlainStore, make as plainStore, type PlainStore } from "./internal/tokenStore/plainStore.ts"
+import { unknownKeys } from "./internal/unknownKeys.ts"
 import * as OAuth from "./OAuth.ts"
 import * as TokenStore from "./TokenStore.ts"
 
@@ -116,9 +117,10 @@ const bad = (key: string | undefined, expected: string): InvalidValue =>
 const problemsOf = (options: unknown): ReadonlyArray<ConfigProblem> => {
   if (!Predicate.isObject(options)) return [bad(undefined, "an object of options")]
   const given = options as Options
-  const problems = rules.flatMap(([key, is, expected]) =>
-    given[key] === undefined || is(given[key]) ? [] : [bad(key, expected)]
-  )
+  const problems = [
+    ...unknownKeys({ options, known: rules.map(([key]) => key), path: ["authorization"] }),
+    ...rules.flatMap(([key, is, expected]) => given[key] === undefined || is(given[key]) ? [] : [bad(key, expected)])
+  ]
   return given.redirectUrl !== undefined && typeof given.signIn !== "function" && problems.length === 0
     ? [bad("signIn", "a function, which returns the URL of the request to redirectUrl")]
     : problems

@@ -80,6 +80,7 @@ import type { NodeTls } from "./internal/fleet/tls.ts"
 import type { CannotListen } from "./internal/gateway/listener.ts"
 import { LocalRouter } from "./internal/gateway/localRouter.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
+import { keysOf, unknownKeys } from "./internal/unknownKeys.ts"
 
 export type { NodeTls }
 
@@ -159,14 +160,18 @@ export interface ClusterOptions {
   readonly tls?: NodeTls | undefined
 }
 
-/** Fails unless other nodes can send requests to the URL of this one. */
-const requireUrl = ({ advertisedUrl, tls }: ClusterOptions): Effect.Effect<void, ConfigError> => {
+const clusterKeys = keysOf<ClusterOptions>({ advertisedUrl: true, host: true, port: true, tls: true })
+
+/** Fails unless all options are known, and other nodes can send requests to the URL of this one. */
+const checkCluster = (options: ClusterOptions): Effect.Effect<void, ConfigError> => {
+  const { advertisedUrl, tls } = options
   const protocol = tls === undefined ? "http:" : "https:"
-  return advertisedUrl === undefined || URL.parse(advertisedUrl)?.protocol === protocol
-    ? Effect.void
-    : Effect.fail(
-      new ConfigError({ problems: [new InvalidValue({ path: ["advertisedUrl"], expected: `a URL with ${protocol}` })] })
-    )
+  const isUrl = advertisedUrl === undefined || URL.parse(advertisedUrl)?.protocol === protocol
+  const [first, ...rest] = [
+    ...unknownKeys({ options, known: clusterKeys, path: ["cluster"] }),
+    ...isUrl ? [] : [new InvalidValue({ path: ["advertisedUrl"], expected: `a URL with ${protocol}` })]
+  ]
+  return first === undefined ? Effect.void : Effect.fail(new ConfigError({ problems: [first, ...rest] }))
 }
 
 /**
@@ -194,7 +199,7 @@ export const layerCluster = (
       const ownership = yield* clusterOwnership
       return {
         make: (host: RoutingHost) =>
-          Effect.all([requireKey(host.keys), requireUrl(options)]).pipe(
+          Effect.all([requireKey(host.keys), checkCluster(options)]).pipe(
             Effect.andThen(makeCluster({ options, host, ownership }))
           )
       }

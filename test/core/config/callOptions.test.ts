@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { BadOptions, checkCall } from "../../../packages/core/src/internal/config/callOptions.ts"
+import { ownedCallRules } from "../../../packages/core/src/internal/config/optionRules.ts"
 import { millisOf } from "../../../packages/core/src/internal/config/values.ts"
 
 describe("the milliseconds of a duration", () => {
@@ -46,18 +47,21 @@ describe("the milliseconds of a duration", () => {
 
 describe("the options of a call", () => {
   it("are returned as they are if they are sound and their durations are milliseconds", () => {
-    const options = { timeout: 5, owner: "a", idempotent: true, other: "ignored" }
-    assert.strictEqual(checkCall(options, "s"), options)
-    assert.isUndefined(checkCall(undefined, "s"))
+    const options = { timeout: 5, owner: "a", idempotent: true, other: undefined }
+    assert.strictEqual(checkCall(ownedCallRules, options, "s"), options)
+    assert.isUndefined(checkCall(ownedCallRules, undefined, "s"))
   })
 
   it("have their durations in milliseconds", () => {
-    assert.deepStrictEqual(checkCall({ timeout: "5 seconds", owner: "a" }, "s"), { timeout: 5000, owner: "a" })
-    assert.deepStrictEqual(checkCall({ timeout: -1 }, "s"), { timeout: 0 })
+    assert.deepStrictEqual(checkCall(ownedCallRules, { timeout: "5 seconds", owner: "a" }, "s"), {
+      timeout: 5000,
+      owner: "a"
+    })
+    assert.deepStrictEqual(checkCall(ownedCallRules, { timeout: -1 }, "s"), { timeout: 0 })
   })
 
   it("are refused with every problem of them at once", () => {
-    const checked = checkCall({ timeout: "30s", retry: {}, owner: 5, task: { ttl: -1 } }, "s")
+    const checked = checkCall(ownedCallRules, { timeout: "30s", retry: {}, owner: 5, task: { ttl: -1 } }, "s")
     const problems = checked instanceof BadOptions ? checked.error.problems : []
     assert.deepStrictEqual(problems.map(({ _tag, path }) => [_tag, ...path]), [
       ["InvalidDuration", "timeout"],
@@ -65,5 +69,19 @@ describe("the options of a call", () => {
       ["InvalidValue", "owner"],
       ["InvalidValue", "task"]
     ])
+  })
+
+  it("may have no unknown keys, at any depth, and the nearest known one is named", () => {
+    const checked = checkCall(ownedCallRules, { timeuot: 5, task: { tll: 1 } }, "s")
+    const problems = checked instanceof BadOptions ? checked.error.problems : []
+    assert.deepStrictEqual(problems.map(({ message }) => message), [
+      "server \"s\" at $.timeuot: the key \"timeuot\" is unknown; did you mean \"timeout\"?",
+      "server \"s\" at $.task.tll: the key \"tll\" is unknown; did you mean \"ttl\"?"
+    ])
+  })
+
+  it("may leave any key undefined", () => {
+    const options = { timeuot: undefined, task: { tll: undefined } }
+    assert.strictEqual(checkCall<object>(ownedCallRules, options, "s"), options)
   })
 })

@@ -60,12 +60,12 @@ describe("a gateway with tokens", () => {
       assert.deepStrictEqual(error.problems.map(({ path }) => path), [["operators"]])
     }))
 
-  it.live("names the limits if one of them is misspelled", () =>
+  it.live("names the limit that is meant if one of them is misspelled", () =>
     Effect.gen(function*() {
       const limits = { maxInFligt: 3 } as Record<string, number>
       const error = yield* Effect.flip(startGateway({}, { limits }))
       if (error._tag !== "ConfigError") return assert.fail(error._tag)
-      assert.include(error.message, "must be one of maxBodyBytes, maxSessions")
+      assert.include(error.message, "did you mean \"maxInFlight\"?")
     }))
 
   it.live("says whether the limit of sessions or of requests is reached", () =>

@@ -1,12 +1,10 @@
 /**
- * Options of single calls: checked before anything is taken or sent, with all problems at once, and durations in milliseconds.
+ * Checks options by rules before anything is taken or sent: reports all problems at once, unknown keys too, and makes milliseconds of durations.
  *
  * Every call runs this, so a sound object of options costs a look at each of its keys, and is returned as it is.
  */
 import * as Predicate from "effect/Predicate"
-import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import { ConfigError, type ConfigProblem, InvalidDuration, InvalidValue } from "../../ConfigError.ts"
+import { ConfigError, type ConfigProblem, InvalidDuration, InvalidValue, UnknownKey } from "../../ConfigError.ts"
 import { millisOf } from "./values.ts"
 
 /** Options that were checked. */
@@ -20,69 +18,71 @@ type DurationKey = "hedgeAfter" | "timeout"
 export interface Rule {
   readonly is: (value: unknown) => boolean
   readonly expected: string
+  /** The keys of the value, where it is an object. Default: any. */
+  readonly members?: Rules
 }
 
+/** The rule of each key. Any other key is unknown. */
 export type Rules = ReadonlyMap<string, Rule>
+
+/** Makes the rules of options of a type, one for each of its keys. */
+export const rulesOf = <O>(rules: { readonly [K in keyof Required<O>]: Rule }): Rules =>
+  new Map(Object.entries<Rule>(rules))
 
 export const optional = (is: Rule["is"]): Rule["is"] => (value) => value === undefined || is(value)
 
 export const isPlainObject = (value: unknown): boolean => Predicate.isObject(value) && !Array.isArray(value)
 
-export const aFunction: Rule = { is: optional(Predicate.isFunction), expected: "a function" }
-const trueOrFalse: Rule = { is: optional(Predicate.isBoolean), expected: "true or false" }
-const anObject: Rule = { is: optional(isPlainObject), expected: "an object" }
-const duration: Rule = {
+/** The rule of options that hold a duration, which become milliseconds. */
+export const duration: Rule = {
   is: optional((value) => millisOf(value) !== undefined),
   expected: "a duration"
 }
 
-const isTask = (value: unknown): boolean => {
-  if (!isPlainObject(value)) return false
-  const { onTask, ttl } = value as { readonly onTask?: unknown; readonly ttl?: unknown }
-  return (ttl === undefined || (Number.isFinite(ttl) && (ttl as number) >= 0)) && aFunction.is(onTask)
+/** Whether a value is what its key wants. `undefined` is no option, so that programs may leave unknown keys open. */
+const isGood = (rule: Rule | undefined, value: unknown): boolean => {
+  if (rule === undefined) return value === undefined
+  if (!rule.is(value)) return false
+  if (rule.members === undefined || !isPlainObject(value)) return true
+  for (const key in value as object) {
+    if (!isGood(rule.members.get(key), (value as Readonly<Record<string, unknown>>)[key])) return false
+  }
+  return true
 }
 
-const isNames = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(Predicate.isString)
+const keysOf = (options: object): ReadonlyArray<string> => {
+  const keys = []
+  for (const key in options) keys.push(key)
+  return keys
+}
 
-/** The rules of the options of calls. */
-export const callRules: Rules = new Map(Object.entries<Rule>({
-  context: anObject,
-  handshake: {
-    is: optional((value) => value === "automatic" || value === "manual"),
-    expected: "\"automatic\" or \"manual\""
-  },
-  hedgeAfter: duration,
-  idempotent: trueOrFalse,
-  meta: anObject,
-  mode: {
-    is: optional((value) => value === "strict" || value === "best-effort"),
-    expected: "\"strict\" or \"best-effort\""
-  },
-  onProgress: aFunction,
-  onSent: aFunction,
-  order: aFunction,
-  owner: { is: optional(Predicate.isString), expected: "a string" },
-  refresh: trueOrFalse,
-  retry: { is: optional(Schedule.isSchedule), expected: "a retry policy" },
-  schema: { is: optional(Schema.isSchema), expected: "a schema" },
-  servers: { is: isNames, expected: "a list of one or more server names" },
-  task: {
-    is: optional(isTask),
-    expected: "an object with a \"ttl\" in milliseconds and a function \"onTask\", both optional"
-  },
-  timeout: duration
-}))
+interface Place {
+  readonly server: string | undefined
+  readonly path: ReadonlyArray<string>
+}
 
+/** The problems of options: of unknown keys, of values, and of the members of values. */
 const problemsOf = (
   options: Readonly<Record<string, unknown>>,
-  keys: Iterable<string>,
-  rules: Rules,
-  server: string | undefined
+  { keys, path, rules, server }: Place & { readonly keys: Iterable<string>; readonly rules: Rules }
 ): ReadonlyArray<ConfigProblem> =>
-  Array.from(keys).flatMap((key) => {
+  Array.from(keys).flatMap((key): ReadonlyArray<ConfigProblem> => {
     const rule = rules.get(key)
-    if (rule === undefined || rule.is(options[key])) return []
-    const problem = { server, path: [key], expected: rule.expected }
+    const value = options[key]
+    const at = { server, path: [...path, key] }
+    if (rule === undefined) {
+      return value === undefined ? [] : [new UnknownKey({ ...at, key, validNames: Array.from(rules.keys()) })]
+    }
+    const inside = rule.members === undefined || !isPlainObject(value)
+      ? []
+      : problemsOf(value as Readonly<Record<string, unknown>>, {
+        ...at,
+        keys: keysOf(value as object),
+        rules: rule.members
+      })
+    if (inside.length > 0) return inside
+    const problem = { ...at, expected: rule.expected }
+    if (rule.is(value)) return []
     return [rule === duration ? new InvalidDuration(problem) : new InvalidValue(problem)]
   })
 
@@ -104,18 +104,25 @@ export class BadOptions {
   }
 }
 
-/** Checks the options of a call. Returns them with durations in milliseconds, or every problem of them. */
+/** Checks options that a caller may leave out. */
 export const checkCall = <O extends object>(
+  rules: Rules,
   options: O | undefined,
   server: string | undefined
-): Checked<O> | BadOptions | undefined => options === undefined ? undefined : checkBy(callRules, options, server)
+): Checked<O> | BadOptions | undefined => options === undefined ? undefined : checkBy(rules, options, { server })
 
-/** As `checkCall`, by given rules. `required` are the options that must be there. */
+/**
+ * Checks options. Returns them with durations in milliseconds, or every problem of them. `path` leads to the options, and `required` are the
+ * options that must be there.
+ */
 export const checkBy = <O extends object>(
   rules: Rules,
   options: O,
-  server?: string,
-  required: ReadonlyArray<string> = []
+  { path = [], required = [], server }: {
+    readonly server?: string | undefined
+    readonly path?: ReadonlyArray<string> | undefined
+    readonly required?: ReadonlyArray<string> | undefined
+  } = {}
 ): Checked<O> | BadOptions => {
   if (!isPlainObject(options)) return new BadOptions([], server)
   const given = options as Readonly<Record<string, unknown>>
@@ -123,10 +130,21 @@ export const checkBy = <O extends object>(
   let hasOnlyMillis = true
   for (const key in given) {
     const rule = rules.get(key)
-    if (rule?.is(given[key]) === false) isSound = false
-    else if (rule === duration && given[key] !== undefined) hasOnlyMillis &&= millisOf(given[key]) === given[key]
+    const value = given[key]
+    if (!isGood(rule, value)) isSound = false
+    else if (rule === duration && value !== undefined) hasOnlyMillis &&= millisOf(value) === value
   }
   for (const key of required) isSound &&= key in given
   if (isSound) return (hasOnlyMillis ? given : withMillis(given, rules)) as Checked<O>
-  return new BadOptions(problemsOf(given, new Set([...required, ...Object.keys(given)]), rules, server), server)
+  const keys = new Set([...required, ...keysOf(given)])
+  return new BadOptions(problemsOf(given, { keys, path, rules, server }), server)
+}
+
+/** The options of a call that are left for a session, which has an owner. */
+export const withoutOwner = <O extends { readonly owner?: string | undefined }>(
+  options: O | undefined
+): Omit<O, "owner"> | undefined => {
+  if (options?.owner === undefined) return options
+  const { owner: _, ...rest } = options
+  return rest
 }

@@ -6,8 +6,10 @@ import * as Result from "effect/Result"
 import { AmbiguousServer, ConfigError, type ConfigProblem, InvalidValue } from "../../ConfigError.ts"
 import type { ConfigWarning } from "../../ConfigWarning.ts"
 import { Host } from "../../Host.ts"
+import { BadOptions, checkBy } from "../config/callOptions.ts"
 import { kindOf } from "../config/decodeServer.ts"
 import { failWith } from "../config/failWith.ts"
+import { loadRules } from "../config/optionRules.ts"
 import { readDocument, unreadable } from "./document.ts"
 import { type Entry, type FileEntries, fileEntries } from "./entry.ts"
 import { hiddenArguments } from "./hidden.ts"
@@ -176,6 +178,8 @@ const isUntrusted = ({ definition }: Resolved): boolean =>
 export const load = Effect.fnUntraced(function*(
   options: LoadOptions
 ): Effect.fn.Return<Configuration, ConfigError, Host> {
+  const checked = checkBy(loadRules, options)
+  if (checked instanceof BadOptions) return yield* checked.error
   const host = yield* Host
   const project = yield* projectOf
   const given = options.files ?? filesOfVariable(host)

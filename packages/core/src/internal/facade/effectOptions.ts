@@ -6,14 +6,15 @@ import * as Predicate from "effect/Predicate"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import {
   BadOptions,
-  callRules,
   checkBy,
   type Checked,
   isPlainObject,
   optional,
   type Rule,
-  type Rules
+  type Rules,
+  rulesOf
 } from "../config/callOptions.ts"
+import * as effectRules from "../config/optionRules.ts"
 import { millisOf } from "../config/values.ts"
 import type { RetryOptions, SignalOptions } from "./promised.ts"
 
@@ -27,7 +28,8 @@ const isRetry = (value: unknown): boolean => {
 /** The rule of a retry policy in numbers. */
 export const retryNumbers: Rule = {
   is: optional(isRetry),
-  expected: "an object of \"times\", a whole number or Infinity, and \"delay\", a duration"
+  expected: "an object of \"times\", a whole number or Infinity, and \"delay\", a duration",
+  members: rulesOf<RetryOptions>({ delay: effectRules.anything, times: effectRules.anything })
 }
 
 const isSignal = (value: unknown): boolean => {
@@ -42,13 +44,30 @@ const isStandardSchema = (value: unknown): boolean => {
   return Predicate.hasProperty(standard, "validate") && typeof standard.validate === "function"
 }
 
-/** The rules of options in promises. */
-const rules: Rules = new Map([
-  ...callRules,
+/** What options mean in promises, where that differs. */
+const plainRules: Rules = new Map<string, Rule>([
   ["retry", retryNumbers],
-  ["schema", { is: optional(isStandardSchema), expected: "a Standard Schema" }],
-  ["signal", { is: optional(isSignal), expected: "an AbortSignal" }]
+  ["schema", { is: optional(isStandardSchema), expected: "a Standard Schema" }]
 ])
+
+const signal: Rule = { is: optional(isSignal), expected: "an AbortSignal" }
+
+/** The rules of options in promises for those of the operation in effects. */
+export const plain = (rules: Rules): Rules =>
+  new Map([...Array.from(rules, ([key, rule]) => [key, plainRules.get(key) ?? rule] as const), ["signal", signal]])
+
+/** The rules of options in promises, by operation. */
+export const rules = {
+  signal: plain(new Map()),
+  owner: plain(effectRules.ownerRules),
+  open: plain(effectRules.openRules),
+  list: plain(effectRules.listRules),
+  complete: plain(effectRules.completeRules),
+  request: plain(effectRules.requestRules),
+  call: plain(effectRules.callRules),
+  ownedCall: plain(effectRules.ownedCallRules),
+  fallback: plain(effectRules.fallbackRules)
+} as const
 
 /** Makes a policy of numbers. */
 export const retryPolicyOf = ({ delay, times }: RetryOptions): RetryPolicy.RetryPolicy =>
@@ -68,21 +87,25 @@ interface GivenOptions extends SignalOptions {
 }
 
 /**
- * Makes options for effects, or returns every problem of those given. The options of most calls pass through as they are. `required` are the
- * options that must be there.
+ * Makes options for effects, or returns every problem of those given. Most options pass through as they are, without their signal. `required`
+ * are the options that must be there.
  */
-export const effectOptions = <O extends object>(
-  options: SignalOptions | undefined,
-  server: string | undefined,
-  required?: ReadonlyArray<string>
-): Checked<O> | BadOptions | undefined => {
+export const effectOptions = <O extends object>({ options, required, rules, server }: {
+  readonly rules: Rules
+  readonly options: SignalOptions | undefined
+  readonly server: string | undefined
+  readonly required?: ReadonlyArray<string> | undefined
+}): Checked<O> | BadOptions | undefined => {
   if (options === undefined && required === undefined) return undefined
-  const checked = checkBy<object>(rules, options as object, server, required)
+  const checked = checkBy<object>(rules, options as object, { server, required })
   if (checked instanceof BadOptions) return checked
-  const { onProgress, retry, task } = checked as GivenOptions
-  if (retry === undefined && onProgress === undefined && task?.onTask === undefined) return checked as Checked<O>
+  const { onProgress, retry, signal, task } = checked as GivenOptions
+  if (signal === undefined && retry === undefined && onProgress === undefined && task?.onTask === undefined) {
+    return checked as Checked<O>
+  }
   return {
     ...checked,
+    signal: undefined,
     ...(retry === undefined ? {} : { retry: retryPolicyOf(retry) }),
     ...(onProgress === undefined ? {} : { onProgress: handlerOf(onProgress) }),
     ...(task?.onTask === undefined ? {} : { task: { ...task, onTask: handlerOf(task.onTask) } })

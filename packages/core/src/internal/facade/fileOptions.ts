@@ -2,11 +2,11 @@
  * Options of sessions of configuration files, in plain values.
  */
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import { aFunction, BadOptions, checkBy, optional, type Rules } from "../config/callOptions.ts"
+import { BadOptions, checkBy, type Rules } from "../config/callOptions.ts"
+import { loadRules } from "../config/optionRules.ts"
 import type { InputRequest, UntrustedContent } from "../configFile/model.ts"
-import { layerOptions, type Options, rules } from "./plainOptions.ts"
+import { type Options, policiesOf, rules } from "./plainOptions.ts"
 
 /**
  * Options of sessions of configuration files: those of {@link Options} without definitions, and where the definitions are.
@@ -30,28 +30,15 @@ export interface FileOptions extends Omit<Options, "servers"> {
 const asked = <A, B>(ask: (request: A) => Promise<B>) => (request: A): Effect.Effect<B> =>
   Effect.promise(() => Promise.resolve().then(() => ask(request)))
 
-const fileRules: Rules = new Map([
-  ...rules,
-  ["files", {
-    is: optional((value) => Array.isArray(value) && value.length > 0 && value.every(Predicate.isString)),
-    expected: "a list of paths"
-  }],
-  ["input", aFunction],
-  ["trust", {
-    is: optional((value) => value === "all" || Predicate.isFunction(value)),
-    expected: "\"all\" or a function"
-  }]
-])
+const fileRules: Rules = new Map([...rules, ...loadRules])
 
 /** Makes the options of a `Sessions` layer for files, or returns every problem of those given but the ones that the layer finds. */
 export const fileLayerOptions = (options: FileOptions) => {
   const checked = checkBy(fileRules, options)
   if (checked instanceof BadOptions) return checked
-  const { files, input, trust, ...rest } = checked
-  const policies = layerOptions({ ...rest, servers: {} })
-  if (policies instanceof BadOptions) return policies
+  const { files, input, trust } = checked
   return {
-    ...policies,
+    ...policiesOf(checked),
     files,
     input: input === undefined
       ? undefined

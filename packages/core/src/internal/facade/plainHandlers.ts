@@ -2,6 +2,7 @@
  * Client handlers as plain or async functions.
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { type Handlers, type Origin, type Peer, RequestRefused } from "../../ClientHandlers.ts"
 import type {
@@ -13,6 +14,9 @@ import type {
   Root
 } from "../../Mcp.ts"
 import type { LogLevel, LogMessage } from "../../Notification.ts"
+import { isPlainObject, optional, type Rule, type Rules, rulesOf } from "../config/callOptions.ts"
+import { andList } from "../config/nameList.ts"
+import { aFunction, anything } from "../config/optionRules.ts"
 import type { Signal } from "./promised.ts"
 
 /** The platform's `AbortSignal`, in programs whose platform has one. */
@@ -60,6 +64,25 @@ export interface PlainHandlers {
 
 type FormHandler = (params: ElicitFormParams, origin: PlainOrigin) => ElicitResult | Promise<ElicitResult>
 type LogHandler = (message: LogMessage, peer: Peer) => void | Promise<void>
+
+const functionOr = (members: Rules): Rule => ({
+  is: optional((value) => Predicate.isFunction(value) || isPlainObject(value)),
+  expected: `a function, or an object of ${andList(Array.from(members.keys(), (key) => JSON.stringify(key)))}`,
+  members
+})
+
+/** The rule of the option. */
+export const handlersRule: Rule = {
+  is: optional((value) => Predicate.isFunction(value) || isPlainObject(value)),
+  expected: "an object of functions, or a function that returns one",
+  members: rulesOf<PlainHandlers>({
+    elicitation: functionOr(new Map([["form", aFunction], ["url", aFunction]])),
+    logging: functionOr(new Map([["handle", aFunction], ["level", anything]])),
+    roots: aFunction,
+    sampling: aFunction,
+    stderr: aFunction
+  })
+}
 
 const isRefusal = Schema.is(RequestRefused)
 

@@ -11,9 +11,10 @@ import type { CredentialsProvider } from "../../Credentials.ts"
 import type { FallbackPolicy } from "../../FallbackPolicy.ts"
 import type { AllowCommand, ServerConfigInput } from "../../ServerConfig.ts"
 import { CredentialsFailed } from "../../SessionError.ts"
-import { aFunction, BadOptions, checkBy, isPlainObject, optional, type Rules } from "../config/callOptions.ts"
+import { BadOptions, checkBy, isPlainObject, optional, type Rules, rulesOf } from "../config/callOptions.ts"
+import { aFunction, anything } from "../config/optionRules.ts"
 import { retryNumbers, retryPolicyOf } from "./effectOptions.ts"
-import { handlersOf, type PlainHandlers } from "./plainHandlers.ts"
+import { handlersOf, handlersRule, type PlainHandlers } from "./plainHandlers.ts"
 import { type PlainTelemetry, telemetryRule } from "./plainTelemetry.ts"
 import type { Plain, RetryOptions } from "./promised.ts"
 
@@ -61,9 +62,11 @@ export interface Options {
 const isSecrets = (value: unknown): boolean =>
   isPlainObject(value) && Object.values(value as object).every(Predicate.isString)
 
-const isCredentials = (value: unknown): value is PlainCredentials =>
-  isPlainObject(value) &&
-  [(value as PlainCredentials).headers, (value as PlainCredentials).env].every(optional(isSecrets))
+const isCredentials = (value: unknown): value is PlainCredentials => {
+  if (!isPlainObject(value)) return false
+  const { env, headers, ...others } = value as PlainCredentials
+  return [headers, env].every(optional(isSecrets)) && Object.values(others).every(Predicate.isUndefined)
+}
 
 const redact = (secrets: Readonly<Record<string, string>> | undefined) =>
   secrets === undefined ? undefined : Record.map(secrets, (secret) => Redacted.make(secret))
@@ -82,33 +85,40 @@ const credentialsOf = (credentials: NonNullable<Options["credentials"]>): Creden
     catch: (cause) => new CredentialsFailed({ owner: peer.owner, cause })
   })
 
-/** What each option must be. */
-export const rules: Rules = new Map([
-  ["allowCommand", aFunction],
-  ["credentials", aFunction],
-  ["handlers", {
-    is: optional((value) => Predicate.isFunction(value) || isPlainObject(value)),
-    expected: "an object of functions, or a function that returns one"
-  }],
-  ["reconnect", retryNumbers],
-  ["retry", retryNumbers],
-  ["telemetry", telemetryRule]
-])
+/** What each option must be, but those that say which servers there are. The layer checks its policies. */
+export const rules: Rules = rulesOf<Omit<Options, "servers"> & { readonly transports: unknown }>({
+  allowCommand: aFunction,
+  circuit: anything,
+  credentials: aFunction,
+  fallback: anything,
+  handlers: handlersRule,
+  reconnect: retryNumbers,
+  retry: retryNumbers,
+  telemetry: telemetryRule,
+  transports: anything
+})
+
+const serverRules: Rules = new Map([...rules, ["servers", anything]])
+
+/** Makes policies of checked options. */
+export const policiesOf = (
+  { allowCommand, circuit, credentials, fallback, reconnect, retry }: Pick<
+    Options,
+    "allowCommand" | "circuit" | "credentials" | "fallback" | "reconnect" | "retry"
+  >
+) => ({
+  allowCommand,
+  circuit,
+  fallback,
+  retry: retry === undefined ? undefined : retryPolicyOf(retry),
+  reconnect: reconnect === undefined ? undefined : retryPolicyOf(reconnect),
+  credentials: credentials === undefined ? undefined : credentialsOf(credentials)
+})
 
 /** Makes the options of a `Sessions` layer, or returns every problem of those given but the ones that the layer finds. */
 export const layerOptions = (options: Options) => {
-  const checked = checkBy(rules, options)
-  if (checked instanceof BadOptions) return checked
-  const { allowCommand, circuit, credentials, fallback, reconnect, retry, servers } = checked
-  return {
-    servers,
-    allowCommand,
-    circuit,
-    fallback,
-    retry: retry === undefined ? undefined : retryPolicyOf(retry),
-    reconnect: reconnect === undefined ? undefined : retryPolicyOf(reconnect),
-    credentials: credentials === undefined ? undefined : credentialsOf(credentials)
-  }
+  const checked = checkBy(serverRules, options)
+  return checked instanceof BadOptions ? checked : { ...policiesOf(checked), servers: checked.servers }
 }
 
 /** Makes the handlers of a `Sessions` layer. */

@@ -5,7 +5,8 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type { AnySpan } from "effect/Tracer"
 import { fromTraceparent } from "../../Telemetry.ts"
-import { aFunction, isPlainObject, optional, type Rule } from "../config/callOptions.ts"
+import { isPlainObject, optional, type Rule, rulesOf } from "../config/callOptions.ts"
+import { aFunction, anything } from "../config/optionRules.ts"
 
 /**
  * Where spans, metrics and logs go, and which span of another library operations belong to.
@@ -32,7 +33,8 @@ const isTelemetry = (value: unknown): boolean => {
 /** The rule of the option. */
 export const telemetryRule: Rule = {
   is: optional(isTelemetry),
-  expected: "an object of a \"layer\" and a function \"traceparent\", both optional"
+  expected: "an object of a \"layer\" and a function \"traceparent\", both optional",
+  members: rulesOf<PlainTelemetry>({ layer: anything, traceparent: anything })
 }
 
 /** Returns the span in which an operation starts. The function of the program may throw. */

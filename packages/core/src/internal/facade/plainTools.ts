@@ -4,13 +4,18 @@
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type { ConfigError } from "../../ConfigError.ts"
 import type { CallToolResult } from "../../Mcp.ts"
 import type { SessionError } from "../../SessionError.ts"
 import type { CallOptions, CatalogChange, CatalogTool, ToolCatalog } from "../../ToolCatalog.ts"
 import { ToolError } from "../../ToolError.ts"
-import type { CatalogOptions } from "../toolkit/catalogOptions.ts"
+import { BadOptions, type Rules, rulesOf } from "../config/callOptions.ts"
+import { anything } from "../config/optionRules.ts"
+import { type CatalogOptions, catalogRules } from "../toolkit/catalogOptions.ts"
 import type { Interceptor, ToolCall } from "../toolkit/interceptors.ts"
+import { effectOptions, plain, rules } from "./effectOptions.ts"
+import { rejected } from "./promiseCall.ts"
 import type { SignalOptions } from "./promised.ts"
 import { type Caller, type Closeable, fromPromise, iterate } from "./promiseRuntime.ts"
 
@@ -42,6 +47,12 @@ export interface ToolsOptions extends Omit<CatalogOptions, "approve" | "intercep
   /** Run around each call, the first outermost. Default: none. */
   readonly interceptors?: ReadonlyArray<PlainInterceptor> | undefined
 }
+
+/** The rules of {@link ToolsOptions}. */
+export const toolsRules = plain(catalogRules)
+
+/** The rules of calls. Their values come from a model, so the catalog refuses them with a `ToolError`. */
+const callRules = plain(rulesOf<CallOptions>({ args: anything, callId: anything, name: anything }))
 
 const isToolError = Schema.is(ToolError)
 
@@ -115,15 +126,50 @@ export const toolsOf = ({ catalog, closeable, run, server }: {
 }): McpTools => {
   const list = () => Effect.runSync(catalog.tools)
   const callerOf = (name: string): Caller => ({ server: list().find((tool) => tool.name === name)?.server ?? server })
+
+  /** Runs an effect of options that keep to the rules. */
+  const runWith = <A, O extends SignalOptions>(
+    { caller, options, rules: optionRules, required }: {
+      readonly caller: Caller
+      readonly options: O | undefined
+      readonly rules: Rules
+      readonly required?: ReadonlyArray<string>
+    },
+    effect: () => Effect.Effect<A, SessionError | ConfigError | ToolError>
+  ): Promise<A> => {
+    const checked = effectOptions<O>({ rules: optionRules, options, server: caller.server, required })
+    return checked instanceof BadOptions ? rejected(checked) : run(Effect.suspend(effect), caller, options)
+  }
+
+  const runCall = <A>(
+    options: CallOptions & SignalOptions,
+    effect: (options: CallOptions) => Effect.Effect<A, ToolError>
+  ): Promise<A> =>
+    runWith(
+      {
+        caller: callerOf((options as typeof options | undefined)?.name ?? ""),
+        options,
+        rules: callRules,
+        required: []
+      },
+      () => effect(options)
+    )
+
   return {
     list,
     held: () => Effect.runSync(catalog.held),
     pins: () => Effect.runSync(catalog.pins),
-    call: (options) => run(catalog.call(options), callerOf(options.name), options),
-    needsApproval: (options) => run(catalog.needsApproval(options), callerOf(options.name), options),
-    accept: (name, options) => run(catalog.accept(name), callerOf(name), options),
-    refresh: (options) => run(catalog.refresh, { server }, options),
-    changes: (options) => iterate({ stream: catalog.changes, server, signal: options?.signal }),
+    call: (options) => runCall(options, catalog.call),
+    needsApproval: (options) => runCall(options, catalog.needsApproval),
+    accept: (name, options) =>
+      runWith({ caller: callerOf(name), options, rules: rules.signal }, () => catalog.accept(name)),
+    refresh: (options) => runWith({ caller: { server }, options, rules: rules.signal }, () => catalog.refresh),
+    changes: (options) => {
+      const checked = effectOptions({ rules: rules.signal, options, server })
+      return checked instanceof BadOptions
+        ? Stream.toAsyncIterable(Stream.fail(checked.error))
+        : iterate({ stream: catalog.changes, server, signal: options?.signal })
+    },
     ...closeable
   }
 }

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { CallToolResult } from "../../Mcp.ts"
 import type { CallToolOptions } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
-import { BadOptions, type Checked } from "../config/callOptions.ts"
+import { BadOptions, type Checked, type Rules } from "../config/callOptions.ts"
 import type { OnEnd, StartedCall } from "../request/inFlightRecord.ts"
 import { effectOptions } from "./effectOptions.ts"
 import type { SignalOptions } from "./promised.ts"
@@ -19,14 +19,15 @@ type CheckedCall = Checked<CallToolOptions & { readonly owner?: string | undefin
 export const rejected = ({ error }: BadOptions): Promise<never> => Effect.runPromise(Effect.fail(error))
 
 /** Whether a call needs a fiber: to be interrupted, or to run effects. */
-const needsFiber = (options: CheckedCall & SignalOptions | undefined): boolean =>
-  options !== undefined && (options.signal !== undefined || options.onProgress !== undefined ||
+const needsFiber = (options: CheckedCall | undefined, signal: SignalOptions["signal"]): boolean =>
+  options !== undefined && (signal !== undefined || options.onProgress !== undefined ||
     options.task !== undefined || options.retry !== undefined)
 
 export const promiseCall = <R, E>(
   { run, runDirect }: PromiseRuntime<R, E>,
-  { call, caller, options, start, tool }: {
+  { call, caller, options, rules, start, tool }: {
     readonly caller: Caller
+    readonly rules: Rules
     readonly tool: string
     readonly options: SignalOptions | undefined
     readonly call: (checked: CheckedCall | undefined) => Effect.Effect<CallToolResult, E | SessionError, R>
@@ -39,14 +40,14 @@ export const promiseCall = <R, E>(
   }
 ): Promise<unknown> => {
   const { server } = caller
-  const given = effectOptions<CheckedCall>(options, server) as CheckedCall | BadOptions | undefined
+  const given = effectOptions<CheckedCall>({ rules, options, server }) as CheckedCall | BadOptions | undefined
   if (given instanceof BadOptions) return rejected(given)
   const schema = schemaOf(given)
   if (schema !== undefined) {
     const called = call({ ...given, schema: undefined })
     return run(validateWith({ called, schema, server, tool }), caller, options)
   }
-  return needsFiber(given)
+  return needsFiber(given, options?.signal)
     ? run(call(given), caller, options)
     : runDirect((context, onEnd) => start(given, context, onEnd), () => call(given), caller)
 }

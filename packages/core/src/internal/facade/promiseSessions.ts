@@ -10,7 +10,7 @@ import type { SessionError } from "../../SessionError.ts"
 import { BadOptions } from "../config/callOptions.ts"
 import { CurrentWrites } from "../request/writes.ts"
 import { ClientSession } from "../session/clientSession.ts"
-import { effectOptions } from "./effectOptions.ts"
+import { effectOptions, rules } from "./effectOptions.ts"
 import { Loan } from "./loan.ts"
 import { promiseCall, rejected } from "./promiseCall.ts"
 import { type PromisedMember, type Runner, sessionOf } from "./promised.ts"
@@ -22,15 +22,28 @@ const noOperation = (server: string): ConfigError =>
 /** The end of a session that is decided elsewhere. */
 export const notClosed = () => Promise.resolve()
 
+/** The sessions of one runtime, whose operations fail with `E`. */
+export interface PromiseSessions<E> {
+  /** Runs the operations of an object in promises. */
+  readonly runnerOf: (caller: Caller) => Runner
+  /** Makes a session in promises. */
+  readonly sessionIn: (source: Session, close: () => Promise<void>) => McpSession
+  /** Runs an operation of the program on a session that is lent for its duration. */
+  readonly lend: <A>(
+    session: Session,
+    operation: (session: McpSession) => Promise<A>
+  ) => Effect.Effect<A, E | ConfigError>
+}
+
 /** `isTyped` tells the errors that an operation of the program may pass on. */
 export const promiseSessions = <R, E>({ isTyped, runtime }: {
   readonly runtime: PromiseRuntime<R, E | ConfigError>
   readonly isTyped: (error: unknown) => error is E | ConfigError
-}) => {
+}): PromiseSessions<E> => {
   // The table of members leaves no other effects and streams.
-  const runnerOf = (caller: Caller): Runner => (make, options) => {
+  const runnerOf = (caller: Caller): Runner => (make, options, rules) => {
     const { server } = caller
-    const checked = effectOptions<object>(options, server)
+    const checked = effectOptions<object>({ rules, options, server })
     const isBad = checked instanceof BadOptions
     const made = make(isBad ? undefined : checked)
     if (!Stream.isStream(made)) {
@@ -49,6 +62,7 @@ export const promiseSessions = <R, E>({ isTyped, runtime }: {
     const callTool = (...[tool, args, options]: Parameters<PromisedMember<Session["callTool"]>>) =>
       promiseCall(runtime, {
         caller,
+        rules: rules.call,
         tool,
         options,
         call: (checked) => source.callTool(tool, args, checked),
@@ -65,11 +79,7 @@ export const promiseSessions = <R, E>({ isTyped, runtime }: {
     return Object.defineProperty(session, "callTool", { enumerable: true, value: callTool }) as unknown as McpSession
   }
 
-  /** Runs an operation of the program on a session that is lent for its duration. */
-  const lend = <A>(
-    session: Session,
-    operation: (session: McpSession) => Promise<A>
-  ): Effect.Effect<A, E | ConfigError> =>
+  const lend: PromiseSessions<E>["lend"] = <A>(session: Session, operation: (session: McpSession) => Promise<A>) =>
     Effect.flatMap(CurrentWrites, (writes): Effect.Effect<A, E | ConfigError> => {
       if (typeof operation !== "function") return Effect.fail(noOperation(session.server))
       const loan = new Loan(writes)

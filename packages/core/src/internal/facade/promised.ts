@@ -6,6 +6,8 @@ import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
+import type { Rules } from "../config/callOptions.ts"
+import { rules } from "./effectOptions.ts"
 
 /**
  * The part of the platform's `AbortSignal` that is used here. Every `AbortSignal` is one.
@@ -125,7 +127,14 @@ type Place<M> = M extends Stream.Stream<unknown, unknown, unknown> | AnyEffect ?
 export type Places<T> = { readonly [K in keyof T]: Place<T[K]> }
 
 /** Runs what `make` makes, an effect or a stream: gives a promise or an async iterable. */
-export type Runner = (make: (options: unknown) => unknown, options: SignalOptions | undefined) => unknown
+export type Runner = (
+  make: (options: unknown) => unknown,
+  options: SignalOptions | undefined,
+  rules: Rules
+) => unknown
+
+/** The rules of the options of members that have more than a signal. */
+export type OptionRules<T> = { readonly [K in keyof T]?: Rules }
 
 /** An object in promises over one in effects. */
 class Facade {
@@ -137,7 +146,7 @@ class Facade {
     this.#runner = runner
   }
 
-  static member(facade: Facade, name: string, place: number | undefined): unknown {
+  static member(facade: Facade, name: string, place: number | undefined, rules: Rules): unknown {
     const source = facade.#source
     const runner = facade.#runner
     const member = (source as Record<string, unknown>)[name]
@@ -147,7 +156,7 @@ class Facade {
         if (typeof member !== "function") return member
         return Reflect.apply(member, source, given.length > place ? given.with(place, options) : given)
       }
-      return runner(make, given[place] as SignalOptions | undefined)
+      return runner(make, given[place] as SignalOptions | undefined, rules)
     }
   }
 }
@@ -157,7 +166,8 @@ class Facade {
  * taken out of the object: `const { callTool } = session`.
  */
 export const facadeOf = <T extends object>(
-  places: Places<T>
+  places: Places<T>,
+  optionRules: OptionRules<T> = {}
 ): <M extends object>(
   options: { readonly source: T; readonly runner: Runner; readonly more: M }
 ) => Promised<T> & M => {
@@ -166,7 +176,7 @@ export const facadeOf = <T extends object>(
     Object.defineProperty(Derived.prototype, name, {
       enumerable: true,
       get(this: Facade) {
-        return Facade.member(this, name, place)
+        return Facade.member(this, name, place, optionRules[name as keyof T] ?? rules.signal)
       }
     })
   }
@@ -199,4 +209,12 @@ export const sessionOf = facadeOf<Session>({
   watchPrompts: 0,
   setLogLevel: 1,
   ping: 0
+}, {
+  listTools: rules.list,
+  listResources: rules.list,
+  listResourceTemplates: rules.list,
+  listPrompts: rules.list,
+  readResource: rules.request,
+  getPrompt: rules.request,
+  complete: rules.complete
 })

@@ -3,13 +3,14 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Span } from "effect/Tracer"
 import type { ConfigError } from "../../ConfigError.ts"
 import { decodeOptions } from "../config/checkOptions.ts"
 import { failWith } from "../config/failWith.ts"
-import { durationInput, expecting, expectingDuration, wholeNumber } from "../config/values.ts"
+import { durationInput, expecting, expectingDuration, member, wholeNumber } from "../config/values.ts"
 
 /** A report of a lease that is held for too long, as in `LeakReport`. */
 interface Leak {
@@ -52,7 +53,12 @@ const count = ({ default: value, minimum }: { readonly minimum: number; readonly
 const time = ({ default: value, ...bounds }: Parameters<typeof durationInput>[0] & { readonly default: string }) =>
   durationInput(bounds).pipe(Schema.withDecodingDefault(Effect.succeed(value)))
 
+const isOnLeak = (value: unknown): value is OnLeak => Predicate.isFunction(value)
+
 const Options = Schema.Struct({
+  server: member(Schema.String.annotate(expecting("the name of a server"))),
+  owner: Schema.optional(Schema.String.annotate(expecting("a string"))),
+  onLeak: Schema.optional(Schema.declare(isOnLeak).annotate(expecting("a function"))),
   max: count({ minimum: 1, default: 10 }),
   min: count({ minimum: 0, default: 0 }),
   concurrency: count({ minimum: 1, default: 1 }),
@@ -83,26 +89,26 @@ const logLeak: OnLeak = ({ heldFor, owner, server, span }) => {
 /** Fills in the defaults, or fails with all problems. `exists` fails for an unknown server. */
 export const checkPoolOptions = ({ exists, options }: {
   readonly options: Given
-  readonly exists: Effect.Effect<unknown, ConfigError>
+  readonly exists: (server: string) => Effect.Effect<unknown, ConfigError>
 }): Effect.Effect<PoolOptions, ConfigError> =>
   Effect.gen(function*() {
-    const { server } = options
+    const server = Predicate.isObject(options) && Predicate.isString(options.server) ? options.server : undefined
     const decoded = decodeOptions({ schema: Options, value: options, path: ["pool"], server })
-    const known = yield* Effect.result(exists)
+    const known = server === undefined ? Result.void : yield* Effect.result(exists(server))
     if (Result.isFailure(decoded)) {
       return yield* failWith([...decoded.failure, ...(Result.isFailure(known) ? known.failure.problems : [])])
     }
     yield* Effect.fromResult(known)
-    const { acquireTimeout, idleTimeToLive, leakAfter, maxLifetime, validateAfter, ...counts } = decoded.success
+    const { acquireTimeout, idleTimeToLive, leakAfter, maxLifetime, onLeak, owner, validateAfter, ...others } =
+      decoded.success
     return {
-      ...counts,
-      server,
-      owner: options.owner ?? "default",
+      ...others,
+      owner: owner ?? "default",
       acquireMillis: Duration.toMillis(acquireTimeout),
       idleMillis: Duration.toMillis(idleTimeToLive),
       lifeMillis: Duration.toMillis(maxLifetime),
       validateMillis: Duration.toMillis(validateAfter),
       leakMillis: Duration.toMillis(leakAfter),
-      onLeak: options.onLeak ?? logLeak
+      onLeak: onLeak ?? logLeak
     }
   })

@@ -6,7 +6,8 @@ import type { ConfigError } from "../../ConfigError.ts"
 import type { CallToolResult } from "../../Mcp.ts"
 import type { CallToolOptions, Session } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
-import { BadOptions, checkCall } from "../config/callOptions.ts"
+import { BadOptions, checkCall, withoutOwner } from "../config/callOptions.ts"
+import { ownedCallRules } from "../config/optionRules.ts"
 import { typed } from "../session/typedResult.ts"
 import { directCall } from "./directCall.ts"
 import type { Registry } from "./registry.ts"
@@ -30,7 +31,7 @@ export const toolCalls = ({ registry, use }: {
   ) => Effect.Effect<CallToolResult, Failure>
 }): Call => {
   const callTool: Call = (server, tool, args = {}, options) => {
-    const checked = checkCall(options, server)
+    const checked = checkCall(ownedCallRules, options, server)
     if (checked instanceof BadOptions) return Effect.fail(checked.error)
     const schema = checked?.schema
     if (schema !== undefined) {
@@ -43,7 +44,7 @@ export const toolCalls = ({ registry, use }: {
       tool,
       args,
       options: checked,
-      otherwise: (owner) => use(server, (session) => session.callTool(tool, args, checked), { owner })
+      otherwise: (owner) => use(server, (session) => session.callTool(tool, args, withoutOwner(checked)), { owner })
     })
   }
   return callTool

@@ -10,7 +10,7 @@ import type { CallToolOptions } from "../../Session.ts"
 import type { SessionError } from "../../SessionError.ts"
 import type { Checked } from "../config/callOptions.ts"
 import type { InFlight, OnEnd, StartedCall } from "../request/inFlightRecord.ts"
-import { ClientSession } from "../session/clientSession.ts"
+import { toolCall } from "../session/toolCall.ts"
 import type { Registry } from "./registry.ts"
 import type { Lease } from "./sharedCores.ts"
 
@@ -58,7 +58,7 @@ export const startCall = (
   const { args, onEnd, options, owner, registry, server, tool } = call
   const lease = registry.tryShared(server, owner)
   if (lease === undefined) return undefined
-  const operation = ClientSession.toolCall(lease.core, tool, args, options)
+  const operation = toolCall(lease.core, tool, args, options)
   const flight = lease.core.executor.start(operation, registry.caller, undefined, (outcome, failed) => {
     if (!Exit.isExit(outcome)) return onEnd(untilEnded(lease, outcome), failed)
     lease.end()
@@ -78,7 +78,7 @@ export const directCall = <E>(call: DirectCall<E>): Effect.Effect<CallToolResult
     const lease = isPlain ? registry.tryShared(server, owner) : undefined
     if (lease === undefined) return resume(otherwise(owner))
     let isStarting = true
-    const operation = ClientSession.toolCall(lease.core, tool, args, options)
+    const operation = toolCall(lease.core, tool, args, options)
     const flight = lease.core.executor.begin(operation, registry.caller, fiber, (outcome) => {
       if (Exit.isExit(outcome)) {
         lease.end()

@@ -8,7 +8,10 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { ConfigError } from "../../ConfigError.ts"
 import type { Session } from "../../Session.ts"
+import { checkedOwner } from "../config/checkedOwner.ts"
+import { openAllRules } from "../config/optionRules.ts"
 import type { StartGate } from "../connection/startGate.ts"
 import type { Member } from "./member.ts"
 import type { Failure, Registry } from "./registry.ts"
@@ -18,7 +21,7 @@ export type Opened =
   | { readonly _tag: "Usable"; readonly server: string; readonly session: Session }
   | { readonly _tag: "Failed"; readonly server: string; readonly error: Failure }
 
-export interface OpenAllOptions<E> {
+interface Parts<E> {
   readonly registry: Registry
   readonly owner: string
   /** Whether one failure fails the whole, instead of being retried in the background. */
@@ -27,9 +30,13 @@ export interface OpenAllOptions<E> {
 }
 
 /** Opens all servers that are not disabled. The sessions are valid as long as the scope in which the stream runs. */
-export const openAll = <E>(options: OpenAllOptions<E>): Stream.Stream<Opened, E, Scope.Scope> =>
-  Stream.fromEffect(Effect.scope).pipe(
-    Stream.mapEffect((parent) => start(options, parent)),
+export const openAll = <E>({ options, ...parts }: Pick<Parts<E>, "registry" | "toError"> & {
+  readonly options:
+    | { readonly owner?: string | undefined; readonly mode?: "strict" | "best-effort" | undefined }
+    | undefined
+}): Stream.Stream<Opened, E | ConfigError, Scope.Scope> =>
+  Stream.fromEffect(Effect.zip(checkedOwner({ options, server: undefined, rules: openAllRules }), Effect.scope)).pipe(
+    Stream.mapEffect(([owner, parent]) => start({ ...parts, owner, isStrict: options?.mode === "strict" }, parent)),
     Stream.flatMap((outcomes) => Stream.fromQueue(outcomes))
   )
 
@@ -39,7 +46,7 @@ const inOrderOfStart = (members: ReadonlyArray<Member>): ReadonlyArray<Member> =
   return [...members.filter((member) => !isProcess(member)), ...members.filter(isProcess)]
 }
 
-const start = <E>(options: OpenAllOptions<E>, parent: Scope.Scope) =>
+const start = <E>(options: Parts<E>, parent: Scope.Scope) =>
   Effect.gen(function*() {
     const { isStrict, owner, registry, toError } = options
     const scope = yield* Scope.fork(parent)
@@ -85,7 +92,7 @@ const start = <E>(options: OpenAllOptions<E>, parent: Scope.Scope) =>
   })
 
 const openOne = <E>(
-  { isStrict, owner, registry }: OpenAllOptions<E>,
+  { isStrict, owner, registry }: Parts<E>,
   { server }: Member,
   gate: StartGate
 ) =>

@@ -13,11 +13,12 @@ import type { RetryPolicy } from "../../RetryPolicy.ts"
 import type { CallToolOptions, List, ProgressOptions, Session, SessionInfo } from "../../Session.ts"
 import { type Reason, SessionClosed, SessionError, Unsupported } from "../../SessionError.ts"
 import { BadOptions, checkCall, type Checked } from "../config/callOptions.ts"
+import { callRules, completeRules, listRules, requestRules } from "../config/optionRules.ts"
 import type { LiveConnection } from "../connection/liveConnection.ts"
 import type { ItemsOfLists, ListKind } from "../notifications/listCache.ts"
 import type { Execute } from "../request/execute.ts"
 import type { InFlight, OnEnd } from "../request/inFlightRecord.ts"
-import { probe, read, type RequestOperation, type ToolCall } from "../request/operation.ts"
+import { probe, read, type RequestOperation } from "../request/operation.ts"
 import { pingOperation } from "../request/ping.ts"
 import { withReports } from "../request/progress.ts"
 import type { CallerPolicy } from "../request/retryLoop.ts"
@@ -25,14 +26,12 @@ import { callAsTask } from "../request/task.ts"
 import { recorded, tagErrors, type ToolLedger } from "../request/toolLedger.ts"
 import type { Writes } from "../request/writes.ts"
 import type { Identity } from "./identity.ts"
-import { decodeCompletion, decodePromptResult, decodeResourceResult, decodeToolResult } from "./results.ts"
+import { decodeCompletion, decodePromptResult, decodeResourceResult } from "./results.ts"
 import type { SessionCore } from "./sessionCore.ts"
 import { changes, notifications, updates } from "./sessionStreams.ts"
+import { toolCall } from "./toolCall.ts"
 import { typed } from "./typedResult.ts"
 import { withMeta } from "./withMeta.ts"
-
-const yes = Effect.succeed(true)
-const no = Effect.succeed(false)
 
 /** An operation as a session offers it: without options it does not fail with a `ConfigError`, which the compiler cannot see here. */
 const offered = <M extends (...args: never) => unknown>(general: (...args: Parameters<M>) => ReturnType<M>): M =>
@@ -128,12 +127,12 @@ export class ClientSession implements Session, CallerPolicy {
 
   get callTool(): Session["callTool"] {
     return this.#callTool ??= offered((tool, args = {}, options) => {
-      const checked = checkCall(options, this.server)
+      const checked = checkCall(callRules, options, this.server)
       if (checked instanceof BadOptions) return Effect.fail(checked.error)
       const called = checked?.task === undefined
         ? this.#withProgress(
           checked?.onProgress,
-          (onProgress) => this.#execute(ClientSession.toolCall(this.#parts.core, tool, args, checked, onProgress))
+          (onProgress) => this.#execute(toolCall(this.#parts.core, tool, args, checked, onProgress))
         )
         : this.#callAsTask(tool, args, checked)
       const schema = checked?.schema
@@ -160,7 +159,7 @@ export class ClientSession implements Session, CallerPolicy {
 
   get complete(): Session["complete"] {
     return this.#complete ??= offered((reference, argument, options) => {
-      const checked = checkCall(options, this.server)
+      const checked = checkCall(completeRules, options, this.server)
       if (checked instanceof BadOptions) return Effect.fail(checked.error)
       const { context, meta, retry, timeout } = checked ?? {}
       const params = { ref: reference, argument, ...(context === undefined ? {} : { context: { arguments: context } }) }
@@ -238,33 +237,8 @@ export class ClientSession implements Session, CallerPolicy {
     const { args, onEnd, onProgress, session, tool, writes } = options
     if (!(#parts in session) || session.connectsOnce) return undefined
     const { core } = session.#parts
-    const operation = ClientSession.toolCall(core, tool, args, options.options, onProgress)
+    const operation = toolCall(core, tool, args, options.options, onProgress)
     return core.executor.start(operation, session, writes, onEnd)
-  }
-
-  /** A tool call as an operation. */
-  static toolCall(
-    core: SessionCore,
-    tool: string,
-    args: Record<string, unknown>,
-    options: Checked<CallToolOptions> | undefined,
-    onProgress?: RequestOperation<CallToolResult>["onProgress"]
-  ): RequestOperation<CallToolResult> & { readonly kind: ToolCall } {
-    const idempotent = options?.idempotent
-    return {
-      kind: {
-        _tag: "ToolCall",
-        tool,
-        isIdempotent: idempotent === undefined ? core.isIdempotent(tool) : idempotent ? yes : no
-      },
-      method: "tools/call",
-      params: withMeta({ name: tool, arguments: args }, options?.meta),
-      timeout: options?.timeout,
-      retry: options?.retry,
-      onProgress,
-      onSent: options?.onSent,
-      decode: decodeToolResult
-    }
   }
 
   get #managed() {
@@ -302,7 +276,7 @@ export class ClientSession implements Session, CallerPolicy {
     decode: RequestOperation<A>["decode"],
     options: ProgressOptions | undefined
   ): Effect.Effect<A, SessionError | ConfigError> {
-    const checked = checkCall(options, this.server)
+    const checked = checkCall(requestRules, options, this.server)
     if (checked instanceof BadOptions) return Effect.fail(checked.error)
     const { meta, onSent, retry, timeout } = checked ?? {}
     const sent = withMeta(params, meta)
@@ -323,7 +297,7 @@ export class ClientSession implements Session, CallerPolicy {
 
   #list<K extends ListKind>(kind: K): List<ItemsOfLists[K]> {
     return offered<List<ItemsOfLists[K]>>((options) => {
-      const checked = checkCall(options, this.server)
+      const checked = checkCall(listRules, options, this.server)
       return checked instanceof BadOptions
         ? Effect.fail(checked.error)
         : this.#parts.core.lists.list(kind, { ...checked, execute: this.#execute })
@@ -340,7 +314,7 @@ export class ClientSession implements Session, CallerPolicy {
     const called = (onTask: ((task: Task) => void) | undefined) =>
       this.#withProgress<CallToolResult>(options.onProgress, (onProgress) =>
         callAsTask({
-          operation: ClientSession.toolCall(this.#parts.core, tool, args, options, onProgress),
+          operation: toolCall(this.#parts.core, tool, args, options, onProgress),
           execute: this.#execute,
           server: this.server,
           connection: () => this.#managed.current?.connection,

@@ -1,5 +1,5 @@
 /**
- * Catalog: lists the tools of servers, follows their changes, and calls them for a model.
+ * Catalog: lists the tools of servers, and follows their changes. `calls.ts` calls them for a model.
  *
  * Each server is followed by a fiber that holds a session of it, so that a change, also one after a reconnect, reaches the catalog.
  */
@@ -16,37 +16,24 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import type { ConfigError } from "../../ConfigError.ts"
-import type { CallToolResult, Tool } from "../../Mcp.ts"
+import type { Tool } from "../../Mcp.ts"
 import { reconnectDefault } from "../../RetryPolicy.ts"
 import type { Session } from "../../Session.ts"
-import { SessionClosed, SessionError, ToolFailed } from "../../SessionError.ts"
-import {
-  CallDenied,
-  CallFailed,
-  DefinitionNotAccepted,
-  InvalidArguments,
-  type Reason,
-  ToolError,
-  ToolNameCollision,
-  ToolUnknown
-} from "../../ToolError.ts"
-import { isPlainObject } from "../config/callOptions.ts"
+import { SessionClosed, SessionError } from "../../SessionError.ts"
+import { type ToolError, ToolNameCollision } from "../../ToolError.ts"
 import * as monotonic from "../monotonic.ts"
 import { guardTelemetry } from "../telemetry/guard.ts"
+import { Calls, type Failure, type Send } from "./calls.ts"
 import type { ReadOptions } from "./catalogOptions.ts"
 import { soundDefinition } from "./definition.ts"
 import * as fingerprint from "./fingerprint.ts"
-import { intercepted, type ToolCall } from "./interceptors.ts"
 import { type CatalogTool, Offers, type ToolChange } from "./offers.ts"
 import { modelName, prefixed } from "./toolNames.ts"
-
-type Failure = SessionError | ConfigError
 
 /** What a catalog needs of the sessions, for one owner. */
 export interface ToolSource {
   readonly session: (server: string) => Effect.Effect<Session, Failure, Scope.Scope>
-  readonly call: (call: Pick<ToolCall, "args" | "server" | "tool">) => Effect.Effect<CallToolResult, Failure>
+  readonly call: Send
 }
 
 /** A change of the offered tools, or a server whose tools cannot be listed. */
@@ -62,9 +49,6 @@ const mayRecover = (error: Failure): error is SessionError =>
 
 const followAgain = monotonic.byMonotonicTime(reconnectDefault)
 
-const decide = (decision: boolean | Effect.Effect<boolean>): Effect.Effect<boolean> =>
-  Effect.isEffect(decision) ? decision : Effect.succeed(decision)
-
 export class Catalog {
   readonly #source: ToolSource
   readonly #options: ReadOptions
@@ -76,6 +60,8 @@ export class Catalog {
   readonly #followers = new Map<string, Fiber.Fiber<void, Failure>>()
   /** Lists are taken one at a time, in the order in which they arrive. */
   readonly #taking = Semaphore.makeUnsafe(1)
+  /** The calls that a model makes. */
+  readonly calls: Calls
 
   constructor(parts: {
     readonly source: ToolSource
@@ -92,6 +78,12 @@ export class Catalog {
     this.#changes = parts.changes
     this.#scope = parts.scope
     this.#closed = parts.closed
+    this.calls = new Calls({
+      offers: this.#offers,
+      options: parts.options,
+      send: parts.source.call,
+      endedAt: (server) => this.#endedAt(server)
+    })
   }
 
   get version(): number {
@@ -166,80 +158,14 @@ export class Catalog {
 
   accept(name: string): Effect.Effect<void, ToolError> {
     return Effect.suspend(() => {
-      if (this.#offers.find(name) === undefined) return Effect.fail(this.#unknown(name))
+      if (this.#offers.find(name) === undefined) return Effect.fail(this.calls.unknown(name))
       return this.#publish(this.#offers.accept(name))
-    })
-  }
-
-  /** Whether the framework must ask a person before it makes a call. A call that cannot be made needs no approval. */
-  needsApproval(name: string, args: unknown, callId: string | undefined): Effect.Effect<boolean> {
-    const { needsApproval } = this.#options
-    if (needsApproval === undefined) return Effect.succeed(false)
-    return Effect.suspend(() => {
-      const call = this.#callOf(name, args, callId)
-      return Result.isFailure(call) ? Effect.succeed(false) : decide(needsApproval(call.success))
-    })
-  }
-
-  /** Calls a tool. A tool error is a failure. */
-  call(name: string, args: unknown, callId: string | undefined): Effect.Effect<CallToolResult, ToolError> {
-    return Effect.suspend(() => {
-      const call = this.#callOf(name, args, callId)
-      if (Result.isFailure(call)) return Effect.fail(call.failure)
-      return Effect.filterOrFail(
-        intercepted({
-          call: call.success,
-          interceptors: this.#options.interceptors ?? [],
-          send: (args) => this.#send({ ...call.success, args })
-        }),
-        ({ isError }) => isError !== true,
-        (result) => new ToolError({ tool: name, reason: new ToolFailed({ tool: call.success.tool, result }) })
-      )
     })
   }
 
   /** The failure of what is asked of a server after the catalog was closed. */
   #endedAt(server: string): SessionError | undefined {
     return Deferred.isDoneUnsafe(this.#closed) ? new SessionError({ server, reason: new SessionClosed() }) : undefined
-  }
-
-  #unknown(name: string): ToolError {
-    const validNames = this.#offers.offered.map((tool) => tool.name)
-    return new ToolError({ tool: name, reason: new ToolUnknown({ name, validNames }) })
-  }
-
-  /** The call as it may be made now. */
-  #callOf(name: string, args: unknown, callId: string | undefined): Result.Result<ToolCall, ToolError> {
-    const found = this.#offers.find(name)
-    if (found === undefined) return Result.fail(this.#unknown(name))
-    const { accepted, isHeld, tool: { definition, pin, server, tool } } = found
-    const fail = (reason: Reason) => Result.fail(new ToolError({ tool: name, reason }))
-    const ended = this.#endedAt(server)
-    if (ended !== undefined) return fail(new CallFailed({ error: ended }))
-    if (isHeld) return fail(new DefinitionNotAccepted({ server, accepted, current: pin }))
-    const given = args ?? {}
-    return isPlainObject(given)
-      ? Result.succeed({ name, server, tool, definition, args: given as Record<string, unknown>, callId })
-      : fail(new InvalidArguments())
-  }
-
-  #send(call: ToolCall): Effect.Effect<CallToolResult, ToolError> {
-    const { approve } = this.#options
-    const approved = approve === undefined ? Effect.succeed(true) : Effect.suspend(() => decide(approve(call)))
-    return Effect.flatMap(approved, (isApproved) => {
-      // Without types, a decision may be anything, such as the text that a person typed.
-      if (isApproved !== true) {
-        const reason = new CallDenied({ description: "the call was not approved" })
-        return Effect.fail(new ToolError({ tool: call.name, reason }))
-      }
-      // The definition may have changed while someone was asked.
-      const now = this.#callOf(call.name, call.args, call.callId)
-      if (Result.isFailure(now)) return Effect.fail(now.failure)
-      return Effect.mapError(
-        this.#source.call(call),
-        (error) => new ToolError({ tool: call.name, reason: new CallFailed({ error }) })
-      )
-    })
   }
 
   /**

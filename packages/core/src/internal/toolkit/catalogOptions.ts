@@ -4,16 +4,9 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { ConfigError, InvalidValue, UnknownServer } from "../../ConfigError.ts"
-import {
-  aFunction,
-  BadOptions,
-  callRules,
-  checkBy,
-  isPlainObject,
-  optional,
-  type Rules
-} from "../config/callOptions.ts"
+import { BadOptions, checkBy, isPlainObject, optional, type Rules, rulesOf } from "../config/callOptions.ts"
 import { andList } from "../config/nameList.ts"
+import { aFunction, mode, text } from "../config/optionRules.ts"
 import type { Interceptor, ToolCall } from "./interceptors.ts"
 import type { ToolPlace } from "./toolNames.ts"
 import * as toolPattern from "./toolPattern.ts"
@@ -69,23 +62,25 @@ const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every
 
 const patterns = { is: optional(isTexts), expected: "a list of patterns such as \"files/write_*\"" }
 
-const rules: Rules = new Map([
-  ...callRules,
-  ["approve", aFunction],
-  ["exclude", patterns],
-  ["include", patterns],
-  ["interceptors", {
+/** What each option must be. */
+export const catalogRules: Rules = rulesOf<CatalogOptions>({
+  approve: aFunction,
+  exclude: patterns,
+  include: patterns,
+  interceptors: {
     is: optional((value) => Array.isArray(value) && value.every(Predicate.isFunction)),
     expected: "a list of functions"
-  }],
-  ["name", aFunction],
-  ["needsApproval", aFunction],
-  ["pins", {
+  },
+  mode,
+  name: aFunction,
+  needsApproval: aFunction,
+  owner: text,
+  pins: {
     is: optional((value) => isPlainObject(value) && Object.values(value as object).every(Predicate.isString)),
     expected: "an object of fingerprints"
-  }],
-  ["servers", { is: optional(isTexts), expected: "a list of server names" }]
-])
+  },
+  servers: { is: optional(isTexts), expected: "a list of server names" }
+})
 
 /** The options of a catalog with their patterns read. */
 export interface ReadOptions extends CatalogOptions {
@@ -116,7 +111,7 @@ export const readOptions = (
     readonly enabled: ReadonlyArray<string>
   }
 ): Effect.Effect<ReadOptions, ConfigError> => {
-  const checked = checkBy(rules, options)
+  const checked = checkBy(catalogRules, options)
   if (checked instanceof BadOptions) return Effect.fail(checked.error)
   const servers = [...new Set(options.servers ?? enabled)]
   const unknown = servers.filter((server) => !configured.includes(server)).map((server) =>

@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { isConfidential } from "../oauth/oauthFetch.ts"
+import { keysOf, unknownKeys } from "../unknownKeys.ts"
 
 const algorithms = [
   "RS256",
@@ -104,6 +105,16 @@ const readOne = (
   return { issuer, audiences, jwksUri, algorithms: accepted, clockTolerance, principalClaim, requiredScopes }
 }
 
+const keys = keysOf<JwtOptions>({
+  algorithms: true,
+  audience: true,
+  clockTolerance: true,
+  issuer: true,
+  jwksUri: true,
+  principalClaim: true,
+  requiredScopes: true
+})
+
 /** Reads the options of issuers, with all their problems. */
 export const readJwtOptions = (
   input: JwtOptions | ReadonlyArray<JwtOptions> | undefined
@@ -112,6 +123,7 @@ export const readJwtOptions = (
   const list: ReadonlyArray<JwtOptions> = input === undefined ? [] : [input].flat()
   const issuers = list.map((options, index) => {
     const path = Array.isArray(input) ? ["jwt", String(index)] : ["jwt"]
+    problems.push(...unknownKeys({ options, known: keys, path }))
     return readOne(options, (isValid, key, expected) => {
       if (!isValid) problems.push(new InvalidValue({ path: [...path, key], expected }))
     })

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { isServerUrl, type JwtOptions, type ReadJwtOptions, readJwtOptions } from "../accessTokens/jwtOptions.ts"
+import { keysOf, unknownKeys } from "../unknownKeys.ts"
 import { isLoopback } from "./admission.ts"
 import type { Audit } from "./audit.ts"
 import { wellKnownPath } from "./resourceMetadata.ts"
@@ -143,9 +144,44 @@ const isPath = (path: string): boolean =>
   /^\/[\w\-./~]*$/.test(path) && !Object.values<string>(ownPaths).includes(path) && !path.startsWith(wellKnownPath) &&
   !path.startsWith(`${ownPaths.page}/`)
 
-/** Reads the options, with all their problems at once. */
-export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions, ConfigError> => {
-  const problems: Array<ConfigProblem> = []
+interface WithSessions extends GatewayOptions {
+  readonly sessions: unknown
+}
+
+const keys = keysOf<WithSessions>({
+  allowedHosts: true,
+  allowedOrigins: true,
+  audit: true,
+  drainTimeout: true,
+  exclude: true,
+  host: true,
+  idleTimeToLive: true,
+  include: true,
+  jwt: true,
+  limits: true,
+  onPageUrl: true,
+  operators: true,
+  path: true,
+  port: true,
+  prefix: true,
+  publicUrl: true,
+  resources: true,
+  servers: true,
+  sessionKey: true,
+  sessions: true,
+  startTimeout: true,
+  tokens: true,
+  ui: true
+})
+
+/** Reads the options, with all their problems at once. `known` are the keys that they may have. */
+export const readOptions = (
+  ...[options, known = keys]: readonly [options: GatewayOptions, known?: ReadonlyArray<string>]
+): Effect.Effect<ReadOptions, ConfigError> => {
+  const problems: Array<ConfigProblem> = [
+    ...unknownKeys({ options, known, path: [] }),
+    ...unknownKeys({ options: options.limits, known: Object.keys(defaultLimits), path: ["limits"] })
+  ]
   const expect = (isValid: boolean, path: ReadonlyArray<string>, expected: string) => {
     if (!isValid) problems.push(new InvalidValue({ path, expected }))
   }
@@ -218,10 +254,8 @@ export const readOptions = (options: GatewayOptions): Effect.Effect<ReadOptions,
     expect(URL.parse(origin)?.origin === origin, ["allowedOrigins"], "origins such as \"https://app.example.com\"")
   }
   for (const [key, value] of Object.entries(limits)) {
-    const isKnown = Object.hasOwn(defaultLimits, key)
-    expect(isKnown, ["limits", key], `one of ${Object.keys(defaultLimits).join(", ")}`)
     expect(
-      !isKnown || value === undefined || (Number.isInteger(value) && value >= 1),
+      !Object.hasOwn(defaultLimits, key) || value === undefined || (Number.isInteger(value) && value >= 1),
       ["limits", key],
       "a whole number of 1 or more"
     )

@@ -1,0 +1,21 @@
+/**
+ * Finds the keys of options that nothing reads, such as misspelled ones.
+ */
+import { UnknownKey } from "@mcp-sessions/core/ConfigError"
+import * as Predicate from "effect/Predicate"
+
+/** Lists the keys of options of a type. The compiler checks that none is missing. */
+export const keysOf = <O>(keys: { readonly [K in keyof Required<O>]: true }): ReadonlyArray<string> => Object.keys(keys)
+
+/** Returns a problem for each key that is unknown. `undefined` is no option, so that programs may leave keys open. */
+export const unknownKeys = ({ known, options, path }: {
+  readonly options: unknown
+  readonly known: ReadonlyArray<string>
+  /** The keys that lead to the options. */
+  readonly path: ReadonlyArray<string | number>
+}): ReadonlyArray<UnknownKey> =>
+  !Predicate.isObject(options)
+    ? []
+    : Object.entries(options)
+      .filter(([key, value]) => value !== undefined && !known.includes(key))
+      .map(([key]) => new UnknownKey({ path: [...path, key], key, validNames: known }))
