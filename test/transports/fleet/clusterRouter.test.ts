@@ -92,6 +92,9 @@ describe("the state of a client", () => {
       for (const uri of uris) assert.include((yield* subscribe(uri)).text, "\"result\"")
       const stream = yield* openStream(second.url, session)
       for (const [index, owner] of [second, first].entries()) {
+        // The log message comes after the state in the stream.
+        yield* post(first.url, call(9, "log", { word: `before move ${index}` }), { session })
+        yield* until(stream.text, (text) => text.includes(`before move ${index}`))
         yield* move(owner)
         yield* until(() => server.count("POST resources/subscribe"), (count) => count === (index + 2) * 256)
       }

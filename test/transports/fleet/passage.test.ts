@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted, type Scope } from "effect"
-import { request } from "node:http"
-import { startFleetServer } from "../../fixtures/fleetServer.ts"
+import { request, type ServerResponse } from "node:http"
+import { openStream, startFleetServer } from "../../fixtures/fleetServer.ts"
 import { call, initialize, post } from "../../fixtures/gateway.ts"
 import { startLocalFleet } from "../../fixtures/localFleet.ts"
 import { until } from "../../fixtures/peer.ts"
@@ -43,6 +43,21 @@ describe("a response through another node", () => {
       const { text, type } = yield* Fiber.join(reading)
       assert.include(type, "text/event-stream")
       assert.deepStrictEqual([text.split("progressToken").length, text.split("a note").length], [2, 2])
+    }))
+
+  it.live("ends with the state of the client, also if the next owner is known before", () =>
+    Effect.gen(function*() {
+      const responses: Array<ServerResponse> = []
+      const { move, node, server, session } = yield* startOwner(({ response }) => {
+        Http.stream(response, ": a comment\n\n")
+        responses.push(response)
+      })
+      yield* openStream(node.url, session)
+      yield* move(node)
+      assert.include((yield* post(node.url, call(1, "count"), { session })).text, "counted")
+      const state = JSON.stringify({ session: "before", subscriptions: ["note://1"] })
+      responses[0]?.end(`event: state\ndata: ${state}\n\nevent: moved\ndata: {}\n\n`)
+      yield* until(() => server.count("POST resources/subscribe"), (count) => count === 1)
     }))
 
   it.live("fails only those calls of a batch whose responses have not come", () =>

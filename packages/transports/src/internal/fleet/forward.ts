@@ -25,6 +25,9 @@ export type Attempt = "done" | "moved" | "refused" | "lost" | "large"
 /** How long a connection may take, and how long an owner may be silent before it is doubted, in milliseconds. */
 const [connectTimeout, silence] = [1000, 2000]
 
+/** How long the stream of an owner may go on once there is another one, in milliseconds: it ends with the state of the client. */
+const lastWords = 2000
+
 /** The largest response and event, in characters. */
 const maxResponse = 64 * 1024 ** 2
 
@@ -120,6 +123,7 @@ export class Forwarding {
         if (isOver) return
         isOver = true
         clearTimeout(timer)
+        clearTimeout(late)
         clearInterval(doubt)
         removeListener()
         passage.response.off("close", giveUp)
@@ -134,7 +138,11 @@ export class Forwarding {
       // The client has gone, so the owner should know.
       const giveUp = () => end("done")
       passage.response.once("close", giveUp)
-      const removeListener = this.#holds.onMoved(bucket, activation, () => end("lost"))
+      let late: NodeJS.Timeout | undefined
+      const removeListener = this.#holds.onMoved(bucket, activation, () => {
+        if (method === "GET") late = setTimeout(() => end("lost"), lastWords)
+        else end("lost")
+      })
       sent.once("socket", (socket) => {
         // Over TLS, a socket that has connected is not yet one to the right node.
         const isReady = socket instanceof TLSSocket ? socket.authorized : !socket.connecting

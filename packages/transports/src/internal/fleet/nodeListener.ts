@@ -74,15 +74,28 @@ class PassedStreams {
     this.#streams.set(response, client)
     response.once("close", () => this.#streams.delete(response))
     if (!response.headersSent) return
-    const tell = () => this.#events.write(response, `event: state\ndata: ${stateOf(client)}\n\n`)
-    client.changeListeners.add(tell)
-    response.once("close", () => client.changeListeners.delete(tell))
+    let isDue = false
+    const tell = () => {
+      isDue = false
+      if (!response.writableEnded) this.#events.write(response, `event: state\ndata: ${stateOf(client)}\n\n`)
+    }
+    // A client may set much at once. The other node needs what it comes to.
+    const onChange = () => {
+      if (isDue) return
+      isDue = true
+      if (response.writableNeedDrain) response.once("drain", tell)
+      else setImmediate(tell)
+    }
+    client.changeListeners.add(onChange)
+    response.once("close", () => client.changeListeners.delete(onChange))
     tell()
   }
 
   move(bucket: number): void {
     for (const [response, client] of this.#streams) {
-      if (bucketOf(client.name) === bucket) this.#events.write(response, "event: moved\ndata: {}\n\n")
+      if (bucketOf(client.name) !== bucket) continue
+      const state = response.headersSent ? `event: state\ndata: ${stateOf(client)}\n\n` : ""
+      this.#events.write(response, `${state}event: moved\ndata: {}\n\n`)
     }
   }
 }
