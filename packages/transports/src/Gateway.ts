@@ -88,6 +88,7 @@ import { Quotas } from "./internal/gateway/quotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
+import { Tasks } from "./internal/gateway/tasks.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { keysOf } from "./internal/unknownKeys.ts"
@@ -181,7 +182,7 @@ const owners = { lists: "gateway", shared: "gateway-shared" }
 /** Makes what all endpoints need, for as long as the scope. */
 const makeParts = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>,
-  read: ReadOptions
+  { read, route }: { readonly read: ReadOptions; readonly route: string }
 ) {
   // Of results and errors, until the process ends: `rpc.ts` encodes them.
   keepNumbers()
@@ -195,6 +196,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   const quotas = new Quotas(read.limits, now)
   const timeOfDay = yield* readTimeOfDay
   const streams = new EventStreams(timeOfDay)
+  const tasks = new Tasks({ keys: read.sessionKeys, route, limits: read.limits, timeOfDay })
   const found: { clients: Clients | undefined } = { clients: undefined }
   const handlers = handlersOf({ catalogOwner: owners.lists, clientOf: (owner) => found.clients?.ofOwner(owner) })
   const stderr = typeof outer === "function" ? undefined : outer.stderr
@@ -213,6 +215,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     catalog,
     quotas,
     streams,
+    tasks,
     now,
     scope: yield* Scope.fork(scope, "parallel"),
     idleTimeToLive: Duration.toMillis(read.idleTimeToLive),
@@ -255,6 +258,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     servers,
     sessions,
     streams,
+    tasks,
     timeOfDay
   }
 })
@@ -286,8 +290,8 @@ const make = Effect.fnUntraced(function*<E, R>(
   const read = yield* readOptions(options)
   const found: { page: PageServer | undefined } = { page: undefined }
   const audit = options.ui === true ? pageAudit(() => found.page, options.audit) : options.audit
-  const parts = yield* makeParts({ ...options, audit }, read)
-  const { catalog, clients, close, dispatcher, fork, idle, isStateless, now, quotas, streams } = parts
+  const parts = yield* makeParts({ ...options, audit }, { read, route: read.path })
+  const { catalog, clients, close, dispatcher, fork, idle, isStateless, now, quotas, streams, tasks } = parts
   const page = found.page = makePage(parts, { options, read })
   const routing = yield* (yield* SessionRouter).make({
     clients,
@@ -300,6 +304,7 @@ const make = Effect.fnUntraced(function*<E, R>(
     keys: read.sessionKeys,
     maxBodyBytes: read.limits.maxBodyBytes
   }).pipe(Effect.catchTag("CannotListen", listenFailed))
+  if (!routing.router.hasOwners) tasks.disable()
   const endpoint = new Endpoint({
     route: read.path,
     catalog,
@@ -308,6 +313,7 @@ const make = Effect.fnUntraced(function*<E, R>(
     router: routing.router,
     isStateless,
     streams,
+    tasks,
     states: new SealedIds({ keys: read.sessionKeys, purpose: "requestState" }),
     serverInfo,
     maxBodyBytes: read.limits.maxBodyBytes,
@@ -397,11 +403,12 @@ export const serveStdio = <E, R>(
 ): Effect.Effect<void, E | ConfigError | NameCollision, Exclude<R, Scope.Scope>> =>
   Effect.scoped(Effect.gen(function*() {
     const read = yield* readOptions(options, stdioKeys)
-    const parts = yield* makeParts(options, read)
+    const route = "stdio"
+    const parts = yield* makeParts(options, { read, route })
     yield* Effect.addFinalizer(() => Effect.andThen(parts.idle, parts.close))
     yield* stdio({
       ...parts,
-      route: "stdio",
+      route,
       states: new SealedIds({ keys: [], purpose: "requestState" }),
       serverInfo,
       maxLineLength: read.limits.maxBodyBytes

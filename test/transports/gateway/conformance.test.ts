@@ -46,7 +46,7 @@ describe("the conformance suite for servers", () => {
     }), 300_000)
 
   it.live(
-    "passes what revision 2026-07-28 requires, but for tasks, which a gateway does not offer",
+    "passes what revision 2026-07-28 requires, but for tasks, whose tools these servers do not have",
     () =>
       Effect.gen(function*() {
         const server = (file: string) => ({ command: process.execPath, args: [fixture(file)] })

@@ -7,7 +7,7 @@ import type { Catalog } from "../gateway/catalog.ts"
 import type { Clients } from "../gateway/clients.ts"
 import { type ClientSession, interrupt, makeCall } from "../gateway/clientSession.ts"
 import type { Dispatcher } from "../gateway/dispatcher.ts"
-import { methods } from "../gateway/methods.ts"
+import { methodOf } from "../gateway/methods.ts"
 import type { Quotas } from "../gateway/quotas.ts"
 import { RpcError, tooManyRequests, tooManySessions } from "../gateway/rpc.ts"
 import type { Backend, Client } from "./backend.ts"
@@ -54,7 +54,7 @@ export const gatewayBackend = (
       const call = makeCall({ id: `page-${++lastCall}`, progressToken: undefined, reply })
       const method = "tools/call"
       const params = { name: tool, arguments: args }
-      const handle = methods.get(method)
+      const handle = methodOf(client, method)
       if (handle === undefined) return resume(Effect.die(`${method} has no handler`))
       client.calls.set(call.id, call)
       dispatcher.start({

@@ -8,7 +8,7 @@ import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
-import type { Exchange, Router, Seat, SessionParts } from "../gateway/seat.ts"
+import type { Exchange, NamedSession, Router, Seat, SessionParts } from "../gateway/seat.ts"
 import type { Announcements } from "./announcements.ts"
 import { bucketOf, commonName, newName } from "./buckets.ts"
 import { restore, stateOf } from "./clientState.ts"
@@ -19,7 +19,7 @@ import type { OwnedBuckets } from "./ownedBuckets.ts"
 import { type Failure, Passage } from "./passage.ts"
 import { refuseSession } from "./refusals.ts"
 import type { Stalls } from "./stalls.ts"
-import type { NamedSession, TicketedSession, Tickets } from "./ticket.ts"
+import type { TicketedSession, Tickets } from "./ticket.ts"
 
 /** How long after a failed attempt the next one begins, and how many there are in all. */
 const [attemptAgain, maxAttempts] = ["100 millis", 150] as const
@@ -58,6 +58,7 @@ const isListen = ({ messages }: Exchange): boolean =>
   messages.some((message) => isRequest(message) && message.method === "subscriptions/listen")
 
 export class ClusterRouter implements Router {
+  readonly hasOwners = true
   readonly #options: ClusterRouterOptions
   readonly #commons = new Map<string, { readonly session: TicketedSession; readonly madeAt: number }>()
 
@@ -78,8 +79,15 @@ export class ClusterRouter implements Router {
     return session === undefined || ended.has(session.name) ? undefined : this.#seat(session)
   }
 
-  modern(parts: SessionParts, { isAnywhere }: { readonly isAnywhere: boolean }): Effect.Effect<Seat | undefined> {
-    return isAnywhere ? this.#options.clients.modern(parts) : Effect.sync(() => this.#seat(this.#common(parts)))
+  modern(
+    parts: SessionParts,
+    { isAnywhere, owner }: { readonly isAnywhere: boolean; readonly owner: NamedSession | undefined }
+  ): Effect.Effect<Seat | undefined> {
+    const { clients, tickets } = this.#options
+    if (isAnywhere) return clients.modern(parts)
+    return Effect.sync(() =>
+      this.#seat(owner === undefined ? this.#common(parts) : { ...owner, ticket: tickets.seal(owner) })
+    )
   }
 
   close(client: ClientSession): Effect.Effect<void> {

@@ -9,12 +9,13 @@ import type * as Fiber from "effect/Fiber"
 import * as Crypto from "node:crypto"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
-import type { Router, Seat, SessionParts } from "../gateway/seat.ts"
+import type { NamedSession, Router, Seat, SessionParts } from "../gateway/seat.ts"
 import type { EndedSessions } from "./endedSessions.ts"
 import { refuseSession } from "./refusals.ts"
-import type { NamedSession, Tickets } from "./ticket.ts"
+import type { Tickets } from "./ticket.ts"
 
 export class SealedRouter implements Router {
+  readonly hasOwners = false
   readonly #clients: Clients
   readonly #tickets: Tickets
   readonly #ended: EndedSessions

@@ -7,15 +7,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { capabilitiesFrom } from "../gateway/capabilities.ts"
 import type { SealedIds } from "../gateway/sealedIds.ts"
-import type { SessionParts } from "../gateway/seat.ts"
+import type { NamedSession } from "../gateway/seat.ts"
 
 /** How long a ticket is good, in seconds. */
 export const lifetime = 7 * 24 * 60 * 60
-
-/** A session by its name, and what it is made of. */
-export interface NamedSession extends SessionParts {
-  readonly name: string
-}
 
 /** A session with its ticket. */
 export interface TicketedSession extends NamedSession {

@@ -4,6 +4,8 @@
  * A client whose own session has other lists, because its calls have changed them, sees those in their place.
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import { offersTasks } from "@mcp-sessions/core/Connection"
+import type { Tool } from "@mcp-sessions/core/Mcp"
 import type { Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as Deferred from "effect/Deferred"
@@ -12,7 +14,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Claims } from "./claims.ts"
-import { type Listed, type ListKind, type Lists, noLists, Offer, type Rules } from "./offer.ts"
+import { type Listed, type ListKind, type Lists, type Named, noLists, Offer, type Rules } from "./offer.ts"
 
 /** The lists whose changes clients are notified of. */
 export type ChangedList = "tools" | "resources" | "prompts"
@@ -22,6 +24,8 @@ interface Followed {
   readonly server: string
   lists: Lists
   instructions: string | undefined
+  /** Which of its tools it may run as tasks: in the legacy era, those that say so. */
+  tasks: "all" | "marked" | "none"
 }
 
 const changedBy: Readonly<Record<ListKind, ChangedList>> = {
@@ -46,6 +50,10 @@ const shownCollisions = 5
 const mayRecover = ({ isRetryable, reason }: SessionError): boolean =>
   isRetryable || ["ServerDown", "ServerEjected", "QueueFull", "RateLimited"].includes(reason._tag)
 
+/** Whether a tool of the legacy era says that it runs as a task. */
+export const isMarked = (execution: Tool["execution"]): boolean =>
+  execution?.taskSupport === "required" || execution?.taskSupport === "optional"
+
 /** Whether two lists are the same as JSON. */
 const isSame = (left: unknown, right: unknown): boolean => JSON.stringify(left) === JSON.stringify(right)
 
@@ -67,7 +75,12 @@ export class Catalog {
 
   constructor(options: CatalogOptions) {
     this.#options = options
-    this.#followed = options.servers.map((server) => ({ server, lists: noLists, instructions: undefined }))
+    this.#followed = options.servers.map((server) => ({
+      server,
+      lists: noLists,
+      instructions: undefined,
+      tasks: "none"
+    }))
     this.#offer = this.#offerOf(this.#followed, this.#claims)
   }
 
@@ -88,6 +101,12 @@ export class Catalog {
   offerWith(own: ReadonlyMap<string, Partial<Lists>>): Offer {
     const listed = this.#followed.map(({ lists, server }) => ({ server, lists: { ...lists, ...own.get(server) } }))
     return this.#offerOf(listed, this.#claims.fork())
+  }
+
+  /** Whether the server of a tool may run it as a task. */
+  mayBeTask({ item: { execution }, server }: Named<Tool>): boolean {
+    const tasks = this.#followed.find((followed) => followed.server === server)?.tasks
+    return tasks === "all" || (tasks === "marked" && isMarked(execution))
   }
 
   /** How the servers want to be used, as text for language models. */
@@ -167,7 +186,9 @@ export class Catalog {
       )
     }
     return Effect.gen(function*() {
-      followed.instructions = (yield* session.connect).instructions
+      const info = yield* session.connect
+      followed.instructions = info.instructions
+      followed.tasks = !offersTasks(info) ? "none" : info.era === "modern" ? "all" : "marked"
       yield* Effect.all([
         watched("tools", session.watchTools, session.listTools()),
         watched("resources", session.watchResources, session.listResources()),

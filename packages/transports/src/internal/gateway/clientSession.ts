@@ -13,10 +13,12 @@ import type * as Scope from "effect/Scope"
 import type { ServerResponse } from "node:http"
 import type { Catalog, ChangedList } from "./catalog.ts"
 import type { EventStreams } from "./eventStreams.ts"
+import type { OpenQuestions } from "./openQuestions.ts"
 import { OwnLists } from "./ownLists.ts"
 import { type KeptMessages, ResumableStream, ResumableStreams } from "./resumableStream.ts"
 import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
 import type { Exchange, Seat } from "./seat.ts"
+import type { TaskPlace, Tasks } from "./tasks.ts"
 import type { Upstreams } from "./upstreams.ts"
 
 /** The revision whose clients have no session and no stream of their own. */
@@ -50,12 +52,10 @@ export interface ClientCall {
   readonly id: RpcId
   readonly progressToken: RpcId | undefined
   readonly reply: Reply
-  /** Asks the client in the result of the call. Absent where the gateway sends requests to its clients. */
-  readonly ask?: (
-    method: string,
-    params: object | undefined,
-    key: string | undefined
-  ) => Effect.Effect<unknown, RpcError>
+  /** What its server asks, where the client fetches that: in the result of the call, or as the state of its task. */
+  questions?: OpenQuestions | undefined
+  /** Its place among the tasks, if it may become one. */
+  place?: TaskPlace | undefined
   /** What it runs on: a fiber, or a request of its own that can be dropped. */
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   drop: (() => void) | undefined
@@ -97,6 +97,7 @@ export interface ClientOptions {
   /** What the sessions of all clients keep for streams that broke. */
   readonly kept: KeptMessages
   readonly upstreams: (client: ClientSession) => Upstreams
+  readonly tasks: Tasks
   /** Monotonic time in milliseconds. */
   readonly now: () => number
 }
@@ -111,6 +112,8 @@ export class ClientSession implements Seat {
   readonly upstreams: Upstreams
   /** What the servers offer to this client. */
   readonly lists: OwnLists
+  /** The tasks of this process. */
+  readonly tasks: Tasks
   /** The lowest level of log messages that the client wants; `undefined` until it sets one. */
   logLevel: LogLevel | undefined
   readonly calls = new Map<RpcId, ClientCall>()
@@ -143,6 +146,7 @@ export class ClientSession implements Seat {
     this.capabilities = options.capabilities
     this.scope = options.scope
     this.rootsChanges = rootsChanges
+    this.tasks = options.tasks
     this.lists = new OwnLists(options.catalog)
     this.resumable = new ResumableStreams(options)
     this.#now = options.now
@@ -214,6 +218,12 @@ export class ClientSession implements Seat {
     if (this.#backlog.length > backlogLimit) this.#backlog.shift()
   }
 
+  /** Sends a message that the client can do without, if it has a stream open. */
+  offer(message: string): void {
+    if (this.output !== undefined) this.output(message)
+    else this.#stream?.send(message)
+  }
+
   /** Sets the lowest level of the log messages that the client's own sessions ask for. */
   setLogLevel(level: LogLevel): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -259,27 +269,39 @@ export class ClientSession implements Seat {
     /** The key under which the server asks, if it has one. */
     readonly key: string | undefined
   }): Effect.Effect<unknown, RpcError> {
+    const call = about.call ?? (this.isModern ? this.#onlyCallAt(about.server) : undefined)
+    if (call?.questions !== undefined) return call.questions.ask(method, params, about.key)
     if (this.isModern) {
-      const call = about.call ?? this.#onlyCallAt(about.server)
-      return call?.ask?.(method, params, about.key) ?? Effect.fail(
+      return Effect.fail(
         new RpcError({ code: codes.internalError, message: "it is not known which call of the client this is about" })
       )
     }
     return Effect.callback((resume) => {
-      if (this.#questions.size >= questionLimit) {
+      const id = this.expect(resume)
+      if (id === undefined) {
         return resume(Effect.fail(
           new RpcError({ code: codes.limited, message: "too many earlier requests are not answered yet" })
         ))
       }
-      const id = ++this.#lastQuestion
-      this.#questions.set(id, resume)
       this.sendFor(about.call, encodeRequest(id, method, params), about.server)
       return Effect.sync(() => {
-        if (!this.#questions.delete(id)) return
-        const cancelled = encodeNotification("notifications/cancelled", { requestId: id })
-        this.sendFor(about.call, cancelled, about.server)
+        const cancelled = this.withdraw(id)
+        if (cancelled !== undefined) this.sendFor(about.call, cancelled, about.server)
       })
     })
+  }
+
+  /** Expects the answer to a request to the client, and returns the id of the request; `undefined` if there are too many without an answer. */
+  expect(resume: (answer: Effect.Effect<unknown, RpcError>) => void): RpcId | undefined {
+    if (this.#questions.size >= questionLimit) return undefined
+    const id = ++this.#lastQuestion
+    this.#questions.set(id, resume)
+    return id
+  }
+
+  /** Expects the answer to a request no longer, and returns the message that says so; `undefined` if it was answered. */
+  withdraw(id: RpcId): string | undefined {
+    return this.#questions.delete(id) ? encodeNotification("notifications/cancelled", { requestId: id }) : undefined
   }
 
   /** The call at a server, if there is one only. */

@@ -18,7 +18,7 @@ const lingerInterval = 10_000
 /** How often unused sessions are looked for, in milliseconds. */
 const sweepInterval = 30_000
 
-export interface ClientsOptions extends Pick<ClientOptions, "catalog" | "now" | "streams" | "upstreams"> {
+export interface ClientsOptions extends Pick<ClientOptions, "catalog" | "now" | "streams" | "tasks" | "upstreams"> {
   readonly quotas: Quotas
   /** How long a session may stay unused, in milliseconds. */
   readonly idleTimeToLive: number
@@ -53,7 +53,7 @@ export class Clients {
   /** Gives the session of a name, or makes it; `undefined` if the principal has too many. */
   getOrMake(parts: SessionParts & { readonly name: string }): Effect.Effect<ClientSession | undefined> {
     return Effect.gen({ self: this }, function*() {
-      const { catalog, now, quotas, scope, streams, upstreams } = this.#options
+      const { catalog, now, quotas, scope, streams, tasks, upstreams } = this.#options
       const { name, principal } = parts
       const before = this.#byName.get(name)
       if (before !== undefined) return before
@@ -72,6 +72,7 @@ export class Clients {
           scope: own,
           catalog,
           streams,
+          tasks,
           upstreams,
           now,
           kept: this.#kept
@@ -113,10 +114,15 @@ export class Clients {
       if (!this.#byName.delete(client.name)) return Effect.void
       this.#byOwner.delete(client.owner)
       for (const [key, one] of this.#modern) if (one === client) this.#modern.delete(key)
-      this.#options.quotas.close(client.principal)
+      const { quotas, tasks } = this.#options
+      quotas.close(client.principal)
       const fibers = [...client.calls.values()].flatMap((call) => interrupt(call) ?? [])
       return Fiber.awaitAll(fibers).pipe(
-        Effect.andThen(Effect.sync(() => client.end())),
+        Effect.andThen(Effect.sync(() => {
+          client.end()
+          // Other clients do not know of their session: the outcomes are kept for them.
+          if (!client.isModern) tasks.forgetSession(client.name)
+        })),
         Effect.andThen(Scope.close(client.scope, Exit.void))
       )
     })
@@ -132,10 +138,11 @@ export class Clients {
     )
   }
 
-  /** Closes unused sessions and forgets streams that were left, for as long as it runs. */
+  /** Closes unused sessions, and forgets streams that were left and tasks that are over, for as long as it runs. */
   get sweep(): Effect.Effect<never> {
     const swept = Effect.suspend(() => {
       for (const client of this) client.resumable.sweep()
+      this.#options.tasks.sweep()
       return Effect.forEach(
         [...this.#byName.values()].filter(({ idleTime }) => idleTime > this.#options.idleTimeToLive),
         (client) => this.close(client),

@@ -10,8 +10,10 @@ import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
 import { type Audit, recordOf } from "./audit.ts"
 import { type ClientCall, type ClientSession, interrupt, makeCall, type Reply } from "./clientSession.ts"
-import { type Method, methods, startTool } from "./methods.ts"
-import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import { type Method, methodOf, startTool } from "./methods.ts"
+import { codes, encodeError, encodeNotification, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import type { Outcome } from "./task.ts"
+import { askedPlace } from "./taskRequests.ts"
 
 export const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
 
@@ -98,7 +100,7 @@ export class Dispatcher {
     reply: Reply,
     { isRestored }: { readonly isRestored?: boolean } = {}
   ): void {
-    const handle = methods.get(method)
+    const handle = methodOf(client, method)
     if (handle === undefined) {
       reply.settle(encodeError(id, new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })))
       return
@@ -107,13 +109,30 @@ export class Dispatcher {
       reply.settle(encodeError(id, idInUse))
       return
     }
+    const place = askedPlace(client, method, params)
+    if (place instanceof RpcError) {
+      reply.settle(encodeError(id, place))
+      return
+    }
     const progressToken = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
     const call = makeCall({
       id,
       progressToken: Predicate.isString(progressToken) || Predicate.isNumber(progressToken) ? progressToken : undefined,
       reply
     })
-    client.calls.set(id, call)
+    call.place = place
+    let key = id
+    client.calls.set(key, call)
+    if (place !== undefined) {
+      place.onBegin = (task) => {
+        // The request is over. What cancels it does not concern the task.
+        client.calls.delete(key)
+        key = task.name
+        client.calls.set(key, call)
+        task.onChange(() => client.offer(encodeNotification("notifications/tasks/status", task.legacy)))
+        reply.settle(encodeResult(id, { task: task.legacy }))
+      }
+    }
     this.start({
       client,
       call,
@@ -122,19 +141,37 @@ export class Dispatcher {
       handle,
       isRestored,
       onEnd: (exit) => {
-        client.calls.delete(id)
+        client.calls.delete(key)
+        // A client that asks for a task has one, even if the server answers at once.
+        if (place?.task === undefined && Exit.isSuccess(exit)) place?.report(call, {})
+        if (this.endTask(client, call, method, exit)) return
         reply.settle(call.isCancelled ? undefined : this.encode(id, method, exit))
       }
     })
   }
 
+  /** Ends the task of a call that has ended. Returns `false` if it never became one, so that its client waits for the result. */
+  endTask(client: ClientSession, { place }: ClientCall, method: string, exit: Exit.Exit<unknown, RpcError>): boolean {
+    return place !== undefined && client.tasks.end(place, this.#outcomeOf(method, exit))
+  }
+
+  #outcomeOf(method: string, exit: Exit.Exit<unknown, RpcError>): Outcome {
+    if (Exit.isSuccess(exit)) return { _tag: "Completed", result: exit.value as Readonly<Record<string, unknown>> }
+    const error = this.#errorOf(method, exit.cause)
+    const isCancelled = Predicate.hasProperty(error.data, "reason") && error.data.reason === "TaskCancelled"
+    return isCancelled ? { _tag: "Cancelled" } : { _tag: "Failed", error }
+  }
+
   /** Encodes how a request ended. */
   encode(id: RpcId, method: string, exit: Exit.Exit<unknown, RpcError>): string {
-    if (Exit.isSuccess(exit)) return encodeResult(id, exit.value)
-    const failure = Exit.findErrorOption(exit)
-    if (failure._tag === "Some") return encodeError(id, failure.value)
-    if (Cause.hasInterruptsOnly(exit.cause)) return encodeError(id, stopped(method))
-    this.#fork(Effect.logError(`the gateway failed to handle ${method}`, exit.cause))
-    return encodeError(id, new RpcError({ code: codes.internalError, message: "the gateway failed" }))
+    return Exit.isSuccess(exit) ? encodeResult(id, exit.value) : encodeError(id, this.#errorOf(method, exit.cause))
+  }
+
+  #errorOf(method: string, cause: Cause.Cause<RpcError>): RpcError {
+    const failure = Cause.findErrorOption(cause)
+    if (failure._tag === "Some") return failure.value
+    if (Cause.hasInterruptsOnly(cause)) return stopped(method)
+    this.#fork(Effect.logError(`the gateway failed to handle ${method}`, cause))
+    return new RpcError({ code: codes.internalError, message: "the gateway failed" })
   }
 }

@@ -197,7 +197,7 @@ export class Endpoint {
 
   #initialize(post: Exchange, { id, params }: JSONRPCRequest): void {
     const { principal, response } = post
-    const { catalog, fork, quotas, router, serverInfo } = this.#options
+    const { fork, quotas, router } = this.#options
     const wishes = wishesOf(params)
     if (wishes === undefined) return refuse(response, { status: 400, error: badInitialize, id })
     if (this.isDraining) {
@@ -209,7 +209,7 @@ export class Endpoint {
       quotas.end(principal)
       const session = Exit.isSuccess(exit) ? exit.value : undefined
       if (session === undefined) return this.#limit(post, tooManySessions)
-      const result = initialized({ catalog, serverInfo, protocolVersion: wishes.protocolVersion })
+      const result = initialized({ ...this.#options, protocolVersion: wishes.protocolVersion })
       answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": session } })
     })
   }

@@ -33,6 +33,13 @@ export interface GatewayLimits {
   readonly maxInFlightPerPrincipal?: number | undefined
   /** How many POSTs a principal may send in a second, on average, and half of how many at once. Default: 5,000. */
   readonly requestsPerSecond?: number | undefined
+  /**
+   * How many tasks are kept at a time: those that run, and those whose outcome is kept. While it is reached, a principal below its equal share may
+   * still have one. Default: 10,000.
+   */
+  readonly maxTasks?: number | undefined
+  /** How many tasks of one principal are kept at a time. Default: 1,000. */
+  readonly maxTasksPerPrincipal?: number | undefined
 }
 
 /**
@@ -126,7 +133,9 @@ const defaultLimits: ReadOptions["limits"] = {
   maxSessionsPerPrincipal: 2000,
   maxInFlight: 1024,
   maxInFlightPerPrincipal: 256,
-  requestsPerSecond: 5000
+  requestsPerSecond: 5000,
+  maxTasks: 10_000,
+  maxTasksPerPrincipal: 1000
 }
 
 /** The shortest bearer token, in characters. */

@@ -6,6 +6,8 @@ import * as Predicate from "effect/Predicate"
 import { capabilitiesFrom } from "./capabilities.ts"
 import type { Catalog } from "./catalog.ts"
 import { codes, RpcError } from "./rpc.ts"
+import { tasksRevision } from "./taskRequests.ts"
+import type { Tasks } from "./tasks.ts"
 
 /** The revisions that clients may speak, the newest first. */
 export const revisions: readonly [string, ...Array<string>] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
@@ -38,13 +40,16 @@ export const wishesOf = (
 }
 
 /** The result of `initialize`. */
-export const initialized = ({ catalog: { instructions }, protocolVersion, serverInfo }: {
+export const initialized = ({ catalog: { instructions }, protocolVersion, serverInfo, tasks }: {
   readonly catalog: Catalog
+  readonly tasks: Tasks
   readonly protocolVersion: string
   readonly serverInfo: { readonly name: string; readonly version: string }
 }): object => ({
   protocolVersion,
-  capabilities,
+  capabilities: tasks.isOffered && protocolVersion === tasksRevision
+    ? { ...capabilities, tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }
+    : capabilities,
   serverInfo,
   ...(instructions === undefined ? {} : { instructions })
 })

@@ -8,6 +8,7 @@ import type { SealedIds } from "./sealedIds.ts"
 import type { Router, Seat, SessionParts } from "./seat.ts"
 
 export class LocalRouter implements Router {
+  readonly hasOwners = true
   readonly #clients: Clients
   readonly #ids: SealedIds
   readonly #route: string

@@ -2,9 +2,10 @@
  * Methods: what the gateway does for each request of a client.
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
+import { offersTasks } from "@mcp-sessions/core/Connection"
 import type { CompletionReference, Progress, Tool } from "@mcp-sessions/core/Mcp"
 import * as Relay from "@mcp-sessions/core/Relay"
-import type { ProgressOptions, Session } from "@mcp-sessions/core/Session"
+import type { CallToolOptions, ProgressOptions, Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -12,15 +13,19 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
+import { isMarked } from "./catalog.ts"
 import { type ClientCall, type ClientSession, levelOf } from "./clientSession.ts"
 import { toRpcError } from "./failures.ts"
 import type { Named, Offer } from "./offer.ts"
 import { belowClient, isBelowClient, passedMeta } from "./passedMeta.ts"
 import { codes, encodeNotification, RpcError, type RpcId } from "./rpc.ts"
+import { taskMethods, unrelated } from "./taskMethods.ts"
+import { hasLegacyTasks } from "./taskRequests.ts"
 
 type Params = Readonly<Record<string, unknown>>
 
-interface Context {
+/** A request of a client. */
+export interface Context {
   /** What the servers offer to the client. */
   readonly offer: Offer
   readonly client: ClientSession
@@ -79,21 +84,37 @@ const optionsOf = (
 
 const isTask = ({ item: { execution } }: Named<Tool>): boolean => execution?.taskSupport === "required"
 
+/** The task option of a call: for one that its client may leave, and for a tool that runs as a task alone. */
+const taskOf = (
+  { call }: Context,
+  tool: Named<Tool>,
+  session: Session
+): Effect.Effect<Pick<CallToolOptions, "task">, SessionError> => {
+  const { place } = call
+  if (place === undefined) return Effect.succeed(isTask(tool) ? { task: {} } : {})
+  // The era of this session may be another one than that of the session that lists.
+  return Effect.map(
+    session.connect,
+    (info) =>
+      offersTasks(info) && (info.era === "modern" || isMarked(tool.item.execution))
+        ? { task: { ttl: place.asked, onTask: (report) => place.report(call, report) } }
+        : {}
+  )
+}
+
 const callTool: Method = (context) => {
   const { arguments: args, name } = context.params
   if (!Predicate.isString(name)) return invalid("name is not a text")
   if (args !== undefined && !Predicate.isObject(args)) return invalid("arguments is not an object")
   const tool = context.offer.tool(name)
   if (tool === undefined) return invalid(`no server has the tool ${JSON.stringify(name)}`)
-  return at(
-    context,
-    tool.server,
-    (session) =>
-      session.callTool(tool.name, args as Record<string, unknown> | undefined, {
-        ...optionsOf(context),
-        ...(isTask(tool) ? { task: {} } : {})
-      })
-  )
+  return at(context, tool.server, (session) =>
+    taskOf(context, tool, session).pipe(
+      Effect.flatMap((task) =>
+        session.callTool(tool.name, args as Record<string, unknown> | undefined, { ...optionsOf(context), ...task })
+      ),
+      Effect.map(unrelated)
+    ))
 }
 
 /**
@@ -106,6 +127,7 @@ export const startTool = (context: Context, { onEnd, onFailure }: {
   readonly onFailure: (outcome: Effect.Effect<unknown, RpcError>) => void
 }): boolean => {
   const { call, client, offer, params } = context
+  if (call.place !== undefined) return false
   const { arguments: args = {}, name } = params
   const tool = Predicate.isString(name) && !isBelowClient(params) ? offer.tool(name) : undefined
   const session = tool === undefined || isTask(tool) ? undefined : client.upstreams.ready(tool.server)
@@ -245,12 +267,19 @@ const list = (itemsOf: (offer: Offer) => unknown): Method => ({ offer, params: {
   // All items are on the first page, which has no cursor for another.
   cursor === undefined ? Effect.sync(() => itemsOf(offer)) : invalid("the cursor is unknown")
 
-/** Without `execution`: the gateway runs tasks by itself. */
-const offered = ({ execution: _, ...tool }: Offer["tools"][number]) => tool
+/** Shows whether a tool may run as a task to clients that learn of it so. The gateway also runs it in the ordinary way, whatever its server says. */
+const offered = ({ client }: Context) => ({ execution: _, ...tool }: Offer["tools"][number]) => {
+  const named = hasLegacyTasks(client) ? client.lists.offer.tool(tool.name) : undefined
+  return named !== undefined && client.lists.mayBeTask(named)
+    ? { ...tool, execution: { taskSupport: "optional" } }
+    : tool
+}
 
-export const methods: ReadonlyMap<string, Method> = new Map([
+const listTools: Method = (context) => list(({ tools }) => ({ tools: tools.map(offered(context)) }))(context)
+
+const methods: ReadonlyMap<string, Method> = new Map([
   ["ping", () => nothing],
-  ["tools/list", list(({ tools }) => ({ tools: tools.map(offered) }))],
+  ["tools/list", listTools],
   ["tools/call", callTool],
   ["resources/list", list(({ resources }) => ({ resources }))],
   ["resources/templates/list", list(({ resourceTemplates }) => ({ resourceTemplates }))],
@@ -262,3 +291,12 @@ export const methods: ReadonlyMap<string, Method> = new Map([
   ["completion/complete", complete],
   ["logging/setLevel", setLevel]
 ])
+
+/** The handler of a method for a client; `undefined` if it has none. */
+export const methodOf = (client: ClientSession, method: string): Method | undefined =>
+  methods.get(method) ??
+    (client.isModern
+      ? taskMethods.modern.get(method)
+      : hasLegacyTasks(client)
+      ? taskMethods.legacy.get(method)
+      : undefined)

@@ -17,12 +17,23 @@ import { answerJson, refuse } from "./http.ts"
 import type { ModernCall } from "./modernCall.ts"
 import { headerFaultOf, paramFaultOf } from "./modernHeaders.ts"
 import { listen } from "./modernListen.ts"
-import { capabilitiesOf, discovered, isServed, metaFaultOf, revisionOf, versionFaultOf } from "./modernMessage.ts"
+import {
+  capabilitiesOf,
+  discovered,
+  isOfTask,
+  isServed,
+  metaFaultOf,
+  revisionOf,
+  taskFaultOf,
+  versionFaultOf
+} from "./modernMessage.ts"
 import { ModernRequests, type ModernRequestsOptions } from "./modernRequests.ts"
 import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
 import { codes, encodeResult, RpcError, tooManyRequests, tooManySessions } from "./rpc.ts"
 import type { Exchange, Router } from "./seat.ts"
+import { declaresTasks } from "./taskRequests.ts"
+import type { Tasks } from "./tasks.ts"
 
 /** Whether a request is of this revision or a later one, by its body or by its header. */
 export const isModern = ({ headers }: Pick<IncomingMessage, "headers">, message: JSONRPCRequest): boolean =>
@@ -32,6 +43,7 @@ export interface ModernOptions extends ModernRequestsOptions {
   readonly catalog: Catalog
   readonly quotas: Quotas
   readonly router: Router
+  readonly tasks: Tasks
   /** Whether a server keeps nothing for a session. */
   readonly isStateless: (server: string) => boolean
   readonly streams: EventStreams
@@ -56,17 +68,20 @@ export class ModernEndpoint {
     if (method === "server/discover") {
       return answerJson(response, { status: 200, body: encodeResult(id, discovered(this.#options)) })
     }
-    if (!isServed(method)) {
+    if (!isServed(method, this.#options.tasks)) {
       const error = new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })
       return refuse(response, { status: 404, id, error })
     }
-    const { fork, quotas, router } = this.#options
+    const undeclared = taskFaultOf(message)
+    if (undeclared !== undefined) return refuse(response, { status: 400, id, error: undeclared })
+    const { fork, quotas, router, tasks } = this.#options
     const limit = (error: RpcError) => {
       refuse(response, { status: 429, id, error, headers: { "retry-after": "1" } })
     }
     if (!quotas.begin(principal)) return limit(tooManyRequests)
     const parts = { principal, capabilities: capabilitiesOf(message), protocolVersion: modernRevision }
-    fork(router.modern(parts, { isAnywhere: this.#isAnywhere(message) })).addObserver((exit) => {
+    const owner = isOfTask(method) ? tasks.ownerOf(message.params?.taskId, principal) : undefined
+    fork(router.modern(parts, { isAnywhere: this.#isAnywhere(message), owner })).addObserver((exit) => {
       const seat = Exit.isSuccess(exit) ? exit.value : undefined
       if (seat === undefined) {
         quotas.end(principal)
@@ -77,10 +92,15 @@ export class ModernEndpoint {
   }
 
   /** Whether a request needs nothing that a server keeps for a session. */
-  #isAnywhere({ method, params = {} }: JSONRPCRequest): boolean {
-    const { catalog: { offer }, isStateless } = this.#options
-    const server = method === "tools/call"
-      ? offer.tool(String(params.name))?.server
+  #isAnywhere(message: JSONRPCRequest): boolean {
+    const { method, params = {} } = message
+    const { catalog, isStateless } = this.#options
+    const { offer } = catalog
+    const tool = method === "tools/call" ? offer.tool(String(params.name)) : undefined
+    // The state of a task is on one node.
+    if (tool !== undefined && declaresTasks(message) && catalog.mayBeTask(tool)) return false
+    const server = tool !== undefined
+      ? tool.server
       : method === "prompts/get"
       ? offer.prompt(String(params.name))?.server
       : method === "resources/read"

@@ -17,7 +17,10 @@ import { RpcError } from "./rpc.ts"
 const nameOf: ReadonlyMap<string, string> = new Map([
   ["tools/call", "name"],
   ["prompts/get", "name"],
-  ["resources/read", "uri"]
+  ["resources/read", "uri"],
+  ["tasks/get", "taskId"],
+  ["tasks/update", "taskId"],
+  ["tasks/cancel", "taskId"]
 ])
 
 /** Decodes a header that may hold unsafe text as Base64; `undefined` if its Base64 is malformed. */

@@ -11,10 +11,11 @@ import * as Stream from "effect/Stream"
 import type { Catalog, ChangedList } from "./catalog.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { codes, encodeNotification, RpcError } from "./rpc.ts"
+import type { Task } from "./task.ts"
 
 const subscriptionKey = "io.modelcontextprotocol/subscriptionId"
 
-/** How many resources one stream may name, and how many streams one client may have. */
+/** How many resources and tasks one stream may name, and how many streams one client may have. */
 const [resourceLimit, streamLimit] = [256, 64]
 
 const keys: Readonly<Record<ChangedList, string>> = {
@@ -33,9 +34,10 @@ export const listen = (options: {
 }): (() => void) | RpcError => {
   const { catalog, client, fork, message: { id, params }, send } = options
   const filter = (Predicate.isObject(params?.notifications) ? params.notifications : {}) as Record<string, unknown>
-  const { resourceSubscriptions } = filter
+  const { resourceSubscriptions, taskIds } = filter
   const named = Array.isArray(resourceSubscriptions) ? resourceSubscriptions.filter(Predicate.isString) : []
-  if (named.length > resourceLimit || client.listening >= streamLimit) {
+  const tasks = (Array.isArray(taskIds) ? taskIds : []).flatMap((id) => client.tasks.find(id, client) ?? [])
+  if (named.length + tasks.length > resourceLimit || client.listening >= streamLimit) {
     return new RpcError({ code: codes.limited, message: "too many subscriptions" })
   }
   const _meta = { [subscriptionKey]: id }
@@ -50,6 +52,7 @@ export const listen = (options: {
   notify("notifications/subscriptions/acknowledged", {
     notifications: {
       ...Object.fromEntries(wanted.map((key) => [key, true])),
+      ...(tasks.length === 0 ? {} : { taskIds: tasks.map(({ id }) => id) }),
       ...(named.length === 0 ? {} : { resourceSubscriptions: uris.map(({ uri }) => uri) })
     }
   })
@@ -69,7 +72,12 @@ export const listen = (options: {
           }))).pipe(Effect.ignore)
     )
   )
+  const notifyOf = (task: Task) => notify("notifications/tasks", task.detailed)
+  const removeAll = tasks.map((task) => task.onChange(() => notifyOf(task)))
+  // It may have changed since the client asked for it.
+  for (const task of tasks) notifyOf(task)
   return () => {
+    for (const remove of removeAll) remove()
     client.listening--
     client.touch()
     remove()

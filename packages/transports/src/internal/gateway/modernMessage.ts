@@ -4,6 +4,7 @@
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic#request-metadata
  */
 import type { DeclaredCapabilities } from "@mcp-sessions/core/ClientHandlers"
+import { tasksExtension } from "@mcp-sessions/core/Connection"
 import type { LogLevel } from "@mcp-sessions/core/Notification"
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
@@ -12,6 +13,8 @@ import { capabilitiesFrom } from "./capabilities.ts"
 import type { Catalog } from "./catalog.ts"
 import { levelOf, modernRevision } from "./clientSession.ts"
 import { codes, RpcError } from "./rpc.ts"
+import { declaresTasks } from "./taskRequests.ts"
+import type { Tasks } from "./tasks.ts"
 
 /** The codes of errors that this revision adds. */
 export const modernCodes = {
@@ -30,11 +33,18 @@ export const served: ReadonlyMap<string, { readonly isCacheable: boolean }> = ne
   ["resources/read", { isCacheable: true }],
   ["prompts/list", { isCacheable: true }],
   ["prompts/get", { isCacheable: false }],
-  ["completion/complete", { isCacheable: false }]
+  ["completion/complete", { isCacheable: false }],
+  ["tasks/get", { isCacheable: false }],
+  ["tasks/update", { isCacheable: false }],
+  ["tasks/cancel", { isCacheable: false }]
 ])
 
+/** Whether a method is about a task. */
+export const isOfTask = (method: string): boolean => method.startsWith("tasks/")
+
 /** Whether the gateway handles a method of the revision. */
-export const isServed = (method: string): boolean => served.has(method) || method === "subscriptions/listen"
+export const isServed = (method: string, { isOffered }: Pick<Tasks, "isOffered">): boolean =>
+  method === "subscriptions/listen" || (served.has(method) && (isOffered || !isOfTask(method)))
 
 /** Results may not be used again: `list_changed` tells a client only while it listens. */
 export const uncached = { ttlMs: 0, cacheScope: "private" } as const
@@ -83,14 +93,29 @@ export const versionFaultOf = (message: JSONRPCRequest): RpcError | undefined =>
   })
 }
 
+const requiredCapabilities = { extensions: { [tasksExtension]: {} } }
+
+/** The error of a request about tasks whose client does not declare the extension. */
+export const taskFaultOf = (message: JSONRPCRequest): RpcError | undefined => {
+  const { method, params } = message
+  const isAbout = isOfTask(method) ||
+    (method === "subscriptions/listen" && Predicate.hasProperty(params?.notifications, "taskIds"))
+  return !isAbout || declaresTasks(message) ? undefined : new RpcError({
+    code: modernCodes.capabilityMissing,
+    message: `${method} needs a client that declares the extension ${tasksExtension}`,
+    data: { requiredCapabilities }
+  })
+}
+
 /** The result of `server/discover`. */
-export const discovered = ({ catalog: { instructions }, serverInfo }: {
+export const discovered = ({ catalog: { instructions }, serverInfo, tasks }: {
   readonly catalog: Catalog
+  readonly tasks: Tasks
   readonly serverInfo: { readonly name: string; readonly version: string }
 }): object => ({
   resultType: "complete",
   supportedVersions: [modernRevision],
-  capabilities,
+  capabilities: tasks.isOffered ? { ...capabilities, ...requiredCapabilities } : capabilities,
   ...(instructions === undefined ? {} : { instructions }),
   ...uncached,
   _meta: { [serverInfoKey]: serverInfo }

@@ -5,13 +5,14 @@ import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Crypto from "node:crypto"
-import { type ClientSession, isAtLeast, type Reply } from "./clientSession.ts"
+import { type ClientSession, interrupt, isAtLeast, type Reply } from "./clientSession.ts"
 import type { Dispatcher } from "./dispatcher.ts"
-import { methods } from "./methods.ts"
+import { methodOf } from "./methods.ts"
 import { ModernCall } from "./modernCall.ts"
 import { logLevelOf, modernCodes, served, serverInfoKey, uncached } from "./modernMessage.ts"
-import { codes, encodeError, RpcError } from "./rpc.ts"
+import { codes, encodeError, encodeResult, RpcError } from "./rpc.ts"
 import type { SealedIds } from "./sealedIds.ts"
+import { offeredPlace } from "./taskRequests.ts"
 
 export interface ModernRequestsOptions {
   readonly dispatcher: Dispatcher
@@ -57,14 +58,25 @@ export class ModernRequests {
         return fail(codes.invalidParams, "the requestState is not known, or over")
       }
       parked.proceed({ id, progressToken, reply, answers: answers as Record<string, unknown> })
+      if (key !== undefined && parked.place?.task?.outcome !== undefined) client.calls.delete(key)
       return parked
     }
-    const handle = methods.get(method)
+    const handle = methodOf(client, method)
     if (handle === undefined) return fail(codes.methodNotFound, `unknown method ${method}`)
     const key = Crypto.randomUUID()
     const seal = () => states.seal(key, { principal, route })
     const logLevel = logLevelOf(message)
-    const call = new ModernCall({ seal, answers, id, logLevel, progressToken, reply })
+    const onExpire = () => {
+      client.calls.delete(key)
+      interrupt(call)
+    }
+    const call = new ModernCall({ seal, onExpire, answers, id, logLevel, progressToken, reply })
+    const place = call.place = offeredPlace(client, message)
+    const ofServer = { [serverInfoKey]: serverInfo }
+    if (place !== undefined) {
+      place.onBegin = (task) =>
+        call.leave(() => encodeResult(call.id, { resultType: "task", ...task.modern, _meta: ofServer }))
+    }
     const isLogged = logLevel === undefined || (client.logLevel !== undefined && isAtLeast(logLevel, client.logLevel))
     client.calls.set(key, call)
     dispatcher.start({
@@ -75,12 +87,14 @@ export class ModernRequests {
       handle,
       before: isLogged ? undefined : client.setLogLevel(logLevel),
       onEnd: (exit) => {
-        client.calls.delete(key)
+        const isLeft = dispatcher.endTask(client, call, method, exit)
+        if (!isLeft || !call.owesHandle) client.calls.delete(key)
+        if (isLeft) return
         const result = Exit.map(exit, (value) => ({
           resultType: "complete",
           ...(value as object),
           ...(served.get(method)?.isCacheable === true ? uncached : {}),
-          _meta: { ...(value as { readonly _meta?: object })._meta, [serverInfoKey]: serverInfo }
+          _meta: { ...(value as { readonly _meta?: object })._meta, ...ofServer }
         }))
         call.settle(dispatcher.encode(call.id, method, result), statusOf(exit))
       }

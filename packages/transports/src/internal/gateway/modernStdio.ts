@@ -12,13 +12,15 @@ import type { Clients } from "./clients.ts"
 import { interrupt, modernRevision, type Reply } from "./clientSession.ts"
 import type { ModernCall } from "./modernCall.ts"
 import { listen } from "./modernListen.ts"
-import { capabilitiesOf, discovered, isServed, metaFaultOf, versionFaultOf } from "./modernMessage.ts"
+import { capabilitiesOf, discovered, isServed, metaFaultOf, taskFaultOf, versionFaultOf } from "./modernMessage.ts"
 import { ModernRequests, type ModernRequestsOptions } from "./modernRequests.ts"
 import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import type { Tasks } from "./tasks.ts"
 
 export interface ModernStdioOptions extends ModernRequestsOptions {
   readonly catalog: Catalog
   readonly clients: Clients
+  readonly tasks: Tasks
   readonly principal: string
   readonly write: (message: string) => void
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -44,13 +46,13 @@ export class ModernStdio {
 
   /** Handles a request. */
   handle(message: JSONRPCRequest): void {
-    const { clients, fork, principal, write } = this.#options
+    const { clients, fork, principal, tasks, write } = this.#options
     const { id, method } = message
     const fail = (error: RpcError) => write(encodeError(id, error))
-    const fault = metaFaultOf(message) ?? versionFaultOf(message)
+    const fault = metaFaultOf(message) ?? versionFaultOf(message) ?? taskFaultOf(message)
     if (fault !== undefined) return fail(fault)
     if (method === "server/discover") return write(encodeResult(id, discovered(this.#options)))
-    if (!isServed(method)) {
+    if (!isServed(method, tasks)) {
       return fail(new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` }))
     }
     if (this.#inFlight.has(id)) {

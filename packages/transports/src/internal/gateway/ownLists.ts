@@ -1,11 +1,12 @@
 /**
  * Own lists: the lists of a client's own sessions, where its calls have changed them.
  */
+import type { Tool } from "@mcp-sessions/core/Mcp"
 import type { Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import * as Effect from "effect/Effect"
 import type { Catalog, ChangedList } from "./catalog.ts"
-import type { Lists, Offer } from "./offer.ts"
+import type { Lists, Named, Offer } from "./offer.ts"
 
 export class OwnLists {
   readonly #catalog: Catalog
@@ -26,6 +27,11 @@ export class OwnLists {
       this.#offer = this.#catalog.offerWith(this.#lists)
     }
     return this.#offer
+  }
+
+  /** Whether the server of a tool may run it as a task. */
+  mayBeTask(tool: Named<Tool>): boolean {
+    return this.#catalog.mayBeTask(tool)
   }
 
   /** Fetches a list that has changed for the session of the client. */

@@ -50,7 +50,7 @@ const openWith = (key: Crypto.KeyObject, bytes: Buffer, bound: Bound): string | 
 
 export interface SealedIdsOptions {
   /** What the tokens are. A token of one purpose does not open as one of another, under the same key. */
-  readonly purpose: "hop" | "requestState" | "session"
+  readonly purpose: "hop" | "requestState" | "session" | "task"
   /** Keys of {@link keyBytes} bytes each. The first one seals, and all of them open. Empty: a random key. */
   readonly keys: ReadonlyArray<Redacted.Redacted<Uint8Array>>
 }

@@ -28,6 +28,11 @@ export interface Seat {
 /** What a session is made of. */
 export type SessionParts = Pick<ClientOptions, "capabilities" | "principal" | "protocolVersion">
 
+/** A session by its name, and what it is made of. */
+export interface NamedSession extends SessionParts {
+  readonly name: string
+}
+
 /** Decides where sessions are. */
 export interface Router {
   /** Makes a session, and returns the id that its client knows it by; `undefined` if there are too many. */
@@ -36,9 +41,14 @@ export interface Router {
   find(id: string, principal: string): Seat | undefined
   /**
    * Finds the session that stands for the clients of a principal which have none of their own and can do the same; `undefined` if there are too
-   * many. With `isAnywhere`, any node may handle the request.
+   * many. With `isAnywhere`, any node may handle the request. `owner` is the session that has to, if it is known.
    */
-  modern(parts: SessionParts, options: { readonly isAnywhere: boolean }): Effect.Effect<Seat | undefined>
+  modern(parts: SessionParts, options: {
+    readonly isAnywhere: boolean
+    readonly owner: NamedSession | undefined
+  }): Effect.Effect<Seat | undefined>
+  /** Whether all requests of a session reach one process. */
+  readonly hasOwners: boolean
   /** Ends a session that is here. Its id is not known afterwards. */
   close(client: ClientSession): Effect.Effect<void>
 }

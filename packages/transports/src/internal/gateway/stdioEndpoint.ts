@@ -42,7 +42,7 @@ const reply: Reply = {
 /** Serves the client until its input ends. */
 export const serveStdio = (options: StdioOptions): Effect.Effect<void> =>
   Effect.callback((resume) => {
-    const { catalog, clients, dispatcher, fork, maxLineLength, serverInfo } = options
+    const { clients, dispatcher, fork, maxLineLength } = options
     const modern = new ModernStdio({ ...options, principal, write })
     let client: ClientSession | undefined
     let rest = ""
@@ -59,7 +59,7 @@ export const serveStdio = (options: StdioOptions): Effect.Effect<void> =>
         if (made === undefined) return
         client = made
         made.output = write
-        write(encodeResult(id, initialized({ catalog, serverInfo, protocolVersion: wishes.protocolVersion })))
+        write(encodeResult(id, initialized({ ...options, protocolVersion: wishes.protocolVersion })))
       })
     }
 

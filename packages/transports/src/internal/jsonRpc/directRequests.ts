@@ -34,6 +34,9 @@ const userRequests = new Set(["sampling/createMessage", "elicitation/create"])
 /** Requests on whose behalf a server asks the user. */
 const askingRequests = new Set(["tools/call", "tasks/result", "prompts/get", "resources/read"])
 
+/** The key of `_meta` that names the task of a message. */
+const relatedTaskKey = "io.modelcontextprotocol/related-task"
+
 /** Holds results against what their tools promise. */
 export interface ResultChecks {
   /** Returns why a request must not be sent. */
@@ -185,9 +188,7 @@ export class DirectRequests implements Receiver {
     const { id, method } = message
     if (client !== undefined) {
       if (call !== undefined || userRequests.has(method)) {
-        const calls = call !== undefined
-          ? [call]
-          : this.#table.all().filter(({ method }) => askingRequests.has(method))
+        const calls = call === undefined ? this.#mayAsk(message) : [call]
         if (calls.length > 0) (this.#asked ??= new Map()).set(id, new Set(calls))
       }
       return false
@@ -199,6 +200,14 @@ export class DirectRequests implements Receiver {
         : { jsonrpc: "2.0", id, error: { code: -32601, message: "Method not found" } }
     )
     return true
+  }
+
+  /** The requests in flight that may be why a server asks. A question that names its task comes from the request for the result of that task. */
+  #mayAsk({ params }: JSONRPCRequest): ReadonlyArray<OutgoingRequest> {
+    const asking = this.#table.all().filter(({ method }) => askingRequests.has(method))
+    const { taskId } = (params?._meta?.[relatedTaskKey] ?? {}) as { readonly taskId?: unknown }
+    const ofTask = asking.filter(({ method, params }) => method === "tasks/result" && params?.taskId === taskId)
+    return ofTask.length === 0 ? asking : ofTask
   }
 
   #takeNotification({ method, params }: JSONRPCNotification, call: OutgoingRequest | undefined): boolean {
