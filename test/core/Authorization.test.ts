@@ -103,6 +103,28 @@ describe("a connect that the server refuses for lack of credentials", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("names what is missing if its definition says how to sign in, and the program signs nobody in", () => {
+    const script = Scripted.make({ connect: () => Effect.fail(refused) })
+    const url = "https://far.example/mcp"
+    const definitions = { wants: { url, auth: {} }, never: { url, auth: false as const }, plain: { url } }
+    return Effect.gen(function*() {
+      const { callTool } = yield* Sessions.Sessions
+      const messageOf = (server: string) => Effect.map(Effect.flip(callTool(server, "t")), ({ message }) => message)
+      const bare = "the server requires authorization (HTTP 401)"
+      assert.strictEqual(
+        yield* messageOf("wants"),
+        `wants: ${bare}: the definition has "auth", but the program signs nobody in; give OAuth.layer to an Effect program, ` +
+          "and the option authorization to McpSessions"
+      )
+      assert.strictEqual(yield* messageOf("never"), `never: ${bare}`)
+      assert.strictEqual(yield* messageOf("plain"), `plain: ${bare}`)
+    }).pipe(
+      Effect.provide(
+        Sessions.layer({ servers: definitions, retry: RetryPolicy.never }).pipe(Layer.provide(script.layer))
+      )
+    )
+  })
+
   it.effect("fails at once in a program that has no way to sign in", () => {
     const script = Scripted.make({ connect: () => Effect.fail(refused) })
     return Effect.gen(function*() {
@@ -112,7 +134,8 @@ describe("a connect that the server refuses for lack of credentials", () => {
       assert.deepStrictEqual(yield* sessions.signInState("s"), { _tag: "NotNeeded" })
       assert.strictEqual(
         (yield* Effect.flip(sessions.signIn("s"))).message,
-        "s: the server requires authorization (HTTP 401): the program has no Authorization service"
+        "s: the server requires authorization (HTTP 401): the program signs nobody in; " +
+          "give OAuth.layer to an Effect program, and the option authorization to McpSessions"
       )
       yield* sessions.signOut("s")
     }).pipe(Effect.provide(Sessions.layer({ servers }).pipe(Layer.provide(script.layer))))

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { ConfigError } from "../../ConfigError.ts"
 import { AuthRequired, SessionError } from "../../SessionError.ts"
+import { nobodySignsIn } from "../connection/signIn.ts"
 import type { Registry } from "./registry.ts"
 
 /** Signs an owner in, through the `Authorization` service of the program. */
@@ -12,9 +13,8 @@ export const signIn = (
 ): Effect.Effect<void, SessionError | ConfigError> =>
   Effect.flatMap(registry.findEnabled(server), ({ definition }) => {
     const { authorization } = registry
-    const description = "the program has no Authorization service"
     const signedIn = authorization === undefined
-      ? Effect.fail(new AuthRequired({ status: 401, description }))
+      ? Effect.fail(new AuthRequired({ status: 401, description: nobodySignsIn }))
       : authorization.signIn({ owner, definition })
     return Effect.mapError(signedIn, (reason) => new SessionError({ server, reason }))
   })
