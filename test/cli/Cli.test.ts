@@ -700,15 +700,34 @@ describe.concurrent("signals", () => {
         Effect.gen(function*() {
           write("mcp-sessions.json", { servers: { good: good(file) } })
           const child = start(["call", "good/hang"])
+          let stderr = ""
+          child.stderr?.setEncoding("utf8").on("data", (chunk: string) => stderr += chunk)
           yield* until(() => read("hang"), (started) => started.length === 1)
           child.kill(signal)
-          yield* Effect.promise(() => once(child, "exit"))
+          yield* Effect.promise(() => once(child, "close"))
+          const stopping =
+            "stopping: cancelling calling good/hang, and closing the connections; Ctrl+C again ends at once\n"
+          assert.strictEqual(stderr, stopping)
           assert.strictEqual(child.exitCode, status)
           assert.strictEqual(read("cancelled").length, 1)
           assert.deepStrictEqual(read("process").filter(isAlive), [])
         })
       ))
   }
+
+  it.live("says in JSON what a signal interrupts with --json", () =>
+    inWorkplace(({ start, write }, file, read) =>
+      Effect.gen(function*() {
+        write("mcp-sessions.json", { servers: { good: good(file) } })
+        const child = start(["call", "good/hang", "--json"])
+        let stderr = ""
+        child.stderr?.setEncoding("utf8").on("data", (chunk: string) => stderr += chunk)
+        yield* until(() => read("hang"), (started) => started.length === 1)
+        child.kill("SIGINT")
+        yield* Effect.promise(() => once(child, "close"))
+        assert.deepStrictEqual(JSON.parse(stderr), { stopping: { requests: ["calling good/hang"] } })
+      })
+    ))
 
   it.live("stops a server process that ignores SIGTERM if SIGTERM arrives while connecting", () =>
     inWorkplace(({ start, write }, file, read) =>

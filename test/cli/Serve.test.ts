@@ -42,6 +42,48 @@ const serving = (words: ReadonlyArray<string>, files: Readonly<Record<string, un
   }) satisfies Effect.Effect<unknown, never, Scope.Scope>
 
 describe.concurrent("serve", () => {
+  it.live("says at a signal what it waits for, and ends at once with its servers at a second one", () =>
+    Effect.gen(function*() {
+      const { child, ended, first, ledger, stderr } = yield* serving(["--resources", "good"])
+      const { client } = yield* connectV1(first)
+      yield* Effect.forkChild(
+        Effect.ignore(
+          Effect.tryPromise((signal) =>
+            client.callTool({ name: "good_hang", arguments: { id: "1" } }, undefined, { signal })
+          )
+        ),
+        { startImmediately: true }
+      )
+      yield* until(() => ledger("hang"), (ids) => ids.length === 1)
+      child.kill("SIGINT")
+      yield* until(stderr, (text) => /stopping: waiting for \d requests? in flight, for 5s at most/.test(text))
+      child.kill("SIGINT")
+      assert.strictEqual(yield* ended, 130)
+      yield* until(() => ledger("process").filter(isAlive), (alive) => alive.length === 0)
+    }))
+
+  it.live("warns of each pattern that no tool matches", () =>
+    Effect.gen(function*() {
+      const patterns = [
+        "--resources",
+        "good",
+        "--exclude",
+        "good/no-such-*",
+        "--exclude",
+        "other/ec*",
+        "--include",
+        "good",
+        "--include",
+        "other/nope"
+      ]
+      const { stderr } = yield* serving(patterns)
+      const warned = [...stderr().matchAll(/no tool matches the pattern \S*?"([^"\\]*)\S*" of (\w+)/g)]
+      assert.deepStrictEqual(warned.map(([, pattern, key]) => `${key} ${pattern}`), [
+        "include other/nope",
+        "exclude good/no-such-*"
+      ])
+    }))
+
   it.live("prints its URL alone to stdout, serves the servers that are usable, and leaves nothing on SIGTERM", () =>
     Effect.gen(function*() {
       const { child, ended, first, ledger, stderr, stdout } = yield* serving([

@@ -21,7 +21,7 @@ import { exitStatus, type Failure, UsageError } from "./Failure.ts"
 import { envelope, lines } from "./FailureText.ts"
 import { HeldSessions } from "./HeldSessions.ts"
 import { host } from "./internal/host.ts"
-import { splitWords } from "./internal/words.ts"
+import { splitWords, wantsJson } from "./internal/words.ts"
 import { Invocation } from "./Invocation.ts"
 import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
 import { line, trusted } from "./Shown.ts"
@@ -94,10 +94,6 @@ const toUsageError = (error: CliError.CliError): UsageError => {
     hint: `${error.commandPath.join(" ")} --help`
   })
 }
-
-/** Whether the words ask for JSON. */
-const wantsJson = (words: ReadonlyArray<string>): boolean =>
-  splitWords(words).own.some((word) => word === "--json" || word === "--json=true")
 
 const report = Effect.fnUntraced(function*(failure: Failure, words: ReadonlyArray<string>) {
   const { note, noteJson, styleNote } = yield* Output

@@ -90,6 +90,7 @@ import { SealedIds } from "./internal/gateway/sealedIds.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Tasks } from "./internal/gateway/tasks.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
+import { whenIdle } from "./internal/gateway/whenIdle.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { keysOf } from "./internal/unknownKeys.ts"
 import { SessionRouter } from "./SessionRouter.ts"
@@ -234,10 +235,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   const removeListener = catalog.onChange((list) => {
     for (const client of clients) client.send(listChanged(list))
   })
-  const idle = Effect.timeoutOption(
-    Effect.callback<void>((resume) => quotas.whenIdle(() => resume(Effect.void))),
-    read.drainTimeout
-  )
+  const idle = whenIdle(quotas, read.drainTimeout)
   const close = Effect.gen(function*() {
     removeListener()
     yield* clients.closeAll
@@ -266,12 +264,17 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
 /** Makes the page of a gateway if the option `ui` is on. */
 const makePage = <E, R>(
   parts: Effect.Success<ReturnType<typeof makeParts<E, R>>>,
-  { options, read }: { readonly options: Options<E, R>; readonly read: ReadOptions }
+  { isShared, options, read }: {
+    readonly options: Options<E, R>
+    readonly read: ReadOptions
+    readonly isShared: boolean
+  }
 ): PageServer | undefined =>
   options.ui === true
     ? gatewayPage({
       ...parts,
       read,
+      isShared,
       onUrl: options.onPageUrl,
       owners,
       watch: (watched) =>
@@ -292,8 +295,9 @@ const make = Effect.fnUntraced(function*<E, R>(
   const audit = options.ui === true ? pageAudit(() => found.page, options.audit) : options.audit
   const parts = yield* makeParts({ ...options, audit }, { read, route: read.path })
   const { catalog, clients, close, dispatcher, fork, idle, isStateless, now, quotas, streams, tasks } = parts
-  const page = found.page = makePage(parts, { options, read })
-  const routing = yield* (yield* SessionRouter).make({
+  const { isShared, make: makeRouting } = yield* SessionRouter
+  const page = found.page = makePage(parts, { options, read, isShared })
+  const routing = yield* makeRouting({
     clients,
     dispatcher,
     streams,

@@ -86,16 +86,23 @@ export type { NodeTls }
 
 type Make = (host: RoutingHost) => Effect.Effect<Routing, ConfigError | CannotListen, Scope.Scope>
 
+interface Service {
+  /** Whether sessions may be in other processes. */
+  readonly isShared: boolean
+  readonly make: Make
+}
+
 /**
  * Reference to the router of a gateway, which the layers of this module provide. Default: sessions are in the process that made them.
  *
  * @category services
  * @since 0.1.0
  */
-export const SessionRouter: Context.Reference<{ readonly make: Make }> = Context.Reference<{ readonly make: Make }>(
+export const SessionRouter: Context.Reference<Service> = Context.Reference<Service>(
   "@mcp-sessions/transports/SessionRouter",
   {
     defaultValue: () => ({
+      isShared: false,
       make: ({ clients, keys, route }) =>
         Effect.succeed({
           router: new LocalRouter({ clients, ids: new SealedIds({ keys, purpose: "session" }), route }),
@@ -130,6 +137,7 @@ const requireKey = (
  * @since 0.1.0
  */
 export const layerSealed: Layer.Layer<never> = Layer.succeed(SessionRouter, {
+  isShared: true,
   make: Effect.fnUntraced(function*({ clients, fork, keys, route, timeOfDay }) {
     yield* requireKey(keys)
     const ids = new SealedIds({ keys, purpose: "session" })
@@ -198,6 +206,7 @@ export const layerCluster = (
       )
       const ownership = yield* clusterOwnership
       return {
+        isShared: true,
         make: (host: RoutingHost) =>
           Effect.all([requireKey(host.keys), checkCluster(options)]).pipe(
             Effect.andThen(makeCluster({ options, host, ownership }))

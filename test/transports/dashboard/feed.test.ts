@@ -2,7 +2,9 @@
  * The event stream of the page: bounded, and ended with its process.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
+import { Sessions } from "@mcp-sessions/core"
+import { Gateway, SessionRouter, Transports } from "@mcp-sessions/transports"
+import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { connectV1, startGateway } from "../../fixtures/gateway.ts"
 import { act, enter, events, type Message, pageUrls, startPage } from "../../fixtures/page.ts"
 import { fixture, isAlive, makeLedger, until } from "../../fixtures/peer.ts"
@@ -27,6 +29,28 @@ describe("the event stream of the page", () => {
         outcome: "Succeeded",
         delivery: "Answered"
       })
+    }))
+
+  it.live("names the page of one process among several as such", () =>
+    Effect.gen(function*() {
+      const titleOf = (url: string) =>
+        Effect.gen(function*() {
+          const { messages } = yield* events(yield* enter(url))
+          yield* until(() => messages.length, (count) => count > 0)
+          return snapshotOf(messages)["title"] as unknown as string
+        })
+      const alone = yield* startPage()
+      assert.strictEqual(yield* titleOf(alone.url), "gateway")
+      const { latest, onUrl } = pageUrls()
+      yield* Layer.build(
+        Gateway.layer({
+          ui: true,
+          onPageUrl: onUrl,
+          sessionKey: Redacted.make(Buffer.alloc(32, "page")),
+          sessions: Sessions.layer({ servers: {} })
+        }).pipe(Layer.provide([Transports.layer, SessionRouter.layerSealed]))
+      )
+      assert.strictEqual(yield* titleOf(yield* latest(1)), "gateway: this process only, of a fleet")
     }))
 
   it.live("says how many calls of a burst are left out", () =>

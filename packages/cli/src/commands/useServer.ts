@@ -10,6 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ConfiguredServer } from "../Configured.ts"
+import { inFlight } from "../internal/requestsInFlight.ts"
 import { Output } from "../Output.ts"
 import { progressBar } from "../ProgressLabel.ts"
 import { canAskWith, CurrentSwitchboard, makeAnswers } from "../Questions.ts"
@@ -73,7 +74,8 @@ export const useServer = (options: UseOptions) => <A, E, R>(use: (used: Used) =>
       yield* switchboard.join({ server, tool, answers: yield* makeAnswers({ input, pause: budget.pause }) })
       yield* progress(line`connecting to ${server} …`)
       const session = yield* Effect.flatMap(Sessions, (sessions) => sessions.get(server)).pipe(
-        withTimeLimit({ server, limit })
+        withTimeLimit({ server, limit }),
+        inFlight(line`connecting to ${server}`)
       )
       const request: Used["request"] = (label, run) =>
         Effect.gen(function*() {
@@ -85,7 +87,9 @@ export const useServer = (options: UseOptions) => <A, E, R>(use: (used: Used) =>
           const atEnd = Effect.andThen(budget.spent, Effect.sleep(grace)).pipe(
             Effect.andThen(Effect.fail(spent(options, sentAt)))
           )
-          return yield* Effect.raceFirst(run({ timeout: canAsk ? longestTimeout : left, onProgress }), atEnd)
+          return yield* Effect.raceFirst(run({ timeout: canAsk ? longestTimeout : left, onProgress }), atEnd).pipe(
+            inFlight(line`${label}`)
+          )
         })
       return yield* use({ session, request })
     })

@@ -73,9 +73,9 @@ export const limitSessions = (...[sessions, limits]: readonly [sessions: Service
     ...sessions,
     get,
     use: (server, f, options) => Effect.scoped(Effect.flatMap(get(server, options), f)),
-    callTool: ((...[server, tool, args, options]: Parameters<Service["callTool"]>) =>
-      Effect.scoped(
-        Effect.flatMap(get(server, options), (session) => session.callTool(tool, args, options))
-      )) as Service["callTool"]
+    callTool: ((...[server, tool, args, options]: Parameters<Service["callTool"]>) => {
+      const { owner, ...call } = options ?? {}
+      return Effect.scoped(Effect.flatMap(get(server, { owner }), (session) => session.callTool(tool, args, call)))
+    }) as Service["callTool"]
   }
 }

@@ -44,3 +44,7 @@ export const splitWords = (words: ReadonlyArray<string>): SplitWords => {
     serverCommands.has(commandOf(words.slice(0, at)) ?? "")
   return isCommand ? { own: words.slice(0, at), serverCommand: after } : { own: words, serverCommand: [] }
 }
+
+/** Whether the words ask for JSON. */
+export const wantsJson = (words: ReadonlyArray<string>): boolean =>
+  splitWords(words).own.some((word) => word === "--json" || word === "--json=true")

@@ -15,6 +15,8 @@ export interface GatewayPageOptions
     Pick<PageOptions, "fork" | "now" | "streams" | "timeOfDay">
 {
   readonly read: ReadOptions
+  /** Whether the gateway is several processes, of which the page shows one. */
+  readonly isShared: boolean
   readonly onUrl: PageOptions["onUrl"] | undefined
   /** The owners of the sessions of the gateway itself. */
   readonly owners: { readonly lists: string; readonly shared: string }
@@ -25,12 +27,12 @@ export interface GatewayPageOptions
 }
 
 export const gatewayPage = (options: GatewayPageOptions): PageServer => {
-  const { owners: { lists, shared }, read, servers, sessions } = options
+  const { isShared, owners: { lists, shared }, read, servers, sessions } = options
   const { eject, readmit, restart, signIn, status } = sessions
   const isAnonymous = Object.keys(read.tokens).length === 0 && read.issuers.length === 0
   const backend = gatewayBackend({
     ...options,
-    title: "gateway",
+    title: isShared ? "gateway: this process only, of a fleet" : "gateway",
     isOperator: (principal) => isAnonymous || read.operators.includes(principal),
     watch: watchOf({ servers, watch: options.watch }),
     status,

@@ -89,6 +89,11 @@ export class Catalog {
     return this.#offer
   }
 
+  /** The names of the tools that each server lists, those that are not offered too. */
+  get tools(): ReadonlyArray<{ readonly server: string; readonly tools: ReadonlyArray<string> }> {
+    return this.#followed.map(({ lists, server }) => ({ server, tools: lists.tools.map(({ name }) => name) }))
+  }
+
   /** Gives names and URIs that several servers have listed so far to the first server of the configuration. Returns what collides. */
   settle(): Offer["collisions"] {
     this.#isSettled = true
