@@ -14,6 +14,7 @@ import type { CircuitPolicy, CircuitState } from "../../Circuit.ts"
 import { ServerDown, type ServerEjected, SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
 import { CircuitProber, type Probed } from "./circuitProber.ts"
+import { boundStore, type OnStore } from "./storeBounds.ts"
 
 export interface CircuitBreaker {
   /** Whether operations have to go through `guard`. Read before each, so it is no effect. */
@@ -56,9 +57,6 @@ export interface CircuitHost {
   /** Runs an effect in the background. */
   readonly fork: (effect: Effect.Effect<void>) => void
 }
-
-/** How long a store outside this process may take. An unreachable store must cost calls little. */
-const storeTimeout = "500 millis"
 
 const alwaysClosed: CircuitBreaker = {
   isOpen: () => false,
@@ -240,32 +238,19 @@ class BreakerOfServer implements CircuitBreaker {
   }
 }
 
-/** A store in memory measures by the monotonic time. One that processes share has a clock of its own. */
-const byMonotonicTime = (
-  store: Breaker.CircuitBreakerStore["Service"]
+/** Runs each operation of a store in a way. */
+const around = (
+  store: Breaker.CircuitBreakerStore["Service"],
+  run: OnStore<Breaker.CircuitBreakerError>
 ): Breaker.CircuitBreakerStore["Service"] => ({
   ...store,
-  admit: (key) => monotonic.withMonotonicClock(store.admit(key)),
-  record: (outcome) => monotonic.withMonotonicClock(store.record(outcome)),
-  state: (key) => monotonic.withMonotonicClock(store.state(key))
+  admit: (key) => run(store.admit(key)),
+  record: (outcome) => run(store.record(outcome)),
+  state: (key) => run(store.state(key))
 })
 
-const withTimeout = (store: Breaker.CircuitBreakerStore["Service"]): Breaker.CircuitBreakerStore["Service"] => {
-  const bounded = Effect.timeoutOrElse({
-    duration: storeTimeout,
-    orElse: () => {
-      const message = `the circuit breaker store did not respond within ${storeTimeout}`
-      const reason = new Breaker.CircuitBreakerStoreError({ message })
-      return Effect.fail(new Breaker.CircuitBreakerError({ reason }))
-    }
-  })
-  return {
-    ...store,
-    admit: (key) => bounded(store.admit(key)),
-    record: (outcome) => bounded(store.record(outcome)),
-    state: (key) => bounded(store.state(key))
-  }
-}
+const storeError = (message: string) =>
+  new Breaker.CircuitBreakerError({ reason: new Breaker.CircuitBreakerStoreError({ message }) })
 
 /**
  * Makes the constructor of circuit breakers, on the `CircuitBreakerStore` of the context or on one in memory.
@@ -276,8 +261,12 @@ export const make = Effect.fnUntraced(function*(
   if (policy.failures === Number.POSITIVE_INFINITY) return () => alwaysClosed
   const provided = yield* Effect.serviceOption(Breaker.CircuitBreakerStore)
   const store = provided._tag === "Some"
-    ? withTimeout(provided.value)
-    : byMonotonicTime(Context.get(yield* Layer.build(Breaker.layerStoreMemory()), Breaker.CircuitBreakerStore))
+    ? around(provided.value, boundStore(storeError))
+    // A store in memory measures by the monotonic time. One that processes share has a clock of its own.
+    : around(
+      Context.get(yield* Layer.build(Breaker.layerStoreMemory()), Breaker.CircuitBreakerStore),
+      monotonic.withMonotonicClock
+    )
   const breaker = yield* Breaker.make({
     tripPolicy: Breaker.consecutive(policy.failures),
     openDuration: policy.openFor

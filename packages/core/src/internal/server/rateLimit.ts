@@ -15,6 +15,7 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { ServerDefinition } from "../../ServerConfig.ts"
 import * as monotonic from "../monotonic.ts"
+import { boundStore, type OnStore } from "./storeBounds.ts"
 
 /** The pause after a 429 without `Retry-After`. */
 const pauseDefault = Duration.seconds(1)
@@ -133,22 +134,32 @@ const sleep = (delay: Duration.Duration, latest: number): Wait<void> =>
     return until > latest ? Effect.fail(until) : Effect.sleep(delay)
   })
 
-/** A store in memory measures by the monotonic time. One that processes share has a clock of its own. */
-const byMonotonicTime = (store: RateLimiter.RateLimiterStore["Service"]): RateLimiter.RateLimiterStore["Service"] => ({
+/** Runs each operation of a store in a way. */
+const around = (
+  store: RateLimiter.RateLimiterStore["Service"],
+  run: OnStore<RateLimiter.RateLimiterError>
+): RateLimiter.RateLimiterStore["Service"] => ({
   ...store,
-  fixedWindow: (options) => monotonic.withMonotonicClock(store.fixedWindow(options)),
-  tokenBucket: (options) => monotonic.withMonotonicClock(store.tokenBucket(options)),
-  adaptiveConsume: (options) => monotonic.withMonotonicClock(store.adaptiveConsume(options)),
-  adaptiveFeedback: (options) => monotonic.withMonotonicClock(store.adaptiveFeedback(options))
+  fixedWindow: (options) => run(store.fixedWindow(options)),
+  tokenBucket: (options) => run(store.tokenBucket(options)),
+  adaptiveConsume: (options) => run(store.adaptiveConsume(options)),
+  adaptiveFeedback: (options) => run(store.adaptiveFeedback(options))
 })
+
+const storeError = (message: string) =>
+  new RateLimiter.RateLimiterError({ reason: new RateLimiter.RateLimitStoreError({ message }) })
 
 /** Makes the constructor of rate limits, on the `RateLimiterStore` of the context or on one in memory. */
 export const make: Effect.Effect<(definition: ServerDefinition) => RateLimit, never, Scope.Scope> = Effect.gen(
   function*() {
     const provided = yield* Effect.serviceOption(RateLimiter.RateLimiterStore)
     const store = provided._tag === "Some"
-      ? provided.value
-      : byMonotonicTime(Context.get(yield* Layer.build(RateLimiter.layerStoreMemory), RateLimiter.RateLimiterStore))
+      ? around(provided.value, boundStore(storeError))
+      // A store in memory measures by the monotonic time. One that processes share has a clock of its own.
+      : around(
+        Context.get(yield* Layer.build(RateLimiter.layerStoreMemory), RateLimiter.RateLimiterStore),
+        monotonic.withMonotonicClock
+      )
     const limiter = yield* Effect.provideService(RateLimiter.make, RateLimiter.RateLimiterStore, store)
     return (definition) => new RateLimit(limiter, definition)
   }
