@@ -16,6 +16,10 @@
  *
  * A server that is down costs its own tools only. When its lists are known again, clients are notified.
  *
+ * Gateways with a `RateLimiterStore` of `effect/persistence` in their context share the rate of each principal (`requestsPerSecond`), and their
+ * sessions share the rates of servers. No request of a client waits for the store. While the store fails or takes more than 0.5 seconds, each
+ * gateway goes by its own count. A `CircuitBreakerStore` has the circuits of servers.
+ *
  * When the scope closes, no new sessions are admitted, requests in flight have `drainTimeout` to end, streams end, and the sessions at the
  * servers close.
  *
@@ -83,8 +87,8 @@ import {
   readOptions
 } from "./internal/gateway/gatewayOptions.ts"
 import { type CannotListen, listen } from "./internal/gateway/listener.ts"
+import { openQuotas } from "./internal/gateway/openQuotas.ts"
 import { handlersOf } from "./internal/gateway/questions.ts"
-import { Quotas } from "./internal/gateway/quotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
@@ -194,7 +198,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   const outer = yield* ClientHandlers
 
   const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
-  const quotas = new Quotas(read.limits, now)
+  const quotas = yield* openQuotas(read, now)
   const timeOfDay = yield* readTimeOfDay
   const streams = new EventStreams(timeOfDay)
   const tasks = new Tasks({ keys: read.sessionKeys, route, limits: read.limits, timeOfDay })

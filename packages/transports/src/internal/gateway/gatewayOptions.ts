@@ -31,7 +31,10 @@ export interface GatewayLimits {
   readonly maxInFlight?: number | undefined
   /** How many POSTs of one principal are in flight at a time. More are refused with 429. Default: 256. */
   readonly maxInFlightPerPrincipal?: number | undefined
-  /** How many POSTs a principal may send in a second, on average, and half of how many at once. Default: 5,000. */
+  /**
+   * How many POSTs a principal may send in a second, on average, and half of how many at once. Gateways with one `RateLimiterStore` share it.
+   * Default: 5,000.
+   */
   readonly requestsPerSecond?: number | undefined
   /**
    * How many tasks are kept at a time: those that run, and those whose outcome is kept. While it is reached, a principal below its equal share may

@@ -3,6 +3,8 @@
  *
  * The limits are fair: while the gateway is full, a principal below its equal share is admitted, and one above it is refused.
  */
+import type { SharedRates } from "./sharedRates.ts"
+import { TokenBucket } from "./tokenBucket.ts"
 
 /** The limits of a gateway. Each is a count; those of a principal hold for each. */
 export interface QuotaLimits {
@@ -21,27 +23,27 @@ const usageLimit = 1024
 class Usage {
   inFlight = 0
   sessions = 0
-  tokens: number
-  filledAt: number
+  readonly bucket: TokenBucket
 
-  constructor(tokens: number, now: number) {
-    this.tokens = tokens
-    this.filledAt = now
+  constructor(bucket: TokenBucket) {
+    this.bucket = bucket
   }
 }
 
 export class Quotas {
   readonly #limits: QuotaLimits
   readonly #now: () => number
+  readonly #sharedRates: SharedRates | undefined
   readonly #usages = new Map<string, Usage>()
   readonly #waiting: Array<() => void> = []
   #inFlight = 0
   #sessions = 0
 
-  /** `now` gives monotonic time in milliseconds. */
-  constructor(limits: QuotaLimits, now: () => number) {
+  /** `now` gives monotonic time in milliseconds. With `sharedRates`, other gateways have a part in the rate of each principal. */
+  constructor(limits: QuotaLimits, now: () => number, sharedRates?: SharedRates) {
     this.#limits = limits
     this.#now = now
+    this.#sharedRates = sharedRates
   }
 
   /** The number of POSTs in flight. */
@@ -58,7 +60,8 @@ export class Quotas {
       this.#inFlight >= maxInFlight &&
       usage.inFlight >= maxInFlight / this.#active(({ inFlight }) => inFlight > 0, usage)
     ) return false
-    if (!this.#takeToken(usage)) return false
+    if (!usage.bucket.take(this.#now())) return false
+    this.#sharedRates?.taken(principal, usage.bucket)
     usage.inFlight++
     this.#inFlight++
     return true
@@ -112,32 +115,16 @@ export class Quotas {
     const known = this.#usages.get(principal)
     if (known !== undefined) return known
     if (this.#usages.size >= usageLimit) this.#forget()
-    const usage = new Usage(2 * this.#limits.requestsPerSecond, this.#now())
+    const usage = new Usage(new TokenBucket(this.#limits.requestsPerSecond, this.#now()))
     this.#usages.set(principal, usage)
     return usage
-  }
-
-  #fill(usage: Usage): void {
-    const { requestsPerSecond } = this.#limits
-    const now = this.#now()
-    const filled = usage.tokens + (now - usage.filledAt) / 1000 * requestsPerSecond
-    usage.tokens = Math.min(2 * requestsPerSecond, filled)
-    usage.filledAt = now
-  }
-
-  #takeToken(usage: Usage): boolean {
-    this.#fill(usage)
-    if (usage.tokens < 1) return false
-    usage.tokens--
-    return true
   }
 
   /** Forgets the principals that use nothing, and whose rate is not limited now. */
   #forget(): void {
     for (const [principal, usage] of this.#usages) {
       if (usage.inFlight > 0 || usage.sessions > 0) continue
-      this.#fill(usage)
-      if (usage.tokens === 2 * this.#limits.requestsPerSecond) this.#usages.delete(principal)
+      if (usage.bucket.isFull(this.#now())) this.#usages.delete(principal)
     }
   }
 }
