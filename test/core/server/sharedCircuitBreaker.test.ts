@@ -5,7 +5,7 @@ import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { assert, describe, it } from "@effect/vitest"
 import { type Circuit, RetryPolicy, Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
-import { Effect, Fiber, Layer, Logger, ManagedRuntime } from "effect"
+import { Effect, Fiber, Layer, Logger, ManagedRuntime, Schedule } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import { until } from "../../fixtures/peer.ts"
 import * as Redis from "../../fixtures/redis.ts"
@@ -139,7 +139,10 @@ describe.skipIf(!Redis.isInstalled)("a circuit breaker in Redis", () => {
       state.isDown = true
       assert.deepStrictEqual(yield* outcomes(1), ["OutcomeUnknown"])
       yield* Effect.promise(redis.run)
-      const opened = yield* outcome(one).pipe(Effect.repeat({ until: (tag) => tag === "ServerDown", times: 20 }))
+      // The store is asked again a second after it did not respond.
+      const opened = yield* outcome(one).pipe(
+        Effect.repeat({ until: (tag) => tag === "ServerDown", schedule: Schedule.spaced("20 millis") })
+      )
       assert.strictEqual(opened, "ServerDown")
     }).pipe(Effect.scoped))
 })
