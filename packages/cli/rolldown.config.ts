@@ -1,4 +1,5 @@
-import { defineConfig } from "rolldown"
+import { readFileSync } from "node:fs"
+import { defineConfig, type PluginContext } from "rolldown"
 
 /** Puts the commands and flags into the bundle as data: a completion needs no command loaded. */
 const commandTree = {
@@ -51,6 +52,42 @@ const lateSegmenter = {
   }
 }
 
+/** Stands for the module of Redis where nothing uses it. */
+const noRedis = "\0no-redis.js"
+
+/**
+ * Gives the stores in Redis modules of Effect for themselves. Every call loads these modules for the stores in memory: what they have for Redis, and
+ * all that it imports, would be in the file of each call.
+ */
+const storesInRedis = {
+  name: "stores-in-redis",
+  resolveId: {
+    filter: { id: /(persistence\/(RateLimiter|CircuitBreaker)|\/Redis\.js)$/ },
+    async handler(this: PluginContext, id: string, importer: string | undefined) {
+      if (importer?.endsWith("/internal/redisStores.ts") === true) {
+        const resolved = await this.resolve(id, importer, { skipSelf: true })
+        return resolved === null ? null : `${resolved.id}?redis`
+      }
+      return /\/persistence\/(RateLimiter|CircuitBreaker)\.js$/.test(importer ?? "") ? noRedis : null
+    }
+  },
+  load: {
+    filter: { id: /\?redis$|no-redis\.js$/ },
+    handler: (id: string) => ({
+      code: id === noRedis
+        ? "export class Redis {}\nexport const script = () => Redis"
+        : readFileSync(id.slice(0, -"?redis".length), "utf8"),
+      moduleType: "js" as const
+    })
+  },
+  generateBundle(_: unknown, bundle: Readonly<Record<string, object>>) {
+    const isUsed = Object.values(bundle).some((chunk) =>
+      "modules" in chunk && Object.hasOwn(chunk.modules as object, noRedis)
+    )
+    if (isUsed) throw new Error("a module that calls load uses Redis: see the plugin stores-in-redis")
+  }
+}
+
 /**
  * Modules that are loaded together, with all that they import. Each file costs time to find and to load, so what a call of a held session needs is
  * one file, and what a call of a server on stdio needs before its process is started is another.
@@ -73,7 +110,7 @@ export default defineConfig({
   transform: { target: "node22.19" },
   // The modules of a group are loaded together, also where a command would load one of them later.
   checks: { ineffectiveDynamicImport: false },
-  plugins: [commandTree, lateModules, lateSegmenter],
+  plugins: [commandTree, lateModules, lateSegmenter, storesInRedis],
   output: {
     dir: "bundle",
     minify: true,

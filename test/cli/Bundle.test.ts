@@ -22,6 +22,15 @@ describe("the published bundle", () => {
     for (const code of imported) assert.isBelow(code.length, 2000)
   })
 
+  it("has what uses Redis in one file, which `serve --redis` loads", () => {
+    const directory = dirname(bin)
+    const files = readdirSync(directory).filter((file) =>
+      readFileSync(join(directory, file), "utf8").includes("EVALSHA")
+    )
+    assert.strictEqual(files.length, 1)
+    assert.match(files[0] ?? "", /^redisStores-/)
+  })
+
   it.live("runs without any other file, and keeps compiled code in the cache of its user", () =>
     Effect.gen(function*() {
       const { directory, start, write } = yield* workplace

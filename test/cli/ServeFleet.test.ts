@@ -2,47 +2,22 @@
  * `serve` as several processes that are one gateway.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
-import { once } from "node:events"
 import { authority } from "../fixtures/certificates.ts"
 import { call, initialize, post, textOf } from "../fixtures/gateway.ts"
 import { database, freePort, untilReady } from "../fixtures/gatewayFleet.ts"
-import { fixture, isAlive, makeLedger, until } from "../fixtures/peer.ts"
+import { isAlive, until } from "../fixtures/peer.ts"
 import * as Postgres from "../fixtures/postgres.ts"
-import { inWorkplace, workplace } from "./cli.ts"
+import { inWorkplace } from "./cli.ts"
+import { servers, serving } from "./serving.ts"
 
-const servers = (file: string) => ({
-  servers: { only: { command: process.execPath, args: [fixture("stdioServer.ts"), "v1", file] } }
-})
-
-/** Starts processes with the same files in one place, and waits for their URLs. */
-const serving = (
-  words: ReadonlyArray<ReadonlyArray<string>>,
-  { env = {}, files = {} }: {
-    readonly env?: Record<string, string>
-    readonly files?: Readonly<Record<string, string>>
-  } = {}
-) =>
-  Effect.gen(function*() {
-    const { file, read } = yield* makeLedger
-    const place = yield* workplace
-    place.write("mcp-sessions.json", servers(file))
-    place.write("key", `${randomBytes(32).toString("base64")}\n${randomBytes(32).toString("hex")}\n`)
-    for (const [name, content] of Object.entries(files)) place.write(name, content)
-    const processes = yield* Effect.forEach(words, (own) =>
-      Effect.gen(function*() {
-        const child = place.start(["serve", "--session-key", "key", ...own], env)
-        yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
-        const exited = once(child, "exit")
-        let [stdout, stderr] = ["", ""]
-        child.stdout?.setEncoding("utf8").on("data", (chunk: string) => stdout += chunk)
-        child.stderr?.setEncoding("utf8").on("data", (chunk: string) => stderr += chunk)
-        yield* until(() => stdout, (text) => text.includes("\n"))
-        return { child, url: stdout.trim(), stderr: () => stderr, exited: Effect.promise(() => exited) }
-      }), { concurrency: "unbounded" })
-    return { processes, ledger: read }
-  }) satisfies Effect.Effect<unknown, never, Scope.Scope>
+/** Starts processes with one file of keys. */
+const sharing = (words: ReadonlyArray<ReadonlyArray<string>>, options: Parameters<typeof serving>[1] = {}) =>
+  serving(words.map((own) => ["--session-key", "key", ...own]), {
+    ...options,
+    files: { ...options.files, key: `${randomBytes(32).toString("base64")}\n${randomBytes(32).toString("hex")}\n` }
+  })
 
 /** Initializes at the first process, and calls a tool at each. */
 const callAtEach = (processes: ReadonlyArray<{ readonly url: string }>) =>
@@ -58,7 +33,7 @@ const callAtEach = (processes: ReadonlyArray<{ readonly url: string }>) =>
 describe.concurrent("serve in several processes", () => {
   it.live("takes each request of a client in either of two processes with --sealed", () =>
     Effect.gen(function*() {
-      const { ledger, processes } = yield* serving([["--sealed"], ["--sealed"]])
+      const { ledger, processes } = yield* sharing([["--sealed"], ["--sealed"]])
       assert.deepStrictEqual(yield* callAtEach(processes), ["counted", "counted"])
       assert.deepStrictEqual(ledger("count"), ["at 0", "at 1"])
     }))
@@ -137,7 +112,7 @@ describe.concurrent("serve in several processes", () => {
             "--runner-port",
             String(runner)
           ]))
-        const { ledger, processes } = yield* serving(nodes, {
+        const { ledger, processes } = yield* sharing(nodes, {
           env: { MCP_SESSIONS_DATABASE_URL: `postgres://postgres@127.0.0.1:${Postgres.port}/${yield* database}` },
           files: { "ca.pem": trusted.ca, "cert.pem": cert, "key.pem": key }
         })

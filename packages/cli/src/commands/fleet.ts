@@ -17,6 +17,7 @@ import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
 import { readFlagFile } from "./flagFile.ts"
+import { decodeSecretUrl, readSecretUrl } from "./secretUrl.ts"
 
 /** The variable with the URL of the database, which no process list shows. */
 const databaseVariable = "MCP_SESSIONS_DATABASE_URL"
@@ -90,13 +91,14 @@ const readKeys = Effect.fnUntraced(function*(path: string) {
 
 const readDatabase = Effect.fnUntraced(function*(file: string | undefined) {
   const { environment } = yield* Invocation
-  const url = file === undefined ? environment[databaseVariable] : yield* readFlagFile({ flag: "database", path: file })
-  const where = file === undefined ? databaseVariable : "--database"
-  if (/^postgres(?:ql)?:$/.test(URL.parse(url?.trim() ?? "")?.protocol ?? "")) return Redacted.make(url?.trim() ?? "")
-  return yield* new UsageError({
-    problems: [`${where}: expected a URL such as postgres://user:password@host:5432/database`],
-    ...(url === undefined ? { hint: `set ${databaseVariable}, or name a file that has the URL with --database` } : {})
-  })
+  const expected = {
+    isExpected: ({ protocol }: URL) => /^postgres(?:ql)?:$/.test(protocol),
+    example: "postgres://user:password@host:5432/database",
+    hint: `set ${databaseVariable}, or name a file that has the URL with --database`
+  }
+  return file === undefined
+    ? yield* decodeSecretUrl({ ...expected, text: environment[databaseVariable], where: databaseVariable })
+    : yield* readSecretUrl({ ...expected, flag: "database", path: file })
 })
 
 /** Names a database by its place, without user and password. */

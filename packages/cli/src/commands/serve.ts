@@ -29,6 +29,7 @@ import { root } from "./root.ts"
 import { chooseServers, loadConfigured } from "./selection.ts"
 import { defaults, problemsOf } from "./serveFlags.ts"
 import { withRetryNotes } from "./sessions.ts"
+import { readStores, redisFlag } from "./sharedLimits.ts"
 
 const Tokens = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
 
@@ -133,6 +134,7 @@ export const serve = Command.make(
       Flag.withDescription("Serve one client on stdin and stdout, until stdin ends, in place of a URL"),
       Flag.withDefault(false)
     ),
+    redis: redisFlag,
     ...fleetFlags
   },
   (
@@ -148,6 +150,7 @@ export const serve = Command.make(
       path,
       port,
       publicUrl,
+      redis,
       resources,
       stdio,
       tokens,
@@ -175,6 +178,7 @@ export const serve = Command.make(
       })
       if (first !== undefined) return yield* new UsageError({ problems: [first, ...rest] })
       const { router, sessionKey } = yield* readFleet(others, stdio)
+      const stores = yield* readStores(redis)
       const known = names.some((name) => name.includes(",")) ? splitNames(names, yield* loadConfigured) : names
       const { servers } = yield* chooseServers(known)
       const note = (error: Failure) =>
@@ -215,7 +219,7 @@ export const serve = Command.make(
       const logger = yield* logToStderr
       if (stdio) {
         return yield* Gateway.serveStdio(offered).pipe(
-          Effect.provide(logger),
+          Effect.provide(Layer.provideMerge(stores, logger)),
           Effect.catchTag("NameCollision", toCollisionError)
         )
       }
@@ -235,7 +239,7 @@ export const serve = Command.make(
         operators: operator
       })
       const { url } = Context.get(
-        yield* Layer.build(gateway.pipe(Layer.provide(router), Layer.provide(logger))).pipe(
+        yield* Layer.build(gateway.pipe(Layer.provide([router, stores]), Layer.provide(logger))).pipe(
           Effect.catchTags({ ListenFailed: toUsageError, NameCollision: toCollisionError })
         ),
         Gateway.Gateway
@@ -274,6 +278,10 @@ export const serve = Command.make(
     {
       command: "mcp-sessions serve --cluster --session-key key --node-host 10.0.0.5 --node-tls ca.pem,cert.pem,key.pem",
       description: "Be a node of a cluster, whose database MCP_SESSIONS_DATABASE_URL names"
+    },
+    {
+      command: "mcp-sessions serve --port 3000 --tokens tokens.json --redis redis://10.0.0.2:6379",
+      description: "Share the rates of clients, and the rates and circuits of servers, with other processes"
     }
   ])
 )

@@ -11,7 +11,11 @@ import * as Scope from "effect/Scope"
 /** Builds a layer whose end takes no longer than a limit. What is left of it then ends with the process. */
 export const boundedLayer = <A, E, R>(
   layer: Layer.Layer<A, E, R>,
-  limit: Duration.Input
+  { limit, warning }: {
+    readonly limit: Duration.Input
+    /** What is logged if the limit is reached. */
+    readonly warning: string
+  }
 ): Layer.Layer<A, E, R> =>
   Layer.effectContext(Effect.gen(function*() {
     const scope = yield* Scope.make()
@@ -20,7 +24,7 @@ export const boundedLayer = <A, E, R>(
         const closing = yield* Effect.forkDetach(Scope.close(scope, exit))
         const ended = yield* Effect.timeoutOption(Fiber.await(closing), limit)
         if (Option.isNone(ended)) {
-          yield* Effect.logWarning("the cluster did not end in time; its locks end with the process")
+          yield* Effect.logWarning(warning)
         }
       })
     )

@@ -117,5 +117,9 @@ export const layer = (
   const answering = Layer.effectDiscard(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`)).pipe(
     Layer.provideMerge(PgClient.layer({ url: database, ...databaseLimits }))
   )
-  return router.pipe(Layer.provide(boundedLayer(Layer.provideMerge(cluster, answering), endTimeout)))
+  const bounded = boundedLayer(Layer.provideMerge(cluster, answering), {
+    limit: endTimeout,
+    warning: "the cluster did not end in time; its locks end with the process"
+  })
+  return router.pipe(Layer.provide(bounded))
 }

@@ -1,0 +1,63 @@
+/**
+ * The flag of `serve` for limits that several processes share.
+ */
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { UsageError } from "../Failure.ts"
+import { Invocation } from "../Invocation.ts"
+import { decodeSecretUrl, readSecretUrl } from "./secretUrl.ts"
+
+/** The variable with the URL of Redis. */
+const redisVariable = "MCP_SESSIONS_REDIS_URL"
+
+export const redisFlag = Flag.String("redis").pipe(
+  Flag.withMetavar("url"),
+  Flag.withDescription(
+    `URL of a Redis in which processes share rates and circuits, or a file that has it; the default is in ${redisVariable}`
+  ),
+  Flag.optional
+)
+
+const isDecodable = (text: string): boolean => {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const expected = {
+  example: "redis://user:password@host:6379",
+  isExpected: ({ host, password, pathname, protocol, username }: URL) =>
+    /^rediss?:$/.test(protocol) && host !== "" && /^\/?\d{0,5}$/.test(pathname) && isDecodable(username) &&
+    isDecodable(password)
+}
+
+/** Reads the URL of Redis; `undefined` if there is none. */
+const readUrl = Effect.fnUntraced(function*(redis: Option.Option<string>) {
+  const { environment } = yield* Invocation
+  if (Option.isNone(redis)) {
+    const text = environment[redisVariable] ?? ""
+    return text === "" ? undefined : yield* decodeSecretUrl({ ...expected, text, where: redisVariable })
+  }
+  const { value } = redis
+  if (!/^\w+:\/\//.test(value)) return yield* readSecretUrl({ ...expected, flag: "redis", path: value })
+  if ((URL.parse(value)?.password ?? "") !== "") {
+    return yield* new UsageError({
+      problems: ["--redis: other users of this machine can read a password that is on the command line"],
+      hint: `set ${redisVariable} to the URL, or name a file that has it: --redis <file>`
+    })
+  }
+  return yield* decodeSecretUrl({ ...expected, text: value, where: "--redis" })
+})
+
+/** Makes the stores of rates and circuits. Other commands start faster without the modules of Redis. */
+export const readStores = Effect.fnUntraced(function*(redis: Option.Option<string>) {
+  const url = yield* readUrl(redis)
+  if (url === undefined) return Layer.empty
+  const { layer } = yield* Effect.promise(() => import("../internal/redisStores.ts"))
+  return layer(url)
+})
