@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { call, initialize, post } from "../fixtures/gateway.ts"
 import { until } from "../fixtures/peer.ts"
 import * as Redis from "../fixtures/redis.ts"
+import { tcpProxy } from "../fixtures/tcpProxy.ts"
 import { inWorkplace } from "./cli.ts"
 import { servers, serving } from "./serving.ts"
 
@@ -91,6 +92,39 @@ describe.concurrent("serve --redis", () => {
         yield* Effect.promise(redis.run)
         yield* until(() => one.stderr(), (text) => text.includes("rates and circuits are shared again"))
         yield* untilUsed
+        assert.lengthOf(problemsIn(one.stderr()), 1)
+      })
+  )
+
+  it.live.skipIf(!Redis.isInstalled)(
+    "replaces a connection on which Redis does not respond, and serves meanwhile",
+    () =>
+      Effect.gen(function*() {
+        const redis = yield* Redis.start
+        const proxy = yield* tcpProxy(redis.port)
+        const { processes: [one] } = yield* serving([["--redis", `redis://127.0.0.1:${proxy.port}`]])
+        assert.isDefined(one)
+        yield* use(one.url)
+        proxy.freeze()
+        // What the gateway reports meanwhile is written, and does not make the connection one that responds.
+        yield* use(one.url).pipe(Effect.repeat({ until: () => problemsIn(one.stderr()).length > 0 }))
+        yield* until(() => one.stderr(), (text) => text.includes("rates and circuits are shared again"))
+        assert.deepStrictEqual(problemsIn(one.stderr()), ["no response"])
+      })
+  )
+
+  it.live.skipIf(!Redis.isInstalled)(
+    "tries again while Redis is away, and says so once",
+    () =>
+      Effect.gen(function*() {
+        const redis = yield* Redis.start
+        const proxy = yield* tcpProxy(redis.port)
+        proxy.leave()
+        const { processes: [one] } = yield* serving([["--redis", `redis://127.0.0.1:${proxy.port}`]])
+        assert.isDefined(one)
+        yield* until(proxy.accepted, (connections) => connections >= 3)
+        proxy.comeBack()
+        yield* until(() => one.stderr(), (text) => text.includes("rates and circuits are shared again"))
         assert.lengthOf(problemsIn(one.stderr()), 1)
       })
   )

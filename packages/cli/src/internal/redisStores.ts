@@ -24,7 +24,7 @@ import { boundedLayer } from "./boundedLayer.ts"
 const timeouts = { connectTimeout: 2000, socketTimeout: 10_000 }
 
 /** How often Redis is asked whether it responds, and how long that may take. */
-const ping = { interval: "5 seconds", timeout: "2 seconds" } as const
+const ping = { interval: "1 second", timeout: "2 seconds" } as const
 
 /** The pause before the next connect. */
 const reconnect = Schedule.spaced("1 second").pipe(Schedule.jittered)
@@ -71,15 +71,11 @@ const connect = Effect.fnUntraced(function*(
   const { client, use } = Context.get(context, NodeRedis.NodeRedis)
   // The client would wait for responses that may never come.
   yield* Effect.addFinalizer(() => Effect.sync(() => client.destroy()))
-  const ended = Effect.callback<never, RedisError>((resume) => {
-    client.once("error", (cause) => resume(Effect.fail(new RedisError({ cause }))))
-  })
-  const pings = use((client) => client.ping()).pipe(
+  const responds = use((client) => client.ping()).pipe(
     Effect.timeoutOrElse({
       duration: ping.timeout,
       orElse: () => Effect.fail(new RedisError({ cause: new Cause.TimeoutError() }))
-    }),
-    Effect.repeat(Schedule.spaced(ping.interval))
+    })
   )
   yield* Effect.acquireRelease(
     onStores({
@@ -88,7 +84,7 @@ const connect = Effect.fnUntraced(function*(
     }),
     () => onStores(undefined)
   )
-  return yield* Effect.raceFirst(ended, Effect.andThen(pings, Effect.never))
+  return yield* Effect.forever(Effect.andThen(responds, Effect.sleep(ping.interval)))
 })
 
 /** The stores of the current connection, and the log of whether there is one. */
