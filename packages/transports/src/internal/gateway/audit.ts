@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import type { RefusalReason } from "./challenges.ts"
 import type { ClientCall, ClientSession } from "./clientSession.ts"
 import type { RpcError } from "./rpc.ts"
+import { textOf } from "./textOf.ts"
 
 /**
  * Record of one request of a client, once it has ended.
@@ -110,7 +111,7 @@ export const recordOf = ({ call, client, duration, exit, method, params }: {
     principal: client.principal,
     client: client.name.slice(0, 8),
     method,
-    name: String(params[key]).slice(0, nameLimit),
+    name: textOf(params[key]).slice(0, nameLimit),
     server: call.server,
     outcome,
     code: error?.code,

@@ -34,6 +34,7 @@ import { codes, encodeResult, RpcError, tooManyRequests, tooManySessions } from 
 import type { Exchange, Router } from "./seat.ts"
 import { declaresTasks } from "./taskRequests.ts"
 import type { Tasks } from "./tasks.ts"
+import { textOf } from "./textOf.ts"
 
 /** Whether a request is of this revision or a later one, by its body or by its header. */
 export const isModern = ({ headers }: Pick<IncomingMessage, "headers">, message: JSONRPCRequest): boolean =>
@@ -96,15 +97,15 @@ export class ModernEndpoint {
     const { method, params = {} } = message
     const { catalog, isStateless } = this.#options
     const { offer } = catalog
-    const tool = method === "tools/call" ? offer.tool(String(params.name)) : undefined
+    const tool = method === "tools/call" ? offer.tool(textOf(params.name)) : undefined
     // The state of a task is on one node.
     if (tool !== undefined && declaresTasks(message) && catalog.mayBeTask(tool)) return false
     const server = tool !== undefined
       ? tool.server
       : method === "prompts/get"
-      ? offer.prompt(String(params.name))?.server
+      ? offer.prompt(textOf(params.name))?.server
       : method === "resources/read"
-      ? offer.serverOf(String(params.uri))
+      ? offer.serverOf(textOf(params.uri))
       : undefined
     return method.endsWith("/list") || (server !== undefined && isStateless(server))
   }
@@ -119,7 +120,7 @@ export class ModernEndpoint {
       onEnd()
       return this.#listen(client, response, message)
     }
-    const tool = method === "tools/call" ? client.lists.offer.tool(String(params?.name)) : undefined
+    const tool = method === "tools/call" ? client.lists.offer.tool(textOf(params?.name)) : undefined
     const fault = tool === undefined ? undefined : paramFaultOf({ headers, tool: tool.item, args: params?.arguments })
     if (fault !== undefined) {
       onEnd()

@@ -10,6 +10,7 @@ import { metaKeys } from "../modern/requestMeta.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { codes, RpcError } from "./rpc.ts"
 import type { TaskPlace } from "./tasks.ts"
+import { textOf } from "./textOf.ts"
 
 /** The only revision with tasks of its own. */
 export const tasksRevision = "2025-11-25"
@@ -35,7 +36,7 @@ const refusal = (code: number, message: string): RpcError => new RpcError({ code
 export const askedPlace = (client: ClientSession, method: string, params: Params): TaskPlace | RpcError | undefined => {
   const { name, task } = params
   if (task === undefined || method !== "tools/call" || !hasLegacyTasks(client)) return undefined
-  const tool = client.lists.offer.tool(String(name))
+  const tool = client.lists.offer.tool(textOf(name))
   if (tool === undefined) return undefined
   if (!client.lists.mayBeTask(tool)) {
     return refusal(codes.methodNotFound, `the tool ${JSON.stringify(name)} does not run as a task`)
@@ -51,7 +52,7 @@ export const askedPlace = (client: ClientSession, method: string, params: Params
 export const offeredPlace = (client: ClientSession, message: JSONRPCRequest): TaskPlace | undefined => {
   const { method, params } = message
   if (method !== "tools/call" || !client.tasks.isOffered || !declaresTasks(message)) return undefined
-  const tool = client.lists.offer.tool(String(params?.name))
+  const tool = client.lists.offer.tool(textOf(params?.name))
   if (tool === undefined || !client.lists.mayBeTask(tool)) return undefined
   const place = client.tasks.reserve(client)
   return place instanceof RpcError ? undefined : place
