@@ -16,6 +16,7 @@ const programs = [
   "abruptExit",
   "authorizedProcess",
   "conformanceModern",
+  "conformanceTasks",
   "conformanceServer",
   "cycles",
   "eraServer",

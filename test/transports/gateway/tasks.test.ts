@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Gateway } from "@mcp-sessions/transports"
 import { Effect, Exit, Fiber, Queue, Redacted, Scope } from "effect"
+import { fixture } from "../../fixtures/fixture.ts"
 import { startGateway } from "../../fixtures/gateway.ts"
 import { modernRequest, modernStream, type Sent, tasksCapability } from "../../fixtures/modernRequest.ts"
 import { until } from "../../fixtures/peer.ts"
@@ -259,5 +260,41 @@ describe("a client of 2026-07-28 that does not declare tasks", () => {
       const { result } = yield* Fiber.join(called)
       assert.deepStrictEqual(textsOf(result), ["whole"])
       assert.notProperty((result as { readonly _meta: object })._meta, "io.modelcontextprotocol/related-task")
+    }))
+})
+
+describe("a server of 2026-07-28 with tasks", () => {
+  const peer = { command: process.execPath, args: [fixture("modernStdio.ts"), "tasks"] }
+  const script = (...statuses: ReadonlyArray<object>) => ({ statuses })
+  const call = (url: string, name: string, args: object, more: object = {}) =>
+    modernRequest(url, "tools/call", { name, arguments: args, ...more }, {
+      capabilities: { ...tasksCapability, elicitation: { form: {} } }
+    })
+  const done = { status: "completed", result: { content: [], structuredContent: { count: 1 } } }
+  const who = {
+    method: "elicitation/create",
+    params: { mode: "form", message: "who?", requestedSchema: { type: "object", properties: {} } }
+  }
+
+  it.live("has its task offered, its questions asked, and its result given", () =>
+    Effect.gen(function*() {
+      const { url } = yield* startGateway({ only: peer })
+      const statuses = script({ status: "input_required", inputRequests: { who } }, done)
+      const { result: handle } = yield* call(url, "task", statuses)
+      assert.strictEqual(handle?.resultType, "task")
+      const taskId = String(handle?.taskId)
+      const { inputRequests } = yield* untilState(url, taskId, "status", "input_required")
+      const [[key = ""] = []] = Object.entries(inputRequests as object)
+      yield* modernRequest(url, "tasks/update", { taskId, inputResponses: { [key]: { action: "decline" } } })
+      const { result } = yield* untilState(url, taskId, "status", "completed")
+      assert.deepInclude(result, { structuredContent: { count: 1 } })
+    }))
+
+  it.live("may cancel its task by itself", () =>
+    Effect.gen(function*() {
+      const { url } = yield* startGateway({ only: peer })
+      const { result } = yield* call(url, "task", script({ status: "cancelled" }))
+      const cancelled = yield* untilState(url, String(result?.taskId), "status", "cancelled")
+      assert.doesNotHaveAnyKeys(cancelled, ["result", "error"])
     }))
 })
