@@ -7,13 +7,17 @@ import { Context, Effect, Fiber, Layer, Schedule } from "effect"
 import { serveAsking } from "../../fixtures/askingHttp.ts"
 import { call, connectV1, initialize, post, streamOf, textOf } from "../../fixtures/gateway.ts"
 import { type Fleet, startFleet } from "../../fixtures/gatewayFleet.ts"
+import { modernRequest, tasksCapability } from "../../fixtures/modernRequest.ts"
 import { isAlive, type RunningPeer, stdio } from "../../fixtures/peer.ts"
+import { startTaskServer } from "../../fixtures/taskServer.ts"
+
+type TaskServer = Effect.Success<typeof startTaskServer>
 import * as Postgres from "../../fixtures/postgres.ts"
 
 const until = (isDone: () => boolean) =>
   Effect.repeat(Effect.sync(isDone), { schedule: Schedule.spaced("20 millis"), until: (done) => done })
 
-class Started extends Context.Service<Started, Fleet & Pick<RunningPeer, "ledger">>()(
+class Started extends Context.Service<Started, Fleet & Pick<RunningPeer, "ledger"> & Pick<TaskServer, "end">>()(
   "@mcp-sessions/test/transports/fleet/anyNode.test/Started"
 ) {}
 
@@ -21,8 +25,10 @@ const started = Layer.effect(
   Started,
   Effect.gen(function*() {
     const { config, ledger } = yield* stdio("v1").start
-    const fleet = yield* startFleet({ only: config, asking: { url: yield* serveAsking, protocol: "legacy" } })
-    return Started.of({ ...fleet, ledger })
+    const tasks = yield* startTaskServer
+    const asking = { url: yield* serveAsking, protocol: "legacy" as const }
+    const fleet = yield* startFleet({ only: config, asking, tasks: tasks.config })
+    return Started.of({ ...fleet, ledger, end: tasks.end })
   })
 )
 
@@ -47,6 +53,26 @@ if (!Postgres.isRunning) {
         assert.lengthOf(ledger("process"), before + 1)
         const metrics = yield* post(nodes[1].url.replace("/mcp", "/metrics"), undefined, { method: "GET" })
         assert.match(metrics.text, /mcp_sessions_fleet_hops_total\{outcome="done"\} [1-9]/)
+      }))
+
+    it.effect("finds a task at any node, with whatever capabilities its client asks", () =>
+      Effect.gen(function*() {
+        const { end, nodes } = yield* Started
+        const { result } = yield* modernRequest(nodes[0].url, "tools/call", { name: "tasks_long", arguments: {} })
+        const get = (url: string, capabilities: object) =>
+          Effect.map(
+            modernRequest(url, "tasks/get", { taskId: result?.taskId }, { capabilities }),
+            ({ result }) => result?.status
+          )
+        // Without the task, these would be sessions of several nodes.
+        const declared = [{}, { sampling: {} }, { roots: {} }, { elicitation: { form: {} } }, {
+          elicitation: { url: {} }
+        }]
+        for (const { url } of nodes) {
+          for (const one of declared) assert.strictEqual(yield* get(url, { ...tasksCapability, ...one }), "working")
+        }
+        yield* end({ text: "done" })
+        yield* get(nodes[2].url, tasksCapability).pipe(Effect.repeat({ until: (status) => status === "completed" }))
       }))
 
     it.effect("ends a session at any node, and does not know its id afterwards", () =>

@@ -57,9 +57,10 @@ const setting = (
   })
   transport.receiver = engine
   transport.onmessage = (message) => toClient.push(message)
-  const send = (method = "tools/call"): Connection.OutgoingRequest => {
+  const send = (method = "tools/call", params: Record<string, unknown> = {}): Connection.OutgoingRequest => {
     const request = outgoing({
       method,
+      params,
       onProgress: ({ progress }) => events.push(progress),
       settle: (outcome) => events.push(Exit.isSuccess(outcome) ? outcome.value : Cause.squash(outcome.cause))
     })
@@ -160,6 +161,20 @@ describe("the request engine", () => {
     assert.isUndefined(engine.callOf(2))
     receive({ jsonrpc, id: first.id, result: { done: true } })
     assert.isUndefined(engine.callOf(1))
+  })
+
+  it("knows the request for a result that a question of its task belongs to, whatever else is in flight", () => {
+    const { engine, receive, send } = setting({ hasClient: true })
+    send()
+    const [first, second] = ["first", "second"].map((taskId) => send("tasks/result", { taskId }))
+    const ask = (id: number, taskId: string) => {
+      const _meta = { "io.modelcontextprotocol/related-task": { taskId } }
+      receive({ jsonrpc, id, method: "elicitation/create", params: { _meta } })
+      return engine.callOf(id)
+    }
+    assert.strictEqual(ask(1, "first"), first)
+    assert.strictEqual(ask(2, "second"), second)
+    assert.isUndefined(ask(3, "third"))
   })
 
   it("withdraws a question to the user with the only call that it can belong to", () => {
