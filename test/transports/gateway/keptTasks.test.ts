@@ -122,6 +122,8 @@ describe("the outcome of a task", () => {
     complete(begin().place, "x".repeat(900))
     time.now = 2 * hour
     tasks.sweep()
+    // With another principal, a share is not enough.
+    begin(bob)
     const { place, task } = begin()
     complete(place, "y".repeat(900))
     assert.strictEqual(task.detailed.status, "completed")

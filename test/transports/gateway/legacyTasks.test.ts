@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CallToolResultSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Fiber } from "effect"
+import { fixture } from "../../fixtures/fixture.ts"
 import { openStream } from "../../fixtures/fleetServer.ts"
 import { call, connectV1, initialize, post, startGateway, streamOf, textOf } from "../../fixtures/gateway.ts"
 import { until } from "../../fixtures/peer.ts"
@@ -169,6 +170,17 @@ describe("a client of 2025-11-25", () => {
       const { error } = yield* client.create()
       assert.deepInclude(error, { code: -32_000 })
       assert.strictEqual(server.count("POST tools/call long"), 1)
+    }))
+
+  it.live("has a task of a call that its server has answered at once", () =>
+    Effect.gen(function*() {
+      const { url } = yield* startGateway({
+        only: { command: process.execPath, args: [fixture("conformanceTasks.ts")] }
+      })
+      const client = yield* connect(url)
+      const { taskId } = taskOf((yield* client.create({}, "greet")).result)
+      assert.strictEqual((yield* client.request("tasks/get", { taskId })).result?.status, "completed")
+      assert.strictEqual(textOf((yield* client.request("tasks/result", { taskId })).result), "Hello, !")
     }))
 
   it.live("runs a tool of a real server as a task that asks its user, on SDK v1", () =>
