@@ -29,7 +29,8 @@ const start = () => {
 }
 
 /**
- * The global setup of Vitest. Each connection to the port in `TEST_POSTGRES` gets a line of JSON: the port of the server, or why there is none.
+ * The global setup of Vitest. Each connection to the port in `TEST_POSTGRES` receives a line of JSON: the port of the server, or the reason why the
+ * server did not start.
  * Returns what stops the server.
  */
 export const setup = async (): Promise<() => Promise<void>> => {

@@ -124,4 +124,38 @@ describe("a gateway", () => {
         assert.notInclude(JSON.stringify(all), hidden)
       }
     }))
+
+  it.live("refuses objects in the place of texts, and goes on", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const records = yield* Queue.unbounded<Gateway.AuditRecord>()
+      const { url } = yield* startGateway({ only: config }, {
+        tokens: { alice: Redacted.make(token) },
+        audit: (record) => Queue.offer(records, record)
+      })
+      const { session } = yield* post(url, initialize, { token })
+      // `String` throws for it.
+      const textless = { toString: 1, valueOf: 1 }
+      const codeOf = (method: string, params: object, headers: Readonly<Record<string, string>> = {}) =>
+        Effect.map(
+          post(url, { jsonrpc: "2.0", id: 1, method, params }, { headers, session, token }),
+          ({ text }) => JSON.parse(text).error?.code
+        )
+      for (const method of ["tools/call", "prompts/get"]) {
+        assert.strictEqual(yield* codeOf(method, { name: textless }), -32602)
+        assert.deepInclude(yield* Queue.take(records), { method, name: "", outcome: "Failed" })
+      }
+      assert.strictEqual(yield* codeOf("resources/read", { uri: textless }), -32602)
+      const _meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": { extensions: { "io.modelcontextprotocol/tasks": {} } }
+      }
+      const modern = (method: string) => ({ "mcp-protocol-version": "2026-07-28", "mcp-method": method })
+      for (const method of ["tools/list", "tasks/get"]) {
+        const params = { _meta, requestState: textless, taskId: textless }
+        assert.isNumber(yield* codeOf(method, params, modern(method)))
+      }
+      assert.include((yield* post(url, call(2, "count", { id: "after" }), { session, token })).text, "result")
+      assert.deepStrictEqual(ledger("count"), ["after"])
+    }))
 })

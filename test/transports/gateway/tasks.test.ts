@@ -129,7 +129,7 @@ describe("a client of 2026-07-28 that declares tasks", () => {
       assert.strictEqual(yield* Queue.size(records), 0)
     }))
 
-  it.live("is told of the states of the tasks that it listens to", () =>
+  it.live("receives a notification for each new state of the tasks that it names", () =>
     Effect.gen(function*() {
       const { server, url } = yield* start()
       const taskId = yield* create(url)

@@ -36,7 +36,7 @@ const expected = {
     isDecodable(password)
 }
 
-/** Reads the URL of Redis; `undefined` if there is none. */
+/** Reads the URL of Redis from the flag or the environment. `undefined`: neither has one. */
 const readUrl = Effect.fnUntraced(function*(redis: Option.Option<string>) {
   const { environment } = yield* Invocation
   if (Option.isNone(redis)) {

@@ -8,6 +8,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type * as Jose from "jose"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import type { IssuerKeys, KeySet } from "./issuerKeys.ts"
 import type { ReadJwtOptions } from "./jwtOptions.ts"
 import { type TokenFault, TokenRefused } from "./tokenRefused.ts"
@@ -53,8 +54,8 @@ export class TokenVerifier {
   verify(token: string, header: Jose.ProtectedHeaderParameters): Effect.Effect<Verified, TokenRefused> {
     return Effect.gen({ self: this }, function*() {
       const { algorithms, keys } = this.options
-      if (!algorithms.includes(String(header.alg))) return yield* refused("AlgorithmRefused")
-      const type = String(header.typ ?? "JWT").toLowerCase().replace(/^application\//, "")
+      if (!algorithms.includes(textOrEmpty(header.alg))) return yield* refused("AlgorithmRefused")
+      const type = textOrEmpty(header.typ ?? "JWT").toLowerCase().replace(/^application\//, "")
       if (!accessTokenTypes.has(type)) return yield* refused("WrongType")
       const toRefused = () => refused("KeysUnavailable")
       const set = yield* Effect.mapError(keys.current, toRefused)

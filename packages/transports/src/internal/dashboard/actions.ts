@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as exactNumbers from "../exactNumbers.ts"
 import { excessOf } from "../jsonRpc/jsonBounds.ts"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import type { Backend, Failure } from "./backend.ts"
 import { resultView, toolViews } from "./resultView.ts"
 import { errorView } from "./serverView.ts"
@@ -58,7 +59,7 @@ const tools: Action = (asked) =>
 /** Parses the arguments. Numbers that JavaScript cannot hold go to the server as they were written. */
 const argsOf = ({ body }: Asked): Effect.Effect<Record<string, unknown>, Refused> =>
   Effect.suspend(() => {
-    const text = String(body.arguments)
+    const text = textOrEmpty(body.arguments)
     const excess = excessOf(text)
     return excess === undefined
       ? Effect.try({

@@ -67,7 +67,7 @@ export class Announcements {
     }
   }
 
-  /** Takes what another node tells. */
+  /** Records the ended sessions that another node announces. */
   take(text: string): void {
     const { close, ended, fork } = this.#options
     for (const one of Option.getOrElse(decode(text), () => [])) {

@@ -22,7 +22,7 @@ const Content = Schema.fromJsonString(Schema.Struct({
   number: Schema.Int,
   principal: Schema.String,
   activation: Schema.String,
-  /** The method of the client; `ENDED` for a node that tells of ended sessions itself. */
+  /** The HTTP method of the request of the client. `ENDED` marks a message of the node itself, which lists ended sessions. */
   method: Schema.Literals(["GET", "POST", "DELETE", "ENDED"]),
   /** Whether the owner may have had the exchange before, of the same node. */
   isRepeated: Schema.Boolean,

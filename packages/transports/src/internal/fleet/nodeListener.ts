@@ -55,7 +55,7 @@ export interface NodeListenerOptions {
   readonly maxBodyBytes: number
   /** Gives the session of a ticket. `ended` for one that its client has ended, `undefined` if there are too many. */
   readonly sessionOf: (session: NamedSession) => Effect.Effect<ClientSession | "ended" | undefined>
-  /** Takes what another node tells of ended sessions. */
+  /** Receives the ended sessions that another node announces. */
   readonly onEnded: (text: string) => void
   readonly serve: (client: ClientSession, exchange: Exchange) => void
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>

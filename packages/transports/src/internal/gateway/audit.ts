@@ -6,10 +6,10 @@ import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import type { RefusalReason } from "./challenges.ts"
 import type { ClientCall, ClientSession } from "./clientSession.ts"
 import type { RpcError } from "./rpc.ts"
-import { textOf } from "./textOf.ts"
 
 /**
  * Record of one request of a client, once it has ended.
@@ -111,7 +111,7 @@ export const recordOf = ({ call, client, duration, exit, method, params }: {
     principal: client.principal,
     client: client.name.slice(0, 8),
     method,
-    name: textOf(params[key]).slice(0, nameLimit),
+    name: textOrEmpty(params[key]).slice(0, nameLimit),
     server: call.server,
     outcome,
     code: error?.code,

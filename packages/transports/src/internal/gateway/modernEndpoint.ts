@@ -10,6 +10,7 @@ import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import type { Catalog } from "./catalog.ts"
 import { type ClientSession, interrupt, modernRevision } from "./clientSession.ts"
 import type { EventStreams } from "./eventStreams.ts"
@@ -34,7 +35,6 @@ import { codes, encodeResult, RpcError, tooManyRequests, tooManySessions } from 
 import type { Exchange, Router } from "./seat.ts"
 import { declaresTasks } from "./taskRequests.ts"
 import type { Tasks } from "./tasks.ts"
-import { textOf } from "./textOf.ts"
 
 /** Whether a request is of this revision or a later one, by its body or by its header. */
 export const isModern = ({ headers }: Pick<IncomingMessage, "headers">, message: JSONRPCRequest): boolean =>
@@ -97,15 +97,15 @@ export class ModernEndpoint {
     const { method, params = {} } = message
     const { catalog, isStateless } = this.#options
     const { offer } = catalog
-    const tool = method === "tools/call" ? offer.tool(textOf(params.name)) : undefined
+    const tool = method === "tools/call" ? offer.tool(textOrEmpty(params.name)) : undefined
     // The state of a task is on one node.
     if (tool !== undefined && declaresTasks(message) && catalog.mayBeTask(tool)) return false
     const server = tool !== undefined
       ? tool.server
       : method === "prompts/get"
-      ? offer.prompt(textOf(params.name))?.server
+      ? offer.prompt(textOrEmpty(params.name))?.server
       : method === "resources/read"
-      ? offer.serverOf(textOf(params.uri))
+      ? offer.serverOf(textOrEmpty(params.uri))
       : undefined
     return method.endsWith("/list") || (server !== undefined && isStateless(server))
   }
@@ -120,7 +120,7 @@ export class ModernEndpoint {
       onEnd()
       return this.#listen(client, response, message)
     }
-    const tool = method === "tools/call" ? client.lists.offer.tool(textOf(params?.name)) : undefined
+    const tool = method === "tools/call" ? client.lists.offer.tool(textOrEmpty(params?.name)) : undefined
     const fault = tool === undefined ? undefined : paramFaultOf({ headers, tool: tool.item, args: params?.arguments })
     if (fault !== undefined) {
       onEnd()

@@ -5,6 +5,7 @@ import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Crypto from "node:crypto"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import { type ClientSession, interrupt, isAtLeast, type Reply } from "./clientSession.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { methodOf } from "./methods.ts"
@@ -13,7 +14,6 @@ import { logLevelOf, modernCodes, served, serverInfoKey, uncached } from "./mode
 import { codes, encodeError, encodeResult, RpcError } from "./rpc.ts"
 import type { SealedIds } from "./sealedIds.ts"
 import { offeredPlace } from "./taskRequests.ts"
-import { textOf } from "./textOf.ts"
 
 export interface ModernRequestsOptions {
   readonly dispatcher: Dispatcher
@@ -53,7 +53,7 @@ export class ModernRequests {
     }
     if (!Predicate.isObject(answers)) return fail(codes.invalidParams, "inputResponses is not an object")
     if (requestState !== undefined) {
-      const key = states.open(textOf(requestState), { principal, route })
+      const key = states.open(textOrEmpty(requestState), { principal, route })
       const parked = key === undefined ? undefined : client.calls.get(key)
       if (!(parked instanceof ModernCall) || !parked.isParked) {
         return fail(codes.invalidParams, "the requestState is not known, or over")

@@ -7,10 +7,10 @@ import { tasksExtension } from "@mcp-sessions/core/Connection"
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Predicate from "effect/Predicate"
 import { metaKeys } from "../modern/requestMeta.ts"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { codes, RpcError } from "./rpc.ts"
 import type { TaskPlace } from "./tasks.ts"
-import { textOf } from "./textOf.ts"
 
 /** The only revision with tasks of its own. */
 export const tasksRevision = "2025-11-25"
@@ -32,11 +32,11 @@ export const declaresTasks = ({ params }: Pick<JSONRPCRequest, "params">): boole
 
 const refusal = (code: number, message: string): RpcError => new RpcError({ code, message })
 
-/** Reserves a place for a call whose client asks for a task, or says why there is none. `undefined`: it does not ask. */
+/** Reserves a place for a call whose client asks for a task. Returns an error if the task is refused, and `undefined` if the client asks for none. */
 export const askedPlace = (client: ClientSession, method: string, params: Params): TaskPlace | RpcError | undefined => {
   const { name, task } = params
   if (task === undefined || method !== "tools/call" || !hasLegacyTasks(client)) return undefined
-  const tool = client.lists.offer.tool(textOf(name))
+  const tool = client.lists.offer.tool(textOrEmpty(name))
   if (tool === undefined) return undefined
   if (!client.lists.mayBeTask(tool)) {
     return refusal(codes.methodNotFound, `the tool ${JSON.stringify(name)} does not run as a task`)
@@ -52,7 +52,7 @@ export const askedPlace = (client: ClientSession, method: string, params: Params
 export const offeredPlace = (client: ClientSession, message: JSONRPCRequest): TaskPlace | undefined => {
   const { method, params } = message
   if (method !== "tools/call" || !client.tasks.isOffered || !declaresTasks(message)) return undefined
-  const tool = client.lists.offer.tool(textOf(params?.name))
+  const tool = client.lists.offer.tool(textOrEmpty(params?.name))
   if (tool === undefined || !client.lists.mayBeTask(tool)) return undefined
   const place = client.tasks.reserve(client)
   return place instanceof RpcError ? undefined : place

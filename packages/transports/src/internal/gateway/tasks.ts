@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Crypto from "node:crypto"
 import { encode } from "../exactNumbers.ts"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import { capabilitiesFrom } from "./capabilities.ts"
 import type { ClientCall, ClientSession } from "./clientSession.ts"
 import { OpenQuestions } from "./openQuestions.ts"
@@ -214,7 +215,7 @@ export class Tasks {
     }
     const { timeOfDay } = this.#options
     if (timeOfDay() > content.createdAt + content.ttl) return undefined
-    const unknown = new Task({ ...content, id: String(id), call: undefined, questions: undefined, timeOfDay })
+    const unknown = new Task({ ...content, id: textOrEmpty(id), call: undefined, questions: undefined, timeOfDay })
     unknown.end(lost)
     return unknown
   }
