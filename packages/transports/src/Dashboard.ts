@@ -54,6 +54,7 @@ import { EventStreams } from "./internal/gateway/eventStreams.ts"
 import { toRpcError } from "./internal/gateway/failures.ts"
 import { type CannotListen, listen, type Route } from "./internal/gateway/listener.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
+import { makeFork } from "./internal/scopedFork.ts"
 
 /**
  * Options of a dashboard.
@@ -107,7 +108,7 @@ export const serve = Effect.fnUntraced(function*(
   { onUrl, port: wanted = 0, servers, sessions, title }: Options
 ): Effect.fn.Return<{ readonly sessions: Sessions["Service"] }, ListenFailed, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const fork = yield* makeFork
   const { eject, names, readmit, restart, signIn, status } = sessions
   const found: { page: PageServer | undefined } = { page: undefined }
   const observed = observe(sessions, (call) => found.page?.feed.record({ ...call, principal }))

@@ -20,8 +20,8 @@
  * sessions share the rates of servers. No request of a client waits for the store. While the store fails or takes more than 0.5 seconds, each
  * gateway goes by its own count. A `CircuitBreakerStore` has the circuits of servers.
  *
- * When the scope closes, no new sessions are admitted, requests in flight have `drainTimeout` to end, streams end, and the sessions at the
- * servers close.
+ * When the scope closes, no new sessions are admitted, requests in flight have `drainTimeout` to end, streams end, the audit has `drainTimeout` for
+ * its last records, and the sessions at the servers close.
  *
  * **Gotchas**
  *
@@ -57,7 +57,6 @@
  *
  * @since 0.1.0
  */
-import { ClientHandlers } from "@mcp-sessions/core/ClientHandlers"
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as HealthWatch from "@mcp-sessions/core/HealthWatch"
 import { Sessions } from "@mcp-sessions/core/Sessions"
@@ -69,11 +68,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { JwtAlgorithm, JwtOptions } from "./internal/accessTokens/jwtOptions.ts"
-import { gatewayPage, pageAudit } from "./internal/dashboard/gatewayPage.ts"
+import { gatewayPage, pageRecorder } from "./internal/dashboard/gatewayPage.ts"
 import type { PageServer } from "./internal/dashboard/pageServer.ts"
 import { keep as keepNumbers } from "./internal/exactNumbers.ts"
+import { askingClients } from "./internal/gateway/askingClients.ts"
 import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
-import type { AuditRecord, RefusalRecord, UseRecord } from "./internal/gateway/audit.ts"
+import type { AuditRecord, Recorder, RefusalRecord, UseRecord } from "./internal/gateway/audit.ts"
+import { openAuditQueue } from "./internal/gateway/auditQueue.ts"
 import { makeAuthentication } from "./internal/gateway/authentication.ts"
 import { Clients } from "./internal/gateway/clients.ts"
 import { Dispatcher } from "./internal/gateway/dispatcher.ts"
@@ -88,7 +89,6 @@ import {
 } from "./internal/gateway/gatewayOptions.ts"
 import { type CannotListen, listen } from "./internal/gateway/listener.ts"
 import { openQuotas } from "./internal/gateway/openQuotas.ts"
-import { handlersOf } from "./internal/gateway/questions.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
@@ -96,6 +96,7 @@ import { Tasks } from "./internal/gateway/tasks.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 import { whenIdle } from "./internal/gateway/whenIdle.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
+import { makeFork } from "./internal/scopedFork.ts"
 import { keysOf } from "./internal/unknownKeys.ts"
 import { SessionRouter } from "./SessionRouter.ts"
 
@@ -187,15 +188,17 @@ const owners = { lists: "gateway", shared: "gateway-shared" }
 /** Makes what all endpoints need, for as long as the scope. */
 const makeParts = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>,
-  { read, route }: { readonly read: ReadOptions; readonly route: string }
+  { read, recorderOf, route }: {
+    readonly read: ReadOptions
+    readonly route: string
+    /** Gives what takes all records, from what takes those of the audit. */
+    readonly recorderOf: (record: Recorder | undefined) => Recorder | undefined
+  }
 ) {
   // Of results and errors, until the process ends: `rpc.ts` encodes them.
   keepNumbers()
   const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
-  const context = yield* Effect.context<R | Scope.Scope>()
-  const fork = Effect.runForkWith(context as Context.Context<never>)
-  const outer = yield* ClientHandlers
 
   const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const quotas = yield* openQuotas(read, now)
@@ -203,18 +206,18 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   const streams = new EventStreams(timeOfDay)
   const tasks = new Tasks({ keys: read.sessionKeys, route, limits: read.limits, timeOfDay })
   const found: { clients: Clients | undefined } = { clients: undefined }
-  const handlers = handlersOf({ catalogOwner: owners.lists, clientOf: (owner) => found.clients?.ofOwner(owner) })
-  const stderr = typeof outer === "function" ? undefined : outer.stderr
-  const built = yield* Layer.build(Layer.fresh(
-    Layer.provide(
-      options.sessions,
-      Layer.succeed(ClientHandlers, (peer) => ({ ...handlers(peer), ...(stderr === undefined ? {} : { stderr }) }))
-    )
-  ))
+  const clientOf = (owner: string) => found.clients?.ofOwner(owner)
+  const built = yield* Layer.build(askingClients(options.sessions, { catalogOwner: owners.lists, clientOf }))
   const sessions = Context.get(built, Sessions)
   const followed = yield* followLists({ sessions, options, owners, startTimeout: read.startTimeout })
   const { catalog, collisions, isStateless, open, servers, shared } = followed
   if (collisions.length > 0) return yield* new NameCollision({ collisions })
+
+  // The last records are of calls that end with the sessions of clients, which are closed by then.
+  const { audit } = options
+  const record = recorderOf(audit && (yield* openAuditQueue({ audit, drainTimeout: read.drainTimeout })))
+  // The work of the gateway ends before the sessions that it uses, and after its clients are gone.
+  const fork = yield* makeFork
 
   const clients = new Clients({
     catalog,
@@ -245,7 +248,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     yield* clients.closeAll
     streams.close()
   })
-  const dispatcher = new Dispatcher({ fork, audit: options.audit })
+  const dispatcher = new Dispatcher({ fork, record })
   return {
     catalog,
     clients,
@@ -257,6 +260,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     now,
     open,
     quotas,
+    record,
     servers,
     sessions,
     streams,
@@ -296,8 +300,11 @@ const make = Effect.fnUntraced(function*<E, R>(
 ): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
   const read = yield* readOptions(options)
   const found: { page: PageServer | undefined } = { page: undefined }
-  const audit = options.ui === true ? pageAudit(() => found.page, options.audit) : options.audit
-  const parts = yield* makeParts({ ...options, audit }, { read, route: read.path })
+  const parts = yield* makeParts(options, {
+    read,
+    route: read.path,
+    recorderOf: (record) => options.ui === true ? pageRecorder(() => found.page, record) : record
+  })
   const { catalog, clients, close, dispatcher, fork, idle, isStateless, now, quotas, streams, tasks } = parts
   const { isShared, make: makeRouting } = yield* SessionRouter
   const page = found.page = makePage(parts, { options, read, isShared })
@@ -329,7 +336,7 @@ const make = Effect.fnUntraced(function*<E, R>(
   })
   const name = read.host.includes(":") ? `[${read.host}]` : read.host
   const urlOf = (port: number) => `http://${name}:${port}${read.path}`
-  const authenticationOf = yield* makeAuthentication({ read, audit: options.audit, fork, now })
+  const authenticationOf = yield* makeAuthentication({ read, record: parts.record, fork, now })
   const { port, refuseConnections } = yield* listen({
     host: read.host,
     port: read.port,
@@ -412,7 +419,7 @@ export const serveStdio = <E, R>(
   Effect.scoped(Effect.gen(function*() {
     const read = yield* readOptions(options, stdioKeys)
     const route = "stdio"
-    const parts = yield* makeParts(options, { read, route })
+    const parts = yield* makeParts(options, { read, route, recorderOf: (record) => record })
     yield* Effect.addFinalizer(() => Effect.andThen(parts.idle, parts.close))
     yield* stdio({
       ...parts,

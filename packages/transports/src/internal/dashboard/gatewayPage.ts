@@ -2,7 +2,7 @@
  * The page of a gateway, from the parts and the options of the gateway.
  */
 import * as Effect from "effect/Effect"
-import type { Audit } from "../gateway/audit.ts"
+import type { Recorder } from "../gateway/audit.ts"
 import type { ReadOptions } from "../gateway/gatewayOptions.ts"
 import type { Backend, Failure } from "./backend.ts"
 import { gatewayBackend, type GatewayBackendOptions } from "./gatewayBackend.ts"
@@ -50,7 +50,7 @@ export const gatewayPage = (options: GatewayPageOptions): PageServer => {
 }
 
 /** Shows calls on the page, and passes all records on. */
-export const pageAudit = (page: () => PageServer | undefined, audit: Audit | undefined): Audit => (record) => {
-  if (record._tag === "Used") page()?.feed.record(record)
-  return audit?.(record) ?? Effect.void
+export const pageRecorder = (page: () => PageServer | undefined, record: Recorder | undefined): Recorder => (one) => {
+  if (one._tag === "Used") page()?.feed.record(one)
+  record?.(one)
 }

@@ -72,6 +72,9 @@ export type AuditRecord = UseRecord | RefusalRecord
 /** Receives the records. */
 export type Audit = (record: AuditRecord) => Effect.Effect<void>
 
+/** Takes a record. It is called for each use, so it is no effect. */
+export type Recorder = (record: AuditRecord) => void
+
 /** The parameter that names what is used, by method. */
 const nameOf: ReadonlyMap<string, string> = new Map([
   ["tools/call", "name"],

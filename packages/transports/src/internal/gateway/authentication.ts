@@ -6,7 +6,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { openAccessTokens } from "../accessTokens/openAccessTokens.ts"
 import { Admission } from "./admission.ts"
-import type { Audit } from "./audit.ts"
+import type { Recorder } from "./audit.ts"
 import { Challenges } from "./challenges.ts"
 import type { ReadOptions } from "./gatewayOptions.ts"
 import { Refusals } from "./refusals.ts"
@@ -19,9 +19,9 @@ export interface Authentication {
 }
 
 /** Makes the authentication of a gateway from the URL of its endpoint, for as long as the scope. */
-export const makeAuthentication = ({ audit, fork, now, read }: {
+export const makeAuthentication = ({ fork, now, read, record }: {
   readonly read: ReadOptions
-  readonly audit: Audit | undefined
+  readonly record: Recorder | undefined
   /** Monotonic time in milliseconds. */
   readonly now: () => number
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -29,7 +29,7 @@ export const makeAuthentication = ({ audit, fork, now, read }: {
   Effect.gen(function*() {
     const { issuers, publicUrl } = read
     const tokensOf = issuers.length === 0 ? undefined : yield* openAccessTokens({ issuers, now })
-    const refusals = new Refusals({ audit, fork, now })
+    const refusals = new Refusals({ fork, now, record })
     const scopes = [...new Set(issuers.flatMap(({ requiredScopes }) => requiredScopes))]
     return (url) => {
       const resource = publicUrl ?? url

@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
-import { type Audit, recordOf } from "./audit.ts"
+import { type Recorder, recordOf } from "./audit.ts"
 import { type ClientCall, type ClientSession, interrupt, makeCall, type Reply } from "./clientSession.ts"
 import { type Method, methodOf, startTool } from "./methods.ts"
 import { codes, encodeError, encodeNotification, encodeResult, RpcError, type RpcId } from "./rpc.ts"
@@ -33,14 +33,14 @@ const idInUse = new RpcError({ code: codes.invalidRequest, message: "another req
 
 export class Dispatcher {
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-  readonly #audit: Audit | undefined
+  readonly #record: Recorder | undefined
 
-  constructor({ audit, fork }: {
+  constructor({ fork, record }: {
     readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-    readonly audit: Audit | undefined
+    readonly record: Recorder | undefined
   }) {
     this.#fork = fork
-    this.#audit = audit
+    this.#record = record
   }
 
   /** Starts a request that is among the calls of its client. `onEnd` receives how it ended. */
@@ -60,10 +60,10 @@ export class Dispatcher {
     const startedAt = performance.now()
     const end = (exit: Exit.Exit<unknown, RpcError>) => {
       client.touch()
-      const audit = this.#audit
-      if (audit !== undefined && !isRestored) {
+      const take = this.#record
+      if (take !== undefined && !isRestored) {
         const record = recordOf({ ...options, exit, duration: performance.now() - startedAt })
-        if (record !== undefined) this.#fork(audit(record))
+        if (record !== undefined) take(record)
       }
       onEnd(exit)
     }

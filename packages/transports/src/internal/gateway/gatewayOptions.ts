@@ -89,7 +89,10 @@ export interface GatewayOptions {
   readonly allowedHosts?: ReadonlyArray<string> | undefined
   /** Values of `Origin` that are allowed beside those of loopback, such as `https://app.example.com`. Default: none. */
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
-  /** Receives a record of each use of a server by a client, and of tokens that are not accepted. It holds no arguments, results and tokens. Default: none. */
+  /**
+   * Receives a record of each use of a server by a client, and of tokens that are not accepted, one at a time and in order. It holds no arguments,
+   * results and tokens. Up to 10,000 records wait for it; more are dropped, with a warning. Default: none.
+   */
   readonly audit?: Audit | undefined
   /** Whether there is a web page at `/ui`. Default: `false`. */
   readonly ui?: boolean | undefined

@@ -4,7 +4,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
-import type { Audit } from "./audit.ts"
+import type { Recorder } from "./audit.ts"
 import type { RefusalReason } from "./challenges.ts"
 
 /** How many records a second may have, on average, and how many at once. */
@@ -16,20 +16,20 @@ const total = Metric.counter("mcp_sessions_gateway_refusals_total", {
 })
 
 export class Refusals {
-  readonly #audit: Audit | undefined
+  readonly #record: Recorder | undefined
   readonly #now: () => number
   readonly #fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   #tokens = burst
   #filledAt: number
   #skipped = 0
 
-  constructor({ audit, fork, now }: {
-    readonly audit: Audit | undefined
+  constructor({ fork, now, record }: {
+    readonly record: Recorder | undefined
     /** Monotonic time in milliseconds. */
     readonly now: () => number
     readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   }) {
-    this.#audit = audit
+    this.#record = record
     this.#now = now
     this.#fork = fork
     this.#filledAt = now()
@@ -38,7 +38,7 @@ export class Refusals {
   /** Counts a refusal. A client that has no token yet is counted and not recorded: so every sign-in begins. */
   add(reason: RefusalReason, address: string): void {
     this.#fork(Metric.update(Metric.withAttributes(total, { reason }), 1))
-    if (this.#audit === undefined || reason === "NoToken") return
+    if (this.#record === undefined || reason === "NoToken") return
     const now = this.#now()
     this.#tokens = Math.min(burst, this.#tokens + (now - this.#filledAt) / 1000 * recordsPerSecond)
     this.#filledAt = now
@@ -49,6 +49,6 @@ export class Refusals {
     this.#tokens--
     const skipped = this.#skipped
     this.#skipped = 0
-    this.#fork(this.#audit({ _tag: "Refused", reason, address, skipped }))
+    this.#record({ _tag: "Refused", reason, address, skipped })
   }
 }
