@@ -121,6 +121,45 @@ describe("the redactor", () => {
     assert.strictEqual(redact("\\".repeat(200_000)).length, 200_000)
   })
 
+  it("removes the beginning of a secret before the first of many ellipses", () => {
+    const redact = Redactor.make(["sk-live-".repeat(100)])
+    const text = `sk-liv${".".repeat(400_000)}`
+    assert.strictEqual(redact(text), `${Redactor.mark}${".".repeat(400_000)}`)
+  })
+
+  it("compiles no expression that grows with a secret", () => {
+    const { RegExp: Original } = globalThis
+    const lengths: Array<number> = []
+    globalThis.RegExp = class extends Original {
+      constructor(pattern: RegExp | string, flags?: string) {
+        super(pattern, flags)
+        lengths.push(String(pattern).length)
+      }
+    } as RegExpConstructor
+    try {
+      const secret = Array.from({ length: 200 }, (_, index) => `part-${index}.`).join("")
+      const redact = Redactor.make([`Bearer ${secret}`])
+      assert.strictEqual(redact("ready"), "ready")
+      assert.deepStrictEqual(lengths, [])
+      assert.match(redact(`no user for "${secret}"`), /^no user for "(?:<redacted>)+"$/)
+    } finally {
+      globalThis.RegExp = Original
+    }
+    assert.isNotEmpty(lengths)
+    assert.isBelow(Math.max(...lengths), 200)
+  })
+
+  it("removes an encoding of the last character whole", () => {
+    assert.strictEqual(Redactor.make(["sk-live-1&"])("x=sk-live-1&amp;y"), "x=<redacted>y")
+    assert.strictEqual(Redactor.make(["sk-live-1%"])("x=sk-live-1%2525y"), "x=<redacted>y")
+  })
+
+  it("removes a secret whose letters change their length or their form with the case", () => {
+    for (const secret of ["k9\u0130Z3xy7", "k9\u212aZ3xy7", "\u039f\u03a3 k9Z3xy7", "k9\u1e9eZ3xy7"]) {
+      assert.strictEqual(Redactor.make([secret])(`\u0130 ${secret} y`), "\u0130 <redacted> y")
+    }
+  })
+
   it("removes a long secret that a server quotes on one line", () => {
     const secret = Array.from({ length: 500 }, (_, index) => `line ${index} of a key`).join("\n")
     assert.match(Redactor.make([secret])(`x ${json(secret)} y`), /^x (?:<redacted>)+ y$/)

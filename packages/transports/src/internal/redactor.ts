@@ -8,6 +8,8 @@
  * cut in the middle of a secret is cut before it.
  */
 import { Buffer } from "node:buffer"
+import { cutFinderOf } from "./cutSecret.ts"
+import { finderOf, isPlain, lowered, type Span } from "./quotedSecret.ts"
 
 /** Replaces a secret. */
 export const mark = "<redacted>"
@@ -20,16 +22,6 @@ const shortestPart = 8
 
 /** The shortest line or value of an object that is replaced on its own. */
 const shortestLine = 12
-
-/** How much of a secret is taken for a secret that was cut off, at least and at most. */
-const shortestCut = 6
-const longestCut = 512
-
-/** Plain words and small numbers: modes, formats, ports. */
-const plain = /^(?:[a-z]{1,15}|[A-Z]{1,15}|[A-Z][a-z]{1,14}|\d{1,7})$/
-
-/** Whether a value is a plain word or a small number. It is a secret only under the name of one, and never within another word. */
-export const isPlain = (value: string): boolean => plain.test(value)
 
 const isPart = (part: string): boolean => part.length >= shortestPart && !isPlain(part)
 
@@ -85,63 +77,13 @@ const partsOf = (secret: string): ReadonlyArray<string> => {
 // Encodings
 // -----------------------------------------------------------------------------
 
-const letters: Readonly<Record<string, string>> = { "\b": "b", "\t": "t", "\n": "n", "\v": "v", "\f": "f", "\r": "r" }
-
-const entities: Readonly<Record<string, string>> = { "&": "amp", "<": "lt", ">": "gt", "\"": "quot", "'": "apos" }
-
-const literal = (text: string): string => text.replaceAll(/[$()*+.?[\\\]^{|}/-]/g, String.raw`\$&`)
-
-const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, "0")
-
-/** The backslashes of JSON within JSON. Bounded, so that a text of nothing else takes linear time. */
-const backslashes = String.raw`\\{1,3}`
-
-/** Returns a pattern of a character other than an ASCII letter or digit, in every encoding. */
-const patternOfCharacter = (character: string, isEscaped: boolean): string => {
-  const units = Array.from({ length: character.length }, (_, index) => hex(character.charCodeAt(index), 4))
-  const bytes = Array.from(Buffer.from(character), (byte) => hex(byte, 2))
-  const code = character.codePointAt(0) ?? 0
-  const before = isEscaped ? "" : backslashes
-  const letter = letters[character]
-  const entity = entities[character]
-  return `(?:${
-    [
-      `${isEscaped ? "" : String.raw`\\{0,3}`}${literal(character)}`,
-      ...(letter === undefined ? [] : [before + letter]),
-      units.map((unit) => `${before}u${unit}`).join(""),
-      // A query within the query of a URL is encoded twice.
-      bytes.map((byte) => `%(?:25)?${byte}`).join(""),
-      `&#(?:0*${code}|x0*${hex(code, 1)});`,
-      ...(entity === undefined ? [] : [`&${entity};`]),
-      ...(character === " " ? [String.raw`\+`] : [])
-    ].join("|")
-  })`
-}
-
-/** Returns a pattern of a text in the encodings of JSON, URLs, forms and HTML, also mixed. */
-const patternOf = (text: string): string => {
-  let isEscaped = false
-  const pattern = Array.from(text.matchAll(/\\+|[\s\S]/gu), ([part]) => {
-    const isAfter = isEscaped
-    isEscaped = part.startsWith("\\")
-    if (/^[A-Za-z0-9]$/.test(part)) return part
-    const { length } = part
-    return isEscaped
-      ? `(?:\\\\{${length},${
-        4 * length
-      }}|(?:%(?:25)?5c){${length}}|(?:${backslashes}u005c){${length}}|(?:&#92;){${length}})`
-      : patternOfCharacter(part, isAfter)
-  }).join("")
-  return isPlain(text) ? `(?<![A-Za-z0-9])${pattern}(?![A-Za-z0-9])` : pattern
-}
-
 const base64 = (text: string): string => Buffer.from(text).toString("base64").replace(/=+$/, "")
 
 const base64Url = (text: string): string => base64(text).replaceAll("+", "-").replaceAll("/", "_")
 
 const escaped = (text: string): string => JSON.stringify(text).slice(1, -1)
 
-/** How much of a secret one pattern holds. */
+/** How much of a long secret is found on its own. */
 const chunk = 1024
 
 /** Splits a long secret. The last piece overlaps the one before it: a short piece would be found anywhere. */
@@ -157,22 +99,6 @@ const chunksOf = (text: string): ReadonlyArray<string> =>
 // Replacement
 // -----------------------------------------------------------------------------
 
-type Span = readonly [from: number, to: number]
-
-/** Finds the beginning of a secret before each place at which a text may have been cut. */
-const cutsOf = (text: string, secrets: ReadonlyArray<string>): ReadonlyArray<Span> =>
-  Array.from(text.matchAll(/…|\.{3}|$/g), ({ index }) => index).flatMap((end) => {
-    const before = text.slice(Math.max(0, end - longestCut), end).toLowerCase()
-    const lengths = secrets.map((secret) => {
-      for (let length = Math.min(secret.length, before.length); length >= shortestCut; length--) {
-        if (before.endsWith(secret.slice(0, length))) return length
-      }
-      return 0
-    })
-    const longest = Math.max(0, ...lengths)
-    return longest === 0 ? [] : [[end - longest, end] as const]
-  })
-
 /** Replaces the spans. Those that overlap are replaced at once. */
 const replaced = (text: string, spans: ReadonlyArray<Span>): string => {
   const merged: Array<[from: number, to: number]> = []
@@ -186,22 +112,23 @@ const replaced = (text: string, spans: ReadonlyArray<Span>): string => {
 }
 
 /** Returns the encodings of a secret of which a text may show the beginning. */
-const cutFormsOf = (secret: string): ReadonlyArray<string> =>
-  [secret, escaped(secret), encodeURIComponent(Buffer.from(secret).toString()), base64(secret)]
-    .map((form) => form.toLowerCase().slice(0, longestCut))
+const cutFormsOf = (secret: string): ReadonlyArray<string> => [
+  secret,
+  escaped(secret),
+  encodeURIComponent(Buffer.from(secret).toString()),
+  base64(secret)
+]
 
 const compile = (secrets: ReadonlyArray<string>): (text: string) => string => {
   const parts = [...new Set(secrets.flatMap(partsOf))].filter((part) => part.length >= shortest)
   if (parts.length === 0) return (text) => text
-  const chunks = [...new Set(parts.flatMap((part) => [part, base64(part), base64Url(part)]).flatMap(chunksOf))]
-  // The lookahead finds a secret at each position, also within another one.
-  const alternatives = chunks.toSorted((a, b) => b.length - a.length).map(patternOf)
-  const pattern = new RegExp(`(?=(${alternatives.join("|")}))`, "gi")
-  const cut = parts.flatMap((part) => isPlain(part) ? [] : cutFormsOf(part))
+  const quoted = new Set(parts.flatMap((part) => [part, base64(part), base64Url(part)]).flatMap(chunksOf))
+  const cut = new Set(parts.flatMap((part) => isPlain(part) ? [] : cutFormsOf(part)).map(lowered))
+  const finders = [...Array.from(quoted, finderOf), ...Array.from(cut, cutFinderOf)]
   return (text) => {
-    const spans = Array.from(text.matchAll(pattern), ({ 1: found = "", index }): Span => [index, index + found.length])
-    const all = [...spans, ...cutsOf(text, cut)]
-    return all.length === 0 ? text : replaced(text, all)
+    const searched = lowered(text)
+    const spans = finders.flatMap((find) => find(searched))
+    return spans.length === 0 ? text : replaced(text, spans)
   }
 }
 

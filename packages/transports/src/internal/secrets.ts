@@ -15,7 +15,8 @@ import * as Path from "node:path"
 import process from "node:process"
 import { namedVariables } from "./childEnvironment.ts"
 import { standardVariables } from "./inheritedVariables.ts"
-import { isPlain, make } from "./redactor.ts"
+import { isPlain } from "./quotedSecret.ts"
+import { make } from "./redactor.ts"
 
 interface Named {
   readonly name: string

@@ -14,31 +14,10 @@ import type { Process, Processes, ProcessExit } from "../../Processes.ts"
 import { childEnvironment } from "../childEnvironment.ts"
 import { redactorOf } from "../secrets.ts"
 import { firstOf } from "../timeout.ts"
+import { StderrRing } from "./stderrRing.ts"
 
 /** How long to wait for output that a process wrote before it exited, in milliseconds. A grandchild may keep the pipe open. */
 const drainTimeout = 100
-
-/** How many bytes of stderr are kept. */
-const ringBytes = 64 * 1024
-
-/** How much of stderr an error quotes. */
-const tailLines = 20
-const tailCharacters = 4096
-
-class Ring {
-  #chunks: Array<Buffer> = []
-  #bytes = 0
-  push(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#bytes += chunk.length
-    while (this.#chunks.length > 1 && this.#bytes - (this.#chunks[0]?.length ?? 0) >= ringBytes) {
-      this.#bytes -= this.#chunks.shift()?.length ?? 0
-    }
-  }
-  text(): string {
-    return this.#chunks.map((chunk) => chunk.toString("utf8")).join("")
-  }
-}
 
 export class ServerProcess {
   readonly pid: number | undefined
@@ -52,7 +31,7 @@ export class ServerProcess {
   /** Called when the process writes its first byte, and when it ends. */
   readonly onStarted: () => void
   readonly #process: Process
-  readonly #stderr = new Ring()
+  readonly #stderr = new StderrRing()
   #exit: ProcessExit | undefined
   #isDrained = false
 
@@ -102,7 +81,7 @@ export class ServerProcess {
 
   /** Returns the latest lines of stderr, secrets removed. */
   stderrTail(): string {
-    return this.redact(this.#stderr.text()).trimEnd().split("\n").slice(-tailLines).join("\n").slice(-tailCharacters)
+    return this.#stderr.tail(this.redact)
   }
 
   warnings(): ReadonlyArray<string> {
