@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Gateway } from "@mcp-sessions/transports"
 import { Clock, Effect, Fiber, Queue, Redacted } from "effect"
 import { createHmac } from "node:crypto"
+import { Refusals } from "../../../packages/transports/src/internal/gateway/refusals.ts"
 import { call, initialize, listening, post, startGateway, streamOf } from "../../fixtures/gateway.ts"
 import { keySetPath, type SignOptions, startIssuer } from "../../fixtures/jwtIssuer.ts"
 import { movableClock } from "../../fixtures/movableClock.ts"
@@ -498,19 +499,55 @@ describe("a token that was accepted", () => {
 })
 
 describe("the audit of a gateway", () => {
-  it.live("records tokens that are not accepted at a bounded rate, without the tokens", () =>
+  it.live("records a token that is not accepted, without the token, and counts all of them", () =>
     Effect.gen(function*() {
       const records = yield* Queue.unbounded<Gateway.AuditRecord>()
       const { sign, tried, url } = yield* guarded({}, { audit: (record) => Queue.offer(records, record) })
+      const metricsOf = Effect.gen(function*() {
+        const options = { method: "GET", token: yield* sign() }
+        const { text } = yield* post(`${new URL(url).origin}/metrics`, undefined, options)
+        return (reason: string) =>
+          Number(new RegExp(`mcp_sessions_gateway_refusals_total\\{reason="${reason}"\\} (\\d+)`).exec(text)?.[1] ?? 0)
+      })
+      const before = yield* metricsOf
       yield* post(url, initialize)
       const token = yield* sign({ claims: { exp: 1 } })
-      for (let n = 0; n < 30; n++) yield* tried(token)
-      const all = yield* Queue.takeBetween(records, 10, 30)
-      assert.deepStrictEqual(all[0], { _tag: "Refused", reason: "Expired", address: "127.0.0.1", skipped: 0 })
-      assert.isAtMost(all.length, 20)
-      assert.notInclude(JSON.stringify(all), token.slice(-20))
-      const metrics = yield* post(`${new URL(url).origin}/metrics`, undefined, { method: "GET", token: yield* sign() })
-      const [, expired] = /mcp_sessions_gateway_refusals_total\{reason="Expired"\} (\d+)/.exec(metrics.text) ?? []
-      assert.isAtLeast(Number(expired), 30)
+      yield* tried(token)
+      yield* tried(token)
+      const all = yield* Queue.takeN(records, 2)
+      const record = { _tag: "Refused", reason: "Expired", address: "127.0.0.1", skipped: 0 } as const
+      assert.deepStrictEqual(all, [record, record])
+      const after = yield* metricsOf
+      assert.strictEqual(after("Expired") - before("Expired"), 2)
+      assert.strictEqual(after("NoToken") - before("NoToken"), 1)
     }))
+
+  it("has ten records of refused tokens at once and one in a second, which count those without a record", () => {
+    let now = 0
+    const records: Array<Gateway.AuditRecord> = []
+    const refusals = new Refusals({
+      now: () => now,
+      fork: Effect.runFork,
+      record: (record) => void records.push(record)
+    })
+    const refuse = (times: number) => {
+      for (let n = 0; n < times; n++) refusals.add("Expired", "127.0.0.1")
+    }
+    const skippedOf = () => records.splice(0).map((record) => record._tag === "Refused" ? record.skipped : undefined)
+    refuse(30)
+    assert.deepStrictEqual(skippedOf(), Array(10).fill(0))
+    now = 999
+    refuse(1)
+    assert.deepStrictEqual(skippedOf(), [])
+    now = 1000
+    refuse(2)
+    assert.deepStrictEqual(skippedOf(), [21])
+    now = 1_000_000
+    refuse(11)
+    assert.deepStrictEqual(skippedOf(), [1, ...Array(9).fill(0)])
+    // So every sign-in begins.
+    now = 2_000_000
+    refusals.add("NoToken", "127.0.0.1")
+    assert.deepStrictEqual(skippedOf(), [])
+  })
 })

@@ -119,23 +119,43 @@ describe("the lists of a gateway", () => {
       while (!(yield* names).includes("late_echo")) yield* Queue.take(changes)
     }))
 
-  it.live("of a client whose own session has changed are those of that session", () =>
+  it.live("of a client whose own session has changed are those of that session, for that client alone", () =>
     Effect.gen(function*() {
-      const { config, ledger } = yield* stdio("v1").start
-      const { url } = yield* startGateway({ only: config }, { exclude: ["only/vague"] })
-      const changes = yield* Queue.unbounded<string>()
-      const { client } = yield* connectV1(url, {
-        prepare: (client) =>
-          client.setNotificationHandler(ToolListChangedNotificationSchema, ({ method }) => {
-            Queue.offerUnsafe(changes, method)
-          })
+      const changed = new Set<unknown>()
+      const server = yield* Http.start(({ message: { id, method }, request, response }) => {
+        const session = request.headers["mcp-session-id"]
+        if (method === "tools/list") {
+          const names = changed.has(session) ? ["change", "extra"] : ["change"]
+          Http.json(response, Http.result(id, { tools: names.map(tool) }))
+        } else if (method === "tools/call") {
+          changed.add(session)
+          Http.stream(response, Http.event({ jsonrpc: "2.0", method: "notifications/tools/list_changed" }))
+          response.end(Http.event(Http.toolResult(id, "changed")))
+        } else return false
+        return true
       })
-      yield* Effect.promise(() => client.callTool({ name: "change" }))
-      const lists = ledger("list").length
-      yield* Queue.take(changes)
-      assert.isAtLeast(ledger("list").length, lists)
-      const { tools } = yield* Effect.promise(() => client.listTools())
-      assert.include(tools.map(({ name }) => name), "change")
+      const { url } = yield* startGateway({ only: { url: server.url, protocol: "legacy" } })
+      const connect = Effect.gen(function*() {
+        const changes = yield* Queue.unbounded<string>()
+        const { client } = yield* connectV1(url, {
+          prepare: (client) =>
+            client.setNotificationHandler(ToolListChangedNotificationSchema, ({ method }) => {
+              Queue.offerUnsafe(changes, method)
+            })
+        })
+        const names = Effect.map(
+          Effect.promise(() => client.listTools()),
+          ({ tools }) => tools.map(({ name }) => name)
+        )
+        return { changes, client, names }
+      })
+      const [own, other] = [yield* connect, yield* connect]
+      yield* Effect.promise(() => own.client.callTool({ name: "change" }))
+      yield* Queue.take(own.changes)
+      assert.deepStrictEqual(yield* own.names, ["change", "extra"])
+      assert.deepStrictEqual(yield* other.names, ["change"])
+      // The response to a later request would have come after a notification.
+      assert.strictEqual(yield* Queue.size(other.changes), 0)
     }))
 })
 

@@ -4,8 +4,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Gateway } from "@mcp-sessions/transports"
 import { Effect, Fiber, Queue, Redacted } from "effect"
+import { actions } from "../../../packages/transports/src/internal/dashboard/actions.ts"
+import { ownPaths } from "../../../packages/transports/src/internal/gateway/gatewayOptions.ts"
+import { wellKnownPath } from "../../../packages/transports/src/internal/gateway/resourceMetadata.ts"
 import { call, connectV1, initialize, post, startGateway, textOf } from "../../fixtures/gateway.ts"
+import { startIssuer } from "../../fixtures/jwtIssuer.ts"
 import { stdio, until } from "../../fixtures/peer.ts"
+import * as Http from "../../fixtures/scriptedHttp.ts"
 
 const token = "the-token-of-alice"
 
@@ -41,17 +46,50 @@ describe("a gateway", () => {
       yield* Fiber.interrupt(hanging)
     }))
 
-  it.live("tells nothing of its sessions to one without a token, on any path", () =>
+  it.live("shows nothing of its sessions to a request without a token, at each of its paths and others, by any method", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v1").start
-      const { url } = yield* startGateway({ only: config }, { tokens: { alice: Redacted.make(token) } })
+      const { issuer } = yield* startIssuer
+      const { url } = yield* startGateway({ only: config }, {
+        tokens: { alice: Redacted.make(token) },
+        jwt: { issuer },
+        ui: true,
+        operators: ["alice"],
+        onPageUrl: () => Effect.void
+      })
       const { session } = yield* post(url, initialize, { token })
-      const { origin } = new URL(url)
-      for (const path of ["/mcp", "/metrics", "/healthz", "/readyz", "/sessions", "/health/sessions", "/"]) {
-        const { status, text } = yield* post(origin + path, undefined, { method: "GET" })
-        assert.isTrue([200, 401, 404].includes(status))
-        for (const secret of [session, "only", "alice", token]) assert.notInclude(text, secret)
+      yield* post(url, call(1, "echo", { message: "hi" }), { session, token })
+      const { origin, pathname } = new URL(url)
+      const found = new Map<string, number>()
+      const paths = [
+        pathname,
+        `${pathname}/`,
+        `${pathname}/${session}`,
+        ...Object.values(ownPaths),
+        ...["events", "api/enter", "api/leave", "app.js", ...actions.keys()].map((name) =>
+          `${ownPaths.page}/${actions.has(name) ? `api/${name}` : name}`
+        ),
+        wellKnownPath,
+        wellKnownPath + pathname,
+        "/",
+        "/sessions",
+        "/health/sessions",
+        "//"
+      ]
+      for (const path of paths) {
+        for (const method of ["GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"]) {
+          const { headers, status, text } = yield* post(origin + path, method === "POST" ? initialize : undefined, {
+            method,
+            session
+          })
+          // The page and its files hold nothing of the gateway.
+          const shown = JSON.stringify(headers) + (text.startsWith("<!doctype html>") ? "" : text)
+          for (const secret of [session, "\"only\"", "only_", "alice", token]) assert.notInclude(shown, secret, path)
+          if (status < 300) found.set(`${method} ${path}`, status)
+        }
       }
+      const open = ["/healthz", "/readyz", "/ui", "/ui/app.js", wellKnownPath, wellKnownPath + pathname]
+      assert.sameMembers([...new Set([...found.keys()].map((one) => one.split(" ")[1]))], open)
     }))
 
   it.live("refuses a second request with the id of one in flight, and cancels none of another client", () =>
@@ -157,5 +195,52 @@ describe("a gateway", () => {
       }
       assert.include((yield* post(url, call(2, "count", { id: "after" }), { session, token })).text, "result")
       assert.deepStrictEqual(ledger("count"), ["after"])
+    }))
+
+  it.live("refuses arguments of prompts and of completions that are not texts, before a server hears of them", () =>
+    Effect.gen(function*() {
+      const server = yield* Http.start(({ message: { id, method }, response }) => {
+        const answer = (value: unknown) => Http.json(response, Http.result(id, value))
+        switch (method) {
+          case "initialize":
+            answer({
+              protocolVersion: "2025-11-25",
+              capabilities: { prompts: {}, completions: {} },
+              serverInfo: { name: "prompts", version: "1" }
+            })
+            return true
+          case "prompts/list":
+            answer({ prompts: [{ name: "greet", arguments: [{ name: "who" }] }] })
+            return true
+          case "prompts/get":
+            answer({ messages: [] })
+            return true
+          case "completion/complete":
+            answer({ completion: { values: [] } })
+            return true
+          default:
+            return false
+        }
+      })
+      const { url } = yield* startGateway({ only: { url: server.url, protocol: "legacy" } })
+      const { session } = yield* post(url, initialize)
+      const codeOf = (method: string, params: object) =>
+        Effect.map(
+          post(url, { jsonrpc: "2.0", id: 1, method, params }, { session }),
+          ({ text }) => JSON.parse(text).error?.code
+        )
+      const ref = { type: "ref/prompt", name: "greet" }
+      const argument = { name: "who", value: "A" }
+      for (const who of [7, {}, null]) {
+        assert.strictEqual(yield* codeOf("prompts/get", { name: "greet", arguments: { who } }), -32602)
+        assert.strictEqual(yield* codeOf("completion/complete", { ref, argument: { name: "who", value: who } }), -32602)
+        assert.strictEqual(
+          yield* codeOf("completion/complete", { ref, argument, context: { arguments: { who } } }),
+          -32602
+        )
+      }
+      assert.deepStrictEqual([server.count("POST prompts/get greet"), server.count("POST completion/complete")], [0, 0])
+      assert.isUndefined(yield* codeOf("prompts/get", { name: "greet", arguments: { who: "Ada" } }))
+      assert.isUndefined(yield* codeOf("completion/complete", { ref, argument, context: { arguments: { who: "A" } } }))
     }))
 })

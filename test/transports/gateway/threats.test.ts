@@ -2,10 +2,11 @@
  * What a hostile server, or a hostile client, tries against a gateway and those who share it.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js"
+import { Effect, Queue } from "effect"
 import { request } from "node:http"
 import { call, connectV1, initialize, post, startGateway, textOf } from "../../fixtures/gateway.ts"
-import { stdio } from "../../fixtures/peer.ts"
+import { stdio, until } from "../../fixtures/peer.ts"
 import * as Http from "../../fixtures/scriptedHttp.ts"
 
 const tool = (name: string) => ({ name, inputSchema: { type: "object" } })
@@ -27,29 +28,58 @@ describe("a hostile server", () => {
         } else return false
         return true
       })
-      const only = { url: server.url, protocol: "legacy" as const, requestTimeout: 300, totalTimeout: 1000 }
+      const only = { url: server.url, protocol: "legacy" as const, requestTimeout: 1000, totalTimeout: 1500 }
       const { url } = yield* startGateway({ only })
       const { session } = yield* post(url, initialize)
       const { text } = yield* post(url, call(1, "endless", {}, { progressToken: "p" }), { session })
       const messages = Array.from(text.matchAll(/^data: (.+)$/gm), ([, data = ""]) => JSON.parse(data))
-      assert.strictEqual(messages.at(-1).error?.data.reason, "OutcomeUnknown")
-      assert.isAbove(messages.length, 2)
+      const last = messages.pop()
+      assert.strictEqual(last.error?.data.reason, "OutcomeUnknown")
+      // Reports of progress extend the request timeout, so the other one has ended the call.
+      assert.include(last.error?.message, "within 1500 ms")
+      assert.deepStrictEqual(new Set(messages.map(({ method }) => method)), new Set(["notifications/progress"]))
     }))
 
-  it.live("that floods its clients with notifications causes few fetches, and delays no call at another server", () =>
+  it.live("that floods a client with notifications causes two fetches, and delays no call at another server", () =>
     Effect.gen(function*() {
-      const [hostile, good] = [yield* stdio("v1").start, yield* stdio("v1").start]
+      const lists = { isHeld: false, held: [] as Array<() => void>, bySession: new Map<unknown, number>() }
+      const hostile = yield* Http.start(({ message: { id, method }, request, response }) => {
+        const session = request.headers["mcp-session-id"]
+        if (method === "tools/list") {
+          lists.bySession.set(session, (lists.bySession.get(session) ?? 0) + 1)
+          const answer = () => Http.json(response, Http.result(id, { tools: [tool("flood")] }))
+          if (lists.isHeld) lists.held.push(answer)
+          else answer()
+        } else if (method === "tools/call") {
+          lists.isHeld = true
+          const changed = Http.event({ jsonrpc: "2.0", method: "notifications/tools/list_changed" })
+          Http.stream(response, ...Array.from({ length: 3000 }, () => changed))
+          response.end(Http.event(Http.toolResult(id, "flooded")))
+        } else return false
+        return true
+      })
+      const good = yield* stdio("v1").start
       const { url } = yield* startGateway(
-        { hostile: hostile.config, good: good.config },
-        { exclude: ["*/vague"], resources: ["good"] }
+        { hostile: { url: hostile.url, protocol: "legacy" }, good: good.config },
+        { exclude: ["good/vague"] }
       )
-      const { client } = yield* connectV1(url)
-      const times = 3000
-      const flooding = client.callTool({ name: "hostile_change", arguments: { times } })
+      const changes = yield* Queue.unbounded<string>()
+      const { client } = yield* connectV1(url, {
+        prepare: (client) =>
+          client.setNotificationHandler(ToolListChangedNotificationSchema, ({ method }) => {
+            Queue.offerUnsafe(changes, method)
+          })
+      })
+      yield* Effect.promise(() => client.callTool({ name: "hostile_flood" }))
+      yield* until(() => lists.held.length, (count) => count > 0)
       const said = yield* Effect.promise(() => client.callTool({ name: "good_echo", arguments: { message: "hi" } }))
       assert.strictEqual(textOf(said), "hi")
-      yield* Effect.promise(() => flooding)
-      assert.isBelow(hostile.ledger("list").length, times / 2)
+      assert.lengthOf(lists.held, 1)
+      lists.isHeld = false
+      lists.held.pop()?.()
+      yield* Queue.takeN(changes, 2)
+      // The session of the client lists nothing before.
+      assert.include([...lists.bySession.values()], 2)
     }))
 
   it.live("that never answers delays no call at another server, and is not tried by listing", () =>
@@ -88,21 +118,49 @@ describe("a hostile server", () => {
 describe("a hostile client", () => {
   it.live("cannot subscribe to more than 256 resources", () =>
     Effect.gen(function*() {
-      const { config } = yield* stdio("v1").start
+      const { config, ledger } = yield* stdio("v1").start
       const { url } = yield* startGateway({ only: config })
-      const { session } = yield* post(url, initialize)
-      const subscribe = (n: number) =>
+      const [own, other] = yield* Effect.all([post(url, initialize), post(url, initialize)])
+      const send = (method: "subscribe" | "unsubscribe", n: number, { session } = own) =>
         Effect.map(
-          post(url, { jsonrpc: "2.0", id: n, method: "resources/subscribe", params: { uri: `note://${n}` } }, {
+          post(url, { jsonrpc: "2.0", id: n, method: `resources/${method}`, params: { uri: `note://${n}` } }, {
             session
           }),
-          ({ text }) => JSON.parse(text) as { readonly error?: { readonly code: number } }
+          ({ text }) => (JSON.parse(text) as { readonly error?: { readonly code: number } }).error?.code
         )
-      const first = yield* Effect.forEach(Array.from({ length: 256 }, (_, n) => n), subscribe, { concurrency: 8 })
-      assert.isTrue(first.every(({ error }) => error === undefined))
-      assert.strictEqual((yield* subscribe(256)).error?.code, -32000)
-      // One that it has already is no other.
-      assert.isUndefined((yield* subscribe(255)).error)
+      const ids = Array.from({ length: 256 }, (_, n) => n)
+      const first = yield* Effect.forEach(ids, (n) => send("subscribe", n), { concurrency: 8 })
+      assert.deepStrictEqual(new Set(first), new Set([undefined]))
+      assert.strictEqual(yield* send("subscribe", 256), -32000)
+      // A second subscription to the same resource counts once.
+      assert.isUndefined(yield* send("subscribe", 255))
+      assert.sameMembers([...ledger("subscribe")], ids.map((n) => `note://${n}`))
+      // The limit is that of one client, and ends with a subscription.
+      assert.isUndefined(yield* send("subscribe", 257, other))
+      assert.isUndefined(yield* send("unsubscribe", 0))
+      assert.isUndefined(yield* send("subscribe", 258))
+      assert.strictEqual(yield* send("subscribe", 259), -32000)
+      assert.strictEqual(ledger("subscribe").length, 258)
+    }))
+
+  it.live("cannot subscribe to a URI of more than 4,096 characters, or page through lists with a cursor of its own", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const { session } = yield* post(url, initialize)
+      const codeOf = (method: string, params: object) =>
+        Effect.map(
+          post(url, { jsonrpc: "2.0", id: 1, method, params }, { session }),
+          ({ text }) => JSON.parse(text).error?.code
+        )
+      const uriOf = (length: number) => "note://".padEnd(length, "x")
+      assert.strictEqual(yield* codeOf("resources/subscribe", { uri: uriOf(4097) }), -32602)
+      assert.isUndefined(yield* codeOf("resources/subscribe", { uri: uriOf(4096) }))
+      assert.deepStrictEqual(ledger("subscribe").map(({ length }) => length), [4096])
+      for (const method of ["tools/list", "resources/list", "resources/templates/list", "prompts/list"]) {
+        assert.strictEqual(yield* codeOf(method, { cursor: "1" }), -32602)
+        assert.isUndefined(yield* codeOf(method, {}))
+      }
     }))
 
   it.live("adds nothing to the metrics by names of tools and resources that it makes up", () =>
