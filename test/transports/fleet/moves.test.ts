@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { lastIdIn, openStream, startFleetServer } from "../../fixtures/fleetServer.ts"
-import { call, initialize, post, textOf } from "../../fixtures/gateway.ts"
+import { call, initialize, post, streamOf, textOf } from "../../fixtures/gateway.ts"
 import { tryPost } from "../../fixtures/gatewayFleet.ts"
 import { startLocalFleet } from "../../fixtures/localFleet.ts"
 import { until } from "../../fixtures/peer.ts"
@@ -144,6 +144,45 @@ describe("a session", () => {
       yield* server.finish
       assert.strictEqual(textOf(resultOf((yield* Fiber.join(calling)).text)), "done")
       yield* Fiber.join(stopping)
+    }))
+})
+
+describe("the answer to a question", () => {
+  it.live("of an owner before reaches no question of the next one", () =>
+    Effect.gen(function*() {
+      const server = yield* startFleetServer
+      const { give, nodes: [first, second], take } = yield* startLocalFleet({ only: server.config })
+      const capabilities = { elicitation: {} }
+      const { session } = yield* post(first.url, { ...initialize, params: { ...initialize.params, capabilities } })
+      /** Calls the tool that asks, and gives the id of the question and the messages after it. */
+      const ask = (id: number) =>
+        Effect.promise(async () => {
+          const messages = await streamOf(first.url, session, call(id, "ask"), new AbortController().signal)
+          for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
+            if (next.value.method === "elicitation/create") return { question: next.value.id, messages }
+          }
+          return assert.fail("the server did not ask")
+        })
+      const answer = (id: number, name: string) =>
+        post(
+          first.url,
+          { jsonrpc: "2.0", id, result: { action: "accept", content: { name } } },
+          { session }
+        )
+      const before = yield* ask(1)
+      yield* Effect.gen(function*() {
+        const taking = yield* Effect.forkChild(take, { startImmediately: true })
+        yield* TestClock.adjust("4 seconds")
+        yield* Fiber.join(taking)
+      }).pipe(Effect.provide(TestClock.layer()))
+      yield* give(second)
+      const after = yield* ask(2)
+      yield* answer(before.question, "late")
+      yield* answer(after.question, "right")
+      const next = yield* Effect.promise(() => after.messages.next())
+      const { id, result } = next.done === true ? assert.fail("the stream ended") : next.value
+      assert.strictEqual(id, 2)
+      assert.include(textOf(result), "right")
     }))
 })
 

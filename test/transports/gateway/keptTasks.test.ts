@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
+import { makeCall } from "../../../packages/transports/src/internal/gateway/clientCall.ts"
 import type { ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
-import { makeCall } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
 import { RpcError } from "../../../packages/transports/src/internal/gateway/rpc.ts"
 import type { Task } from "../../../packages/transports/src/internal/gateway/task.ts"
 import { type TaskPlace, Tasks, type TasksOptions } from "../../../packages/transports/src/internal/gateway/tasks.ts"

@@ -4,8 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import type { Catalog } from "../gateway/catalog.ts"
+import { interrupt, makeCall } from "../gateway/clientCall.ts"
 import type { Clients } from "../gateway/clients.ts"
-import { type ClientSession, interrupt, makeCall } from "../gateway/clientSession.ts"
+import type { ClientSession } from "../gateway/clientSession.ts"
 import type { Dispatcher } from "../gateway/dispatcher.ts"
 import { methodOf } from "../gateway/methods.ts"
 import type { Quotas } from "../gateway/quotas.ts"

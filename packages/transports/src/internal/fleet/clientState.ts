@@ -4,7 +4,8 @@
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ClientSession, Reply } from "../gateway/clientSession.ts"
+import type { Reply } from "../gateway/clientCall.ts"
+import type { ClientSession } from "../gateway/clientSession.ts"
 import type { Dispatcher } from "../gateway/dispatcher.ts"
 
 const State = Schema.fromJsonString(Schema.Struct({
@@ -17,7 +18,7 @@ const State = Schema.fromJsonString(Schema.Struct({
 const decode = Schema.decodeUnknownOption(State)
 
 /** Encodes the state of a client. */
-export const stateOf = ({ logLevel, resumable: { session }, subscriptions }: ClientSession): string =>
+export const stateOf = ({ log: { level: logLevel }, resumable: { session }, subscriptions }: ClientSession): string =>
   JSON.stringify({ session, ...(logLevel === undefined ? {} : { logLevel }), subscriptions: [...subscriptions.keys()] })
 
 /** Nobody waits for these responses. */
@@ -28,7 +29,7 @@ export const restore = (dispatcher: Dispatcher, client: ClientSession, text: str
   const state = Option.getOrUndefined(decode(text))
   if (state === undefined || state.session === client.resumable.session) return
   const requests = [
-    ...(state.logLevel === undefined || client.logLevel !== undefined
+    ...(state.logLevel === undefined || client.log.level !== undefined
       ? []
       : [{ method: "logging/setLevel", params: { level: state.logLevel } }]),
     ...state.subscriptions.map((uri) => ({ method: "resources/subscribe", params: { uri } }))

@@ -8,6 +8,7 @@ import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
+import { onClosed } from "../gateway/http.ts"
 import type { Exchange, NamedSession, Router, Seat, SessionParts } from "../gateway/seat.ts"
 import type { Announcements } from "./announcements.ts"
 import { bucketOf, commonName, newName } from "./buckets.ts"
@@ -227,19 +228,19 @@ export class ClusterRouter implements Router {
     const { response } = passage
     return Effect.callback((resume) => {
       if (passage.isOver) return resume(Effect.succeed(false))
-      const onClose = () => settle(false)
+      let removeOnClosed = () => {}
       const removeListener = this.#options.owned.onMove((moving) => {
         if (moving !== bucket) return
         passage.state = stateOf(client)
-        client.release(response)
+        client.output.release(response)
         settle(true)
       })
       const settle = (isMoved: boolean) => {
         removeListener()
-        response.off("close", onClose)
+        removeOnClosed()
         resume(Effect.succeed(isMoved))
       }
-      response.once("close", onClose)
+      removeOnClosed = onClosed(response, () => settle(false))
       return Effect.sync(() => settle(false))
     })
   }

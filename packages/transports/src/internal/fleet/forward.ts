@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { TLSSocket } from "node:tls"
+import { onClosed } from "../gateway/http.ts"
 import type { Exchange } from "../gateway/seat.ts"
 import type { Holds } from "./holds.ts"
 import { hopHeaders, type Hops, notOwner } from "./hop.ts"
@@ -117,6 +118,7 @@ export class Forwarding {
       })
       let isConnected = false
       let isOver = false
+      let removeOnClosed = () => {}
       const timer = setTimeout(() => sent.destroy(), connectTimeout)
       const doubt = setInterval(() => this.#holds.doubt(bucket, activation), silence)
       const end = (attempt: Attempt, isWhole = false) => {
@@ -126,7 +128,7 @@ export class Forwarding {
         clearTimeout(late)
         clearInterval(doubt)
         removeListener()
-        passage.response.off("close", giveUp)
+        removeOnClosed()
         resume(Effect.succeed(attempt))
         // A connection whose response is whole is used again.
         if (!isWhole) sent.destroy()
@@ -135,9 +137,6 @@ export class Forwarding {
         isConnected = true
         clearTimeout(timer)
       }
-      // The client has gone, so the owner should know.
-      const giveUp = () => end("done")
-      passage.response.once("close", giveUp)
       let late: NodeJS.Timeout | undefined
       const removeListener = this.#holds.onMoved(bucket, activation, () => {
         if (method === "GET") late = setTimeout(() => end("lost"), lastWords)
@@ -152,6 +151,8 @@ export class Forwarding {
       sent.on("error", () => end(isConnected ? "lost" : "refused"))
       sent.once("response", (response) => this.#receive(response, passage, end))
       sent.end(body)
+      // The client has gone, so the owner should know.
+      removeOnClosed = onClosed(passage.response, () => end("done"))
       return Effect.sync(() => end("lost"))
     })
   }

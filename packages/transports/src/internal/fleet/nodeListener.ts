@@ -10,10 +10,11 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as Https from "node:https"
-import { type ClientSession, interrupt } from "../gateway/clientSession.ts"
+import { interrupt } from "../gateway/clientCall.ts"
+import type { ClientSession } from "../gateway/clientSession.ts"
 import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
-import { readBody } from "../gateway/http.ts"
+import { onClosed, readBody } from "../gateway/http.ts"
 import { CannotListen } from "../gateway/listener.ts"
 import { messagesOf } from "../gateway/postBody.ts"
 import { RpcError } from "../gateway/rpc.ts"
@@ -72,7 +73,7 @@ class PassedStreams {
 
   add(response: Http.ServerResponse, client: ClientSession): void {
     this.#streams.set(response, client)
-    response.once("close", () => this.#streams.delete(response))
+    onClosed(response, () => this.#streams.delete(response))
     if (!response.headersSent) return
     let isDue = false
     const tell = () => {
@@ -87,7 +88,7 @@ class PassedStreams {
       else setImmediate(tell)
     }
     client.changeListeners.add(onChange)
-    response.once("close", () => client.changeListeners.delete(onChange))
+    onClosed(response, () => client.changeListeners.delete(onChange))
     tell()
   }
 

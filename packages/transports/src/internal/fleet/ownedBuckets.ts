@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { ServerResponse } from "node:http"
 import type { ClientSession } from "../gateway/clientSession.ts"
+import { onClosed } from "../gateway/http.ts"
 import { bucketOf } from "./buckets.ts"
 
 /** How long a bucket that moves waits for what is in flight. */
@@ -118,7 +119,7 @@ export class OwnedBuckets {
     const removeListener = this.onMove((moving) => {
       if (moving === bucket && !response.writableEnded) response.destroy()
     })
-    response.once("close", removeListener)
+    onClosed(response, removeListener)
   }
 
   has(bucket: number): boolean {

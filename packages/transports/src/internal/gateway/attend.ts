@@ -91,5 +91,4 @@ export const attend = (client: ClientSession, session: Session): Effect.Effect<v
   })
 
 /** Makes a session what its client wants, before the client uses it. */
-export const prepare = (client: ClientSession, session: Session): Effect.Effect<void> =>
-  client.logLevel === undefined ? Effect.void : Effect.ignore(session.setLogLevel(client.logLevel))
+export const prepare = (client: ClientSession, session: Session): Effect.Effect<void> => client.log.tell(session)

@@ -8,7 +8,8 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import { textOrEmpty } from "../textOrEmpty.ts"
 import type { RefusalReason } from "./challenges.ts"
-import type { ClientCall, ClientSession } from "./clientSession.ts"
+import type { ClientCall } from "./clientCall.ts"
+import type { ClientSession } from "./clientSession.ts"
 import type { RpcError } from "./rpc.ts"
 
 /**

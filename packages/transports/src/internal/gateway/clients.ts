@@ -7,9 +7,10 @@ import * as Fiber from "effect/Fiber"
 import * as PubSub from "effect/PubSub"
 import * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
-import { type ClientOptions, ClientSession, interrupt } from "./clientSession.ts"
+import { interrupt } from "./clientCall.ts"
+import { type ClientOptions, ClientSession } from "./clientSession.ts"
+import { KeptMessages } from "./keptMessages.ts"
 import type { Quotas } from "./quotas.ts"
-import { KeptMessages } from "./resumableStream.ts"
 import type { SessionParts } from "./seat.ts"
 
 /** How often replies are told that their calls take long, in milliseconds. */
@@ -119,7 +120,7 @@ export class Clients {
       const fibers = [...client.calls.values()].flatMap((call) => interrupt(call) ?? [])
       return Fiber.awaitAll(fibers).pipe(
         Effect.andThen(Effect.sync(() => {
-          client.end()
+          client.output.end()
           // Other clients do not know of their session: the outcomes are kept for them.
           if (!client.isModern) tasks.forgetSession(client.name)
         })),

@@ -9,7 +9,8 @@ import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
 import { type Recorder, recordOf } from "./audit.ts"
-import { type ClientCall, type ClientSession, interrupt, makeCall, type Reply } from "./clientSession.ts"
+import { type ClientCall, interrupt, makeCall, type Reply } from "./clientCall.ts"
+import type { ClientSession } from "./clientSession.ts"
 import { type Method, methodOf, startTool } from "./methods.ts"
 import { codes, encodeError, encodeNotification, encodeResult, RpcError, type RpcId } from "./rpc.ts"
 import type { Outcome } from "./task.ts"
@@ -69,7 +70,7 @@ export class Dispatcher {
     }
     const run = (effect: Effect.Effect<unknown, RpcError>) => {
       const fiber = this.#fork(effect)
-      call.fiber = fiber
+      call.run = { _tag: "Fiber", fiber }
       fiber.addObserver(end)
     }
     const context = { offer: client.lists.offer, client, call, params }
@@ -88,8 +89,8 @@ export class Dispatcher {
       interrupt(call)
     } else if (message.id !== undefined) {
       const { id } = message
-      if ("error" in message) client.answer(id, Effect.fail(new RpcError(message.error)))
-      else client.answer(id, Effect.succeed(message.result))
+      if ("error" in message) client.questions.answer(id, Effect.fail(new RpcError(message.error)))
+      else client.questions.answer(id, Effect.succeed(message.result))
     }
   }
 
@@ -129,7 +130,7 @@ export class Dispatcher {
         client.calls.delete(key)
         key = task.name
         client.calls.set(key, call)
-        task.onChange(() => client.offer(encodeNotification("notifications/tasks/status", task.legacy)))
+        task.onChange(() => client.output.send(encodeNotification("notifications/tasks/status", task.legacy)))
         reply.settle(encodeResult(id, { task: task.legacy }))
       }
     }

@@ -12,7 +12,7 @@ import type { Caller } from "./admission.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
 import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
-import { accepts, answerEmpty, answerJson, type BodyFault, readBody, refuse } from "./http.ts"
+import { accepts, answerEmpty, answerJson, type BodyFault, onClosed, readBody, refuse } from "./http.ts"
 import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
 import { messagesOf } from "./postBody.ts"
 import { PostReply } from "./postReply.ts"
@@ -167,7 +167,8 @@ export class Endpoint {
   /** Opens the stream of a client, or goes on with one that broke. */
   #stream(client: ClientSession, { request, response }: Exchange): void {
     const lastEventId = request.headers["last-event-id"]
-    const opened = client.openStream(response, lastEventId === undefined ? undefined : String(lastEventId))
+    onClosed(response, () => client.touch())
+    const opened = client.output.open(response, lastEventId === undefined ? undefined : String(lastEventId))
     switch (opened) {
       case undefined:
         return

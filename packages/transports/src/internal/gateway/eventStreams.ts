@@ -6,6 +6,7 @@
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 import type { ServerResponse } from "node:http"
+import { onClosed } from "./http.ts"
 
 /** How much of a stream a client may leave unread, in bytes, before it is cut off. */
 const maxUnread = 4 * 1024 ** 2
@@ -65,14 +66,14 @@ export class EventStreams {
     if (!response.headersSent) response.writeHead(200, streamHeaders)
     if (this.#open.has(response)) return
     this.#open.add(response)
-    response.once("close", () => this.#open.delete(response))
+    onClosed(response, () => this.#open.delete(response))
   }
 
   /** Ends a response that is to be a stream, at a time of day in milliseconds since the epoch. `undefined`: never. */
   endAt(response: ServerResponse, expiresAt: number | undefined): void {
     if (expiresAt === undefined) return
     this.#expiring.set(response, expiresAt)
-    response.once("close", () => this.#expiring.delete(response))
+    onClosed(response, () => this.#expiring.delete(response))
   }
 
   /** Sends a message, with an id if it has one; `false` if the stream has ended. */

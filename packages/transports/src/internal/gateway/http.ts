@@ -5,6 +5,16 @@ import { isUtf8 } from "node:buffer"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { encodeError, type RpcError, type RpcId } from "./rpc.ts"
 
+/** Calls a function once when a response has closed: at once if it has closed before. Returns what removes the function. */
+export const onClosed = (response: ServerResponse, listener: () => void): () => void => {
+  if (response.closed) {
+    listener()
+    return () => {}
+  }
+  response.once("close", listener)
+  return () => void response.off("close", listener)
+}
+
 /** Answers with JSON. A response that is an event stream already takes the body as its last event. */
 export const answerJson = (response: ServerResponse, options: {
   readonly status: number

@@ -14,7 +14,9 @@ import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import { isMarked } from "./catalog.ts"
-import { type ClientCall, type ClientSession, levelOf } from "./clientSession.ts"
+import type { ClientCall } from "./clientCall.ts"
+import { levelOf } from "./clientLog.ts"
+import type { ClientSession } from "./clientSession.ts"
 import { toRpcError } from "./failures.ts"
 import type { Named, Offer } from "./offer.ts"
 import { belowClient, isBelowClient, passedMeta } from "./passedMeta.ts"
@@ -60,7 +62,9 @@ const at = <A>(
   use: (session: Session) => Effect.Effect<A, SessionError | ConfigError>
 ): Effect.Effect<A, RpcError> => {
   call.server = server
-  return belowClient(params, Effect.mapError(Effect.flatMap(client.upstreams.get(server), use), toRpcError))
+  // The log messages of the request are those of the level that the client has set before.
+  const opened = Effect.tap(client.upstreams.get(server), (session) => client.log.told(session))
+  return belowClient(params, Effect.mapError(Effect.flatMap(opened, use), toRpcError))
 }
 
 /** What all requests pass on: the `_meta` of the client, the progress of the server if the client wants it, and the ids of the requests upstream. */
@@ -132,6 +136,7 @@ export const startTool = (context: Context, { onEnd, onFailure }: {
   const tool = Predicate.isString(name) && !isBelowClient(params) ? offer.tool(name) : undefined
   const session = tool === undefined || isTask(tool) ? undefined : client.upstreams.ready(tool.server)
   if (tool === undefined || session === undefined || !Predicate.isObject(args)) return false
+  if (client.log.isTelling(session)) return false
   call.server = tool.server
   let isOver = false
   const cancel = Relay.callTool({
@@ -141,21 +146,24 @@ export const startTool = (context: Context, { onEnd, onFailure }: {
     ...optionsOf(context),
     onSuccess: (result) => {
       isOver = true
-      call.drop = undefined
+      call.run = undefined
       onEnd(Exit.succeed(result))
     },
     onFailure: (outcome) => {
       isOver = true
-      call.drop = undefined
+      call.run = undefined
       onFailure(Effect.mapError(outcome, toRpcError))
     }
   })
   if (cancel === undefined) return false
   if (!isOver) {
-    call.drop = () => {
-      call.drop = undefined
-      cancel()
-      onEnd(Exit.interrupt())
+    call.run = {
+      _tag: "Request",
+      cancel: () => {
+        call.run = undefined
+        cancel()
+        onEnd(Exit.interrupt())
+      }
     }
   }
   return true
@@ -260,7 +268,7 @@ const setLevel: Method = ({ client, params }) => {
   const level = levelOf(params.level)
   return level === undefined
     ? invalid("level is not a level of RFC 5424")
-    : Effect.as(client.setLogLevel(level), {})
+    : Effect.as(client.log.set(level, client.upstreams.own), {})
 }
 
 const list = (itemsOf: (offer: Offer) => unknown): Method => ({ offer, params: { cursor } }) =>

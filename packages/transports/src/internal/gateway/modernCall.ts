@@ -6,8 +6,7 @@
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
  */
 import type { LogLevel } from "@mcp-sessions/core/Notification"
-import type * as Fiber from "effect/Fiber"
-import type { ClientCall, Reply } from "./clientSession.ts"
+import type { ClientCall, Reply } from "./clientCall.ts"
 import { OpenQuestions } from "./openQuestions.ts"
 import { encodeResult, type RpcId } from "./rpc.ts"
 import type { TaskPlace } from "./tasks.ts"
@@ -17,8 +16,7 @@ const parkedTimeout = 10 * 60 * 1000
 
 export class ModernCall implements ClientCall {
   readonly upstreamIds: Array<RpcId> = []
-  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  drop: (() => void) | undefined = undefined
+  run: ClientCall["run"] = undefined
   isCancelled = false
   server: string | undefined = undefined
   place: TaskPlace | undefined = undefined

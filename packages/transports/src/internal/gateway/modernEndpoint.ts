@@ -12,9 +12,10 @@ import type * as Fiber from "effect/Fiber"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { textOrEmpty } from "../textOrEmpty.ts"
 import type { Catalog } from "./catalog.ts"
-import { type ClientSession, interrupt, modernRevision } from "./clientSession.ts"
+import { interrupt } from "./clientCall.ts"
+import { type ClientSession, modernRevision } from "./clientSession.ts"
 import type { EventStreams } from "./eventStreams.ts"
-import { answerJson, refuse } from "./http.ts"
+import { answerJson, onClosed, refuse } from "./http.ts"
 import type { ModernCall } from "./modernCall.ts"
 import { headerFaultOf, paramFaultOf } from "./modernHeaders.ts"
 import { listen } from "./modernListen.ts"
@@ -149,12 +150,12 @@ export class ModernEndpoint {
     }
     const close = listen({ ...this.#options, client, send, message })
     if (close instanceof RpcError) refuse(response, { status: 429, id: message.id, error: close })
-    else response.once("close", close)
+    else onClosed(response, close)
   }
 
   /** A client that ends the response before it is whole has cancelled the request. */
   #attend(call: ModernCall, response: ServerResponse): void {
-    response.once("close", () => {
+    onClosed(response, () => {
       if (!response.writableEnded && !call.isParked) interrupt(call)
     })
   }

@@ -6,7 +6,9 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Crypto from "node:crypto"
 import { textOrEmpty } from "../textOrEmpty.ts"
-import { type ClientSession, interrupt, isAtLeast, type Reply } from "./clientSession.ts"
+import { interrupt, type Reply } from "./clientCall.ts"
+import { isAtLeast } from "./clientLog.ts"
+import type { ClientSession } from "./clientSession.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { methodOf } from "./methods.ts"
 import { ModernCall } from "./modernCall.ts"
@@ -78,7 +80,8 @@ export class ModernRequests {
       place.onBegin = (task) =>
         call.leave(() => encodeResult(call.id, { resultType: "task", ...task.modern, _meta: ofServer }))
     }
-    const isLogged = logLevel === undefined || (client.logLevel !== undefined && isAtLeast(logLevel, client.logLevel))
+    const lowest = client.log.level
+    const isLogged = logLevel === undefined || (lowest !== undefined && isAtLeast(logLevel, lowest))
     client.calls.set(key, call)
     dispatcher.start({
       client,
@@ -86,7 +89,7 @@ export class ModernRequests {
       method,
       params,
       handle,
-      before: isLogged ? undefined : client.setLogLevel(logLevel),
+      before: isLogged ? undefined : client.log.set(logLevel, client.upstreams.own),
       onEnd: (exit) => {
         const isLeft = dispatcher.endTask(client, call, method, exit)
         if (!isLeft || !call.owesHandle) client.calls.delete(key)

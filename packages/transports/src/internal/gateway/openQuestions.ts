@@ -2,7 +2,7 @@
  * Open questions: what a server asks on behalf of one call, until the client has answered.
  */
 import * as Effect from "effect/Effect"
-import type { Reply } from "./clientSession.ts"
+import type { Reply } from "./clientCall.ts"
 import { codes, RpcError, type RpcId } from "./rpc.ts"
 
 /** How many questions one call may have at a time. */

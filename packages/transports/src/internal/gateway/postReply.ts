@@ -5,7 +5,7 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
  */
 import type { ServerResponse } from "node:http"
-import type { Reply } from "./clientSession.ts"
+import type { Reply } from "./clientCall.ts"
 import type { ReplyStream } from "./eventStreams.ts"
 import { answerEmpty, answerJson } from "./http.ts"
 

@@ -24,7 +24,7 @@ const ask = <A>(
   params: object | undefined,
   { call, key, server }: Origin
 ): Effect.Effect<A, RequestRefused> =>
-  client.ask(method, params, { server, key, call: client.callOf(server, call?.id) }).pipe(
+  client.ask(method, params, { server, key, call: client.calls.of(server, call?.id) }).pipe(
     Effect.mapError(({ code, data, message }) => new RequestRefused({ code, description: message, data })),
     Effect.filterOrFail(Predicate.isObject, () => notAnObject),
     Effect.timeoutOrElse({

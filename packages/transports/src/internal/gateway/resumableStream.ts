@@ -11,16 +11,15 @@ import * as Schema from "effect/Schema"
 import * as Crypto from "node:crypto"
 import type { ServerResponse } from "node:http"
 import type { EventStreams } from "./eventStreams.ts"
+import { onClosed } from "./http.ts"
+import type { Keeper, KeptMessages } from "./keptMessages.ts"
 import type { RpcId } from "./rpc.ts"
 
 /** How many messages of one stream are kept, and how many characters of them. The oldest go first. */
 const [messageLimit, streamLimit] = [256, 4 * 1024 ** 2]
 
-/** How many characters all streams of a gateway keep. */
-const totalLimit = 64 * 1024 ** 2
-
-/** How many streams of one session are kept that have ended. */
-const endedLimit = 32
+/** How many streams for requests one session keeps. Those with an open response are kept whatever their number. */
+const requestLimit = 32
 
 /** How long a stream is kept without a response, in milliseconds. */
 const keptFor = 5 * 60 * 1000
@@ -34,30 +33,6 @@ const namedLimit = 256
 /** The first revision whose clients take an event without data, which gives them an id before there is a message. */
 const firstWithEmptyEvents = "2025-11-25"
 
-/** What all sessions of a gateway keep together. */
-export class KeptMessages {
-  #total = 0
-  /** The streams that keep something, the one that began first before the others. */
-  readonly #streams = new Set<ResumableStream>()
-
-  /** Counts characters that a stream keeps, or no longer does. While there are too many, the oldest streams forget theirs. */
-  add(stream: ResumableStream, size: number): void {
-    this.#total += size
-    this.#streams.add(stream)
-    if (this.#total <= totalLimit) return
-    for (const one of this.#streams) {
-      one.forget()
-      if (this.#total <= totalLimit) return
-    }
-  }
-
-  /** Counts what a stream has forgotten. */
-  remove(stream: ResumableStream, size: number): void {
-    this.#total -= size
-    if (stream.size === 0) this.#streams.delete(stream)
-  }
-}
-
 interface Options {
   /** What the ids of its events begin with. No other stream has it, in this process or another. */
   readonly prefix: string
@@ -68,7 +43,7 @@ interface Options {
   readonly now: () => number
 }
 
-export class ResumableStream {
+export class ResumableStream implements Keeper {
   readonly #options: Options
   readonly #messages: Array<{ readonly number: number; readonly message: string }> = []
   #response: ServerResponse | undefined
@@ -87,6 +62,11 @@ export class ResumableStream {
     return this.#response?.destroyed === false && !this.#response.writableEnded
   }
 
+  /** Whether its last message was sent. */
+  get isEnded(): boolean {
+    return this.#isEnded
+  }
+
   /** Whether nobody can resume it any more. */
   get isOver(): boolean {
     return !this.isOpen && this.#options.now() - this.#lostAt > keptFor
@@ -102,7 +82,7 @@ export class ResumableStream {
     response.write(
       hasEmptyEvents ? `retry: ${retryAfter}\nid: ${prefix}-${this.#last}\ndata: \n\n` : `retry: ${retryAfter}\n\n`
     )
-    response.once("close", () => {
+    onClosed(response, () => {
       if (this.#response === response) this.#lostAt = now()
     })
   }
@@ -179,13 +159,14 @@ const decodeIds = Schema.decodeUnknownOption(
 /** A stream that goes on, or why that is not possible: it may be that of requests whose responses are lost. */
 type Resumed = ResumableStream | ReadonlyArray<RpcId> | "elsewhere" | "over" | "unknown"
 
-/** The resumable streams of one session. */
+/** The resumable streams of one session: that of the client, and those for the requests of its POSTs. */
 export class ResumableStreams {
   readonly #options: Omit<Options, "hasEmptyEvents" | "prefix">
   readonly #hasEmptyEvents: boolean
-  readonly #byNumber = new Map<number, ResumableStream>()
+  readonly #requests = new Map<number, ResumableStream>()
+  #ofClient: { readonly number: number; readonly stream: ResumableStream } | undefined
   /** What the ids of all streams of the session begin with, at any process. */
-  readonly #client: string
+  readonly #name: string
   /** Tells the streams of this session from those that it had at another process. */
   readonly session = Crypto.randomBytes(6).toString("hex")
   #last = 0
@@ -195,7 +176,7 @@ export class ResumableStreams {
     readonly protocolVersion: string
   }) {
     this.#options = options
-    this.#client = Crypto.createHash("sha256").update(name).digest("hex").slice(0, 12)
+    this.#name = Crypto.createHash("sha256").update(name).digest("hex").slice(0, 12)
     this.#hasEmptyEvents = protocolVersion >= firstWithEmptyEvents
   }
 
@@ -204,19 +185,30 @@ export class ResumableStreams {
     return this.#hasEmptyEvents
   }
 
-  /** Begins a stream: that of the client, or one for the requests of a POST, by their ids. */
-  begin(response: ServerResponse, of: "client" | ReadonlyArray<RpcId>): ResumableStream {
-    const number = ++this.#last
-    const kind = of === "client" ? "c" : "r"
-    const named = of === "client" ? "" : `.${Buffer.from(JSON.stringify(of)).toString("base64url")}`
-    const prefix = `${this.#client}-${this.session}-${kind}${number}${named.length > namedLimit ? "" : named}`
-    const stream = new ResumableStream({ ...this.#options, prefix, hasEmptyEvents: this.#hasEmptyEvents })
-    this.#byNumber.set(number, stream)
-    for (const [number, one] of this.#byNumber) {
-      if (this.#byNumber.size <= endedLimit) break
-      if (!one.isOpen) this.#remove(number, one)
+  /** The stream of the client, until it is left for too long. */
+  get ofClient(): ResumableStream | undefined {
+    return this.#ofClient?.stream
+  }
+
+  /** Opens the stream of the client: goes on with the one that it has, or begins one. */
+  openOfClient(response: ServerResponse): ResumableStream {
+    if (this.#ofClient === undefined) {
+      const number = ++this.#last
+      this.#ofClient = { number, stream: this.#make(`c${number}`) }
     }
+    const { stream } = this.#ofClient
     stream.attach(response)
+    return stream
+  }
+
+  /** Begins a stream for the requests of a POST, by their ids. */
+  begin(response: ServerResponse, of: ReadonlyArray<RpcId>): ResumableStream {
+    const number = ++this.#last
+    const named = `.${Buffer.from(JSON.stringify(of)).toString("base64url")}`
+    const stream = this.#make(`r${number}${named.length > namedLimit ? "" : named}`)
+    this.#requests.set(number, stream)
+    stream.attach(response)
+    this.#forgetSome()
     return stream
   }
 
@@ -226,29 +218,52 @@ export class ResumableStreams {
    */
   resume(lastEventId: string, response: ServerResponse): Resumed {
     const [, client, session, kind, number, named, message] = eventId.exec(lastEventId) ?? []
-    if (client !== this.#client) return "unknown"
+    if (client !== this.#name) return "unknown"
     if (session !== this.session) {
       return kind === "c" ? "elsewhere" : Option.getOrElse(decodeIds(named), () => "unknown" as const)
     }
-    const stream = this.#byNumber.get(Number(number))
+    const stream = this.#ofClient?.number === Number(number) ? this.ofClient : this.#requests.get(Number(number))
     return stream?.resume(Number(message), response) ?? stream ?? "unknown"
   }
 
   /** Forgets streams that were left. */
   sweep(): void {
-    for (const [number, stream] of this.#byNumber) if (stream.isOver) this.#remove(number, stream)
+    for (const [number, stream] of this.#requests) if (stream.isOver) this.#remove(number, stream)
+    if (this.ofClient?.isOver === true) this.#removeOfClient()
   }
 
   /** Ends all streams, and forgets them. */
   close(): void {
-    for (const [number, stream] of this.#byNumber) {
+    for (const [number, stream] of this.#requests) {
       stream.end()
       this.#remove(number, stream)
+    }
+    this.ofClient?.end()
+    this.#removeOfClient()
+  }
+
+  #make(kind: string): ResumableStream {
+    const prefix = `${this.#name}-${this.session}-${kind}`
+    return new ResumableStream({ ...this.#options, prefix, hasEmptyEvents: this.#hasEmptyEvents })
+  }
+
+  /** Forgets streams without a response while there are too many: those that have ended before those whose requests are in flight. */
+  #forgetSome(): void {
+    for (const isEnded of [true, false]) {
+      for (const [number, stream] of this.#requests) {
+        if (this.#requests.size <= requestLimit) return
+        if (!stream.isOpen && stream.isEnded === isEnded) this.#remove(number, stream)
+      }
     }
   }
 
   #remove(number: number, stream: ResumableStream): void {
     stream.forget()
-    this.#byNumber.delete(number)
+    this.#requests.delete(number)
+  }
+
+  #removeOfClient(): void {
+    this.ofClient?.forget()
+    this.#ofClient = undefined
   }
 }

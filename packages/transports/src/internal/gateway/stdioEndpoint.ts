@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import process from "node:process"
 import { messagesIn } from "../jsonRpc/inboundReader.ts"
-import type { ClientSession, Reply } from "./clientSession.ts"
+import type { Reply } from "./clientCall.ts"
+import type { ClientSession } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
 import { withExactArguments } from "./exactArguments.ts"
 import { badInitialize, initialized, wishesOf } from "./handshake.ts"
@@ -58,7 +59,7 @@ export const serveStdio = (options: StdioOptions): Effect.Effect<void> =>
         const made = Exit.isSuccess(exit) ? exit.value : undefined
         if (made === undefined) return
         client = made
-        made.output = write
+        made.output.channel = write
         write(encodeResult(id, initialized({ ...options, protocolVersion: wishes.protocolVersion })))
       })
     }

@@ -6,7 +6,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Predicate from "effect/Predicate"
-import { type ClientCall, interrupt } from "./clientSession.ts"
+import { type ClientCall, interrupt } from "./clientCall.ts"
 import type { OpenQuestions } from "./openQuestions.ts"
 import type { RpcError } from "./rpc.ts"
 

@@ -9,7 +9,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import type { ClientSession, Reply } from "./clientSession.ts"
+import type { Reply } from "./clientCall.ts"
+import type { ClientSession } from "./clientSession.ts"
 import type { Context, Method } from "./methods.ts"
 import type { OpenQuestions, Question } from "./openQuestions.ts"
 import { codes, encodeRequest, RpcError } from "./rpc.ts"
@@ -95,13 +96,13 @@ const send = (options: {
 }): void => {
   const { client, key, question, questions, reply, task } = options
   if (question.sent?.carrier !== undefined) return
-  const id = question.sent?.id ?? client.expect((answer) => questions.settle(key, answer))
+  const id = question.sent?.id ?? client.questions.expect((answer) => questions.settle(key, answer))
   if (id === undefined) return
   const sent = question.sent ??= {
     id,
     carrier: undefined,
     close: () => {
-      const withdrawn = client.withdraw(id)
+      const withdrawn = client.questions.withdraw(id)
       if (withdrawn !== undefined) sent.carrier?.related(withdrawn)
     }
   }

@@ -1,0 +1,64 @@
+/**
+ * Client output: where the messages to one client go that belong to none of its requests. They go to the stream that the client keeps open, or
+ * wait until it opens one. A client on standard streams has one channel for everything.
+ */
+import type { ServerResponse } from "node:http"
+import { Backlog } from "./backlog.ts"
+import type { KeptMessages } from "./keptMessages.ts"
+import { ResumableStream, type ResumableStreams } from "./resumableStream.ts"
+import type { RpcId } from "./rpc.ts"
+
+export class ClientOutput {
+  readonly #streams: ResumableStreams
+  readonly #backlog: Backlog
+  #isEnded = false
+  /** Writes all messages, where the client has one channel for everything. */
+  channel: ((message: string) => void) | undefined
+
+  constructor({ kept, streams }: { readonly streams: ResumableStreams; readonly kept: KeptMessages }) {
+    this.#streams = streams
+    this.#backlog = new Backlog(kept)
+  }
+
+  /** Whether messages can be written now. */
+  get isOpen(): boolean {
+    return this.channel !== undefined || this.#streams.ofClient?.isOpen === true
+  }
+
+  /**
+   * Opens the stream of the client; the response that it had before ends. With the id of an event, goes on with the stream of that event instead.
+   * Returns why that is not possible: the ids of the requests whose responses another process had. The stream of the client that another
+   * process had begins anew.
+   */
+  open(response: ServerResponse, lastEventId?: string): ReadonlyArray<RpcId> | "over" | "unknown" | undefined {
+    const resumed = lastEventId === undefined ? "elsewhere" : this.#streams.resume(lastEventId, response)
+    if (resumed !== "elsewhere" && !(resumed instanceof ResumableStream)) return resumed
+    const opened = resumed === "elsewhere" ? this.#streams.openOfClient(response) : resumed
+    this.#backlog.flush((message) => opened.send(message))
+    return undefined
+  }
+
+  /** Writes no more to a response, which another node goes on with. */
+  release(response: ServerResponse): void {
+    this.#streams.ofClient?.detach(response)
+  }
+
+  /** Sends a message, if that is possible now. */
+  send(message: string): boolean {
+    if (this.channel === undefined) return this.#streams.ofClient?.send(message) === true
+    this.channel(message)
+    return true
+  }
+
+  /** Keeps a message until the client opens a stream. After the end of the session, nothing is kept. */
+  keep(message: string): void {
+    if (!this.#isEnded) this.#backlog.add(message)
+  }
+
+  /** Ends the streams, and drops what waits. */
+  end(): void {
+    this.#isEnded = true
+    this.#streams.close()
+    this.#backlog.forget()
+  }
+}
