@@ -64,10 +64,8 @@ describe("the page of a principal", () => {
   it.live("does not show the errors of others, nor how busy they are", () =>
     Effect.gen(function*() {
       const { url } = yield* startPage(options)
-      const [alice, root] = [
-        yield* events(yield* enter(url, "the-token-of-alice")),
-        yield* events(yield* enter(url, "the-token-of-root"))
-      ]
+      const operator = yield* enter(url, "the-token-of-root")
+      const [alice, root] = [yield* events(yield* enter(url, "the-token-of-alice")), yield* events(operator)]
       const { client } = yield* connectV1(`${new URL(url).origin}/mcp`, { token: "the-token-of-bob" })
       const inFlight = (messages: ReadonlyArray<Message>) =>
         (latest(messages, "servers") as ReadonlyArray<{ readonly inFlight: number }> | undefined)?.[0]?.inFlight
@@ -76,11 +74,16 @@ describe("the page of a principal", () => {
       )
       const call = yield* Effect.forkChild(hanging)
       yield* until(() => inFlight(root.messages), (count) => count === 1)
-      assert.strictEqual(inFlight(alice.messages), 0)
       yield* Fiber.interrupt(call)
       yield* Effect.promise(() => client.callTool({ name: "die" }).catch(() => undefined))
       yield* until(() => JSON.stringify(latest(root.messages, "servers")), (text) => text.includes("told to die"))
       yield* until(() => callsIn(root.messages), (calls) => calls.some(({ name }) => name === "die"))
+      // What she sees after all of that.
+      yield* act(operator, "eject", { server: "marked" })
+      yield* until(() => JSON.stringify(latest(alice.messages, "servers")), (text) => text.includes("ejected"))
+      for (let end = 1; end <= alice.messages.length; end++) {
+        assert.strictEqual(inFlight(alice.messages.slice(0, end)), 0)
+      }
       const seen = JSON.stringify(alice.messages)
       assert.notInclude(seen, "told to die")
       assert.notInclude(seen, "ServerExited")

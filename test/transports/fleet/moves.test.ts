@@ -130,6 +130,21 @@ describe("a session", () => {
       assert.deepStrictEqual(resultOf((yield* Fiber.join(reading)).text), { contents: [] })
     }))
 
+  it.live("has no tool call repeated at its owner whose connection was cut, but an unknown outcome", () =>
+    Effect.gen(function*() {
+      const { first, move, second, server, session } = yield* start()
+      const proxy = yield* tcpProxy(Number(new URL(first.hopUrl).port))
+      yield* move({ owned: first.owned, hopUrl: `http://127.0.0.1:${proxy.port}` })
+      const calling = yield* Effect.forkChild(post(second.url, call(1, "slow"), { session }))
+      yield* until(server.waiting, (waiting) => waiting === 1)
+      proxy.cut()
+      const { text } = yield* Fiber.join(calling)
+      const { error } = JSON.parse(text) as { readonly error?: { readonly data: unknown } }
+      assert.deepInclude(error?.data, { reason: "OutcomeUnknown", delivery: "Unknown", isRetryable: false })
+      assert.strictEqual(server.count("POST tools/call slow"), 1)
+      yield* server.finish
+    }))
+
   it.live("is used through other nodes while the gateway of its owner waits for requests of its own", () =>
     Effect.gen(function*() {
       const { first, second, server, session } = yield* start("1 minute")

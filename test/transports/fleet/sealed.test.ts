@@ -117,6 +117,15 @@ describe("gateways that seal their sessions", () => {
       const result = (JSON.parse(text) as { readonly result?: { readonly isError?: boolean } }).result
       assert.isTrue(result?.isError, text)
       assert.notInclude(textOf(result), "accept")
+      const _meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { name: "bare", version: "1" },
+        "io.modelcontextprotocol/clientCapabilities": capabilities
+      }
+      const headers = { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "ask" }
+      const modern = yield* post(url, call(1, "ask", {}, _meta), { headers })
+      assert.notInclude(modern.text, "input_required")
+      assert.isTrue(JSON.parse(modern.text).result?.isError, modern.text)
     }))
 
   it.live("do not start without a key", () =>

@@ -267,6 +267,9 @@ describe("a POST", () => {
       const encoded = yield* post(url, count, { session, headers: { "content-encoding": "gzip" } })
       const batch = (size: number) => Array.from({ length: size }, (_, id) => ({ ...count, id }))
       const large = yield* post(url, batch(33), { session })
+      // A session cannot begin within a batch.
+      const begun = yield* post(url, [initialize, count], {})
+      assert.deepStrictEqual([begun.status, begun.session], [400, ""])
       const statusOfBytes = (body: Buffer) =>
         Effect.callback<number | undefined>((resume) => {
           const headers = { "content-type": "application/json", accept: "application/json", "mcp-session-id": session }

@@ -142,19 +142,27 @@ describe("a gateway", () => {
       const { session } = yield* post(url, initialize, { token })
       const secret = "a-secret-argument"
       for (
-        const [id, name] of [[1, "echo"], [2, "fail"], [3, "reject"], [4, "die"], [5, "no\n[INFO] such"]] as const
+        const [id, name] of [
+          [1, "echo"],
+          [2, "fail"],
+          [3, "reject"],
+          [4, "die"],
+          [5, "no\n[INFO] such"],
+          [6, "x".repeat(1000)]
+        ] as const
       ) {
         yield* post(url, call(id, name, { message: secret, id: secret }), { session, token })
       }
-      const all = (yield* Queue.takeN(records, 5)).filter((record) => record._tag === "Used")
+      const all = (yield* Queue.takeN(records, 6)).filter((record) => record._tag === "Used")
       assert.deepStrictEqual(
-        all.map(({ code, name, outcome, reason, server }) => [name, server, outcome, code, reason]),
+        all.map(({ code, delivery, name, outcome, reason, server }) => [name, server, outcome, delivery, code, reason]),
         [
-          ["echo", "only", "Succeeded", undefined, undefined],
-          ["fail", "only", "ToolError", undefined, undefined],
-          ["reject", "only", "Failed", -32050, undefined],
-          ["die", "only", "Failed", -32010, "OutcomeUnknown"],
-          ["no\n[INFO] such", undefined, "Failed", -32602, undefined]
+          ["echo", "only", "Succeeded", "Answered", undefined, undefined],
+          ["fail", "only", "ToolError", "Answered", undefined, undefined],
+          ["reject", "only", "Failed", "Answered", -32050, undefined],
+          ["die", "only", "Failed", "Unknown", -32010, "OutcomeUnknown"],
+          ["no\n[INFO] such", undefined, "Failed", "NotSent", -32602, undefined],
+          ["x".repeat(256), undefined, "Failed", "NotSent", -32602, undefined]
         ]
       )
       assert.isTrue(all.every(({ principal }) => principal === "alice"))

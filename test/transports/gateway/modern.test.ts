@@ -5,7 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
-import { Effect, Fiber, Layer, Queue, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Queue, Schedule, Scope, Stream } from "effect"
+import { type IncomingMessage, request } from "node:http"
 import { serveAsking } from "../../fixtures/askingHttp.ts"
 import { post, startGateway, textOf } from "../../fixtures/gateway.ts"
 import { http, stdio, until } from "../../fixtures/peer.ts"
@@ -46,6 +47,28 @@ const modern = (method: string, params: object = {}, more: object = {}) => ({
   method,
   params: { ...params, _meta: { ...meta, ...more } }
 })
+
+/** Sends a request, and keeps its response open until the scope closes. */
+const openResponse = (url: string, message: ReturnType<typeof modern>) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<{ readonly response: IncomingMessage; readonly close: () => void }>((resume) => {
+        const headers = {
+          "content-type": "application/json",
+          accept: "application/json, text/event-stream",
+          ...headersOf(message.method)
+        }
+        const sent = request(url, { method: "POST", agent: false, headers }, (response) => {
+          response.on("error", () => {}).resume()
+          resume(Effect.succeed({ response, close: () => void sent.destroy() }))
+        })
+        sent.on("error", () => {})
+        sent.end(JSON.stringify(message))
+      }),
+      ({ close }) => Effect.sync(close)
+    ),
+    ({ response }) => response
+  )
 
 describe("a client of 2026-07-28", () => {
   it.live("reads a resource without a session", () =>
@@ -134,6 +157,9 @@ describe("a client of 2026-07-28", () => {
       assert.deepStrictEqual(yield* codeOf(ahead, later), [400, -32022])
       const bare = { ...body, params: { name: "count" } }
       assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "count"), bare), [400, -32602])
+      const { [`${protocolPrefix}clientCapabilities`]: _, ...incapable } = meta as Record<string, unknown>
+      const undeclared = { ...body, params: { ...body.params, _meta: incapable } }
+      assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "count"), undeclared), [400, -32602])
       assert.deepStrictEqual(yield* codeOf(headersOf("initialize"), modern("initialize")), [404, -32601])
       assert.deepStrictEqual(yield* codeOf(headersOf("no/such"), modern("no/such")), [404, -32601])
       const forged = modern("tools/call", { name: "count", arguments: {}, requestState: "x", inputResponses: {} })
@@ -141,6 +167,31 @@ describe("a client of 2026-07-28", () => {
       assert.deepStrictEqual(ledger("count"), [])
       assert.deepStrictEqual(yield* codeOf(headersOf("tools/call", "=?base64?Y291bnQ=?=")), [200, undefined])
       assert.deepStrictEqual(ledger("count"), ["1"])
+    }))
+
+  it.live("is refused a stream of changes beyond 256 resources, and beyond 64 streams that are open", () =>
+    Effect.gen(function*() {
+      const { config } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const statusOf = (resources: number) => {
+        const uris = Array.from({ length: resources }, (_, n) => `note://${n}`)
+        return Effect.map(
+          openResponse(url, modern("subscriptions/listen", { notifications: { resourceSubscriptions: uris } })),
+          ({ statusCode }) => statusCode
+        )
+      }
+      assert.strictEqual(yield* statusOf(257), 429)
+      const open = yield* Scope.make()
+      const first = yield* Scope.provide(Effect.forEach(Array.from({ length: 64 }, () => 0), statusOf), open)
+      assert.deepStrictEqual(new Set(first), new Set([200]))
+      assert.strictEqual(yield* statusOf(0), 429)
+      yield* Scope.close(open, Exit.void)
+      const again = yield* Effect.repeat(Effect.scoped(statusOf(256)), {
+        schedule: Schedule.spaced("20 millis"),
+        times: 250,
+        until: (status) => status === 200
+      })
+      assert.strictEqual(again, 200)
     }))
 
   it.live("is refused when the headers of its arguments do not repeat them, before a server hears of it", () =>
