@@ -5,6 +5,10 @@
  * opens. When the open time ends, the server is probed: its success closes the circuit, its failure opens it again. Error responses of a server
  * never open the circuit.
  *
+ * A failure is a failed connect, a lost connection, a timeout, or a response that shows that the server is down, such as HTTP 500. A request that
+ * was sent before the latest counted failure does not count: requests that were in flight together fail for one cause. So any number of calls
+ * that time out together is one failure. A response or a handshake starts the count anew.
+ *
  * **Details**
  *
  * The probe is made in the background, while a session of the server is held or after a call was refused: a connect, or a ping if there is a
@@ -51,7 +55,10 @@ import * as Schedule from "effect/Schedule"
  * @since 0.1.0
  */
 export interface CircuitPolicy {
-  /** Consecutive failures after which the circuit opens. `Infinity`: it never opens. */
+  /**
+   * Consecutive failures after which the circuit opens. Requests that were in flight when a failure was counted, and fail too, add nothing.
+   * `Infinity`: it never opens.
+   */
   readonly failures: number
   /** How long the circuit stays open. A schedule receives the number of openings. */
   readonly openFor: Duration.Input | Schedule.Schedule<unknown, number>

@@ -95,19 +95,6 @@ describe("a task", () => {
     }).pipe(Effect.provide(Scripted.sessions(script)))
   })
 
-  it.effect("waits for its result beyond the request timeout when it requires input", () => {
-    let asked = 0
-    const { script } = working([{ status: "input_required" }], {
-      result: Effect.suspend(() => ++asked < 4 ? Effect.never : Effect.succeed(done))
-    })
-    return Effect.gen(function*() {
-      const session = yield* get
-      const call = yield* Effect.forkChild(session.callTool("long", {}, { task: {} }), { startImmediately: true })
-      yield* TestClock.adjust("10 minutes")
-      assert.deepStrictEqual(yield* Fiber.join(call), done)
-    }).pipe(Effect.provide(Scripted.sessions(script)))
-  })
-
   it.effect("is cancelled on the server when the call is interrupted", () => {
     const { asked, script } = working([{ status: "working" }])
     return Effect.gen(function*() {

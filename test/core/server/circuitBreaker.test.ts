@@ -21,6 +21,14 @@ const setting = (answer: (number: number) => Effect.Effect<unknown, SessionError
   return { script, layer }
 }
 
+/** A server that answers pings, but no calls. */
+const hanging = () => {
+  const script = Scripted.make({
+    answer: ({ method }) => method === "ping" ? Effect.succeed({}) : Effect.never
+  })
+  return { script, layer: Scripted.sessions(script, { circuit, retry: RetryPolicy.never }) }
+}
+
 const call = Effect.flatMap(Sessions.Sessions, (sessions) => sessions.callTool("s", "t"))
 
 const outcome = Effect.map(Effect.result(call), (result) => {
@@ -92,6 +100,40 @@ describe("the circuit breaker", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(all)
       assert.strictEqual(yield* outcome, "ok")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("counts timeouts as one failure for all calls that were in flight when the first of them timed out", () => {
+    const { layer, script } = hanging()
+    return Effect.gen(function*() {
+      const { status } = yield* Sessions.Sessions
+      const stateOf = Effect.map(status("s"), ({ circuit }) => circuit.state)
+      // Each round sends one call a second, until the first of them times out.
+      for (const state of ["closed", "closed", "closed", "open"]) {
+        const sent = script.requests.length
+        for (let second = 0; second < 60; second++) {
+          yield* Effect.forkChild(outcome, { startImmediately: true })
+          yield* TestClock.adjust("1 second")
+        }
+        assert.strictEqual(
+          script.requests.slice(sent).filter((request) => request.endsWith(":tools/call:t")).length,
+          60
+        )
+        assert.strictEqual(yield* stateOf, state)
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("counts a timeout of a call that was sent after the one before it had timed out", () => {
+    const { layer, script } = hanging()
+    return Effect.gen(function*() {
+      const { status } = yield* Sessions.Sessions
+      for (const state of ["closed", "closed", "closed", "open"]) {
+        yield* Effect.forkChild(outcome, { startImmediately: true })
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* status("s")).circuit.state, state)
+      }
+      assert.strictEqual(script.requests.filter((request) => request.endsWith(":tools/call:t")).length, 4)
     }).pipe(Effect.provide(layer))
   })
 

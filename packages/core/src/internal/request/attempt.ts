@@ -56,11 +56,16 @@ export class Attempt {
     })
   }
 
-  /** Gives back what the attempt holds. Does nothing the second time. */
-  release(): void {
-    this.flight?.leave()
+  /** Gives back the permits of a request that stays in flight. */
+  releasePermits(): void {
     if (!this.#isAdmitted) return
     this.#isAdmitted = false
     this.#admission.release()
+  }
+
+  /** Gives back what the attempt holds. Does nothing the second time. */
+  release(): void {
+    this.flight?.leave()
+    this.releasePermits()
   }
 }

@@ -27,7 +27,7 @@ import { verdictOf } from "./deliveryRule.ts"
 import type { InFlight, InFlightHost, OnEnd } from "./inFlightRecord.ts"
 import { isComposite, type Operation, type RequestOperation } from "./operation.ts"
 import { Outcomes } from "./outcomes.ts"
-import { RequestSender, type RequestState, sentAttributes } from "./requestSender.ts"
+import { RequestSender, type RequestState, sentAttributes, totalTimeoutOf } from "./requestSender.ts"
 import { type CallerPolicy, retryLoop } from "./retryLoop.ts"
 import { CurrentLedgers, record } from "./toolLedger.ts"
 import { CurrentWrites, type Writes } from "./writes.ts"
@@ -123,7 +123,7 @@ export class Executor {
   ): InFlight | undefined {
     const now = this.#host.timers.now()
     const attempt = new Attempt(this.#host.admission, now, false)
-    const latest = now + this.#host.totalTimeout
+    const latest = now + totalTimeoutOf(operation, this.#host)
     const flight = this.#sender.prepare(operation, live, attempt, latest, writes, trace, (outcome) => {
       if (Exit.isExit(outcome) && Exit.isSuccess(outcome)) return onEnd(outcome, undefined)
       const state = { caller, startedAt: now, isTraced: false, writes, attempts: 1, latest: attempt }
@@ -131,7 +131,7 @@ export class Executor {
     })
     if (!attempt.tryTake()) return undefined
     if (operation.kind._tag !== "Probe" && operation.isPart !== true) this.#managed.server.telemetry.count("operations")
-    this.#sender.start(operation, flight)
+    this.#sender.start(operation, attempt, flight)
     return flight
   }
 
@@ -199,7 +199,7 @@ export class Executor {
       policy: operation.retry ?? caller.retry,
       budget: this.#managed.server.retryBudget,
       startedAt,
-      totalTimeout: this.#host.totalTimeout,
+      totalTimeout: totalTimeoutOf(operation, this.#host),
       first,
       acquire: state.isTraced
         ? withSpan(Effect.tap(acquire, ({ span }) => linkTo(span)), { name: spans.connection.name, attributes: {} })

@@ -34,6 +34,11 @@ interface Base {
   readonly isPart?: boolean | undefined
   /** How long each attempt may take, in milliseconds; by default `requestTimeout` of the server. */
   readonly timeout?: number | undefined
+  /**
+   * Whether the response may take as long as a person takes to answer a question. Then no timeout ends the request, neither of an attempt nor of
+   * all attempts, and it holds no permits while it is in flight. Its caller checks that the server still works on it.
+   */
+  readonly isOpenEnded?: boolean | undefined
   /** When a failed attempt is repeated, where that is safe; by default the policy of the session. */
   readonly retry?: RetryPolicy | undefined
 }

@@ -41,6 +41,10 @@ export const sentAttributes = (
   ...(flight?.id === undefined ? {} : { [names.requestId.name]: String(flight.id) })
 })
 
+/** How long all attempts of an operation may take together, in milliseconds. */
+export const totalTimeoutOf = ({ isOpenEnded }: Operation<unknown>, { totalTimeout }: InFlightHost): number =>
+  isOpenEnded === true ? Number.POSITIVE_INFINITY : totalTimeout
+
 /** A result that the server sent, as the operation wants it. A result in memory may throw when it is read. */
 const decoded = <A>(
   { decode, method }: RequestOperation<A>,
@@ -84,7 +88,8 @@ export class RequestSender {
     trace: TraceMeta | undefined,
     onEnd: (outcome: Effect.Effect<A, SessionError>) => void
   ): InFlight {
-    const { kind, method, onProgress, timeout, wireMethod, wireParams } = operation
+    const { isOpenEnded, kind, method, onProgress, wireMethod, wireParams } = operation
+    const timeout = isOpenEnded === true ? Number.POSITIVE_INFINITY : operation.timeout
     const params = wireParams === undefined || live.info === undefined ? operation.params : wireParams(live.info)
     const flight = new InFlight({
       host: this.#host,
@@ -95,7 +100,8 @@ export class RequestSender {
       params: trace === undefined ? params : withTraceMeta(params, trace),
       onProgress,
       timeout: timeout ?? this.#requestTimeout,
-      isLongRunning: timeout !== undefined && timeout > pingTimeout,
+      // An open-ended request has to end with its connection: no timeout would end it.
+      isLongRunning: isOpenEnded !== true && timeout !== undefined && timeout > pingTimeout,
       latest,
       now: attempt.sentAt,
       writes,
@@ -106,10 +112,11 @@ export class RequestSender {
   }
 
   /** Sends a request. The permits were taken before. */
-  start(operation: Operation<unknown>, flight: InFlight): void {
+  start(operation: RequestOperation<unknown>, attempt: Attempt, flight: InFlight): void {
     if (operation.kind._tag !== "Probe") this.#managed.server.telemetry.count("requests")
     flight.start()
-    if ("onSent" in operation && flight.id !== undefined) operation.onSent?.(flight.id)
+    if (operation.isOpenEnded === true) attempt.releasePermits()
+    if (flight.id !== undefined) operation.onSent?.(flight.id)
   }
 
   /** Makes one attempt on one connection: waits for the permits, sends, and records the outcome. */
@@ -144,7 +151,7 @@ export class RequestSender {
     attempt: Attempt,
     state: RequestState
   ): Effect.Effect<A, SessionError> {
-    const latest = state.startedAt + this.#host.totalTimeout
+    const latest = state.startedAt + totalTimeoutOf(operation, this.#host)
     const failed = (reason: Reason) => this.#outcomes.failed(operation, live, attempt, reason)
     const admitted = Effect.suspend(() =>
       attempt.tryTake() ? Effect.void : this.#wait(operation.method, live, latest, attempt)
@@ -170,7 +177,7 @@ export class RequestSender {
       return Effect.callback((resume) => {
         const trace = traceMetaOf(Fiber.getCurrent() as Fiber.Fiber<unknown, unknown>)
         const flight = this.prepare(operation, live, attempt, latest, state.writes, trace, resume)
-        this.start(operation, flight)
+        this.start(operation, attempt, flight)
         return flight.cancel
       })
     })

@@ -29,7 +29,7 @@ export interface RetryLoopOptions<A> {
   readonly budget: RetryBudget
   /** When the operation started, in milliseconds of monotonic time. */
   readonly startedAt: number
-  /** How long all attempts may take together, in milliseconds. */
+  /** How long all attempts may take together, in milliseconds. `Infinity`: as long as they take. */
   readonly totalTimeout: number
   /** The failure of the first attempt; `undefined` if there was no connection to make it on. */
   readonly first: SessionError | undefined

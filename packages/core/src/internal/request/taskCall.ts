@@ -76,16 +76,17 @@ export class TaskCall {
 
   /**
    * Sends a request about the task. All of them may be repeated: they read, or do nothing where they have been done. `asks`: the server may ask the
-   * user on behalf of it.
+   * user on behalf of it. `isOpenEnded`: it is answered only after the user has answered.
    */
   request<A>(options: {
     readonly method: string
     readonly params?: Params
     readonly asks?: boolean
+    readonly isOpenEnded?: boolean
     readonly decode: (result: unknown) => Exit.Exit<A, Reason>
   }): Effect.Effect<A, SessionError> {
     const { execute, operation: { onSent, retry, timeout } } = this.#options
-    const { asks = false, decode, method } = options
+    const { asks = false, decode, isOpenEnded = false, method } = options
     const params = { taskId: this.#latest.taskId, ...options.params }
     return execute<A>({
       kind: read,
@@ -93,6 +94,7 @@ export class TaskCall {
       method,
       params: this.era === "modern" ? declareTasks(params) : params,
       timeout,
+      isOpenEnded,
       retry,
       onSent: asks ? onSent : undefined,
       decode
