@@ -56,3 +56,16 @@ export const foreign = (): {
   elements: document.querySelectorAll("body script, [onerror], a[href^=javascript]").length,
   images: Array.from(document.images, ({ src }) => src.slice(0, 15))
 })
+
+/** Whether the browser sends a request with headers to another origin. */
+export const sendsHeaders = (
+  { names, url }: { readonly url: string; readonly names: ReadonlyArray<string> }
+): Promise<boolean> =>
+  new Promise((resolve) => {
+    const request = new XMLHttpRequest()
+    request.open("POST", url)
+    for (const name of ["content-type", ...names]) request.setRequestHeader(name, "application/json")
+    request.addEventListener("load", () => resolve(true))
+    request.addEventListener("error", () => resolve(false))
+    request.send("{}")
+  })

@@ -87,7 +87,8 @@ import {
   type ReadOptions,
   readOptions
 } from "./internal/gateway/gatewayOptions.ts"
-import { type CannotListen, listen } from "./internal/gateway/listener.ts"
+import type { CannotListen } from "./internal/gateway/httpServer.ts"
+import { listen } from "./internal/gateway/listener.ts"
 import { openQuotas } from "./internal/gateway/openQuotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
@@ -353,8 +354,8 @@ const make = Effect.fnUntraced(function*<E, R>(
   )
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
+      // Connections are taken until the end of the drain, so that `/readyz` says that the gateway stops.
       endpoint.isDraining = true
-      yield* refuseConnections
       page?.feed.close()
       // Other nodes need the sessions of this one until its own requests are over: those may wait for the other nodes.
       yield* idle

@@ -15,7 +15,7 @@ import type { ClientSession } from "../gateway/clientSession.ts"
 import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
 import { onClosed, readBody } from "../gateway/http.ts"
-import { CannotListen } from "../gateway/listener.ts"
+import { type CannotListen, openServer } from "../gateway/httpServer.ts"
 import { messagesOf } from "../gateway/postBody.ts"
 import { RpcError } from "../gateway/rpc.ts"
 import type { Exchange, NamedSession } from "../gateway/seat.ts"
@@ -190,24 +190,16 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
   return Effect.gen(function*() {
     const removeListener = owned.onMove((bucket) => passed.move(bucket))
     yield* Effect.addFinalizer(() => Effect.sync(removeListener))
-    const server = yield* Effect.acquireRelease(
-      Effect.callback<Http.Server, CannotListen>((resume) => {
-        const server = tls === undefined
-          ? Http.createServer(serverOptions, receive)
-          : Https.createServer({ ...serverOptions, ...tls, requestCert: true, rejectUnauthorized: true }, receive)
-        server.maxConnections = maxConnections
-        server.once("error", (error: NodeJS.ErrnoException) => {
-          resume(Effect.fail(new CannotListen({ host, port, error })))
-        })
-        server.listen({ host, port }, () => resume(Effect.succeed(server)))
-      }),
-      (server) =>
-        Effect.callback<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          server.closeAllConnections()
-        })
-    )
-    const address = server.address()
-    return typeof address === "object" && address !== null ? address.port : port
+    const opened = yield* openServer({
+      host,
+      port,
+      maxConnections,
+      make: () =>
+        tls === undefined
+          ? Http.createServer(serverOptions)
+          : Https.createServer({ ...serverOptions, ...tls, requestCert: true, rejectUnauthorized: true }),
+      onListening: (server) => void server.on("request", receive)
+    })
+    return opened.port
   })
 }

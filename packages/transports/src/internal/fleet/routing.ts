@@ -9,7 +9,7 @@ import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import type { Dispatcher } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
-import type { CannotListen } from "../gateway/listener.ts"
+import type { CannotListen } from "../gateway/httpServer.ts"
 import type { Exchange, Router } from "../gateway/seat.ts"
 
 /** Handles an exchange with a session of this process. */

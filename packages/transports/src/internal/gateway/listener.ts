@@ -7,6 +7,7 @@ import * as Http from "node:http"
 import type { Admission, Caller } from "./admission.ts"
 import type { Refusal } from "./challenges.ts"
 import { answerJson } from "./http.ts"
+import { type CannotListen, openServer } from "./httpServer.ts"
 
 const serverOptions: Http.ServerOptions = {
   maxHeaderSize: 16_384,
@@ -54,30 +55,35 @@ export interface Listening {
 
 const nothingHere = JSON.stringify({ error: "nothing is at this path; clients connect to the URL of the endpoint" })
 
-/** What a page of an allowed origin may send and read. */
-const corsHeaders = {
-  "access-control-allow-methods": "GET, POST, DELETE",
-  "access-control-allow-headers":
-    "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id",
-  "access-control-expose-headers": "mcp-session-id, www-authenticate",
-  "access-control-max-age": "600"
-}
+const exposedHeaders = "mcp-session-id, www-authenticate, retry-after"
 
-/** Why a port cannot be listened on: the error code of the system. */
-export class CannotListen {
-  readonly _tag = "CannotListen"
-  readonly host: string
-  readonly port: number
-  readonly code: string
+/** The headers that a page of an allowed origin may send, beside those of parameters. */
+const allowedHeaders = [
+  "authorization",
+  "content-type",
+  "accept",
+  "mcp-session-id",
+  "mcp-protocol-version",
+  "mcp-method",
+  "mcp-name",
+  "last-event-id",
+  "traceparent",
+  "tracestate",
+  "baggage"
+]
 
-  constructor({ error, host, port }: {
-    readonly host: string
-    readonly port: number
-    readonly error: NodeJS.ErrnoException
-  }) {
-    this.host = host
-    this.port = port
-    this.code = error.code ?? error.name
+/** The name of a header that repeats a parameter of a tool, in revision 2026-07-28. No wildcard can allow these. */
+const paramHeader = /^mcp-param-[\w!#$%&'*+.^`|~-]+$/
+
+/** The headers of the response to a preflight. */
+const preflightHeaders = ({ headers }: Http.IncomingMessage): Http.OutgoingHttpHeaders => {
+  const asked = (headers["access-control-request-headers"] ?? "").toLowerCase().split(",")
+  const params = asked.map((name) => name.trim()).filter((name) => paramHeader.test(name))
+  return {
+    "access-control-allow-methods": "GET, POST, DELETE",
+    "access-control-allow-headers": [...allowedHeaders, ...params].join(", "),
+    "access-control-max-age": "600",
+    vary: "origin, access-control-request-headers"
   }
 }
 
@@ -101,9 +107,9 @@ const handle = (
   if (origin !== undefined) {
     response.setHeader("access-control-allow-origin", origin)
     response.setHeader("vary", "origin")
-    response.setHeader("access-control-expose-headers", corsHeaders["access-control-expose-headers"])
+    response.setHeader("access-control-expose-headers", exposedHeaders)
     if (request.method === "OPTIONS") {
-      response.writeHead(204, corsHeaders).end()
+      response.writeHead(204, preflightHeaders(request)).end()
       return
     }
   }
@@ -117,39 +123,24 @@ const handle = (
   })
 }
 
-const portOf = (server: Http.Server): number | undefined => {
-  const address = server.address()
-  return typeof address === "object" ? address?.port : undefined
-}
-
 /** Listens until the scope closes, which ends what is left of requests and streams. */
-export const listen = (options: ListenerOptions): Effect.Effect<Listening, CannotListen, Scope.Scope> =>
-  Effect.gen(function*() {
-    const server = yield* Effect.acquireRelease(
-      Effect.callback<Http.Server, CannotListen>((resume) => {
-        const server = Http.createServer(serverOptions)
-        server.maxConnections = maxConnections
-        server.once("error", (error: NodeJS.ErrnoException) => {
-          resume(Effect.fail(new CannotListen({ ...options, error })))
-        })
-        server.listen({ host: options.host, port: options.port }, () => {
-          const service = options.serve(portOf(server) ?? options.port)
-          server.on("request", (request, response) => handle(service, request, response))
-          resume(Effect.succeed(server))
-        })
-        return Effect.sync(() => server.close())
-      }),
-      (server) =>
-        Effect.callback<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          server.closeAllConnections()
-        })
-    )
-    return {
-      port: portOf(server) ?? options.port,
+export const listen = ({ host, port, serve }: ListenerOptions): Effect.Effect<Listening, CannotListen, Scope.Scope> =>
+  Effect.map(
+    openServer({
+      host,
+      port,
+      maxConnections,
+      make: () => Http.createServer(serverOptions),
+      onListening: (server, port) => {
+        const service = serve(port)
+        server.on("request", (request, response) => handle(service, request, response))
+      }
+    }),
+    ({ port, server }) => ({
+      port,
       refuseConnections: Effect.sync(() => {
         server.close()
         server.closeIdleConnections()
       })
-    }
-  })
+    })
+  )
