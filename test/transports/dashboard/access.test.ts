@@ -2,8 +2,10 @@
  * Access to the page of a gateway, also from other pages, ports and users of the machine.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Clock, Effect, Redacted } from "effect"
 import { post, startGateway } from "../../fixtures/gateway.ts"
+import { startIssuer } from "../../fixtures/jwtIssuer.ts"
+import { movableClock } from "../../fixtures/movableClock.ts"
 import { act, cookieOf, enter, events, send, startPage } from "../../fixtures/page.ts"
 import { until } from "../../fixtures/peer.ts"
 
@@ -75,6 +77,26 @@ describe("the page of a gateway", () => {
       assert.strictEqual((yield* post(`${origin}/mcp`, {}, { token: session.token })).status, 401)
       const bearer = { authorization: "Bearer the-token-of-alice", cookie: "", "x-page-token": "" }
       assert.strictEqual((yield* act(session, "tools", { server: "marked" }, bearer)).status, 401)
+    }))
+
+  it.live("ends its session with the access token that opened it", () =>
+    Effect.gen(function*() {
+      const { clock, skip } = yield* movableClock
+      yield* Effect.provideService(
+        Effect.gen(function*() {
+          const issuer = yield* startIssuer
+          const { origin, url } = yield* startPage({ jwt: { issuer: issuer.issuer } })
+          const session = yield* enter(url, yield* issuer.sign(`${origin}/mcp`))
+          const status = Effect.map(act(session, "tools", { server: "marked" }), ({ status }) => status)
+          // A token is valid for a minute, and 5 seconds more.
+          skip(50_000)
+          assert.strictEqual(yield* status, 200)
+          skip(15_000)
+          assert.strictEqual(yield* status, 401)
+        }),
+        Clock.Clock,
+        clock
+      )
     }))
 })
 

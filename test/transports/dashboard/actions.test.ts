@@ -126,6 +126,18 @@ describe("the page of a gateway", () => {
       yield* until(() => ledger("cancelled"), (calls) => calls.includes("hang"))
     }))
 
+  it.live("refuses an action of more than 1 MiB, and calls nothing", () =>
+    Effect.gen(function*() {
+      const { ledger, url } = yield* startPage()
+      const session = yield* enter(url)
+      const callWith = (size: number) =>
+        act(session, "call", { server: "marked", tool: "plain", arguments: JSON.stringify({ x: "x".repeat(size) }) })
+      assert.strictEqual((yield* callWith(1024 ** 2)).status, 400)
+      assert.notInclude(ledger("call"), "plain")
+      assert.strictEqual((yield* callWith(1024 ** 2 - 200)).status, 200)
+      assert.include(ledger("call"), "plain")
+    }))
+
   it.live("refuses what it cannot do, and does nothing", () =>
     Effect.gen(function*() {
       const { ledger, url } = yield* startPage()

@@ -5,6 +5,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Sessions } from "@mcp-sessions/core"
 import { Gateway, SessionRouter, Transports } from "@mcp-sessions/transports"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { once } from "node:events"
+import { createServer, get } from "node:http"
+import type { AddressInfo } from "node:net"
+import { Feed, type FeedOptions } from "../../../packages/transports/src/internal/dashboard/feed.ts"
+import { PageSessions } from "../../../packages/transports/src/internal/dashboard/pageSessions.ts"
+import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
 import { connectV1, startGateway } from "../../fixtures/gateway.ts"
 import { act, enter, events, type Message, pageUrls, startPage } from "../../fixtures/page.ts"
 import { fixture, isAlive, makeLedger, until } from "../../fixtures/peer.ts"
@@ -93,6 +99,53 @@ describe("the event stream of the page", () => {
       const streams = yield* Effect.forEach(Array.from({ length: 7 }), () => events(session))
       yield* until(() => streams.map(({ isEnded }) => isEnded()), ([first]) => first === true)
       assert.deepStrictEqual(streams.map(({ isEnded }) => isEnded()).slice(1), Array.from({ length: 6 }, () => false))
+    }))
+
+  it.live("has the servers pinged while a page is open, and not before or afterwards", () =>
+    Effect.gen(function*() {
+      const log: Array<string> = []
+      const backend = {
+        title: "page",
+        servers: ["only"],
+        isOperator: () => true,
+        clients: () => [],
+        status: () => Effect.succeed({ circuit: { state: "closed" }, inFlight: 0, connections: [] }),
+        watch: () =>
+          Effect.sync(() => void log.push("begins")).pipe(
+            Effect.andThen(Effect.never),
+            Effect.ensuring(Effect.sync(() => void log.push("ends")))
+          )
+      } as unknown as FeedOptions["backend"]
+      const streams = new EventStreams(() => 0)
+      yield* Effect.addFinalizer(() => Effect.sync(() => streams.close()))
+      const feed = new Feed({ backend, streams, now: () => 0, fork: Effect.runFork, onTurn: () => {} })
+      const sessions = new PageSessions(() => 0)
+      const { cookie, token } = sessions.open("alice")
+      const session = sessions.find(cookie, token) ?? assert.fail("there is no session")
+      const server = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const server = createServer((_, response) => feed.open(session, response)).listen(0, "127.0.0.1")
+          await once(server, "listening")
+          return server
+        }),
+        (server) => Effect.sync(() => server.closeAllConnections() ?? server.close())
+      )
+      const { port } = server.address() as AddressInfo
+      const open = Effect.acquireRelease(
+        Effect.sync(() => get({ port, host: "127.0.0.1", agent: false }, (response) => response.resume())),
+        (sent) => Effect.sync(() => sent.on("error", () => {}).destroy())
+      )
+      for (const times of [1, 2]) {
+        const before = log.length
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* Effect.all([open, open])
+          yield* until(() => feed.size, (size) => size === 2)
+          yield* until(() => log.length, (length) => length > before)
+        }))
+        yield* until(() => feed.size, (size) => size === 0)
+        yield* until(() => log, ({ length }) => length === before + 2)
+        assert.deepStrictEqual(log, Array.from({ length: times }, () => ["begins", "ends"]).flat())
+      }
     }))
 
   it.live("ends with the gateway, which leaves nothing", () =>

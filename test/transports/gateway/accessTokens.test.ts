@@ -64,6 +64,14 @@ describe("a gateway with an issuer", () => {
       })
     }))
 
+  it.live("answers 503 with a time to wait while the keys of its issuer cannot be read, and asks for no sign-in", () =>
+    Effect.gen(function*() {
+      const { issuer, sign, url } = yield* guarded()
+      issuer.state.fault = "down"
+      const { headers, status } = yield* post(url, initialize, { token: yield* sign() })
+      assert.deepStrictEqual([status, headers["retry-after"], headers["www-authenticate"]], [503, "5", undefined])
+    }))
+
   it.live("answers 403 to a token that lacks a scope, and names the scopes", () =>
     Effect.gen(function*() {
       const { sign, tried } = yield* guarded({ requiredScopes: ["read", "call"] })

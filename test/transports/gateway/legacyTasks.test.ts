@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { CallToolResultSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import { fixture } from "../../fixtures/fixture.ts"
 import { openStream } from "../../fixtures/fleetServer.ts"
 import { call, connectV1, initialize, post, startGateway, streamOf, textOf } from "../../fixtures/gateway.ts"
@@ -159,6 +159,22 @@ describe("a client of 2025-11-25", () => {
       assert.deepStrictEqual((yield* other.request("tasks/list")).result, { tasks: [] })
       yield* post(url, undefined, { session: client.session, method: "DELETE" })
       yield* until(() => server.count("POST tasks/cancel"), (count) => count === 1)
+    }))
+
+  it.live("has room for tasks again once the session of others has ended", () =>
+    Effect.gen(function*() {
+      const { client, server, url } = yield* start({ limits: { maxTasksPerPrincipal: 1 } })
+      yield* client.created
+      const other = yield* connect(url)
+      assert.isDefined((yield* other.create()).error)
+      yield* post(url, undefined, { session: client.session, method: "DELETE" })
+      yield* until(() => server.count("POST tasks/cancel"), (count) => count === 1)
+      const { result } = yield* Effect.repeat(other.create(), {
+        schedule: Schedule.spaced("20 millis"),
+        times: 250,
+        until: ({ result }) => result !== undefined
+      })
+      assert.isString(taskOf(result).taskId)
     }))
 
   it.live("is refused a task of a tool that has none, and beyond the limit, before the server hears of it", () =>

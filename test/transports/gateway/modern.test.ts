@@ -169,6 +169,38 @@ describe("a client of 2026-07-28", () => {
       assert.deepStrictEqual(ledger("count"), ["1"])
     }))
 
+  it.live("is asked only if it declares that it can answer, also beside another that can", () =>
+    Effect.gen(function*() {
+      const { url } = yield* startGateway({ only: { url: yield* serveAsking, protocol: "legacy" } })
+      const ask = (clientCapabilities: object) =>
+        Effect.map(
+          post(
+            url,
+            modern("tools/call", { name: "ask" }, { [`${protocolPrefix}clientCapabilities`]: clientCapabilities }),
+            { headers: headersOf("tools/call", "ask") }
+          ),
+          ({ text }) => JSON.parse(text).result as { readonly isError?: boolean; readonly resultType: string }
+        )
+      for (let times = 0; times < 2; times++) {
+        assert.isTrue((yield* ask({})).isError)
+        assert.strictEqual((yield* ask({ elicitation: { form: {} } })).resultType, "input_required")
+      }
+    }))
+
+  it.live("unsubscribes at the server when its stream of changes ends", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const listening = modern("subscriptions/listen", { notifications: { resourceSubscriptions: ["note://1"] } })
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* openResponse(url, listening)
+        yield* until(() => ledger("subscribe"), ({ length }) => length === 1)
+      }))
+      assert.deepStrictEqual([...(yield* until(() => ledger("unsubscribe"), ({ length }) => length === 1))], [
+        "note://1"
+      ])
+    }))
+
   it.live("is refused a stream of changes beyond 256 resources, and beyond 64 streams that are open", () =>
     Effect.gen(function*() {
       const { config } = yield* stdio("v1").start
