@@ -137,7 +137,7 @@ export const serve = Effect.fnUntraced(function*(
     call: ({ args, server, tool }) => Effect.mapError(observed.callTool(server, tool, args), toRpcError)
   }
   const timeOfDay = yield* readTimeOfDay
-  const streams = new EventStreams(timeOfDay)
+  const streams = yield* EventStreams.make(timeOfDay)
   const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const page = new PageServer({ backend, streams, now, timeOfDay, fork, onUrl, isAnonymous: true })
   found.page = page

@@ -72,10 +72,11 @@ import { gatewayPage, pageRecorder } from "./internal/dashboard/gatewayPage.ts"
 import type { PageServer } from "./internal/dashboard/pageServer.ts"
 import { keep as keepNumbers } from "./internal/exactNumbers.ts"
 import { askingClients } from "./internal/gateway/askingClients.ts"
-import { attend, listChanged, prepare } from "./internal/gateway/attend.ts"
+import { attend, prepare } from "./internal/gateway/attend.ts"
 import type { AuditRecord, Recorder, RefusalRecord, UseRecord } from "./internal/gateway/audit.ts"
 import { openAuditQueue } from "./internal/gateway/auditQueue.ts"
 import { makeAuthentication } from "./internal/gateway/authentication.ts"
+import { listChanged } from "./internal/gateway/changedLists.ts"
 import { Clients } from "./internal/gateway/clients.ts"
 import { Dispatcher } from "./internal/gateway/dispatcher.ts"
 import { Endpoint } from "./internal/gateway/endpoint.ts"
@@ -204,7 +205,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const quotas = yield* openQuotas(read, now)
   const timeOfDay = yield* readTimeOfDay
-  const streams = new EventStreams(timeOfDay)
+  const streams = yield* EventStreams.make(timeOfDay)
   const tasks = new Tasks({ keys: read.sessionKeys, route, limits: read.limits, timeOfDay })
   const found: { clients: Clients | undefined } = { clients: undefined }
   const clientOf = (owner: string) => found.clients?.ofOwner(owner)
@@ -311,7 +312,6 @@ const make = Effect.fnUntraced(function*<E, R>(
   const page = found.page = makePage(parts, { options, read, isShared })
   const routing = yield* makeRouting({
     clients,
-    dispatcher,
     streams,
     fork,
     now,

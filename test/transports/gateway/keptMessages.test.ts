@@ -15,10 +15,7 @@ const mebi = 1024 ** 2
 /** The streams of a session, and a clock that the test moves. */
 const start = (kept = new KeptMessages()) =>
   Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => new EventStreams(() => 0)),
-      (streams) => Effect.sync(() => streams.close())
-    ),
+    EventStreams.make(() => 0),
     (events) => {
       let now = 0
       const streams = new ResumableStreams({

@@ -13,7 +13,7 @@ import { post } from "../../fixtures/gateway.ts"
 /** Sends a POST, and lets a function reply to it. */
 const replied = (use: (reply: PostReply) => void) =>
   Effect.gen(function*() {
-    const streams = new EventStreams(() => 0)
+    const streams = yield* EventStreams.make(() => 0)
     const reply = (response: ServerResponse) =>
       use(
         new PostReply({

@@ -2,16 +2,17 @@
  * Client state: what a client has set in its session, beside what its ticket holds. The node that has the stream of the client keeps a copy, and
  * gives it to the next owner.
  */
+import { logLevels } from "@mcp-sessions/core/Notification"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { Reply } from "../gateway/clientCall.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
-import type { Dispatcher } from "../gateway/dispatcher.ts"
+import { subscribe } from "../gateway/subscribe.ts"
 
 const State = Schema.fromJsonString(Schema.Struct({
   /** Tells the session of one owner from that of the next. */
   session: Schema.String,
-  logLevel: Schema.optionalKey(Schema.String),
+  logLevel: Schema.optionalKey(Schema.Literals(logLevels)),
   subscriptions: Schema.Array(Schema.String)
 }))
 
@@ -19,22 +20,38 @@ const decode = Schema.decodeUnknownOption(State)
 
 /** Encodes the state of a client. */
 export const stateOf = ({ log: { level: logLevel }, resumable: { session }, subscriptions }: ClientSession): string =>
-  JSON.stringify({ session, ...(logLevel === undefined ? {} : { logLevel }), subscriptions: [...subscriptions.keys()] })
-
-/** Nobody waits for these responses. */
-const silent: Reply = { related: () => false, settle: () => {} }
-
-/** Sets what a client had set at the owner before, beside what it has set here. */
-export const restore = (dispatcher: Dispatcher, client: ClientSession, text: string): void => {
-  const state = Option.getOrUndefined(decode(text))
-  if (state === undefined || state.session === client.resumable.session) return
-  const requests = [
-    ...(state.logLevel === undefined || client.log.level !== undefined
-      ? []
-      : [{ method: "logging/setLevel", params: { level: state.logLevel } }]),
-    ...state.subscriptions.map((uri) => ({ method: "resources/subscribe", params: { uri } }))
-  ]
-  requests.forEach((request, index) =>
-    dispatcher.run(client, { jsonrpc: "2.0", id: `restored ${index}`, ...request }, silent, { isRestored: true })
+  JSON.stringify(
+    {
+      session,
+      ...(logLevel === undefined ? {} : { logLevel }),
+      subscriptions: subscriptions.uris
+    } satisfies typeof State.Type
   )
-}
+
+/**
+ * Sets what a client had set at the owner before, beside what it has set here. Waits for no server. What cannot be set is logged. The text is
+ * empty if the client had no stream at another owner.
+ */
+export const restore = (client: ClientSession, text: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (text === "") return Effect.void
+    const state = Option.getOrUndefined(decode(text))
+    if (state === undefined) {
+      return Effect.logWarning(
+        `the log level and the subscriptions of a session of ${client.principal} are lost: the state that another node has sent is not readable`
+      )
+    }
+    const { logLevel, session, subscriptions } = state
+    if (session === client.resumable.session) return Effect.void
+    const level = logLevel === undefined || client.log.level !== undefined
+      ? Effect.void
+      : client.log.set(logLevel, client.upstreams.own)
+    const again = (uri: string) =>
+      subscribe(client, uri).pipe(
+        Effect.catch((error) =>
+          Effect.logWarning(`a subscription of a session of ${client.principal} is lost: ${error.message}`)
+        ),
+        Effect.forkIn(client.scope, { startImmediately: true })
+      )
+    return Effect.andThen(level, Effect.forEach(subscriptions, again, { discard: true }))
+  })

@@ -6,7 +6,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
-import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
+import { isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
 import { onClosed } from "../gateway/http.ts"
 import type { Exchange, NamedSession, Router, Seat, SessionParts } from "../gateway/seat.ts"
@@ -38,7 +38,6 @@ const hops = Metric.counter("mcp_sessions_fleet_hops_total", {
 
 export interface ClusterRouterOptions {
   readonly clients: Clients
-  readonly dispatcher: Dispatcher
   readonly streams: EventStreams
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly tickets: Tickets
@@ -191,7 +190,7 @@ export class ClusterRouter implements Router {
     readonly end: () => void
     readonly here: Here
   }): Effect.Effect<boolean> {
-    const { dispatcher, owned } = this.#options
+    const { owned } = this.#options
     const { request: { headers, method }, response } = exchange
     const bucket = bucketOf(session.name)
     return Effect.flatMap(this.here(session), (client) => {
@@ -214,12 +213,17 @@ export class ClusterRouter implements Router {
         if (method === "DELETE") end()
         return Effect.succeed(false)
       }
-      restore(dispatcher, client, passage.state)
+      const restored = restore(client, passage.state)
       const { lastEventId } = passage
       const resumed = { ...headers, ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }) }
-      here(client, { ...exchange, request: { method, headers: resumed } })
-      end()
-      return this.#moves(bucket, client, passage)
+      return Effect.andThen(
+        restored,
+        Effect.suspend(() => {
+          here(client, { ...exchange, request: { method, headers: resumed } })
+          end()
+          return this.#moves(bucket, client, passage)
+        })
+      )
     })
   }
 

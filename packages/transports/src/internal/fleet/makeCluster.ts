@@ -29,7 +29,7 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
   readonly ownership: Ownership
 }): Effect.fn.Return<Routing, never, Scope.Scope> {
   const { advertisedUrl, host = "127.0.0.1", port = 0 } = options
-  const { clients, dispatcher, fork, keys, maxBodyBytes, now, route, streams, timeOfDay } = gateway
+  const { clients, fork, keys, maxBodyBytes, now, route, streams, timeOfDay } = gateway
   const tls = options.tls === undefined ? undefined : tlsOptions(options.tls)
   const ids = new SealedIds({ keys, purpose: "session" })
   const tickets = new Tickets({ ids, route, now: timeOfDay })
@@ -63,7 +63,6 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
   )
   const router = new ClusterRouter({
     clients,
-    dispatcher,
     streams,
     fork,
     tickets,
@@ -88,7 +87,6 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
           owned,
           stalls,
           streams,
-          dispatcher,
           maxBodyBytes,
           sessionOf: (session) => router.here(session),
           onEnded: (text) => announcements.take(text),

@@ -12,7 +12,7 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import { interrupt } from "../gateway/clientCall.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
-import { type Dispatcher, isRequest } from "../gateway/dispatcher.ts"
+import { isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
 import { onClosed, readBody } from "../gateway/http.ts"
 import { type CannotListen, openServer } from "../gateway/httpServer.ts"
@@ -52,7 +52,6 @@ export interface NodeListenerOptions {
   readonly owned: OwnedBuckets
   readonly stalls: Stalls
   readonly streams: EventStreams
-  readonly dispatcher: Dispatcher
   readonly maxBodyBytes: number
   /** Gives the session of a ticket. `ended` for one that its client has ended, `undefined` if there are too many. */
   readonly sessionOf: (session: NamedSession) => Effect.Effect<ClientSession | "ended" | undefined>
@@ -111,7 +110,6 @@ const dropCalls = (client: ClientSession, messages: ReadonlyArray<JSONRPCMessage
 /** Listens until the scope closes, and returns the port. */
 export const listen = (options: NodeListenerOptions): Effect.Effect<number, CannotListen, Scope.Scope> => {
   const {
-    dispatcher,
     fork,
     hops,
     host,
@@ -152,7 +150,7 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
         return refuseSession(to, client ?? "limited", messages)
       }
       const request = { method: hop.method, headers: from.headers }
-      if (hop.method === "GET") restore(dispatcher, client, text)
+      if (hop.method === "GET") fork(restore(client, text))
       else owned.breakOnMove(bucket, to)
       serve(client, { principal: hop.principal, request, response: to, text, messages, onEnd: end })
       if (hop.method === "GET") passed.add(to, client)

@@ -7,7 +7,6 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
-import type { Dispatcher } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
 import type { CannotListen } from "../gateway/httpServer.ts"
 import type { Exchange, Router } from "../gateway/seat.ts"
@@ -18,7 +17,6 @@ type Serve = (client: ClientSession, exchange: Exchange) => void
 /** The parts of a gateway that a router uses. */
 export interface RoutingHost {
   readonly clients: Clients
-  readonly dispatcher: Dispatcher
   readonly streams: EventStreams
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Monotonic time in milliseconds. */

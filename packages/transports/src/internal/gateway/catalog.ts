@@ -46,8 +46,8 @@ const pollInterval = "60 seconds"
 /** How many collisions a warning names. */
 const shownCollisions = 5
 
-/** Whether watching a list again may help. */
-const mayRecover = ({ isRetryable, reason }: SessionError): boolean =>
+/** Whether fetching a list again may help. */
+export const mayRecover = ({ isRetryable, reason }: SessionError): boolean =>
   isRetryable || ["ServerDown", "ServerEjected", "QueueFull", "RateLimited"].includes(reason._tag)
 
 /** Whether a tool of the legacy era says that it runs as a task. */

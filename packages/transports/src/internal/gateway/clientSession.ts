@@ -7,7 +7,6 @@
 import type { DeclaredCapabilities } from "@mcp-sessions/core/ClientHandlers"
 import type { LogLevel } from "@mcp-sessions/core/Notification"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import type * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import type { Catalog, ChangedList } from "./catalog.ts"
@@ -21,6 +20,7 @@ import { OwnLists } from "./ownLists.ts"
 import { ResumableStreams } from "./resumableStream.ts"
 import { codes, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
 import type { Exchange, Seat } from "./seat.ts"
+import { Subscriptions } from "./subscriptions.ts"
 import type { Tasks } from "./tasks.ts"
 import type { Upstreams } from "./upstreams.ts"
 
@@ -66,8 +66,8 @@ export class ClientSession implements Seat {
   readonly output: ClientOutput
   /** The lowest level of the log messages that it wants. */
   readonly log: ClientLog
-  /** The subscriptions by URI. */
-  readonly subscriptions = new Map<string, Fiber.Fiber<unknown, unknown>>()
+  /** The resources that it has subscribed to. */
+  readonly subscriptions: Subscriptions
   /** Called when the log level or the subscriptions have changed. */
   readonly changeListeners = new Set<() => void>()
   /** Emits an element when the client says that its roots have changed. */
@@ -93,6 +93,7 @@ export class ClientSession implements Seat {
     this.questions = new ClientQuestions(this.resumable.session)
     this.output = new ClientOutput({ kept: options.kept, streams: this.resumable })
     this.log = new ClientLog({ scope: options.scope, onChange: () => this.changed() })
+    this.subscriptions = new Subscriptions({ scope: options.scope, onChange: () => this.changed() })
     this.#now = options.now
     this.#usedAt = options.now()
     this.upstreams = options.upstreams(this)

@@ -51,18 +51,16 @@ export class Dispatcher {
     readonly method: string
     readonly params: Readonly<Record<string, unknown>>
     readonly handle: Method
-    /** Whether another node has run it before, which has recorded it. */
-    readonly isRestored?: boolean | undefined
     /** What has to be done first. */
     readonly before?: Effect.Effect<void> | undefined
     readonly onEnd: (exit: Exit.Exit<unknown, RpcError>) => void
   }): void {
-    const { before, call, client, handle, isRestored = false, method, onEnd, params } = options
+    const { before, call, client, handle, method, onEnd, params } = options
     const startedAt = performance.now()
     const end = (exit: Exit.Exit<unknown, RpcError>) => {
       client.touch()
       const take = this.#record
-      if (take !== undefined && !isRestored) {
+      if (take !== undefined) {
         const record = recordOf({ ...options, exit, duration: performance.now() - startedAt })
         if (record !== undefined) take(record)
       }
@@ -94,13 +92,8 @@ export class Dispatcher {
     }
   }
 
-  /** Runs a request of a client, and settles the reply with its outcome. With `isRestored`, the audit has a record of it already. */
-  run(
-    client: ClientSession,
-    { id, method, params = {} }: JSONRPCRequest,
-    reply: Reply,
-    { isRestored }: { readonly isRestored?: boolean } = {}
-  ): void {
+  /** Runs a request of a client, and settles the reply with its outcome. */
+  run(client: ClientSession, { id, method, params = {} }: JSONRPCRequest, reply: Reply): void {
     const handle = methodOf(client, method)
     if (handle === undefined) {
       reply.settle(encodeError(id, new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })))
@@ -140,7 +133,6 @@ export class Dispatcher {
       method,
       params,
       handle,
-      isRestored,
       onEnd: (exit) => {
         client.calls.delete(key)
         // A client that asks for a task has one, even if the server answers at once.

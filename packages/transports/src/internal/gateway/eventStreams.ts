@@ -5,17 +5,20 @@
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { ServerResponse } from "node:http"
 import { onClosed } from "./http.ts"
 
 /** How much of a stream a client may leave unread, in bytes, before it is cut off. */
 const maxUnread = 4 * 1024 ** 2
 
-/** How often an idle stream carries a comment, in milliseconds. */
-const keepAliveInterval = 25_000
+/** How often an idle stream carries a comment. */
+const keepAliveInterval = "25 seconds"
 
-/** How often streams are looked for whose authorization has expired, in milliseconds. */
-const expiryInterval = 1000
+/** How often streams are looked for whose authorization has expired. */
+const expiryInterval = "1 second"
 
 const streamHeaders = {
   "content-type": "text/event-stream",
@@ -36,24 +39,25 @@ export interface ReplyStream {
 
 export class EventStreams {
   readonly #open = new Set<ServerResponse>()
-  readonly #timers: ReadonlyArray<NodeJS.Timeout>
   /** When streams end, in milliseconds since the epoch. */
   readonly #expiring = new Map<ServerResponse, number>()
+  /** Milliseconds since the epoch. */
+  readonly #timeOfDay: () => number
 
-  /** `timeOfDay` gives milliseconds since the epoch. */
-  constructor(timeOfDay: () => number) {
-    this.#timers = [
-      setInterval(() => {
-        for (const response of this.#open) if (response.writableLength === 0) response.write(": keep-alive\n\n")
-      }, keepAliveInterval),
-      setInterval(() => {
-        if (this.#expiring.size === 0) return
-        const now = timeOfDay()
-        for (const [response, expiresAt] of this.#expiring) if (expiresAt <= now) response.end()
-      }, expiryInterval)
-    ]
-    for (const timer of this.#timers) timer.unref()
+  private constructor(timeOfDay: () => number) {
+    this.#timeOfDay = timeOfDay
   }
+
+  /** Makes streams that carry comments, and end with their authorization, until the scope closes. */
+  static readonly make = (timeOfDay: () => number): Effect.Effect<EventStreams, never, Scope.Scope> =>
+    Effect.gen(function*() {
+      const streams = new EventStreams(timeOfDay)
+      const every = (interval: Duration.Input, run: () => void) =>
+        Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(interval), Effect.sync(run))))
+      yield* every(keepAliveInterval, () => streams.#keepAlive())
+      yield* every(expiryInterval, () => streams.#expire())
+      return streams
+    })
 
   /** The number of open streams. */
   get size(): number {
@@ -113,7 +117,16 @@ data: ${message}
 
   /** Ends all streams. */
   close(): void {
-    for (const timer of this.#timers) clearInterval(timer)
     for (const response of this.#open) response.end()
+  }
+
+  #keepAlive(): void {
+    for (const response of this.#open) if (response.writableLength === 0) response.write(": keep-alive\n\n")
+  }
+
+  #expire(): void {
+    if (this.#expiring.size === 0) return
+    const now = this.#timeOfDay()
+    for (const [response, expiresAt] of this.#expiring) if (expiresAt <= now) response.end()
   }
 }

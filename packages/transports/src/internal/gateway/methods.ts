@@ -7,12 +7,9 @@ import type { CompletionReference, Progress, Tool } from "@mcp-sessions/core/Mcp
 import * as Relay from "@mcp-sessions/core/Relay"
 import type { CallToolOptions, ProgressOptions, Session } from "@mcp-sessions/core/Session"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
-import * as Stream from "effect/Stream"
 import { isMarked } from "./catalog.ts"
 import type { ClientCall } from "./clientCall.ts"
 import { levelOf } from "./clientLog.ts"
@@ -21,6 +18,7 @@ import { toRpcError } from "./failures.ts"
 import type { Named, Offer } from "./offer.ts"
 import { belowClient, isBelowClient, passedMeta } from "./passedMeta.ts"
 import { codes, encodeNotification, RpcError, type RpcId } from "./rpc.ts"
+import { subscribe, unknownResource } from "./subscribe.ts"
 import { taskMethods, unrelated } from "./taskMethods.ts"
 import { hasLegacyTasks } from "./taskRequests.ts"
 
@@ -38,17 +36,8 @@ export interface Context {
 /** Handles the requests of one method. */
 export type Method = (context: Context) => Effect.Effect<unknown, RpcError>
 
-/** How many resources a client may subscribe to. */
-const subscriptionLimit = 256
-
-/** The longest URI that a client may subscribe to, in characters. */
-const uriLimit = 4096
-
 const invalid = (message: string): Effect.Effect<never, RpcError> =>
   Effect.fail(new RpcError({ code: codes.invalidParams, message }))
-
-const unknownResource = (uri: string): Effect.Effect<never, RpcError> =>
-  Effect.fail(new RpcError({ code: codes.resourceNotFound, message: "no server has this resource", data: { uri } }))
 
 const nothing = Effect.succeed({})
 
@@ -224,45 +213,15 @@ const complete: Method = (context) => {
   )
 }
 
-const subscribe: Method = (context) => {
-  const { client, params: { uri } } = context
+const subscribeTo: Method = ({ call, client, params }) => {
+  const { uri } = params
   if (!Predicate.isString(uri)) return invalid("uri is not a text")
-  if (client.subscriptions.has(uri)) return nothing
-  if (uri.length > uriLimit) return invalid(`uri has more than ${uriLimit} characters`)
-  if (client.subscriptions.size >= subscriptionLimit) {
-    return Effect.fail(new RpcError({ code: codes.limited, message: `more than ${subscriptionLimit} subscriptions` }))
-  }
-  const server = context.offer.serverOf(uri)
-  if (server === undefined) return unknownResource(uri)
-  return at(context, server, (session) =>
-    Effect.gen(function*() {
-      const listening = yield* Deferred.make<void, SessionError>()
-      const updates = Stream.runForEach(session.subscribe(uri), (update) =>
-        update._tag === "Listening" ?
-          Deferred.succeed(listening, undefined) :
-          Effect.sync(() =>
-            client.send(encodeNotification("notifications/resources/updated", { uri: update.uri }), server)
-          ))
-      const fiber = yield* updates.pipe(
-        Effect.catch((error) => Deferred.fail(listening, error)),
-        Effect.ensuring(Effect.sync(() => {
-          client.subscriptions.delete(uri)
-          client.changed()
-        })),
-        Effect.forkIn(client.scope, { startImmediately: true })
-      )
-      client.subscriptions.set(uri, fiber)
-      client.changed()
-      yield* Effect.onInterrupt(Deferred.await(listening), () => Fiber.interrupt(fiber))
-      return {}
-    }))
+  call.server = client.lists.offer.serverOf(uri)
+  return belowClient(params, Effect.as(subscribe(client, uri), {}))
 }
 
-const unsubscribe: Method = ({ client, params: { uri } }) => {
-  if (!Predicate.isString(uri)) return invalid("uri is not a text")
-  const fiber = client.subscriptions.get(uri)
-  return fiber === undefined ? nothing : Effect.as(Fiber.interrupt(fiber), {})
-}
+const unsubscribeFrom: Method = ({ client, params: { uri } }) =>
+  Predicate.isString(uri) ? Effect.as(client.subscriptions.remove(uri), {}) : invalid("uri is not a text")
 
 const setLevel: Method = ({ client, params }) => {
   const level = levelOf(params.level)
@@ -292,8 +251,8 @@ const methods: ReadonlyMap<string, Method> = new Map([
   ["resources/list", list(({ resources }) => ({ resources }))],
   ["resources/templates/list", list(({ resourceTemplates }) => ({ resourceTemplates }))],
   ["resources/read", readResource],
-  ["resources/subscribe", subscribe],
-  ["resources/unsubscribe", unsubscribe],
+  ["resources/subscribe", subscribeTo],
+  ["resources/unsubscribe", unsubscribeFrom],
   ["prompts/list", list(({ prompts }) => ({ prompts }))],
   ["prompts/get", getPrompt],
   ["completion/complete", complete],

@@ -69,7 +69,11 @@ export const listen = (options: {
             if (update._tag === "ResourceUpdated") {
               notify("notifications/resources/updated", { uri: update.uri })
             }
-          }))).pipe(Effect.ignore)
+          }))).pipe(
+          Effect.catch((error) =>
+            Effect.logWarning(`a subscription at ${server} has ended`, error)
+          )
+        )
     )
   )
   const notifyOf = (task: Task) => notify("notifications/tasks", task.detailed)

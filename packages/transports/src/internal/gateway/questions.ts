@@ -6,32 +6,50 @@
  */
 import type { Handlers, Origin, Peer } from "@mcp-sessions/core/ClientHandlers"
 import { RequestRefused } from "@mcp-sessions/core/ClientHandlers"
-import type { CreateMessageResult, ElicitResult, Root } from "@mcp-sessions/core/Mcp"
+import type { CreateMessageParams, CreateMessageResult, ElicitResult, Root } from "@mcp-sessions/core/Mcp"
+import { isSpecType } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { ClientSession } from "./clientSession.ts"
+import { codes } from "./rpc.ts"
 
 /** How long a client may take to answer. */
 const answerTimeout = "10 minutes"
 
-const notAnObject = new RequestRefused({ code: -32_603, description: "the client answered without a result" })
+/** The failure of a question whose answer is of another shape than the specification gives to results of its method. */
+const badAnswer = (method: string) =>
+  new RequestRefused({ code: codes.internalError, description: `the client did not answer with a result of ${method}` })
 
 /** Asks the client of a session, and gives its result. An error of the client reaches the server verbatim. */
 const ask = <A>(
   client: ClientSession,
-  method: string,
-  params: object | undefined,
+  question: {
+    readonly method: string
+    readonly params?: object
+    /** Whether an answer is a result of the method. */
+    readonly isResult: (answer: unknown) => answer is A
+  },
   { call, key, server }: Origin
-): Effect.Effect<A, RequestRefused> =>
-  client.ask(method, params, { server, key, call: client.calls.of(server, call?.id) }).pipe(
+): Effect.Effect<A, RequestRefused> => {
+  const { isResult, method, params } = question
+  return client.ask(method, params, { server, key, call: client.calls.of(server, call?.id) }).pipe(
     Effect.mapError(({ code, data, message }) => new RequestRefused({ code, description: message, data })),
-    Effect.filterOrFail(Predicate.isObject, () => notAnObject),
+    Effect.filterOrFail(isResult, () => badAnswer(method)),
     Effect.timeoutOrElse({
       duration: answerTimeout,
       orElse: () => Effect.fail(new RequestRefused({ code: -32_001, description: "the client did not answer" }))
     })
-  ) as Effect.Effect<A, RequestRefused>
+  )
+}
+
+/** The results of sampling: those with several contents are for requests with tools. */
+const isSampled = ({ tools }: CreateMessageParams) => (answer: unknown): answer is CreateMessageResult =>
+  tools === undefined ? isSpecType.CreateMessageResult(answer) : isSpecType.CreateMessageResultWithTools(answer)
+
+const isListed = (answer: unknown): answer is { readonly roots: ReadonlyArray<Root> } =>
+  isSpecType.ListRootsResult(answer)
+
+const isElicited = (answer: unknown): answer is ElicitResult => isSpecType.ElicitResult(answer)
 
 const handlersOfClient = (client: ClientSession): Handlers => {
   const { capabilities } = client
@@ -39,27 +57,25 @@ const handlersOfClient = (client: ClientSession): Handlers => {
   // Before 2025-11-25, an empty capability stood for forms.
   const hasForm = elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined)
   const hasUrl = elicitation?.url !== undefined
+  const elicit = (params: object, origin: Origin) =>
+    ask(client, { method: "elicitation/create", params, isResult: isElicited }, origin)
   return {
     capabilities,
     // A server that asks while a call runs can do so in the legacy era only, as its client can.
     prefersLegacy: !client.isModern,
     ...(sampling === undefined ? {} : {
-      sampling: (params, origin) => ask<CreateMessageResult>(client, "sampling/createMessage", params, origin)
+      sampling: (params, origin) =>
+        ask(client, { method: "sampling/createMessage", params, isResult: isSampled(params) }, origin)
     }),
     ...(elicitation === undefined ? {} : {
       elicitation: {
-        ...(hasForm
-          ? { form: (params, origin) => ask<ElicitResult>(client, "elicitation/create", params, origin) }
-          : {}),
-        ...(hasUrl ? { url: (params, origin) => ask<ElicitResult>(client, "elicitation/create", params, origin) } : {})
+        ...(hasForm ? { form: elicit } : {}),
+        ...(hasUrl ? { url: elicit } : {})
       }
     }),
     ...(roots === undefined ? {} : {
       roots: (origin) =>
-        Effect.map(
-          ask<{ readonly roots: ReadonlyArray<Root> }>(client, "roots/list", undefined, origin),
-          ({ roots }) => roots
-        )
+        Effect.map(ask(client, { method: "roots/list", isResult: isListed }, origin), ({ roots }) => roots)
     }),
     ...(roots?.listChanged === true ? { rootsChanges: Stream.fromPubSub(client.rootsChanges) } : {})
   }

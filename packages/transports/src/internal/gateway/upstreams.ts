@@ -4,7 +4,8 @@
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { Session } from "@mcp-sessions/core/Session"
-import type { SessionError } from "@mcp-sessions/core/SessionError"
+import { SessionClosed, SessionError } from "@mcp-sessions/core/SessionError"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,6 +14,9 @@ import * as Scope from "effect/Scope"
 type Failure = SessionError | ConfigError
 
 type Open = (server: string) => Effect.Effect<Session, Failure, Scope.Scope>
+
+const closed = (server: string): Exit.Exit<never, SessionError> =>
+  Exit.fail(new SessionError({ server, reason: new SessionClosed() }))
 
 export interface UpstreamOptions {
   /** Opens a session that is the client's alone. */
@@ -46,26 +50,36 @@ export class Upstreams {
     return this.#ready.get(server)
   }
 
-  /** Gives the session at a server. Concurrent callers wait for one connection; after a failure the next caller tries again. */
+  /**
+   * Gives the session at a server. Concurrent callers wait for one connection; after a failure the next caller tries again. Fails with
+   * `SessionClosed` once the session of the client has closed.
+   */
   get(server: string): Effect.Effect<Session, Failure> {
-    return Effect.suspend(() => {
-      const ready = this.#ready.get(server)
-      if (ready !== undefined) return Effect.succeed(ready)
-      const known = this.#opening.get(server)
-      if (known !== undefined) return known
-      const opened = Deferred.makeUnsafe<Session, Failure>()
-      const waiting = Deferred.await(opened)
-      this.#opening.set(server, waiting)
-      const { scope } = this.#options
-      // The connect goes on when its first caller gives up: others may wait for it.
-      const opening = Effect.onExit(this.#make(server), (exit) =>
-        Effect.suspend(() => {
-          this.#opening.delete(server)
-          if (Exit.isSuccess(exit)) this.#ready.set(server, exit.value)
-          return Deferred.done(opened, exit)
-        }))
-      return Effect.andThen(Effect.forkIn(opening, scope, { startImmediately: true }), waiting)
-    })
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const ready = this.#ready.get(server)
+        if (ready !== undefined) return Effect.succeed(ready)
+        const known = this.#opening.get(server)
+        if (known !== undefined) return restore(known)
+        const opened = Deferred.makeUnsafe<Session, Failure>()
+        const waiting = Deferred.await(opened)
+        this.#opening.set(server, waiting)
+        // The connect goes on when its first caller gives up: others may wait for it.
+        return Effect.flatMap(
+          Effect.forkIn(this.#make(server), this.#options.scope, { startImmediately: true }),
+          (fiber) => {
+            // An observer also receives the end of a fiber that never started, because the scope had closed.
+            fiber.addObserver((exit) => {
+              this.#opening.delete(server)
+              if (Exit.isSuccess(exit)) this.#ready.set(server, exit.value)
+              const isClosed = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+              Deferred.doneUnsafe(opened, isClosed ? closed(server) : exit)
+            })
+            return restore(waiting)
+          }
+        )
+      })
+    )
   }
 
   #make(server: string): Effect.Effect<Session, Failure> {
