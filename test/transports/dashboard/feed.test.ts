@@ -116,7 +116,7 @@ describe("the event stream of the page", () => {
             Effect.ensuring(Effect.sync(() => void log.push("ends")))
           )
       } as unknown as FeedOptions["backend"]
-      const streams = new EventStreams(() => 0)
+      const streams = yield* EventStreams.make(() => 0)
       yield* Effect.addFinalizer(() => Effect.sync(() => streams.close()))
       const feed = new Feed({ backend, streams, now: () => 0, fork: Effect.runFork, onTurn: () => {} })
       const sessions = new PageSessions(() => 0)

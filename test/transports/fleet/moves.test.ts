@@ -6,7 +6,6 @@ import { Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { lastIdIn, openStream, startFleetServer } from "../../fixtures/fleetServer.ts"
 import { call, initialize, post, streamOf, textOf } from "../../fixtures/gateway.ts"
-import { tryPost } from "../../fixtures/gatewayFleet.ts"
 import { startLocalFleet } from "../../fixtures/localFleet.ts"
 import { until } from "../../fixtures/peer.ts"
 import { tcpProxy } from "../../fixtures/tcpProxy.ts"
@@ -151,9 +150,7 @@ describe("a session", () => {
       const calling = yield* Effect.forkChild(post(first.url, call(1, "slow"), { session }))
       yield* until(server.waiting, (waiting) => waiting === 1)
       const stopping = yield* Effect.forkChild(first.stop)
-      yield* Effect.repeat(tryPost(first.url.replace("/mcp", "/healthz"), undefined, { method: "GET" }), {
-        until: (response) => response === undefined
-      })
+      yield* untilStatus(503, post(first.url.replace("/mcp", "/readyz"), undefined, { method: "GET" }))
       const { text } = yield* post(second.url, read("note://1"), { session })
       assert.property(resultOf(text), "contents")
       yield* server.finish
