@@ -65,6 +65,30 @@ describe.concurrent("serve in several processes", () => {
       })
     ))
 
+  it.live("refuses a node that others may reach without certificates, and certificates that are not, before the database is used", () =>
+    inWorkplace((place, file) =>
+      Effect.gen(function*() {
+        place.write("mcp-sessions.json", servers(file))
+        place.write("key", randomBytes(32).toString("base64"))
+        place.write("database", "postgres://user@127.0.0.1:1/none")
+        place.write("none.pem", "no certificate")
+        const refused = (words: ReadonlyArray<string>) =>
+          Effect.map(
+            place.run(["serve", "--cluster", "--session-key", "key", "--database", "database", ...words]),
+            ({ status, stderr }) => {
+              assert.strictEqual(status, 2)
+              return stderr
+            }
+          )
+        const anywhere = ["--node-host", "0.0.0.0", "--advertise", "10.0.0.5"]
+        assert.match(yield* refused(anywhere), /--node-tls: .*certificates[^]*--insecure-network/)
+        assert.include(yield* refused([...anywhere, "--insecure-network"]), "ECONNREFUSED")
+        const broken = yield* refused(["--node-tls", "none.pem,none.pem,none.pem"])
+        assert.match(broken, /--node-tls \(ca\)[^]*--node-tls \(cert\)[^]*--node-tls \(key\)/)
+        assert.notInclude(broken, "no certificate")
+      })
+    ))
+
   it.live("refuses a file of keys with a line that is no key, and does not quote it", () =>
     inWorkplace((place, file) =>
       Effect.gen(function*() {
@@ -84,10 +108,10 @@ describe.concurrent("serve in several processes", () => {
         place.write("mcp-sessions.json", servers(file))
         place.write("key", randomBytes(32).toString("base64"))
         place.write("database", "postgres://user:hunter2hunter2@127.0.0.1:1/none\n")
-        const words = ["--cluster", "--session-key", "key", "--database", "database", "--node-host", "192.0.2.1"]
+        const words = ["--cluster", "--session-key", "key", "--database", "database", "--node-host", "10.0.0.5"]
         const { status, stderr } = yield* place.run(["serve", ...words])
         assert.strictEqual(status, 2)
-        assert.include(stderr, "warning: without --node-tls, others on the network of 192.0.2.1 can read")
+        assert.include(stderr, "warning: without --node-tls, others on the network of 10.0.0.5 can read")
         assert.include(
           stderr,
           "the database \"none\" at 127.0.0.1:1 cannot be used: nothing listens there (ECONNREFUSED)"

@@ -300,7 +300,8 @@ const listenFailed = ({ code, host, port }: CannotListen) => Effect.fail(new Lis
 const make = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>
 ): Effect.fn.Return<Gateway["Service"], E | ConfigError | ListenFailed | NameCollision, R | Scope.Scope> {
-  const read = yield* readOptions(options)
+  const { isShared, make: makeRouting, problemsOf } = yield* SessionRouter
+  const read = yield* readOptions(options, { problemsOfRouter: problemsOf })
   const found: { page: PageServer | undefined } = { page: undefined }
   const parts = yield* makeParts(options, {
     read,
@@ -308,7 +309,6 @@ const make = Effect.fnUntraced(function*<E, R>(
     recorderOf: (record) => options.ui === true ? pageRecorder(() => found.page, record) : record
   })
   const { catalog, clients, close, dispatcher, fork, idle, isStateless, now, quotas, streams, tasks } = parts
-  const { isShared, make: makeRouting } = yield* SessionRouter
   const page = found.page = makePage(parts, { options, read, isShared })
   const routing = yield* makeRouting({
     clients,
@@ -418,7 +418,7 @@ export const serveStdio = <E, R>(
   options: StdioOptions<E, R>
 ): Effect.Effect<void, E | ConfigError | NameCollision, Exclude<R, Scope.Scope>> =>
   Effect.scoped(Effect.gen(function*() {
-    const read = yield* readOptions(options, stdioKeys)
+    const read = yield* readOptions(options, { known: stdioKeys })
     const route = "stdio"
     const parts = yield* makeParts(options, { read, route, recorderOf: (record) => record })
     yield* Effect.addFinalizer(() => Effect.andThen(parts.idle, parts.close))

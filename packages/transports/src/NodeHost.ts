@@ -43,6 +43,17 @@ export {
   make
 } from "./internal/host/nodeHost.ts"
 
+export {
+  /**
+   * Whether only programs of this machine reach a listener at this host: an address of loopback, or a name below `localhost` (RFC 6761). A gateway
+   * that listens at another one needs tokens.
+   *
+   * @category guards
+   * @since 0.1.0
+   */
+  isLoopback
+} from "./internal/loopback.ts"
+
 /**
  * Layer that provides the machine of this process.
  *

@@ -23,8 +23,8 @@
  *
  * **Gotchas**
  *
- * The nodes listen for each other at `host`. Bind it to a private address, or give `tls`. The same holds for the port of the cluster's runners,
- * which have no authentication of their own.
+ * The nodes listen for each other at `host`: loopback, a private address, or with `tls` any. The same has to hold for the port of the cluster's
+ * runners, which have no authentication of their own and are not checked here.
  *
  * **Example** (Two processes that take each request of a client)
  *
@@ -63,7 +63,7 @@
  *
  * @since 0.1.0
  */
-import { ConfigError, InvalidValue } from "@mcp-sessions/core/ConfigError"
+import { ConfigError, type ConfigProblem, InvalidValue } from "@mcp-sessions/core/ConfigError"
 import type { Sharding } from "effect/cluster/Sharding"
 import type { ShardingConfig } from "effect/cluster/ShardingConfig"
 import * as Context from "effect/Context"
@@ -72,6 +72,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { type ClusterOptions, problemsOfCluster } from "./internal/fleet/clusterOptions.ts"
 import { EndedSessions } from "./internal/fleet/endedSessions.ts"
 import type { Routing, RoutingHost } from "./internal/fleet/routing.ts"
 import { SealedRouter } from "./internal/fleet/sealedRouter.ts"
@@ -80,15 +81,16 @@ import type { NodeTls } from "./internal/fleet/tls.ts"
 import type { CannotListen } from "./internal/gateway/httpServer.ts"
 import { LocalRouter } from "./internal/gateway/localRouter.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
-import { keysOf, unknownKeys } from "./internal/unknownKeys.ts"
 
-export type { NodeTls }
+export type { ClusterOptions, NodeTls }
 
-type Make = (host: RoutingHost) => Effect.Effect<Routing, ConfigError | CannotListen, Scope.Scope>
+type Make = (host: RoutingHost) => Effect.Effect<Routing, CannotListen, Scope.Scope>
 
 interface Service {
   /** Whether sessions may be in other processes. */
   readonly isShared: boolean
+  /** Finds the problems of the options of the router, and of the keys of the gateway. They are checked before `make`. */
+  readonly problemsOf: (keys: ReadonlyArray<Redacted.Redacted<Uint8Array>>) => ReadonlyArray<ConfigProblem>
   readonly make: Make
 }
 
@@ -103,6 +105,7 @@ export const SessionRouter: Context.Reference<Service> = Context.Reference<Servi
   {
     defaultValue: () => ({
       isShared: false,
+      problemsOf: () => [],
       make: ({ clients, keys, route }) =>
         Effect.succeed({
           router: new LocalRouter({ clients, ids: new SealedIds({ keys, purpose: "session" }), route }),
@@ -114,19 +117,11 @@ export const SessionRouter: Context.Reference<Service> = Context.Reference<Servi
   }
 )
 
-/** Fails unless the gateway has a key that other processes can have too. */
-const requireKey = (
-  keys: ReadonlyArray<Redacted.Redacted<Uint8Array>>
-): Effect.Effect<void, ConfigError> =>
+/** The problem of a router without a key that other processes can have too. */
+const problemsOfKeys: Service["problemsOf"] = (keys) =>
   keys.length > 0
-    ? Effect.void
-    : Effect.fail(
-      new ConfigError({
-        problems: [
-          new InvalidValue({ path: ["sessionKey"], expected: "a key that all processes of the gateway share" })
-        ]
-      })
-    )
+    ? []
+    : [new InvalidValue({ path: ["sessionKey"], expected: "a key that all processes of the gateway share" })]
 
 /**
  * Layer by which any process with the same `sessionKey` takes any request of a client. Nothing connects the processes.
@@ -138,8 +133,8 @@ const requireKey = (
  */
 export const layerSealed: Layer.Layer<never> = Layer.succeed(SessionRouter, {
   isShared: true,
+  problemsOf: problemsOfKeys,
   make: Effect.fnUntraced(function*({ clients, fork, keys, route, timeOfDay }) {
-    yield* requireKey(keys)
     const ids = new SealedIds({ keys, purpose: "session" })
     const tickets = new Tickets({ ids, route, now: timeOfDay })
     return {
@@ -152,41 +147,23 @@ export const layerSealed: Layer.Layer<never> = Layer.succeed(SessionRouter, {
 })
 
 /**
- * Options of {@link layerCluster}.
+ * Checks the options of a node, as the gateway does at its start. For programs that use them before, such as `tls` for the runners of the cluster.
+ * Fails with a `ConfigError` that holds all problems.
  *
- * @category models
+ * @category running
  * @since 0.1.0
  */
-export interface ClusterOptions {
-  /** The address to listen on for other nodes. Default: `"127.0.0.1"`. */
-  readonly host?: string | undefined
-  /** The port to listen on for other nodes; 0 takes a free one. Default: 0. */
-  readonly port?: number | undefined
-  /** The URL at which other nodes reach this one, such as `http://10.0.0.5:7000`; `https` with `tls`. Default: `host` and the port. */
-  readonly advertisedUrl?: string | undefined
-  /** Certificates for the connections between nodes. Default: none, and connections are not encrypted. */
-  readonly tls?: NodeTls | undefined
-}
-
-const clusterKeys = keysOf<ClusterOptions>({ advertisedUrl: true, host: true, port: true, tls: true })
-
-/** Fails unless all options are known, and other nodes can send requests to the URL of this one. */
-const checkCluster = (options: ClusterOptions): Effect.Effect<void, ConfigError> => {
-  const { advertisedUrl, tls } = options
-  const protocol = tls === undefined ? "http:" : "https:"
-  const isUrl = advertisedUrl === undefined || URL.parse(advertisedUrl)?.protocol === protocol
-  const [first, ...rest] = [
-    ...unknownKeys({ options, known: clusterKeys, path: ["cluster"] }),
-    ...isUrl ? [] : [new InvalidValue({ path: ["advertisedUrl"], expected: `a URL with ${protocol}` })]
-  ]
+export const checkCluster = (options: ClusterOptions): Effect.Effect<void, ConfigError> => {
+  const [first, ...rest] = problemsOfCluster(options)
   return first === undefined ? Effect.void : Effect.fail(new ConfigError({ problems: [first, ...rest] }))
 }
 
 /**
  * Layer by which each session has one owner among the nodes of a cluster, and every node takes every request.
  *
- * All nodes have the same `sessionKey`, `path` and servers. The gateway fails with a `ConfigError` if it has no `sessionKey` or if
- * `advertisedUrl` is not a URL, and with `ListenFailed` if the port for other nodes cannot be used. Its `/readyz` answers 503 until the owners of all sessions are known.
+ * All nodes have the same `sessionKey`, `path` and servers. The gateway fails with a `ConfigError` if it has no `sessionKey` or if an option is
+ * invalid, which holds the problems of its own options too, and with `ListenFailed` if the port for other nodes cannot be used. Its `/readyz`
+ * answers 503 until the owners of all sessions are known.
  *
  * Requests that arrive while a session has no owner wait for 15 seconds, or 2 seconds if the database does not answer. Then they fail with the
  * code -32010, `data.reason` `NoOwner` and `data.delivery` `NotSent`.
@@ -207,10 +184,8 @@ export const layerCluster = (
       const ownership = yield* clusterOwnership
       return {
         isShared: true,
-        make: (host: RoutingHost) =>
-          Effect.all([requireKey(host.keys), checkCluster(options)]).pipe(
-            Effect.andThen(makeCluster({ options, host, ownership }))
-          )
+        problemsOf: (keys) => [...problemsOfKeys(keys), ...problemsOfCluster(options)],
+        make: (host: RoutingHost) => makeCluster({ options, host, ownership })
       }
     })
   )

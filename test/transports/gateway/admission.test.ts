@@ -118,6 +118,61 @@ describe("a gateway with tokens", () => {
       assert.notInclude(error.message, "a token with spaces")
     }))
 
+  /** The paths and the message of the problems of options. */
+  const refused = (options: Parameters<typeof startGateway>[1]) =>
+    Effect.map(Effect.flip(startGateway({}, options)), (error) => {
+      if (error._tag !== "ConfigError") return assert.fail(error._tag)
+      return { paths: error.problems.map(({ path }) => path.join(".")), message: error.message }
+    })
+
+  it.live("does not start with one token for two principals, and names the principals alone", () =>
+    Effect.gen(function*() {
+      const { message, paths } = yield* refused({
+        tokens: { alice: Redacted.make(token), bob: Redacted.make("the-token-of-bob-too"), carol: Redacted.make(token) }
+      })
+      assert.deepStrictEqual(paths, ["tokens.carol"])
+      assert.include(message, "\"alice\"")
+      assert.notInclude(message, token)
+    }))
+
+  it.live("does not start with an access token of an issuer as a token, which would be accepted after its end", () =>
+    Effect.gen(function*() {
+      const issuer = "https://auth.example.com"
+      const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
+      const tokenOf = (iss: string) => Redacted.make(`${part({ alg: "RS256" })}.${part({ iss })}.c2lnbmF0dXJl`)
+      const { paths } = yield* refused({
+        jwt: { issuer },
+        tokens: {
+          alice: tokenOf(issuer),
+          bob: tokenOf("https://other.example.com"),
+          carol: Redacted.make("a.b.cdefghijklmnop")
+        }
+      })
+      assert.deepStrictEqual(paths, ["tokens.alice"])
+    }))
+
+  it.live("does not start with a negative tolerance of clocks, or one above 5 minutes", () =>
+    Effect.gen(function*() {
+      const { paths } = yield* refused({
+        jwt: [
+          { issuer: "https://a.example.com", clockTolerance: "-1 seconds" },
+          { issuer: "https://b.example.com", clockTolerance: "6 minutes" },
+          { issuer: "https://c.example.com", clockTolerance: 0 }
+        ]
+      })
+      assert.deepStrictEqual(paths, ["jwt.0.clockTolerance", "jwt.1.clockTolerance"])
+    }))
+
+  it.live("does not start with limits and durations that are larger than it can keep", () =>
+    Effect.gen(function*() {
+      const { paths } = yield* refused({
+        limits: { maxBodyBytes: 1024 ** 3, maxSessions: 1e300 },
+        idleTimeToLive: "25 days",
+        drainTimeout: Infinity
+      })
+      assert.deepStrictEqual(paths, ["limits.maxBodyBytes", "limits.maxSessions", "idleTimeToLive", "drainTimeout"])
+    }))
+
   it.live("opens a session for a principal below its equal share while it has all sessions that it may have", () =>
     Effect.gen(function*() {
       const { url } = yield* startGateway({}, { tokens, limits: { maxSessions: 2 } })

@@ -79,6 +79,7 @@ describe("the keys of session ids", () => {
     const [title, sessionKey] of [
       ["of 31 bytes", Redacted.make(randomBytes(31))],
       ["among which one is not redacted", [first, randomBytes(32)]],
+      ["that are an empty list", []],
       ["beyond eight", Array.from({ length: 9 }, () => first)]
     ] as const
   ) {

@@ -1,6 +1,7 @@
 /**
  * The flags of `serve` for several processes that are one gateway.
  */
+import { isLoopback } from "@mcp-sessions/transports/NodeHost"
 import type { NodeTls } from "@mcp-sessions/transports/SessionRouter"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -12,7 +13,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { UsageError } from "../Failure.ts"
-import type { ClusterNode } from "../internal/cluster.ts"
+import { advertisedUrlOf, type ClusterNode } from "../internal/clusterNode.ts"
 import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
@@ -42,7 +43,7 @@ export const fleetFlags = {
   sessionKey: text(
     "session-key",
     "file",
-    "File with the key that all processes share: 32 bytes in base64 or hex; further lines are older keys, which still open"
+    "File with the key of the ids of sessions and tasks, which --sealed and --cluster need: 32 bytes in base64 or hex; further lines are older keys, which still open"
   ),
   sealed: switchedOn(
     "sealed",
@@ -61,6 +62,10 @@ export const fleetFlags = {
     "node-tls",
     "ca,cert,key",
     "PEM files of an authority, and of a certificate and key that it issued; nodes then take only connections with one"
+  ),
+  insecureNetwork: switchedOn(
+    "insecure-network",
+    "Let --node-host be any address without --node-tls, where the network keeps others from the ports of nodes"
   )
 }
 
@@ -136,7 +141,8 @@ const readTls = Effect.fnUntraced(function*(paths: string) {
 
 /** Combinations of flags that say nothing, or two things. */
 const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
-  const { advertise, cluster, database, nodeHost, nodePort, nodeTls, runnerPort, sealed, sessionKey } = fleet
+  const { advertise, cluster, database, insecureNetwork, nodeHost, nodePort, nodeTls, runnerPort, sealed, sessionKey } =
+    fleet
   const ofCluster = {
     "--database": database,
     "--node-host": nodeHost,
@@ -145,7 +151,10 @@ const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
     "--advertise": advertise,
     "--node-tls": nodeTls
   }
-  const given = Object.entries(ofCluster).flatMap(([flag, { _tag }]) => _tag === "Some" ? [flag] : [])
+  const given = [
+    ...Object.entries(ofCluster).flatMap(([flag, { _tag }]) => _tag === "Some" ? [flag] : []),
+    ...(insecureNetwork ? ["--insecure-network"] : [])
+  ]
   const sharing = [...(sealed ? ["--sealed"] : []), ...(cluster ? ["--cluster"] : [])]
   const isAnywhere = Option.exists(nodeHost, (host) => ["0.0.0.0", "::"].includes(host))
   const ports = [nodePort, runnerPort].map((port, index) =>
@@ -165,8 +174,31 @@ const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
   ]
 }
 
-/** Whether an address is reached from this machine only. */
-export const isLoopback = (host: string): boolean => host === "::1" || host === "localhost" || host.startsWith("127.")
+/** The flag of each option of a node. */
+const flagOf: ReadonlyMap<unknown, string> = new Map([
+  ["host", "--node-host"],
+  ["port", "--node-port"],
+  ["advertisedUrl", "--advertise"],
+  ["tls", "--node-tls"]
+])
+
+/** Refuses a node that could not start. Nothing has been opened by then. */
+const checkNode = Effect.fnUntraced(function*(node: ClusterNode) {
+  const { checkCluster } = yield* Effect.promise(() => import("@mcp-sessions/transports/SessionRouter"))
+  const { host, insecureNetwork, port, tls } = node
+  yield* checkCluster({ host, port, advertisedUrl: advertisedUrlOf(node), tls, insecureNetwork }).pipe(
+    Effect.catchTag("ConfigError", ({ problems: [first, ...rest] }) => {
+      const described = ({ message, path: [, option, part] }: typeof first) =>
+        `${flagOf.get(option) ?? String(option)}${part === undefined ? "" : ` (${String(part)})`}: ${message}`
+      return Effect.fail(
+        new UsageError({
+          problems: [described(first), ...rest.map(described)],
+          hint: "--insecure-network lets a node listen at any address without --node-tls"
+        })
+      )
+    })
+  )
+})
 
 const nodeOf = Effect.fnUntraced(function*(fleet: Fleet) {
   const { note, styleNote } = yield* Output
@@ -177,8 +209,10 @@ const nodeOf = Effect.fnUntraced(function*(fleet: Fleet) {
     port: Option.getOrElse(fleet.nodePort, () => defaultPort),
     runnerPort: Option.getOrElse(fleet.runnerPort, () => defaultRunnerPort),
     advertisedHost: Option.getOrElse(fleet.advertise, () => host),
-    tls: Option.isSome(fleet.nodeTls) ? yield* readTls(fleet.nodeTls.value) : undefined
+    tls: Option.isSome(fleet.nodeTls) ? yield* readTls(fleet.nodeTls.value) : undefined,
+    insecureNetwork: fleet.insecureNetwork
   }
+  yield* checkNode(node)
   if (node.tls === undefined && !isLoopback(host)) {
     const warning =
       line`warning: without --node-tls, others on the network of ${host} can read requests between nodes, and disturb the cluster`

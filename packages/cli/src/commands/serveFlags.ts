@@ -1,8 +1,8 @@
 /**
  * Flags of `serve` that mean nothing beside the others, so that none is ignored.
  */
+import { isLoopback } from "@mcp-sessions/transports/NodeHost"
 import * as Option from "effect/Option"
-import { isLoopback } from "./fleet.ts"
 
 /** The defaults of the flags that have one. */
 export const defaults = { host: "127.0.0.1", port: 0, path: "/mcp" }

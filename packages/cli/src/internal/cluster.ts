@@ -26,21 +26,7 @@ import type { SocketServerError } from "effect/socket/SocketServer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { boundedLayer } from "./boundedLayer.ts"
-
-/** The place of a node in its cluster. */
-export interface ClusterNode {
-  /** The URL of the database. */
-  readonly database: Redacted.Redacted
-  /** The address to listen on for other nodes. */
-  readonly host: string
-  /** The port for requests that other nodes hand on. */
-  readonly port: number
-  /** The port of the runner. */
-  readonly runnerPort: number
-  /** The host by which other nodes reach this one. */
-  readonly advertisedHost: string
-  readonly tls: SessionRouter.NodeTls | undefined
-}
+import { advertisedUrlOf, type ClusterNode } from "./clusterNode.ts"
 
 /** How many connections a node has to the database, and how long it waits for one. */
 const databaseLimits = { maxConnections: 4, connectTimeout: "2 seconds" } as const
@@ -50,8 +36,6 @@ const databaseLimits = { maxConnections: 4, connectTimeout: "2 seconds" } as con
  * `shardLockRefreshInterval`. The locks end with the connections of the process anyway.
  */
 const endTimeout = "10 seconds"
-
-const inBrackets = (host: string): string => host.includes(":") ? `[${host}]` : host
 
 /** Connects to other runners, with the certificate of this one. */
 const tlsClients = ({ ca, cert, key }: SessionRouter.NodeTls) =>
@@ -81,9 +65,8 @@ const tlsClients = ({ ca, cert, key }: SessionRouter.NodeTls) =>
   )
 
 /** Layer of the router of a node, with its cluster. */
-export const layer = (
-  { advertisedHost, database, host, port, runnerPort, tls }: ClusterNode
-): Layer.Layer<never, SqlError | SocketServerError> => {
+export const layer = (node: ClusterNode): Layer.Layer<never, SqlError | SocketServerError> => {
+  const { advertisedHost, database, host, insecureNetwork, port, runnerPort, tls } = node
   const clients = tls === undefined ? NodeClusterSocket.layerClientProtocol : tlsClients(tls)
   const listening = { host, port: runnerPort }
   const server = tls === undefined ? NodeSocketServer.layer(listening) : NodeSocketServer.layerTls({
@@ -110,8 +93,9 @@ export const layer = (
   const router = SessionRouter.layerCluster({
     host,
     port,
-    advertisedUrl: `${tls === undefined ? "http" : "https"}://${inBrackets(advertisedHost)}:${port}/`,
-    tls
+    advertisedUrl: advertisedUrlOf(node),
+    tls,
+    insecureNetwork
   })
   // The cluster takes a database that does not answer for a defect.
   const answering = Layer.effectDiscard(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`)).pipe(

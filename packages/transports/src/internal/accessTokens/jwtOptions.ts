@@ -46,7 +46,7 @@ export interface JwtOptions {
   readonly jwksUri?: string | undefined
   /** The signature algorithms that are accepted. Default: all. */
   readonly algorithms?: ReadonlyArray<JwtAlgorithm> | undefined
-  /** How far the clock of the issuer may differ, at most 5 minutes. Tokens are accepted for this long after `exp`. Default: 5 seconds. */
+  /** How far the clock of the issuer may differ, from 0 to 5 minutes. Tokens are accepted for this long after `exp`. Default: 5 seconds. */
   readonly clockTolerance?: Duration.Input | undefined
   /** The claim that names the principal, of 1 to 255 characters. Principals of different issuers are different. Default: `"sub"`. */
   readonly principalClaim?: string | undefined
@@ -99,7 +99,11 @@ const readOne = (
     "algorithms",
     `a list of ${algorithms.join(", ")}`
   )
-  expect(clockTolerance <= largestTolerance, "clockTolerance", "a duration up to 5 minutes")
+  expect(
+    clockTolerance >= 0 && clockTolerance <= largestTolerance,
+    "clockTolerance",
+    "a duration from 0 to 5 minutes"
+  )
   expect(isText(principalClaim), "principalClaim", "the name of a claim")
   expect(requiredScopes.every(isScope), "requiredScopes", "scopes without spaces and quotes")
   return { issuer, audiences, jwksUri, algorithms: accepted, clockTolerance, principalClaim, requiredScopes }

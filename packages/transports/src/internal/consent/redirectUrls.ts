@@ -20,7 +20,8 @@ const portCount = 12_000
 export const portOf = (server: string): number =>
   firstPort + createHash("sha256").update(server).digest().readUInt32BE(0) % portCount
 
-const isLoopback = (url: URL): boolean =>
+/** Whether a redirect URL leads to the address of the listener, 127.0.0.1. */
+const leadsToListener = (url: URL): boolean =>
   url.protocol === "http:" && (url.hostname === "127.0.0.1" || url.hostname === "localhost")
 
 /**
@@ -35,7 +36,7 @@ export const candidatesOf = (options: {
   const { port, preferred, server } = options
   const usable = preferred.flatMap((text) => {
     const url = URL.parse(text)
-    return url !== null && isLoopback(url) ? [{ text, url }] : []
+    return url !== null && leadsToListener(url) ? [{ text, url }] : []
   })
   const path = usable[0]?.url.pathname ?? "/callback"
   const urlOf = (port: number) => `http://127.0.0.1:${port}${path}`

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { SealedIds } from "../gateway/sealedIds.ts"
 import { Announcements } from "./announcements.ts"
+import type { ClusterOptions } from "./clusterOptions.ts"
 import { ClusterRouter } from "./clusterRouter.ts"
 import { EndedSessions } from "./endedSessions.ts"
 import { Forwarding } from "./forward.ts"
@@ -16,15 +17,10 @@ import type { Ownership } from "./ownership.ts"
 import type { Routing, RoutingHost } from "./routing.ts"
 import { Stalls } from "./stalls.ts"
 import { Tickets } from "./ticket.ts"
-import { type NodeTls, tlsOptions } from "./tls.ts"
+import { tlsOptions } from "./tls.ts"
 
 export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options, ownership }: {
-  readonly options: {
-    readonly host?: string | undefined
-    readonly port?: number | undefined
-    readonly advertisedUrl?: string | undefined
-    readonly tls?: NodeTls | undefined
-  }
+  readonly options: ClusterOptions
   readonly host: RoutingHost
   readonly ownership: Ownership
 }): Effect.fn.Return<Routing, never, Scope.Scope> {

@@ -15,6 +15,7 @@ import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { AccessTokens } from "../accessTokens/accessTokens.ts"
+import { isLoopback } from "../loopback.ts"
 import type { Challenges, Refusal } from "./challenges.ts"
 
 /** On whose behalf a request is made. */
@@ -28,10 +29,6 @@ export interface Caller {
 const anonymous: Caller = { principal: "anonymous", expiresAt: undefined }
 
 const loopbackNames: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"])
-
-/** Whether an address is reached from this machine only. */
-export const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || host === "[::1]" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 
 /** The host of a `Host` header without the port, in small letters; `undefined` if the header is not a host. */
 const nameOf = (host: string): string | undefined =>

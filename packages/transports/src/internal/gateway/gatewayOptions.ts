@@ -8,14 +8,15 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { isServerUrl, type JwtOptions, type ReadJwtOptions, readJwtOptions } from "../accessTokens/jwtOptions.ts"
+import { isLoopback } from "../loopback.ts"
 import { keysOf, unknownKeys } from "../unknownKeys.ts"
-import { isLoopback } from "./admission.ts"
 import type { Audit } from "./audit.ts"
 import { wellKnownPath } from "./resourceMetadata.ts"
 import { keyBytes } from "./sealedIds.ts"
+import { problemsOfTokens } from "./staticTokens.ts"
 
 /**
- * Limits of a gateway. Each is a whole number, 1 at least.
+ * Limits of a gateway. Each is a whole number from 1 to 1,000,000; `maxBodyBytes` is at most 256 MiB.
  *
  * @category models
  * @since 0.1.0
@@ -46,7 +47,7 @@ export interface GatewayLimits {
 }
 
 /**
- * Options of a gateway that have nothing to do with its sessions.
+ * Options of a gateway that have nothing to do with its sessions. Durations are at most 24 days.
  *
  * @category models
  * @since 0.1.0
@@ -68,7 +69,10 @@ export interface GatewayOptions {
   readonly resources?: ReadonlyArray<string> | undefined
   /** Whether the names of tools and prompts are `server_name`. Default: if there are several servers. */
   readonly prefix?: boolean | undefined
-  /** The bearer token of each principal, by its name. Default: none. Without `tokens` and `jwt`, every request is of one principal. */
+  /**
+   * The bearer token of each principal, by its name: 16 characters or more, without spaces, and different from those of the others. Default: none.
+   * Without `tokens` and `jwt`, every request is of one principal.
+   */
   readonly tokens?: Readonly<Record<string, Redacted.Redacted<string>>> | undefined
   /** The issuers whose access tokens are accepted, beside `tokens`. Default: none. */
   readonly jwt?: JwtOptions | ReadonlyArray<JwtOptions> | undefined
@@ -78,8 +82,10 @@ export interface GatewayOptions {
    */
   readonly publicUrl?: string | undefined
   /**
-   * Keys of 32 random bytes that seal session ids. The first one seals, and all of them open, so that a key can be replaced. Processes with the
-   * same key open each other's ids. Default: a random key for each process, whose ids end with it.
+   * Keys of 32 random bytes, 1 to 8, that seal the ids of sessions and tasks. The first one seals, and all of them open, so that a key can be
+   * replaced. The layers of `SessionRouter` need one that all processes share. Without a router, a key keeps no session beyond its process: the
+   * task of a process before is then shown as failed with the reason `OutcomeUnknown`, and without a key as unknown. Default: a random key for
+   * each process.
    */
   readonly sessionKey?:
     | Redacted.Redacted<Uint8Array>
@@ -133,19 +139,21 @@ export interface ReadOptions {
   readonly drainTimeout: Duration.Duration
 }
 
-const defaultLimits: ReadOptions["limits"] = {
-  maxBodyBytes: 4 * 1024 ** 2,
-  maxSessions: 10_000,
-  maxSessionsPerPrincipal: 2000,
-  maxInFlight: 1024,
-  maxInFlightPerPrincipal: 256,
-  requestsPerSecond: 5000,
-  maxTasks: 10_000,
-  maxTasksPerPrincipal: 1000
+/** The default of each limit, and the largest value. */
+const limitBounds: { readonly [K in keyof GatewayLimits]-?: readonly [fallback: number, largest: number] } = {
+  // A body becomes one text, of which Node holds 512 MiB at most.
+  maxBodyBytes: [4 * 1024 ** 2, 256 * 1024 ** 2],
+  maxSessions: [10_000, 1_000_000],
+  maxSessionsPerPrincipal: [2000, 1_000_000],
+  maxInFlight: [1024, 1_000_000],
+  maxInFlightPerPrincipal: [256, 1_000_000],
+  requestsPerSecond: [5000, 1_000_000],
+  maxTasks: [10_000, 1_000_000],
+  maxTasksPerPrincipal: [1000, 1_000_000]
 }
 
-/** The shortest bearer token, in characters. */
-const shortestToken = 16
+/** The longest duration, which timers of Node can still wait for. */
+const longestDuration = Duration.days(24)
 
 /** How many keys may open session ids. */
 const mostKeys = 8
@@ -189,13 +197,24 @@ const keys = keysOf<WithSessions>({
   ui: true
 })
 
-/** Reads the options, with all their problems at once. `known` are the keys that they may have. */
+/** What is read beside the options. */
+interface ReadContext {
+  /** The keys that the options may have. Default: all. */
+  readonly known?: ReadonlyArray<string>
+  /** Finds the problems of the router with the keys of session ids. */
+  readonly problemsOfRouter?: (keys: ReadOptions["sessionKeys"]) => ReadonlyArray<ConfigProblem>
+}
+
+/** Reads the options, with all their problems at once, and those of the router. */
 export const readOptions = (
-  ...[options, known = keys]: readonly [options: GatewayOptions, known?: ReadonlyArray<string>]
+  ...[options, { known = keys, problemsOfRouter = () => [] } = {}]: readonly [
+    options: GatewayOptions,
+    context?: ReadContext
+  ]
 ): Effect.Effect<ReadOptions, ConfigError> => {
   const problems: Array<ConfigProblem> = [
     ...unknownKeys({ options, known, path: [] }),
-    ...unknownKeys({ options: options.limits, known: Object.keys(defaultLimits), path: ["limits"] })
+    ...unknownKeys({ options: options.limits, known: Object.keys(limitBounds), path: ["limits"] })
   ]
   const expect = (isValid: boolean, path: ReadonlyArray<string>, expected: string) => {
     if (!isValid) problems.push(new InvalidValue({ path, expected }))
@@ -203,8 +222,9 @@ export const readOptions = (
   const durationOf = (key: "drainTimeout" | "idleTimeToLive" | "startTimeout", fallback: Duration.Input) => {
     const given = options[key] ?? fallback
     const duration = Number.isNaN(given) ? undefined : Option.getOrUndefined(Duration.fromInput(given))
-    const isValid = duration !== undefined && Duration.isFinite(duration) && !Duration.isNegative(duration)
-    expect(isValid, [key], "a finite duration such as \"5 seconds\"")
+    const isValid = duration !== undefined && !Duration.isNegative(duration) &&
+      Duration.isLessThanOrEqualTo(duration, longestDuration)
+    expect(isValid, [key], "a duration such as \"5 seconds\", of 24 days at most")
     return isValid ? duration : Duration.zero
   }
   const {
@@ -246,36 +266,28 @@ export const readOptions = (
     ["publicUrl"],
     "the https URL at which clients reach the endpoint"
   )
-  for (const [principal, token] of Object.entries(tokens)) {
-    expect(
-      issuers.every(({ issuer }) => !principal.startsWith(`${issuer} `)),
-      ["tokens", principal],
-      "a name that no access token has"
-    )
-    expect(
-      Redacted.isRedacted(token) && new RegExp(`^\\S{${shortestToken},}$`).test(String(Redacted.value(token))),
-      ["tokens", principal],
-      `a token of ${shortestToken} characters or more, without spaces, and \`Redacted\` in a program`
-    )
-  }
+  problems.push(...problemsOfTokens({ tokens, issuers: issuers.map(({ issuer }) => issuer) }))
   const sessionKeys = options.sessionKey === undefined ? [] : [options.sessionKey].flat()
   expect(
-    sessionKeys.length <= mostKeys &&
+    (options.sessionKey === undefined || sessionKeys.length > 0) && sessionKeys.length <= mostKeys &&
       sessionKeys.every((key) => Redacted.isRedacted(key) && isKey(Redacted.value<unknown>(key))),
     ["sessionKey"],
-    `redacted keys of ${keyBytes} bytes, ${mostKeys} at most`
+    `one redacted key of ${keyBytes} bytes or more of them, ${mostKeys} at most`
   )
+  problems.push(...problemsOfRouter(sessionKeys))
   for (const origin of allowedOrigins) {
     expect(URL.parse(origin)?.origin === origin, ["allowedOrigins"], "origins such as \"https://app.example.com\"")
   }
-  for (const [key, value] of Object.entries(limits)) {
+  const readLimit = (key: keyof GatewayLimits): number => {
+    const [fallback, largest] = limitBounds[key]
+    const value = limits[key] ?? fallback
     expect(
-      !Object.hasOwn(defaultLimits, key) || value === undefined || (Number.isInteger(value) && value >= 1),
+      Number.isInteger(value) && value >= 1 && value <= largest,
       ["limits", key],
-      "a whole number of 1 or more"
+      `a whole number from 1 to ${largest}`
     )
+    return value
   }
-  const given = Object.entries(limits).filter(([, value]) => value !== undefined)
   const read: ReadOptions = {
     host,
     port,
@@ -289,7 +301,16 @@ export const readOptions = (
       : [...allowedHosts, URL.parse(publicUrl)?.hostname ?? ""],
     allowedOrigins,
     operators,
-    limits: { ...defaultLimits, ...Object.fromEntries(given) },
+    limits: {
+      maxBodyBytes: readLimit("maxBodyBytes"),
+      maxSessions: readLimit("maxSessions"),
+      maxSessionsPerPrincipal: readLimit("maxSessionsPerPrincipal"),
+      maxInFlight: readLimit("maxInFlight"),
+      maxInFlightPerPrincipal: readLimit("maxInFlightPerPrincipal"),
+      requestsPerSecond: readLimit("requestsPerSecond"),
+      maxTasks: readLimit("maxTasks"),
+      maxTasksPerPrincipal: readLimit("maxTasksPerPrincipal")
+    },
     idleTimeToLive: durationOf("idleTimeToLive", "30 minutes"),
     startTimeout: durationOf("startTimeout", "5 seconds"),
     drainTimeout: durationOf("drainTimeout", "5 seconds")

@@ -23,10 +23,6 @@ export const destinationOf = (
   }
 }
 
-/** Whether a host is this machine itself, by its name or address. */
-export const isLoopback = (host: string): boolean =>
-  /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/.test(host) || host.endsWith(".localhost")
-
 /** Returns host and port as they are written in a URL and in a request to a proxy. */
 export const authorityOf = ({ host, port }: Pick<Destination, "host" | "port">): string =>
   `${host.includes(":") ? `[${host}]` : host}:${port}`

@@ -13,7 +13,8 @@ import type { RemoteServerOptions } from "@mcp-sessions/core/ServerConfig"
 import { ProxyFailed } from "@mcp-sessions/core/SessionError"
 import * as Redacted from "effect/Redacted"
 import { Buffer } from "node:buffer"
-import { type Destination, destinationOf, isLoopback } from "./destination.ts"
+import { isLoopback } from "../loopback.ts"
+import { type Destination, destinationOf } from "./destination.ts"
 import { needsNoProxy } from "./noProxy.ts"
 
 /** A proxy that connections go through. */

@@ -8,8 +8,9 @@ import { BlockedAddress, ProxyFailed, TlsFailed } from "@mcp-sessions/core/Sessi
 import type { FetchLike } from "@modelcontextprotocol/client"
 import * as Schema from "effect/Schema"
 import type { HttpConnections, HttpRequest } from "../../HttpClient.ts"
+import { isLoopback } from "../loopback.ts"
 import { isDialable } from "../network/addressPolicy.ts"
-import { destinationOf, isLoopback } from "../network/destination.ts"
+import { destinationOf } from "../network/destination.ts"
 import { causesOf } from "../network/networkFailure.ts"
 import { readWhole } from "../network/wholeResponse.ts"
 
