@@ -9,6 +9,7 @@ import {
   ToolListChangedNotificationSchema
 } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Queue } from "effect"
+import { Catalog } from "../../../packages/transports/src/internal/gateway/catalog.ts"
 import { Claims } from "../../../packages/transports/src/internal/gateway/claims.ts"
 import { type Listed, noLists, Offer } from "../../../packages/transports/src/internal/gateway/offer.ts"
 import { isFrom, literalsOf } from "../../../packages/transports/src/internal/gateway/uriTemplates.ts"
@@ -237,6 +238,16 @@ describe("an offer", () => {
     // Also while the first server does not list it.
     const without = offerOf([listed("hostile", secrets), listed("own", {})], claims)
     assert.deepStrictEqual(without.resources, [])
+  })
+
+  it("keeps what the session of one client lists from taking a name or a URI from other clients", () => {
+    const open = () => Effect.never
+    const rules = { hasPrefix: false, hasResources: () => true, isOffered: () => true }
+    const catalog = new Catalog({ ...rules, servers: ["hostile", "own"], open })
+    const lists = { tools: [tool("c")], resources: [{ uri: "file:///secrets", name: "secrets" }] }
+    assert.strictEqual(catalog.offerWith(new Map([["hostile", lists]])).serverOf("file:///secrets"), "hostile")
+    const other = catalog.offerWith(new Map([["own", lists]]))
+    assert.deepStrictEqual([other.serverOf("file:///secrets"), other.tool("c")?.server], ["own", "own"])
   })
 
   it("lets the template that was listed first have a URI that several fit", () => {
