@@ -82,7 +82,12 @@ describe("the log level of a client", () => {
         else if (!isMute) Http.json(response, Http.result(id, {}))
         return true
       })
-      return { server, config: { url: server.url, protocol: "legacy" as const } }
+      return {
+        server,
+        config: { url: server.url, protocol: "legacy" as const },
+        /** How many requests the gateway no longer waits for. */
+        cancelled: () => server.count("POST notifications/cancelled")
+      }
     })
 
   it.live("is answered, and calls at other servers run, while a server does not answer", () =>
@@ -98,6 +103,7 @@ describe("the log level of a client", () => {
       const { text } = yield* post(url, call(3, "good_run"), { session })
       assert.include(text, "\"ok\"")
       yield* until(() => mute.server.count("POST logging/setLevel"), (count) => count === 1)
+      assert.strictEqual(mute.cancelled(), 0)
       // The server had the level before it had the call.
       assert.deepStrictEqual(
         good.server.ledger.map(({ what }) => what).filter((what) => /setLevel|call/.test(what)),
@@ -123,6 +129,7 @@ describe("the log level of a client", () => {
       const { text } = yield* modern(2, "good_run", "debug")
       assert.include(text, "\"ok\"")
       yield* until(() => mute.server.count("POST logging/setLevel"), (count) => count === 1)
+      assert.strictEqual(mute.cancelled(), 0)
       assert.strictEqual(good.server.count("POST logging/setLevel"), 1)
     }))
 })
