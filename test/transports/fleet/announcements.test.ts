@@ -4,11 +4,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Stream } from "effect"
 import { Announcements } from "../../../packages/transports/src/internal/fleet/announcements.ts"
+import { DatabaseProbe } from "../../../packages/transports/src/internal/fleet/databaseProbe.ts"
 import { EndedSessions } from "../../../packages/transports/src/internal/fleet/endedSessions.ts"
 import { Forwarding } from "../../../packages/transports/src/internal/fleet/forward.ts"
 import { Holds } from "../../../packages/transports/src/internal/fleet/holds.ts"
 import { Hops } from "../../../packages/transports/src/internal/fleet/hop.ts"
 import { SealedIds } from "../../../packages/transports/src/internal/gateway/sealedIds.ts"
+import { makeFork } from "../../../packages/transports/src/internal/scopedFork.ts"
 import { until } from "../../fixtures/peer.ts"
 import * as Http from "../../fixtures/scriptedHttp.ts"
 
@@ -23,9 +25,9 @@ const start = (statusOf: (number: number) => number) =>
       response.writeHead(statusOf(number)).end()
       return true
     })
-    const fork = Effect.runForkWith(yield* Effect.context<never>())
+    const fork = yield* makeFork
     const holds: Holds = new Holds({
-      database: Effect.succeed(true),
+      database: new DatabaseProbe({ isReachable: Effect.succeed(true), fork, now: () => 0 }),
       fork,
       onOwner: (activation) => announcements.meet(activation)
     })

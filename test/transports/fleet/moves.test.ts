@@ -7,12 +7,24 @@ import { TestClock } from "effect/testing"
 import { lastIdIn, openStream, startFleetServer } from "../../fixtures/fleetServer.ts"
 import { call, initialize, post, streamOf, textOf } from "../../fixtures/gateway.ts"
 import { startLocalFleet } from "../../fixtures/localFleet.ts"
+import { modernRequest } from "../../fixtures/modernRequest.ts"
 import { until } from "../../fixtures/peer.ts"
 import { tcpProxy } from "../../fixtures/tcpProxy.ts"
 
 const resultOf = (text: string): unknown => (JSON.parse(text) as { readonly result?: unknown }).result
 
 const read = (uri: string) => ({ jsonrpc: "2.0", id: 2, method: "resources/read", params: { uri } })
+
+const errorDataOf = (text: string): unknown =>
+  (JSON.parse(text) as { readonly error?: { readonly data?: unknown } }).error?.data
+
+/** Takes all buckets from an owner with requests that do not end in the time it waits for them. */
+const afterDrain = (take: Effect.Effect<void>) =>
+  Effect.gen(function*() {
+    const taking = yield* Effect.forkChild(take, { startImmediately: true })
+    // It gives one bucket up after another.
+    yield* Effect.repeat(TestClock.adjust("4 seconds"), { until: () => taking.pollUnsafe() !== undefined })
+  }).pipe(Effect.provide(TestClock.layer()))
 
 /** Sends a request until its response has a status, and gives the last status. */
 const untilStatus = (status: number, sent: ReturnType<typeof post>) =>
@@ -105,15 +117,100 @@ describe("a session", () => {
       const { first, give, second, server, session, take } = yield* start()
       const reading = yield* Effect.forkChild(post(second.url, read("note://slow"), { session }))
       yield* until(server.waiting, (waiting) => waiting === 1)
-      yield* Effect.gen(function*() {
-        const taking = yield* Effect.forkChild(take, { startImmediately: true })
-        yield* TestClock.adjust("4 seconds")
-        yield* Fiber.join(taking)
-      }).pipe(Effect.provide(TestClock.layer()))
+      yield* afterDrain(take)
       yield* give(first)
       yield* until(server.waiting, (waiting) => waiting === 2)
       yield* server.finish
       assert.deepStrictEqual(resultOf((yield* Fiber.join(reading)).text), { contents: [] })
+    }))
+
+  it.live("has a read repeated at its next owner that reached the first one itself, and took longer than this waited for it", () =>
+    Effect.gen(function*() {
+      const { first, give, second, server, session, take } = yield* start()
+      const reading = yield* Effect.forkChild(post(first.url, read("note://slow"), { session }))
+      const readingModern = yield* Effect.forkChild(
+        modernRequest(first.url, "resources/read", { uri: "note://slow" }, { headers: { "mcp-name": "note://slow" } })
+      )
+      yield* until(server.waiting, (waiting) => waiting === 2)
+      yield* afterDrain(take)
+      yield* give(second)
+      yield* until(server.waiting, (waiting) => waiting === 4)
+      yield* server.finish
+      assert.deepStrictEqual(resultOf((yield* Fiber.join(reading)).text), { contents: [] })
+      assert.deepInclude((yield* Fiber.join(readingModern)).result, { contents: [] })
+    }))
+
+  it.live("has a read repeated that its owner has when the cluster makes the owner again", () =>
+    Effect.gen(function*() {
+      const { first, give, second, server, session } = yield* start()
+      const reading = yield* Effect.forEach(
+        [first, second],
+        ({ url }, id) => Effect.forkChild(post(url, { ...read("note://slow"), id }, { session }))
+      )
+      yield* until(server.waiting, (waiting) => waiting === 2)
+      yield* give(first)
+      yield* until(server.waiting, (waiting) => waiting === 4)
+      yield* server.finish
+      for (const { text } of yield* Fiber.joinAll(reading)) assert.deepStrictEqual(resultOf(text), { contents: [] })
+    }))
+
+  it.live("has its reads answered with an error if the gateway that they reached ends", () =>
+    Effect.gen(function*() {
+      const { first, server, session } = yield* start()
+      const reading = yield* Effect.forkChild(post(first.url, read("note://slow"), { session }))
+      yield* until(server.waiting, (waiting) => waiting === 1)
+      yield* Effect.gen(function*() {
+        const stopping = yield* Effect.forkChild(first.stop, { startImmediately: true })
+        yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => reading.pollUnsafe() !== undefined })
+        yield* Fiber.interrupt(stopping)
+      }).pipe(Effect.provide(TestClock.layer()))
+      assert.deepInclude(errorDataOf((yield* Fiber.join(reading)).text), { reason: "SessionClosed" })
+    }))
+
+  it.live("answers reads that an owner may have had, and that found no next one, with the delivery Unknown", () =>
+    Effect.gen(function*() {
+      let isReachable = true
+      const server = yield* startFleetServer
+      const { nodes: [first, second], take } = yield* startLocalFleet({ only: server.config }, {
+        isReachable: Effect.sync(() => isReachable)
+      })
+      const { session } = yield* post(first.url, initialize)
+      const reading = yield* Effect.forEach(
+        [first, second],
+        ({ url }, id) => Effect.forkChild(post(url, { ...read("note://slow"), id }, { session }))
+      )
+      yield* until(server.waiting, (waiting) => waiting === 2)
+      isReachable = false
+      yield* afterDrain(take)
+      for (const { text } of yield* Fiber.joinAll(reading)) {
+        assert.deepInclude(errorDataOf(text), { reason: "OwnerLost", delivery: "Unknown", isRetryable: true })
+      }
+      const later = yield* post(first.url, read("note://1"), { session })
+      assert.deepInclude(errorDataOf(later.text), { reason: "NoOwner", delivery: "NotSent", isRetryable: true })
+    }))
+
+  it.live("is ended by its client at any node, although its principal has all sessions there that it may have", () =>
+    Effect.gen(function*() {
+      const server = yield* startFleetServer
+      const limits = { maxSessionsPerPrincipal: 1 }
+      const { move, nodes: [first, second] } = yield* startLocalFleet({ only: server.config }, { limits })
+      // The session is closed by a move, and not made anew before it is used.
+      const openAndClose = Effect.gen(function*() {
+        const { session } = yield* post(first.url, initialize)
+        yield* move(second)
+        yield* move(first)
+        return session
+      })
+      const ids = [yield* openAndClose, yield* openAndClose] as const
+      yield* post(first.url, initialize)
+      const ended = [
+        yield* post(first.url, undefined, { session: ids[0], method: "DELETE" }),
+        yield* post(second.url, undefined, { session: ids[1], method: "DELETE" })
+      ]
+      assert.deepStrictEqual(ended.map(({ status }) => status), [200, 200])
+      for (const id of ids) {
+        assert.strictEqual(yield* untilStatus(404, post(second.url, read("note://1"), { session: id })), 404)
+      }
     }))
 
   it.live("has a read repeated at its owner whose connection was cut", () =>

@@ -85,6 +85,22 @@ describe("gateways that seal their sessions", () => {
       assert.strictEqual(yield* clients, 0)
     }))
 
+  it.live("end a session at one of them that has not made it, whatever limits hold there, and keep those of the others", () =>
+    Effect.gen(function*() {
+      const server = yield* startFleetServer
+      const first = yield* startSealed({ only: server.config })
+      const second = yield* startSealed({ only: server.config }, { limits: { maxSessionsPerPrincipal: 1 } })
+      const { session } = yield* post(first.url, initialize)
+      yield* post(second.url, initialize)
+      const ended = yield* post(second.url, undefined, { session, method: "DELETE" })
+      const statuses = yield* Effect.all([
+        post(second.url, call(1, "count"), { session }),
+        post(first.url, call(2, "count"), { session })
+      ])
+      assert.deepStrictEqual([ended, ...statuses].map(({ status }) => status), [200, 404, 200])
+      assert.strictEqual(yield* second.clients, 1)
+    }))
+
   it.live("begin the stream anew of a client that had it at another, and repeat nothing of it", () =>
     Effect.gen(function*() {
       const server = yield* startFleetServer

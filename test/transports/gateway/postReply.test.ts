@@ -11,7 +11,7 @@ import { PostReply } from "../../../packages/transports/src/internal/gateway/pos
 import { post } from "../../fixtures/gateway.ts"
 
 /** Sends a POST, and lets a function reply to it. */
-const replied = (use: (reply: PostReply) => void) =>
+const replied = (use: (reply: PostReply, response: ServerResponse) => void, requests = 1) =>
   Effect.gen(function*() {
     const streams = yield* EventStreams.make(() => 0)
     const reply = (response: ServerResponse) =>
@@ -20,10 +20,11 @@ const replied = (use: (reply: PostReply) => void) =>
           response,
           begin: streams.begun,
           acceptsStream: true,
-          requests: 1,
+          requests,
           isBatch: false,
           onEnd: () => {}
-        })
+        }),
+        response
       )
     const server = yield* Effect.acquireRelease(
       Effect.promise(async () => {
@@ -54,5 +55,39 @@ describe("the response to a POST", () => {
         reply.settle("{\"id\":1}")
       })
       assert.deepStrictEqual([long.type, long.text], ["text/event-stream", "event: message\ndata: {\"id\":1}\n\n"])
+    }))
+
+  it.live("is left alone once it is released, as JSON and as an event stream", () =>
+    Effect.gen(function*() {
+      const json = yield* replied((reply, response) => {
+        assert.isTrue(reply.release(response))
+        reply.settle("{\"id\":1}")
+        response.end("of another node")
+      })
+      assert.strictEqual(json.text, "of another node")
+      const stream = yield* replied((reply, response) => {
+        reply.related("{\"method\":\"before\"}")
+        assert.isTrue(reply.release(response))
+        assert.isFalse(reply.related("{\"method\":\"after\"}"))
+        reply.linger()
+        reply.linger()
+        reply.settle("{\"id\":1}")
+        response.end("event: of another node")
+      })
+      assert.strictEqual(stream.text, "event: message\ndata: {\"method\":\"before\"}\n\nevent: of another node")
+    }))
+
+  it.live("is not released while the client has some of its responses, and not for another one", () =>
+    Effect.gen(function*() {
+      const { text } = yield* replied((reply, response) => {
+        assert.isFalse(reply.release({} as ServerResponse))
+        reply.settle("{\"id\":1}")
+        reply.related("{\"method\":\"begins a stream\"}")
+        assert.isFalse(reply.release(response))
+        reply.settle("{\"id\":2}")
+        assert.isFalse(reply.release(response))
+      }, 2)
+      assert.include(text, "\"id\":1")
+      assert.include(text, "\"id\":2")
     }))
 })

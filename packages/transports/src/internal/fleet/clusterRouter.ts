@@ -4,11 +4,12 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
+import { releaseReply } from "../gateway/clientCall.ts"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import { isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
-import { onClosed } from "../gateway/http.ts"
+import { answerEmpty, onClosed } from "../gateway/http.ts"
 import type { Exchange, NamedSession, Router, Seat, SessionParts } from "../gateway/seat.ts"
 import type { Announcements } from "./announcements.ts"
 import { bucketOf, commonName, newName } from "./buckets.ts"
@@ -104,6 +105,14 @@ export class ClusterRouter implements Router {
     return Effect.tap(clients.getOrMake(session), (client) => client === undefined ? Effect.void : owned.keep(client))
   }
 
+  /** Ends a session that this node owns and has not made. Returns `false` if it has. Nothing is made to be ended, so no limit applies. */
+  endUnmade({ name }: NamedSession): boolean {
+    const { announcements, clients, ended } = this.#options
+    if (ended.has(name) || clients.get(name) !== undefined) return false
+    announcements.end(name)
+    return true
+  }
+
   /** The session that clients without one share. Its ticket is made once a day. */
   #common(parts: SessionParts): TicketedSession {
     const name = commonName(parts)
@@ -144,8 +153,10 @@ export class ClusterRouter implements Router {
     const bucket = bucketOf(session.name)
     // Only a stream goes on for as long as its client wants it.
     const isStream = exchange.request.method === "GET" || isListen(exchange)
+    // Whether an owner may have handled it that its bucket has left.
+    let wasSent = false
     const over = (failure?: Failure) => {
-      if (failure !== undefined) passage.fail(failure)
+      if (failure !== undefined) passage.fail(failure === "noOwner" && wasSent ? "lost" : failure)
       exchange.onEnd()
     }
     return Effect.gen({ self: this }, function*() {
@@ -159,6 +170,7 @@ export class ClusterRouter implements Router {
         if (end !== undefined) {
           const isMoved = yield* this.#handle(session, { exchange, passage, end, here })
           if (!isMoved) return
+          wasSent = true
           continue
         }
         const isRepeated = attempt > 1
@@ -166,6 +178,7 @@ export class ClusterRouter implements Router {
         yield* Metric.update(Metric.withAttributes(hops, { outcome }), 1)
         if (outcome === "done") return over()
         if (outcome === "large") return over("large")
+        if (outcome === "lost") wasSent = true
         if (outcome === "lost" && passage.isAnswered) {
           passage.end()
           return over()
@@ -175,14 +188,14 @@ export class ClusterRouter implements Router {
         if (attempt % attemptsToDoubt === 0) holds.doubt(bucket, activation)
         // An owner that gives its buckets up refuses. Without the database, no other node gets them.
         if (outcome === "refused" && attempt % attemptsToAsk === 0 && (yield* holds.isAway)) return over("noOwner")
-        if (!isStream && attempt >= maxAttempts) return over(outcome === "lost" ? "lost" : "noOwner")
+        if (!isStream && attempt >= maxAttempts) return over("noOwner")
         yield* Effect.sleep(attemptAgain)
       }
       return over()
     })
   }
 
-  /** Handles an exchange with a session that this node owns. Returns whether it is a stream that goes on at the next owner. */
+  /** Handles an exchange with a session that this node owns. Returns whether it goes on at the next owner: a stream, or requests that are repeated. */
   #handle(session: NamedSession, { end, exchange, here, passage }: {
     readonly exchange: Exchange
     readonly passage: Passage
@@ -193,12 +206,21 @@ export class ClusterRouter implements Router {
     const { owned } = this.#options
     const { request: { headers, method }, response } = exchange
     const bucket = bucketOf(session.name)
+    if (method === "DELETE" && this.endUnmade(session)) {
+      end()
+      answerEmpty(response, 200)
+      exchange.onEnd()
+      return Effect.succeed(false)
+    }
     return Effect.flatMap(this.here(session), (client) => {
       if (client === undefined || client === "ended") {
         end()
         refuseSession(response, client ?? "limited", exchange.messages)
         exchange.onEnd()
         return Effect.succeed(false)
+      }
+      if (method === "POST" && passage.isRepeatable && !isListen(exchange)) {
+        return this.#repeatable(client, { exchange, end, here })
       }
       if (method !== "GET") {
         if (isListen(exchange)) owned.breakOnMove(bucket, response)
@@ -224,6 +246,36 @@ export class ClusterRouter implements Router {
           return this.#moves(bucket, client, passage)
         })
       )
+    })
+  }
+
+  /** Handles requests that may be handled twice. Returns whether their session moved before they had ended. */
+  #repeatable(client: ClientSession, { end, exchange, here }: {
+    readonly exchange: Exchange
+    readonly end: () => void
+    readonly here: Here
+  }): Effect.Effect<boolean> {
+    const { owned } = this.#options
+    const bucket = bucketOf(client.name)
+    return Effect.callback((resume) => {
+      const settle = (isMoved: boolean) => {
+        removeListener()
+        end()
+        resume(Effect.succeed(isMoved))
+      }
+      const removeListener = owned.onMove((moving) => {
+        if (moving === bucket && !owned.isDraining && releaseReply(client.calls.values(), exchange.response)) {
+          settle(true)
+        }
+      })
+      here(client, {
+        ...exchange,
+        onEnd: () => {
+          settle(false)
+          exchange.onEnd()
+        }
+      })
+      return Effect.sync(removeListener)
     })
   }
 

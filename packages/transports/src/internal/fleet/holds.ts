@@ -3,14 +3,15 @@
  * owner is known.
  */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Fork } from "../scopedFork.ts"
 import { bucketCount } from "./buckets.ts"
+import type { DatabaseProbe } from "./databaseProbe.ts"
 import type { Activation } from "./ownership.ts"
 
 /** How long after the end of a hold the bucket is held again, and how long a request waits for an owner. */
@@ -19,11 +20,11 @@ const [holdAgain, ownerTimeout] = ["100 millis", "15 seconds"] as const
 /** How long a hold may go without an activation before the bucket is held anew. A hold whose request is lost with its connection never ends. */
 const silentHold = "5 seconds"
 
-/** How long a request waits before the database is asked, twice, whether it is there. */
+/** How long a request waits before it is asked whether the database is there. */
 const patience = "400 millis"
 
-/** How long an owner in doubt has to say that it owns the bucket still, and how long it is not doubted again, in milliseconds. */
-const [answerTimeout, trustedFor] = [1000, 2000]
+/** How long an owner in doubt has to say that it owns the bucket still, and how long it is not doubted again. */
+const [answerTimeout, trustedFor] = ["1 second", "2 seconds"] as const
 
 /** Why a bucket has no owner that is known. */
 export type NoOwner = "database" | "timeout"
@@ -34,24 +35,27 @@ interface Held {
   next: Deferred.Deferred<Activation>
   /** Called with each activation, and with `undefined` once there was none for long. */
   readonly listeners: Set<(activation: Activation | undefined) => void>
-  orphanedAt: NodeJS.Timeout | undefined
+  /** Waits until the bucket has had no activation for long. */
+  orphaned: Fiber.Fiber<void> | undefined
   /** Completes when the bucket is to be held anew. */
   anew: Deferred.Deferred<void>
   isDoubted: boolean
+  /** How many requests wait for an owner. */
+  waiting: number
 }
 
 export class Holds {
   readonly #buckets: ReadonlyArray<Held>
-  readonly #database: Effect.Effect<boolean>
-  readonly #fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
+  readonly #database: DatabaseProbe
+  readonly #fork: Fork
   readonly #onOwner: (activation: Activation) => void
   #hold: (bucket: number) => Stream.Stream<Activation> = () => Stream.never
 
-  /** `database` says whether the database of the cluster answers. `onOwner` is called with each activation. */
+  /** `database` is asked whether that of the cluster answers. `onOwner` is called with each activation. */
   constructor({ database, fork, onOwner }: {
-    readonly database: Effect.Effect<boolean>
+    readonly database: DatabaseProbe
     readonly onOwner: (activation: Activation) => void
-    readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
+    readonly fork: Fork
   }) {
     this.#database = database
     this.#fork = fork
@@ -60,9 +64,10 @@ export class Holds {
       current: undefined,
       next: Deferred.makeUnsafe<Activation>(),
       listeners: new Set<(activation: Activation | undefined) => void>(),
-      orphanedAt: undefined,
+      orphaned: undefined,
       anew: Deferred.makeUnsafe<void>(),
-      isDoubted: false
+      isDoubted: false,
+      waiting: 0
     }))
   }
 
@@ -102,36 +107,36 @@ export class Holds {
     effect: Effect.Effect<A>,
     until: () => Effect.Effect<unknown>
   ): Effect.Effect<Exit.Exit<A> | undefined> {
-    return Effect.suspend(() => {
-      const fiber = this.#fork(effect)
-      return Effect.raceFirst(Fiber.await(fiber), Effect.as(until(), undefined)).pipe(
-        Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
-      )
-    })
+    return Effect.flatMap(
+      Effect.forkDetach(effect, { startImmediately: true }),
+      (fiber) =>
+        Effect.raceFirst(Fiber.await(fiber), Effect.as(until(), undefined)).pipe(
+          Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
+        )
+    )
   }
 
   /**
-   * Asks again who owns a bucket, because its owner is silent, or none is known. A process that stands still keeps its
-   * connections, so nothing else tells that the bucket has moved.
+   * Asks again who owns a bucket, because its owner is silent, or none is known although requests wait for one. A process that stands still keeps its
+   * connections, so nothing else shows that the bucket has moved. Asks until it has an answer, another owner is known, or no request waits for one.
    */
   doubt(bucket: number, activation: Activation | undefined): void {
     const held = this.#buckets[bucket]
     if (held === undefined || held.isDoubted || held.current?.id !== activation?.id) return
     held.isDoubted = true
+    const isOpen = () => held.current?.id === activation?.id && (activation !== undefined || held.waiting > 0)
     const asked = this.#abandoning(Stream.runHead(this.#hold(bucket)), () => Effect.sleep(answerTimeout))
     this.#fork(
       Effect.gen(function*() {
-        while (held.current?.id === activation?.id) {
+        while (isOpen()) {
           const exit = yield* asked
           const owner = exit !== undefined && Exit.isSuccess(exit) ? exit.value : Option.none()
-          if (Option.isNone(owner)) {
-            yield* Effect.sleep(holdAgain)
-            continue
+          if (Option.isSome(owner)) {
+            if (owner.value.id !== held.current?.id) Deferred.doneUnsafe(held.anew, Effect.void)
+            return yield* Effect.sleep(trustedFor)
           }
-          if (owner.value.id !== held.current?.id) Deferred.doneUnsafe(held.anew, Effect.void)
-          break
+          yield* Effect.sleep(holdAgain)
         }
-        yield* Effect.sleep(trustedFor)
       }).pipe(Effect.ensuring(Effect.sync(() => {
         held.isDoubted = false
       })))
@@ -142,14 +147,16 @@ export class Holds {
     held.anew = Deferred.makeUnsafe()
     if (held.current === undefined) return
     held.current = undefined
-    held.orphanedAt = setTimeout(() => {
-      for (const listener of held.listeners) listener(undefined)
-    }, Duration.toMillis(ownerTimeout))
-    held.orphanedAt.unref()
+    held.orphaned = this.#fork(Effect.andThen(
+      Effect.sleep(ownerTimeout),
+      Effect.sync(() => {
+        for (const listener of held.listeners) listener(undefined)
+      })
+    ))
   }
 
   #set(held: Held, activation: Activation): void {
-    clearTimeout(held.orphanedAt)
+    held.orphaned?.interruptUnsafe()
     held.current = activation
     const { next } = held
     held.next = Deferred.makeUnsafe()
@@ -165,26 +172,29 @@ export class Holds {
 
   /** Whether the database does not answer, so that no bucket gets an owner. */
   get isAway(): Effect.Effect<boolean> {
-    return Effect.map(Effect.all([this.#database, this.#database]), (answers) => !answers.includes(true))
+    return this.#database.isAway
   }
 
   /** Waits for an owner of a bucket. Fails within 2 seconds while the database does not answer. */
   owner(bucket: number): Effect.Effect<Activation, NoOwner> {
     return Effect.suspend(() => {
       const held = this.#buckets[bucket]
-      if (held?.current !== undefined) return Effect.succeed(held.current)
-      const known = held === undefined ? Effect.never : Deferred.await(held.next)
+      if (held === undefined) return Effect.fail("timeout")
+      if (held.current !== undefined) return Effect.succeed(held.current)
+      held.waiting++
       const lost = Effect.sleep(patience).pipe(
-        Effect.andThen(this.isAway),
-        Effect.repeat({ until: (away) => away }),
+        Effect.andThen(this.#database.away),
         Effect.andThen(Effect.fail("database" as const))
       )
       const doubted = Effect.sleep(answerTimeout).pipe(
         Effect.andThen(Effect.sync(() => this.doubt(bucket, undefined))),
         Effect.forever
       )
-      return Effect.raceAllFirst([known, lost, doubted]).pipe(
-        Effect.timeoutOrElse({ duration: ownerTimeout, orElse: () => Effect.fail("timeout" as const) })
+      return Effect.raceAllFirst([Deferred.await(held.next), lost, doubted]).pipe(
+        Effect.timeoutOrElse({ duration: ownerTimeout, orElse: () => Effect.fail("timeout" as const) }),
+        Effect.ensuring(Effect.sync(() => {
+          held.waiting--
+        }))
       )
     })
   }

@@ -7,6 +7,7 @@ import { SealedIds } from "../gateway/sealedIds.ts"
 import { Announcements } from "./announcements.ts"
 import type { ClusterOptions } from "./clusterOptions.ts"
 import { ClusterRouter } from "./clusterRouter.ts"
+import { DatabaseProbe } from "./databaseProbe.ts"
 import { EndedSessions } from "./endedSessions.ts"
 import { Forwarding } from "./forward.ts"
 import { Holds } from "./holds.ts"
@@ -32,7 +33,7 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
   const hops = new Hops(new SealedIds({ keys, purpose: "hop" }))
   const owned = new OwnedBuckets((client) => clients.close(client))
   const holds = new Holds({
-    database: ownership.isReachable,
+    database: new DatabaseProbe({ isReachable: ownership.isReachable, fork, now }),
     fork,
     onOwner: (activation) => announcements.meet(activation)
   })
@@ -85,6 +86,7 @@ export const makeCluster = Effect.fnUntraced(function*({ host: gateway, options,
           streams,
           maxBodyBytes,
           sessionOf: (session) => router.here(session),
+          endUnmade: (session) => router.endUnmade(session),
           onEnded: (text) => announcements.take(text),
           serve,
           fork

@@ -14,7 +14,7 @@ import { interrupt } from "../gateway/clientCall.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import { isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
-import { onClosed, readBody } from "../gateway/http.ts"
+import { answerEmpty, onClosed, readBody } from "../gateway/http.ts"
 import { type CannotListen, openServer } from "../gateway/httpServer.ts"
 import { messagesOf } from "../gateway/postBody.ts"
 import { RpcError } from "../gateway/rpc.ts"
@@ -55,6 +55,8 @@ export interface NodeListenerOptions {
   readonly maxBodyBytes: number
   /** Gives the session of a ticket. `ended` for one that its client has ended, `undefined` if there are too many. */
   readonly sessionOf: (session: NamedSession) => Effect.Effect<ClientSession | "ended" | undefined>
+  /** Ends a session that this node has not made; `false` if it has. */
+  readonly endUnmade: (session: NamedSession) => boolean
   /** Receives the ended sessions that another node announces. */
   readonly onEnded: (text: string) => void
   readonly serve: (client: ClientSession, exchange: Exchange) => void
@@ -110,6 +112,7 @@ const dropCalls = (client: ClientSession, messages: ReadonlyArray<JSONRPCMessage
 /** Listens until the scope closes, and returns the port. */
 export const listen = (options: NodeListenerOptions): Effect.Effect<number, CannotListen, Scope.Scope> => {
   const {
+    endUnmade,
     fork,
     hops,
     host,
@@ -136,6 +139,10 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
     const bucket = bucketOf(session.name)
     const end = owned.begin(bucket, hop.activation)
     if (end === undefined) return void to.writeHead(notOwner).end()
+    if (hop.method === "DELETE" && endUnmade(session)) {
+      end()
+      return answerEmpty(to, 200)
+    }
     const read = hop.method === "POST" ? messagesOf(text) : []
     const messages = read instanceof RpcError ? [] : read
     const found = Effect.tap(

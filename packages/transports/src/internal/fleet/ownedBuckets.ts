@@ -50,6 +50,7 @@ export class OwnedBuckets {
   readonly #buckets = new Map<number, OwnedBucket>()
   readonly #close: (client: ClientSession) => Effect.Effect<void>
   readonly #onMove = new Set<(bucket: number) => void>()
+  #isDraining = false
 
   constructor(close: (client: ClientSession) => Effect.Effect<void>) {
     this.#close = close
@@ -65,7 +66,9 @@ export class OwnedBuckets {
         const before = this.#buckets.get(bucket)
         const owned = new OwnedBucket(activation)
         this.#buckets.set(bucket, owned)
-        return Effect.as(before === undefined ? Effect.void : this.#closeAll(before), owned)
+        if (before === undefined) return Effect.succeed(owned)
+        this.#moved(bucket)
+        return Effect.as(this.#closeAll(before), owned)
       }),
       (owned) => this.#release(bucket, owned)
     )
@@ -94,9 +97,10 @@ export class OwnedBuckets {
     for (const listener of this.#onMove) listener(bucket)
   }
 
-  /** Takes no more exchanges in any bucket, and waits for those in flight. */
+  /** Takes no more exchanges in any bucket, because the gateway ends, and waits for those in flight. */
   get drain(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      this.#isDraining = true
       const all = [...this.#buckets.values()]
       for (const owned of all) owned.isMoving = true
       return Effect.timeoutOption(
@@ -120,6 +124,11 @@ export class OwnedBuckets {
       if (moving === bucket && !response.writableEnded) response.destroy()
     })
     onClosed(response, removeListener)
+  }
+
+  /** Whether the gateway ends, so that its own requests cannot go on elsewhere. */
+  get isDraining(): boolean {
+    return this.#isDraining
   }
 
   has(bucket: number): boolean {

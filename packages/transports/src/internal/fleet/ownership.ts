@@ -48,6 +48,9 @@ export interface Ownership {
   readonly isReachable: Effect.Effect<boolean>
 }
 
+/** How many holds of a bucket may be open at its owner. Each other node has one, and for a moment a second one. More are refused with `MailboxFull`. */
+export const holdLimit = 1024
+
 /** How long the database may take to answer. */
 const databaseTimeout = "700 millis"
 
@@ -60,7 +63,7 @@ const layer = ({ id: node, owned, url }: Node): Layer.Layer<never, never, Shardi
       yield* owned.own(Number(entityId), id)
       return Bucket.of({ Hold: () => Stream.concat(Stream.succeed({ id, node, url }), Stream.never) })
     }),
-    { concurrency: "unbounded", maxIdleTime: Number.POSITIVE_INFINITY, mailboxCapacity: "unbounded" }
+    { concurrency: "unbounded", maxIdleTime: Number.POSITIVE_INFINITY, mailboxCapacity: holdLimit }
   )
 
 /** Ownership by the locks of the cluster of the context. */

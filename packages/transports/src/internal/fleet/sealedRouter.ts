@@ -9,6 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Crypto from "node:crypto"
 import type { Clients } from "../gateway/clients.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
+import { answerEmpty } from "../gateway/http.ts"
 import type { NamedSession, Router, Seat, SessionParts } from "../gateway/seat.ts"
 import type { EndedSessions } from "./endedSessions.ts"
 import { refuseSession } from "./refusals.ts"
@@ -45,12 +46,19 @@ export class SealedRouter implements Router {
     const session = this.#tickets.open(id, principal)
     if (session === undefined || this.#ended.has(session.name)) return undefined
     return this.#clients.get(session.name) ?? {
-      use: (exchange, here) =>
+      use: (exchange, here) => {
+        // There is nothing to end here, so nothing is made, and no limit applies.
+        if (exchange.request.method === "DELETE") {
+          this.#ended.end(session.name)
+          answerEmpty(exchange.response, 200)
+          return exchange.onEnd()
+        }
         void this.#fork(Effect.map(this.#clients.getOrMake(session), (client) => {
           if (client !== undefined) return here(client, exchange)
           refuseSession(exchange.response, "limited", exchange.messages)
           exchange.onEnd()
         }))
+      }
     }
   }
 

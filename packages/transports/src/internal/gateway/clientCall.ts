@@ -3,6 +3,7 @@
  */
 import type { LogLevel } from "@mcp-sessions/core/Notification"
 import type * as Fiber from "effect/Fiber"
+import type { ServerResponse } from "node:http"
 import type { OpenQuestions } from "./openQuestions.ts"
 import type { RpcId } from "./rpc.ts"
 import type { TaskPlace } from "./tasks.ts"
@@ -15,6 +16,8 @@ export interface Reply {
   settle(message: string | undefined, status?: number): void
   /** Called from time to time while the request is in flight. */
   linger?(): void
+  /** Writes no more to a response, and settles nothing; `false` if it has responses already, or is another one. */
+  release?(response: ServerResponse): boolean
 }
 
 /** What a call runs on: a fiber, or a request upstream that can be cancelled. */
@@ -80,4 +83,10 @@ export class ClientCalls extends Map<RpcId, ClientCall> {
     }
     return only
   }
+}
+
+/** Writes no more to the response of calls, which are repeated elsewhere; `false` if the client has some of their responses already. */
+export const releaseReply = (calls: Iterable<ClientCall>, response: ServerResponse): boolean => {
+  for (const { reply } of calls) if (reply.release?.(response) === true) return true
+  return false
 }

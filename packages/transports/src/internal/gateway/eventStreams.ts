@@ -35,6 +35,8 @@ export interface ReplyStream {
   settle(message: string): void
   /** Ends the stream, after the last response. */
   end(): void
+  /** Writes no more to a response, and leaves it open. */
+  detach?(response: ServerResponse): void
 }
 
 export class EventStreams {

@@ -20,6 +20,10 @@ export class PostReply implements Reply {
   #pending: number
   #stream: ReplyStream | undefined
   #isLingering = false
+  /** Whether another node goes on with the response. */
+  #isReleased = false
+  /** Whether the client has a response already. */
+  #hasSettled = false
 
   constructor(options: {
     readonly response: ServerResponse
@@ -56,23 +60,38 @@ export class PostReply implements Reply {
   /** Makes the response an event stream, unless it is one; `undefined` if that is not possible. */
   #becomeStream(): ReplyStream | undefined {
     if (this.#stream !== undefined) return this.#stream
-    if (!this.#acceptsStream || this.#response.destroyed || this.#response.writableEnded) return undefined
+    if (this.#isReleased || !this.#acceptsStream || this.#response.destroyed || this.#response.writableEnded) {
+      return undefined
+    }
     const stream = this.#stream = this.#begin(this.#response)
     for (const settled of this.#settled) stream.settle(settled)
+    this.#hasSettled = this.#settled.length > 0
     return stream
   }
 
   /** Takes the response to one request; `undefined` for a request that was cancelled, which has none. */
   settle(message: string | undefined, status?: number): void {
+    if (this.#isReleased) return
     this.#pending--
     if (message !== undefined) {
-      if (this.#stream !== undefined) this.#stream.settle(message)
-      else this.#settled.push(message)
+      if (this.#stream !== undefined) {
+        this.#hasSettled = true
+        this.#stream.settle(message)
+      } else this.#settled.push(message)
     }
     if (this.#pending > 0) return
     if (this.#stream !== undefined) this.#stream.end()
     else this.#end(status ?? 200)
     this.#onEnd()
+  }
+
+  /** Writes no more to a response, because the requests are repeated elsewhere; `false` if it has responses already, or is another one. */
+  release(response: ServerResponse): boolean {
+    if (response !== this.#response || this.#hasSettled || this.#pending <= 0) return false
+    this.#isReleased = true
+    this.#stream?.detach?.(response)
+    this.#stream = undefined
+    return true
   }
 
   #end(status: number): void {
