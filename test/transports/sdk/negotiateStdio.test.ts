@@ -88,10 +88,11 @@ describe("a stdio server that starts slowly", () => {
               yield* started(program)
               yield* TestClock.adjust("4 seconds")
               program.openGate()
+              // The second probe is sent behind initialize. The answer to the first settles the era, perhaps before the server has read it.
+              yield* TestClock.withLive(until(() => count(program, "server/discover"), (times) => times === 2))
             })
         )
         assert.strictEqual(eraOf(ran.connected), "modern")
-        // The second probe is sent behind initialize.
         assert.deepStrictEqual(ledgerOf(ran), { starts: 1, discover: 2, initialize: 1 })
         assert.deepStrictEqual(ran.read("process").filter(isAlive), [])
       }).pipe(Effect.scoped))

@@ -14,7 +14,7 @@ import type { CircuitPolicy, CircuitState } from "../../Circuit.ts"
 import { ServerDown, type ServerEjected, SessionError } from "../../SessionError.ts"
 import * as monotonic from "../monotonic.ts"
 import { CircuitProber, type Probed } from "./circuitProber.ts"
-import { boundStore, type OnStore } from "./storeBounds.ts"
+import { sharedCircuits } from "./sharedCircuits.ts"
 
 export interface CircuitBreaker {
   /** Whether operations have to go through `guard`. Read before each, so it is no effect. */
@@ -124,7 +124,6 @@ class BreakerOfServer implements CircuitBreaker {
               return { state: "half-open" }
           }
         }),
-        // A store that cannot be read lets everything through.
         Effect.orElseSucceed((): CircuitState => ({ state: "closed" }))
       ))
   }
@@ -238,19 +237,15 @@ class BreakerOfServer implements CircuitBreaker {
   }
 }
 
-/** Runs each operation of a store in a way. */
-const around = (
-  store: Breaker.CircuitBreakerStore["Service"],
-  run: OnStore<Breaker.CircuitBreakerError>
-): Breaker.CircuitBreakerStore["Service"] => ({
-  ...store,
-  admit: (key) => run(store.admit(key)),
-  record: (outcome) => run(store.record(outcome)),
-  state: (key) => run(store.state(key))
+/** A store in memory measures by the monotonic time. One that processes share has a clock of its own. */
+const inMemory = Effect.map(Layer.build(Breaker.layerStoreMemory()), (context) => {
+  const store = Context.get(context, Breaker.CircuitBreakerStore)
+  return Breaker.CircuitBreakerStore.of({
+    admit: (key) => monotonic.withMonotonicClock(store.admit(key)),
+    record: (outcome) => monotonic.withMonotonicClock(store.record(outcome)),
+    state: (key) => monotonic.withMonotonicClock(store.state(key))
+  })
 })
-
-const storeError = (message: string) =>
-  new Breaker.CircuitBreakerError({ reason: new Breaker.CircuitBreakerStoreError({ message }) })
 
 /**
  * Makes the constructor of circuit breakers, on the `CircuitBreakerStore` of the context or on one in memory.
@@ -260,13 +255,8 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<(server: string, host: CircuitHost) => CircuitBreaker, never, Scope.Scope> {
   if (policy.failures === Number.POSITIVE_INFINITY) return () => alwaysClosed
   const provided = yield* Effect.serviceOption(Breaker.CircuitBreakerStore)
-  const store = provided._tag === "Some"
-    ? around(provided.value, boundStore(storeError))
-    // A store in memory measures by the monotonic time. One that processes share has a clock of its own.
-    : around(
-      Context.get(yield* Layer.build(Breaker.layerStoreMemory()), Breaker.CircuitBreakerStore),
-      monotonic.withMonotonicClock
-    )
+  const local = yield* inMemory
+  const store = provided._tag === "Some" ? sharedCircuits(provided.value, local) : local
   const breaker = yield* Breaker.make({
     tripPolicy: Breaker.consecutive(policy.failures),
     openDuration: policy.openFor

@@ -15,7 +15,7 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { ServerDefinition } from "../../ServerConfig.ts"
 import * as monotonic from "../monotonic.ts"
-import { boundStore, type OnStore } from "./storeBounds.ts"
+import { sharedRates } from "./sharedRates.ts"
 
 /** The pause after a 429 without `Retry-After`. */
 const pauseDefault = Duration.seconds(1)
@@ -59,7 +59,7 @@ export class RateLimit {
 
   /** Records that the server accepted a request. */
   accepted(epoch: number): void {
-    if (epoch > 0 && epoch === this.#sent.epoch) this.#sent.accepted++
+    if (epoch !== 0 && epoch === this.#sent.epoch) this.#sent.accepted++
   }
 
   /** Records that the server refused a request with 429. */
@@ -96,7 +96,6 @@ export class RateLimit {
       onExceeded: "fail"
     }).pipe(
       Effect.as(Duration.zero),
-      // A store that cannot be reached limits nothing.
       Effect.catchTag(
         "RateLimiterError",
         ({ reason }) => Effect.succeed(reason._tag === "RateLimitExceeded" ? reason.retryAfter : Duration.zero)
@@ -134,32 +133,26 @@ const sleep = (delay: Duration.Duration, latest: number): Wait<void> =>
     return until > latest ? Effect.fail(until) : Effect.sleep(delay)
   })
 
-/** Runs each operation of a store in a way. */
-const around = (
-  store: RateLimiter.RateLimiterStore["Service"],
-  run: OnStore<RateLimiter.RateLimiterError>
-): RateLimiter.RateLimiterStore["Service"] => ({
-  ...store,
-  fixedWindow: (options) => run(store.fixedWindow(options)),
-  tokenBucket: (options) => run(store.tokenBucket(options)),
-  adaptiveConsume: (options) => run(store.adaptiveConsume(options)),
-  adaptiveFeedback: (options) => run(store.adaptiveFeedback(options))
+/**
+ * A store in memory measures by the monotonic time. One that processes share has a clock of its own. Fresh: the store of the context may be made
+ * by the same layer.
+ */
+const inMemory = Effect.map(Layer.build(Layer.fresh(RateLimiter.layerStoreMemory)), (context) => {
+  const store = Context.get(context, RateLimiter.RateLimiterStore)
+  return RateLimiter.RateLimiterStore.of({
+    fixedWindow: (options) => monotonic.withMonotonicClock(store.fixedWindow(options)),
+    tokenBucket: (options) => monotonic.withMonotonicClock(store.tokenBucket(options)),
+    adaptiveConsume: (options) => monotonic.withMonotonicClock(store.adaptiveConsume(options)),
+    adaptiveFeedback: (options) => monotonic.withMonotonicClock(store.adaptiveFeedback(options))
+  })
 })
-
-const storeError = (message: string) =>
-  new RateLimiter.RateLimiterError({ reason: new RateLimiter.RateLimitStoreError({ message }) })
 
 /** Makes the constructor of rate limits, on the `RateLimiterStore` of the context or on one in memory. */
 export const make: Effect.Effect<(definition: ServerDefinition) => RateLimit, never, Scope.Scope> = Effect.gen(
   function*() {
     const provided = yield* Effect.serviceOption(RateLimiter.RateLimiterStore)
-    const store = provided._tag === "Some"
-      ? around(provided.value, boundStore(storeError))
-      // A store in memory measures by the monotonic time. One that processes share has a clock of its own.
-      : around(
-        Context.get(yield* Layer.build(RateLimiter.layerStoreMemory), RateLimiter.RateLimiterStore),
-        monotonic.withMonotonicClock
-      )
+    const local = yield* inMemory
+    const store = provided._tag === "Some" ? sharedRates(provided.value, local) : local
     const limiter = yield* Effect.provideService(RateLimiter.make, RateLimiter.RateLimiterStore, store)
     return (definition) => new RateLimit(limiter, definition)
   }
