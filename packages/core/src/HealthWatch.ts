@@ -94,6 +94,10 @@ const withStatus = (row: WatchedServer, { connections, health }: ServerStatus): 
   }
 }
 
+/** Whether two rows show the same. A ping makes a new list of latencies. */
+const isSame = (first: WatchedServer, second: WatchedServer): boolean =>
+  Object.entries(first).every(([key, value]) => value === second[key as keyof WatchedServer])
+
 /** Whether nothing was tried, because the latest attempts failed: their error says why. */
 const isDown = (error: SessionError | ConfigError | undefined): boolean =>
   error?._tag === "SessionError" && ["ServerDown", "ServerEjected"].includes(error.reason._tag)
@@ -153,8 +157,8 @@ const watchServer = Effect.fnUntraced(function*(options: {
 })
 
 /**
- * Watches servers until it is interrupted. `onChange` receives each row that is not as it was, and all rows in the order of `servers`, one change
- * at a time.
+ * Watches servers until it is interrupted. `onChange` receives each row that has changed, which it does with each ping, and all rows in the order of
+ * `servers`, one change at a time. If it fails, so does the watch.
  *
  * @category running
  * @since 0.1.0
@@ -178,6 +182,7 @@ export const watch = <E>(options: {
       turn.withPermits(1)(Effect.suspend(() => {
         const before = rows.get(server) ?? unknown(server)
         const row = change(before)
+        if (isSame(row, before)) return Effect.void
         rows.set(server, row)
         return Effect.catchCause(
           options.onChange({ row, before, rows: [...rows.values()] }),
