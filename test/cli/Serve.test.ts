@@ -168,11 +168,54 @@ describe.concurrent("serve", () => {
       const claims = { scope: "call" }
       const token = yield* issuer.sign("api://mcp", { claims })
       assert.strictEqual((yield* post(first, initialize, { token })).status, 200)
+      const lacking = yield* issuer.sign("api://mcp", { claims: { scope: "read" } })
+      assert.strictEqual((yield* post(first, initialize, { token: lacking })).status, 403)
       const other = yield* issuer.sign("api://other", { claims })
       assert.strictEqual((yield* post(first, initialize, { token: other })).status, 401)
       yield* until(stderr, (text) => text.includes("\"_tag\":\"Refused\",\"reason\":\"WrongAudience\""))
       assert.notInclude(stderr(), other.slice(0, 20))
       assert.deepStrictEqual(new Set(issuer.state.reads), new Set([keySetPath]))
+    }))
+
+  it.live("offers the tools, and takes the hosts and pages, that its flags name, at the path of its flag", () =>
+    Effect.gen(function*() {
+      const flags = "--path /tools --resources good --include good/* --exclude good/e* --exclude good/vague " +
+        "--allow-host mcp.example.com --allow-origin https://app.example.com"
+      const { first } = yield* serving(flags.split(" "))
+      assert.isTrue(first.endsWith("/tools"))
+      const statusWith = (headers: Readonly<Record<string, string>>) =>
+        Effect.map(post(first, initialize, { headers }), ({ status }) => status)
+      assert.strictEqual(yield* statusWith({ host: "mcp.example.com" }), 200)
+      assert.strictEqual(yield* statusWith({ host: "other.example.com" }), 403)
+      assert.strictEqual(yield* statusWith({ origin: "https://app.example.com" }), 200)
+      assert.strictEqual(yield* statusWith({ origin: "https://other.example.com" }), 403)
+      const { client } = yield* connectV1(first)
+      const { tools } = yield* Effect.promise(() => client.listTools())
+      const names = tools.map(({ name }) => name)
+      assert.include(names, "good_count")
+      assert.isTrue(names.every((name) => name.startsWith("good_") && !name.startsWith("good_e")))
+    }))
+
+  it.live("refuses flags that would do nothing, and says why", () =>
+    Effect.gen(function*() {
+      const place = yield* workplace
+      place.write("mcp-sessions.json", { servers: { good: { command: "x" } } })
+      const operator = yield* place.run(["serve", "--operator", "alice"])
+      assert.strictEqual(operator.status, 2)
+      assert.include(operator.stderr, "--operator needs --ui")
+      const ofUrl = {
+        "--host": "0.0.0.0",
+        "--port": "3000",
+        "--path": "/tools",
+        "--tokens": "tokens.json",
+        "--issuer": "https://auth.example.com",
+        "--public-url": "https://mcp.example.com/mcp",
+        "--allow-host": "mcp.example.com",
+        "--allow-origin": "https://app.example.com"
+      }
+      const stdio = yield* place.run(["serve", "--stdio", "--ui", ...Object.entries(ofUrl).flat()])
+      assert.strictEqual(stdio.status, 2)
+      for (const flag of ["--ui", ...Object.keys(ofUrl)]) assert.include(stdio.stderr, `${flag} cannot be used with --stdio`)
     }))
 
   it.live("refuses flags of access tokens without an issuer", () =>

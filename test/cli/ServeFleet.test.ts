@@ -56,8 +56,8 @@ describe.concurrent("serve in several processes", () => {
         )
         assert.include(yield* refused(["--stdio", "--session-key", "key"]), "--stdio serves one client")
         const cluster = ["--cluster", "--session-key", "key"]
-        assert.include(yield* refused([...cluster, "--node-host", "::"]), "--advertise is needed")
-        assert.include(yield* refused([...cluster, "--node-port", "7401"]), "have to differ")
+        assert.include(yield* refused([...cluster, "--node-host", "::"]), "--advertise is required")
+        assert.include(yield* refused([...cluster, "--node-port", "7401"]), "must differ")
         assert.match(
           yield* refused(cluster),
           /MCP_SESSIONS_DATABASE_URL: expected a URL[^]*set MCP_SESSIONS_DATABASE_URL, or .* --database/
@@ -111,10 +111,10 @@ describe.concurrent("serve in several processes", () => {
         const words = ["--cluster", "--session-key", "key", "--database", "database", "--node-host", "10.0.0.5"]
         const { status, stderr } = yield* place.run(["serve", ...words])
         assert.strictEqual(status, 2)
-        assert.include(stderr, "warning: without --node-tls, others on the network of 10.0.0.5 can read")
+        assert.include(stderr, "warning: without --node-tls, programs on the network of 10.0.0.5 can read")
         assert.include(
           stderr,
-          "the database \"none\" at 127.0.0.1:1 cannot be used: nothing listens there (ECONNREFUSED)"
+          "the database \"none\" at 127.0.0.1:1 cannot be used: nothing listens on this port (ECONNREFUSED)"
         )
         assert.notInclude(stderr, "hunter2hunter2")
       })

@@ -1,13 +1,13 @@
 /**
- * Dashboard: a web page on sessions, for the person who runs the program. `Gateway` has the same page (option `ui`).
+ * Dashboard: a web page that shows and controls sessions, for the person who runs the program. `Gateway` has the same page (option `ui`).
  *
  * **Details**
  *
- * It shows the servers with their state, health, latencies, restarts, circuit and latest error, the sessions by their owners, and the calls as
- * they end. It calls tools through a form, restarts, ejects and readmits servers, and starts sign-ins.
+ * The page shows the servers with their state, health, latencies, restarts, circuit and latest error, the sessions by owner, and each call when it ends. It calls tools
+ * through a form, restarts, ejects and readmits servers, and starts sign-ins.
  *
- * It listens on 127.0.0.1. Everything but the empty page needs a cookie that is had for the secret in the URL, once; then `onUrl` receives the next
- * URL. Requests of other origins are refused.
+ * The dashboard listens on 127.0.0.1. The URL contains a secret that can be used once, to get a cookie. Everything except the empty page needs that cookie. After the URL
+ * was used, `onUrl` receives the next one. Requests from other origins are refused.
  *
  * **Example** (Watching the sessions of a program)
  *
@@ -64,7 +64,7 @@ import { makeFork } from "./internal/scopedFork.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** The sessions that the page is about. */
+  /** The sessions that the page shows. */
   readonly sessions: Sessions["Service"]
   /** The title of the page: at most 200 characters. */
   readonly title: string
@@ -72,13 +72,13 @@ export interface Options {
   readonly servers?: ReadonlyArray<string> | undefined
   /** The port to listen on; 0 takes a free one. Default: 0. */
   readonly port?: number | undefined
-  /** Receives the URL that opens the page: the first one, and each time that one was used up, the next. */
+  /** Receives the URL that opens the page. Called at the start, and again with the next URL each time that a URL was used. */
   readonly onUrl: (url: string) => Effect.Effect<void>
 }
 
 const host = "127.0.0.1"
 
-/** The principal of the page: the user who has the URL. */
+/** The principal of all requests to the page. */
 const principal = "user"
 
 const titleLimit = 200
@@ -100,7 +100,7 @@ const observe = (sessions: Sessions["Service"], onCall: Observe): Sessions["Serv
 }
 
 /**
- * Serves the page for as long as the scope. Gives the sessions whose calls the page logs. Fails with `ListenFailed` if the port cannot be used.
+ * Serves the page until the scope closes. Returns sessions whose calls the page shows. Fails with `ListenFailed` if the port cannot be used.
  *
  * @category running
  * @since 0.1.0

@@ -1,27 +1,27 @@
 /**
- * Gateway: one MCP endpoint over all servers of a `Sessions` layer, for clients of the protocol that cannot be changed.
+ * Gateway: one MCP endpoint for all servers of a `Sessions` layer. Any MCP client can use it unchanged.
  *
  * **Details**
  *
- * The tools, resources and prompts of all servers are one list each. With several servers, the names of tools and prompts begin with that of
- * their server: `files_read`. Calls reach the server with their progress and cancellation, and results and errors come back as the server gave
- * them. A call that may have run is never sent again: it fails with the code -32010, and `data.reason` is `OutcomeUnknown`.
+ * The gateway merges the tools, resources and prompts of all servers into one list each. With several servers, the names of tools and prompts begin with the
+ * name of their server: `files_read`. Calls keep their progress and cancellation, and the gateway returns results and errors unchanged. It never sends a
+ * call again that may have run: the call fails with the code -32010, and `data.reason` is `OutcomeUnknown`.
  *
- * Clients speak the revisions 2024-11-05 to 2025-11-25, or 2026-07-28, over streamable HTTP.
+ * Clients use streamable HTTP with a revision from 2024-11-05 to 2025-11-25, or with 2026-07-28.
  *
- * Each client has a session of its own at each server that it uses, which ends with the session of the client. Clients of 2026-07-28 have no
- * session: those of one principal that can do the same share one at a server. Clients share the session of a
- * server whose definition says `stateless: true`. Requests of servers (sampling, elicitation, roots) go to the client behind the
- * session, and a server learns the capabilities of that client.
+ * Each client has its own session at each server that it uses. That session ends with the session of the client. Clients of 2026-07-28 have no session: clients of
+ * the same principal with the same capabilities share one session at a server. All clients share the session at a server whose definition sets
+ * `stateless: true`. Requests of servers (sampling, elicitation, roots) go to the client that owns the session, and the server sees the capabilities of that
+ * client.
  *
- * A server that is down costs its own tools only. When its lists are known again, clients are notified.
+ * While a server is down, only its tools are missing. The gateway notifies clients when the lists of the server are available again.
  *
- * Gateways with a `RateLimiterStore` of `effect/persistence` in their context share the rate of each principal (`requestsPerSecond`), and their
- * sessions share the rates of servers. No request of a client waits for the store. While the store fails or takes more than 0.5 seconds, each
- * gateway goes by its own count. A `CircuitBreakerStore` has the circuits of servers.
+ * With a `RateLimiterStore` of `effect/persistence` in their context, gateways share the rate of each principal (`requestsPerSecond`), and their sessions share
+ * the rates of servers. No request of a client waits for the store. While the store fails or takes more than 0.5 seconds, each gateway uses its own count. A
+ * `CircuitBreakerStore` shares the circuits of servers.
  *
- * When the scope closes, no new sessions are admitted, requests in flight have `drainTimeout` to end, streams end, the audit has `drainTimeout` for
- * its last records, and the sessions at the servers close.
+ * When the scope closes, the gateway refuses new sessions, waits for requests in flight for `drainTimeout` at most, ends streams, waits for the audit of the last records for
+ * `drainTimeout` at most, and closes the sessions at the servers.
  *
  * **Gotchas**
  *
@@ -105,7 +105,7 @@ import { SessionRouter } from "./SessionRouter.ts"
 export type { AuditRecord, GatewayLimits, GatewayOptions, JwtAlgorithm, JwtOptions, RefusalRecord, UseRecord }
 
 /**
- * The gateway cannot listen. `code` is the error code of the system, such as `EADDRINUSE`.
+ * The gateway cannot listen on its port. `code` is the error code of the system, such as `EADDRINUSE`.
  *
  * @category errors
  * @since 0.1.0
@@ -128,8 +128,8 @@ const shownCollisions = 5
 const Place = Schema.Struct({ server: Schema.String, name: Schema.String })
 
 /**
- * Two servers have tools or prompts that clients would know by one name, or resources or templates of one URI. `collisions` has the name or the
- * URI, and both places of each. The option `resources` leaves out those of a server.
+ * Two servers have tools or prompts with the same name, or resources or templates with the same URI. Each entry of `collisions` has the name or URI, and both places.
+ * The option `resources` selects the servers whose resources are offered; `exclude` leaves out tools.
  *
  * @category errors
  * @since 0.1.0
@@ -157,7 +157,7 @@ export class NameCollision
 }
 
 /**
- * Service of a gateway that listens.
+ * Service that describes a listening gateway.
  *
  * @category services
  * @since 0.1.0
@@ -178,7 +178,7 @@ export class Gateway extends Context.Service<Gateway, {
  * @since 0.1.0
  */
 export interface Options<E, R> extends GatewayOptions {
-  /** The layer of the sessions. The gateway builds it with client handlers of its own. */
+  /** The layer of the sessions. The gateway builds it and provides its own client handlers. */
   readonly sessions: Layer.Layer<Sessions, E, R>
 }
 
@@ -373,8 +373,8 @@ const make = Effect.fnUntraced(function*<E, R>(
 })
 
 /**
- * Layer that listens, and serves the servers of `sessions` to clients. Fails with `NameCollision` if two servers have one name or URI, with
- * `ListenFailed` if the port cannot be used, and with a `ConfigError` that holds all problems of the options.
+ * Layer that listens, and serves the servers of `sessions` to clients. Fails with `NameCollision` if items of two servers have the same name or URI, with `ListenFailed` if
+ * the port cannot be used, and with a `ConfigError` that has all problems of the options.
  *
  * @category layers
  * @since 0.1.0
@@ -409,7 +409,7 @@ const stdioKeys = keysOf<StdioOptions<never, never>>({
 })
 
 /**
- * Serves the servers of `sessions` to one client, of any revision, on the standard streams of this process, until its input ends. Nothing else may write to stdout meanwhile.
+ * Serves the servers of `sessions` to one client of any revision on stdin and stdout, until the input ends. Nothing else may write to stdout while it runs.
  *
  * @category running
  * @since 0.1.0

@@ -1,25 +1,23 @@
 /**
- * SessionRouter: where the sessions of gateway clients are, when several processes are one gateway.
+ * SessionRouter: finds the session of a gateway client if several processes act as one gateway.
  *
  * | layer                  | sessions are                               | needs                     |
  * | ---------------------- | ------------------------------------------ | ------------------------- |
- * | none (the default)     | in the process that the client initialized | nothing                   |
- * | {@link layerSealed}    | made by any process that a request reaches | a key that all share      |
- * | {@link layerCluster}   | on one node, which all nodes hand on to    | that key and a PostgreSQL |
+ * | none (the default)     | in the process that answered `initialize`  | nothing                   |
+ * | {@link layerSealed}    | in each process that a request reaches     | a shared key              |
+ * | {@link layerCluster}   | on one node, to which all nodes forward    | that key and PostgreSQL   |
  *
  * **Details**
  *
- * With `layerSealed`, each process opens sessions of its own at the servers for the same client. It is for servers that keep their state
- * elsewhere, such as an API with a database. Servers cannot ask clients (sampling, elicitation, roots), because the answer may reach another
- * process.
+ * With `layerSealed`, each process opens its own sessions at the servers for the same client. Use it for servers that keep their state elsewhere, such as an API with a
+ * database. Servers cannot ask clients (sampling, elicitation, roots), because the answer may reach another process.
  *
- * With `layerCluster`, a session has one owner. `effect/cluster` decides which node that is, with locks in PostgreSQL, and moves the
- * sessions of a node that is gone. Requests reach the owner over HTTP from any node: calls, answers to servers, cancellations and streams. A
- * call names the activation of its owner, so no other runs it, and nothing of a call is written to the database.
+ * With `layerCluster`, each session has one owner. `effect/cluster` assigns the owner with locks in PostgreSQL, and moves the sessions of a node that is gone. Any node
+ * forwards requests to the owner over HTTP: calls, answers to servers, cancellations and streams. A call names the activation of its owner, so no other node runs it.
+ * The database stores no data of calls.
  *
- * When an owner is lost, reads are repeated at the next owner. A tool call that was in flight there fails with the code -32010, and its
- * `data.reason` is `OutcomeUnknown`. Streams go on, with their subscriptions and log level. The session at a server that keeps state for it is
- * new.
+ * When an owner is lost, reads are repeated at the next owner. A tool call in flight at the lost owner fails with the code -32010, and its `data.reason` is
+ * `OutcomeUnknown`. Streams continue with their subscriptions and log level. The next owner opens new sessions at the servers.
  *
  * **Gotchas**
  *
@@ -124,7 +122,7 @@ const problemsOfKeys: Service["problemsOf"] = (keys) =>
     : [new InvalidValue({ path: ["sessionKey"], expected: "a key that all processes of the gateway share" })]
 
 /**
- * Layer by which any process with the same `sessionKey` takes any request of a client. Nothing connects the processes.
+ * Layer with which any process with the same `sessionKey` handles any request of a client. The processes do not communicate.
  *
  * The gateway fails with a `ConfigError` if it has no `sessionKey`.
  *
@@ -159,14 +157,14 @@ export const checkCluster = (options: ClusterOptions): Effect.Effect<void, Confi
 }
 
 /**
- * Layer by which each session has one owner among the nodes of a cluster, and every node takes every request.
+ * Layer with which each session has one owner among the nodes of a cluster, and every node accepts every request.
  *
  * All nodes have the same `sessionKey`, `path` and servers. The gateway fails with a `ConfigError` if it has no `sessionKey` or if an option is
  * invalid, which holds the problems of its own options too, and with `ListenFailed` if the port for other nodes cannot be used. Its `/readyz`
  * answers 503 until the owners of all sessions are known.
  *
- * Requests that arrive while a session has no owner wait for 15 seconds, or 2 seconds if the database does not answer. Then they fail with the
- * code -32010, `data.reason` `NoOwner` and `data.delivery` `NotSent`.
+ * A request that arrives while its session has no owner waits for 15 seconds at most, or for 2 seconds if the database does not answer. Then it fails with the code -32010,
+ * `data.reason` `NoOwner` and `data.delivery` `NotSent`.
  *
  * @category layers
  * @since 0.1.0
@@ -191,8 +189,8 @@ export const layerCluster = (
   )
 
 /**
- * Settings of a cluster by which sessions move within seconds: at most 10 s after a node stopped without notice, within 1 s after one ended in
- * order. They cost a query of each node every second. A database that is away for longer than 7 s ends all ownership until it is back.
+ * Settings of a cluster with which sessions move within seconds: within 10 s after a node crashed, and within 1 s after a node stopped. Each node sends one query to the
+ * database every second. If the database is unavailable for longer than 7 s, no session has an owner until it is available again.
  *
  * @category settings
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The flags of `serve` for several processes that are one gateway.
+ * The flags of `serve` for several processes that act as one gateway.
  */
 import { isLoopback } from "@mcp-sessions/transports/NodeHost"
 import type { NodeTls } from "@mcp-sessions/transports/SessionRouter"
@@ -43,35 +43,35 @@ export const fleetFlags = {
   sessionKey: text(
     "session-key",
     "file",
-    "File with the key of the ids of sessions and tasks, which --sealed and --cluster need: 32 bytes in base64 or hex; further lines are older keys, which still open"
+    "File with the key for ids of sessions and tasks: 32 bytes in base64 or hex, required by --sealed and --cluster; further lines are older keys that are still accepted"
   ),
   sealed: switchedOn(
     "sealed",
-    "Let each process with the key take each request; for servers that keep their state elsewhere"
+    "Let any process with the same key handle any request; for servers that keep their state elsewhere"
   ),
   cluster: switchedOn(
     "cluster",
-    `Be a node of a cluster, where one node has a session and each takes its requests; the PostgreSQL is at ${databaseVariable}`
+    `Run as a node of a cluster: one node owns each session, and every node accepts requests; PostgreSQL is at ${databaseVariable}`
   ),
-  database: text("database", "file", `File with the URL of the PostgreSQL, in place of ${databaseVariable}`),
+  database: text("database", "file", `File with the URL of PostgreSQL, instead of ${databaseVariable}`),
   nodeHost: text("node-host", "address", `Address to listen on for other nodes (default: ${defaultHost})`),
-  nodePort: portOf("node-port", `Port for the requests of other nodes (default: ${defaultPort})`),
-  runnerPort: portOf("runner-port", `Port for the cluster itself (default: ${defaultRunnerPort})`),
-  advertise: text("advertise", "host", "Host by which other nodes reach this one (default: --node-host)"),
+  nodePort: portOf("node-port", `Port for requests from other nodes (default: ${defaultPort})`),
+  runnerPort: portOf("runner-port", `Port for the runners of the cluster (default: ${defaultRunnerPort})`),
+  advertise: text("advertise", "host", "Host at which other nodes reach this node (default: --node-host)"),
   nodeTls: text(
     "node-tls",
     "ca,cert,key",
-    "PEM files of an authority, and of a certificate and key that it issued; nodes then take only connections with one"
+    "PEM files of a certificate authority, and of a certificate with its key; nodes then require certificates of that authority"
   ),
   insecureNetwork: switchedOn(
     "insecure-network",
-    "Let --node-host be any address without --node-tls, where the network keeps others from the ports of nodes"
+    "Allow any --node-host without --node-tls; only for networks that protect the ports of nodes"
   )
 }
 
 type Given<F> = { readonly [K in keyof F]: F[K] extends Flag.Flag<infer A> ? A : never }
 
-/** What `serve` was told about other processes. */
+/** The values of the fleet flags. */
 type Fleet = Given<typeof fleetFlags>
 
 const keyBytes = 32
@@ -83,7 +83,7 @@ const decodeKey = (line: string): Uint8Array | undefined => {
   return Result.isSuccess(decoded) && decoded.success.byteLength === keyBytes ? decoded.success : undefined
 }
 
-/** Reads keys, one in each line. An error never quotes the file. */
+/** Reads one key from each line. Errors never quote the file. */
 const readKeys = Effect.fnUntraced(function*(path: string) {
   const lines = (yield* readFlagFile({ flag: "session-key", path })).split(/\s+/).filter((line) => line !== "")
   const keys = lines.map(decodeKey).filter((key) => key !== undefined)
@@ -99,30 +99,30 @@ const readDatabase = Effect.fnUntraced(function*(file: string | undefined) {
   const expected = {
     isExpected: ({ protocol }: URL) => /^postgres(?:ql)?:$/.test(protocol),
     example: "postgres://user:password@host:5432/database",
-    hint: `set ${databaseVariable}, or name a file that has the URL with --database`
+    hint: `set ${databaseVariable}, or pass a file with the URL as --database`
   }
   return file === undefined
     ? yield* decodeSecretUrl({ ...expected, text: environment[databaseVariable], where: databaseVariable })
     : yield* readSecretUrl({ ...expected, flag: "database", path: file })
 })
 
-/** Names a database by its place, without user and password. */
+/** Describes a database by host and name, without user and password. */
 const databaseName = (url: Redacted.Redacted): string => {
   const { host = "", pathname = "" } = URL.parse(Redacted.value(url)) ?? {}
   return `the database ${JSON.stringify(pathname.slice(1))} at ${host === "" ? "its default address" : host}`
 }
 
-/** What codes of PostgreSQL and of the system mean. */
+/** The meanings of error codes of PostgreSQL and the system. */
 const meanings: Readonly<Record<string, string>> = {
-  "28000": "it does not take this user",
-  "28P01": "it does not take the user with this password",
+  "28000": "it refuses this user",
+  "28P01": "the user or the password is wrong",
   "3D000": "it does not exist",
-  "42501": "the user may not make tables",
-  ECONNREFUSED: "nothing listens there",
-  ENOTFOUND: "there is no such host"
+  "42501": "the user may not create tables",
+  ECONNREFUSED: "nothing listens on this port",
+  ENOTFOUND: "the host does not exist"
 }
 
-/** Says what is wrong with a database, by the code of its error. */
+/** Describes a database failure by its error code. */
 const problemOf = ({ cause, message }: { readonly cause: unknown; readonly message: string }): string => {
   const code = Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
   const meaning = Object.hasOwn(meanings, code) ? meanings[code] ?? message : message
@@ -139,7 +139,7 @@ const readTls = Effect.fnUntraced(function*(paths: string) {
   return tls
 })
 
-/** Combinations of flags that say nothing, or two things. */
+/** Returns the problems of flags that have no effect, or that contradict each other. */
 const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
   const { advertise, cluster, database, insecureNetwork, nodeHost, nodePort, nodeTls, runnerPort, sealed, sessionKey } =
     fleet
@@ -165,12 +165,12 @@ const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
     ...(Option.isNone(sessionKey) ? sharing.map((flag) => `${flag} needs --session-key`) : []),
     ...(sharing.length > 1 ? ["--sealed and --cluster exclude each other"] : []),
     ...(isStdio && (sharing.length > 0 || Option.isSome(sessionKey))
-      ? ["--stdio serves one client, so it takes no --session-key, --sealed and --cluster"]
+      ? ["--stdio serves one client, so --session-key, --sealed and --cluster cannot be used with it"]
       : []),
     ...(cluster && isAnywhere && Option.isNone(advertise)
-      ? ["--advertise is needed, because other nodes cannot reach this one at the address of --node-host"]
+      ? ["--advertise is required, because other nodes cannot reach the address of --node-host"]
       : []),
-    ...(cluster && ports[0] === ports[1] ? ["--node-port and --runner-port have to differ"] : [])
+    ...(cluster && ports[0] === ports[1] ? ["--node-port and --runner-port must differ"] : [])
   ]
 }
 
@@ -182,7 +182,7 @@ const flagOf: ReadonlyMap<unknown, string> = new Map([
   ["tls", "--node-tls"]
 ])
 
-/** Refuses a node that could not start. Nothing has been opened by then. */
+/** Refuses a node that could not start, before anything is opened. */
 const checkNode = Effect.fnUntraced(function*(node: ClusterNode) {
   const { checkCluster } = yield* Effect.promise(() => import("@mcp-sessions/transports/SessionRouter"))
   const { host, insecureNetwork, port, tls } = node
@@ -193,7 +193,7 @@ const checkNode = Effect.fnUntraced(function*(node: ClusterNode) {
       return Effect.fail(
         new UsageError({
           problems: [described(first), ...rest.map(described)],
-          hint: "--insecure-network lets a node listen at any address without --node-tls"
+          hint: "--insecure-network allows any address without --node-tls"
         })
       )
     })
@@ -215,7 +215,7 @@ const nodeOf = Effect.fnUntraced(function*(fleet: Fleet) {
   yield* checkNode(node)
   if (node.tls === undefined && !isLoopback(host)) {
     const warning =
-      line`warning: without --node-tls, others on the network of ${host} can read requests between nodes, and disturb the cluster`
+      line`warning: without --node-tls, programs on the network of ${host} can read requests between nodes and disturb the cluster`
     yield* note(styleNote("yellow", warning))
   }
   return node

@@ -1,5 +1,5 @@
 /**
- * Shared by `serve --ui` and `up --ui`: announces the page, and lets it ask for sign-ins.
+ * Shared by `serve --ui` and `up --ui`: announces the page, and handles sign-ins that start on it.
  */
 import * as Effect from "effect/Effect"
 import { Output } from "../Output.ts"
@@ -7,14 +7,14 @@ import { line } from "../Shown.ts"
 import type { InteractiveConsent } from "../SignIn.ts"
 import { root } from "./root.ts"
 
-/** Writes the URL that opens the page to stderr: that of stdout is for clients, and for programs. */
+/** Writes the URL that opens the page to stderr, because programs read stdout. */
 export const notePage = Effect.gen(function*() {
   const output = yield* Output
   const { json } = yield* root
   return (url: string) => json ? output.noteJson({ page: url }) : output.note(line`page: ${url}`)
 })
 
-/** Sign-ins that the user starts on the page. The page shows the address, and so does stderr. */
+/** Consent for sign-ins that the user starts on the page. The page and stderr show the address. */
 export const consentOfPage = (json: boolean): InteractiveConsent => ({
   browser: false,
   json,

@@ -1,5 +1,5 @@
 /**
- * `serve`: one MCP endpoint over servers, for clients of the protocol.
+ * `serve`: one MCP endpoint for all servers.
  */
 import * as Sessions from "@mcp-sessions/core/Sessions"
 import type { AuditRecord, JwtOptions } from "@mcp-sessions/transports/Gateway"
@@ -43,7 +43,7 @@ const readTokens = Effect.fnUntraced(function*(path: string) {
   return Object.fromEntries(Object.entries(tokens).map(([name, token]) => [name, Redacted.make(token)]))
 })
 
-/** The options of access tokens; `undefined` without an issuer. */
+/** Returns the options of access tokens; `undefined` without an issuer. */
 const jwtOf = ({ audience, issuer, jwks, requireScope }: {
   readonly issuer: Option.Option<string>
   readonly audience: ReadonlyArray<string>
@@ -57,7 +57,7 @@ const jwtOf = ({ audience, issuer, jwks, requireScope }: {
     requiredScopes: requireScope
   }
 
-/** What the gateway logs goes to stderr. */
+/** Sends the log of the gateway to stderr. */
 const logToStderr = Effect.gen(function*() {
   const { note } = yield* Output
   const fork = Effect.runForkWith(yield* Effect.context<never>())
@@ -80,12 +80,12 @@ export const serve = Command.make(
     ),
     host: Flag.String("host").pipe(
       Flag.withDescription(
-        "Address to listen on (default: 127.0.0.1); any other than loopback needs --tokens or --issuer"
+        "Address to listen on (default: 127.0.0.1); addresses other than loopback need --tokens or --issuer"
       ),
       Flag.withDefault(defaults.host)
     ),
     port: Flag.Int("port").pipe(
-      Flag.withDescription("Port to listen on (default: 0, which takes a free one)"),
+      Flag.withDescription("Port to listen on (default: 0, a free port)"),
       Flag.withDefault(defaults.port)
     ),
     path: Flag.String("path").pipe(
@@ -94,44 +94,50 @@ export const serve = Command.make(
     ),
     tokens: Flag.String("tokens").pipe(
       Flag.withMetavar("file"),
-      Flag.withDescription("JSON file with an object of bearer tokens by principal; requests then need one"),
+      Flag.withDescription(
+        "JSON file with an object that maps principals to bearer tokens; requests then need a token"
+      ),
       Flag.optional
     ),
     issuer: Flag.String("issuer").pipe(
       Flag.withMetavar("url"),
-      Flag.withDescription("Authorization server whose access tokens (JWT) are accepted; requests then need one"),
+      Flag.withDescription("Authorization server whose access tokens (JWT) are accepted; requests then need a token"),
       Flag.optional
     ),
     audience: texts("audience", "text", "Audience of access tokens to accept (default: the URL of the endpoint)"),
     jwks: Flag.String("jwks").pipe(
       Flag.withMetavar("url"),
-      Flag.withDescription("URL of the keys of the issuer (default: the one in its metadata)"),
+      Flag.withDescription("URL of the keys of the issuer (default: from the metadata of the issuer)"),
       Flag.optional
     ),
-    requireScope: texts("require-scope", "scope", "Scope that each access token needs"),
+    requireScope: texts("require-scope", "scope", "Scope that each access token must have"),
     publicUrl: Flag.String("public-url").pipe(
       Flag.withMetavar("url"),
-      Flag.withDescription("URL at which clients reach the endpoint, if that is a proxy"),
+      Flag.withDescription("URL at which clients reach the endpoint, if it is behind a proxy"),
       Flag.optional
     ),
     include: texts("include", "server/tool", "Tools to offer, where * stands for any characters (default: all)"),
-    exclude: texts("exclude", "server/tool", "Tools not to offer, where * stands for any characters"),
+    exclude: texts("exclude", "server/tool", "Tools to leave out, where * stands for any characters"),
     resources: texts("resources", "server", "Servers whose resources to offer (default: all)"),
-    allowHost: texts("allow-host", "name", "Host of requests to allow, beside those of loopback"),
-    allowOrigin: texts("allow-origin", "origin", "Origin of pages to allow, such as https://app.example.com"),
+    allowHost: texts("allow-host", "name", "Host name to allow in requests, in addition to loopback names"),
+    allowOrigin: texts("allow-origin", "origin", "Origin of web pages to allow, such as https://app.example.com"),
     audit: Flag.Boolean("audit").pipe(
       Flag.withDescription(
-        "Write a line of JSON to stderr for each call of a client, without arguments and results, and for refused tokens"
+        "Write one line of JSON to stderr for each call, without arguments and results, and for each refused token"
       ),
       Flag.withDefault(false)
     ),
     ui: Flag.Boolean("ui").pipe(
-      Flag.withDescription("Serve a web page too, at /ui: servers, sessions, calls, and a form for tools"),
+      Flag.withDescription("Serve the dashboard page at /ui: servers, sessions, calls, and a form for tools"),
       Flag.withDefault(false)
     ),
-    operator: texts("operator", "principal", "Principal whose page shows and controls everything, if there are tokens"),
+    operator: texts(
+      "operator",
+      "principal",
+      "Principal who sees and controls everything on the dashboard page, if tokens are used"
+    ),
     stdio: Flag.Boolean("stdio").pipe(
-      Flag.withDescription("Serve one client on stdin and stdout, until stdin ends, in place of a URL"),
+      Flag.withDescription("Serve one client on stdin and stdout instead of a URL, until stdin ends"),
       Flag.withDefault(false)
     ),
     redis: redisFlag,
@@ -185,7 +191,7 @@ export const serve = Command.make(
         json
           ? output.noteJson({ error: envelope(error) })
           : Effect.forEach(lines(error), output.note, { discard: true })
-      // One bad entry does not keep the others from being served.
+      // One bad entry does not prevent the other servers from being served.
       const unusable = errorOf(servers)
       const usable = usableOf(servers)
       if (unusable !== undefined && usable.length === 0) return yield* unusable
@@ -213,7 +219,7 @@ export const serve = Command.make(
           new UsageError({
             problems: [message],
             hint:
-              "--resources <server> names the servers whose resources to offer; --exclude <server>/<tool> leaves tools out"
+              "--resources <server> selects the servers whose resources are offered; --exclude <server>/<tool> leaves out tools"
           })
         )
       const logger = yield* logToStderr
@@ -252,36 +258,39 @@ export const serve = Command.make(
         })
       } else {
         yield* output.print(line`${url}`)
-        yield* output.note(line`serving ${usable.map(({ name }) => name).join(", ")}; Ctrl+C ends it`)
+        yield* output.note(line`serving ${usable.map(({ name }) => name).join(", ")}; press Ctrl+C to stop`)
       }
       return yield* Effect.never
     }).pipe(Effect.scoped)
 ).pipe(
-  Command.withDescription("Serve servers to MCP clients at one URL, which is the first line on stdout"),
+  Command.withDescription("Serve MCP servers at one URL, which is the first line on stdout"),
   Command.withExamples([
     { command: "mcp-sessions serve", description: "Serve all servers on a free port of this machine" },
     {
       command: "mcp-sessions serve github files --port 3000 --exclude 'files/write_*'",
-      description: "Serve two servers at http://127.0.0.1:3000/mcp, without some tools"
+      description: "Serve two servers at http://127.0.0.1:3000/mcp, without some of their tools"
     },
-    { command: "mcp-sessions serve --ui", description: "Serve all servers, and a page to look at them in a browser" },
-    { command: "mcp-sessions serve --stdio", description: "Serve all servers to the program that starts this one" },
+    { command: "mcp-sessions serve --ui", description: "Serve all servers and the dashboard page" },
+    {
+      command: "mcp-sessions serve --stdio",
+      description: "Serve all servers on stdin and stdout to the program that starts the command"
+    },
     {
       command: "mcp-sessions serve --host 0.0.0.0 --port 3000 --tokens tokens.json",
-      description: "Serve to other machines, to principals with tokens"
+      description: "Serve other machines, with a token for each principal"
     },
     {
       command:
         "mcp-sessions serve --port 3000 --issuer https://auth.example.com --public-url https://mcp.example.com/mcp",
-      description: "Serve behind a proxy to users who sign in at an authorization server"
+      description: "Serve users who sign in at an authorization server, behind a proxy"
     },
     {
       command: "mcp-sessions serve --cluster --session-key key --node-host 10.0.0.5 --node-tls ca.pem,cert.pem,key.pem",
-      description: "Be a node of a cluster, whose database MCP_SESSIONS_DATABASE_URL names"
+      description: "Run as a node of a cluster, with the database in MCP_SESSIONS_DATABASE_URL"
     },
     {
       command: "mcp-sessions serve --port 3000 --tokens tokens.json --redis redis://10.0.0.2:6379",
-      description: "Share the rates of clients, and the rates and circuits of servers, with other processes"
+      description: "Share rates of clients and servers, and circuits, with other processes"
     }
   ])
 )

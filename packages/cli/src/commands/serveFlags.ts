@@ -1,5 +1,5 @@
 /**
- * Flags of `serve` that mean nothing beside the others, so that none is ignored.
+ * Checks the flags of `serve`: no flag is ignored, because a flag without effect is an error.
  */
 import { isLoopback } from "@mcp-sessions/transports/NodeHost"
 import * as Option from "effect/Option"
@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 /** The defaults of the flags that have one. */
 export const defaults = { host: "127.0.0.1", port: 0, path: "/mcp" }
 
-/** Says which flags mean nothing together, or lack another one. */
+/** Returns the problems of flags that exclude each other, or that need another flag. */
 export const problemsOf = (flags: {
   readonly host: string
   readonly port: number
@@ -43,12 +43,12 @@ export const problemsOf = (flags: {
     "--require-scope": flags.requireScope.length > 0
   })
   return [
-    ...(ui && stdio ? ["--ui: there is no page with --stdio"] : []),
+    ...(ui && stdio ? ["--ui cannot be used with --stdio"] : []),
     ...(!ui && operator.length > 0 ? ["--operator needs --ui"] : []),
-    ...(stdio ? ofUrl : []).map((flag) => `${flag}: there is no URL with --stdio`),
+    ...(stdio ? ofUrl : []).map((flag) => `${flag} cannot be used with --stdio`),
     ...(Option.isNone(issuer) ? ofIssuer : []).map((flag) => `${flag} needs --issuer`),
     ...(!stdio && !isLoopback(host) && Option.isNone(tokens) && Option.isNone(issuer)
-      ? ["--host: an address that others reach needs --tokens or --issuer"]
+      ? ["--host: an address other than loopback needs --tokens or --issuer"]
       : [])
   ]
 }

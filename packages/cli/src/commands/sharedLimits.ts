@@ -15,7 +15,7 @@ const redisVariable = "MCP_SESSIONS_REDIS_URL"
 export const redisFlag = Flag.String("redis").pipe(
   Flag.withMetavar("url"),
   Flag.withDescription(
-    `URL of a Redis in which processes share rates and circuits, or a file that has it; the default is in ${redisVariable}`
+    `URL of the Redis server with which processes share rates and circuits, or a file with that URL (default: ${redisVariable})`
   ),
   Flag.optional
 )
@@ -36,7 +36,7 @@ const expected = {
     isDecodable(password)
 }
 
-/** Reads the URL of Redis from the flag or the environment. `undefined`: neither has one. */
+/** Reads the URL of Redis from the flag or the environment. `undefined` if both are empty. */
 const readUrl = Effect.fnUntraced(function*(redis: Option.Option<string>) {
   const { environment } = yield* Invocation
   if (Option.isNone(redis)) {
@@ -47,8 +47,8 @@ const readUrl = Effect.fnUntraced(function*(redis: Option.Option<string>) {
   if (!/^\w+:\/\//.test(value)) return yield* readSecretUrl({ ...expected, flag: "redis", path: value })
   if ((URL.parse(value)?.password ?? "") !== "") {
     return yield* new UsageError({
-      problems: ["--redis: other users of this machine can read a password that is on the command line"],
-      hint: `set ${redisVariable} to the URL, or name a file that has it: --redis <file>`
+      problems: ["--redis: other users of this machine can read a password on the command line"],
+      hint: `set ${redisVariable} to the URL, or pass a file with it: --redis <file>`
     })
   }
   return yield* decodeSecretUrl({ ...expected, text: value, where: "--redis" })

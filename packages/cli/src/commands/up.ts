@@ -21,7 +21,7 @@ import { consentOfPage, notePage } from "./page.ts"
 import { durationFlag, root } from "./root.ts"
 import { loadConfigured, selectServers } from "./selection.ts"
 
-/** Waits until no command has run for a while. */
+/** Waits until no command has run for the idle time. */
 const idled = ({ idle, load }: {
   readonly idle: Duration.Duration
   readonly load: Opening["load"]
@@ -36,7 +36,7 @@ const idled = ({ idle, load }: {
     }
   })
 
-/** Serves the page of held sessions, and gives the sessions whose calls it shows. */
+/** Serves the dashboard page of held sessions, and returns sessions whose calls it shows. */
 const servePage = Effect.fnUntraced(function*(
   sessions: Sessions["Service"],
   { names, project }: { readonly names: ReadonlyArray<string>; readonly project: string }
@@ -53,15 +53,17 @@ export const up = Command.make("up", {
     Argument.withDescription("Servers to hold (default: all enabled servers)"),
     Argument.variadic()
   ),
-  idle: durationFlag("idle", "End after this time without a command: seconds, or a duration such as 10m").pipe(
+  idle: durationFlag("idle", "Stop after this time without a command: seconds, or a duration such as 10m").pipe(
     Flag.optional
   ),
   isAll: Flag.Boolean("all").pipe(
-    Flag.withDescription("Hold all enabled servers, as without names"),
+    Flag.withDescription("Hold all enabled servers (the default without names)"),
     Flag.withDefault(false)
   ),
   ui: Flag.Boolean("ui").pipe(
-    Flag.withDescription("Serve a web page at a free port of this machine: servers, calls, and a form for tools"),
+    Flag.withDescription(
+      "Serve the dashboard page on a free port of this machine: servers, calls, and a form for tools"
+    ),
     Flag.withDefault(false)
   ),
   ...holdingFlags
@@ -82,7 +84,7 @@ export const up = Command.make("up", {
       return yield* new UsageError({ problems: ["--all: expected no names of servers beside it"] })
     }
     const all = yield* loadConfigured
-    // Before anything is asked or opened: a change in between is a change.
+    // Taken before any question or connection, so that changes during the start count.
     const reload = Effect.provideContext(
       loadConfigured,
       yield* Effect.context<Effect.Services<typeof loadConfigured>>()
@@ -130,10 +132,10 @@ export const up = Command.make("up", {
     Command.withDescription("Hold sessions in the foreground, for the commands of this directory and those below"),
     Command.withExamples([
       { command: "mcp-sessions up", description: "Hold the sessions of all servers until Ctrl+C" },
-      { command: "mcp-sessions up --ui", description: "Hold them, and look at them in a browser" },
+      { command: "mcp-sessions up --ui", description: "Hold them, and show them on the dashboard page" },
       {
         command: "mcp-sessions up github --idle 10m",
-        description: "Hold one session until nobody has used it for ten minutes"
+        description: "Hold one session until no command has used it for ten minutes"
       }
     ])
   )
