@@ -199,6 +199,20 @@ describe("run-time imports", () => {
   }
 })
 
+describe("the rooms that read what clients and other nodes send", () => {
+  it("read texts with textOrEmpty, because String throws for an object whose toString is not a function", () => {
+    const files = ["gateway", "fleet", "dashboard"].flatMap((room) =>
+      globSync(`packages/transports/src/internal/${room}/**/*.ts`, { cwd: root })
+    ).filter((file) => !file.endsWith("/assets.ts"))
+    assert.isAbove(files.length, 60)
+    const strays = files.filter((file) => {
+      const source = readFileSync(join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\//g, "")
+      return /(?<![.\w])String\(|\((?:globalThis\.)?String\)/.test(source)
+    })
+    assert.deepStrictEqual(strays, [])
+  })
+})
+
 describe("child processes", () => {
   const sources = globSync("packages/*/src/**/*.ts", { cwd: root }).map((file) => ({
     file,

@@ -250,7 +250,7 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
     yield* clients.closeAll
     streams.close()
   })
-  const dispatcher = new Dispatcher({ fork, record })
+  const dispatcher = new Dispatcher({ fork, now, record })
   return {
     catalog,
     clients,

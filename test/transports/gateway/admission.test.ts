@@ -293,7 +293,9 @@ describe("a POST", () => {
       yield* until(() => ledger("hang"), (ids) => ids.length === 2)
       const third = yield* post(url, call(3, "echo"), { session, token })
       assert.strictEqual(third.status, 429)
-      assert.strictEqual(JSON.parse(third.text).id, 3)
+      assert.strictEqual(third.headers["retry-after"], "1")
+      // Its body is not read.
+      assert.isNull(JSON.parse(third.text).id)
       const other = yield* post(url, initialize, { token: "the-token-of-bob-too" })
       assert.strictEqual(other.status, 200)
       const second = yield* post(url, initialize, { token: "the-token-of-bob-too" })
@@ -364,27 +366,29 @@ describe("quotas", () => {
     maxSessionsPerPrincipal: 10,
     maxInFlight: 4,
     maxInFlightPerPrincipal: 4,
+    maxInFlightBytes: 1000,
+    maxInFlightBytesPerPrincipal: 1000,
     requestsPerSecond: 2
   }
 
   it("admit a principal below its equal share while the gateway is full", () => {
     const quotas = new Quotas({ ...limits, requestsPerSecond: 100 }, () => 0)
-    for (let n = 0; n < 4; n++) assert.isTrue(quotas.begin("greedy"))
-    assert.isFalse(quotas.begin("greedy"))
-    assert.isTrue(quotas.begin("modest"))
-    assert.isTrue(quotas.begin("modest"))
-    assert.isFalse(quotas.begin("modest"))
-    quotas.end("greedy")
-    assert.isFalse(quotas.begin("greedy"))
+    const [first] = Array.from({ length: 4 }, () => quotas.begin("greedy") ?? assert.fail())
+    assert.isUndefined(quotas.begin("greedy"))
+    assert.isDefined(quotas.begin("modest"))
+    assert.isDefined(quotas.begin("modest"))
+    assert.isUndefined(quotas.begin("modest"))
+    first?.end()
+    assert.isUndefined(quotas.begin("greedy"))
   })
 
   it("let a principal begin twice its rate at once, and then its rate", () => {
     let now = 0
     const quotas = new Quotas(limits, () => now)
     const begin = () => {
-      const isAdmitted = quotas.begin("one")
-      if (isAdmitted) quotas.end("one")
-      return isAdmitted
+      const place = quotas.begin("one")
+      place?.end()
+      return place !== undefined
     }
     assert.deepStrictEqual([1, 2, 3, 4, 5].map(begin), [true, true, true, true, false])
     now = 500
@@ -394,10 +398,10 @@ describe("quotas", () => {
   it("call back once nothing is in flight", () => {
     const quotas = new Quotas(limits, () => 0)
     let idle = 0
-    quotas.begin("one")
+    const place = quotas.begin("one")
     quotas.whenIdle(() => idle++)
     assert.strictEqual(idle, 0)
-    quotas.end("one")
+    place?.end()
     assert.strictEqual(idle, 1)
   })
 
@@ -405,21 +409,25 @@ describe("quotas", () => {
     let now = 0
     const quotas = new Quotas({ ...limits, maxInFlight: 5000, maxInFlightPerPrincipal: 1 }, () => now)
     const once = (principal: string) => {
-      const isAdmitted = quotas.begin(principal)
-      if (isAdmitted) quotas.end(principal)
-      return isAdmitted
+      const place = quotas.begin(principal)
+      place?.end()
+      return place !== undefined
     }
-    assert.isTrue(quotas.begin("busy"))
-    for (let n = 0; n < 10; n++) assert.isTrue(quotas.open("holds sessions"))
+    assert.isDefined(quotas.begin("busy"))
+    for (let n = 0; n < 10; n++) assert.isDefined(quotas.open("holds sessions"))
     for (let n = 0; n < 4; n++) assert.isTrue(once("limited"))
     for (let n = 0; n < 3000; n++) assert.isTrue(once(`other ${n}`))
     assert.deepStrictEqual([quotas.begin("busy"), quotas.open("holds sessions"), once("limited")], [
-      false,
-      false,
+      undefined,
+      undefined,
       false
     ])
     now = 60_000
     for (let n = 0; n < 3000; n++) assert.isTrue(once(`later ${n}`))
-    assert.deepStrictEqual([quotas.begin("busy"), quotas.open("holds sessions"), once("limited")], [false, false, true])
+    assert.deepStrictEqual([quotas.begin("busy"), quotas.open("holds sessions"), once("limited")], [
+      undefined,
+      undefined,
+      true
+    ])
   })
 })

@@ -10,7 +10,7 @@ const open = openServer({
   port: 0,
   maxConnections: 10,
   make: createServer,
-  onListening: (server) => void server.on("request", (_, response) => response.end("here"))
+  handlerOf: () => (_, response) => void response.end("here")
 })
 
 describe("an HTTP server", () => {
@@ -37,7 +37,7 @@ describe("an HTTP server", () => {
         port,
         maxConnections: 1,
         make: createServer,
-        onListening: () => assert.fail("it listens")
+        handlerOf: () => assert.fail("it listens")
       }))
       assert.deepStrictEqual([error.code, error.port], ["EADDRINUSE", port])
     }))

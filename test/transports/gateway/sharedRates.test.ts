@@ -27,6 +27,8 @@ const limits = {
   maxSessionsPerPrincipal: 100,
   maxInFlight: 100,
   maxInFlightPerPrincipal: 100,
+  maxInFlightBytes: 100,
+  maxInFlightBytesPerPrincipal: 100,
   requestsPerSecond: 20
 }
 
@@ -64,8 +66,9 @@ const nodeOn = (store: Store, { realm = "/mcp", requestsPerSecond = limits.reque
     const send = (count: number, principal = "alice") => {
       let admitted = 0
       for (let n = 0; n < count; n++) {
-        if (!quotas.begin(principal)) continue
-        quotas.end(principal)
+        const place = quotas.begin(principal)
+        if (place === undefined) continue
+        place.end()
         admitted++
       }
       return admitted

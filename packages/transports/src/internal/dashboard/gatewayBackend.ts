@@ -92,9 +92,12 @@ export const gatewayBackend = (
       }),
     call: ({ args, principal, tool }) =>
       Effect.acquireUseRelease(
-        Effect.suspend(() => quotas.begin(principal) ? Effect.void : Effect.fail(refused(tooManyRequests))),
+        Effect.suspend(() => {
+          const place = quotas.begin(principal)
+          return place === undefined ? Effect.fail(refused(tooManyRequests)) : Effect.succeed(place)
+        }),
         () => Effect.flatMap(clientOf(principal), (client) => run(client, tool, args)),
-        () => Effect.sync(() => quotas.end(principal))
+        (place) => Effect.sync(place.end)
       )
   }
 }

@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import type { Call } from "./backend.ts"
 
 /** Receives the calls. */
@@ -75,7 +76,7 @@ export const observedSession = (session: Session, observe: Observe): Session =>
         report(Reflect.apply(value, target, [name, ...rest]), {
           observe,
           method,
-          name: String(name).slice(0, nameLimit),
+          name: textOrEmpty(name).slice(0, nameLimit),
           server: target.server
         })
     }

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as exactNumbers from "../exactNumbers.ts"
 import type { RpcError } from "../gateway/rpc.ts"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import { cut } from "./text.ts"
 import type { BlockView, ResultView, ToolView } from "./views.ts"
 
@@ -87,8 +88,8 @@ const failureOf = (error: RpcError): Pick<ResultView, "delivery" | "message" | "
   const data = Predicate.isObject(error.data) ? error.data as Readonly<Record<string, unknown>> : {}
   const isOwn = Predicate.isString(data.reason) && Predicate.isString(data.delivery)
   return {
-    delivery: isOwn ? String(data.delivery) : "Answered",
-    reason: isOwn ? String(data.reason) : `JSON-RPC ${error.code}`,
+    delivery: isOwn ? textOrEmpty(data.delivery) : "Answered",
+    reason: isOwn ? textOrEmpty(data.reason) : `JSON-RPC ${error.code}`,
     message: cut(error.message, messageLimit)
   }
 }

@@ -5,7 +5,6 @@
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
@@ -14,7 +13,8 @@ import { interrupt } from "../gateway/clientCall.ts"
 import type { ClientSession } from "../gateway/clientSession.ts"
 import { isRequest } from "../gateway/dispatcher.ts"
 import type { EventStreams } from "../gateway/eventStreams.ts"
-import { answerEmpty, onClosed, readBody } from "../gateway/http.ts"
+import { guarded, settled } from "../gateway/guarded.ts"
+import { answerEmpty, answerFailure, onClosed, readBody } from "../gateway/http.ts"
 import { type CannotListen, openServer } from "../gateway/httpServer.ts"
 import { messagesOf } from "../gateway/postBody.ts"
 import { RpcError } from "../gateway/rpc.ts"
@@ -150,19 +150,25 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
       (client) =>
         client === undefined || client === "ended" || !hop.isRepeated ? Effect.void : dropCalls(client, messages)
     )
-    fork(found).addObserver((exit) => {
-      const client = Exit.isSuccess(exit) ? exit.value : undefined
-      if (client === undefined || client === "ended") {
-        end()
-        return refuseSession(to, client ?? "limited", messages)
+    const onFailure = (error: RpcError) => {
+      end()
+      answerFailure(to, error, messages.find(isRequest)?.id)
+    }
+    settled({ fork, doing: "handle a request of another node", onFailure }, {
+      effect: found,
+      onValue: (client) => {
+        if (client === undefined || client === "ended") {
+          end()
+          return refuseSession(to, client ?? "limited", messages)
+        }
+        const request = { method: hop.method, headers: from.headers }
+        if (hop.method === "GET") fork(restore(client, text))
+        else owned.breakOnMove(bucket, to)
+        serve(client, { principal: hop.principal, request, response: to, text, messages, onEnd: end })
+        if (hop.method === "GET") passed.add(to, client)
+        // Only a POST has an end of its own.
+        if (hop.method !== "POST") end()
       }
-      const request = { method: hop.method, headers: from.headers }
-      if (hop.method === "GET") fork(restore(client, text))
-      else owned.breakOnMove(bucket, to)
-      serve(client, { principal: hop.principal, request, response: to, text, messages, onEnd: end })
-      if (hop.method === "GET") passed.add(to, client)
-      // Only a POST has an end of its own.
-      if (hop.method !== "POST") end()
     })
   }
 
@@ -180,17 +186,24 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
     readBody({
       request,
       limit: hop.method === "GET" || isNotice ? stateLimit : maxBodyBytes,
-      done: (text) => {
-        if (text === undefined || !hops.take(hop, ticket, text)) return nothing()
-        if (session === undefined) {
-          onEnded(text)
-          return void response.writeHead(200).end()
-        }
-        if (isStale || stalls.isRefusing) return void response.writeHead(notOwner).end()
-        handle(hop, session, text, request, response)
-      }
+      done: (text) =>
+        guard(response, () => {
+          if (text === undefined || !hops.take(hop, ticket, text)) return nothing()
+          if (session === undefined) {
+            onEnded(text)
+            return void response.writeHead(200).end()
+          }
+          if (isStale || stalls.isRefusing) return void response.writeHead(notOwner).end()
+          handle(hop, session, text, request, response)
+        })
     })
   }
+
+  const guard = (response: Http.ServerResponse, run: () => void): void =>
+    guarded(
+      { fork, doing: "receive a request of another node", onFailure: (error) => answerFailure(response, error) },
+      run
+    )
 
   return Effect.gen(function*() {
     const removeListener = owned.onMove((bucket) => passed.move(bucket))
@@ -203,7 +216,7 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
         tls === undefined
           ? Http.createServer(serverOptions)
           : Https.createServer({ ...serverOptions, ...tls, requestCert: true, rejectUnauthorized: true }),
-      onListening: (server) => void server.on("request", receive)
+      handlerOf: () => receive
     })
     return opened.port
   })

@@ -76,7 +76,7 @@ export const clusterOwnership: Effect.Effect<Ownership, never, Sharding.Sharding
         Effect.gen(function*() {
           yield* Layer.build(layer(node)).pipe(Effect.provideService(Sharding.Sharding, sharding))
           const client = yield* sharding.makeClient(Bucket)
-          return (bucket) => client(String(bucket)).Hold()
+          return (bucket) => client(`${bucket}`).Hold()
         }),
       isReachable: sql`SELECT 1`.pipe(Effect.timeout(databaseTimeout), Effect.isSuccess)
     }

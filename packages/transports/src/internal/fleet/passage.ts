@@ -10,6 +10,7 @@ import type { EventStreams } from "../gateway/eventStreams.ts"
 import { answerEmpty, answerJson } from "../gateway/http.ts"
 import { codes, encodeError, outcomeLost, RpcError, type RpcId } from "../gateway/rpc.ts"
 import type { Exchange } from "../gateway/seat.ts"
+import { textOrEmpty } from "../textOrEmpty.ts"
 
 /** Why a node could not have an exchange handled. */
 export type Failure = "large" | "lost" | "noOwner"
@@ -61,7 +62,7 @@ export class Passage {
     this.#exchange = exchange
     this.#streams = streams
     const { "last-event-id": id } = exchange.request.headers
-    this.lastEventId = id === undefined ? undefined : String(id)
+    this.lastEventId = id === undefined ? undefined : textOrEmpty(id)
   }
 
   get response(): ServerResponse {

@@ -5,9 +5,7 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import type { ServerResponse } from "node:http"
 import { isRequest } from "../gateway/dispatcher.ts"
 import { refuse } from "../gateway/http.ts"
-import { codes, RpcError, tooManySessions } from "../gateway/rpc.ts"
-
-const unknown = new RpcError({ code: codes.sessionUnknown, message: "Session not found" })
+import { sessionUnknown, tooManySessions } from "../gateway/rpc.ts"
 
 /** Refuses a request for a session that its client has ended, or that would be one too many. */
 export const refuseSession = (
@@ -16,6 +14,6 @@ export const refuseSession = (
   messages: ReadonlyArray<JSONRPCMessage>
 ): void => {
   const id = messages.find(isRequest)?.id
-  if (why === "ended") refuse(response, { status: 404, error: unknown, id })
-  else refuse(response, { status: 429, error: tooManySessions, id, headers: { "retry-after": "1" } })
+  if (why === "ended") refuse(response, { status: 404, error: sessionUnknown, id })
+  else refuse(response, { status: 429, error: tooManySessions, id })
 }

@@ -8,15 +8,16 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization#token-handling
  */
-import type * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { AccessTokens } from "../accessTokens/accessTokens.ts"
 import { isLoopback } from "../loopback.ts"
+import type { Fork } from "../scopedFork.ts"
 import type { Challenges, Refusal } from "./challenges.ts"
+import { settled } from "./guarded.ts"
+import { gatewayStopping, type RpcError } from "./rpc.ts"
 
 /** On whose behalf a request is made. */
 export interface Caller {
@@ -54,7 +55,7 @@ export interface AdmissionOptions {
   /** The access tokens that are accepted; `undefined`: none. */
   readonly accessTokens: AccessTokens | undefined
   readonly challenges: Challenges
-  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly fork: Fork
 }
 
 export class Admission {
@@ -113,11 +114,14 @@ export class Admission {
     const key = digest.toString("base64")
     const known = accessTokens.recall(key)
     if (known !== undefined) return settle(known)
-    fork(accessTokens.verify(token, key)).addObserver((exit) => {
-      if (Exit.isSuccess(exit)) return settle(exit.value)
-      const failure = Exit.findErrorOption(exit)
-      const { fault, scopes } = failure._tag === "Some" ? failure.value : { fault: "Busy", scopes: undefined } as const
-      settle(challenges.refuse(request, fault, scopes))
+    const onFailure = (error: RpcError) =>
+      settle({ status: error === gatewayStopping ? 503 : 500, description: error.message })
+    settled({ fork, doing: "verify an access token", onFailure }, {
+      effect: Effect.match(accessTokens.verify(token, key), {
+        onFailure: ({ fault, scopes }) => challenges.refuse(request, fault, scopes),
+        onSuccess: (caller) => caller
+      }),
+      onValue: settle
     })
   }
 

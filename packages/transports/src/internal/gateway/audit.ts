@@ -10,6 +10,7 @@ import { textOrEmpty } from "../textOrEmpty.ts"
 import type { RefusalReason } from "./challenges.ts"
 import type { ClientCall } from "./clientCall.ts"
 import type { ClientSession } from "./clientSession.ts"
+import { deliveryOf } from "./delivery.ts"
 import type { RpcError } from "./rpc.ts"
 
 /**
@@ -121,7 +122,7 @@ export const recordOf = ({ call, client, duration, exit, method, params }: {
     code: error?.code,
     reason: isOwn ? data.reason as string : undefined,
     delivery: outcome === "Cancelled"
-      ? "Unknown"
+      ? deliveryOf({ call, method })
       : isOwn
       ? data.delivery as string
       : outcome === "Failed" && call.server === undefined

@@ -9,7 +9,7 @@ import { type TokenFault, tokenFaults } from "../accessTokens/tokenRefused.ts"
 
 /** A request that is not admitted. */
 export interface Refusal {
-  readonly status: 400 | 401 | 403 | 503
+  readonly status: 400 | 401 | 403 | 500 | 503
   readonly description: string
   readonly headers?: Readonly<Record<string, string>>
 }

@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import { interrupt } from "./clientCall.ts"
 import { type ClientOptions, ClientSession } from "./clientSession.ts"
+import type { Share } from "./fairShare.ts"
 import { KeptMessages } from "./keptMessages.ts"
 import type { Quotas } from "./quotas.ts"
 import type { SessionParts } from "./seat.ts"
@@ -32,6 +33,7 @@ export class Clients {
   readonly #byName = new Map<string, ClientSession>()
   readonly #modern = new Map<string, ClientSession>()
   readonly #byOwner = new Map<string, ClientSession>()
+  readonly #places = new WeakMap<ClientSession, Share>()
 
   constructor(options: ClientsOptions) {
     this.#options = options
@@ -62,7 +64,8 @@ export class Clients {
       const rootsChanges = yield* PubSub.sliding<void>(1)
       // From here on nothing waits, so of two callers at a time one makes it.
       const known = this.#byName.get(name)
-      if (known !== undefined || !quotas.open(principal)) {
+      const place = known === undefined ? quotas.open(principal) : undefined
+      if (place === undefined) {
         yield* Scope.close(own, Exit.void)
         return known
       }
@@ -80,6 +83,7 @@ export class Clients {
         },
         rootsChanges
       )
+      this.#places.set(client, place)
       this.#byName.set(name, client)
       this.#byOwner.set(client.owner, client)
       return client
@@ -115,8 +119,8 @@ export class Clients {
       if (!this.#byName.delete(client.name)) return Effect.void
       this.#byOwner.delete(client.owner)
       for (const [key, one] of this.#modern) if (one === client) this.#modern.delete(key)
-      const { quotas, tasks } = this.#options
-      quotas.close(client.principal)
+      const { tasks } = this.#options
+      this.#places.get(client)?.end()
       const fibers = [...client.calls.values()].flatMap((call) => interrupt(call) ?? [])
       return Fiber.awaitAll(fibers).pipe(
         Effect.andThen(Effect.sync(() => {

@@ -5,42 +5,65 @@ import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/clien
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
+import type { Fork } from "../scopedFork.ts"
 import { type Recorder, recordOf } from "./audit.ts"
 import { type ClientCall, interrupt, makeCall, type Reply } from "./clientCall.ts"
 import type { ClientSession } from "./clientSession.ts"
+import { deliveryOf } from "./delivery.ts"
+import { guarded } from "./guarded.ts"
 import { type Method, methodOf, startTool } from "./methods.ts"
-import { codes, encodeError, encodeNotification, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import {
+  codes,
+  encodeError,
+  encodeNotification,
+  encodeResult,
+  gatewayFailed,
+  idInUse,
+  progressTokenOf,
+  RpcError,
+  type RpcId
+} from "./rpc.ts"
 import type { Outcome } from "./task.ts"
 import { askedPlace } from "./taskRequests.ts"
 
 export const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => "method" in message && "id" in message
 
-/** What a request fails with whose session closes. */
-const stopped = (method: string): RpcError =>
-  new RpcError({
+/** What a request fails with whose session closes. Only a tool must not be called again if it may have run. */
+const stopped = (request: { readonly call: ClientCall; readonly method: string }): RpcError => {
+  const delivery = deliveryOf(request)
+  return new RpcError({
     code: codes.serverFailed,
     message: "the session was closed before the response came",
     data: {
       reason: "SessionClosed",
-      delivery: method === "tools/call" ? "Unknown" : "NotSent",
-      isRetryable: false
+      delivery,
+      isRetryable: delivery === "NotSent" || request.method !== "tools/call"
     }
   })
+}
 
-const idInUse = new RpcError({ code: codes.invalidRequest, message: "another request with this id is in flight" })
+/** A request that has ended. */
+interface Ended {
+  readonly call: ClientCall
+  readonly method: string
+  readonly exit: Exit.Exit<unknown, RpcError>
+}
 
 export class Dispatcher {
-  readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly #fork: Fork
+  readonly #now: () => number
   readonly #record: Recorder | undefined
 
-  constructor({ fork, record }: {
-    readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  constructor({ fork, now, record }: {
+    readonly fork: Fork
+    /** Monotonic time in milliseconds. */
+    readonly now: () => number
     readonly record: Recorder | undefined
   }) {
     this.#fork = fork
+    this.#now = now
     this.#record = record
   }
 
@@ -56,15 +79,25 @@ export class Dispatcher {
     readonly onEnd: (exit: Exit.Exit<unknown, RpcError>) => void
   }): void {
     const { before, call, client, handle, method, onEnd, params } = options
-    const startedAt = performance.now()
+    const startedAt = this.#now()
+    const guard = {
+      fork: this.#fork,
+      doing: `end ${method}`,
+      onFailure: (error: RpcError) => call.reply.settle(encodeError(call.id, error))
+    }
+    let isOver = false
     const end = (exit: Exit.Exit<unknown, RpcError>) => {
-      client.touch()
-      const take = this.#record
-      if (take !== undefined) {
-        const record = recordOf({ ...options, exit, duration: performance.now() - startedAt })
-        if (record !== undefined) take(record)
-      }
-      onEnd(exit)
+      if (isOver) return
+      isOver = true
+      guarded(guard, () => {
+        client.touch()
+        const take = this.#record
+        if (take !== undefined) {
+          const record = recordOf({ ...options, exit, duration: this.#now() - startedAt })
+          if (record !== undefined) take(record)
+        }
+        onEnd(exit)
+      })
     }
     const run = (effect: Effect.Effect<unknown, RpcError>) => {
       const fiber = this.#fork(effect)
@@ -72,8 +105,14 @@ export class Dispatcher {
       fiber.addObserver(end)
     }
     const context = { offer: client.lists.offer, client, call, params }
-    if (before !== undefined) run(Effect.andThen(before, Effect.suspend(() => handle(context))))
-    else if (method !== "tools/call" || !startTool(context, { onEnd: end, onFailure: run })) run(handle(context))
+    const handled = Effect.suspend(() => handle(context))
+    if (before !== undefined) return run(Effect.andThen(before, handled))
+    if (method !== "tools/call") return run(handled)
+    try {
+      if (!startTool(context, { onEnd: end, onFailure: run })) run(handled)
+    } catch (defect) {
+      end(Exit.die(defect))
+    }
   }
 
   /** Takes a message of a client that needs no response. */
@@ -108,12 +147,7 @@ export class Dispatcher {
       reply.settle(encodeError(id, place))
       return
     }
-    const progressToken = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
-    const call = makeCall({
-      id,
-      progressToken: Predicate.isString(progressToken) || Predicate.isNumber(progressToken) ? progressToken : undefined,
-      reply
-    })
+    const call = makeCall({ id, progressToken: progressTokenOf(params), reply })
     call.place = place
     let key = id
     client.calls.set(key, call)
@@ -138,33 +172,34 @@ export class Dispatcher {
         // A client that asks for a task has one, even if the server answers at once.
         if (place?.task === undefined && Exit.isSuccess(exit)) place?.report(call, {})
         if (this.endTask(client, call, method, exit)) return
-        reply.settle(call.isCancelled ? undefined : this.encode(id, method, exit))
+        reply.settle(call.isCancelled ? undefined : this.encode({ id, call, method, exit }))
       }
     })
   }
 
   /** Ends the task of a call that has ended. Returns `false` if it never became one, so that its client waits for the result. */
-  endTask(client: ClientSession, { place }: ClientCall, method: string, exit: Exit.Exit<unknown, RpcError>): boolean {
-    return place !== undefined && client.tasks.end(place, this.#outcomeOf(method, exit))
+  endTask(client: ClientSession, call: ClientCall, method: string, exit: Exit.Exit<unknown, RpcError>): boolean {
+    const { place } = call
+    return place !== undefined && client.tasks.end(place, this.#outcomeOf({ call, method, exit }))
   }
 
-  #outcomeOf(method: string, exit: Exit.Exit<unknown, RpcError>): Outcome {
+  #outcomeOf({ exit, ...request }: Ended): Outcome {
     if (Exit.isSuccess(exit)) return { _tag: "Completed", result: exit.value as Readonly<Record<string, unknown>> }
-    const error = this.#errorOf(method, exit.cause)
+    const error = this.#errorOf(request, exit.cause)
     const isCancelled = Predicate.hasProperty(error.data, "reason") && error.data.reason === "TaskCancelled"
     return isCancelled ? { _tag: "Cancelled" } : { _tag: "Failed", error }
   }
 
   /** Encodes how a request ended. */
-  encode(id: RpcId, method: string, exit: Exit.Exit<unknown, RpcError>): string {
-    return Exit.isSuccess(exit) ? encodeResult(id, exit.value) : encodeError(id, this.#errorOf(method, exit.cause))
+  encode({ exit, id, ...request }: Ended & { readonly id: RpcId }): string {
+    return Exit.isSuccess(exit) ? encodeResult(id, exit.value) : encodeError(id, this.#errorOf(request, exit.cause))
   }
 
-  #errorOf(method: string, cause: Cause.Cause<RpcError>): RpcError {
+  #errorOf(request: Omit<Ended, "exit">, cause: Cause.Cause<RpcError>): RpcError {
     const failure = Cause.findErrorOption(cause)
     if (failure._tag === "Some") return failure.value
-    if (Cause.hasInterruptsOnly(cause)) return stopped(method)
-    this.#fork(Effect.logError(`the gateway failed to handle ${method}`, cause))
-    return new RpcError({ code: codes.internalError, message: "the gateway failed" })
+    if (Cause.hasInterruptsOnly(cause)) return stopped(request)
+    this.#fork(Effect.logError(`the gateway failed to handle ${request.method}`, cause))
+    return gatewayFailed
   }
 }

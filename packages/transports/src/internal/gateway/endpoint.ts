@@ -6,23 +6,26 @@
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
-import * as Exit from "effect/Exit"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import type { Caller } from "./admission.ts"
-import type { ClientSession } from "./clientSession.ts"
+import { type ClientSession, modernRevision } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
+import { guarded, settled } from "./guarded.ts"
 import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
-import { accepts, answerEmpty, answerJson, type BodyFault, onClosed, readBody, refuse } from "./http.ts"
+import { accepts, answerEmpty, answerFailure, answerJson, type BodyFault, onClosed, readBody, refuse } from "./http.ts"
 import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
-import { messagesOf } from "./postBody.ts"
+import { isBatch, messagesOf } from "./postBody.ts"
 import { PostReply } from "./postReply.ts"
 import {
   codes,
   encodeError,
   encodeResult,
+  gatewayStopping,
   outcomeLost,
   RpcError,
   type RpcId,
+  sessionUnknown,
   tooManyRequests,
   tooManySessions
 } from "./rpc.ts"
@@ -30,12 +33,11 @@ import type { Exchange, Seat } from "./seat.ts"
 
 const invalidRequest = (message: string): RpcError => new RpcError({ code: codes.invalidRequest, message })
 
-const faults: Readonly<Record<BodyFault, { readonly status: number; readonly error: RpcError }>> = {
+const faults: Readonly<Record<Exclude<BodyFault, "gone">, { readonly status: number; readonly error: RpcError }>> = {
   large: { status: 413, error: invalidRequest("the body is too large") },
+  limited: { status: 429, error: tooManyRequests },
   malformed: { status: 400, error: new RpcError({ code: codes.parseError, message: "the body is not UTF-8" }) }
 }
-
-const sessionUnknown = new RpcError({ code: codes.sessionUnknown, message: "Session not found" })
 
 export interface EndpointOptions extends ModernOptions {
   /** The largest body of a request, in bytes. */
@@ -44,6 +46,20 @@ export interface EndpointOptions extends ModernOptions {
 
 /** A POST that was read. */
 type Post = Exchange & Caller
+
+/** The revisions of requests that the gateway takes, the latest first. */
+const supported: ReadonlyArray<string> = [modernRevision, ...revisions]
+
+/** Why a request does not reach a session. */
+class Refused {
+  readonly status: number
+  readonly error: RpcError
+
+  constructor(status: number, error: RpcError) {
+    this.status = status
+    this.error = error
+  }
+}
 
 /** A request with no body. */
 const bodyless = { text: "", messages: [], onEnd: () => {} }
@@ -94,49 +110,71 @@ export class Endpoint {
         error: invalidRequest("Accept has to allow application/json and text/event-stream")
       })
     }
+    const { fork, maxBodyBytes, quotas } = this.#options
+    const place = quotas.begin(caller.principal)
+    // The body is not read, so the id of its request is not known.
+    if (place === undefined) return refuse(response, { status: 429, error: tooManyRequests })
+    const from = { ...caller, request, response, onEnd: place.end }
     readBody({
       request,
-      limit: this.#options.maxBodyBytes,
-      done: (text, fault) => {
-        if (text === undefined) {
-          refuse(response, { ...faults[fault ?? "malformed"], headers: { connection: "close" } })
-        } else this.#read({ ...caller, request, response, text })
+      limit: maxBodyBytes,
+      admit: place.takeBytes,
+      done: (text, fault = "malformed") => {
+        if (text !== undefined) {
+          const doing = "read a request"
+          return guarded({ fork, doing, onFailure: (error) => this.#fail(from, error) }, () => this.#read(from, text))
+        }
+        place.end()
+        if (fault !== "gone") refuse(response, { ...faults[fault], headers: { connection: "close" } })
       }
     })
   }
 
   /** Reads the messages of a body. */
-  #read(from: Omit<Post, "messages" | "onEnd">): void {
-    const { principal, response, text } = from
+  #read(from: Omit<Post, "messages" | "text">, text: string): void {
     const messages = messagesOf(text)
-    if (messages instanceof RpcError) return refuse(response, { status: 400, error: messages })
-    this.#receive({ ...from, messages, onEnd: () => this.#options.quotas.end(principal) })
+    if (messages instanceof RpcError) {
+      from.onEnd()
+      return refuse(from.response, { status: 400, error: messages })
+    }
+    const post = { ...from, text, messages }
+    const { fork } = this.#options
+    const guard = { fork, doing: "handle a request", onFailure: (error: RpcError) => this.#fail(post, error) }
+    guarded(guard, () => this.#receive(post))
+  }
+
+  /** Ends a request that failed by itself. */
+  #fail(
+    { messages, onEnd, response }: Pick<Exchange, "onEnd" | "response"> & Partial<Exchange>,
+    error: RpcError
+  ): void {
+    onEnd()
+    answerFailure(response, error, messages?.find(isRequest)?.id)
   }
 
   #receive(post: Post): void {
-    const { expiresAt, messages, principal, request, response } = post
+    const { expiresAt, messages, request, response } = post
     const [first] = messages
     if (first !== undefined && messages.length === 1 && isRequest(first) && isModern(request, first)) {
       if (first.method === "subscriptions/listen") this.#options.streams.endAt(response, expiresAt)
-      return this.#modern.handle(post, first)
+      return this.#modern.handle(post, first, (client, exchange) => this.serve(client, exchange))
     }
     if (first !== undefined && isRequest(first) && first.method === "initialize" && messages.length === 1) {
       return this.#initialize(post, first)
     }
-    const version = request.headers["mcp-protocol-version"]
-    if (version !== undefined && !revisions.includes(version as string)) {
-      const data = { supported: revisions, requested: version }
-      const error = new RpcError({ code: codes.invalidRequest, message: "Unsupported protocol version", data })
-      return refuse(response, { status: 400, error, id: this.#idOf(post) })
-    }
-    const seat = this.#find(post)
-    if (seat === undefined) return
-    if (!this.#options.quotas.begin(principal)) return this.#limit(post, tooManyRequests)
-    seat.use(post, (client, exchange) => this.serve(client, exchange))
+    this.#pass(post)
   }
 
   /** Handles an exchange with a session of this process. */
   serve(client: ClientSession, exchange: Exchange): void {
+    const { fork } = this.#options
+    guarded(
+      { fork, doing: "handle a request", onFailure: (error) => this.#fail(exchange, error) },
+      () => this.#serve(client, exchange)
+    )
+  }
+
+  #serve(client: ClientSession, exchange: Exchange): void {
     const { messages, onEnd, request, response } = exchange
     const { dispatcher, fork, router } = this.#options
     client.touch()
@@ -154,7 +192,7 @@ export class Endpoint {
       begin: (response) => client.resumable.begin(response, requests.map(({ id }) => id)),
       acceptsStream: accepts(request.headers.accept, "text/event-stream"),
       requests: Math.max(1, requests.length),
-      isBatch: exchange.text.trimStart().startsWith("["),
+      isBatch: isBatch(exchange.text),
       onEnd
     })
     for (const message of messages) {
@@ -168,7 +206,7 @@ export class Endpoint {
   #stream(client: ClientSession, { request, response }: Exchange): void {
     const lastEventId = request.headers["last-event-id"]
     onClosed(response, () => client.touch())
-    const opened = client.output.open(response, lastEventId === undefined ? undefined : String(lastEventId))
+    const opened = client.output.open(response, lastEventId === undefined ? undefined : textOrEmpty(lastEventId))
     switch (opened) {
       case undefined:
         return
@@ -192,49 +230,52 @@ export class Endpoint {
     return messages.find(isRequest)?.id
   }
 
-  #limit(post: Exchange, error: RpcError): void {
-    refuse(post.response, { status: 429, error, id: this.#idOf(post), headers: { "retry-after": "1" } })
+  /** Refuses a request, which ends with that. */
+  #refuse(exchange: Exchange, status: number, error: RpcError): void {
+    exchange.onEnd()
+    refuse(exchange.response, { status, error, id: this.#idOf(exchange) })
   }
 
   #initialize(post: Exchange, { id, params }: JSONRPCRequest): void {
-    const { principal, response } = post
-    const { fork, quotas, router } = this.#options
+    const { onEnd, principal, response } = post
+    const { fork, router } = this.#options
     const wishes = wishesOf(params)
-    if (wishes === undefined) return refuse(response, { status: 400, error: badInitialize, id })
-    if (this.isDraining) {
-      const error = new RpcError({ code: codes.limited, message: "the gateway is stopping" })
-      return refuse(response, { status: 503, error, id, headers: { "retry-after": "1" } })
-    }
-    if (!quotas.begin(principal)) return this.#limit(post, tooManyRequests)
-    fork(router.open({ principal, ...wishes })).addObserver((exit) => {
-      quotas.end(principal)
-      const session = Exit.isSuccess(exit) ? exit.value : undefined
-      if (session === undefined) return this.#limit(post, tooManySessions)
-      const result = initialized({ ...this.#options, protocolVersion: wishes.protocolVersion })
-      answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": session } })
+    if (wishes === undefined) return this.#refuse(post, 400, badInitialize)
+    if (this.isDraining) return this.#refuse(post, 503, gatewayStopping)
+    settled({ fork, doing: "open a session", onFailure: (error) => this.#fail(post, error) }, {
+      effect: router.open({ principal, ...wishes }),
+      onValue: (session) => {
+        if (session === undefined) return this.#refuse(post, 429, tooManySessions)
+        onEnd()
+        const result = initialized({ ...this.#options, protocolVersion: wishes.protocolVersion })
+        answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": session } })
+      }
     })
   }
 
-  /** Passes a request without a body to the session that it names. */
+  /** Passes a request to the session that it names. */
   #pass(exchange: Exchange): void {
-    this.#find(exchange)?.use(exchange, (client, handled) => this.serve(client, handled))
+    const seat = this.#find(exchange)
+    if (seat instanceof Refused) this.#refuse(exchange, seat.status, seat.error)
+    else seat.use(exchange, (client, handled) => this.serve(client, handled))
   }
 
-  /** Finds the session that a request names, or refuses the request. */
-  #find(exchange: Exchange): Seat | undefined {
-    const { principal, request, response } = exchange
-    const id = this.#idOf(exchange)
-    const token = request.headers["mcp-session-id"]
-    if (token === undefined) {
-      refuse(response, {
-        status: 400,
-        error: invalidRequest("the Mcp-Session-Id header is missing: send the one of the response to initialize"),
-        id
-      })
-      return undefined
+  /** Finds the session that a request names. */
+  #find({ principal, request: { headers } }: Exchange): Seat | Refused {
+    const version = headers["mcp-protocol-version"]
+    if (version !== undefined && !supported.includes(textOrEmpty(version))) {
+      const data = { supported, requested: version }
+      return new Refused(
+        400,
+        new RpcError({ code: codes.invalidRequest, message: "Unsupported protocol version", data })
+      )
     }
-    const seat = this.#options.router.find(String(token), principal)
-    if (seat === undefined) refuse(response, { status: 404, error: sessionUnknown, id })
-    return seat
+    const token = headers["mcp-session-id"]
+    return token === undefined
+      ? new Refused(
+        400,
+        invalidRequest("the Mcp-Session-Id header is missing: send the one of the response to initialize")
+      )
+      : this.#options.router.find(textOrEmpty(token), principal) ?? new Refused(404, sessionUnknown)
   }
 }

@@ -33,6 +33,16 @@ export interface GatewayLimits {
   /** How many POSTs of one principal are in flight at a time. More are refused with 429. Default: 256. */
   readonly maxInFlightPerPrincipal?: number | undefined
   /**
+   * How many bytes the bodies of the POSTs in flight have, as far as they were received. While it is reached, a principal below its equal share is
+   * still admitted. Default: 256 MiB.
+   */
+  readonly maxInFlightBytes?: number | undefined
+  /**
+   * How many bytes the bodies of the POSTs of one principal in flight have. More are refused with 429. At least `maxBodyBytes`. Default: 64 MiB, or
+   * `maxBodyBytes` if that is more.
+   */
+  readonly maxInFlightBytesPerPrincipal?: number | undefined
+  /**
    * How many POSTs a principal may send in a second, on average, and half of how many at once. Gateways with one `RateLimiterStore` share it.
    * Default: 5,000.
    */
@@ -147,6 +157,8 @@ const limitBounds: { readonly [K in keyof GatewayLimits]-?: readonly [fallback: 
   maxSessionsPerPrincipal: [2000, 1_000_000],
   maxInFlight: [1024, 1_000_000],
   maxInFlightPerPrincipal: [256, 1_000_000],
+  maxInFlightBytes: [256 * 1024 ** 2, 64 * 1024 ** 3],
+  maxInFlightBytesPerPrincipal: [64 * 1024 ** 2, 64 * 1024 ** 3],
   requestsPerSecond: [5000, 1_000_000],
   maxTasks: [10_000, 1_000_000],
   maxTasksPerPrincipal: [1000, 1_000_000]
@@ -288,6 +300,14 @@ export const readOptions = (
     )
     return value
   }
+  const maxBodyBytes = readLimit("maxBodyBytes")
+  /** Reads a limit that one body has to fit in. */
+  const readBytes = (key: "maxInFlightBytes" | "maxInFlightBytesPerPrincipal"): number => {
+    const value = readLimit(key)
+    const isEnough = limits[key] === undefined || value >= maxBodyBytes
+    expect(isEnough, ["limits", key], "as much as maxBodyBytes, or more")
+    return Math.max(value, maxBodyBytes)
+  }
   const read: ReadOptions = {
     host,
     port,
@@ -302,11 +322,13 @@ export const readOptions = (
     allowedOrigins,
     operators,
     limits: {
-      maxBodyBytes: readLimit("maxBodyBytes"),
+      maxBodyBytes,
       maxSessions: readLimit("maxSessions"),
       maxSessionsPerPrincipal: readLimit("maxSessionsPerPrincipal"),
       maxInFlight: readLimit("maxInFlight"),
       maxInFlightPerPrincipal: readLimit("maxInFlightPerPrincipal"),
+      maxInFlightBytes: readBytes("maxInFlightBytes"),
+      maxInFlightBytesPerPrincipal: readBytes("maxInFlightBytesPerPrincipal"),
       requestsPerSecond: readLimit("requestsPerSecond"),
       maxTasks: readLimit("maxTasks"),
       maxTasksPerPrincipal: readLimit("maxTasksPerPrincipal")

@@ -3,7 +3,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { encodeError, type RpcError, type RpcId } from "./rpc.ts"
+import { encodeError, gatewayStopping, type RpcError, type RpcId } from "./rpc.ts"
 
 /** Calls a function once when a response has closed: at once if it has closed before. Returns what removes the function. */
 export const onClosed = (response: ServerResponse, listener: () => void): () => void => {
@@ -15,13 +15,20 @@ export const onClosed = (response: ServerResponse, listener: () => void): () => 
   return () => void response.off("close", listener)
 }
 
-/** Answers with JSON. A response that is an event stream already takes the body as its last event. */
+/** When a client may repeat a request that was refused for now, in seconds. */
+const retryAfter = "1"
+
+/**
+ * Answers with JSON. A response that is an event stream already takes the body as its last event, and one that has ended takes nothing. The
+ * statuses 429 and 503 have a `Retry-After`.
+ */
 export const answerJson = (response: ServerResponse, options: {
   readonly status: number
   readonly body: string
   readonly headers?: Readonly<Record<string, string>> | undefined
 }): void => {
-  const { body, headers, status } = options
+  const { body, headers = {}, status } = options
+  if (response.writableEnded || response.destroyed) return
   if (response.headersSent) {
     response.end(`event: message\ndata: ${body}\n\n`)
     return
@@ -33,8 +40,9 @@ export const answerJson = (response: ServerResponse, options: {
     "x-content-type-options",
     "nosniff",
     "content-length",
-    String(Buffer.byteLength(body))
+    `${Buffer.byteLength(body)}`
   ]
+  if ((status === 429 || status === 503) && headers["retry-after"] === undefined) fields.push("retry-after", retryAfter)
   for (const name in headers) fields.push(name, headers[name] ?? "")
   response.writeHead(status, fields)
   response.end(body)
@@ -42,6 +50,7 @@ export const answerJson = (response: ServerResponse, options: {
 
 /** Answers with a status alone. A response that is an event stream already ends. */
 export const answerEmpty = (response: ServerResponse, status: number): void => {
+  if (response.writableEnded || response.destroyed) return
   if (!response.headersSent) response.writeHead(status)
   response.end()
 }
@@ -57,34 +66,55 @@ export const refuse = (response: ServerResponse, options: {
   answerJson(response, { status, headers, body: encodeError(id ?? null, error) })
 }
 
-/** Why a body was not read. */
-export type BodyFault = "large" | "malformed"
+/** Answers a request that failed by itself. A response that has begun is cut off, because its end would be taken for a whole one. */
+export const answerFailure = (
+  response: ServerResponse,
+  error: RpcError,
+  id?: RpcId
+): void => {
+  if (response.headersSent) response.destroy()
+  else refuse(response, { status: error === gatewayStopping ? 503 : 500, error, id })
+}
 
-/** Reads the text of a body. `done` is called once, unless the client gives up before. */
+/** Why a body was not read. `gone`: the client gave up, or was too slow, and receives no answer. `limited`: `admit` has refused it. */
+export type BodyFault = "large" | "limited" | "malformed" | "gone"
+
+/** Reads the text of a body. `done` is called once. */
 export const readBody = (options: {
   readonly request: IncomingMessage
   /** The largest body, in bytes. */
   readonly limit: number
+  /** Decides on each chunk before it is kept. Default: all are. */
+  readonly admit?: ((bytes: number) => boolean) | undefined
   readonly done: (text: string | undefined, fault: BodyFault | undefined) => void
 }): void => {
-  const { done, limit, request } = options
-  if (Number(request.headers["content-length"] ?? 0) > limit) return done(undefined, "large")
+  const { admit, limit, request } = options
+  if (Number(request.headers["content-length"] ?? 0) > limit) return options.done(undefined, "large")
   const chunks: Array<Buffer> = []
   let size = 0
+  let isDone = false
+  const done = (text: string | undefined, fault: BodyFault | undefined) => {
+    if (isDone) return
+    isDone = true
+    chunks.length = 0
+    options.done(text, fault)
+  }
   request.on("data", (chunk: Buffer) => {
+    // What is left of a body that is refused is thrown away.
+    if (isDone) return
     size += chunk.length
-    if (size > limit) {
-      request.removeAllListeners("data").removeAllListeners("end").resume()
-      done(undefined, "large")
-    } else chunks.push(chunk)
+    if (size > limit) done(undefined, "large")
+    else if (admit?.(chunk.length) === false) done(undefined, "limited")
+    else chunks.push(chunk)
   })
-  request.on("end", () => {
+  request.once("end", () => {
     const [first] = chunks
     const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
     if (isUtf8(body)) done(body.toString("utf8"), undefined)
     else done(undefined, "malformed")
   })
-  // A client that gave up receives no answer.
+  request.once("close", () => done(undefined, "gone"))
+  // It is closed, too.
   request.on("error", () => {})
 }
 

@@ -5,11 +5,16 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Server } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { makeFork } from "../scopedFork.ts"
+import { guarded } from "./guarded.ts"
+import { answerFailure } from "./http.ts"
 
 /** How long errors of a server are not logged again, in milliseconds. */
 const logInterval = 60_000
+
+/** Answers a request. */
+export type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Why a port cannot be listened on: the error code of the system. */
 export class CannotListen {
@@ -35,16 +40,19 @@ const portOf = (server: Server, wanted: number): number => {
   return typeof address === "object" && address !== null ? address.port : wanted
 }
 
-/** Opens a server, and returns it with its port. The end of the scope closes all its connections. */
-export const openServer = ({ host, make, maxConnections, onListening, port }: {
+/**
+ * Opens a server, and returns it with its port. An exception of its handler is logged, and answered with 500. The end of the scope closes all its
+ * connections.
+ */
+export const openServer = ({ handlerOf, host, make, maxConnections, port }: {
   readonly host: string
   /** The port; 0 takes a free one. */
   readonly port: number
   readonly make: () => Server
   /** How many sockets may be open. */
   readonly maxConnections: number
-  /** Called with the port before the first request is taken. */
-  readonly onListening: (server: Server, port: number) => void
+  /** Makes the handler of requests once the port is known. */
+  readonly handlerOf: (port: number) => Handle
 }): Effect.Effect<{ readonly server: Server; readonly port: number }, CannotListen, Scope.Scope> =>
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
@@ -65,7 +73,12 @@ export const openServer = ({ host, make, maxConnections, onListening, port }: {
         server.once("error", onFailure)
         server.listen({ host, port }, () => {
           server.off("error", onFailure).on("error", logError)
-          onListening(server, portOf(server, port))
+          const handle = handlerOf(portOf(server, port))
+          server.on("request", (request, response) =>
+            guarded(
+              { fork, doing: "handle a request", onFailure: (error) => answerFailure(response, error) },
+              () => handle(request, response)
+            ))
           resume(Effect.succeed(server))
         })
         return Effect.sync(() => server.close())

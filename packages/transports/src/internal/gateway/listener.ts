@@ -7,7 +7,7 @@ import * as Http from "node:http"
 import type { Admission, Caller } from "./admission.ts"
 import type { Refusal } from "./challenges.ts"
 import { answerJson } from "./http.ts"
-import { type CannotListen, openServer } from "./httpServer.ts"
+import { type CannotListen, type Handle, openServer } from "./httpServer.ts"
 
 const serverOptions: Http.ServerOptions = {
   maxHeaderSize: 16_384,
@@ -19,9 +19,6 @@ const serverOptions: Http.ServerOptions = {
 
 /** How many sockets may be open. */
 const maxConnections = 20_000
-
-/** Answers a request. */
-type Handle = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 
 /** The handler of a path, and the requests that reach it. */
 export type Route =
@@ -131,9 +128,9 @@ export const listen = ({ host, port, serve }: ListenerOptions): Effect.Effect<Li
       port,
       maxConnections,
       make: () => Http.createServer(serverOptions),
-      onListening: (server, port) => {
+      handlerOf: (port) => {
         const service = serve(port)
-        server.on("request", (request, response) => handle(service, request, response))
+        return (request, response) => handle(service, request, response)
       }
     }),
     ({ port, server }) => ({

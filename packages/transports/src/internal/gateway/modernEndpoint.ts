@@ -6,16 +6,15 @@
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports
  */
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
-import type * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Fork } from "../scopedFork.ts"
 import { textOrEmpty } from "../textOrEmpty.ts"
 import type { Catalog } from "./catalog.ts"
 import { interrupt } from "./clientCall.ts"
 import { type ClientSession, modernRevision } from "./clientSession.ts"
 import type { EventStreams } from "./eventStreams.ts"
-import { answerJson, onClosed, refuse } from "./http.ts"
+import { settled } from "./guarded.ts"
+import { answerFailure, answerJson, onClosed, refuse } from "./http.ts"
 import type { ModernCall } from "./modernCall.ts"
 import { headerFaultOf, paramFaultOf } from "./modernHeaders.ts"
 import { listen } from "./modernListen.ts"
@@ -32,7 +31,7 @@ import {
 import { ModernRequests, type ModernRequestsOptions } from "./modernRequests.ts"
 import { PostReply } from "./postReply.ts"
 import type { Quotas } from "./quotas.ts"
-import { codes, encodeResult, RpcError, tooManyRequests, tooManySessions } from "./rpc.ts"
+import { codes, encodeResult, RpcError, tooManySessions } from "./rpc.ts"
 import type { Exchange, Router } from "./seat.ts"
 import { declaresTasks } from "./taskRequests.ts"
 import type { Tasks } from "./tasks.ts"
@@ -49,7 +48,7 @@ export interface ModernOptions extends ModernRequestsOptions {
   /** Whether a server keeps nothing for a session. */
   readonly isStateless: (server: string) => boolean
   readonly streams: EventStreams
-  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly fork: Fork
 }
 
 export class ModernEndpoint {
@@ -61,35 +60,41 @@ export class ModernEndpoint {
     this.#requests = new ModernRequests(options)
   }
 
-  /** Handles a request. */
-  handle(exchange: Exchange, message: JSONRPCRequest): void {
-    const { principal, request: { headers }, response } = exchange
+  /** Handles a request. `here` handles it with a session of this process. */
+  handle(
+    ...[exchange, message, here]: readonly [
+      exchange: Exchange,
+      message: JSONRPCRequest,
+      here: (client: ClientSession, exchange: Exchange) => void
+    ]
+  ): void {
+    const { onEnd, principal, request: { headers }, response } = exchange
     const { id, method } = message
+    const answer = (status: number, error: RpcError) => {
+      onEnd()
+      refuse(response, { status, id, error })
+    }
     const fault = metaFaultOf(message) ?? headerFaultOf({ headers, message }) ?? versionFaultOf(message)
-    if (fault !== undefined) return refuse(response, { status: 400, id, error: fault })
+    if (fault !== undefined) return answer(400, fault)
     if (method === "server/discover") {
+      onEnd()
       return answerJson(response, { status: 200, body: encodeResult(id, discovered(this.#options)) })
     }
     if (!isServed(method, this.#options.tasks)) {
-      const error = new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })
-      return refuse(response, { status: 404, id, error })
+      return answer(404, new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` }))
     }
     const undeclared = taskFaultOf(message)
-    if (undeclared !== undefined) return refuse(response, { status: 400, id, error: undeclared })
-    const { fork, quotas, router, tasks } = this.#options
-    const limit = (error: RpcError) => {
-      refuse(response, { status: 429, id, error, headers: { "retry-after": "1" } })
-    }
-    if (!quotas.begin(principal)) return limit(tooManyRequests)
+    if (undeclared !== undefined) return answer(400, undeclared)
+    const { fork, router, tasks } = this.#options
     const parts = { principal, capabilities: capabilitiesOf(message), protocolVersion: modernRevision }
     const owner = isOfTask(method) ? tasks.ownerOf(message.params?.taskId, principal) : undefined
-    fork(router.modern(parts, { isAnywhere: this.#isAnywhere(message), owner })).addObserver((exit) => {
-      const seat = Exit.isSuccess(exit) ? exit.value : undefined
-      if (seat === undefined) {
-        quotas.end(principal)
-        return limit(tooManySessions)
-      }
-      seat.use(exchange, (client, handled) => this.serve(client, handled, message))
+    const onFailure = (error: RpcError) => {
+      onEnd()
+      answerFailure(response, error, id)
+    }
+    settled({ fork, doing: `find a session for ${method}`, onFailure }, {
+      effect: router.modern(parts, { isAnywhere: this.#isAnywhere(message), owner }),
+      onValue: (seat) => seat === undefined ? answer(429, tooManySessions) : seat.use(exchange, here)
     })
   }
 

@@ -13,7 +13,7 @@ import type { Dispatcher } from "./dispatcher.ts"
 import { methodOf } from "./methods.ts"
 import { ModernCall } from "./modernCall.ts"
 import { logLevelOf, modernCodes, served, serverInfoKey, uncached } from "./modernMessage.ts"
-import { codes, encodeError, encodeResult, RpcError } from "./rpc.ts"
+import { codes, encodeError, encodeResult, progressTokenOf, RpcError } from "./rpc.ts"
 import type { SealedIds } from "./sealedIds.ts"
 import { offeredPlace } from "./taskRequests.ts"
 
@@ -47,8 +47,7 @@ export class ModernRequests {
   }): ModernCall | undefined {
     const { id, method, params = {} } = message
     const { dispatcher, route, serverInfo, states } = this.#options
-    const token = (params._meta as { readonly progressToken?: unknown } | undefined)?.progressToken
-    const progressToken = Predicate.isString(token) || Predicate.isNumber(token) ? token : undefined
+    const progressToken = progressTokenOf(params)
     const { inputResponses: answers = {}, requestState } = params
     const fail = (code: number, message: string): undefined => {
       reply.settle(encodeError(id, new RpcError({ code, message })))
@@ -100,7 +99,7 @@ export class ModernRequests {
           ...(served.get(method)?.isCacheable === true ? uncached : {}),
           _meta: { ...(value as { readonly _meta?: object })._meta, ...ofServer }
         }))
-        call.settle(dispatcher.encode(call.id, method, result), statusOf(exit))
+        call.settle(dispatcher.encode({ id: call.id, call, method, exit: result }), statusOf(exit))
       }
     })
     return call

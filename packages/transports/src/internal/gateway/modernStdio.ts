@@ -15,7 +15,7 @@ import type { ModernCall } from "./modernCall.ts"
 import { listen } from "./modernListen.ts"
 import { capabilitiesOf, discovered, isServed, metaFaultOf, taskFaultOf, versionFaultOf } from "./modernMessage.ts"
 import { ModernRequests, type ModernRequestsOptions } from "./modernRequests.ts"
-import { codes, encodeError, encodeResult, RpcError, type RpcId } from "./rpc.ts"
+import { codes, encodeError, encodeResult, idInUse, RpcError, type RpcId } from "./rpc.ts"
 import type { Tasks } from "./tasks.ts"
 
 export interface ModernStdioOptions extends ModernRequestsOptions {
@@ -57,7 +57,7 @@ export class ModernStdio {
       return fail(new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` }))
     }
     if (this.#inFlight.has(id)) {
-      return fail(new RpcError({ code: codes.invalidRequest, message: "another request with this id is in flight" }))
+      return fail(idInUse)
     }
     const inFlight: InFlight = { isCancelled: false }
     this.#inFlight.set(id, inFlight)

@@ -12,6 +12,9 @@ const batchLimit = 32
 
 const invalidRequest = (message: string): RpcError => new RpcError({ code: codes.invalidRequest, message })
 
+/** Whether the messages of a body came as an array. */
+export const isBatch = (text: string): boolean => text.trimStart().startsWith("[")
+
 /** Reads the messages of a body, or says what is wrong with it. */
 export const messagesOf = (text: string): ReadonlyArray<JSONRPCMessage> | RpcError => {
   const excess = excessOf(text)

@@ -96,7 +96,7 @@ export class PostReply implements Reply {
 
   #end(status: number): void {
     const response = this.#response
-    if (response.destroyed) return
+    if (response.destroyed || response.writableEnded) return
     const [first] = this.#settled
     if (first === undefined) {
       answerEmpty(response, 202)

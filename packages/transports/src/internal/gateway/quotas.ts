@@ -1,8 +1,7 @@
 /**
  * Quotas: how many sessions and requests the gateway has at a time, and how many requests it begins in a second, for each principal and in all.
- *
- * The limits are fair: while the gateway is full, a principal below its equal share is admitted, and one above it is refused.
  */
+import { FairShare, type Share } from "./fairShare.ts"
 import type { SharedRates } from "./sharedRates.ts"
 import { TokenBucket } from "./tokenBucket.ts"
 
@@ -12,119 +11,95 @@ export interface QuotaLimits {
   readonly maxSessionsPerPrincipal: number
   readonly maxInFlight: number
   readonly maxInFlightPerPrincipal: number
+  /** How many bytes the bodies of the requests in flight have. */
+  readonly maxInFlightBytes: number
+  readonly maxInFlightBytesPerPrincipal: number
   /** How many requests a principal may begin in a second, on average. It may begin twice as many at once. */
   readonly requestsPerSecond: number
 }
 
-/** How many principals are remembered before those that use nothing are forgotten. */
-const usageLimit = 1024
+/** How many rates are remembered before those that are not in use are forgotten. */
+const rateLimit = 1024
 
-/** What one principal uses. */
-class Usage {
-  inFlight = 0
-  sessions = 0
-  readonly bucket: TokenBucket
-
-  constructor(bucket: TokenBucket) {
-    this.bucket = bucket
-  }
+/** The place of a request in flight. */
+export interface RequestPlace {
+  /** Takes bytes of the body. Returns `false` if there are too many in flight. */
+  takeBytes(count: number): boolean
+  /** Ends the request, and gives its bytes back. Ending it again does nothing. */
+  readonly end: () => void
 }
 
 export class Quotas {
-  readonly #limits: QuotaLimits
+  readonly #requests: FairShare
+  readonly #bytes: FairShare
+  readonly #sessions: FairShare
+  readonly #requestsPerSecond: number
   readonly #now: () => number
   readonly #sharedRates: SharedRates | undefined
-  readonly #usages = new Map<string, Usage>()
-  readonly #waiting: Array<() => void> = []
-  #inFlight = 0
-  #sessions = 0
+  readonly #rates = new Map<string, TokenBucket>()
+  readonly #idleListeners: Array<() => void> = []
 
   /** `now` gives monotonic time in milliseconds. With `sharedRates`, other gateways have a part in the rate of each principal. */
   constructor(limits: QuotaLimits, now: () => number, sharedRates?: SharedRates) {
-    this.#limits = limits
+    this.#requests = new FairShare({ limit: limits.maxInFlight, limitPerPrincipal: limits.maxInFlightPerPrincipal })
+    this.#bytes = new FairShare({
+      limit: limits.maxInFlightBytes,
+      limitPerPrincipal: limits.maxInFlightBytesPerPrincipal
+    })
+    this.#sessions = new FairShare({ limit: limits.maxSessions, limitPerPrincipal: limits.maxSessionsPerPrincipal })
+    this.#requestsPerSecond = limits.requestsPerSecond
     this.#now = now
     this.#sharedRates = sharedRates
   }
 
-  /** The number of POSTs in flight. */
+  /** The number of requests in flight. */
   get inFlight(): number {
-    return this.#inFlight
+    return this.#requests.used
   }
 
-  /** Begins a request, if the limits admit it. Each request that began has to {@link end}. */
-  begin(principal: string): boolean {
-    const usage = this.#usageOf(principal)
-    const { maxInFlight, maxInFlightPerPrincipal } = this.#limits
-    if (usage.inFlight >= maxInFlightPerPrincipal) return false
-    if (
-      this.#inFlight >= maxInFlight &&
-      usage.inFlight >= maxInFlight / this.#active(({ inFlight }) => inFlight > 0, usage)
-    ) return false
-    if (!usage.bucket.take(this.#now())) return false
-    this.#sharedRates?.taken(principal, usage.bucket)
-    usage.inFlight++
-    this.#inFlight++
-    return true
-  }
-
-  /** Ends a request. */
-  end(principal: string): void {
-    const usage = this.#usages.get(principal)
-    if (usage === undefined) return
-    usage.inFlight--
-    this.#inFlight--
-    if (this.#inFlight === 0) { for (const listener of this.#waiting.splice(0)) listener() }
+  /** Begins a request. Returns `undefined` if the limits do not admit it. */
+  begin(principal: string): RequestPlace | undefined {
+    const request = this.#requests.take(principal)
+    if (request === undefined) return undefined
+    const rate = this.#rateOf(principal)
+    if (!rate.take(this.#now())) {
+      request.end()
+      return undefined
+    }
+    this.#sharedRates?.taken(principal, rate)
+    const bytes = this.#bytes.take(principal, 0)
+    return {
+      takeBytes: (count) => bytes?.grow(count) === true,
+      end: () => {
+        bytes?.end()
+        request.end()
+        if (this.inFlight === 0) { for (const listener of this.#idleListeners.splice(0)) listener() }
+      }
+    }
   }
 
   /** Calls a function once no request is in flight. */
   whenIdle(listener: () => void): void {
-    if (this.#inFlight === 0) listener()
-    else this.#waiting.push(listener)
+    if (this.inFlight === 0) listener()
+    else this.#idleListeners.push(listener)
   }
 
-  /** Opens a session, if the limits admit it. Each session that was opened has to {@link close}. */
-  open(principal: string): boolean {
-    const usage = this.#usageOf(principal)
-    const { maxSessions, maxSessionsPerPrincipal } = this.#limits
-    if (usage.sessions >= maxSessionsPerPrincipal) return false
-    if (
-      this.#sessions >= maxSessions &&
-      usage.sessions >= maxSessions / this.#active(({ sessions }) => sessions > 0, usage)
-    ) return false
-    usage.sessions++
-    this.#sessions++
-    return true
+  /** Opens a session. Returns `undefined` if the limits do not admit it. */
+  open(principal: string): Share | undefined {
+    return this.#sessions.take(principal)
   }
 
-  /** Closes a session. */
-  close(principal: string): void {
-    const usage = this.#usages.get(principal)
-    if (usage === undefined) return
-    usage.sessions--
-    this.#sessions--
-  }
-
-  /** The number of principals that use something, with this one. */
-  #active(isActive: (usage: Usage) => boolean, own: Usage): number {
-    let count = 0
-    for (const usage of this.#usages.values()) if (usage === own || isActive(usage)) count++
-    return count
-  }
-
-  #usageOf(principal: string): Usage {
-    const known = this.#usages.get(principal)
+  #rateOf(principal: string): TokenBucket {
+    const known = this.#rates.get(principal)
     if (known !== undefined) return known
-    if (this.#usages.size >= usageLimit) this.#forget()
-    const usage = new Usage(new TokenBucket(this.#limits.requestsPerSecond, this.#now()))
-    this.#usages.set(principal, usage)
-    return usage
+    if (this.#rates.size >= rateLimit) this.#forget()
+    const rate = new TokenBucket(this.#requestsPerSecond, this.#now())
+    this.#rates.set(principal, rate)
+    return rate
   }
 
-  /** Forgets the principals that use nothing, and whose rate is not limited now. */
+  /** Forgets the rates that do not limit anything now. */
   #forget(): void {
-    for (const [principal, usage] of this.#usages) {
-      if (usage.inFlight > 0 || usage.sessions > 0) continue
-      if (usage.bucket.isFull(this.#now())) this.#usages.delete(principal)
-    }
+    for (const [principal, rate] of this.#rates) if (rate.isFull(this.#now())) this.#rates.delete(principal)
   }
 }

@@ -1,14 +1,14 @@
 /**
  * Routes: the paths of a gateway, which are that of the endpoint and those for the programs that watch it.
  */
-import type * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Fork } from "../scopedFork.ts"
 import type { Caller } from "./admission.ts"
 import type { Endpoint } from "./endpoint.ts"
 import { ownPaths } from "./gatewayOptions.ts"
-import { answerJson } from "./http.ts"
+import { settled } from "./guarded.ts"
+import { answerFailure, answerJson } from "./http.ts"
 import type { Route, Service } from "./listener.ts"
 import type { ResourceMetadata } from "./resourceMetadata.ts"
 
@@ -33,7 +33,7 @@ export const routes = (options: {
   readonly metadata: ResourceMetadata | undefined
   /** The page of the gateway, if it has one. */
   readonly page: Page | undefined
-  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly fork: Fork
 }): Service["routeOf"] => {
   const { endpoint, fork, isReady, metadata, page, path } = options
   const health = (_: IncomingMessage, response: ServerResponse): void =>
@@ -45,11 +45,10 @@ export const routes = (options: {
       ? answerJson(response, { status: 503, body: "{\"status\":\"starting\"}" })
       : answerJson(response, { status: 200, body: "{\"status\":\"ok\"}" })
   const metrics = (_: Caller, __: IncomingMessage, response: ServerResponse): void => {
-    fork(PrometheusMetrics.format()).addObserver((exit) => {
-      const text = exit._tag === "Success" ? exit.value : ""
-      response.writeHead(exit._tag === "Success" ? 200 : 500, {
-        "content-type": "text/plain; version=0.0.4; charset=utf-8"
-      }).end(text)
+    settled({ fork, doing: "write the metrics", onFailure: (error) => answerFailure(response, error) }, {
+      effect: PrometheusMetrics.format(),
+      onValue: (text) =>
+        void response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(text)
     })
   }
   const described = metadata?.pathsFor(path).map((path): [string, Route] => [path, {

@@ -3,6 +3,7 @@
  *
  * @see https://www.jsonrpc.org/specification
  */
+import * as Predicate from "effect/Predicate"
 import { encode } from "../exactNumbers.ts"
 
 /** The id of a request of a client. */
@@ -53,12 +54,33 @@ export const tooManySessions = new RpcError({
   message: "too many sessions: end one with DELETE, or wait until one has been idle for long enough"
 })
 
+/** The refusal of a request by an id that is not one of a session of its principal. */
+export const sessionUnknown = new RpcError({ code: codes.sessionUnknown, message: "Session not found" })
+
+/** The refusal of a request whose id is the one of another. */
+export const idInUse = new RpcError({
+  code: codes.invalidRequest,
+  message: "another request with this id is in flight"
+})
+
+/** The failure of a request by a fault of the gateway, which its log has. */
+export const gatewayFailed = new RpcError({ code: codes.internalError, message: "the gateway failed" })
+
+/** The refusal of a request by a gateway that ends. */
+export const gatewayStopping = new RpcError({ code: codes.limited, message: "the gateway is stopping" })
+
 /** The failure of a request that may have run, and whose response was lost with the process that had its session. */
 export const outcomeLost = new RpcError({
   code: codes.serverFailed,
   message: "the node that had the session was lost before its response came",
   data: { reason: "OutcomeUnknown", lost: "OwnerLost", delivery: "Unknown", isRetryable: false }
 })
+
+/** The token under which a client wants the progress of a request; `undefined` if it wants none. */
+export const progressTokenOf = ({ _meta: meta }: { readonly _meta?: unknown }): RpcId | undefined => {
+  const token = Predicate.isObject(meta) ? (meta as { readonly progressToken?: unknown }).progressToken : undefined
+  return Predicate.isString(token) || Predicate.isNumber(token) ? token : undefined
+}
 
 /** Encodes the response to a request. */
 export const encodeResult = (id: RpcId, result: unknown): string => encode({ jsonrpc: "2.0", id, result })

@@ -13,6 +13,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Crypto from "node:crypto"
+import { textOrEmpty } from "../textOrEmpty.ts"
 import { capacityOf, type TokenBucket } from "./tokenBucket.ts"
 
 /** The pause between two reports. */
@@ -47,7 +48,7 @@ const slow = Effect.suspend(() => Effect.fail(storeError(`no answer within ${sto
 /** What went wrong with the store, in one line. */
 const reasonOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
+  return error instanceof Error ? error.message : textOrEmpty(error)
 }
 
 export class SharedRates {
