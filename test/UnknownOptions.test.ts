@@ -13,7 +13,18 @@ import {
   ToolCatalog,
   Toolkit
 } from "@mcp-sessions/core"
-import { Gateway, isConfigError, McpAuthorization, McpSessions, Memory, NodeHost } from "@mcp-sessions/transports"
+import {
+  AiSdk,
+  Dashboard,
+  Gateway,
+  isConfigError,
+  LangChain,
+  McpAuthorization,
+  McpSessions,
+  Memory,
+  NodeHost,
+  OpenAiAgents
+} from "@mcp-sessions/transports"
 import { McpServer } from "@modelcontextprotocol/server"
 import { Effect, Layer, Stream } from "effect"
 
@@ -231,6 +242,26 @@ describe("a misspelled option of the Effect API", () => {
         ["ownr", true]
       )
     }).pipe(Effect.provide(provided({ servers }))))
+
+  it.effect("of a dashboard is a ConfigError", () =>
+    Effect.gen(function*() {
+      const sessions = yield* Sessions.Sessions
+      const options = { sessions, title: "page", onUrl: () => Effect.void, prot: 80 }
+      yield* fails(Effect.scoped(Dashboard.serve(untyped(options))), ["prot", true])
+    }).pipe(Effect.provide(provided({ servers }))))
+
+  for (
+    const [name, adapt] of [
+      ["AiSdk", (options: object) => AiSdk.toolSet(untyped<AiSdk.ToolSetOptions<object>>(options))],
+      ["LangChain", (options: object) => LangChain.tools(untyped<LangChain.ToolsOptions<object>>(options))],
+      ["OpenAiAgents", (options: object) => OpenAiAgents.tools(untyped<OpenAiAgents.ToolsOptions>(options))]
+    ] as const
+  ) {
+    it(`of ${name} is a ConfigError`, async () => {
+      const error = await rejection((async () => adapt({ tools: { list: () => [] }, ouput: "content" }))())
+      assert.deepStrictEqual(problemsOf(error), [["ouput", true]])
+    })
+  }
 
   it.effect("of a gateway is a ConfigError", () =>
     Effect.gen(function*() {

@@ -35,6 +35,7 @@ import type { CallToolResult, Part } from "@mcp-sessions/core/Mcp"
 import type { McpTools, Signal } from "@mcp-sessions/core/McpSessions"
 import { FailedCall, outcomeOf } from "./internal/frameworks/outcome.ts"
 import { type ModelOutput, outputParts } from "./internal/frameworks/outputParts.ts"
+import { keysOf, throwUnknownKeys } from "./internal/unknownKeys.ts"
 
 /**
  * Part of a tool result as the AI SDK sends it to a model.
@@ -86,18 +87,32 @@ const partOf = (part: Part): OutputPart =>
   }
 
 /**
- * Makes a tool set of the tools of the moment. `output` chooses what the model sees of results; default: `content`, text and files.
+ * Options of {@link toolSet}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolSetOptions<S> {
+  /** The tools, of `McpSessions.tools`. */
+  readonly tools: McpTools
+  /** `jsonSchema` of the package `ai`. */
+  readonly jsonSchema: (schema: never) => S
+  /** What the model sees of results. Default: `content`, text and files. */
+  readonly output?: ModelOutput | undefined
+}
+
+const known = keysOf<ToolSetOptions<unknown>>({ jsonSchema: true, output: true, tools: true })
+
+/**
+ * Makes a tool set of the tools of the moment. Throws a `ConfigError` if an option is unknown.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const toolSet = <S>({ jsonSchema, output, tools }: {
-  readonly tools: McpTools
-  /** `jsonSchema` of the package `ai`. */
-  readonly jsonSchema: (schema: never) => S
-  readonly output?: ModelOutput | undefined
-}): Record<string, AiSdkTool<S>> =>
-  Object.fromEntries(
+export const toolSet = <S>(options: ToolSetOptions<S>): Record<string, AiSdkTool<S>> => {
+  throwUnknownKeys({ options, known })
+  const { jsonSchema, output, tools } = options
+  return Object.fromEntries(
     tools.list().map(({ definition: { description = "", inputSchema }, name }): [string, AiSdkTool<S>] => [name, {
       type: "dynamic",
       description,
@@ -111,5 +126,6 @@ export const toolSet = <S>({ jsonSchema, output, tools }: {
       toModelOutput: ({ output: result }) => ({ type: "content", value: outputParts({ result, output }).map(partOf) })
     }])
   )
+}
 
 export type { ModelOutput }

@@ -36,6 +36,7 @@
  *
  * @since 0.1.0
  */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as HealthWatch from "@mcp-sessions/core/HealthWatch"
 import { CurrentOwner } from "@mcp-sessions/core/Owner"
 import { Sessions } from "@mcp-sessions/core/Sessions"
@@ -56,6 +57,7 @@ import type { CannotListen } from "./internal/gateway/httpServer.ts"
 import { listen, type Route } from "./internal/gateway/listener.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { makeFork } from "./internal/scopedFork.ts"
+import { checkKeys, keysOf } from "./internal/unknownKeys.ts"
 
 /**
  * Options of a dashboard.
@@ -75,6 +77,8 @@ export interface Options {
   /** Receives the URL that opens the page. Called at the start, and again with the next URL each time that a URL was used. */
   readonly onUrl: (url: string) => Effect.Effect<void>
 }
+
+const known = keysOf<Options>({ onUrl: true, port: true, servers: true, sessions: true, title: true })
 
 const host = "127.0.0.1"
 
@@ -100,14 +104,17 @@ const observe = (sessions: Sessions["Service"], onCall: Observe): Sessions["Serv
 }
 
 /**
- * Serves the page until the scope closes. Returns sessions whose calls the page shows. Fails with `ListenFailed` if the port cannot be used.
+ * Serves the page until the scope closes. Returns sessions whose calls the page shows. Fails with `ListenFailed` if the port cannot be used, and
+ * with `ConfigError` if an option is unknown.
  *
  * @category running
  * @since 0.1.0
  */
 export const serve = Effect.fnUntraced(function*(
-  { onUrl, port: wanted = 0, servers, sessions, title }: Options
-): Effect.fn.Return<{ readonly sessions: Sessions["Service"] }, ListenFailed, Scope.Scope> {
+  options: Options
+): Effect.fn.Return<{ readonly sessions: Sessions["Service"] }, ConfigError | ListenFailed, Scope.Scope> {
+  yield* checkKeys({ options, known })
+  const { onUrl, port: wanted = 0, servers, sessions, title } = options
   const clock = yield* Clock.Clock
   const fork = yield* makeFork
   const { eject, names, readmit, restart, signIn, status } = sessions

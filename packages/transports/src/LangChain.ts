@@ -41,6 +41,7 @@ import type { McpTools, Signal } from "@mcp-sessions/core/McpSessions"
 import { CallDenied, ToolError } from "@mcp-sessions/core/ToolError"
 import { FailedCall, outcomeOf } from "./internal/frameworks/outcome.ts"
 import { type ModelOutput, outputParts } from "./internal/frameworks/outputParts.ts"
+import { keysOf, throwUnknownKeys } from "./internal/unknownKeys.ts"
 
 /**
  * Content block of a tool message.
@@ -113,19 +114,38 @@ const contentOf = (parts: ReadonlyArray<Part>): string | Array<ContentBlock> => 
 }
 
 /**
- * Makes structured tools of the tools of the moment. `output` chooses what the model sees of results; default: `content`, text and files.
+ * Options of {@link tools}.
  *
- * @category constructors
+ * @category models
  * @since 0.1.0
  */
-export const tools = <T>({ DynamicStructuredTool, failureMode = "return", output, tools }: {
+export interface ToolsOptions<T> {
+  /** The tools, of `McpSessions.tools`. */
   readonly tools: McpTools
   /** The class of `@langchain/core/tools`. */
   readonly DynamicStructuredTool: new(fields: ToolFields) => T
   /** Whether a failed call is a message for the model, or an error. Default: `return`. */
   readonly failureMode?: "return" | "error" | undefined
+  /** What the model sees of results. Default: `content`, text and files. */
   readonly output?: ModelOutput | undefined
-}): Array<T> => {
+}
+
+const known = keysOf<ToolsOptions<unknown>>({
+  DynamicStructuredTool: true,
+  failureMode: true,
+  output: true,
+  tools: true
+})
+
+/**
+ * Makes structured tools of the tools of the moment. Throws a `ConfigError` if an option is unknown.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tools = <T>(options: ToolsOptions<T>): Array<T> => {
+  throwUnknownKeys({ options, known })
+  const { DynamicStructuredTool, failureMode = "return", output, tools } = options
   const failed = (failure: FailedCall): ContentAndArtifact => {
     if (failureMode === "error") throw failure.toError()
     return [failure.error.forModel, failure.error]

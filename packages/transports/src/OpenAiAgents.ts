@@ -29,6 +29,7 @@ import type { Part } from "@mcp-sessions/core/Mcp"
 import type { McpTools, Signal } from "@mcp-sessions/core/McpSessions"
 import { FailedCall, outcomeOf } from "./internal/frameworks/outcome.ts"
 import { type ModelOutput, outputParts } from "./internal/frameworks/outputParts.ts"
+import { keysOf, throwUnknownKeys } from "./internal/unknownKeys.ts"
 
 /**
  * Output of a function tool that is more than text.
@@ -103,18 +104,32 @@ const argsOf = (input: string): unknown => {
 }
 
 /**
- * Makes function tools of the tools of the moment. `output` chooses what the model sees of results; default: `content`, text and files.
+ * Options of {@link tools}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolsOptions {
+  /** The tools, of `McpSessions.tools`. */
+  readonly tools: McpTools
+  /** Whether a failed call is an output for the model, or an error of the run. Default: `return`. */
+  readonly failureMode?: "return" | "error" | undefined
+  /** What the model sees of results. Default: `content`, text and files. */
+  readonly output?: ModelOutput | undefined
+}
+
+const known = keysOf<ToolsOptions>({ failureMode: true, output: true, tools: true })
+
+/**
+ * Makes function tools of the tools of the moment. Throws a `ConfigError` if an option is unknown.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const tools = ({ failureMode = "return", output, tools }: {
-  readonly tools: McpTools
-  /** Whether a failed call is an output for the model, or an error of the run. Default: `return`. */
-  readonly failureMode?: "return" | "error" | undefined
-  readonly output?: ModelOutput | undefined
-}): Array<FunctionTool> =>
-  tools.list().map(({ definition: { description = "", inputSchema }, name }) => ({
+export const tools = (options: ToolsOptions): Array<FunctionTool> => {
+  throwUnknownKeys({ options, known })
+  const { failureMode = "return", output, tools } = options
+  return tools.list().map(({ definition: { description = "", inputSchema }, name }) => ({
     type: "function",
     name,
     description,
@@ -135,5 +150,6 @@ export const tools = ({ failureMode = "return", output, tools }: {
           return outcome.error.forModel
         })
   }))
+}
 
 export type { ModelOutput }

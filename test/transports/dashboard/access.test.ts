@@ -62,6 +62,25 @@ describe("the page of a gateway", () => {
       assert.match(String(json.token), /^[\w-]{43}$/)
     }))
 
+  it.live("has its cookie sent over TLS alone if its URL is https, at its begin and at its end", () =>
+    Effect.gen(function*() {
+      const { gateway, url } = yield* startPage({
+        publicUrl: "https://mcp.example.com/mcp",
+        allowedOrigins: ["https://mcp.example.com"]
+      })
+      const here = new URL(gateway.url).origin
+      const origin = "https://mcp.example.com"
+      const headers = { host: "mcp.example.com", origin }
+      const entered = yield* send(`${here}/ui/api/enter`, {
+        headers: { ...headers, "x-page-link": new URL(url).hash.slice(1) }
+      })
+      assert.match(entered.headers["set-cookie"]?.[0] ?? "", /; HttpOnly; SameSite=Strict; Secure$/)
+      const left = yield* send(`${here}/ui/api/leave`, {
+        headers: { ...headers, cookie: cookieOf(entered), "x-page-token": String(entered.json.token) }
+      })
+      assert.match(left.headers["set-cookie"]?.[0] ?? "", /; Max-Age=0; HttpOnly; SameSite=Strict; Secure$/)
+    }))
+
   it.live("asks for a bearer token where the gateway has tokens, in place of a link", () =>
     Effect.gen(function*() {
       const { origin, url } = yield* startPage({ tokens })

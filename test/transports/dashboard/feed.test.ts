@@ -12,7 +12,7 @@ import { Feed, type FeedOptions } from "../../../packages/transports/src/interna
 import { PageSessions } from "../../../packages/transports/src/internal/dashboard/pageSessions.ts"
 import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
 import { connectV1, startGateway } from "../../fixtures/gateway.ts"
-import { act, enter, events, type Message, pageUrls, startPage } from "../../fixtures/page.ts"
+import { act, enter, events, type Message, pageUrls, send, startPage } from "../../fixtures/page.ts"
 import { fixture, isAlive, makeLedger, until } from "../../fixtures/peer.ts"
 
 const snapshotOf = ([first]: ReadonlyArray<Message>): Record<string, never> => first?.["snapshot"] ?? {}
@@ -99,6 +99,31 @@ describe("the event stream of the page", () => {
       const streams = yield* Effect.forEach(Array.from({ length: 7 }), () => events(session))
       yield* until(() => streams.map(({ isEnded }) => isEnded()), ([first]) => first === true)
       assert.deepStrictEqual(streams.map(({ isEnded }) => isEnded()).slice(1), Array.from({ length: 6 }, () => false))
+    }))
+
+  it.live("is refused with 429 while 256 of them are open, and opens again once one of them has ended", () =>
+    Effect.gen(function*() {
+      const names = ["alice", "bob", "carol"]
+      const tokens = Object.fromEntries(names.map((name) => [name, Redacted.make(`the-token-of-${name}`)]))
+      const { url } = yield* startPage({ tokens })
+      // A session has 6 streams, and a principal 16 sessions.
+      const sessions = yield* Effect.forEach(
+        Array.from({ length: 43 }, (_, index) => `the-token-of-${names[index % 3] ?? ""}`),
+        (token) => enter(url, token)
+      )
+      const [first = assert.fail(), ...others] = sessions.flatMap((session) => Array.from({ length: 6 }, () => session))
+      const scope = yield* Scope.make()
+      yield* Scope.provide(events(first), scope)
+      const opened = yield* Effect.forEach(others.slice(0, 255), (session) => events(session))
+      assert.isTrue(opened.every(({ status }) => status === 200))
+      const last = others.at(-1) ?? assert.fail()
+      const { headers, status } = yield* send(`${last.origin}/ui/events?token=${last.token}`, {
+        method: "GET",
+        headers: { cookie: last.cookie }
+      })
+      assert.deepStrictEqual([status, headers["retry-after"]], [429, "5"])
+      yield* Scope.close(scope, Exit.void)
+      yield* Effect.repeat(events(last), { until: ({ status }) => status === 200 })
     }))
 
   it.live("has the servers pinged while a page is open, and not before or afterwards", () =>

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Gateway } from "@mcp-sessions/transports"
 import { Clock, Effect, Fiber, Queue, Redacted } from "effect"
 import { createHmac } from "node:crypto"
-import { Refusals } from "../../../packages/transports/src/internal/gateway/refusals.ts"
+import { TokenRefusals } from "../../../packages/transports/src/internal/gateway/tokenRefusals.ts"
 import { call, initialize, listening, post, startGateway, streamOf } from "../../fixtures/gateway.ts"
 import { keySetPath, type SignOptions, startIssuer } from "../../fixtures/jwtIssuer.ts"
 import { movableClock } from "../../fixtures/movableClock.ts"
@@ -533,7 +533,7 @@ describe("the audit of a gateway", () => {
   it("has ten records of refused tokens at once and one in a second, which count those without a record", () => {
     let now = 0
     const records: Array<Gateway.AuditRecord> = []
-    const refusals = new Refusals({
+    const refusals = new TokenRefusals({
       now: () => now,
       fork: Effect.runFork,
       record: (record) => void records.push(record)

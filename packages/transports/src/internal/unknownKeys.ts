@@ -1,7 +1,8 @@
 /**
  * Finds the keys of options that nothing reads, such as misspelled ones.
  */
-import { UnknownKey } from "@mcp-sessions/core/ConfigError"
+import { ConfigError, UnknownKey } from "@mcp-sessions/core/ConfigError"
+import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 
 /** Lists the keys of options of a type. The compiler checks that none is missing. */
@@ -19,3 +20,23 @@ export const unknownKeys = ({ known, options, path }: {
     : Object.entries(options)
       .filter(([key, value]) => value !== undefined && !known.includes(key))
       .map(([key]) => new UnknownKey({ path: [...path, key], key, validNames: known }))
+
+interface Given {
+  readonly options: unknown
+  readonly known: ReadonlyArray<string>
+}
+
+const errorOf = (given: Given): ConfigError | undefined => {
+  const [first, ...rest] = unknownKeys({ ...given, path: [] })
+  return first && new ConfigError({ problems: [first, ...rest] })
+}
+
+/** Fails with a `ConfigError` if a key of options is unknown. */
+export const checkKeys = (given: Given): Effect.Effect<void, ConfigError> =>
+  Effect.suspend(() => errorOf(given) ?? Effect.void)
+
+/** Throws a `ConfigError` if a key of options is unknown, for functions that are no effects. */
+export const throwUnknownKeys = (given: Given): void => {
+  const error = errorOf(given)
+  if (error !== undefined) throw error
+}

@@ -27,6 +27,9 @@ const callLimit = 200
 /** How many streams one page session has. The oldest one makes room. */
 const streamLimit = 6
 
+/** How many streams there are. */
+const totalLimit = 256
+
 interface Kept extends Call {
   /** Counts the calls, so that a stream knows which it has sent. */
   readonly number: number
@@ -64,6 +67,8 @@ export class Feed {
   readonly #readers = new Set<Reader>()
   readonly #rows: Map<string, WatchedServer>
   readonly #calls: Array<Kept> = []
+  /** The streams that are open, also those that have no snapshot yet. */
+  #open = 0
   #count = 0
   #running: Fiber.Fiber<unknown, unknown> | undefined
 
@@ -83,15 +88,21 @@ export class Feed {
     if (this.#calls.length > callLimit) this.#calls.shift()
   }
 
-  /** Makes a response the stream of a page. */
-  open(session: PageSession, response: ServerResponse): void {
+  /** Makes a response the stream of a page. Returns `false` if there are too many streams, and leaves the response alone. */
+  open(session: PageSession, response: ServerResponse): boolean {
     const { fork, streams } = this.#options
-    const close = () => void response.end()
+    if (this.#open >= totalLimit) return false
+    this.#open++
+    const close = () => {
+      session.streams.delete(close)
+      response.end()
+    }
     const [oldest] = session.streams
     if (session.streams.size >= streamLimit) oldest?.()
     session.streams.add(close)
     const reader: Reader = { response, session, servers: "", clients: "", seen: 0 }
     response.once("close", () => {
+      this.#open--
       session.streams.delete(close)
       this.#readers.delete(reader)
       if (this.#readers.size === 0) this.close()
@@ -103,6 +114,7 @@ export class Feed {
       if (response.destroyed) this.#readers.delete(reader)
       else this.#running ??= fork(this.#run)
     }))
+    return true
   }
 
   /** Stops following the servers. */

@@ -125,10 +125,15 @@ export class PageServer {
       // The session of an access token ends with it.
       const endsIn = expiresAt === undefined ? undefined : expiresAt - this.#options.timeOfDay()
       const { cookie, token } = this.#sessions.open(principal, endsIn)
-      const attributes = `Path=${pagePath}; Max-Age=${lifetime / 1000}; HttpOnly; SameSite=Strict`
-      response.setHeader("set-cookie", `${this.#cookie}=${cookie}; ${attributes}`)
+      response.setHeader("set-cookie", this.#cookieOf(cookie, lifetime / 1000))
       answer(response, 200, { token })
     }
+  }
+
+  /** The header of the cookie. Browsers send it over TLS alone if the page has an https URL. */
+  #cookieOf(value: string, maxAge: number): string {
+    const attributes = `Path=${pagePath}; Max-Age=${maxAge}; HttpOnly; SameSite=Strict`
+    return `${this.#cookie}=${value}; ${attributes}${this.#url.startsWith("https:") ? "; Secure" : ""}`
   }
 
   /** Announces the URL of the page. `port` tells the cookies of several pages of one host apart. */
@@ -185,7 +190,13 @@ export class PageServer {
     const token = new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")).get("token") ?? undefined
     const session = this.#find(request, token)
     if (session === undefined) return refuse(response, 401, "the page has to be opened again")
-    this.feed.open(session, response)
+    if (this.feed.open(session, response)) return
+    const error = "too many pages are open"
+    answerJson(response, {
+      status: 429,
+      headers: { ...pageHeaders, "retry-after": "5" },
+      body: JSON.stringify({ error })
+    })
   }
 
   #leave(request: IncomingMessage, response: ServerResponse): void {
@@ -193,7 +204,7 @@ export class PageServer {
     if (session === undefined) return
     request.resume()
     this.#sessions.end(session)
-    response.setHeader("set-cookie", `${this.#cookie}=; Path=${pagePath}; Max-Age=0; HttpOnly; SameSite=Strict`)
+    response.setHeader("set-cookie", this.#cookieOf("", 0))
     answer(response, 200, {})
   }
 

@@ -9,8 +9,8 @@ import { Admission } from "./admission.ts"
 import type { Recorder } from "./audit.ts"
 import { Challenges } from "./challenges.ts"
 import type { ReadOptions } from "./gatewayOptions.ts"
-import { Refusals } from "./refusals.ts"
 import { ResourceMetadata } from "./resourceMetadata.ts"
+import { TokenRefusals } from "./tokenRefusals.ts"
 
 export interface Authentication {
   readonly admission: Admission
@@ -29,7 +29,7 @@ export const makeAuthentication = ({ fork, now, read, record }: {
   Effect.gen(function*() {
     const { issuers, publicUrl } = read
     const tokensOf = issuers.length === 0 ? undefined : yield* openAccessTokens({ issuers, now })
-    const refusals = new Refusals({ fork, now, record })
+    const refusals = new TokenRefusals({ fork, now, record })
     const scopes = [...new Set(issuers.flatMap(({ requiredScopes }) => requiredScopes))]
     return (url) => {
       const resource = publicUrl ?? url

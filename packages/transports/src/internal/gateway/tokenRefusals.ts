@@ -1,5 +1,5 @@
 /**
- * Refusals: counts the requests whose tokens are not accepted, and records them for the audit at a bounded rate.
+ * Token refusals: counts the requests whose tokens are not accepted, and records them for the audit at a bounded rate.
  */
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -15,7 +15,7 @@ const total = Metric.counter("mcp_sessions_gateway_refusals_total", {
   incremental: true
 })
 
-export class Refusals {
+export class TokenRefusals {
   readonly #record: Recorder | undefined
   readonly #now: () => number
   readonly #fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
