@@ -215,7 +215,9 @@ describe.concurrent("serve", () => {
       }
       const stdio = yield* place.run(["serve", "--stdio", "--ui", ...Object.entries(ofUrl).flat()])
       assert.strictEqual(stdio.status, 2)
-      for (const flag of ["--ui", ...Object.keys(ofUrl)]) assert.include(stdio.stderr, `${flag} cannot be used with --stdio`)
+      for (const flag of ["--ui", ...Object.keys(ofUrl)]) {
+        assert.include(stdio.stderr, `${flag} cannot be used with --stdio`)
+      }
     }))
 
   it.live("refuses flags of access tokens without an issuer", () =>

@@ -142,6 +142,10 @@ export interface ServerStatus {
   readonly isDisabled: boolean
   /** Whether its definition says `stateless: true`, so that clients of a gateway share one session. */
   readonly isStateless: boolean
+  /** How many requests may be in flight on one session, by its definition. */
+  readonly maxInFlight: number
+  /** How many requests may be in flight on all sessions of the server, by its definition. */
+  readonly maxInFlightTotal: number
   /** The connections of all owners, in the order in which they were first used. */
   readonly connections: ReadonlyArray<{
     readonly owner: string

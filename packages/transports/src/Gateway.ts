@@ -96,6 +96,7 @@ import { SealedIds } from "./internal/gateway/sealedIds.ts"
 import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Tasks } from "./internal/gateway/tasks.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
+import { type Permits, WaitingCalls } from "./internal/gateway/waitingCalls.ts"
 import { whenIdle } from "./internal/gateway/whenIdle.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { makeFork } from "./internal/scopedFork.ts"
@@ -207,13 +208,15 @@ const makeParts = Effect.fnUntraced(function*<E, R>(
   const timeOfDay = yield* readTimeOfDay
   const streams = yield* EventStreams.make(timeOfDay)
   const tasks = new Tasks({ keys: read.sessionKeys, route, limits: read.limits, timeOfDay })
-  const found: { clients: Clients | undefined } = { clients: undefined }
+  const found: { clients?: Clients; permits?: ReadonlyMap<string, Permits> } = {}
   const clientOf = (owner: string) => found.clients?.ofOwner(owner)
-  const built = yield* Layer.build(askingClients(options.sessions, { catalogOwner: owners.lists, clientOf }))
+  const waiting = new WaitingCalls({ limits: read.limits, permitsOf: (server) => found.permits?.get(server) })
+  const built = yield* Layer.build(askingClients(options.sessions, { catalogOwner: owners.lists, clientOf, waiting }))
   const sessions = Context.get(built, Sessions)
   const followed = yield* followLists({ sessions, options, owners, startTimeout: read.startTimeout })
   const { catalog, collisions, isStateless, open, servers, shared } = followed
   if (collisions.length > 0) return yield* new NameCollision({ collisions })
+  found.permits = followed.permits
 
   // The last records are of calls that end with the sessions of clients, which are closed by then.
   const { audit } = options

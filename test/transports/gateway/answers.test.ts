@@ -6,6 +6,9 @@ import type { ClientHandlers } from "@mcp-sessions/core"
 import { Effect, Exit } from "effect"
 import type { ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
 import { handlersOf } from "../../../packages/transports/src/internal/gateway/questions.ts"
+import { WaitingCalls } from "../../../packages/transports/src/internal/gateway/waitingCalls.ts"
+
+const waiting = new WaitingCalls({ limits: { maxWaiting: 9, maxWaitingPerPrincipal: 9 }, permitsOf: () => undefined })
 
 const origin: ClientHandlers.Origin = { owner: "alice x", server: "only", call: undefined }
 
@@ -17,7 +20,7 @@ const answering = (answer: unknown) => {
     calls: { of: () => undefined },
     ask: () => Effect.succeed(answer)
   } as unknown as ClientSession
-  return handlersOf({ catalogOwner: "gateway", clientOf: () => client })(origin)
+  return handlersOf({ catalogOwner: "gateway", clientOf: () => client, waiting })(origin)
 }
 
 const none = Effect.die("the handler is missing")

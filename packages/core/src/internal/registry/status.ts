@@ -19,6 +19,8 @@ interface Status {
   readonly inFlight: number
   readonly isDisabled: boolean
   readonly isStateless: boolean
+  readonly maxInFlight: number
+  readonly maxInFlightTotal: number
   readonly connections: ReadonlyArray<{
     readonly owner: string
     readonly state: ConnectionState
@@ -61,6 +63,8 @@ export const statusOf = (
       inFlight: state.bulkhead.used,
       isDisabled: member.definition.config.disabled,
       isStateless: member.definition.config.stateless,
+      maxInFlight: member.definition.config.maxInFlight,
+      maxInFlightTotal: member.definition.config.maxInFlightTotal,
       connections
     }
   })

@@ -36,6 +36,8 @@ export interface ClientCall {
   place?: TaskPlace | undefined
   /** What it runs on; `undefined` before its start. */
   run: Run | undefined
+  /** Ends it with an error, because it may not wait for answers of its client. */
+  refuse?: (() => void) | undefined
   /** Whether the client cancelled it, and so wants no response. */
   isCancelled: boolean
   /** The lowest level of the log messages that the request asks for. Only of clients that have no stream. */

@@ -44,6 +44,16 @@ const stopped = (request: { readonly call: ClientCall; readonly method: string }
   })
 }
 
+/** What a request fails with whose server asks, while too many others wait for answers. Its server has received it. */
+const tooManyWaiting = (
+  { call: { server }, method }: { readonly call: ClientCall; readonly method: string }
+): RpcError =>
+  new RpcError({
+    code: codes.limited,
+    message: "too many calls wait for answers of their clients",
+    data: { server, reason: "TooManyWaiting", delivery: "Unknown", isRetryable: method !== "tools/call" }
+  })
+
 /** A request that has ended. */
 interface Ended {
   readonly call: ClientCall
@@ -104,6 +114,10 @@ export class Dispatcher {
       call.run = { _tag: "Fiber", fiber }
       fiber.addObserver(end)
     }
+    call.refuse = () => {
+      end(Exit.fail(tooManyWaiting(options)))
+      interrupt(call)
+    }
     const context = { offer: client.lists.offer, client, call, params }
     const handled = Effect.suspend(() => handle(context))
     if (before !== undefined) return run(Effect.andThen(before, handled))
@@ -113,6 +127,12 @@ export class Dispatcher {
     } catch (defect) {
       end(Exit.die(defect))
     }
+  }
+
+  /** Calls a function after a time in milliseconds, and returns what cancels that. */
+  readonly later = (run: () => void, time: number): () => void => {
+    const fiber = this.#fork(Effect.delay(Effect.sync(run), time))
+    return () => fiber.interruptUnsafe()
   }
 
   /** Takes a message of a client that needs no response. */

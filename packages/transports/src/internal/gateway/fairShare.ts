@@ -38,11 +38,18 @@ export class Share {
 export class FairShare {
   readonly #limit: number
   readonly #limitPerPrincipal: number
+  readonly #isStrict: boolean
   /** What each principal uses that uses something. */
   readonly #usedBy = new Map<string, number>()
   #used = 0
 
-  constructor({ limit, limitPerPrincipal }: { readonly limit: number; readonly limitPerPrincipal: number }) {
+  /** With `isStrict`, no principal is admitted while all of it is in use. */
+  constructor({ isStrict = false, limit, limitPerPrincipal }: {
+    readonly limit: number
+    readonly limitPerPrincipal: number
+    readonly isStrict?: boolean | undefined
+  }) {
+    this.#isStrict = isStrict
     this.#limit = limit
     this.#limitPerPrincipal = limitPerPrincipal
   }
@@ -62,7 +69,7 @@ export class FairShare {
     const own = this.#usedBy.get(principal) ?? 0
     if (own + amount > this.#limitPerPrincipal) return false
     const active = this.#usedBy.size + (own === 0 ? 1 : 0)
-    if (this.#used + amount > this.#limit && own >= this.#limit / active) return false
+    if (this.#used + amount > this.#limit && (this.#isStrict || own >= this.#limit / active)) return false
     if (amount > 0) this.#usedBy.set(principal, own + amount)
     this.#used += amount
     return true

@@ -59,7 +59,7 @@ export const followLists = Effect.fnUntraced(function*({ options, owners, sessio
   readonly owners: { readonly lists: string; readonly shared: string }
   readonly startTimeout: Duration.Duration
 }) {
-  const { servers, stateless } = yield* selectServers(sessions, options.servers)
+  const { permits, servers, stateless } = yield* selectServers(sessions, options.servers)
   /** Opens the session that the clients of a stateless server share; `undefined` for any other server. */
   const shared = (server: string): Effect.Effect<Session, SessionError | ConfigError, Scope.Scope> | undefined =>
     stateless.has(server) ? sessions.get(server, { owner: owners.shared }) : undefined
@@ -79,5 +79,5 @@ export const followLists = Effect.fnUntraced(function*({ options, owners, sessio
   const collisions = catalog.settle()
   yield* warnOfIdlePatterns(catalog.tools, options)
   const isStateless = (server: string) => stateless.has(server)
-  return { catalog, collisions, isStateless, open, servers, shared }
+  return { catalog, collisions, isStateless, open, permits, servers, shared }
 })

@@ -43,6 +43,14 @@ export interface GatewayLimits {
    */
   readonly maxInFlightBytesPerPrincipal?: number | undefined
   /**
+   * How many calls wait for answers of their clients (elicitation, sampling, roots) at a time. While it is reached, a principal below its equal
+   * share is still admitted. At each server, they have at most half of `maxInFlight` and `maxInFlightTotal` of its definition, and one at least.
+   * Default: 1,024.
+   */
+  readonly maxWaiting?: number | undefined
+  /** How many calls of one principal wait at a time. Any other that would wait fails with the code -32000. Default: 64. */
+  readonly maxWaitingPerPrincipal?: number | undefined
+  /**
    * How many POSTs a principal may send in a second, on average, and half of how many at once. Gateways with one `RateLimiterStore` share it.
    * Default: 5,000.
    */
@@ -159,6 +167,8 @@ const limitBounds: { readonly [K in keyof GatewayLimits]-?: readonly [fallback: 
   maxInFlightPerPrincipal: [256, 1_000_000],
   maxInFlightBytes: [256 * 1024 ** 2, 64 * 1024 ** 3],
   maxInFlightBytesPerPrincipal: [64 * 1024 ** 2, 64 * 1024 ** 3],
+  maxWaiting: [1024, 1_000_000],
+  maxWaitingPerPrincipal: [64, 1_000_000],
   requestsPerSecond: [5000, 1_000_000],
   maxTasks: [10_000, 1_000_000],
   maxTasksPerPrincipal: [1000, 1_000_000]
@@ -329,6 +339,8 @@ export const readOptions = (
       maxInFlightPerPrincipal: readLimit("maxInFlightPerPrincipal"),
       maxInFlightBytes: readBytes("maxInFlightBytes"),
       maxInFlightBytesPerPrincipal: readBytes("maxInFlightBytesPerPrincipal"),
+      maxWaiting: readLimit("maxWaiting"),
+      maxWaitingPerPrincipal: readLimit("maxWaitingPerPrincipal"),
       requestsPerSecond: readLimit("requestsPerSecond"),
       maxTasks: readLimit("maxTasks"),
       maxTasksPerPrincipal: readLimit("maxTasksPerPrincipal")

@@ -14,12 +14,16 @@ import type { TaskPlace } from "./tasks.ts"
 /** How long a client may take to send the answers, in milliseconds. */
 const parkedTimeout = 10 * 60 * 1000
 
+/** Calls a function after a time in milliseconds, and returns what cancels that. */
+type Later = (run: () => void, time: number) => () => void
+
 export class ModernCall implements ClientCall {
   readonly upstreamIds: Array<RpcId> = []
   run: ClientCall["run"] = undefined
   isCancelled = false
   server: string | undefined = undefined
   place: TaskPlace | undefined = undefined
+  refuse: (() => void) | undefined = undefined
   id: RpcId
   progressToken: RpcId | undefined
   reply: Reply
@@ -30,7 +34,8 @@ export class ModernCall implements ClientCall {
   #isReplied = false
   /** The reply with which the client leaves the call, and polls it from then on. */
   #handle: (() => string) | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #later: Later
+  #cancelExpiry: (() => void) | undefined
 
   /**
    * `seal` gives the sealed state by which the client finds the call again, another one each time. `answers` are those of a request without a state,
@@ -39,6 +44,7 @@ export class ModernCall implements ClientCall {
   constructor(options: {
     readonly seal: () => string
     readonly onExpire: () => void
+    readonly later: Later
     readonly answers: object
     readonly logLevel: LogLevel | undefined
     readonly id: RpcId
@@ -48,6 +54,7 @@ export class ModernCall implements ClientCall {
     this.logLevel = options.logLevel
     this.#seal = options.seal
     this.#onExpire = options.onExpire
+    this.#later = options.later
     this.questions = new OpenQuestions(options.answers)
     this.questions.onChange = () => this.#parkSoon()
     this.id = options.id
@@ -73,7 +80,7 @@ export class ModernCall implements ClientCall {
     readonly answers: Readonly<Record<string, unknown>>
   }): void {
     const { answers, id, progressToken, reply } = options
-    clearTimeout(this.#timer)
+    this.#cancelExpiry?.()
     this.id = id
     this.progressToken = progressToken
     this.reply = reply
@@ -97,7 +104,7 @@ export class ModernCall implements ClientCall {
 
   /** Replies with the outcome. */
   settle(message: string, status?: number): void {
-    clearTimeout(this.#timer)
+    this.#cancelExpiry?.()
     if (this.#isReplied) return
     this.#isReplied = true
     this.reply.settle(message, status)
@@ -111,8 +118,7 @@ export class ModernCall implements ClientCall {
   #park(): void {
     if (this.#isReplied || this.questions.size === 0) return
     this.#isReplied = true
-    this.#timer = setTimeout(this.#onExpire, parkedTimeout)
-    this.#timer.unref()
+    this.#cancelExpiry = this.#later(this.#onExpire, parkedTimeout)
     const { inputRequests } = this.questions
     this.reply.settle(
       encodeResult(this.id, { resultType: "input_required", inputRequests, requestState: this.#seal() })

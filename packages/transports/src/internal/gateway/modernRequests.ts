@@ -72,7 +72,16 @@ export class ModernRequests {
       client.calls.delete(key)
       interrupt(call)
     }
-    const call = new ModernCall({ seal, onExpire, answers, id, logLevel, progressToken, reply })
+    const call = new ModernCall({
+      later: dispatcher.later,
+      seal,
+      onExpire,
+      answers,
+      id,
+      logLevel,
+      progressToken,
+      reply
+    })
     const place = call.place = offeredPlace(client, message)
     const ofServer = { [serverInfoKey]: serverInfo }
     if (place !== undefined) {

@@ -3,22 +3,32 @@
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as Effect from "effect/Effect"
+import type { Permits } from "./waitingCalls.ts"
 
 /** What is known of a server, as far as it decides on its part in a gateway. */
 interface Status {
   readonly server: string
   readonly isDisabled: boolean
   readonly isStateless: boolean
+  readonly maxInFlight: number
+  readonly maxInFlightTotal: number
 }
 
-/** The servers that are offered, and those of them that are stateless. */
+/** The servers that are offered, those of them that are stateless, and how many requests each takes at a time. */
+interface Selected {
+  readonly servers: ReadonlyArray<string>
+  readonly stateless: ReadonlySet<string>
+  readonly permits: ReadonlyMap<string, Permits>
+}
+
+/** Selects the servers. `selected` are the names of the option; `undefined`: all that are not disabled. */
 export const selectServers = Effect.fnUntraced(function*(
   sessions: {
     readonly names: ReadonlyArray<string>
     readonly status: (server: string) => Effect.Effect<Status, ConfigError>
   },
   selected: ReadonlyArray<string> | undefined
-): Effect.fn.Return<{ readonly servers: ReadonlyArray<string>; readonly stateless: ReadonlySet<string> }, ConfigError> {
+): Effect.fn.Return<Selected, ConfigError> {
   const statuses = yield* selected === undefined
     ? Effect.map(
       Effect.forEach(sessions.names, (name) => Effect.option(sessions.status(name))),
@@ -28,6 +38,7 @@ export const selectServers = Effect.fnUntraced(function*(
   const enabled = statuses.filter(({ isDisabled }) => selected !== undefined || !isDisabled)
   return {
     servers: [...new Set(enabled.map(({ server }) => server))],
+    permits: new Map(enabled.map((status) => [status.server, status])),
     stateless: new Set(enabled.flatMap(({ isStateless, server }) => isStateless ? [server] : []))
   }
 })
