@@ -119,7 +119,7 @@ describe.skipIf(program === undefined)(
         const other = yield* tab(browser)
         yield* steps(async () => {
           await other.goto(url)
-          await other.getByText("the link was used, or is not the latest one").waitFor()
+          await other.getByText("the link was already used, or is not the latest one").waitFor()
         })
       }))
 

@@ -227,7 +227,7 @@ describe("the options of access tokens", () => {
 describe("a token", () => {
   for (
     const [title, options, description] of [
-      ["of another issuer", { claims: { iss: "https://evil.example.com" } }, "the token is of another issuer"],
+      ["of another issuer", { claims: { iss: "https://evil.example.com" } }, "the issuer of the token is not accepted"],
       [
         "for another resource",
         { claims: { aud: "https://other.example.com/mcp" } },
@@ -242,7 +242,7 @@ describe("a token", () => {
       [
         "that is bound to a key",
         { claims: { cnf: { jkt: "x" } } },
-        "the token is bound to a key, whose proof is not checked here"
+        "the token is bound to a key (cnf), which is not supported"
       ],
       ["of a logout", { header: { typ: "logout+jwt" } }, "the token is not an access token"],
       [

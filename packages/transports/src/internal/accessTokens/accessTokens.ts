@@ -1,15 +1,15 @@
 /**
- * Access tokens: who presents them, and until when. Tokens that were verified are remembered by their digests until they expire.
+ * Access tokens: returns the principal and the expiry of a token. Verified tokens are cached by their digests until they expire.
  */
 import * as Effect from "effect/Effect"
 import type * as Jose from "jose"
 import { TokenRefused } from "./tokenRefused.ts"
 import type { TokenVerifier, Verified } from "./tokenVerifier.ts"
 
-/** The longest token that is looked at, in characters. */
+/** The maximum length of a token, in characters. */
 const maxLength = 8192
 
-/** How many tokens are verified at a time. */
+/** The maximum number of tokens that are verified at a time. */
 const mostPending = 1024
 
 interface Remembered extends Verified {
@@ -19,7 +19,7 @@ interface Remembered extends Verified {
 export interface AccessTokensOptions {
   readonly jose: typeof Jose
   readonly verifiers: ReadonlyArray<TokenVerifier>
-  /** How many tokens are remembered. Beyond it, those that were not used for the longest time are forgotten. */
+  /** The maximum number of cached tokens. A further token evicts the least recently used one. */
   readonly mostRemembered: number
   /** The time of day, in milliseconds since the epoch. */
   readonly timeOfDay: () => number
@@ -69,7 +69,7 @@ export class AccessTokens {
     })
   }
 
-  /** Reads what a token says of itself, before it is verified. */
+  /** Reads the header and the issuer of a token that is not verified yet. */
   #read(token: string): { readonly header: Jose.ProtectedHeaderParameters; readonly issuer: unknown } | undefined {
     const { decodeJwt, decodeProtectedHeader } = this.#options.jose
     try {

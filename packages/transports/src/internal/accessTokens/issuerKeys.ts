@@ -1,9 +1,8 @@
 /**
- * Keys of an issuer: its JSON Web Key Set, which is read when a token first needs it.
+ * Keys of an issuer: its JSON Web Key Set, which is fetched when the first token needs it.
  *
- * It is read again once it is old, and when a token names a key that is not in it. All tokens that wait share one reading, and readings are
- * {@link cooldown} apart, so that tokens with invented keys cause no flood of requests. While the issuer cannot be reached, the last keys stay
- * in use.
+ * The set is fetched again after {@link maxAge}, and when a token names an unknown key. All waiting tokens share one fetch, and {@link cooldown} separates fetches, so that
+ * tokens with invented key ids cause no flood of requests. While the issuer is unreachable, the previous keys stay in use.
  *
  * @see https://www.rfc-editor.org/rfc/rfc8414#section-3
  * @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
@@ -16,19 +15,19 @@ import type * as Jose from "jose"
 import type { OAuthFetch } from "../oauth/oauthFetch.ts"
 import { FetchFailed } from "../oauth/oauthFetch.ts"
 
-/** How old keys get before they are read again, in milliseconds. */
+/** The age after which keys are fetched again, in milliseconds. */
 const maxAge = 10 * 60_000
 
-/** How long after a reading the next one may begin, in milliseconds. */
+/** The minimum time between two fetches, in milliseconds. */
 const cooldown = { succeeded: 30_000, failed: 5000 } as const
 
-/** How long a reading may take with its discovery, in milliseconds. */
+/** The timeout of a fetch including discovery, in milliseconds. */
 const readTimeout = 10_000
 
-/** Statuses of a server that has nothing at a URL, or nothing to show. */
+/** Statuses that mean that a metadata document does not exist, or is not accessible. */
 const absent: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 410])
 
-/** How many keys an issuer may have. */
+/** The maximum number of keys of an issuer. */
 const mostKeys = 64
 
 /** The keys of the issuer cannot be read. The description names no token. */
@@ -39,7 +38,7 @@ export class KeysUnavailable
   )
 {}
 
-/** The keys of one reading. Readings that found no change give the same object. */
+/** The keys of one fetch. Fetches without a change return the same object. */
 export interface KeySet {
   readonly text: string
   /** Finds the key of a token by its header. */
@@ -58,7 +57,7 @@ export interface IssuerKeysOptions {
   readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
 }
 
-/** The URLs of the metadata of an issuer, in the order in which they are asked. */
+/** The URLs of the metadata of an issuer, in the order of the requests. */
 const metadataUrls = (issuer: string): ReadonlyArray<string> => {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, "")
@@ -89,17 +88,17 @@ export class IssuerKeys {
     this.#options = options
   }
 
-  /** The keys that were read last. */
+  /** The keys of the last successful fetch. */
   get last(): KeySet | undefined {
     return this.#set
   }
 
-  /** Starts to read the keys again if they are old. */
+  /** Starts a fetch if the keys are old. */
   refreshIfOld(): void {
     if (this.#isOld) this.#startReading()
   }
 
-  /** The keys; reads them first if they are unknown or old. */
+  /** Returns the keys. Fetches them first if they are unknown or old. */
   get current(): Effect.Effect<KeySet, KeysUnavailable> {
     return Effect.suspend(() => {
       const known = this.#set
@@ -107,7 +106,7 @@ export class IssuerKeys {
     })
   }
 
-  /** Keys that are newer than those in which a token found no key; `undefined` if the issuer has no others. */
+  /** Returns keys that are newer than a set; `undefined` if the issuer has no newer keys. */
   newerThan(set: KeySet): Effect.Effect<KeySet | undefined, KeysUnavailable> {
     return Effect.suspend(() =>
       this.#set !== set ? this.#known : Effect.flatMap(this.#read, () =>
@@ -125,11 +124,11 @@ export class IssuerKeys {
 
   get #known(): Effect.Effect<KeySet, KeysUnavailable> {
     return this.#set === undefined
-      ? Effect.fail(this.#failure ?? unavailable("they have not been read"))
+      ? Effect.fail(this.#failure ?? unavailable("they were not fetched yet"))
       : Effect.succeed(this.#set)
   }
 
-  /** Reads the keys, or waits for the reading in progress. Does nothing during the cooldown. */
+  /** Fetches the keys, or waits for the fetch in progress. Does nothing during the cooldown. */
   get #read(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const reading = this.#startReading()
@@ -158,7 +157,7 @@ export class IssuerKeys {
       Effect.flatMap((document) => this.#parse(document)),
       Effect.timeoutOrElse({
         duration: readTimeout,
-        orElse: () => Effect.fail(unavailable("the authorization server takes too long"))
+        orElse: () => Effect.fail(unavailable("the authorization server did not answer in time"))
       }),
       Effect.matchEffect({
         onFailure: (failure) =>
@@ -179,7 +178,7 @@ export class IssuerKeys {
     )
   }
 
-  /** Finds the URL of the keys in the metadata of the issuer, which has to name the issuer itself (RFC 8414, section 3.3). */
+  /** Finds the URL of the keys in the metadata of the issuer. The metadata must name the same issuer (RFC 8414, section 3.3). */
   get #discover(): Effect.Effect<string, KeysUnavailable> {
     return Effect.gen({ self: this }, function*() {
       const { issuer } = this.#options
@@ -196,7 +195,7 @@ export class IssuerKeys {
     })
   }
 
-  /** Reads a JSON object; `undefined` if there is nothing at the URL. */
+  /** Fetches a JSON object; `undefined` if the document does not exist. */
   #document(url: string): Effect.Effect<object | undefined, KeysUnavailable> {
     return Effect.tryPromise({
       try: async (): Promise<object | undefined> => {
@@ -214,7 +213,7 @@ export class IssuerKeys {
           : unavailable(
             error instanceof FetchFailed
               ? error.message
-              : "the authorization server answered with something else than JSON"
+              : "the response of the authorization server is not JSON"
           )
     })
   }
@@ -222,7 +221,9 @@ export class IssuerKeys {
   #parse(document: object | undefined): Effect.Effect<KeySet, KeysUnavailable> {
     return Effect.suspend(() => {
       const keys: unknown = document !== undefined && "keys" in document ? document.keys : undefined
-      if (!Array.isArray(keys) || keys.length === 0) return Effect.fail(unavailable("there is no key set at the URL"))
+      if (!Array.isArray(keys) || keys.length === 0) {
+        return Effect.fail(unavailable("the document at the URL is not a key set"))
+      }
       if (keys.length > mostKeys) return Effect.fail(unavailable(`the key set has more than ${mostKeys} keys`))
       const readable = keys.filter((key) => Predicate.isObject(key)) as Array<Jose.JWK>
       return Effect.try({

@@ -1,5 +1,5 @@
 /**
- * Options of access tokens: which issuer signs them, and what they have to say.
+ * Options of access tokens: the issuer, and the claims that tokens must have.
  */
 import { type ConfigProblem, InvalidValue } from "@mcp-sessions/core/ConfigError"
 import * as Duration from "effect/Duration"
@@ -23,8 +23,7 @@ const algorithms = [
 ] as const
 
 /**
- * A signature algorithm of access tokens (RFC 7518, RFC 8037). All are asymmetric: the keys of an issuer are public, so that a shared secret
- * would be known to everyone.
+ * A signature algorithm of access tokens (RFC 7518, RFC 8037). All are asymmetric, because the keys of an issuer are public.
  *
  * @category models
  * @since 0.1.0
@@ -38,9 +37,9 @@ export type JwtAlgorithm = typeof algorithms[number]
  * @since 0.1.0
  */
 export interface JwtOptions {
-  /** The issuer of the tokens, exactly as their `iss` claim has it: an https URL, or http on loopback. */
+  /** The issuer of the tokens, equal to their `iss` claim: an https URL, or http on loopback. */
   readonly issuer: string
-  /** The values of the `aud` claim that are accepted: a token has to have one of them. Default: the URL of the gateway (RFC 8707). */
+  /** The accepted values of the `aud` claim. A token must have one of them. Default: the URL of the gateway (RFC 8707). */
   readonly audience?: string | ReadonlyArray<string> | undefined
   /** The URL of the JSON Web Key Set. Default: the `jwks_uri` in the metadata of the issuer (RFC 8414, OpenID Connect Discovery). */
   readonly jwksUri?: string | undefined
@@ -48,7 +47,7 @@ export interface JwtOptions {
   readonly algorithms?: ReadonlyArray<JwtAlgorithm> | undefined
   /** How far the clock of the issuer may differ, from 0 to 5 minutes. Tokens are accepted for this long after `exp`. Default: 5 seconds. */
   readonly clockTolerance?: Duration.Input | undefined
-  /** The claim that names the principal, of 1 to 255 characters. Principals of different issuers are different. Default: `"sub"`. */
+  /** The claim that names the principal, of 1 to 255 characters. Principals of different issuers never coincide. Default: `"sub"`. */
   readonly principalClaim?: string | undefined
   /** The scopes that every token needs. A token that lacks one is refused with 403. Default: none. */
   readonly requiredScopes?: ReadonlyArray<string> | undefined
@@ -72,7 +71,7 @@ const largestTolerance = 5 * 60_000
 
 const isText = (value: unknown): value is string => Predicate.isString(value) && value !== ""
 
-/** Whether a text is a URL of a server that may be asked, without credentials and fragment. */
+/** Whether a text is a URL of a server that the gateway may send requests to, without credentials and fragment. */
 export const isServerUrl = (value: unknown): value is string => {
   const url = Predicate.isString(value) ? URL.parse(value) : null
   return url !== null && isConfidential(url) && url.username === "" && url.password === "" &&

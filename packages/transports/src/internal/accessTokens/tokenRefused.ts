@@ -3,22 +3,22 @@
  */
 import * as Schema from "effect/Schema"
 
-/** The reasons and what a client is told. No text quotes the token. */
+/** The reasons, and the descriptions that clients receive. No description quotes the token. */
 export const tokenFaults = {
   Malformed: "the token is not a JSON Web Token",
   WrongType: "the token is not an access token",
   AlgorithmRefused: "the algorithm of the signature is not accepted",
-  UnknownIssuer: "the token is of another issuer",
+  UnknownIssuer: "the issuer of the token is not accepted",
   UnknownKey: "the issuer does not have the key of the token",
   BadSignature: "the signature of the token is wrong",
   WrongAudience: "the token is for another resource",
   NotYetValid: "the token is not valid yet",
   Expired: "the token has expired",
   MissingClaim: "the token lacks a claim",
-  BoundToKey: "the token is bound to a key, whose proof is not checked here",
+  BoundToKey: "the token is bound to a key (cnf), which is not supported",
   InsufficientScope: "the token lacks a scope",
-  KeysUnavailable: "the keys of the issuer cannot be read at the moment",
-  Busy: "too many tokens are checked at the moment"
+  KeysUnavailable: "the keys of the issuer are currently unavailable",
+  Busy: "too many tokens are being verified"
 } as const
 
 /** The reason of a refusal. */

@@ -1,5 +1,5 @@
 /**
- * Verifier of the access tokens of one issuer: signature, issuer, audience, times, and what the gateway asks of tokens beyond that.
+ * Verifier of the access tokens of one issuer: signature, issuer, audience, times, scopes, and the claim of the principal.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9068#section-4
  * @see https://www.rfc-editor.org/rfc/rfc8725
@@ -13,16 +13,16 @@ import type { IssuerKeys, KeySet } from "./issuerKeys.ts"
 import type { ReadJwtOptions } from "./jwtOptions.ts"
 import { type TokenFault, TokenRefused } from "./tokenRefused.ts"
 
-/** How many keys are tried for a token that names none of them. */
+/** The maximum number of keys that are tried for a token without a key id. */
 const mostCandidates = 8
 
-/** Values of the header `typ`. Tokens of other types, such as those of a logout, are signed with the same keys. */
+/** Accepted values of the header `typ`. Issuers sign tokens of other types, such as logout tokens, with the same keys. */
 const accessTokenTypes: ReadonlySet<string> = new Set(["jwt", "at+jwt"])
 
 /** A token that was verified. */
 export interface Verified {
   readonly principal: string
-  /** Until when it is accepted, in milliseconds since the epoch. */
+  /** The end of the acceptance, in milliseconds since the epoch. */
   readonly expiresAt: number
   /** The keys with which it was verified. */
   readonly keys: KeySet
@@ -50,7 +50,7 @@ export class TokenVerifier {
     this.options = options
   }
 
-  /** Verifies a token. Reads the keys of the issuer again, once, if the key of the token is not among them. */
+  /** Verifies a token. If its key is unknown, fetches the keys of the issuer once more. */
   verify(token: string, header: Jose.ProtectedHeaderParameters): Effect.Effect<Verified, TokenRefused> {
     return Effect.gen({ self: this }, function*() {
       const { algorithms, keys } = this.options
@@ -61,7 +61,7 @@ export class TokenVerifier {
       const set = yield* Effect.mapError(keys.current, toRefused)
       return yield* this.#verifyWith(token, set).pipe(
         Effect.catchIf(
-          // A token that names no key may be signed with a new one.
+          // A token without a key id may be signed with a new key.
           ({ fault }) => fault === "UnknownKey" || (fault === "BadSignature" && header.kid === undefined),
           (error) =>
             Effect.flatMap(

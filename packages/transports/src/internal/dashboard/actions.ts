@@ -28,7 +28,7 @@ export interface Asked {
   readonly body: Readonly<Record<string, unknown>>
   /** Monotonic time in milliseconds. */
   readonly now: () => number
-  /** Runs what outlives the request. */
+  /** Runs an effect that continues after the request. */
   readonly detach: (effect: Effect.Effect<void>) => void
 }
 
@@ -37,9 +37,9 @@ type Action = (asked: Asked) => Effect.Effect<unknown, Refused>
 const serverOf = ({ backend, body: { server } }: Asked): Effect.Effect<string, Refused> =>
   Predicate.isString(server) && backend.servers.includes(server)
     ? Effect.succeed(server)
-    : Effect.fail(new Refused(404, "there is no such server"))
+    : Effect.fail(new Refused(404, "the server is unknown"))
 
-/** An action on a server that changes it for everybody. */
+/** An action that changes a server for all principals. */
 const operate = (run: (asked: Asked, server: string) => Effect.Effect<void, Failure>): Action => (asked) =>
   asked.backend.isOperator(asked.principal)
     ? Effect.flatMap(serverOf(asked), (server) =>
@@ -56,7 +56,7 @@ const tools: Action = (asked) =>
       onFailure: (error) => ({ error: errorView(error) })
     }))
 
-/** Parses the arguments. Numbers that JavaScript cannot hold go to the server as they were written. */
+/** Parses the arguments. Numbers that JavaScript cannot represent keep their digits. */
 const argsOf = ({ body }: Asked): Effect.Effect<Record<string, unknown>, Refused> =>
   Effect.suspend(() => {
     const text = textOrEmpty(body.arguments)
@@ -82,7 +82,7 @@ const call: Action = (asked) =>
     const args = yield* argsOf(asked)
     const startedAt = now()
     const exit = yield* Effect.exit(backend.call({ principal, server, tool, args }))
-    // The page is gone.
+    // The page has closed the request.
     if (Exit.hasInterrupts(exit)) return yield* Effect.interrupt
     return resultView(exit, now() - startedAt)
   })
@@ -93,13 +93,13 @@ export const actions: ReadonlyMap<string, Action> = new Map([
   ["restart", operate(({ backend }, server) => backend.restart(server))],
   ["eject", operate(({ backend }, server) => backend.eject(server))],
   ["readmit", operate(({ backend }, server) => backend.readmit(server))],
-  // It takes as long as its user. The page learns of its end from the state of the server.
+  // A sign-in can take minutes. The state of the server shows the page that it has ended.
   [
     "sign-in",
     operate(({ backend, detach }, server) =>
       Effect.sync(() =>
         detach(Effect.catch(
-          // Connections that wait for the sign-in are made at once.
+          // Reconnects the connections that wait for the sign-in.
           Effect.andThen(backend.signIn(server), backend.restart(server)),
           (error) => Effect.logWarning(`the sign-in to ${server} failed`, error)
         ))

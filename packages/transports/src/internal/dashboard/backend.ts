@@ -1,5 +1,5 @@
 /**
- * Backend: what the page shows and does, as a gateway and a holder of sessions provide it.
+ * Backend: the data and the actions of the page. A gateway and a holder of sessions each provide one.
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { ConnectionState } from "@mcp-sessions/core/ConnectionState"
@@ -24,10 +24,10 @@ export interface Status {
   }>
 }
 
-/** A user of sessions, by the owner of the sessions. */
+/** A client of the sessions, identified by their owner. */
 export interface Client {
   readonly owner: string
-  /** The principal behind it; `undefined` for what the process itself uses. */
+  /** The principal of the client; `undefined` for sessions of the process itself. */
   readonly principal: string | undefined
   readonly label: string
   readonly inFlight: number
@@ -39,7 +39,7 @@ export type Call = Omit<CallView, "age">
 export interface Backend {
   /** The title of the page. */
   readonly title: string
-  /** Whether a principal sees and does everything. Others see their own sessions, calls and errors, and call tools. */
+  /** Whether a principal may see and do everything. Other principals see their own sessions, calls and errors, and call tools. */
   readonly isOperator: (principal: string) => boolean
   readonly servers: ReadonlyArray<string>
   /** Pings the servers, and reports each change, for as long as it runs. */
@@ -53,7 +53,7 @@ export interface Backend {
   readonly signIn: (server: string) => Effect.Effect<void, Failure>
   /** The tools of a server that a principal may call. */
   readonly tools: (principal: string, server: string) => Effect.Effect<ReadonlyArray<Tool>, Failure>
-  /** Calls a tool under the name that it has at its server. Interruption cancels the call. */
+  /** Calls a tool by its name at the server. Interruption cancels the call. */
   readonly call: (options: {
     readonly principal: string
     readonly server: string

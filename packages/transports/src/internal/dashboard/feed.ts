@@ -1,8 +1,8 @@
 /**
- * Feed: keeps open pages current by server-sent events.
+ * Feed: updates open pages by server-sent events.
  *
- * A stream begins with a snapshot. After that, what has changed is sent twice a second at most, so a page costs the same however busy the servers
- * are. A page that does not read is cut off; its browser connects again, and gets a snapshot. Servers are pinged only while a page is open.
+ * A stream begins with a snapshot. Then it sends changes at most twice a second, so the cost of a page does not depend on the load of the servers. If a page does not
+ * read its stream, the stream ends, and the browser reconnects and gets a snapshot. Servers are pinged only while a page is open.
  */
 import { unknown, type WatchedServer } from "@mcp-sessions/core/HealthWatch"
 import * as Effect from "effect/Effect"
@@ -15,23 +15,23 @@ import type { PageSession } from "./pageSessions.ts"
 import { clientViews, type Known, serverView, type Viewer, viewerOf } from "./serverView.ts"
 import type { CallView, Message } from "./views.ts"
 
-/** How often open pages are brought up to date, in milliseconds. */
+/** The interval between updates of open pages, in milliseconds. */
 const interval = 500
 
-/** A turn that takes long, as with thousands of sessions, is followed by a pause of so many times its length. */
+/** The pause after an update is at least this many times the duration of the update. Matters with thousands of sessions. */
 const idleShare = 10
 
-/** How many calls are kept, and how many are sent at a time: the latest. */
+/** The number of latest calls that are kept and sent. */
 const callLimit = 200
 
-/** How many streams one page session has. The oldest one makes room. */
+/** The maximum number of streams of one page session. A further stream ends the oldest one. */
 const streamLimit = 6
 
-/** How many streams there are. */
+/** The maximum number of streams of all page sessions. */
 const totalLimit = 256
 
 interface Kept extends Call {
-  /** Counts the calls, so that a stream knows which it has sent. */
+  /** The number of the call. A stream stores the number of the last call that it has sent. */
   readonly number: number
   readonly endedAt: number
 }
@@ -42,13 +42,13 @@ interface Seen {
   readonly clients: ReadonlyArray<Client>
 }
 
-/** An open page, and what was sent to it last. */
+/** An open page, and the state that was sent to it last. */
 interface Reader {
   readonly response: ServerResponse
   readonly session: PageSession
   servers: string
   clients: string
-  /** The number of the latest call that it has seen. */
+  /** The number of the last call that was sent. */
   seen: number
 }
 
@@ -58,7 +58,7 @@ export interface FeedOptions {
   /** Monotonic time in milliseconds. */
   readonly now: () => number
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-  /** Called at each turn while a page is open. */
+  /** Called at each update while a page is open. */
   readonly onTurn: () => void
 }
 
@@ -88,7 +88,7 @@ export class Feed {
     if (this.#calls.length > callLimit) this.#calls.shift()
   }
 
-  /** Makes a response the stream of a page. Returns `false` if there are too many streams, and leaves the response alone. */
+  /** Uses a response as the stream of a page. Returns `false` if there are too many streams, and does not use the response. */
   open(session: PageSession, response: ServerResponse): boolean {
     const { fork, streams } = this.#options
     if (this.#open >= totalLimit) return false
@@ -139,7 +139,7 @@ export class Feed {
     return Effect.raceFirst(watching, turns(interval))
   }
 
-  /** Reads everything that pages show, once for all of them. */
+  /** Reads the state once for all pages. */
   get #read(): Effect.Effect<Seen> {
     const { backend } = this.#options
     const known = Effect.forEach(
@@ -186,7 +186,7 @@ export class Feed {
     reader.clients = JSON.stringify(clients)
   }
 
-  /** The calls that a page has not seen. Those that are not kept any more are hidden; whose they were is not known. */
+  /** The calls that were not sent to a page yet. Calls that were dropped are counted as hidden, because their principals are not known. */
   #newCalls(reader: Reader, { isOperator, principal }: Viewer) {
     const now = this.#options.now()
     const kept = this.#calls.filter(({ number }) => number > reader.seen)

@@ -1,6 +1,5 @@
 /**
- * Backend of a gateway. The form of the page is one more client of its principal: its calls have the limits, the records and the delivery rule of
- * any other.
+ * Backend of a gateway. The form of the page is a client of its principal: the same limits, audit records and delivery rule apply to its calls.
  */
 import * as Effect from "effect/Effect"
 import type { Catalog } from "../gateway/catalog.ts"
@@ -15,7 +14,7 @@ import type { Backend, Client } from "./backend.ts"
 
 const protocolVersion = "2025-11-25"
 
-/** An error of the gateway itself, before a server was asked. */
+/** An error of the gateway itself, before it sent a request to a server. */
 const refused = ({ code, message }: Pick<RpcError, "code" | "message">): RpcError =>
   new RpcError({ code, message, data: { reason: `JSON-RPC ${code}`, delivery: "NotSent" } })
 
@@ -28,13 +27,13 @@ export interface GatewayBackendOptions extends Omit<Backend, "call" | "clients" 
   readonly ownClients: ReadonlyArray<Client>
 }
 
-/** The reply to a call of the form, which has no messages before its response. */
+/** The reply to a call of the form. It receives no messages before the response. */
 const reply = { related: () => false, settle: () => {} }
 
 export const gatewayBackend = (
   { catalog, clients, dispatcher, ownClients, quotas, ...rest }: GatewayBackendOptions
 ): Backend => {
-  /** The clients that stand for the forms, by principal. */
+  /** The clients of the forms by principal. */
   const forms = new Map<string, ClientSession>()
   let lastCall = 0
 

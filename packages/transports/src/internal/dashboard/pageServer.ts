@@ -9,8 +9,8 @@
  * | `GET /ui/events`    | the event stream; a new one begins with a snapshot                                               |
  * | `POST /ui/api/…`    | an action ({@link actions})                                                                      |
  *
- * The page itself holds nothing. Everything else needs the cookie of a page session, its token, and no other origin: a page of another origin,
- * another port or another user of this machine has none of the three. The browser is told to load and run nothing but the three files.
+ * The page itself contains no data. Everything else needs the cookie of a page session, its token, and the same origin. A page of another origin or port, and another user of
+ * this machine, have none of these. The Content-Security-Policy allows only the three files.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -35,7 +35,7 @@ const leavePath = `${pagePath}/api/leave`
 /** The largest body of an action, in bytes. */
 const bodyLimit = 1024 ** 2
 
-/** How many actions of a page session run at a time. */
+/** The maximum number of concurrent actions of a page session. */
 const actionLimit = 16
 
 const pageHeaders = {
@@ -59,9 +59,9 @@ type Handle = (request: IncomingMessage, response: ServerResponse) => void
 export interface PageOptions extends Pick<FeedOptions, "backend" | "now" | "streams"> {
   /** Milliseconds since the epoch. */
   readonly timeOfDay: () => number
-  /** Whether all callers are one principal, whom no token proves: then the page opens with the secret of a link. */
+  /** Whether requests need no token. Then a link with a secret opens the page. */
   readonly isAnonymous: boolean
-  /** Receives the URL that opens the page: the first one, and each time that one was used up, the next. */
+  /** Receives the URL that opens the page: at the start, and the next one each time that a URL was used. */
   readonly onUrl: (url: string) => Effect.Effect<void>
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }
@@ -76,7 +76,7 @@ const headerOf = ({ headers }: IncomingMessage, name: string): string | undefine
   return Predicate.isString(value) ? value : undefined
 }
 
-/** Whether the page itself has sent a request. Browsers name the origin of each POST. */
+/** Whether the page itself has sent a request. Browsers send the origin with each POST. */
 const isSameOrigin = (request: IncomingMessage): boolean => {
   const origin = URL.parse(request.headers.origin ?? "")
   return origin !== null && origin.origin === request.headers.origin && origin.host === request.headers.host
@@ -84,7 +84,7 @@ const isSameOrigin = (request: IncomingMessage): boolean => {
 
 const isPost = (request: IncomingMessage, response: ServerResponse): boolean => {
   if (request.method !== "POST") response.writeHead(405, { ...pageHeaders, allow: "POST" }).end()
-  else if (!isSameOrigin(request)) refuse(response, 403, "another page has sent the request")
+  else if (!isSameOrigin(request)) refuse(response, 403, "the request comes from another origin")
   else return true
   return false
 }
@@ -109,7 +109,7 @@ export class PageServer {
     this.feed = new Feed({ ...options, onTurn: () => this.#sessions.sweep() })
   }
 
-  /** The path whose requests have to be authenticated, and what handles them. */
+  /** The path with authenticated requests, and its handler. */
   readonly enter = {
     path: enterPath,
     handle: ({ expiresAt, principal }: Caller, request: IncomingMessage, response: ServerResponse): void => {
@@ -118,11 +118,11 @@ export class PageServer {
       request.resume()
       if (this.#options.isAnonymous) {
         if (!this.#link.redeem(headerOf(request, "x-page-link") ?? "")) {
-          return refuse(response, 401, "the link was used, or is not the latest one")
+          return refuse(response, 401, "the link was already used, or is not the latest one")
         }
         this.#announce()
       }
-      // The session of an access token ends with it.
+      // A session that an access token opened ends when the token expires.
       const endsIn = expiresAt === undefined ? undefined : expiresAt - this.#options.timeOfDay()
       const { cookie, token } = this.#sessions.open(principal, endsIn)
       response.setHeader("set-cookie", this.#cookieOf(cookie, lifetime / 1000))
@@ -130,20 +130,20 @@ export class PageServer {
     }
   }
 
-  /** The header of the cookie. Browsers send it over TLS alone if the page has an https URL. */
+  /** The header of the cookie. With an https URL, browsers send it only over TLS. */
   #cookieOf(value: string, maxAge: number): string {
     const attributes = `Path=${pagePath}; Max-Age=${maxAge}; HttpOnly; SameSite=Strict`
     return `${this.#cookie}=${value}; ${attributes}${this.#url.startsWith("https:") ? "; Secure" : ""}`
   }
 
-  /** Announces the URL of the page. `port` tells the cookies of several pages of one host apart. */
+  /** Announces the URL of the page. `port` distinguishes the cookies of several pages of one host. */
   start({ origin, port }: { readonly origin: string; readonly port: number }): void {
     this.#url = `${origin}${pagePath}`
     this.#cookie = `mcp-sessions-${port}`
     this.#announce()
   }
 
-  /** The handler of a path that needs no authentication of its own; `undefined` if there is nothing. */
+  /** Returns the handler of a path that needs no bearer token; `undefined` for an unknown path. */
   routeOf(path: string): Handle | undefined {
     if (path !== pagePath && !path.startsWith(`${pagePath}/`)) return undefined
     const handle = this.#handlerOf(path)
@@ -186,7 +186,9 @@ export class PageServer {
   #events(request: IncomingMessage, response: ServerResponse): void {
     if (request.method !== "GET") return void response.writeHead(405, { ...pageHeaders, allow: "GET" }).end()
     const site = headerOf(request, "sec-fetch-site")
-    if (site !== undefined && site !== "same-origin") return refuse(response, 403, "another page has sent the request")
+    if (site !== undefined && site !== "same-origin") {
+      return refuse(response, 403, "the request comes from another origin")
+    }
     const token = new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")).get("token") ?? undefined
     const session = this.#find(request, token)
     if (session === undefined) return refuse(response, 401, "the page has to be opened again")
@@ -208,7 +210,7 @@ export class PageServer {
     answer(response, 200, {})
   }
 
-  /** The session of a request that may change something, or a refusal. */
+  /** Returns the session of a request that may change state, or refuses the request. */
   #admit(request: IncomingMessage, response: ServerResponse): PageSession | undefined {
     if (!isPost(request, response)) return undefined
     const session = this.#find(request, headerOf(request, "x-page-token"))
@@ -263,7 +265,7 @@ export class PageServer {
   }
 }
 
-/** Pages of other origins read nothing, also those that may use the endpoint. */
+/** Removes the CORS headers: pages of other origins must not read responses, even if they may use the endpoint. */
 const withoutCors = (response: ServerResponse): void => {
   for (const name of response.getHeaderNames()) if (name.startsWith("access-control-")) response.removeHeader(name)
 }

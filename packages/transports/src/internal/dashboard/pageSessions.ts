@@ -1,6 +1,6 @@
 /**
- * Page sessions: who has opened the page. A session is a random cookie that scripts cannot read, and a random token that the page sends with each
- * request. Cookies go to all ports of a host, so neither is of use without the other.
+ * Page sessions: the sessions of browsers that opened the page. A session has a random cookie that scripts cannot read, and a random token that the page sends with each
+ * request. Browsers send cookies to all ports of a host, so the cookie alone gives no access.
  *
  * A session ends after {@link idleTime} without a request or a stream, and after {@link lifetime} in any case.
  */
@@ -10,10 +10,10 @@ import * as Crypto from "node:crypto"
 export const idleTime = 30 * 60_000
 export const lifetime = 12 * 60 * 60_000
 
-/** How many sessions there are at a time. The one that was used least recently makes room. */
+/** The maximum number of sessions. A further session ends the least recently used one. */
 const sessionLimit = 256
 
-/** How many sessions a principal has at a time. */
+/** The maximum number of sessions of a principal. */
 const principalLimit = 16
 
 const random = (): string => Crypto.randomBytes(32).toString("base64url")
@@ -22,18 +22,18 @@ const digestOf = (text: string): Buffer => Crypto.createHash("sha256").update(te
 
 const isSame = (left: Buffer, text: string): boolean => Crypto.timingSafeEqual(left, digestOf(text))
 
-/** A secret that opens the page once. The next one takes its place. */
+/** A secret that opens the page once. The next secret replaces it. */
 export class Link {
   #digest: Buffer | undefined
 
-  /** Makes a new secret; the one before it opens nothing any more. */
+  /** Makes a new secret, and invalidates the previous one. */
   renew(): string {
     const secret = random()
     this.#digest = digestOf(secret)
     return secret
   }
 
-  /** Uses the secret up, if it is the one. */
+  /** Checks a secret, and invalidates it if it is valid. */
   redeem(secret: string): boolean {
     if (this.#digest === undefined || !isSame(this.#digest, secret)) return false
     this.#digest = undefined
@@ -45,7 +45,7 @@ export class PageSession {
   readonly principal: string
   readonly endsAt: number
   readonly #token: Buffer
-  /** The streams of the session, and what ends them. */
+  /** The functions that end the streams of the session. */
   readonly streams = new Set<() => void>()
   usedAt: number
 
@@ -76,7 +76,7 @@ export class PageSessions {
     return this.#byDigest.size
   }
 
-  /** Opens a session, and gives the two secrets of it. `endsIn` is how long the proof of the principal is good, in milliseconds. */
+  /** Opens a session, and returns its two secrets. `endsIn` is the remaining lifetime of the principal's token, in milliseconds. */
   open(principal: string, endsIn = lifetime): { readonly cookie: string; readonly token: string } {
     const now = this.#now()
     this.sweep()
@@ -89,7 +89,7 @@ export class PageSessions {
     return { cookie, token }
   }
 
-  /** Finds the session that a cookie and a token are of, and counts it as used. */
+  /** Finds the session of a cookie and a token, and marks it as used. */
   find(cookie: string | undefined, token: string | undefined): PageSession | undefined {
     if (cookie === undefined || token === undefined) return undefined
     const session = this.#byDigest.get(digestOf(cookie).toString("base64"))
@@ -105,7 +105,7 @@ export class PageSessions {
     for (const close of session.streams) close()
   }
 
-  /** Ends the sessions that are over. */
+  /** Ends expired sessions. */
   sweep(): void {
     const now = this.#now()
     for (const session of this.#byDigest.values()) if (this.#isOver(session, now)) this.end(session)

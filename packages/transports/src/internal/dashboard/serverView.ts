@@ -19,18 +19,18 @@ const urlLimit = 4000
 const clientLimit = 100
 const sessionLimit = 50
 
-/** A server and all that is known of it. */
+/** A server and its state. */
 export interface Known {
   readonly row: WatchedServer
   /** `undefined` for a server without a usable definition. */
   readonly status: Status | undefined
 }
 
-/** The principal that looks at the page. */
+/** The principal that views the page. */
 export interface Viewer {
   readonly principal: string
   readonly isOperator: boolean
-  /** The owners whose sessions are those of the principal. */
+  /** The owners of the principal's sessions. */
   readonly owners: ReadonlySet<string>
 }
 
@@ -60,7 +60,7 @@ export const errorView = (error: SessionError | ConfigError): ErrorView => {
 
 const isOpen = ({ state }: Status["connections"][number]): boolean => state._tag === "Ready" || state._tag === "Suspect"
 
-/** The URL if it is of a web page, where a link may lead. */
+/** Returns the URL if a link may lead to it: http or https only. */
 const webUrl = (url: string | undefined): string | undefined => {
   const page = url === undefined || url.length > urlLimit ? null : URL.parse(url)
   return page?.protocol === "https:" || page?.protocol === "http:" ? page.href : undefined
