@@ -68,6 +68,16 @@ describe("Watchdog", () => {
       assert.strictEqual(reused.signalCode, null)
     }).pipe(Effect.scoped, Effect.when(Effect.sync(() => process.platform === "linux"))))
 
+  it.live("knows its first group from its start on, although this process may end before it writes a line", () =>
+    Effect.gen(function*() {
+      const { pid = 0 } = yield* leader({ isDeaf: false })
+      const watchdog = new Watchdog()
+      watchdog.add(pid)
+      const words = readFileSync(`/proc/${watchdog.pid ?? 0}/cmdline`, "utf8").split("\0")
+      assert.isTrue(words.some((word) => word.startsWith(`${pid}:`)))
+      watchdog.remove(pid)
+    }).pipe(Effect.scoped))
+
   it.live("runs only while there are groups, in a session of its own", () =>
     Effect.gen(function*() {
       const child = yield* leader({ isDeaf: false })

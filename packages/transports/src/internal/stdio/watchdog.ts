@@ -18,10 +18,10 @@ import process from "node:process"
 import { standardVariables } from "../inheritedVariables.ts"
 import { gracePeriod } from "./gracePeriod.ts"
 
-/** Each line read is `+ <group> <start time>` or `- <group>`. An entry of the list is `<group>:<start time>`. */
+/** The arguments are the list at the start: this process may be killed before it has written a line. Each line read is `+ <group> <start time>` or `- <group>`. An entry of the list is `<group>:<start time>`. */
 const script = `
 trap '' HUP INT QUIT TERM
-groups=
+groups="$*"
 while read -r change group start; do
   rest=
   for each in $groups; do [ "\${each%%:*}" = "$group" ] || rest="$rest $each"; done
@@ -112,7 +112,8 @@ export class Watchdog {
     const startedAt = performance.now()
     let child: ChildProcess.ChildProcess
     try {
-      child = ChildProcess.spawn(this.#program, ["-c", script], {
+      const groups = Array.from(this.#groups, ([group, startTime]) => `${group}:${startTime}`)
+      child = ChildProcess.spawn(this.#program, ["-c", script, "watchdog", ...groups], {
         stdio: ["pipe", "ignore", "ignore"],
         cwd: "/",
         env: { ...standardVariables(process), GRACE_SECONDS: String(gracePeriod / 1000) },
@@ -137,7 +138,6 @@ export class Watchdog {
     // A socket; in Bun, a stream that never keeps the process running and has no such method.
     const pipe = child.stdin as Partial<Net.Socket> | null
     pipe?.unref?.()
-    for (const [group, startTime] of this.#groups) this.#tell(`+ ${group} ${startTime}`)
   }
 
   #fail(description: string): void {
