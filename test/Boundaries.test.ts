@@ -258,7 +258,7 @@ describe("child processes", () => {
   it("of the watchdog run one constant script", () => {
     const source = sourceOf(watchdog)
     const calls = Array.from(source.matchAll(/ChildProcess\.([a-z]\w*\([^{]*)/g), ([, call]) => call)
-    assert.deepStrictEqual(calls, ["spawn(this.#program, [\"-c\", script], "])
+    assert.deepStrictEqual(calls, ["spawn(this.#program, [\"-c\", script, \"watchdog\", ...groups], "])
     const [, script] = /const script = `([^`]*)`/.exec(source) ?? []
     assert.notMatch(script ?? assert.fail("there is no script"), /(?<!\\)\$\{/)
     assert.deepStrictEqual(importersOf("watchdog.ts"), [server])

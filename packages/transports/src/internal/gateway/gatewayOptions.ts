@@ -96,7 +96,7 @@ export interface GatewayOptions {
   readonly jwt?: JwtOptions | ReadonlyArray<JwtOptions> | undefined
   /**
    * The URL of the endpoint as clients reach it, through a proxy: https, or http on loopback. It is the `resource` of access tokens, and its host
-   * is allowed. With `jwt`, an address other than one of loopback needs it. Default: the address, the port and the path.
+   * and its origin are allowed. With `jwt`, an address other than one of loopback needs it. Default: the address, the port and the path.
    */
   readonly publicUrl?: string | undefined
   /**
@@ -329,7 +329,8 @@ export const readOptions = (
     allowedHosts: publicUrl === undefined || (allowedHosts.length === 0 && !isLoopback(host))
       ? allowedHosts
       : [...allowedHosts, URL.parse(publicUrl)?.hostname ?? ""],
-    allowedOrigins,
+    // The page of the gateway is of this origin.
+    allowedOrigins: publicUrl === undefined ? allowedOrigins : [...allowedOrigins, URL.parse(publicUrl)?.origin ?? ""],
     operators,
     limits: {
       maxBodyBytes,
