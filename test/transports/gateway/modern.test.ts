@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Sessions } from "@mcp-sessions/core"
 import { Transports } from "@mcp-sessions/transports"
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client"
-import { Effect, Exit, Fiber, Layer, Queue, Schedule, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Queue, Redacted, Schedule, Scope, Stream } from "effect"
 import { type IncomingMessage, request } from "node:http"
 import { serveAsking } from "../../fixtures/askingHttp.ts"
 import { post, startGateway, textOf } from "../../fixtures/gateway.ts"
@@ -185,6 +185,27 @@ describe("a client of 2026-07-28", () => {
         assert.isTrue((yield* ask({})).isError)
         assert.strictEqual((yield* ask({ elicitation: { form: {} } })).resultType, "input_required")
       }
+    }))
+
+  it.live("shares a session at a server with clients of its principal alone", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const tokens = { alice: Redacted.make("the-token-of-alice"), bob: Redacted.make("the-token-of-bob-too") }
+      const principals = yield* Queue.unbounded<string>()
+      const { url } = yield* startGateway({ only: config }, {
+        tokens,
+        audit: (record) => record._tag === "Used" ? Queue.offer(principals, record.principal) : Effect.void
+      })
+      for (const token of [tokens.alice, tokens.bob, tokens.alice, tokens.bob]) {
+        const { text } = yield* post(url, modern("tools/call", { name: "count", arguments: { id: "1" } }), {
+          token: Redacted.value(token),
+          headers: headersOf("tools/call", "count")
+        })
+        assert.include(text, "counted")
+      }
+      assert.deepStrictEqual(yield* Queue.takeN(principals, 4), ["alice", "bob", "alice", "bob"])
+      // One follows the lists.
+      assert.lengthOf(ledger("process"), 3)
     }))
 
   it.live("unsubscribes at the server when its stream of changes ends", () =>
