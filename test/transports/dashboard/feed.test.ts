@@ -6,7 +6,7 @@ import { Sessions } from "@mcp-sessions/core"
 import { Gateway, SessionRouter, Transports } from "@mcp-sessions/transports"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { once } from "node:events"
-import { createServer, get } from "node:http"
+import { createServer, get, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { Feed, type FeedOptions } from "../../../packages/transports/src/internal/dashboard/feed.ts"
 import { PageSessions } from "../../../packages/transports/src/internal/dashboard/pageSessions.ts"
@@ -124,6 +124,40 @@ describe("the event stream of the page", () => {
       assert.deepStrictEqual([status, headers["retry-after"]], [429, "5"])
       yield* Scope.close(scope, Exit.void)
       yield* Effect.repeat(events(last), { until: ({ status }) => status === 200 })
+    }))
+
+  it.live("takes no place for a response that has closed before", () =>
+    Effect.gen(function*() {
+      const backend = {
+        title: "page",
+        servers: ["only"],
+        isOperator: () => true,
+        clients: () => [],
+        status: () => Effect.succeed({ circuit: { state: "closed" }, inFlight: 0, connections: [] }),
+        watch: () => Effect.never
+      } as unknown as FeedOptions["backend"]
+      const streams = yield* EventStreams.make(() => 0)
+      const feed = new Feed({ backend, streams, now: () => 0, fork: Effect.runFork, onTurn: () => {} })
+      const sessions = new PageSessions(() => 0)
+      const { cookie, token } = sessions.open("alice")
+      const session = sessions.find(cookie, token) ?? assert.fail("there is no session")
+      const closed = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const server = createServer().listen(0, "127.0.0.1")
+          await once(server, "listening")
+          const sent = get({ port: (server.address() as AddressInfo).port, host: "127.0.0.1", agent: false })
+          sent.on("error", () => {})
+          const [, response] = await once(server, "request") as [unknown, ServerResponse]
+          const closing = once(response, "close")
+          sent.destroy()
+          await closing
+          return { server, response }
+        }),
+        ({ server }) => Effect.sync(() => server.close())
+      )
+      for (let opened = 0; opened < 1000; opened++) assert.isTrue(feed.open(session, closed.response))
+      assert.strictEqual(session.streams.size, 0)
+      yield* until(() => feed.size, (size) => size === 0)
     }))
 
   it.live("has the servers pinged while a page is open, and not before or afterwards", () =>

@@ -10,6 +10,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { ServerResponse } from "node:http"
 import type { EventStreams } from "../gateway/eventStreams.ts"
+import { onClosed } from "../gateway/http.ts"
 import type { Backend, Call, Client } from "./backend.ts"
 import type { PageSession } from "./pageSessions.ts"
 import { clientViews, type Known, serverView, type Viewer, viewerOf } from "./serverView.ts"
@@ -101,7 +102,7 @@ export class Feed {
     if (session.streams.size >= streamLimit) oldest?.()
     session.streams.add(close)
     const reader: Reader = { response, session, servers: "", clients: "", seen: 0 }
-    response.once("close", () => {
+    onClosed(response, () => {
       this.#open--
       session.streams.delete(close)
       this.#readers.delete(reader)

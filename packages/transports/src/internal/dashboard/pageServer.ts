@@ -19,7 +19,7 @@ import * as Predicate from "effect/Predicate"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Caller } from "../gateway/admission.ts"
 import { ownPaths } from "../gateway/gatewayOptions.ts"
-import { answerJson, readBody } from "../gateway/http.ts"
+import { answerJson, onClosed, readBody } from "../gateway/http.ts"
 import { excessOf } from "../jsonRpc/jsonBounds.ts"
 import { actions, type Asked } from "./actions.ts"
 import { html, script, style } from "./assets.ts"
@@ -248,7 +248,7 @@ export class PageServer {
     const { backend, fork, now } = this.#options
     const { principal } = session
     const fiber = fork(action({ backend, principal, body, now, detach: (effect) => void fork(effect) }))
-    response.once("close", () => {
+    onClosed(response, () => {
       if (!response.writableEnded) fiber.interruptUnsafe()
     })
     fiber.addObserver((exit) => {

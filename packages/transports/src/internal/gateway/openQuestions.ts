@@ -1,5 +1,7 @@
 /**
  * Open questions: what a server asks on behalf of one call, until the client has answered.
+ *
+ * A call uses each key once, so an answer that arrives late reaches no later question.
  */
 import * as Effect from "effect/Effect"
 import type { Reply } from "./clientCall.ts"
@@ -7,6 +9,12 @@ import { codes, RpcError, type RpcId } from "./rpc.ts"
 
 /** How many questions one call may have at a time. */
 const questionLimit = 32
+
+/** How many keys of its server one call remembers. The questions after that have keys of the gateway. */
+const keyLimit = 256
+
+/** What the keys of the gateway begin with. */
+const numbered = "question-"
 
 /** A request of a server to the client. */
 export interface Question {
@@ -30,8 +38,10 @@ export class OpenQuestions {
   readonly #byKey = new Map<string, Question>()
   /** Answers that the client has sent before they were asked for. */
   readonly #early: Map<string, unknown>
+  /** The keys of the server that were used. */
+  readonly #used = new Set<string>()
   #last = 0
-  /** Whether keys are numbers of the gateway, which are never used twice. */
+  /** Whether all keys are those of the gateway. */
   isNumbered = false
   /** Called when questions were added, answered or withdrawn. */
   onChange: () => void = () => {}
@@ -66,12 +76,20 @@ export class OpenQuestions {
       if (this.#byKey.size >= questionLimit) {
         return resume(Effect.fail(new RpcError({ code: codes.limited, message: "too many questions" })))
       }
-      const isFree = wanted !== undefined && !this.isNumbered && !this.#byKey.has(wanted)
-      const key = isFree ? wanted : `question-${++this.#last}`
+      const key = this.#keyOf(wanted)
       this.#byKey.set(key, { method, params, resume })
       this.onChange()
       return Effect.sync(() => this.#close(key))
     })
+  }
+
+  /** The key of a question: the one that the server wants, the first time, or one of the gateway. */
+  #keyOf(wanted: string | undefined): string {
+    const isFree = wanted !== undefined && !this.isNumbered && !wanted.startsWith(numbered) &&
+      !this.#used.has(wanted) && this.#used.size < keyLimit
+    if (!isFree) return `${numbered}${++this.#last}`
+    this.#used.add(wanted)
+    return wanted
   }
 
   /** Takes answers by their keys. Those to no open question are ignored. */
