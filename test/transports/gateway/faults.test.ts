@@ -205,6 +205,20 @@ describe("a gateway", () => {
       assert.deepStrictEqual(ledger("count"), ["after"])
     }))
 
+  it.live("runs no tool for an id beyond all numbers, and reports no progress by such a token, because JSON cannot repeat them", () =>
+    Effect.gen(function*() {
+      const { config, ledger } = yield* stdio("v1").start
+      const { url } = yield* startGateway({ only: config })
+      const { session } = yield* post(url, initialize)
+      const infinite = (message: object) => JSON.stringify(message).replace("-7", "1e400")
+      const refused = yield* post(url, infinite(call(-7, "count", { id: "infinite" })), { session })
+      assert.deepStrictEqual([refused.status, JSON.parse(refused.text).error.code], [400, -32_600])
+      const steps = yield* post(url, infinite(call(1, "steps", {}, { progressToken: -7 })), { session })
+      assert.deepStrictEqual([steps.type, JSON.parse(steps.text).id], ["application/json", 1])
+      assert.include((yield* post(url, call(2, "count", { id: "after" }), { session })).text, "result")
+      assert.deepStrictEqual(ledger("count"), ["after"])
+    }))
+
   it.live("refuses arguments of prompts and of completions that are not texts, before a server hears of them", () =>
     Effect.gen(function*() {
       const server = yield* Http.start(({ message: { id, method }, response }) => {

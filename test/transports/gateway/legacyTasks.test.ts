@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CallToolResultSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Fiber, Schedule } from "effect"
+import { fromDecimal } from "../../../packages/transports/src/internal/exactNumbers.ts"
 import { fixture } from "../../fixtures/fixture.ts"
 import { openStream } from "../../fixtures/fleetServer.ts"
 import { call, connectV1, initialize, post, startGateway, streamOf, textOf } from "../../fixtures/gateway.ts"
@@ -182,6 +183,7 @@ describe("a client of 2025-11-25", () => {
       const { client, server } = yield* start({ limits: { maxTasksPerPrincipal: 1 } })
       assert.strictEqual((yield* client.create({}, "plain")).error?.code, -32_601)
       assert.strictEqual((yield* client.create({ ttl: "long" })).error?.code, -32_602)
+      assert.strictEqual((yield* client.create({ ttl: fromDecimal("1e400") })).error?.code, -32_602)
       yield* client.created
       const { error } = yield* client.create()
       assert.deepInclude(error, { code: -32_000 })

@@ -56,6 +56,20 @@ describe("a call that its server asks about", () => {
 })
 
 describe("a call of 2026-07-28 whose client has the questions", () => {
+  it.live("goes on with the answers to its own request, and gives its result to no other request", () =>
+    Effect.gen(function*() {
+      const { url } = yield* startGateway({ only: { url: yield* serveAsking, protocol: "legacy" } })
+      const { inputRequests = {}, requestState } = (yield* ask(url)).result ?? {}
+      const [key = ""] = Object.keys(inputRequests as object)
+      const inputResponses = { [key]: { action: "accept", content: { name: "Ada" } } }
+      const answers = { arguments: {}, requestState, inputResponses }
+      const answer = (method: string, params: object) =>
+        modernRequest(url, method, { ...answers, ...params }, { capabilities })
+      assert.strictEqual((yield* answer("tools/call", { name: "other" })).error?.code, -32_602)
+      assert.strictEqual((yield* answer("prompts/get", { name: "ask" })).error?.code, -32_602)
+      assert.strictEqual((yield* answer("tools/call", { name: "ask" })).result?.resultType, "complete")
+    }))
+
   it.effect("expires after 10 minutes without the answers, and not before", () =>
     Effect.gen(function*() {
       const { later } = new Dispatcher({ fork: yield* makeFork, now: () => 0, record: undefined })

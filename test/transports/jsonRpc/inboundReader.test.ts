@@ -61,6 +61,7 @@ describe("a text without a message", () => {
     "{\"jsonrpc\":\"2.0\",\"method\":5}",
     "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":null}",
     "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}",
+    "{\"jsonrpc\":\"2.0\",\"id\":1e400,\"method\":\"ping\"}",
     "{\"jsonrpc\":\"2.0\",\"id\":true,\"result\":{}}",
     "{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":{}}",
     "{\"id\":1,\"result\":{}}",

@@ -32,6 +32,10 @@ const statusOf = (exit: Exit.Exit<unknown, RpcError>): number | undefined => {
   return failure._tag === "Some" && failure.value.code === modernCodes.capabilityMissing ? 400 : undefined
 }
 
+/** The method of a request and what it names, as a digest of one length. */
+const requestOf = ({ method, params: { name, uri } = {} }: JSONRPCRequest): string =>
+  Crypto.hash("sha256", JSON.stringify([method, name, uri]), "base64")
+
 export class ModernRequests {
   readonly #options: ModernRequestsOptions
 
@@ -47,6 +51,8 @@ export class ModernRequests {
   }): ModernCall | undefined {
     const { id, method, params = {} } = message
     const { dispatcher, route, serverInfo, states } = this.#options
+    // A state is bound to its request: the answers to one request get no result of another.
+    const bound = () => ({ principal, route: `${route} ${requestOf(message)}` })
     const progressToken = progressTokenOf(params)
     const { inputResponses: answers = {}, requestState } = params
     const fail = (code: number, message: string): undefined => {
@@ -54,7 +60,7 @@ export class ModernRequests {
     }
     if (!Predicate.isObject(answers)) return fail(codes.invalidParams, "inputResponses is not an object")
     if (requestState !== undefined) {
-      const key = states.open(textOrEmpty(requestState), { principal, route })
+      const key = states.open(textOrEmpty(requestState), bound())
       const parked = key === undefined ? undefined : client.calls.get(key)
       if (!(parked instanceof ModernCall) || !parked.isParked) {
         return fail(codes.invalidParams, "the requestState is not known, or over")
@@ -66,7 +72,7 @@ export class ModernRequests {
     const handle = methodOf(client, method)
     if (handle === undefined) return fail(codes.methodNotFound, `unknown method ${method}`)
     const key = Crypto.randomUUID()
-    const seal = () => states.seal(key, { principal, route })
+    const seal = () => states.seal(key, bound())
     const logLevel = logLevelOf(message)
     const onExpire = () => {
       client.calls.delete(key)

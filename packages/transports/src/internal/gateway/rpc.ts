@@ -79,7 +79,8 @@ export const outcomeLost = new RpcError({
 /** The token under which a client wants the progress of a request; `undefined` if it wants none. */
 export const progressTokenOf = ({ _meta: meta }: { readonly _meta?: unknown }): RpcId | undefined => {
   const token = Predicate.isObject(meta) ? (meta as { readonly progressToken?: unknown }).progressToken : undefined
-  return Predicate.isString(token) || Predicate.isNumber(token) ? token : undefined
+  // JSON has no infinity, which is how a number such as 1e400 is read.
+  return Predicate.isString(token) || (Predicate.isNumber(token) && Number.isFinite(token)) ? token : undefined
 }
 
 /** Encodes the response to a request. */

@@ -42,7 +42,7 @@ export const askedPlace = (client: ClientSession, method: string, params: Params
     return refusal(codes.methodNotFound, `the tool ${JSON.stringify(name)} does not run as a task`)
   }
   const ttl = memberOf(task, "ttl")
-  if (!Predicate.isObject(task) || (ttl !== undefined && !(Predicate.isNumber(ttl) && ttl >= 0))) {
+  if (!Predicate.isObject(task) || (ttl !== undefined && !(Predicate.isNumber(ttl) && ttl >= 0 && ttl < Infinity))) {
     return refusal(codes.invalidParams, "task is not an object with a ttl in milliseconds")
   }
   return client.tasks.reserve(client, ttl as number | undefined)

@@ -128,7 +128,8 @@ export const messageOf = (value: unknown): JSONRPCMessage | undefined => {
 /** Whether params need no change. */
 const isPlain = (params: unknown): boolean => params === undefined || Predicate.isObject(params)
 
-const isId = (id: unknown): id is RequestId => typeof id === "number" || typeof id === "string"
+/** Whether an id can be sent back: JSON has no infinity, which is how a number such as 1e400 is read. */
+const isId = (id: unknown): id is RequestId => Number.isFinite(id) || typeof id === "string"
 
 /** Returns an id or a token as we gave it: some servers keep them as text. */
 export const idOf = (id: unknown): RequestId | undefined =>
