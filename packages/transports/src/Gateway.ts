@@ -93,7 +93,7 @@ import { listen } from "./internal/gateway/listener.ts"
 import { openQuotas } from "./internal/gateway/openQuotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
-import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
+import { openStdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Tasks } from "./internal/gateway/tasks.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 import { type Permits, WaitingCalls } from "./internal/gateway/waitingCalls.ts"
@@ -411,8 +411,25 @@ const stdioKeys = keysOf<StdioOptions<never, never>>({
   startTimeout: true
 })
 
+/** The limits of one principal are those of all, and its rate is not limited: there is no other. */
+const withOnePrincipal = (read: ReadOptions): ReadOptions => {
+  const { maxInFlight, maxInFlightBytes } = read.limits
+  return {
+    ...read,
+    limits: {
+      ...read.limits,
+      maxInFlightPerPrincipal: maxInFlight,
+      maxInFlightBytesPerPrincipal: maxInFlightBytes,
+      requestsPerSecond: Number.MAX_SAFE_INTEGER
+    }
+  }
+}
+
 /**
- * Serves the servers of `sessions` to one client of any revision on stdin and stdout, until the input ends. Nothing else may write to stdout while it runs.
+ * Serves the servers of `sessions` to one client of any revision on stdin and stdout, until the input ends. Requests in flight then have
+ * `drainTimeout` to end, unless the client has closed stdout. Nothing else may write to stdout while it runs.
+ *
+ * A line may have 4 Mi characters, and 1,024 requests may be in flight. While the client leaves 1 MiB unread, its input waits; at 16 MiB it ends.
  *
  * @category running
  * @since 0.1.0
@@ -421,15 +438,22 @@ export const serveStdio = <E, R>(
   options: StdioOptions<E, R>
 ): Effect.Effect<void, E | ConfigError | NameCollision, Exclude<R, Scope.Scope>> =>
   Effect.scoped(Effect.gen(function*() {
-    const read = yield* readOptions(options, { known: stdioKeys })
+    const read = withOnePrincipal(yield* readOptions(options, { known: stdioKeys }))
     const route = "stdio"
     const parts = yield* makeParts(options, { read, route, recorderOf: (record) => record })
-    yield* Effect.addFinalizer(() => Effect.andThen(parts.idle, parts.close))
-    yield* stdio({
+    const endpoint = yield* openStdio({
       ...parts,
       route,
       states: new SealedIds({ keys: [], purpose: "requestState" }),
       serverInfo,
       maxLineLength: read.limits.maxBodyBytes
     })
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function*() {
+        yield* endpoint.refuseRequests
+        yield* endpoint.whileThere(parts.idle)
+        yield* parts.close
+      })
+    )
+    yield* endpoint.ended
   }))

@@ -3,9 +3,13 @@
  */
 import process from "node:process"
 
+/** The streams that were destroyed, which Node does not show: they can be written to again, and what they were given before is lost. */
+const destroyed = new Set<NodeJS.WriteStream>()
+for (const stream of [process.stdout, process.stderr]) stream.once("close", () => destroyed.add(stream))
+
 /** Resolves once a stream has written what it was given, or cannot write any more. */
 const written = (stream: NodeJS.WriteStream): Promise<void> =>
-  stream.destroyed || stream.writableLength === 0
+  destroyed.has(stream) || stream.destroyed || stream.writableLength === 0
     ? Promise.resolve()
     : new Promise((resolve) => {
       stream.once("close", resolve)

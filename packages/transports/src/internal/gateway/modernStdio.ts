@@ -5,17 +5,18 @@
  */
 import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
 import type * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Catalog } from "./catalog.ts"
 import { interrupt, type Reply } from "./clientCall.ts"
 import type { Clients } from "./clients.ts"
 import { modernRevision } from "./clientSession.ts"
+import { settled } from "./guarded.ts"
 import type { ModernCall } from "./modernCall.ts"
 import { listen } from "./modernListen.ts"
 import { capabilitiesOf, discovered, isServed, metaFaultOf, taskFaultOf, versionFaultOf } from "./modernMessage.ts"
 import { ModernRequests, type ModernRequestsOptions } from "./modernRequests.ts"
-import { codes, encodeError, encodeResult, idInUse, RpcError, type RpcId } from "./rpc.ts"
+import type { RequestPlace } from "./quotas.ts"
+import { codes, encodeError, encodeResult, idInUse, RpcError, type RpcId, tooManySessions } from "./rpc.ts"
 import type { Tasks } from "./tasks.ts"
 
 export interface ModernStdioOptions extends ModernRequestsOptions {
@@ -45,41 +46,44 @@ export class ModernStdio {
     this.#requests = new ModernRequests(options)
   }
 
-  /** Handles a request. */
-  handle(message: JSONRPCRequest): void {
+  /** Handles a request, and ends its place with its response. A stream of subscriptions needs none. */
+  handle(message: JSONRPCRequest, place: RequestPlace): void {
     const { clients, fork, principal, tasks, write } = this.#options
     const { id, method } = message
-    const fail = (error: RpcError) => write(encodeError(id, error))
+    const respond = (text: string) => {
+      place.end()
+      write(text)
+    }
+    const fail = (error: RpcError) => respond(encodeError(id, error))
     const fault = metaFaultOf(message) ?? versionFaultOf(message) ?? taskFaultOf(message)
     if (fault !== undefined) return fail(fault)
-    if (method === "server/discover") return write(encodeResult(id, discovered(this.#options)))
+    if (method === "server/discover") return respond(encodeResult(id, discovered(this.#options)))
     if (!isServed(method, tasks)) {
       return fail(new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` }))
     }
-    if (this.#inFlight.has(id)) {
-      return fail(idInUse)
-    }
+    if (this.#inFlight.has(id)) return fail(idInUse)
     const inFlight: InFlight = { isCancelled: false }
     this.#inFlight.set(id, inFlight)
     const parts = { principal, capabilities: capabilitiesOf(message), protocolVersion: modernRevision }
-    fork(clients.modern(parts)).addObserver((exit) => {
-      const client = Exit.isSuccess(exit) ? exit.value : undefined
-      if (client === undefined || inFlight.isCancelled) {
-        this.#inFlight.delete(id)
-        if (!inFlight.isCancelled) fail(new RpcError({ code: codes.limited, message: "too many sessions" }))
-        return
-      }
-      client.touch()
-      if (method === "subscriptions/listen") {
-        const listening = listen({ ...this.#options, client, message, send: write })
-        if (listening instanceof RpcError) {
-          this.#inFlight.delete(id)
-          return fail(listening)
+    const onFailure = (error: RpcError) => {
+      this.#inFlight.delete(id)
+      if (inFlight.isCancelled) place.end()
+      else fail(error)
+    }
+    settled({ fork, doing: `handle ${method}`, onFailure }, {
+      effect: clients.modern(parts),
+      onValue: (client) => {
+        if (client === undefined || inFlight.isCancelled) return onFailure(tooManySessions)
+        client.touch()
+        if (method === "subscriptions/listen") {
+          const listening = listen({ ...this.#options, client, message, send: write })
+          if (listening instanceof RpcError) return onFailure(listening)
+          inFlight.close = listening
+          place.end()
+          return
         }
-        inFlight.close = listening
-        return
+        inFlight.call = this.#requests.run(client, { principal, message, reply: this.#replyTo(id, inFlight, place) })
       }
-      inFlight.call = this.#requests.run(client, { principal, message, reply: this.#replyTo(id, inFlight) })
     })
   }
 
@@ -101,7 +105,7 @@ export class ModernStdio {
     this.#inFlight.clear()
   }
 
-  #replyTo(id: RpcId, inFlight: InFlight): Reply {
+  #replyTo(id: RpcId, inFlight: InFlight, place: RequestPlace): Reply {
     const { write } = this.#options
     return {
       related: (message) => {
@@ -109,6 +113,7 @@ export class ModernStdio {
         return !inFlight.isCancelled
       },
       settle: (message) => {
+        place.end()
         if (inFlight.isCancelled) return
         this.#inFlight.delete(id)
         if (message !== undefined) write(message)

@@ -3,99 +3,189 @@
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio
  */
-import type { JSONRPCMessage } from "@modelcontextprotocol/client"
+import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import process from "node:process"
-import { messagesIn } from "../jsonRpc/inboundReader.ts"
+import type * as Scope from "effect/Scope"
 import type { Reply } from "./clientCall.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
-import { withExactArguments } from "./exactArguments.ts"
+import { guarded, settled } from "./guarded.ts"
 import { badInitialize, initialized, wishesOf } from "./handshake.ts"
 import { revisionOf } from "./modernMessage.ts"
 import { ModernStdio, type ModernStdioOptions } from "./modernStdio.ts"
-import { codes, encodeError, encodeResult, RpcError } from "./rpc.ts"
+import { messagesOf } from "./postBody.ts"
+import type { Quotas, RequestPlace } from "./quotas.ts"
+import { codes, encodeError, encodeResult, gatewayStopping, RpcError, tooManyRequests, tooManySessions } from "./rpc.ts"
+import { StandardStreams, type StreamsEnd } from "./standardStreams.ts"
 
 /** The principal of the client. */
 const principal = "stdio"
 
 const notInitialized = new RpcError({ code: codes.invalidRequest, message: "the client has not initialized" })
 
+const isInitialized = new RpcError({ code: codes.invalidRequest, message: "the client has initialized already" })
+
 export interface StdioOptions extends Omit<ModernStdioOptions, "principal" | "write"> {
+  readonly quotas: Quotas
   /** The longest line, in characters. A longer one ends the endpoint. */
   readonly maxLineLength: number
 }
 
-/** Writes a message on a line of its own: JSON has no line breaks. */
-const write = (message: string): void => void process.stdout.write(`${message}\n`)
+/** An endpoint that reads stdin. */
+export interface OpenStdio {
+  /** Waits until the client sends no more, and logs why, unless its input has ended. */
+  readonly ended: Effect.Effect<void>
+  /** Refuses new requests. What belongs to earlier ones is still read. */
+  readonly refuseRequests: Effect.Effect<void>
+  /** Waits until an effect has ended, or the client can receive nothing more. */
+  readonly whileThere: (effect: Effect.Effect<void>) => Effect.Effect<void>
+}
 
-const reply: Reply = {
-  related: (message) => {
-    write(message)
-    return true
-  },
-  settle: (message) => {
-    if (message !== undefined) write(message)
+/** What is logged about an end. */
+const logEnd = (end: StreamsEnd, maxLineLength: number): Effect.Effect<void> => {
+  switch (end) {
+    case "InputEnded":
+      return Effect.void
+    case "OutputClosed":
+      return Effect.logInfo("stopping: the client has closed stdout")
+    case "InputFailed":
+      return Effect.logError("stopping: stdin cannot be read")
+    case "OutputUnread":
+      return Effect.logError("stopping: the client does not read stdout")
+    case "LineTooLong":
+      return Effect.logError(`stopping: a line on stdin is longer than ${maxLineLength} characters`)
   }
 }
 
-/** Serves the client until its input ends. */
-export const serveStdio = (options: StdioOptions): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const { clients, dispatcher, fork, maxLineLength } = options
-    const modern = new ModernStdio({ ...options, principal, write })
-    let client: ClientSession | undefined
-    let rest = ""
+class StdioEndpoint {
+  readonly #options: StdioOptions
+  readonly #modern: ModernStdio
+  readonly #write: (message: string) => void
+  #client: ClientSession | undefined
+  /** Whether new requests are refused. */
+  isDraining = false
 
-    const initialize = (id: string | number, params: unknown): void => {
-      const wishes = wishesOf(params)
-      if (wishes === undefined) return write(encodeError(id, badInitialize))
-      if (client !== undefined) {
-        const error = new RpcError({ code: codes.invalidRequest, message: "the client has initialized already" })
-        return write(encodeError(id, error))
+  constructor(options: StdioOptions, write: (message: string) => void) {
+    this.#options = options
+    this.#write = write
+    this.#modern = new ModernStdio({ ...options, principal, write })
+  }
+
+  /** Takes a line of the client. */
+  receive(line: string): void {
+    if (line.trim() === "") return
+    const messages = messagesOf(line)
+    // The id of the request is not known.
+    if (messages instanceof RpcError) return this.#write(encodeError(null, messages))
+    for (const message of messages) {
+      if (isRequest(message)) this.#begin(message, line.length)
+      else this.#take(message)
+    }
+  }
+
+  /** Ends the subscriptions. */
+  close(): void {
+    this.#modern.close()
+  }
+
+  #take(message: JSONRPCMessage): void {
+    const { dispatcher, fork } = this.#options
+    guarded({ fork, doing: "take a message", onFailure: () => {} }, () => {
+      this.#modern.take(message)
+      if (this.#client !== undefined) dispatcher.take(this.#client, message)
+    })
+  }
+
+  #begin(request: JSONRPCRequest, size: number): void {
+    const { fork, quotas } = this.#options
+    const fail = (error: RpcError) => this.#write(encodeError(request.id, error))
+    if (this.isDraining) return fail(gatewayStopping)
+    const place = quotas.begin(principal)
+    if (place === undefined) return fail(tooManyRequests)
+    const onFailure = (error: RpcError) => {
+      place.end()
+      fail(error)
+    }
+    if (!place.takeBytes(size)) return onFailure(tooManyRequests)
+    guarded({ fork, doing: "handle a request", onFailure }, () => this.#handle(request, place))
+  }
+
+  #handle(request: JSONRPCRequest, place: RequestPlace): void {
+    const { id, method } = request
+    if (revisionOf(request) !== undefined) return this.#modern.handle(request, place)
+    const reply: Reply = {
+      related: (message) => {
+        this.#write(message)
+        return true
+      },
+      settle: (message) => {
+        place.end()
+        if (message !== undefined) this.#write(message)
       }
-      fork(clients.make({ principal, ...wishes })).addObserver((exit) => {
-        const made = Exit.isSuccess(exit) ? exit.value : undefined
-        if (made === undefined) return
-        client = made
-        made.output.channel = write
-        write(encodeResult(id, initialized({ ...options, protocolVersion: wishes.protocolVersion })))
+    }
+    if (method === "initialize") return this.#initialize(request, reply)
+    if (this.#client !== undefined) return this.#options.dispatcher.run(this.#client, request, reply)
+    if (method === "ping") return reply.settle(encodeResult(id, {}))
+    // A client that knows a later revision asks for it first, and goes on with `initialize`.
+    const error = method === "server/discover"
+      ? new RpcError({ code: codes.methodNotFound, message: `unknown method ${method}` })
+      : notInitialized
+    reply.settle(encodeError(id, error))
+  }
+
+  #initialize({ id, params }: JSONRPCRequest, reply: Reply): void {
+    const { clients, fork } = this.#options
+    const fail = (error: RpcError) => reply.settle(encodeError(id, error))
+    const wishes = wishesOf(params)
+    if (wishes === undefined) return fail(badInitialize)
+    if (this.#client !== undefined) return fail(isInitialized)
+    settled({ fork, doing: "open a session", onFailure: fail }, {
+      effect: clients.make({ principal, ...wishes }),
+      onValue: (client) => {
+        if (client === undefined) return fail(tooManySessions)
+        this.#client = client
+        client.output.channel = this.#write
+        reply.settle(
+          encodeResult(id, initialized({ ...this.#options, protocolVersion: wishes.protocolVersion }))
+        )
+      }
+    })
+  }
+}
+
+/** Serves the client until the scope closes. */
+export const openStdio = (options: StdioOptions): Effect.Effect<OpenStdio, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { maxLineLength } = options
+    const ended = yield* Deferred.make<StreamsEnd>()
+    const gone = yield* Deferred.make<void>()
+    const { endpoint } = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const streams = new StandardStreams({
+          maxLineLength,
+          onLine: (line) => endpoint.receive(line),
+          onEnd: (end) => Deferred.doneUnsafe(ended, Effect.succeed(end)),
+          onGone: () => Deferred.doneUnsafe(gone, Effect.void)
+        })
+        const endpoint = new StdioEndpoint(options, streams.write)
+        return { endpoint, streams }
+      }),
+      ({ endpoint, streams }) =>
+        Effect.sync(() => {
+          endpoint.close()
+          streams.close()
+        })
+    )
+    return {
+      ended: Effect.flatMap(Deferred.await(ended), (end) => logEnd(end, maxLineLength)),
+      whileThere: (effect) =>
+        Effect.suspend(() =>
+          Deferred.isDoneUnsafe(gone) ? Effect.void : Effect.raceFirst(Deferred.await(gone), effect)
+        ),
+      refuseRequests: Effect.sync(() => {
+        endpoint.isDraining = true
+        endpoint.close()
       })
     }
-
-    const receive = (message: JSONRPCMessage): void => {
-      if (isRequest(message) && revisionOf(message) !== undefined) return modern.handle(message)
-      if (isRequest(message) && message.method === "initialize") return initialize(message.id, message.params)
-      if (!isRequest(message)) modern.take(message)
-      if (client !== undefined) {
-        if (isRequest(message)) dispatcher.run(client, message, reply)
-        else dispatcher.take(client, message)
-      } else if (isRequest(message)) {
-        // A client that knows a later revision asks for it first, and goes on with `initialize`.
-        const isKnown = message.method === "ping"
-        const error = new RpcError({ code: codes.methodNotFound, message: `unknown method ${message.method}` })
-        if (isKnown) write(encodeResult(message.id, {}))
-        else write(encodeError(message.id, message.method === "server/discover" ? error : notInitialized))
-      }
-    }
-
-    const end = () => {
-      modern.close()
-      resume(Effect.void)
-    }
-    const onData = (chunk: string): void => {
-      const lines = (rest + chunk).split("\n")
-      rest = lines.pop() ?? ""
-      for (const line of lines) for (const message of withExactArguments(messagesIn(line), line)) receive(message)
-      if (rest.length > maxLineLength) end()
-    }
-    process.stdin.setEncoding("utf8")
-    process.stdin.on("data", onData).once("end", end).once("error", end)
-    // The client is gone.
-    process.stdout.once("error", end)
-    return Effect.sync(() => {
-      modern.close()
-      process.stdin.off("data", onData).off("end", end).off("error", end).pause()
-    })
   })
