@@ -90,6 +90,7 @@ import {
 } from "./internal/gateway/gatewayOptions.ts"
 import type { CannotListen } from "./internal/gateway/httpServer.ts"
 import { listen } from "./internal/gateway/listener.ts"
+import { withOnePrincipal } from "./internal/gateway/onePrincipal.ts"
 import { openQuotas } from "./internal/gateway/openQuotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
@@ -410,20 +411,6 @@ const stdioKeys = keysOf<StdioOptions<never, never>>({
   sessions: true,
   startTimeout: true
 })
-
-/** The limits of one principal are those of all, and its rate is not limited: there is no other. */
-const withOnePrincipal = (read: ReadOptions): ReadOptions => {
-  const { maxInFlight, maxInFlightBytes } = read.limits
-  return {
-    ...read,
-    limits: {
-      ...read.limits,
-      maxInFlightPerPrincipal: maxInFlight,
-      maxInFlightBytesPerPrincipal: maxInFlightBytes,
-      requestsPerSecond: Number.MAX_SAFE_INTEGER
-    }
-  }
-}
 
 /**
  * Serves the servers of `sessions` to one client of any revision on stdin and stdout, until the input ends. Requests in flight then have
