@@ -9,6 +9,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { makeFork } from "../scopedFork.ts"
 import { guarded } from "./guarded.ts"
 import { answerFailure } from "./http.ts"
+import { UnreadResponses } from "./unreadResponses.ts"
 
 /** How long errors of a server are not logged again, in milliseconds. */
 const logInterval = 60_000
@@ -64,6 +65,7 @@ export const openServer = ({ handlerOf, host, make, maxConnections, port }: {
       fork(Effect.logError(`the HTTP server on ${host}:${port} has an error and stays open: ${error.code ?? error}`))
     }
     let loggedAt = -Infinity
+    const unread = new UnreadResponses()
     const server = yield* Effect.acquireRelease(
       Effect.callback<Server, CannotListen>((resume) => {
         const server = make()
@@ -74,11 +76,13 @@ export const openServer = ({ handlerOf, host, make, maxConnections, port }: {
         server.listen({ host, port }, () => {
           server.off("error", onFailure).on("error", logError)
           const handle = handlerOf(portOf(server, port))
-          server.on("request", (request, response) =>
+          server.on("request", (request, response) => {
+            unread.watch(response)
             guarded(
               { fork, doing: "handle a request", onFailure: (error) => answerFailure(response, error) },
               () => handle(request, response)
-            ))
+            )
+          })
           resume(Effect.succeed(server))
         })
         return Effect.sync(() => server.close())
