@@ -20,8 +20,8 @@
  * the rates of servers. No request of a client waits for the store. While the store fails or takes more than 0.5 seconds, each gateway uses its own count. A
  * `CircuitBreakerStore` shares the circuits of servers.
  *
- * When the scope closes, the gateway refuses new sessions, waits for requests in flight for `drainTimeout` at most, ends streams, waits for the audit of the last records for
- * `drainTimeout` at most, and closes the sessions at the servers.
+ * When the scope closes, the gateway refuses new sessions and new requests with 503, and waits for requests in flight for `drainTimeout` at most.
+ * Then it ends streams, waits for the audit of the last records for `drainTimeout` at most, and closes the sessions at the servers.
  *
  * **Gotchas**
  *
@@ -94,7 +94,7 @@ import { withOnePrincipal } from "./internal/gateway/onePrincipal.ts"
 import { openQuotas } from "./internal/gateway/openQuotas.ts"
 import { routes } from "./internal/gateway/routes.ts"
 import { SealedIds } from "./internal/gateway/sealedIds.ts"
-import { openStdio } from "./internal/gateway/stdioEndpoint.ts"
+import { serveStdio as stdio } from "./internal/gateway/stdioEndpoint.ts"
 import { Tasks } from "./internal/gateway/tasks.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 import { type Permits, WaitingCalls } from "./internal/gateway/waitingCalls.ts"
@@ -428,19 +428,11 @@ export const serveStdio = <E, R>(
     const read = withOnePrincipal(yield* readOptions(options, { known: stdioKeys }))
     const route = "stdio"
     const parts = yield* makeParts(options, { read, route, recorderOf: (record) => record })
-    const endpoint = yield* openStdio({
+    yield* stdio({
       ...parts,
       route,
       states: new SealedIds({ keys: [], purpose: "requestState" }),
       serverInfo,
       maxLineLength: read.limits.maxBodyBytes
     })
-    yield* Effect.addFinalizer(() =>
-      Effect.gen(function*() {
-        yield* endpoint.refuseRequests
-        yield* endpoint.whileThere(parts.idle)
-        yield* parts.close
-      })
-    )
-    yield* endpoint.ended
   }))

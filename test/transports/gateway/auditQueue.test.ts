@@ -60,6 +60,23 @@ describe("the queue of the audit", () => {
       assert.strictEqual(most, 1)
     }))
 
+  it.effect("goes on after an audit that is interrupted or has a defect, and logs that", () => {
+    const messages: Array<string> = []
+    return Effect.gen(function*() {
+      const taken: Array<number> = []
+      const { close, record } = yield* open((record) => {
+        const { skipped } = record as { readonly skipped: number }
+        if (skipped === 1) return Effect.interrupt
+        if (skipped === 2) throw new Error("the disk is full")
+        return Effect.sync(() => void taken.push(skipped))
+      })
+      for (const number of [0, 1, 2, 3]) record(recordOf(number))
+      yield* close
+      assert.deepStrictEqual(taken, [0, 3])
+      assert.lengthOf(messages.filter((message) => message.startsWith("the audit failed to take a record")), 2)
+    }).pipe(Effect.provide(logged(messages)))
+  })
+
   it.effect("is emptied before its scope has closed", () =>
     Effect.gen(function*() {
       const { audit, letAll, taken } = yield* gated

@@ -43,6 +43,21 @@ describe("a list that has changed", () => {
       assert.deepStrictEqual(sent, ["notifications/tools/list_changed"])
     }))
 
+  it.effect("is fetched again at the next change after a defect, which is logged", () =>
+    withLogs((logs) =>
+      Effect.gen(function*() {
+        const { answers, onChange, sent } = yield* start
+        yield* Queue.offer(answers, Effect.die("a fault"))
+        onChange("tools")
+        yield* Effect.yieldNow
+        assert.isTrue(logs.some((line) => line.includes("failed to fetch the changed tools of only")))
+        yield* Queue.offer(answers, Effect.void)
+        onChange("tools")
+        yield* Effect.yieldNow
+        assert.deepStrictEqual(sent, ["notifications/tools/list_changed"])
+      })
+    ))
+
   it.effect("does not wait for another one that cannot be fetched", () =>
     Effect.gen(function*() {
       const { answers, onChange, sent } = yield* start

@@ -36,7 +36,10 @@ const take = (_: unknown, ...rest: ReadonlyArray<unknown>) => {
 }
 
 const connecting = Effect.never
-const sending = Effect.succeed({ readResource: take, callTool: take })
+const sending = Effect.succeed({ readResource: take, callTool: take, complete: () => Effect.never })
+
+/** A session over a connection that does not give the ids of its requests. */
+const sendingWithoutIds = Effect.succeed({ callTool: () => Effect.never })
 
 describe("a request whose session closes", () => {
   for (
@@ -66,8 +69,14 @@ describe("a request whose session closes", () => {
         { delivery: "Unknown", isRetryable: true }
       ],
       [
-        "a completion, whose id is not known, may have reached the server",
-        Effect.never,
+        "a tool call whose id is not known may have run, and is not to be repeated",
+        sendingWithoutIds,
+        { method: "tools/call", params: { name: "write" } },
+        { delivery: "Unknown", isRetryable: false }
+      ],
+      [
+        "a completion that was sent may have reached the server",
+        sending,
         {
           method: "completion/complete",
           params: { ref: { type: "ref/resource", uri: "note://1" }, argument: { name: "a", value: "b" } }

@@ -6,6 +6,7 @@ import { Effect, Exit, Fiber, Scope } from "effect"
 import { startFleetServer } from "../../fixtures/fleetServer.ts"
 import { call, initialize, post, startGateway } from "../../fixtures/gateway.ts"
 import { tryPost } from "../../fixtures/gatewayFleet.ts"
+import { modernRequest } from "../../fixtures/modernRequest.ts"
 import { until } from "../../fixtures/peer.ts"
 
 /** A gateway that stops while a call is in flight. */
@@ -35,15 +36,21 @@ describe("a gateway that stops", () => {
       assert.isUndefined(yield* tryPost(url, initialize))
     }))
 
-  it.live("refuses new sessions with the time to wait, and handles requests of the sessions that it has", () =>
+  it.live("refuses new sessions and requests with the time to wait, and takes what belongs to earlier requests", () =>
     Effect.gen(function*() {
-      const { closing, finish, session, url } = yield* startStopping
-      const refused = yield* post(url, initialize)
-      assert.deepStrictEqual([refused.status, refused.headers["retry-after"]], [503, "1"])
-      const answered = yield* post(url, call(2, "count"), { session })
-      assert.deepStrictEqual([answered.status, answered.headers.connection], [200, "close"])
-      assert.include(answered.text, "counted")
-      yield* finish
+      const { calling, closing, session, url } = yield* startStopping
+      for (const [message, sent] of [[initialize, {}], [call(2, "count"), { session }]] as const) {
+        const { headers, status, text } = yield* post(url, message, sent)
+        assert.deepStrictEqual([status, headers["retry-after"], headers.connection], [503, "1", "close"])
+        assert.deepInclude(JSON.parse(text).error.data, { reason: "GatewayStopping", delivery: "NotSent" })
+      }
+      const { text } = yield* modernRequest(url, "tools/call", { name: "count" }).pipe(
+        Effect.map((response) => ({ text: JSON.stringify(response) }))
+      )
+      assert.include(text, "GatewayStopping")
+      const cancelled = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 1 } }
+      assert.strictEqual((yield* post(url, cancelled, { session })).status, 202)
+      yield* Fiber.join(calling)
       yield* Fiber.join(closing)
     }))
 })

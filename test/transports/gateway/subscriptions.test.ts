@@ -140,6 +140,20 @@ describe("a subscription", () => {
       assert.deepStrictEqual(subscriptions.uris, ["a"])
     }))
 
+  it.effect("fails with the failure of the gateway after a defect, which is logged", () =>
+    withLogs((logs) =>
+      Effect.gen(function*() {
+        const { subscriptions } = yield* make
+        const error = yield* Effect.flip(subscriptions.add("note://1", {
+          server: "notes",
+          follow: () => Effect.die("a fault")
+        }))
+        assert.strictEqual(error.code, codes.internalError)
+        assert.isTrue(logs.some((line) => line.includes("failed to follow a subscription at notes")))
+        assert.deepStrictEqual(subscriptions.uris, [])
+      })
+    ))
+
   it.effect("fails at once when the session of the client has closed", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()

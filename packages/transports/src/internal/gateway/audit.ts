@@ -122,7 +122,7 @@ export const recordOf = ({ call, client, duration, exit, method, params }: {
     code: error?.code,
     reason: isOwn ? data.reason as string : undefined,
     delivery: outcome === "Cancelled"
-      ? deliveryOf({ call, method })
+      ? deliveryOf(call)
       : isOwn
       ? data.delivery as string
       : outcome === "Failed" && call.server === undefined

@@ -28,6 +28,7 @@ class AuditQueue {
   readonly #fork: Fork
   /** The records that were dropped since the queue became full; 0 while it takes records. */
   #dropped = 0
+  #isEnded = false
 
   constructor(queue: Queue.Queue<AuditRecord, Cause.Done>, fork: Fork) {
     this.#queue = queue
@@ -35,6 +36,7 @@ class AuditQueue {
   }
 
   readonly record: Recorder = (record) => {
+    if (this.#isEnded) return void this.#fork(Metric.update(dropped, 1))
     if (this.#dropped > 0 && Queue.sizeUnsafe(this.#queue) <= resumeSize) {
       const count = this.#dropped
       this.#dropped = 0
@@ -53,10 +55,10 @@ class AuditQueue {
   run(audit: Audit): Effect.Effect<void> {
     return Queue.take(this.#queue).pipe(
       Effect.flatMap((record) =>
-        // An exception of the function itself is a defect of the audit, too.
-        Effect.catchDefect(
+        // Neither an exception of the function itself nor an interruption by the audit ends the queue.
+        Effect.catchCause(
           Effect.suspend(() => audit(record)),
-          (defect) => Effect.logError("the audit failed to take a record", defect)
+          (cause) => Effect.logError("the audit failed to take a record", cause)
         )
       ),
       Effect.forever,
@@ -67,6 +69,7 @@ class AuditQueue {
   /** Waits until the audit has taken all records, but not longer than a limit. Records that are left are dropped. */
   end(running: Fiber.Fiber<void>, limit: Duration.Duration): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
+      this.#isEnded = true
       Queue.endUnsafe(this.#queue)
       const ended = yield* Effect.timeoutOption(Fiber.await(running), limit)
       if (ended._tag === "Some") return

@@ -33,10 +33,7 @@ export const followChanges = (
     const fetching = new Set<ChangedList>()
     const fetch = (list: ChangedList): Effect.Effect<void> =>
       Effect.suspend(() => {
-        if (!changed.delete(list)) {
-          fetching.delete(list)
-          return Effect.void
-        }
+        if (!changed.delete(list)) return Effect.void
         return client.lists.fetch(session, list).pipe(
           Effect.retry({ schedule: fetchAgain, while: mayRecover }),
           Effect.matchEffect({
@@ -55,6 +52,12 @@ export const followChanges = (
       changed.add(list)
       if (fetching.has(list)) return
       fetching.add(list)
-      Fiber.runIn(fork(fetch(list)), scope)
+      const fetched = fetch(list).pipe(
+        Effect.catchDefect((defect) =>
+          Effect.logError(`the gateway failed to fetch the changed ${list} of ${session.server}`, defect)
+        ),
+        Effect.ensuring(Effect.sync(() => fetching.delete(list)))
+      )
+      Fiber.runIn(fork(fetched), scope)
     }
   })

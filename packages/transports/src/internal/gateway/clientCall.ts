@@ -44,6 +44,8 @@ export interface ClientCall {
   readonly logLevel?: LogLevel | undefined
   /** The server that handles it, and the ids of its requests there. */
   server: string | undefined
+  /** Whether a session at the server was given it, which may have sent it. */
+  mayBeSent: boolean
   readonly upstreamIds: Array<RpcId>
 }
 
@@ -53,6 +55,7 @@ export const makeCall = (parts: Pick<ClientCall, "id" | "progressToken" | "reply
   run: undefined,
   isCancelled: false,
   server: undefined,
+  mayBeSent: false,
   upstreamIds: []
 })
 

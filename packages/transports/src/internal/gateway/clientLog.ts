@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 
-/** How long a server may take to answer that it has the level, and how long a request at that server waits for it. */
+/** Timeout of `logging/setLevel` at a server. Requests to that server wait for it as long. */
 const answerTimeout = "5 seconds"
 
 /** Whether a level is another one or more severe. */

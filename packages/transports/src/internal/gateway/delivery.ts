@@ -3,11 +3,6 @@
  */
 import type { ClientCall } from "./clientCall.ts"
 
-/** The methods whose requests are sent under ids that their calls learn. */
-const withIds: ReadonlySet<string> = new Set(["tools/call", "resources/read", "prompts/get"])
-
-/** Returns `NotSent` for a request that no server has received for certain, and `Unknown` for any other. */
-export const deliveryOf = (
-  { call, method }: { readonly call: ClientCall; readonly method: string }
-): "NotSent" | "Unknown" =>
-  call.server === undefined || (withIds.has(method) && call.upstreamIds.length === 0) ? "NotSent" : "Unknown"
+/** Returns `NotSent` for a request that no session at a server was given, and `Unknown` for any other. */
+export const deliveryOf = ({ mayBeSent }: Pick<ClientCall, "mayBeSent">): "NotSent" | "Unknown" =>
+  mayBeSent ? "Unknown" : "NotSent"

@@ -32,7 +32,7 @@ export const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest =>
 
 /** What a request fails with whose session closes. Only a tool must not be called again if it may have run. */
 const stopped = (request: { readonly call: ClientCall; readonly method: string }): RpcError => {
-  const delivery = deliveryOf(request)
+  const delivery = deliveryOf(request.call)
   return new RpcError({
     code: codes.serverFailed,
     message: "the session was closed before the response came",
@@ -42,6 +42,13 @@ const stopped = (request: { readonly call: ClientCall; readonly method: string }
       isRetryable: delivery === "NotSent" || request.method !== "tools/call"
     }
   })
+}
+
+/** What a request fails with by a defect of the gateway, which its log has. */
+const failed = ({ call, method }: { readonly call: ClientCall; readonly method: string }): RpcError => {
+  const delivery = deliveryOf(call)
+  const isRetryable = delivery === "NotSent" || method !== "tools/call"
+  return new RpcError({ ...gatewayFailed, data: { reason: "GatewayFailed", delivery, isRetryable } })
 }
 
 /** What a request fails with whose server asks, while too many others wait for answers. Its server has received it. */
@@ -93,7 +100,7 @@ export class Dispatcher {
     const guard = {
       fork: this.#fork,
       doing: `end ${method}`,
-      onFailure: (error: RpcError) => call.reply.settle(encodeError(call.id, error))
+      onFailure: () => call.reply.settle(encodeError(call.id, failed(options)))
     }
     let isOver = false
     const end = (exit: Exit.Exit<unknown, RpcError>) => {
@@ -119,11 +126,11 @@ export class Dispatcher {
       interrupt(call)
     }
     const context = { offer: client.lists.offer, client, call, params }
+    const start = () => run(before === undefined ? handled : Effect.andThen(before, handled))
     const handled = Effect.suspend(() => handle(context))
-    if (before !== undefined) return run(Effect.andThen(before, handled))
-    if (method !== "tools/call") return run(handled)
+    if (before !== undefined || method !== "tools/call") return start()
     try {
-      if (!startTool(context, { onEnd: end, onFailure: run })) run(handled)
+      if (!startTool(context, { onEnd: end, onFailure: run })) start()
     } catch (defect) {
       end(Exit.die(defect))
     }
@@ -220,6 +227,6 @@ export class Dispatcher {
     if (failure._tag === "Some") return failure.value
     if (Cause.hasInterruptsOnly(cause)) return stopped(request)
     this.#fork(Effect.logError(`the gateway failed to handle ${request.method}`, cause))
-    return gatewayFailed
+    return failed(request)
   }
 }

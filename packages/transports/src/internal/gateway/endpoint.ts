@@ -5,7 +5,7 @@
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
  */
-import type { JSONRPCRequest } from "@modelcontextprotocol/client"
+import type { JSONRPCMessage, JSONRPCRequest } from "@modelcontextprotocol/client"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { textOrEmpty } from "../textOrEmpty.ts"
 import type { Caller } from "./admission.ts"
@@ -61,13 +61,16 @@ class Refused {
   }
 }
 
+/** Whether a message begins something. A request with a `requestState` goes on with an earlier one. */
+const isNew = (message: JSONRPCMessage): boolean => isRequest(message) && message.params?.requestState === undefined
+
 /** A request with no body. */
 const bodyless = { text: "", messages: [], onEnd: () => {} }
 
 export class Endpoint {
   readonly #options: EndpointOptions
   readonly #modern: ModernEndpoint
-  /** Whether new sessions are refused. */
+  /** Whether new requests are refused. What belongs to earlier ones is still taken. */
   isDraining = false
 
   constructor(options: EndpointOptions) {
@@ -154,6 +157,7 @@ export class Endpoint {
 
   #receive(post: Post): void {
     const { expiresAt, messages, request, response } = post
+    if (this.isDraining && messages.some(isNew)) return this.#refuse(post, 503, gatewayStopping)
     const [first] = messages
     if (first !== undefined && messages.length === 1 && isRequest(first) && isModern(request, first)) {
       if (first.method === "subscriptions/listen") this.#options.streams.endAt(response, expiresAt)
@@ -241,7 +245,6 @@ export class Endpoint {
     const { fork, router } = this.#options
     const wishes = wishesOf(params)
     if (wishes === undefined) return this.#refuse(post, 400, badInitialize)
-    if (this.isDraining) return this.#refuse(post, 503, gatewayStopping)
     settled({ fork, doing: "open a session", onFailure: (error) => this.#fail(post, error) }, {
       effect: router.open({ principal, ...wishes }),
       onValue: (session) => {

@@ -16,7 +16,8 @@ import { keyBytes } from "./sealedIds.ts"
 import { problemsOfTokens } from "./staticTokens.ts"
 
 /**
- * Limits of a gateway. Each is a whole number from 1 to 1,000,000; `maxBodyBytes` is at most 256 MiB.
+ * Limits of a gateway. Each is a whole number from 1 to 1,000,000. `maxBodyBytes` is at most 256 MiB, and the limits of bytes in flight are at most
+ * 64 GiB and at least `maxBodyBytes`.
  *
  * @category models
  * @since 0.1.0
@@ -33,7 +34,7 @@ export interface GatewayLimits {
   /** How many POSTs of one principal are in flight at a time. More are refused with 429. Default: 256. */
   readonly maxInFlightPerPrincipal?: number | undefined
   /**
-   * How many bytes the bodies of the POSTs in flight have, as far as they were received. While it is reached, a principal below its equal share is
+   * Bytes of request bodies that were received and whose POSTs are in flight. While it is reached, a principal below its equal share is
    * still admitted. Default: 256 MiB.
    */
   readonly maxInFlightBytes?: number | undefined
@@ -51,7 +52,7 @@ export interface GatewayLimits {
   /** How many calls of one principal wait at a time. Any other that would wait fails with the code -32000. Default: 64. */
   readonly maxWaitingPerPrincipal?: number | undefined
   /**
-   * How many POSTs a principal may send in a second, on average, and half of how many at once. Gateways with one `RateLimiterStore` share it.
+   * The average rate of POSTs of one principal, per second. A burst may have twice as many. Gateways with one `RateLimiterStore` share it.
    * Default: 5,000.
    */
   readonly requestsPerSecond?: number | undefined
@@ -115,7 +116,7 @@ export interface GatewayOptions {
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
   /**
    * Receives a record of each use of a server by a client, and of tokens that are not accepted, one at a time and in order. It holds no arguments,
-   * results and tokens. Up to 10,000 records wait for it; more are dropped, with a warning. Default: none.
+   * results and tokens. Up to 10,000 records wait for it. Beyond that, records are dropped until 5,000 wait, with a warning. Default: none.
    */
   readonly audit?: Audit | undefined
   /** Whether there is a web page at `/ui`. Default: `false`. */
@@ -302,7 +303,7 @@ export const readOptions = (
   }
   const readLimit = (key: keyof GatewayLimits): number => {
     const [fallback, largest] = limitBounds[key]
-    const value = limits[key] ?? fallback
+    const value = limits[key] === undefined ? fallback : limits[key]
     expect(
       Number.isInteger(value) && value >= 1 && value <= largest,
       ["limits", key],

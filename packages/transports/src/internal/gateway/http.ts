@@ -5,7 +5,7 @@ import { isUtf8 } from "node:buffer"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { encodeError, gatewayStopping, type RpcError, type RpcId } from "./rpc.ts"
 
-/** Calls a function once when a response has closed: at once if it has closed before. Returns what removes the function. */
+/** Calls a function when a response closes, or at once if it is closed. Returns what removes the function. */
 export const onClosed = (response: ServerResponse, listener: () => void): () => void => {
   if (response.closed) {
     listener()

@@ -53,7 +53,16 @@ const at = <A>(
   call.server = server
   // The log messages of the request are those of the level that the client has set before.
   const opened = Effect.tap(client.upstreams.get(server), (session) => client.log.told(session))
-  return belowClient(params, Effect.mapError(Effect.flatMap(opened, use), toRpcError))
+  return belowClient(
+    params,
+    Effect.mapError(
+      Effect.flatMap(opened, (session) => {
+        call.mayBeSent = true
+        return use(session)
+      }),
+      toRpcError
+    )
+  )
 }
 
 /** What all requests pass on: the `_meta` of the client, the progress of the server if the client wants it, and the ids of the requests upstream. */
@@ -128,6 +137,7 @@ export const startTool = (context: Context, { onEnd, onFailure }: {
   if (client.log.isTelling(session)) return false
   call.server = tool.server
   let isOver = false
+  call.mayBeSent = true
   const cancel = Relay.callTool({
     session,
     tool: tool.name,
@@ -144,7 +154,11 @@ export const startTool = (context: Context, { onEnd, onFailure }: {
       onFailure(Effect.mapError(outcome, toRpcError))
     }
   })
-  if (cancel === undefined) return false
+  if (cancel === undefined) {
+    // It has done nothing.
+    call.mayBeSent = false
+    return false
+  }
   if (!isOver) {
     call.run = {
       _tag: "Request",

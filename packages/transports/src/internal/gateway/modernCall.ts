@@ -22,6 +22,7 @@ export class ModernCall implements ClientCall {
   run: ClientCall["run"] = undefined
   isCancelled = false
   server: string | undefined = undefined
+  mayBeSent = false
   place: TaskPlace | undefined = undefined
   refuse: (() => void) | undefined = undefined
   id: RpcId

@@ -67,7 +67,11 @@ export const idInUse = new RpcError({
 export const gatewayFailed = new RpcError({ code: codes.internalError, message: "the gateway failed" })
 
 /** The refusal of a request by a gateway that ends. */
-export const gatewayStopping = new RpcError({ code: codes.limited, message: "the gateway is stopping" })
+export const gatewayStopping = new RpcError({
+  code: codes.limited,
+  message: "the gateway is stopping",
+  data: { reason: "GatewayStopping", delivery: "NotSent", isRetryable: true }
+})
 
 /** The failure of a request that may have run, and whose response was lost with the process that had its session. */
 export const outcomeLost = new RpcError({

@@ -30,16 +30,10 @@ export interface StdioOptions extends Omit<ModernStdioOptions, "principal" | "wr
   readonly quotas: Quotas
   /** The longest line, in characters. A longer one ends the endpoint. */
   readonly maxLineLength: number
-}
-
-/** An endpoint that reads stdin. */
-export interface OpenStdio {
-  /** Waits until the client sends no more, and logs why, unless its input has ended. */
-  readonly ended: Effect.Effect<void>
-  /** Refuses new requests. What belongs to earlier ones is still read. */
-  readonly refuseRequests: Effect.Effect<void>
-  /** Waits until an effect has ended, or the client can receive nothing more. */
-  readonly whileThere: (effect: Effect.Effect<void>) => Effect.Effect<void>
+  /** Waits for the requests in flight. */
+  readonly idle: Effect.Effect<void>
+  /** Closes the sessions. */
+  readonly close: Effect.Effect<void>
 }
 
 /** What is logged about an end. */
@@ -63,8 +57,7 @@ class StdioEndpoint {
   readonly #modern: ModernStdio
   readonly #write: (message: string) => void
   #client: ClientSession | undefined
-  /** Whether new requests are refused. */
-  isDraining = false
+  #isDraining = false
 
   constructor(options: StdioOptions, write: (message: string) => void) {
     this.#options = options
@@ -84,8 +77,9 @@ class StdioEndpoint {
     }
   }
 
-  /** Ends the subscriptions. */
-  close(): void {
+  /** Ends the subscriptions, and refuses new requests. What belongs to earlier ones is still taken. */
+  drain(): void {
+    this.#isDraining = true
     this.#modern.close()
   }
 
@@ -100,7 +94,7 @@ class StdioEndpoint {
   #begin(request: JSONRPCRequest, size: number): void {
     const { fork, quotas } = this.#options
     const fail = (error: RpcError) => this.#write(encodeError(request.id, error))
-    if (this.isDraining) return fail(gatewayStopping)
+    if (this.#isDraining) return fail(gatewayStopping)
     const place = quotas.begin(principal)
     if (place === undefined) return fail(tooManyRequests)
     const onFailure = (error: RpcError) => {
@@ -154,10 +148,13 @@ class StdioEndpoint {
   }
 }
 
-/** Serves the client until the scope closes. */
-export const openStdio = (options: StdioOptions): Effect.Effect<OpenStdio, never, Scope.Scope> =>
+/**
+ * Serves the client until it sends no more. The end of the scope waits for the requests in flight, unless the client can receive nothing more,
+ * and reads what belongs to them.
+ */
+export const serveStdio = (options: StdioOptions): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const { maxLineLength } = options
+    const { close, idle, maxLineLength } = options
     const ended = yield* Deferred.make<StreamsEnd>()
     const gone = yield* Deferred.make<void>()
     const { endpoint } = yield* Effect.acquireRelease(
@@ -171,21 +168,14 @@ export const openStdio = (options: StdioOptions): Effect.Effect<OpenStdio, never
         const endpoint = new StdioEndpoint(options, streams.write)
         return { endpoint, streams }
       }),
-      ({ endpoint, streams }) =>
-        Effect.sync(() => {
-          endpoint.close()
-          streams.close()
-        })
+      ({ streams }) => Effect.sync(() => streams.close())
     )
-    return {
-      ended: Effect.flatMap(Deferred.await(ended), (end) => logEnd(end, maxLineLength)),
-      whileThere: (effect) =>
-        Effect.suspend(() =>
-          Deferred.isDoneUnsafe(gone) ? Effect.void : Effect.raceFirst(Deferred.await(gone), effect)
-        ),
-      refuseRequests: Effect.sync(() => {
-        endpoint.isDraining = true
-        endpoint.close()
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function*() {
+        endpoint.drain()
+        if (!(yield* Deferred.isDone(gone))) yield* Effect.raceFirst(Deferred.await(gone), idle)
+        yield* close
       })
-    }
+    )
+    yield* logEnd(yield* Deferred.await(ended), maxLineLength)
   })

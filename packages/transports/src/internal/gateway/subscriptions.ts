@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { codes, RpcError } from "./rpc.ts"
+import { codes, gatewayFailed, RpcError } from "./rpc.ts"
 
 /** How many resources a client may subscribe to. */
 const subscriptionLimit = 256
@@ -22,8 +22,6 @@ const ended = new RpcError({
   code: codes.invalidRequest,
   message: "the subscription was ended before the server had answered"
 })
-
-const failed = new RpcError({ code: codes.internalError, message: "the gateway failed" })
 
 /** Where the changes of a resource come from. */
 interface Source {
@@ -89,6 +87,9 @@ export class Subscriptions {
   #start({ established }: Subscription, { follow, server }: Source): Effect.Effect<Fiber.Fiber<void, RpcError>> {
     return follow(Effect.asVoid(Deferred.succeed(established, undefined))).pipe(
       Effect.onExit((exit) => {
+        if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
+          return Effect.logError(`the gateway failed to follow a subscription at ${server}`, exit.cause)
+        }
         const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
         if (isInterrupted || !Deferred.isDoneUnsafe(established)) return Effect.void
         return Exit.isFailure(exit)
@@ -121,7 +122,7 @@ export class Subscriptions {
     this.#forget(uri, subscription)
     const failure = Exit.findErrorOption(exit)
     const isDefect = Exit.isFailure(exit) && Cause.hasDies(exit.cause)
-    const error = failure._tag === "Some" ? failure.value : isDefect ? failed : ended
+    const error = failure._tag === "Some" ? failure.value : isDefect ? gatewayFailed : ended
     Deferred.doneUnsafe(subscription.established, Exit.fail(error))
   }
 
