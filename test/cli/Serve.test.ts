@@ -239,7 +239,7 @@ describe.concurrent("serve", () => {
       assert.notStrictEqual(open.status, 0)
       place.write("tokens.json", ["the-token-of-alice"])
       const wrong = yield* place.run(["serve", "--tokens", "tokens.json"])
-      assert.match(wrong.stderr, /--tokens: expected a JSON object of a token for each principal/)
+      assert.match(wrong.stderr, /--tokens tokens\.json: expected an object with a token for each principal/)
       assert.notInclude(wrong.stderr, "the-token-of-alice")
       assert.strictEqual(open.stdout + wrong.stdout, "")
     }))

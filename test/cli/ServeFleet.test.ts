@@ -48,8 +48,14 @@ describe.concurrent("serve in several processes", () => {
             assert.strictEqual(status, 2)
             return stderr
           })
-        assert.include(yield* refused(["--sealed"]), "--sealed needs --session-key")
-        assert.include(yield* refused(["--sealed", "--cluster", "--session-key", "key"]), "exclude each other")
+        assert.match(
+          yield* refused(["--sealed"]),
+          /--sealed needs --session-key\n\s+try: openssl rand -base64 32 > session\.key/
+        )
+        assert.include(
+          yield* refused(["--sealed", "--cluster", "--session-key", "key"]),
+          "use either --sealed or --cluster"
+        )
         assert.match(
           yield* refused(["--node-port", "7000", "--node-tls", "a,b,c"]),
           /--node-port needs --cluster[^]*--node-tls needs --cluster/
@@ -60,7 +66,7 @@ describe.concurrent("serve in several processes", () => {
         assert.include(yield* refused([...cluster, "--node-port", "7401"]), "must differ")
         assert.match(
           yield* refused(cluster),
-          /MCP_SESSIONS_DATABASE_URL: expected a URL[^]*set MCP_SESSIONS_DATABASE_URL, or .* --database/
+          /--cluster needs the URL of PostgreSQL; MCP_SESSIONS_DATABASE_URL is not set[^]*try: set MCP_SESSIONS_DATABASE_URL, or .* --database/
         )
       })
     ))
@@ -116,6 +122,7 @@ describe.concurrent("serve in several processes", () => {
           stderr,
           "the database \"none\" at 127.0.0.1:1 cannot be used: nothing listens on this port (ECONNREFUSED)"
         )
+        assert.include(stderr, "try: start PostgreSQL, or correct the URL in the file of --database")
         assert.notInclude(stderr, "hunter2hunter2")
       })
     ))

@@ -43,7 +43,14 @@ describe.concurrent("serve --redis", () => {
         assert.include(yield* refused(["--redis", "http://127.0.0.1:1/hunter2hunter2"]), `--redis${expected}`)
         assert.include(yield* refused(["--redis", "redis://127.0.0.1:1/hunter2hunter2"]), `--redis${expected}`)
         assert.include(yield* refused(["--redis", "url"]), `--redis${expected}`)
-        assert.include(yield* refused(["--redis", "missing"]), "--redis: ")
+        assert.include(
+          yield* refused(["--redis", "127.0.0.1:6379"]),
+          "--redis: \"127.0.0.1:6379\" is neither a file nor a redis:// or rediss:// URL"
+        )
+        assert.include(
+          yield* refused(["--redis", ":hunter2hunter2@127.0.0.1:6379"]),
+          "--redis: the value is neither a file nor a redis:// or rediss:// URL"
+        )
         const env = { MCP_SESSIONS_REDIS_URL: "redis://:hunter2hunter2%@127.0.0.1:1" }
         assert.include(yield* refused([], env), `MCP_SESSIONS_REDIS_URL${expected}`)
       })

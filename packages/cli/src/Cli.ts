@@ -21,7 +21,7 @@ import { exitStatus, type Failure, UsageError } from "./Failure.ts"
 import { envelope, lines } from "./FailureText.ts"
 import { HeldSessions } from "./HeldSessions.ts"
 import { host } from "./internal/host.ts"
-import { splitWords, wantsJson } from "./internal/words.ts"
+import { splitWords, wantsJson, withoutConfiguration } from "./internal/words.ts"
 import { Invocation } from "./Invocation.ts"
 import { layer as outputLayer, Output, type OutputClosed } from "./Output.ts"
 import { line, trusted } from "./Shown.ts"
@@ -100,7 +100,8 @@ const report = Effect.fnUntraced(function*(failure: Failure, words: ReadonlyArra
   const held = yield* HeldSessions
   const origin = {
     isDescribed: splitWords(words).serverCommand.length > 0,
-    isInShell: held?.holder.command === "shell"
+    isInShell: held?.holder.command === "shell",
+    withoutConfiguration: withoutConfiguration(words)
   }
   if (wantsJson(words)) yield* noteJson({ error: envelope(failure, origin) })
   else {

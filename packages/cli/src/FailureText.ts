@@ -47,6 +47,8 @@ interface Origin {
   readonly isDescribed: boolean
   /** Whether the command runs in a shell, which has read the configuration before. */
   readonly isInShell?: boolean | undefined
+  /** A command that works without a configuration file. */
+  readonly withoutConfiguration?: string | undefined
 }
 
 const configured: Origin = { isDescribed: false }
@@ -61,12 +63,16 @@ const ofDisabled = (problems: ReadonlyArray<ConfigProblem>, isInShell: boolean):
   }`
 }
 
+/** Whether no configuration file was found. A file that cannot be read is named as the source of its problem. */
+const isWithoutFile = (problems: ReadonlyArray<ConfigProblem>): boolean =>
+  problems.every(({ _tag, source }) => _tag === "MissingDocument" && source === undefined)
+
 const hintOf = (
-  ...[failure, { isDescribed, isInShell = false }]: readonly [failure: Failure, origin: Origin]
+  ...[failure, { isDescribed, isInShell = false, withoutConfiguration }]: readonly [failure: Failure, origin: Origin]
 ): string | undefined => {
   switch (failure._tag) {
     case "ConfigError":
-      return ofDisabled(failure.problems, isInShell)
+      return isWithoutFile(failure.problems) ? withoutConfiguration : ofDisabled(failure.problems, isInShell)
     case "UsageError":
     case "ToolFailed":
       return failure.hint

@@ -334,7 +334,7 @@ export class UnresolvedConfig extends Schema.TaggedClass<UnresolvedConfig>("@mcp
 }
 
 /**
- * A configuration document that does not exist or cannot be read.
+ * A configuration document that does not exist or cannot be read. Without a `source`, no document was found.
  *
  * @category problems
  * @since 0.1.0
@@ -344,7 +344,7 @@ export class MissingDocument extends Schema.TaggedClass<MissingDocument>("@mcp-s
   { ...where, fact: Schema.String }
 ) implements Described {
   get description(): string {
-    return `the configuration cannot be read: ${this.fact}`
+    return this.source === undefined ? this.fact : `the configuration cannot be read: ${this.fact}`
   }
   get message(): string {
     return at(this, this.description)

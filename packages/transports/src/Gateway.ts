@@ -99,6 +99,7 @@ import { Tasks } from "./internal/gateway/tasks.ts"
 import { Upstreams } from "./internal/gateway/upstreams.ts"
 import { type Permits, WaitingCalls } from "./internal/gateway/waitingCalls.ts"
 import { whenIdle } from "./internal/gateway/whenIdle.ts"
+import { ListenFailed } from "./internal/listenFailed.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { makeFork } from "./internal/scopedFork.ts"
 import { keysOf } from "./internal/unknownKeys.ts"
@@ -106,23 +107,7 @@ import { SessionRouter } from "./SessionRouter.ts"
 
 export type { AuditRecord, GatewayLimits, GatewayOptions, JwtAlgorithm, JwtOptions, RefusalRecord, UseRecord }
 
-/**
- * The gateway cannot listen on its port. `code` is the error code of the system, such as `EADDRINUSE`.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ListenFailed
-  extends Schema.TaggedError<ListenFailed>("@mcp-sessions/transports/Gateway/ListenFailed")("ListenFailed", {
-    host: Schema.String,
-    port: Schema.Finite,
-    code: Schema.String
-  })
-{
-  override get message(): string {
-    return `cannot listen on ${this.host}:${this.port} (${this.code})`
-  }
-}
+export { ListenFailed }
 
 /** How many collisions a message names. */
 const shownCollisions = 5

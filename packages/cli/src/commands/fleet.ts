@@ -18,6 +18,8 @@ import { Invocation } from "../Invocation.ts"
 import { Output } from "../Output.ts"
 import { line } from "../Shown.ts"
 import { readFlagFile } from "./flagFile.ts"
+import { toFlagError } from "./optionFlags.ts"
+import { wholeNumberFlag } from "./root.ts"
 import { decodeSecretUrl, readSecretUrl } from "./secretUrl.ts"
 
 /** The variable with the URL of the database, which no process list shows. */
@@ -32,9 +34,8 @@ const switchedOn = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 
 const portOf = (name: string, description: string) =>
-  Flag.Int(name).pipe(
+  wholeNumberFlag({ name, minimum: 1, maximum: 65_535 }).pipe(
     Flag.withMetavar("port"),
-    Flag.filter((port) => port > 0 && port <= 65_535, () => "expected a port from 1 to 65535"),
     Flag.withDescription(description),
     Flag.optional
   )
@@ -43,7 +44,7 @@ export const fleetFlags = {
   sessionKey: text(
     "session-key",
     "file",
-    "File with the key for ids of sessions and tasks: 32 bytes in base64 or hex, required by --sealed and --cluster; further lines are older keys that are still accepted"
+    "File with the key for ids of sessions and tasks: 32 bytes in base64 or hex, required by --sealed and --cluster; optional otherwise: keeps the ids of tasks valid after a restart; further lines are older keys that are still accepted"
   ),
   sealed: switchedOn(
     "sealed",
@@ -76,6 +77,9 @@ type Fleet = Given<typeof fleetFlags>
 
 const keyBytes = 32
 
+/** The command that makes a file with a key. */
+const makeKey = "openssl rand -base64 32 > session.key"
+
 const decodeKey = (line: string): Uint8Array | undefined => {
   const decoded = /^[\da-f]{64}$/i.test(line)
     ? Hex.decode(line)
@@ -90,7 +94,7 @@ const readKeys = Effect.fnUntraced(function*(path: string) {
   if (keys.length > 0 && keys.length === lines.length) return keys.map((key) => Redacted.make(key))
   return yield* new UsageError({
     problems: ["--session-key: expected lines with 32 bytes each, in base64 or hex"],
-    hint: "openssl rand -base64 32 prints a key"
+    hint: makeKey
   })
 })
 
@@ -98,8 +102,13 @@ const readDatabase = Effect.fnUntraced(function*(file: string | undefined) {
   const { environment } = yield* Invocation
   const expected = {
     isExpected: ({ protocol }: URL) => /^postgres(?:ql)?:$/.test(protocol),
-    example: "postgres://user:password@host:5432/database",
-    hint: `set ${databaseVariable}, or pass a file with the URL as --database`
+    example: "postgres://user:password@host:5432/database"
+  }
+  if (file === undefined && (environment[databaseVariable] ?? "") === "") {
+    return yield* new UsageError({
+      problems: [`--cluster needs the URL of PostgreSQL; ${databaseVariable} is not set`],
+      hint: `set ${databaseVariable}, or pass a file with the URL: --database <file>`
+    })
   }
   return file === undefined
     ? yield* decodeSecretUrl({ ...expected, text: environment[databaseVariable], where: databaseVariable })
@@ -163,7 +172,7 @@ const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
   return [
     ...(cluster ? [] : given.map((flag) => `${flag} needs --cluster`)),
     ...(Option.isNone(sessionKey) ? sharing.map((flag) => `${flag} needs --session-key`) : []),
-    ...(sharing.length > 1 ? ["--sealed and --cluster exclude each other"] : []),
+    ...(sharing.length > 1 ? ["use either --sealed or --cluster"] : []),
     ...(isStdio && (sharing.length > 0 || Option.isSome(sessionKey))
       ? ["--stdio serves one client, so --session-key, --sealed and --cluster cannot be used with it"]
       : []),
@@ -174,29 +183,12 @@ const problemsOf = (fleet: Fleet, isStdio: boolean): ReadonlyArray<string> => {
   ]
 }
 
-/** The flag of each option of a node. */
-const flagOf: ReadonlyMap<unknown, string> = new Map([
-  ["host", "--node-host"],
-  ["port", "--node-port"],
-  ["advertisedUrl", "--advertise"],
-  ["tls", "--node-tls"]
-])
-
 /** Refuses a node that could not start, before anything is opened. */
 const checkNode = Effect.fnUntraced(function*(node: ClusterNode) {
   const { checkCluster } = yield* Effect.promise(() => import("@mcp-sessions/transports/SessionRouter"))
   const { host, insecureNetwork, port, tls } = node
   yield* checkCluster({ host, port, advertisedUrl: advertisedUrlOf(node), tls, insecureNetwork }).pipe(
-    Effect.catchTag("ConfigError", ({ problems: [first, ...rest] }) => {
-      const described = ({ message, path: [, option, part] }: typeof first) =>
-        `${flagOf.get(option) ?? String(option)}${part === undefined ? "" : ` (${String(part)})`}: ${message}`
-      return Effect.fail(
-        new UsageError({
-          problems: [described(first), ...rest.map(described)],
-          hint: "--insecure-network allows any address without --node-tls"
-        })
-      )
-    })
+    Effect.mapError((error) => toFlagError(error, "--insecure-network allows any address without --node-tls"))
   )
 })
 
@@ -224,7 +216,10 @@ const nodeOf = Effect.fnUntraced(function*(fleet: Fleet) {
 /** Reads the keys of session ids, and makes the router. Other commands start faster without the modules of a cluster. */
 export const readFleet = Effect.fnUntraced(function*(fleet: Fleet, isStdio: boolean) {
   const [first, ...rest] = problemsOf(fleet, isStdio)
-  if (first !== undefined) return yield* new UsageError({ problems: [first, ...rest] })
+  if (first !== undefined) {
+    const needsKey = (fleet.sealed || fleet.cluster) && Option.isNone(fleet.sessionKey)
+    return yield* new UsageError({ problems: [first, ...rest], ...(needsKey ? { hint: makeKey } : {}) })
+  }
   const sessionKey = Option.isSome(fleet.sessionKey) ? yield* readKeys(fleet.sessionKey.value) : undefined
   if (fleet.sealed) {
     const { layerSealed } = yield* Effect.promise(() => import("@mcp-sessions/transports/SessionRouter"))
@@ -237,7 +232,12 @@ export const readFleet = Effect.fnUntraced(function*(fleet: Fleet, isStdio: bool
     Layer.catchTag("SqlError", ({ reason }) =>
       Layer.effectDiscard(
         Effect.fail(
-          new UsageError({ problems: [`${databaseName(node.database)} cannot be used: ${problemOf(reason)}`] })
+          new UsageError({
+            problems: [`${databaseName(node.database)} cannot be used: ${problemOf(reason)}`],
+            hint: `start PostgreSQL, or correct the URL in ${
+              Option.isSome(fleet.database) ? "the file of --database" : databaseVariable
+            }`
+          })
         )
       )),
     Layer.catchTag("SocketServerError", () =>

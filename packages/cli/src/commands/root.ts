@@ -55,6 +55,23 @@ export const durationFlag = (...[name, description]: readonly [name: string, des
     })
   )
 
+/** A flag with a whole number within bounds. */
+export const wholeNumberFlag = ({ maximum, minimum, name }: {
+  readonly name: string
+  readonly minimum: number
+  readonly maximum: number
+}) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("number"),
+    Flag.mapEffect((value) => {
+      const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN
+      const expected = `a whole number from ${minimum} to ${maximum}`
+      return number >= minimum && number <= maximum
+        ? Effect.succeed(number)
+        : Effect.fail(new CliError.InvalidValue({ option: name, value, expected, kind: "flag" }))
+    })
+  )
+
 /** The flag `--timeout`. */
 export const timeout = (description: string) =>
   durationFlag("timeout", `${description}: seconds, or a duration such as 500ms or 2m (default: 60)`).pipe(

@@ -14,23 +14,18 @@ export interface UrlSource {
   readonly isExpected: (url: URL) => boolean
   /** A URL of the expected kind. */
   readonly example: string
-  /** What to do if there is no URL. */
-  readonly hint?: string
 }
 
 /** Reads a URL. An error never quotes it. */
 export const decodeSecretUrl = (
-  { example, hint, isExpected, text, where }: UrlSource & { readonly text: string | undefined }
+  { example, isExpected, text, where }: UrlSource & { readonly text: string | undefined }
 ): Effect.Effect<Redacted.Redacted, UsageError> => {
   const trimmed = text?.trim() ?? ""
   const url = URL.parse(trimmed)
   return url !== null && isExpected(url)
     ? Effect.succeed(Redacted.make(trimmed))
     : Effect.fail(
-      new UsageError({
-        problems: [`${where}: expected a URL such as ${example}`],
-        ...(text === undefined && hint !== undefined ? { hint } : {})
-      })
+      new UsageError({ problems: [`${where}: expected a URL such as ${example}`] })
     )
 }
 

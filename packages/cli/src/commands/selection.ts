@@ -58,9 +58,7 @@ export const loadConfiguration: Effect.Effect<
   const [first, ...rest] = configuration.problems.flatMap(({ error }): ReadonlyArray<ConfigProblem> => error.problems)
   if (first !== undefined) return yield* new ConfigError({ problems: [first, ...rest] })
   const { directory } = yield* Invocation
-  const fact = `neither ${directory} nor the user has ${
-    ConfigFile.fileNames.join(", ")
-  }, .mcp.json or a file of another MCP client; name a file with --config`
+  const fact = `no configuration file found in ${directory} or for the user`
   return yield* new ConfigError({ problems: [new MissingDocument({ path: [], fact })] })
 })
 

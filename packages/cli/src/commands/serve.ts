@@ -1,6 +1,7 @@
 /**
  * `serve`: one MCP endpoint for all servers.
  */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as Sessions from "@mcp-sessions/core/Sessions"
 import type { AuditRecord, JwtOptions } from "@mcp-sessions/transports/Gateway"
 import * as Argument from "effect/cli/Argument"
@@ -13,35 +14,24 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import { errorOf, usableOf } from "../Configured.ts"
 import { type Failure, UsageError } from "../Failure.ts"
 import { envelope, lines } from "../FailureText.ts"
 import { Output } from "../Output.ts"
 import { content, line } from "../Shown.ts"
 import { transports } from "../SignIn.ts"
-import { readFlagFile } from "./flagFile.ts"
 import { fleetFlags, readFleet } from "./fleet.ts"
 import { splitNames } from "./holding.ts"
+import { toListenError } from "./listenError.ts"
+import { toFlagError } from "./optionFlags.ts"
 import { consentOfPage, notePage } from "./page.ts"
-import { root } from "./root.ts"
+import { root, wholeNumberFlag } from "./root.ts"
 import { chooseServers, loadConfigured } from "./selection.ts"
+import { serveExamples } from "./serveExamples.ts"
 import { defaults, problemsOf } from "./serveFlags.ts"
 import { withRetryNotes } from "./sessions.ts"
 import { readStores, redisFlag } from "./sharedLimits.ts"
-
-const Tokens = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
-
-/** Reads the bearer tokens of a file, by the names of their principals. An error never quotes the file. */
-const readTokens = Effect.fnUntraced(function*(path: string) {
-  const text = yield* readFlagFile({ flag: "tokens", path })
-  const tokens = yield* Effect.mapError(
-    Schema.decodeEffect(Tokens)(text),
-    () => new UsageError({ problems: ["--tokens: expected a JSON object of a token for each principal"] })
-  )
-  return Object.fromEntries(Object.entries(tokens).map(([name, token]) => [name, Redacted.make(token)]))
-})
+import { checkOperators, readTokens } from "./tokensFile.ts"
 
 /** Returns the options of access tokens; `undefined` without an issuer. */
 const jwtOf = ({ audience, issuer, jwks, requireScope }: {
@@ -84,7 +74,7 @@ export const serve = Command.make(
       ),
       Flag.withDefault(defaults.host)
     ),
-    port: Flag.Int("port").pipe(
+    port: wholeNumberFlag({ name: "port", minimum: 0, maximum: 65_535 }).pipe(
       Flag.withDescription("Port to listen on (default: 0, a free port)"),
       Flag.withDefault(defaults.port)
     ),
@@ -212,8 +202,7 @@ export const serve = Command.make(
         resources: resources.length === 0 ? undefined : resources,
         audit: audit ? writeAudit : undefined
       }
-      const toUsageError = ({ message }: { readonly message: string }) =>
-        Effect.fail(new UsageError({ problems: [message] }))
+      const toOptionError = (error: ConfigError) => Effect.fail(toFlagError(error))
       const toCollisionError = ({ message }: { readonly message: string }) =>
         Effect.fail(
           new UsageError({
@@ -226,15 +215,17 @@ export const serve = Command.make(
       if (stdio) {
         return yield* Gateway.serveStdio(offered).pipe(
           Effect.provide(Layer.provideMerge(stores, logger)),
-          Effect.catchTag("NameCollision", toCollisionError)
+          Effect.catchTags({ ConfigError: toOptionError, NameCollision: toCollisionError })
         )
       }
+      const principals = Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined
+      yield* checkOperators({ operator, principals, issuer: others.issuer })
       const gateway = Gateway.layer({
         ...offered,
         host,
         port,
         path,
-        tokens: Option.isSome(tokens) ? yield* readTokens(tokens.value) : undefined,
+        tokens: principals,
         jwt: jwtOf(others),
         publicUrl: Option.getOrUndefined(publicUrl),
         sessionKey,
@@ -246,7 +237,11 @@ export const serve = Command.make(
       })
       const { url } = Context.get(
         yield* Layer.build(gateway.pipe(Layer.provide([router, stores]), Layer.provide(logger))).pipe(
-          Effect.catchTags({ ListenFailed: toUsageError, NameCollision: toCollisionError })
+          Effect.catchTags({
+            ConfigError: toOptionError,
+            ListenFailed: (failure) => Effect.fail(toListenError(failure, port)),
+            NameCollision: toCollisionError
+          })
         ),
         Gateway.Gateway
       )
@@ -264,33 +259,5 @@ export const serve = Command.make(
     }).pipe(Effect.scoped)
 ).pipe(
   Command.withDescription("Serve MCP servers at one URL, which is the first line on stdout"),
-  Command.withExamples([
-    { command: "mcp-sessions serve", description: "Serve all servers on a free port of this machine" },
-    {
-      command: "mcp-sessions serve github files --port 3000 --exclude 'files/write_*'",
-      description: "Serve two servers at http://127.0.0.1:3000/mcp, without some of their tools"
-    },
-    { command: "mcp-sessions serve --ui", description: "Serve all servers and the dashboard page" },
-    {
-      command: "mcp-sessions serve --stdio",
-      description: "Serve all servers on stdin and stdout to the program that starts the command"
-    },
-    {
-      command: "mcp-sessions serve --host 0.0.0.0 --port 3000 --tokens tokens.json",
-      description: "Serve other machines, with a token for each principal"
-    },
-    {
-      command:
-        "mcp-sessions serve --port 3000 --issuer https://auth.example.com --public-url https://mcp.example.com/mcp",
-      description: "Serve users who sign in at an authorization server, behind a proxy"
-    },
-    {
-      command: "mcp-sessions serve --cluster --session-key key --node-host 10.0.0.5 --node-tls ca.pem,cert.pem,key.pem",
-      description: "Run as a node of a cluster, with the database in MCP_SESSIONS_DATABASE_URL"
-    },
-    {
-      command: "mcp-sessions serve --port 3000 --tokens tokens.json --redis redis://10.0.0.2:6379",
-      description: "Share rates of clients and servers, and circuits, with other processes"
-    }
-  ])
+  Command.withExamples(serveExamples)
 )

@@ -6,8 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { UsageError } from "../Failure.ts"
+import { quote } from "../internal/text.ts"
 import { Invocation } from "../Invocation.ts"
-import { decodeSecretUrl, readSecretUrl } from "./secretUrl.ts"
+import { readFlagFileIfThere } from "./flagFile.ts"
+import { decodeSecretUrl } from "./secretUrl.ts"
 
 /** The variable with the URL of Redis. */
 const redisVariable = "MCP_SESSIONS_REDIS_URL"
@@ -44,7 +46,15 @@ const readUrl = Effect.fnUntraced(function*(redis: Option.Option<string>) {
     return text === "" ? undefined : yield* decodeSecretUrl({ ...expected, text, where: redisVariable })
   }
   const { value } = redis
-  if (!/^\w+:\/\//.test(value)) return yield* readSecretUrl({ ...expected, flag: "redis", path: value })
+  if (!/^\w+:\/\//.test(value)) {
+    const text = yield* readFlagFileIfThere({ flag: "redis", path: value })
+    if (text !== undefined) return yield* decodeSecretUrl({ ...expected, text, where: "--redis" })
+    // Text before an @ may hold a password.
+    const named = value.includes("@") ? "the value" : quote(value)
+    return yield* new UsageError({
+      problems: [`--redis: ${named} is neither a file nor a redis:// or rediss:// URL`]
+    })
+  }
   if ((URL.parse(value)?.password ?? "") !== "") {
     return yield* new UsageError({
       problems: ["--redis: other users of this machine can read a password on the command line"],

@@ -27,6 +27,15 @@ const commandOf = (words: ReadonlyArray<string>): string | undefined => {
   return words[index]
 }
 
+/** The commands that use all servers if their words name none. */
+const allServersCommands = new Set(["check", "prompts", "resources", "serve", "tools", "watch"])
+
+/** Returns a command that works without a configuration: that of the words, if it takes a server after `--` and nothing else. */
+export const withoutConfiguration = (words: ReadonlyArray<string>): string => {
+  const command = commandOf(words) ?? ""
+  return `mcp-sessions ${allServersCommands.has(command) ? command : "tools"} -- npx -y some-server`
+}
+
 /** The words of this program, and those that start a server. */
 interface SplitWords {
   readonly own: ReadonlyArray<string>
