@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { once } from "node:events"
 import { createServer } from "node:net"
+import { until } from "../fixtures/peer.ts"
 import { inWorkplace, workplace } from "./cli.ts"
 import { servers } from "./serving.ts"
 
@@ -133,4 +134,22 @@ describe.concurrent("serve", () => {
         )
       }
     }))
+
+  it.live("warns of a server that cannot start in the style of other notes, with what helps, and names the servers that it serves", () =>
+    inWorkplace((place, file) =>
+      Effect.gen(function*() {
+        place.write("mcp-sessions.json", {
+          servers: { ...servers(file).servers, missing: { command: "no-such-program" } }
+        })
+        const child = place.start(["serve"])
+        yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+        let stderr = ""
+        child.stderr?.setEncoding("utf8").on("data", (chunk: string) => stderr += chunk)
+        yield* until(() => stderr, (text) => text.includes("Ctrl+C"))
+        assert.match(stderr, /^warning: missing cannot be listed yet: cannot start "no-such-program" \(ENOENT\)/m)
+        assert.match(stderr, /^ {2}try: install "no-such-program"/m)
+        assert.match(stderr, /^serving only; waiting for missing; press Ctrl\+C to stop$/m)
+        assert.notMatch(stderr, /level=|message=|fiber/)
+      })
+    ))
 })

@@ -10,16 +10,17 @@ import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import { errorOf, usableOf } from "../Configured.ts"
 import { type Failure, UsageError } from "../Failure.ts"
 import { envelope, lines } from "../FailureText.ts"
 import { Output } from "../Output.ts"
-import { content, line } from "../Shown.ts"
+import { line } from "../Shown.ts"
 import { transports } from "../SignIn.ts"
+import { announcement } from "./announce.ts"
 import { fleetFlags, readFleet } from "./fleet.ts"
 import { splitNames } from "./holding.ts"
 import { toListenError } from "./listenError.ts"
@@ -29,6 +30,7 @@ import { root, wholeNumberFlag } from "./root.ts"
 import { chooseServers, loadConfigured } from "./selection.ts"
 import { serveExamples } from "./serveExamples.ts"
 import { defaults, problemsOf } from "./serveFlags.ts"
+import { logToStderr } from "./serveLog.ts"
 import { withRetryNotes } from "./sessions.ts"
 import { readStores, redisFlag } from "./sharedLimits.ts"
 import { checkOperators, readTokens } from "./tokensFile.ts"
@@ -46,13 +48,6 @@ const jwtOf = ({ audience, issuer, jwks, requireScope }: {
     jwksUri: Option.getOrUndefined(jwks),
     requiredScopes: requireScope
   }
-
-/** Sends the log of the gateway to stderr. */
-const logToStderr = Effect.gen(function*() {
-  const { note } = yield* Output
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  return Logger.layer([Logger.make((options) => void fork(note(content(Logger.formatLogFmt.log(options)))))])
-})
 
 const texts = (...[name, metavar, description]: readonly [string, string, string]) =>
   Flag.String(name).pipe(
@@ -186,10 +181,14 @@ export const serve = Command.make(
       const usable = usableOf(servers)
       if (unusable !== undefined && usable.length === 0) return yield* unusable
       if (unusable !== undefined) yield* note(unusable)
+      const made = yield* Deferred.make<Sessions.Sessions["Service"]>()
       const sessions = Sessions.layerConfiguration({
         configuration: { servers: usable },
         retry: yield* withRetryNotes(json)
-      }).pipe(Layer.provide(transports({ servers: usable, consent: ui ? consentOfPage(json) : undefined })))
+      }).pipe(
+        Layer.provide(transports({ servers: usable, consent: ui ? consentOfPage(json) : undefined })),
+        Layer.tap((context) => Deferred.succeed(made, Context.get(context, Sessions.Sessions)))
+      )
       const writeAudit = (record: AuditRecord) =>
         Effect.flatMap(
           Clock.currentTimeMillis,
@@ -253,7 +252,7 @@ export const serve = Command.make(
         })
       } else {
         yield* output.print(line`${url}`)
-        yield* output.note(line`serving ${usable.map(({ name }) => name).join(", ")}; press Ctrl+C to stop`)
+        yield* output.note(yield* announcement(yield* Deferred.await(made), usable.map(({ name }) => name)))
       }
       return yield* Effect.never
     }).pipe(Effect.scoped)
