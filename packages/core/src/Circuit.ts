@@ -17,8 +17,9 @@
  *
  * Circuits are kept in memory. To share them between processes, provide a `CircuitBreakerStore` of `effect/persistence/CircuitBreaker`
  * to the layer of the sessions, for example the one on Redis. A process with an open connection learns that another process opened the
- * circuit at its next connect or failed call. A store that fails, or does not respond within half a second, is not asked for the next second. Meanwhile this
- * process has a circuit of its own, which starts closed.
+ * circuit at its next connect or failed call. After a store failed, or did not respond within half a
+ * second, no call waits for it until it has answered a probe in the background; probes are at least a second apart. Meanwhile this process has
+ * a circuit of its own, which starts closed in each outage.
  *
  * **Example** (Failing at once while a server is down)
  *

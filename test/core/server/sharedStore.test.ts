@@ -56,7 +56,7 @@ const requestsOf = ({ requests }: Scripted.Script) =>
 const rateLimit = { limit: 2, window: "1 minute" as const }
 
 describe("a store that does not respond", () => {
-  it.effect("delays calls by half a second, once in a second and a half, and leaves each process its own rate", () => {
+  it.effect("delays calls by half a second once, and leaves each process its own rate", () => {
     const script = Scripted.make({})
     const { rates, state } = holdable()
     const layer = Scripted.sessions(script, { servers: { s: { ...config, rateLimit } } })
@@ -129,7 +129,7 @@ describe("a store that does not respond", () => {
     }).pipe(Effect.provide(Layer.provide(layer, rates)))
   })
 
-  it.effect("delays connects by half a second, once in a second and a half, and leaves each process its own circuit", () => {
+  it.effect("delays connects by half a second once, and leaves each process its own circuit", () => {
     const script = Scripted.make({ connect: () => Effect.fail(Scripted.refused) })
     const { circuits, state } = holdable()
     const circuit = { failures: 3, openFor: "1 minute" as const }
@@ -175,5 +175,24 @@ describe("a store that does not respond", () => {
       }
       assert.strictEqual(script.connects.length, 2)
     }).pipe(Effect.provide(Layer.provide(layer, circuits)))
+  })
+
+  it.effect("delays no call of a server with a rate while it is probed", () => {
+    const script = Scripted.make({})
+    const { rates, state } = holdable()
+    const layer = Scripted.sessions(script, {
+      servers: { s: { ...config, rateLimit: { limit: 1000, window: "1 minute" } } }
+    })
+    return Effect.gen(function*() {
+      yield* startCalls(1)
+      yield* TestClock.adjust("500 millis")
+      assert.deepStrictEqual([requestsOf(script), state.asked], [1, 1])
+      for (const probes of [1, 2, 3]) {
+        yield* TestClock.adjust("1 second")
+        yield* startCalls(50)
+        assert.deepStrictEqual([requestsOf(script), state.asked], [1 + 50 * probes, 1 + probes])
+        yield* TestClock.adjust("500 millis")
+      }
+    }).pipe(Effect.provide(Layer.provide(layer, rates)))
   })
 })

@@ -237,8 +237,8 @@ class BreakerOfServer implements CircuitBreaker {
   }
 }
 
-/** A store in memory measures by the monotonic time. One that processes share has a clock of its own. */
-const inMemory = Effect.map(Layer.build(Breaker.layerStoreMemory()), (context) => {
+/** A new store in memory. It measures by the monotonic time. One that processes share has a clock of its own. */
+const inMemory = Effect.map(Effect.scoped(Layer.build(Layer.fresh(Breaker.layerStoreMemory()))), (context) => {
   const store = Context.get(context, Breaker.CircuitBreakerStore)
   return Breaker.CircuitBreakerStore.of({
     admit: (key) => monotonic.withMonotonicClock(store.admit(key)),
@@ -255,8 +255,9 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<(server: string, host: CircuitHost) => CircuitBreaker, never, Scope.Scope> {
   if (policy.failures === Number.POSITIVE_INFINITY) return () => alwaysClosed
   const provided = yield* Effect.serviceOption(Breaker.CircuitBreakerStore)
-  const local = yield* inMemory
-  const store = provided._tag === "Some" ? sharedCircuits(provided.value, local) : local
+  const store = provided._tag === "Some"
+    ? sharedCircuits(provided.value, inMemory, yield* Effect.scope)
+    : yield* inMemory
   const breaker = yield* Breaker.make({
     tripPolicy: Breaker.consecutive(policy.failures),
     openDuration: policy.openFor

@@ -152,7 +152,7 @@ export const make: Effect.Effect<(definition: ServerDefinition) => RateLimit, ne
   function*() {
     const provided = yield* Effect.serviceOption(RateLimiter.RateLimiterStore)
     const local = yield* inMemory
-    const store = provided._tag === "Some" ? sharedRates(provided.value, local) : local
+    const store = provided._tag === "Some" ? sharedRates(provided.value, local, yield* Effect.scope) : local
     const limiter = yield* Effect.provideService(RateLimiter.make, RateLimiter.RateLimiterStore, store)
     return (definition) => new RateLimit(limiter, definition)
   }

@@ -1,37 +1,33 @@
 /**
- * Circuits in a store that processes share. While the store cannot be used, this process has circuits of its own, which start closed.
+ * Circuits in a store that processes share. While the store cannot be used, this process has circuits of its own.
  */
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Effect from "effect/Effect"
 import type * as Breaker from "effect/persistence/CircuitBreaker"
+import type * as Scope from "effect/Scope"
+import { LocalCircuits, recordAnew } from "./localCircuits.ts"
 import { SharedStore } from "./sharedStore.ts"
 
 type Store = Breaker.CircuitBreakerStore["Service"]
 
-/** The generations of circuits in memory are negative here, so that each outcome is recorded where it was admitted. */
-const localGeneration = (generation: number): number => -1 - generation
-
-export const sharedCircuits = (store: Store, local: Store): Store => {
+/** `makeLocal` makes the circuits of one outage. The store is probed in the scope. */
+export const sharedCircuits = (store: Store, makeLocal: Effect.Effect<Store>, scope: Scope.Scope): Store => {
   const shared = new SharedStore<Breaker.CircuitBreakerError>({
     subject: "the circuits of servers",
-    isFailure: ({ reason }) => reason._tag === "CircuitBreakerStoreError"
+    isFailure: ({ reason }) => reason._tag === "CircuitBreakerStoreError",
+    scope
   })
-  const admitLocally = (key: string) =>
-    Effect.map(local.admit(key), (admission) => ({ ...admission, generation: localGeneration(admission.generation) }))
-  const recordLocally: Store["record"] = (options) =>
-    local.record({ ...options, generation: localGeneration(options.generation) })
-  /** An operation that the store has admitted, and of which it could not be told the outcome. */
-  const recordLate: Store["record"] = (options) =>
-    Effect.scoped(
-      Effect.flatMap(local.admit(options.key), ({ generation }) => local.record({ ...options, generation }))
-    )
+  const local = new LocalCircuits(() => shared.outages, makeLocal)
   return {
-    admit: (key) => shared.orLocal(store.admit(key), admitLocally(key)),
-    record: (options) =>
-      options.generation < 0
-        ? recordLocally(options)
-        : Effect.flatMap(shared.attempt(store.record(options)), (recorded) =>
-          Option.isSome(recorded) ? Effect.succeed(recorded.value) : recordLate(options)),
+    // An admission may be the only one of a half-open circuit, so a probe reads the state.
+    admit: (key) => shared.orLocal(store.admit(key), local.admit(key), store.state(key)),
+    record: (outcome) =>
+      shared.orLocal(
+        // Generations of local circuits are negative: the outage in which the operation was admitted is over.
+        outcome.generation < 0 ? recordAnew(store, outcome) : store.record(outcome),
+        local.record(outcome),
+        // An outcome that the local circuits admitted is theirs.
+        outcome.generation < 0 ? store.state(outcome.key) : undefined
+      ),
     state: (key) => shared.orLocal(store.state(key), local.state(key))
   }
 }

@@ -1,22 +1,33 @@
 /**
- * Rates of servers in a store that processes share. While the store cannot be used, this process has rates of its own. They count what it sends
- * at all times, so they need not start anew.
+ * Rates of servers in a store that processes share. While the store cannot be used, this process has rates of its own.
+ *
+ * Its buckets and windows count what it sends at all times, so an outage gives no new burst. A rate that is learned from 429 responses is
+ * learned where it is used: the rate in memory counts requests during an outage only, and knows the pauses that servers asked for before.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
+import type * as Scope from "effect/Scope"
 import { SharedStore } from "./sharedStore.ts"
 
 type Store = RateLimiter.RateLimiterStore["Service"]
 
-export const sharedRates = (store: Store, local: Store): Store => {
+/** The store is probed in the scope. */
+export const sharedRates = (store: Store, local: Store, scope: Scope.Scope): Store => {
   const shared = new SharedStore<RateLimiter.RateLimiterError>({
     subject: "the rates of servers",
-    isFailure: ({ reason }) => reason._tag === "RateLimitStoreError"
+    isFailure: ({ reason }) => reason._tag === "RateLimitStoreError",
+    scope
   })
   return {
-    ...store,
-    fixedWindow: (options) => shared.orLocal(store.fixedWindow(options), local.fixedWindow(options)),
+    fixedWindow: (options) =>
+      Effect.flatMap(shared.attempt(store.fixedWindow(options)), (answer) => {
+        if (Option.isNone(answer)) return local.fixedWindow(options)
+        const [count] = answer.value
+        return options.limit !== undefined && count > options.limit
+          ? Effect.succeed(answer.value)
+          : Effect.as(local.fixedWindow({ ...options, limit: undefined }), answer.value)
+      }),
     tokenBucket: (options) =>
       Effect.flatMap(shared.attempt(store.tokenBucket(options)), (answer) => {
         if (Option.isNone(answer)) return local.tokenBucket(options)
