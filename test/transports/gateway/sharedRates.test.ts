@@ -261,7 +261,7 @@ const stores: Readonly<Record<string, Effect.Effect<Store, never, Scope.Scope> |
   Redis: Redis.isInstalled
     ? Effect.gen(function*() {
       const { port } = yield* Redis.start
-      const redis = Layer.orDie(NodeRedis.layer({ socket: { host: "127.0.0.1", port } }))
+      const redis = Layer.orDie(NodeRedis.layer({ socket: { host: "127.0.0.1", port }, disableOfflineQueue: true }))
       const built = yield* Layer.build(RateLimiter.layerStoreRedis().pipe(Layer.provide(redis)))
       return Context.get(built, RateLimiter.RateLimiterStore)
     })
