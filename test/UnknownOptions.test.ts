@@ -15,6 +15,7 @@ import {
 } from "@mcp-sessions/core"
 import {
   AiSdk,
+  Consent,
   Dashboard,
   Gateway,
   isConfigError,
@@ -23,7 +24,9 @@ import {
   McpSessions,
   Memory,
   NodeHost,
-  OpenAiAgents
+  OAuth,
+  OpenAiAgents,
+  TokenStore
 } from "@mcp-sessions/transports"
 import { McpServer } from "@modelcontextprotocol/server"
 import { Effect, Layer, Stream } from "effect"
@@ -249,6 +252,15 @@ describe("a misspelled option of the Effect API", () => {
       const options = { sessions, title: "page", onUrl: () => Effect.void, prot: 80 }
       yield* fails(Effect.scoped(Dashboard.serve(untyped(options))), ["prot", true])
     }).pipe(Effect.provide(provided({ servers }))))
+
+  it.effect("of an authorization or a consent is a ConfigError", () =>
+    Effect.gen(function*() {
+      const services = Layer.merge(TokenStore.layerMemory, Consent.layerHeadless)
+      yield* fails(build(Layer.provide(OAuth.layer(untyped({ clientNmae: "x" })), services)), ["clientNmae", true])
+      yield* fails(build(Consent.layerBrowser(untyped({ prot: 80 }))), ["prot", true])
+      const prompt = { show: () => Effect.void, read: () => Effect.undefined, prot: 80 }
+      yield* fails(build(Consent.layerPrompt(untyped(prompt))), ["prot", true])
+    }))
 
   for (
     const [name, adapt] of [

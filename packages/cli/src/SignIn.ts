@@ -120,6 +120,7 @@ const onRequest = <A>(live: Layer.Layer<A | Authorization>): Layer.Layer<A | Aut
     ).pipe(Layer.provide(live))
   )
 
+/** The options of both layers are written here and checked by the compiler, so a `ConfigError` of them is a defect. */
 const authorizedTransports = (
   consent: InteractiveConsent | undefined
 ): Layer.Layer<Transports | Authorization, never, Output | Invocation> =>
@@ -135,7 +136,7 @@ const authorizedTransports = (
       })
     )
     if (consent === undefined) {
-      return OAuth.layer({ ownerOf }).pipe(Layer.provide(Layer.merge(store, Consent.layerHeadless)))
+      return Layer.orDie(OAuth.layer({ ownerOf })).pipe(Layer.provide(Layer.merge(store, Consent.layerHeadless)))
     }
     const { browser, isOnRequest = false, json, onAsk } = consent
     const isTerminal = !json && !isOnRequest && stdin.isTerminal && stderr.isTerminal
@@ -159,7 +160,7 @@ const authorizedTransports = (
           })
         )
     })
-    const live = OAuth.layer({ ownerOf }).pipe(Layer.provide(Layer.merge(store, asking)))
+    const live = Layer.orDie(OAuth.layer({ ownerOf }).pipe(Layer.provide(Layer.merge(store, asking))))
     return isOnRequest ? onRequest(live) : live
   }))
 

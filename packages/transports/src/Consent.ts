@@ -41,6 +41,7 @@
  *
  * @since 0.1.0
  */
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -49,6 +50,7 @@ import * as browser from "./internal/consent/browser.ts"
 import type { Shape } from "./internal/consent/consentPort.ts"
 import * as consents from "./internal/consent/consents.ts"
 import type { SignInPage } from "./internal/consent/consents.ts"
+import { checkKeys, keysOf } from "./internal/unknownKeys.ts"
 
 export type {
   /**
@@ -123,6 +125,40 @@ export const layerHeadless: Layer.Layer<Consent> = Layer.succeed(Consent, consen
 export const openBrowser: (url: URL) => Effect.Effect<boolean> = browser.open
 
 /**
+ * Options of {@link layerBrowser}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BrowserOptions {
+  /** The port to listen on, if no redirect URL is registered. */
+  readonly port?: number | undefined
+  /** Shows the page if no browser can be started. The default writes a line to stderr. */
+  readonly show?: ((page: SignInPage) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * Options of {@link layerPrompt}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PromptOptions {
+  /** The port to listen on, if no redirect URL is registered. */
+  readonly port?: number | undefined
+  /** Shows the page. */
+  readonly show: (page: SignInPage) => Effect.Effect<void>
+  /**
+   * Reads what the user pastes; `undefined` is the end of the input. After something else, it is called again with the `problem`, three times
+   * in all.
+   */
+  readonly read: (problem: string | undefined) => Effect.Effect<string | undefined>
+}
+
+const browserKeys = keysOf<BrowserOptions>({ port: true, show: true })
+const promptKeys = keysOf<PromptOptions>({ port: true, read: true, show: true })
+
+/**
  * Layer that opens the user's browser, and receives the answer at a port of 127.0.0.1.
  *
  * **Details**
@@ -130,32 +166,26 @@ export const openBrowser: (url: URL) => Effect.Effect<boolean> = browser.open
  * The port is that of a redirect URL that the client is registered with, `port`, or one derived from the name of the server, whichever is free
  * first; otherwise any. It is open only during a sign-in, which takes 5 minutes at most, and takes only requests for the redirect URL that
  * no page has embedded. The browser is started without a shell: the first command of `BROWSER` that works, or that of the
- * platform. If none can be started, the page is shown with `show`.
+ * platform. If none can be started, the page is shown with `show`. Fails with a `ConfigError` if an option is unknown.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerBrowser = (options?: {
-  /** The port to listen on, if no redirect URL is registered. */
-  readonly port?: number | undefined
-  /** Shows the page if no browser can be started. The default writes a line to stderr. */
-  readonly show?: ((page: SignInPage) => Effect.Effect<void>) | undefined
-}): Layer.Layer<Consent> => {
-  const show = options?.show ?? (({ server, url }) => Console.error(`To sign in to ${server}, open ${url.href}`))
-  return Layer.succeed(
-    Consent,
-    consents.interactive({
-      port: options?.port,
-      show: (page) => Effect.flatMap(browser.open(page.url), (isOpen) => isOpen ? Effect.void : show(page))
-    })
-  )
+export const layerBrowser = (options: BrowserOptions = {}): Layer.Layer<Consent, ConfigError> => {
+  const show = options.show ?? (({ server, url }) => Console.error(`To sign in to ${server}, open ${url.href}`))
+  const consent = consents.interactive({
+    port: options.port,
+    show: (page) => Effect.flatMap(browser.open(page.url), (isOpen) => isOpen ? Effect.void : show(page))
+  })
+  return Layer.effect(Consent, Effect.as(checkKeys({ options, known: browserKeys }), consent))
 }
 
 /**
  * Layer that shows the page, and takes the URL of the last page that the user pastes, or the answer at a port of 127.0.0.1, whichever comes
  * first.
  *
- * The browser may run on another machine: its last page cannot be loaded there, but its address has the answer.
+ * The browser may run on another machine: its last page cannot be loaded there, but its address has the answer. Fails with a `ConfigError` if an
+ * option is unknown.
  *
  * **Example** (Pasting the address of the last page)
  *
@@ -178,14 +208,11 @@ export const layerBrowser = (options?: {
  * @category layers
  * @since 0.1.0
  */
-export const layerPrompt = (options: {
-  /** The port to listen on, if no redirect URL is registered. */
-  readonly port?: number | undefined
-  /** Shows the page. */
-  readonly show: (page: SignInPage) => Effect.Effect<void>
-  /**
-   * Reads what the user pastes; `undefined` is the end of the input. After something else, it is called again with the `problem`, three times
-   * in all.
-   */
-  readonly read: (problem: string | undefined) => Effect.Effect<string | undefined>
-}): Layer.Layer<Consent> => Layer.succeed(Consent, consents.interactive({ ...options, port: options.port }))
+export const layerPrompt = (options: PromptOptions): Layer.Layer<Consent, ConfigError> =>
+  Layer.effect(
+    Consent,
+    Effect.map(
+      checkKeys({ options, known: promptKeys }),
+      () => consents.interactive({ ...options, port: options.port })
+    )
+  )

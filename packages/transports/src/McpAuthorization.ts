@@ -126,7 +126,7 @@ const problemsOf = (options: unknown): ReadonlyArray<ConfigProblem> => {
     : problems
 }
 
-const consentOf = ({ redirectUrl, signIn }: Options): Layer.Layer<Consent.Consent> => {
+const consentOf = ({ redirectUrl, signIn }: Options): Layer.Layer<Consent.Consent, ConfigError> => {
   if (signIn === undefined) return Consent.layerHeadless
   return signIn === "browser"
     ? Consent.layerBrowser()

@@ -14,6 +14,7 @@
  * @since 0.1.0
  */
 import { Authorization, type SignInState } from "@mcp-sessions/core/Authorization"
+import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import type { Host } from "@mcp-sessions/core/Host"
 import type { AuthOptions, ServerConfig, ServerDefinition } from "@mcp-sessions/core/ServerConfig"
 import { AuthorizationFailed, AuthRequired } from "@mcp-sessions/core/SessionError"
@@ -36,6 +37,7 @@ import { signIn } from "./internal/oauth/signIn.ts"
 import { SingleFlight } from "./internal/oauth/singleFlight.ts"
 import { readTimeOfDay } from "./internal/oauth/timeOfDay.ts"
 import { TokenSource } from "./internal/oauth/tokenSource.ts"
+import { checkKeys, keysOf } from "./internal/unknownKeys.ts"
 import * as NodeHost from "./NodeHost.ts"
 import { TokenStore, TokenStoreFailed } from "./TokenStore.ts"
 import * as AllTransports from "./Transports.ts"
@@ -88,6 +90,8 @@ export class AssertionFailed
     isRetryable: Schema.Boolean
   })
 {}
+
+const known = keysOf<OAuthOptions>({ assertion: true, clientName: true, ownerOf: true, refreshAhead: true })
 
 type RemoteConfig = Exclude<ServerConfig, { readonly transport: "stdio" }>
 
@@ -260,15 +264,16 @@ const withStatus = ({ description, url }: AuthRequired, { status }: AuthRequired
 
 /**
  * Layer that provides all transports of this package with authorization, the `Authorization` service of core, and the machine for configuration
- * files.
+ * files. Fails with a `ConfigError` if an option is unknown.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (
   options: OAuthOptions = {}
-): Layer.Layer<Transports | Authorization | Host, never, TokenStore | Consent> =>
+): Layer.Layer<Transports | Authorization | Host, ConfigError, TokenStore | Consent> =>
   Layer.effectContext(Effect.gen(function*() {
+    yield* checkKeys({ options, known })
     const { authorization, sourceOf } = yield* make(options)
     const transports = authorizedTransports({
       inner: yield* Transports,

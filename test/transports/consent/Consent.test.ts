@@ -2,6 +2,7 @@
  * Consents: real ports on loopback, real processes in the place of browsers.
  */
 import { assert, describe, it } from "@effect/vitest"
+import type { ConfigError } from "@mcp-sessions/core"
 import { Consent } from "@mcp-sessions/transports"
 import { ConfigProvider, Deferred, Effect, Fiber, Layer, Queue } from "effect"
 import { TestClock } from "effect/testing"
@@ -57,9 +58,12 @@ const showing = Effect.gen(function*() {
   return { shown, layer: Consent.layerPrompt({ show, read: () => Effect.undefined }) }
 })
 
-const openWith = (layer: Layer.Layer<Consent.Consent>, options: Partial<Consent.Request> = {}) =>
+const openWith = (
+  layer: Layer.Layer<Consent.Consent, ConfigError.ConfigError>,
+  options: Partial<Consent.Request> = {}
+) =>
   Effect.flatMap(Consent.Consent, ({ open }) => open({ ...request, ...options })).pipe(
-    Effect.provide(layer, { local: true })
+    Effect.provide(Layer.orDie(layer), { local: true })
   )
 
 /** Asks in the background, and waits until the page is shown. */
@@ -260,8 +264,10 @@ describe("the port of a sign-in", () => {
       const { layer } = yield* showing
       const [busy, free, chosen] = [yield* occupy(0), yield* freePort, yield* freePort]
       const urlOf = (port: number, host = "127.0.0.1", path = "/cb") => `http://${host}:${port}${path}`
-      const redirectOf = (preferred: ReadonlyArray<string>, layer: Layer.Layer<Consent.Consent>) =>
-        Effect.scoped(Effect.map(openWith(layer, { preferred }), ({ redirectUrl }) => redirectUrl))
+      const redirectOf = (
+        preferred: ReadonlyArray<string>,
+        layer: Layer.Layer<Consent.Consent, ConfigError.ConfigError>
+      ) => Effect.scoped(Effect.map(openWith(layer, { preferred }), ({ redirectUrl }) => redirectUrl))
 
       assert.strictEqual(yield* redirectOf([urlOf(busy), urlOf(free, "localhost")], layer), urlOf(free, "localhost"))
       assert.strictEqual(
