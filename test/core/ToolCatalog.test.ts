@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Mcp, Owner, SessionError, Sessions, ToolCatalog, ToolError } from "@mcp-sessions/core"
-import { Deferred, Effect, Fiber, Result, Stream } from "effect"
+import { Deferred, Effect, Fiber, Logger, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Scripted from "../fixtures/scripted.ts"
 import { tool, toolServer, toolServerOf, toolServers } from "../fixtures/toolServer.ts"
@@ -60,6 +60,19 @@ describe("a catalog of tools", () => {
       assert(both._tag === "ConfigError")
       assert.deepStrictEqual(both.problems.map(({ _tag }) => _tag), ["UnknownServer", "InvalidValue"])
     }).pipe(Effect.provide(toolServers(servers)))
+  })
+
+  it.effect("warns of each pattern that matches no tool, unless its server has listed none yet", () => {
+    const servers = { files: toolServer("read"), later: toolServer() }
+    const warnings: Array<unknown> = []
+    const logger = Logger.make(({ message }) => void warnings.push(message))
+    return Effect.gen(function*() {
+      yield* ToolCatalog.make({ include: ["files", "files/wirte", "later/find"], exclude: ["f*/re?d", "files/read"] })
+      assert.deepStrictEqual(warnings.map(String), [
+        "no tool matches the pattern \"files/wirte\" of include",
+        "no tool matches the pattern \"f*/re?d\" of exclude"
+      ])
+    }).pipe(Effect.provide([toolServers(servers), Logger.layer([logger])]))
   })
 
   it.effect("refuses two tools of one name, and names both servers", () => {

@@ -50,13 +50,14 @@ import { type CatalogOptions, readOptions } from "./internal/toolkit/catalogOpti
 import type { Interceptor, ToolCall } from "./internal/toolkit/interceptors.ts"
 import type { CatalogTool, ToolChange } from "./internal/toolkit/offers.ts"
 import type { ToolPlace } from "./internal/toolkit/toolNames.ts"
+import { type ListedTools, warnOfUnmatched } from "./internal/toolkit/unmatchedPatterns.ts"
 import type { CallToolResult } from "./Mcp.ts"
 import { CurrentOwner } from "./Owner.ts"
 import type { SessionError } from "./SessionError.ts"
 import { OpenFailed, Sessions } from "./Sessions.ts"
 import type { ToolError, ToolNameCollision } from "./ToolError.ts"
 
-export type { CatalogChange, CatalogOptions, CatalogTool, Interceptor, ToolCall, ToolChange, ToolPlace }
+export type { CatalogChange, CatalogOptions, CatalogTool, Interceptor, ListedTools, ToolCall, ToolChange, ToolPlace }
 
 /**
  * A call by name. `args` is what the model gave, `callId` the id that it gave to the call.
@@ -106,7 +107,7 @@ export interface ToolCatalog {
 /**
  * Makes a catalog, for as long as the scope. Connects to its servers and lists their tools before it succeeds. Fails with a `ConfigError` if
  * the options are wrong, with `OpenFailed` if no server lists its tools (`strict`: if one does not), and with `ToolNameCollision` if two tools
- * would have one name.
+ * would have one name. Logs a warning for each pattern of `include` and `exclude` that matches no tool.
  *
  * @category constructors
  * @since 0.1.0
@@ -153,3 +154,14 @@ export const filter = (
     readOptions({ configured: options.servers, enabled: options.servers, options }),
     ({ isOffered }) => isOffered
   )
+
+/**
+ * Logs a warning for each pattern of `include` and `exclude` that matches none of the listed tools, as {@link make} does. A server without tools
+ * may list some later, so a pattern of that server counts as matched. For programs that offer tools without a catalog, such as a gateway.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const warnOfUnmatchedPatterns: (
+  options: Pick<CatalogOptions, "exclude" | "include"> & { readonly listed: ReadonlyArray<ListedTools> }
+) => Effect.Effect<void> = warnOfUnmatched

@@ -29,6 +29,7 @@ import { soundDefinition } from "./definition.ts"
 import * as fingerprint from "./fingerprint.ts"
 import { type CatalogTool, Offers, type ToolChange } from "./offers.ts"
 import { modelName, prefixed } from "./toolNames.ts"
+import { type ListedTools, warnOfUnmatched } from "./unmatchedPatterns.ts"
 
 /** What a catalog needs of the sessions, for one owner. */
 export interface ToolSource {
@@ -58,6 +59,8 @@ export class Catalog {
   readonly #scope: Scope.Scope
   readonly #closed: Deferred.Deferred<void>
   readonly #followers = new Map<string, Fiber.Fiber<void, Failure>>()
+  /** The names of all tools by server, those that are not offered too. */
+  readonly #names = new Map<string, ReadonlyArray<string>>()
   /** Lists are taken one at a time, in the order in which they arrive. */
   readonly #taking = Semaphore.makeUnsafe(1)
   /** The calls that a model makes. */
@@ -104,6 +107,11 @@ export class Catalog {
 
   get changes(): Stream.Stream<CatalogChange> {
     return Stream.interruptWhen(Stream.fromPubSub(this.#changes), Deferred.await(this.#closed))
+  }
+
+  /** The names of the tools that each server lists. */
+  get listed(): ReadonlyArray<ListedTools> {
+    return this.#options.servers.map((server) => ({ server, tools: this.#names.get(server) ?? [] }))
   }
 
   /** Lists the tools of all servers for the first time, and follows them. Gives the failures, and the collisions of names. */
@@ -217,6 +225,7 @@ export class Catalog {
   #take(server: string, tools: ReadonlyArray<Tool>): Effect.Effect<ReadonlyArray<ToolChange>> {
     return this.#taking.withPermit(Effect.gen({ self: this }, function*() {
       const { isOffered, name = prefixed } = this.#options
+      this.#names.set(server, tools.map((definition) => definition.name).filter(Predicate.isString))
       const offered = new Map<string, Tool>()
       for (const definition of tools) {
         const { name: tool } = definition
@@ -274,6 +283,7 @@ export const make = <E>(
         ({ message }) => guardTelemetry(Effect.logWarning(`the tools of a server cannot be listed yet: ${message}`)),
         { discard: true }
       )
+      yield* warnOfUnmatched({ ...options, listed: catalog.listed })
     })
     yield* Effect.onError(checked, (cause) => Scope.close(scope, Exit.failCause(cause)))
     return catalog

@@ -14,39 +14,6 @@ import type { GatewayOptions } from "./gatewayOptions.ts"
 import { offersResources } from "./offersResources.ts"
 import { selectServers } from "./selectServers.ts"
 
-/** The tools that a server lists. Empty: it lists none, or has not listed them yet. */
-interface ListedTools {
-  readonly server: string
-  readonly tools: ReadonlyArray<string>
-}
-
-const isOf = (...[pattern, servers]: readonly [pattern: string, servers: ReadonlyArray<string>]) =>
-  Effect.option(ToolCatalog.filter({ servers, include: [pattern] }))
-
-/** Logs a warning for each pattern that no tool matches. A server that has no tools yet may list some later. */
-const warnOfIdlePatterns = Effect.fnUntraced(function*(
-  ...[listed, patterns]: readonly [
-    listed: ReadonlyArray<ListedTools>,
-    patterns: Pick<GatewayOptions, "exclude" | "include">
-  ]
-) {
-  for (const key of ["include", "exclude"] as const) {
-    for (const pattern of patterns[key] ?? []) {
-      const matches = yield* Effect.forEach(
-        listed,
-        ({ server, tools }) =>
-          Effect.map(
-            isOf(pattern, [server]),
-            (isMatch) =>
-              isMatch._tag === "Some" && (tools.length === 0 || tools.some((tool) => isMatch.value({ server, tool })))
-          )
-      )
-      if (matches.includes(true)) continue
-      yield* Effect.logWarning(`no tool matches the pattern "${pattern}" of ${key}`)
-    }
-  }
-})
-
 /** Follows the lists for as long as the scope. Waits for the first ones until `startTimeout`. Gives the names that collide. */
 export const followLists = Effect.fnUntraced(function*({ options, owners, sessions, startTimeout }: {
   readonly sessions: Parameters<typeof selectServers>[0] & {
@@ -77,7 +44,11 @@ export const followLists = Effect.fnUntraced(function*({ options, owners, sessio
     startTimeout
   )
   const collisions = catalog.settle()
-  yield* warnOfIdlePatterns(catalog.tools, options)
+  yield* ToolCatalog.warnOfUnmatchedPatterns({
+    include: options.include,
+    exclude: options.exclude,
+    listed: catalog.tools
+  })
   const isStateless = (server: string) => stateless.has(server)
   return { catalog, collisions, isStateless, open, permits, servers, shared }
 })
