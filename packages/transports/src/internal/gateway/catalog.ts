@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { ChangedReasons } from "./changedReasons.ts"
 import { Claims } from "./claims.ts"
 import { type Listed, type ListKind, type Lists, type Named, noLists, Offer, type Rules } from "./offer.ts"
 
@@ -136,11 +137,16 @@ export class Catalog {
     return Effect.forEach(this.#followed, (followed) =>
       Effect.gen({ self: this }, function*() {
         const known = yield* Deferred.make<void>()
-        const opened = Effect.tapError(this.#options.open(followed.server), (error) =>
-          Effect.gen(function*() {
-            const isFirst = yield* Deferred.succeed(known, undefined)
-            if (isFirst) yield* Effect.logWarning(`${followed.server} cannot be listed yet`, error)
-          }))
+        const reasons = new ChangedReasons()
+        const opened = this.#options.open(followed.server).pipe(
+          Effect.tap(() => reasons.clear),
+          Effect.tapError((error) =>
+            Effect.andThen(
+              reasons.warn(`${followed.server} cannot be listed yet`, error),
+              Deferred.succeed(known, undefined)
+            )
+          )
+        )
         yield* Effect.scoped(Effect.flatMap(opened, (session) => this.#watch(followed, session, known))).pipe(
           Effect.retry({ schedule: followAgain, while: ({ _tag }) => _tag === "SessionError" }),
           Effect.ignore,
@@ -166,6 +172,7 @@ export class Catalog {
       lists: Stream.Stream<Lists[K], SessionError>,
       list: Effect.Effect<Lists[K], SessionError>
     ) => {
+      const reasons = new ChangedReasons()
       let isAnnounced = true
       const polled = Effect.matchEffect(list, {
         onFailure: () =>
@@ -179,10 +186,12 @@ export class Catalog {
             return this.#take(followed, kind, items)
           })
       })
-      return Stream.runForEach(lists, (items) => Effect.andThen(this.#take(followed, kind, items), isKnown(kind))).pipe(
+      const taken = (items: Lists[K]) =>
+        Effect.all([reasons.clear, this.#take(followed, kind, items), isKnown(kind)], { discard: true })
+      return Stream.runForEach(lists, taken).pipe(
         Effect.tapError((error) =>
           mayRecover(error)
-            ? Effect.andThen(Effect.logWarning(`${followed.server} does not list its ${kind}`, error), isKnown(kind))
+            ? Effect.andThen(reasons.warn(`${followed.server} does not list its ${kind}`, error), isKnown(kind))
             : Effect.void
         ),
         Effect.retry({ schedule: followAgain, while: mayRecover }),
