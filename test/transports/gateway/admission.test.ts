@@ -215,6 +215,16 @@ describe("a gateway with tokens", () => {
       assert.deepStrictEqual(error.problems.map(({ path }) => path), [["operators"]])
     }))
 
+  for (const key of ["allowedHosts", "allowedOrigins", "operators"] as const) {
+    it.live(`does not start if ${key} is not a list of texts`, () =>
+      Effect.gen(function*() {
+        for (const value of ["alice", [1], { 0: "alice" }, null]) {
+          const { paths } = yield* refused({ tokens, [key]: value } as never)
+          assert.deepStrictEqual(paths, [key])
+        }
+      }))
+  }
+
   it.live("names the limit that is meant if one of them is misspelled", () =>
     Effect.gen(function*() {
       const limits = { maxInFligt: 3 } as Record<string, number>

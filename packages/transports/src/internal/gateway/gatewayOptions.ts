@@ -250,12 +250,19 @@ export const readOptions = (
     expect(isValid, [key], "a duration such as \"5 seconds\", of 24 days at most")
     return isValid ? duration : Duration.zero
   }
+  /** Reads an option without types: one text in place of a list would be read as a list of its characters. */
+  const textsOf = (key: "allowedHosts" | "allowedOrigins" | "operators"): ReadonlyArray<string> => {
+    const given: unknown = options[key] === undefined ? [] : options[key]
+    const isValid = Array.isArray(given) && given.every(Predicate.isString)
+    expect(isValid, [key], "a list of texts")
+    return isValid ? given : []
+  }
+  const allowedHosts = textsOf("allowedHosts")
+  const allowedOrigins = textsOf("allowedOrigins")
+  const operators = textsOf("operators")
   const {
-    allowedHosts = [],
-    allowedOrigins = [],
     host = "127.0.0.1",
     limits = {},
-    operators = [],
     path = "/mcp",
     port = 0,
     publicUrl,
