@@ -4,7 +4,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { once } from "node:events"
+import { createServer, get, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
 import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
+import { until } from "../../fixtures/peer.ts"
 import { makeResponse } from "../../fixtures/response.ts"
 
 describe("an event stream", () => {
@@ -39,5 +43,46 @@ describe("an event stream", () => {
         assert.strictEqual(short.response.writableEnded, isOver)
       }
       assert.isFalse(long.response.writableEnded)
+    }))
+
+  it.live("of a client that does not read is cut off beyond 4 MiB, and others go on", () =>
+    Effect.gen(function*() {
+      const streams = yield* EventStreams.make(() => 0)
+      const responses: Array<ServerResponse> = []
+      const server = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const server = createServer((_, response) => {
+            streams.begin(response)
+            response.flushHeaders()
+            responses.push(response)
+          }).listen(0, "127.0.0.1")
+          await once(server, "listening")
+          return server
+        }),
+        (server) => Effect.sync(() => void server.close().closeAllConnections())
+      )
+      const { port } = server.address() as AddressInfo
+      const open = Effect.promise(async () => {
+        const [response] = await once(get({ port, host: "127.0.0.1", agent: false }), "response")
+        return response as IncomingMessage
+      })
+      const unread = yield* open
+      const read = (yield* open).resume()
+      const [stuck, flowing] = responses as [ServerResponse, ServerResponse]
+      const message = "x".repeat(64 * 1024)
+      let sent = 0
+      while (streams.send(stuck, message)) {
+        sent += message.length
+        assert.isBelow(stuck.writableLength, 5 * 1024 ** 2)
+        assert.isTrue(streams.send(flowing, message))
+        yield* until(() => flowing.writableLength, (length) => length === 0)
+      }
+      assert.isAbove(sent, 4 * 1024 ** 2)
+      assert.isTrue(stuck.destroyed)
+      assert.isFalse(streams.send(stuck, message))
+      yield* until(() => streams.size, (size) => size === 1)
+      assert.isTrue(streams.send(flowing, message))
+      unread.destroy()
+      read.destroy()
     }))
 })
