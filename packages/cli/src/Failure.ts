@@ -23,6 +23,7 @@ import type { OpenFailed } from "@mcp-sessions/core/Sessions"
 import type { TokenStoreFailed } from "@mcp-sessions/transports/TokenStore"
 import * as Data from "effect/Data"
 import * as Schema from "effect/Schema"
+import { exitStatuses } from "./internal/exitStatuses.ts"
 import { statusOfReason } from "./internal/reasonStatus.ts"
 
 /**
@@ -140,24 +141,26 @@ export type Failure =
 export const exitStatus = (failure: Failure): number => {
   switch (failure._tag) {
     case "SaveFailed":
-      return 1
+      return exitStatuses.unexpected
     case "UsageError":
-      return 2
+      return exitStatuses.usage
     case "ToolFailed":
-      return 5
+      return exitStatuses.toolFailed
     case "CheckFailed":
-      return 13
+      return exitStatuses.checkFailed
     case "ConfigError":
-      return failure.problems.every(({ _tag }) => _tag === "UnknownServer" || _tag === "DisabledServer") ? 2 : 10
+      return failure.problems.every(({ _tag }) => _tag === "UnknownServer" || _tag === "DisabledServer")
+        ? exitStatuses.usage
+        : exitStatuses.invalidConfiguration
     case "SessionError":
       return statusOfReason(failure.reason)
     case "ServersFailed":
       return exitStatus(failure.errors[0])
     case "OpenFailed":
-      return failure.errors[0] === undefined ? 1 : exitStatus(failure.errors[0])
+      return failure.errors[0] === undefined ? exitStatuses.unexpected : exitStatus(failure.errors[0])
     case "ProgramExited":
       return failure.status
     case "TokenStoreFailed":
-      return 3
+      return exitStatuses.unauthorized
   }
 }

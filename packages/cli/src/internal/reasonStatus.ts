@@ -2,7 +2,9 @@
  * Exit statuses of failed operations on a server.
  */
 import type { Delivery, Reason } from "@mcp-sessions/core/SessionError"
-import { outcomeUnknown, unreachable } from "./exitStatus.ts"
+import { exitStatuses } from "./exitStatuses.ts"
+
+const { invalidConfiguration, outcomeUnknown, protocol, timeout, unauthorized, unreachable } = exitStatuses
 
 const statusOfDelivery = (delivery: Delivery): number => delivery === "Unknown" ? outcomeUnknown : unreachable
 
@@ -20,7 +22,7 @@ export const statusOfReason = (reason: Reason): number => {
       return unreachable
     case "BlockedAddress":
     case "TlsFailed":
-      return 10
+      return invalidConfiguration
     case "ServerExited":
     case "TransportFailed":
     case "TransportClosed":
@@ -28,14 +30,14 @@ export const statusOfReason = (reason: Reason): number => {
       return statusOfDelivery(reason.delivery)
     case "AuthRequired":
     case "CredentialsFailed":
-      return 3
+      return unauthorized
     case "AuthorizationFailed":
-      return reason.isRetryable ? unreachable : 3
+      return reason.isRetryable ? unreachable : unauthorized
     case "RequestTimeout":
-      return 11
+      return timeout
     case "OutcomeUnknown":
       return outcomeUnknown
     default:
-      return 14
+      return protocol
   }
 }

@@ -5,7 +5,7 @@ import type { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import { constants } from "node:os"
 import process from "node:process"
-import { outcomeUnknown, unreachable } from "../exitStatus.ts"
+import { exitStatuses } from "../exitStatuses.ts"
 import { onSignal } from "../signals.ts"
 import { codeOf, hasColours, sizeOf } from "../terminal.ts"
 import type { Address } from "./address.ts"
@@ -133,7 +133,7 @@ class Exchange {
       case kinds.refuse: {
         const message = String(objectOf(payload)?.message)
         report({ code: "Usage", message, outcome: "not_sent", words: this.#request.words })
-        return this.#end(2)
+        return this.#end(exitStatuses.usage)
       }
       case kinds.stdout:
         return this.#write("stdout", payload)
@@ -191,7 +191,7 @@ class Exchange {
     const outcome = isCall ? "unknown" : "not_sent"
     const message = "the process that holds the sessions has ended"
     report({ code: "HolderLost", message, outcome, words: this.#request.words })
-    this.#end(this.#signalled ?? (isCall ? outcomeUnknown : unreachable))
+    this.#end(this.#signalled ?? (isCall ? exitStatuses.outcomeUnknown : exitStatuses.unreachable))
   }
 
   #end(status: number | undefined): void {
