@@ -24,10 +24,10 @@ import type { TlsOptions } from "./tls.ts"
 export type Attempt = "done" | "moved" | "refused" | "lost" | "large"
 
 /** How long a connection may take, and how long an owner may be silent before it is doubted, in milliseconds. */
-const [connectTimeout, silence] = [1000, 2000]
+const [connectTimeout, silenceTimeout] = [1000, 2000]
 
 /** How long the stream of an owner may go on once there is another one, in milliseconds: it ends with the state of the client. */
-const lastWords = 2000
+const endTimeout = 2000
 
 /** The largest response and event, in characters. */
 const maxResponse = 64 * 1024 ** 2
@@ -71,7 +71,7 @@ export class Forwarding {
       const sent = this.#request(url, {
         method: "POST",
         agent: this.#agent,
-        timeout: silence,
+        timeout: silenceTimeout,
         headers: {
           "content-length": Buffer.byteLength(body),
           [hopHeaders.seal]: this.#hops.seal(hop, "", body),
@@ -120,7 +120,7 @@ export class Forwarding {
       let isOver = false
       let removeOnClosed = () => {}
       const timer = setTimeout(() => sent.destroy(), connectTimeout)
-      const doubt = setInterval(() => this.#holds.doubt(bucket, activation), silence)
+      const doubt = setInterval(() => this.#holds.doubt(bucket, activation), silenceTimeout)
       const end = (attempt: Attempt, isWhole = false) => {
         if (isOver) return
         isOver = true
@@ -139,7 +139,7 @@ export class Forwarding {
       }
       let late: NodeJS.Timeout | undefined
       const removeListener = this.#holds.onMoved(bucket, activation, () => {
-        if (method === "GET") late = setTimeout(() => end("lost"), lastWords)
+        if (method === "GET") late = setTimeout(() => end("lost"), endTimeout)
         else end("lost")
       })
       sent.once("socket", (socket) => {

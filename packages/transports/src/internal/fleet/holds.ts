@@ -18,10 +18,10 @@ import type { Activation } from "./ownership.ts"
 const [holdAgain, ownerTimeout] = ["100 millis", "15 seconds"] as const
 
 /** How long a hold may go without an activation before the bucket is held anew. A hold whose request is lost with its connection never ends. */
-const silentHold = "5 seconds"
+const holdTimeout = "5 seconds"
 
-/** How long a request waits before it is asked whether the database is there. */
-const patience = "400 millis"
+/** How long a request waits for an owner before the database is probed. */
+const databaseProbeDelay = "400 millis"
 
 /** How long an owner in doubt has to say that it owns the bucket still, and how long it is not doubted again. */
 const [answerTimeout, trustedFor] = ["1 second", "2 seconds"] as const
@@ -94,7 +94,7 @@ export class Holds {
   /** Ends if a bucket has no activation after a while. */
   #silent(held: Held): Effect.Effect<void> {
     return Effect.andThen(
-      Effect.sleep(silentHold),
+      Effect.sleep(holdTimeout),
       Effect.suspend(() => held.current === undefined ? Effect.void : Effect.never)
     )
   }
@@ -182,7 +182,7 @@ export class Holds {
       if (held === undefined) return Effect.fail("timeout")
       if (held.current !== undefined) return Effect.succeed(held.current)
       held.waiting++
-      const lost = Effect.sleep(patience).pipe(
+      const lost = Effect.sleep(databaseProbeDelay).pipe(
         Effect.andThen(this.#database.away),
         Effect.andThen(Effect.fail("database" as const))
       )

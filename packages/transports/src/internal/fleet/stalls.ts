@@ -5,8 +5,8 @@
  * still waits sends it again to the owner there is. No clocks of two machines are compared.
  */
 
-/** How often the watch ticks, how late a tick may be, and how long what arrives is refused after a stall, in milliseconds. */
-const [interval, tolerance, aftermath] = [100, 2000, 1000]
+/** How often the watch ticks, how late a tick may be, and how long requests are refused after a stall, in milliseconds. */
+const [tickInterval, delayLimit, refusalTime] = [100, 2000, 1000]
 
 export class Stalls {
   readonly #now: () => number
@@ -18,7 +18,7 @@ export class Stalls {
   constructor(now: () => number) {
     this.#now = now
     this.#tickedAt = now()
-    this.#timer = setInterval(() => this.#tick(), interval)
+    this.#timer = setInterval(() => this.#tick(), tickInterval)
     this.#timer.unref()
   }
 
@@ -39,8 +39,8 @@ export class Stalls {
 
   #look(): void {
     const now = this.#now()
-    if (now - this.#tickedAt > tolerance) {
-      this.#refusedUntil = now + aftermath
+    if (now - this.#tickedAt > delayLimit) {
+      this.#refusedUntil = now + refusalTime
       this.#tickedAt = now
     }
   }

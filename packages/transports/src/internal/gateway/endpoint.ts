@@ -12,7 +12,7 @@ import type { Caller } from "./admission.ts"
 import { type ClientSession, modernRevision } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
 import { guarded, settled } from "./guarded.ts"
-import { badInitialize, initialized, revisions, wishesOf } from "./handshake.ts"
+import { badInitialize, initialized, initializeParamsOf, revisions } from "./handshake.ts"
 import { accepts, answerEmpty, answerFailure, answerJson, type BodyFault, onClosed, readBody, refuse } from "./http.ts"
 import { isModern, ModernEndpoint, type ModernOptions } from "./modernEndpoint.ts"
 import { isBatch, messagesOf } from "./postBody.ts"
@@ -243,14 +243,14 @@ export class Endpoint {
   #initialize(post: Exchange, { id, params }: JSONRPCRequest): void {
     const { onEnd, principal, response } = post
     const { fork, router } = this.#options
-    const wishes = wishesOf(params)
-    if (wishes === undefined) return this.#refuse(post, 400, badInitialize)
+    const initialize = initializeParamsOf(params)
+    if (initialize === undefined) return this.#refuse(post, 400, badInitialize)
     settled({ fork, doing: "open a session", onFailure: (error) => this.#fail(post, error) }, {
-      effect: router.open({ principal, ...wishes }),
+      effect: router.open({ principal, ...initialize }),
       onValue: (session) => {
         if (session === undefined) return this.#refuse(post, 429, tooManySessions)
         onEnd()
-        const result = initialized({ ...this.#options, protocolVersion: wishes.protocolVersion })
+        const result = initialized({ ...this.#options, protocolVersion: initialize.protocolVersion })
         answerJson(response, { status: 200, body: encodeResult(id, result), headers: { "mcp-session-id": session } })
       }
     })

@@ -27,7 +27,7 @@ export const badInitialize = new RpcError({
 })
 
 /** Reads the params of `initialize`. Returns `undefined` if they lack something. A revision that is not known becomes the newest. */
-export const wishesOf = (
+export const initializeParamsOf = (
   params: unknown
 ): { readonly protocolVersion: string; readonly capabilities: DeclaredCapabilities } | undefined => {
   const { capabilities, protocolVersion } = (Predicate.isObject(params) ? params : {}) as Record<string, unknown>

@@ -11,7 +11,7 @@ import type { Reply } from "./clientCall.ts"
 import type { ClientSession } from "./clientSession.ts"
 import { isRequest } from "./dispatcher.ts"
 import { guarded, settled } from "./guarded.ts"
-import { badInitialize, initialized, wishesOf } from "./handshake.ts"
+import { badInitialize, initialized, initializeParamsOf } from "./handshake.ts"
 import { revisionOf } from "./modernMessage.ts"
 import { ModernStdio, type ModernStdioOptions } from "./modernStdio.ts"
 import { messagesOf } from "./postBody.ts"
@@ -131,17 +131,17 @@ class StdioEndpoint {
   #initialize({ id, params }: JSONRPCRequest, reply: Reply): void {
     const { clients, fork } = this.#options
     const fail = (error: RpcError) => reply.settle(encodeError(id, error))
-    const wishes = wishesOf(params)
-    if (wishes === undefined) return fail(badInitialize)
+    const initialize = initializeParamsOf(params)
+    if (initialize === undefined) return fail(badInitialize)
     if (this.#client !== undefined) return fail(isInitialized)
     settled({ fork, doing: "open a session", onFailure: fail }, {
-      effect: clients.make({ principal, ...wishes }),
+      effect: clients.make({ principal, ...initialize }),
       onValue: (client) => {
         if (client === undefined) return fail(tooManySessions)
         this.#client = client
         client.output.channel = this.#write
         reply.settle(
-          encodeResult(id, initialized({ ...this.#options, protocolVersion: wishes.protocolVersion }))
+          encodeResult(id, initialized({ ...this.#options, protocolVersion: initialize.protocolVersion }))
         )
       }
     })
