@@ -1,9 +1,9 @@
 /**
  * Sparkline: the times of the latest pings as bars. A failed ping is a mark at the bottom in another colour.
  */
+import { historyLimit } from "@mcp-sessions/core/HealthWatch"
 import { svg } from "./dom.ts"
 
-const limit = 16
 const width = 4
 const height = 20
 
@@ -27,11 +27,11 @@ export const draw = (latencies: ReadonlyArray<number | null>): SVGElement => {
   const highest = Math.max(1, ...latencies.map((latency) => latency ?? 0))
   const drawn = svg("svg", {
     class: "sparkline",
-    viewBox: `0 0 ${limit * (width + 1)} ${height}`,
+    viewBox: `0 0 ${historyLimit * (width + 1)} ${height}`,
     role: "img",
     "aria-label": describe(latencies)
   })
-  for (const [index, latency] of latencies.slice(-limit).entries()) {
+  for (const [index, latency] of latencies.slice(-historyLimit).entries()) {
     const bar = latency === null ? 4 : Math.max(2, Math.round(latency / highest * height))
     drawn.append(svg("rect", {
       x: index * (width + 1),
