@@ -7,22 +7,26 @@ import { Backlog } from "../../../packages/transports/src/internal/gateway/backl
 import { ClientOutput } from "../../../packages/transports/src/internal/gateway/clientOutput.ts"
 import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
 import { KeptMessages } from "../../../packages/transports/src/internal/gateway/keptMessages.ts"
+import { textOf } from "../../../packages/transports/src/internal/gateway/outgoing.ts"
 import { ResumableStreams } from "../../../packages/transports/src/internal/gateway/resumableStream.ts"
 import { makeResponse } from "../../fixtures/response.ts"
 
 const mebi = 1024 ** 2
 
 /** The streams of a session, and a clock that the test moves. */
-const start = (kept = new KeptMessages()) =>
+const start = (kept = new KeptMessages().of("alice")) =>
   Effect.map(
     EventStreams.make(() => 0),
     (events) => {
       let now = 0
+      let gaps = 0
+      const onGap = () => void gaps++
       const streams = new ResumableStreams({
         name: "client",
         protocolVersion: "2025-11-25",
         streams: events,
         kept,
+        onGap,
         now: () => now
       })
       /** Begins a stream for a request, whose response is `response`. */
@@ -35,13 +39,15 @@ const start = (kept = new KeptMessages()) =>
         const id = [...text.matchAll(/^id: (.*)$/gm)].map(([, id = ""]) => id).at(event) ?? ""
         const made = makeResponse()
         const resumed = streams.resume(id, made.response)
-        return typeof resumed === "string" ? resumed : made.text()
+        if (typeof resumed === "string") return resumed
+        return "error" in resumed ? resumed.error.message : made.text()
       }
       return {
         streams,
         begin,
         resume,
-        output: new ClientOutput({ streams, kept }),
+        output: new ClientOutput({ streams, kept, onGap }),
+        gaps: () => gaps,
         pass: (millis: number) => void (now += millis)
       }
     }
@@ -146,30 +152,31 @@ describe("the messages for a client without a stream", () => {
     }))
 
   it("have 4 Mi characters at most, and one that is longer is dropped", () => {
-    const backlog = new Backlog(new KeptMessages())
+    const backlog = new Backlog(new KeptMessages().of("alice"))
     const taken: Array<string> = []
     for (const letter of ["a", "b", "c"]) backlog.add(letter.repeat(2 * mebi))
     assert.strictEqual(backlog.size, 4 * mebi)
-    backlog.flush((message) => taken.push(message.slice(0, 1)) > 0)
+    backlog.flush((message) => taken.push(textOf(message).slice(0, 1)) > 0)
     assert.deepStrictEqual([taken.join(""), backlog.size], ["bc", 0])
+    backlog.add("kept")
     backlog.add("x".repeat(4 * mebi + 1))
-    assert.strictEqual(backlog.size, 0)
+    assert.strictEqual(backlog.size, 4)
   })
 
   it("stay that the stream does not take", () => {
-    const backlog = new Backlog(new KeptMessages())
+    const backlog = new Backlog(new KeptMessages().of("alice"))
     for (const message of ["1", "2", "3"]) backlog.add(message)
     const taken: Array<string> = []
-    backlog.flush((message) => message !== "2" && taken.push(message) > 0)
-    backlog.flush((message) => taken.push(message) > 0)
+    backlog.flush((message) => message !== "2" && taken.push(textOf(message)) > 0)
+    backlog.flush((message) => taken.push(textOf(message)) > 0)
     assert.deepStrictEqual(taken, ["1", "2", "3"])
   })
 
   it.effect("are dropped with its session, and none is kept afterwards", () =>
     Effect.gen(function*() {
       const kept = new KeptMessages(10)
-      const other = new Backlog(kept)
-      const { output } = yield* start(kept)
+      const other = new Backlog(kept.of("alice"))
+      const { output } = yield* start(kept.of("alice"))
       other.add("12345")
       output.keep("12345")
       output.end()
@@ -179,10 +186,55 @@ describe("the messages for a client without a stream", () => {
     }))
 })
 
+describe("a client that resumes before messages that were forgotten", () => {
+  it.effect("receives an error in place of a response that is not kept, and the response if it is", () =>
+    Effect.gen(function*() {
+      const kept = new KeptMessages().of("alice")
+      const { begin, gaps, resume } = yield* start(kept)
+      const [large, forgotten, small] = [begin(1), begin(2), begin(3)]
+      for (const { response } of [large, forgotten, small]) response.destroy()
+      large.stream.settle(`"${"x".repeat(4 * mebi)}"`)
+      large.stream.end()
+      forgotten.stream.settle("\"result\"")
+      forgotten.stream.forget()
+      small.stream.settle("\"result\"")
+      small.stream.end()
+      const error = "the response was forgotten before the client resumed its stream"
+      assert.deepStrictEqual([resume(large.text()), resume(forgotten.text())], [error, error])
+      assert.include(resume(small.text()), "\"result\"")
+      assert.strictEqual(gaps(), 0)
+    }))
+
+  it.effect("causes one announcement on the stream that lacks messages, and none on one that has them all", () =>
+    Effect.gen(function*() {
+      const { gaps, output, resume, streams } = yield* start()
+      const { response, text } = makeResponse()
+      output.open(response)
+      output.send("\"read\"")
+      output.send("\"forgotten\"")
+      streams.ofClient?.forget()
+      response.destroy()
+      resume(text(), -1)
+      assert.strictEqual(gaps(), 0)
+      resume(text(), 1)
+      assert.strictEqual(gaps(), 1)
+    }))
+
+  it.effect("keeps the messages before one that is too long to be kept", () =>
+    Effect.gen(function*() {
+      const { begin, resume } = yield* start()
+      const { response, stream, text } = begin(1)
+      stream.send("\"first\"")
+      stream.send(`"${"x".repeat(4 * mebi)}"`)
+      response.destroy()
+      assert.include(resume(text()), "\"first\"")
+    }))
+})
+
 describe("what a gateway keeps for all clients", () => {
   it.effect("has one bound, beyond which those that began first forget their messages", () =>
     Effect.gen(function*() {
-      const kept = new KeptMessages(100)
+      const kept = new KeptMessages(100).of("alice")
       const { begin, resume } = yield* start(kept)
       const [old, young] = [begin(1), new Backlog(kept)]
       old.stream.send(`"${"o".repeat(48)}"`)
@@ -195,4 +247,16 @@ describe("what a gateway keeps for all clients", () => {
       old.response.destroy()
       assert.include(resume(old.text(), 1), "nnn")
     }))
+
+  it("is forgotten of the principal and the session for which most is kept, and a principal keeps what is below its share", () => {
+    const kept = new KeptMessages(90)
+    const [bob, carol] = [new Backlog(kept.of("bob")), new Backlog(kept.of("carol"))]
+    const [small, large] = [new Backlog(kept.of("alice")), new Backlog(kept.of("alice"))]
+    bob.add("b".repeat(29))
+    small.add("s".repeat(20))
+    for (let message = 0; message < 10; message++) large.add("l".repeat(30))
+    carol.add("c".repeat(29))
+    assert.deepStrictEqual([bob.size, carol.size, small.size], [29, 29, 20])
+    assert.isAtMost(large.size, 90 - 29 - 29 - 20)
+  })
 })

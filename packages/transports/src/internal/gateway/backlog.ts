@@ -1,17 +1,19 @@
 /**
  * Backlog: the messages for one client that wait until it opens a stream. The oldest are dropped first.
  */
-import type { Keeper, KeptMessages } from "./keptMessages.ts"
+import type { Keeper, SessionMessages } from "./keptMessages.ts"
+import { lose, type Outgoing, textOf } from "./outgoing.ts"
 
 /** How many messages wait, and how many characters of them. */
 const [messageLimit, sizeLimit] = [64, 4 * 1024 ** 2]
 
 export class Backlog implements Keeper {
-  readonly #kept: KeptMessages
-  readonly #messages: Array<string> = []
+  readonly #kept: SessionMessages
+  readonly #messages: Array<Outgoing> = []
   #size = 0
+  #hasGap = false
 
-  constructor(kept: KeptMessages) {
+  constructor(kept: SessionMessages) {
     this.#kept = kept
   }
 
@@ -20,19 +22,27 @@ export class Backlog implements Keeper {
     return this.#size
   }
 
-  /** Adds a message. One that is longer than the whole backlog may be is dropped. */
-  add(message: string): void {
+  /** Adds a message. One that is longer than the whole backlog may be is dropped, and no other. */
+  add(message: Outgoing): void {
+    const { length } = textOf(message)
+    if (length > sizeLimit) {
+      this.#hasGap = true
+      return lose(message)
+    }
     this.#messages.push(message)
-    this.#size += message.length
-    this.#kept.add(this, message.length)
+    this.#size += length
+    this.#kept.add(this, length)
     while (this.#messages.length > messageLimit || this.#size > sizeLimit) this.#drop()
   }
 
-  /** Hands the messages over, the oldest first, until one is not taken. */
-  flush(take: (message: string) => boolean): void {
+  /** Hands the messages over, the oldest first, until one is not taken. Returns whether others were dropped since the last time. */
+  flush(take: (message: Outgoing) => boolean): boolean {
+    const hadGap = this.#hasGap
+    this.#hasGap = false
     for (let [message] = this.#messages; message !== undefined && take(message); [message] = this.#messages) {
-      this.#drop()
+      this.#remove()
     }
+    return hadGap
   }
 
   /** Drops all messages. */
@@ -41,8 +51,16 @@ export class Backlog implements Keeper {
   }
 
   #drop(): void {
-    const size = this.#messages.shift()?.length ?? 0
-    this.#size -= size
-    this.#kept.remove(this, size)
+    this.#hasGap = true
+    const dropped = this.#remove()
+    if (dropped !== undefined) lose(dropped)
+  }
+
+  #remove(): Outgoing | undefined {
+    const removed = this.#messages.shift()
+    const { length } = removed === undefined ? "" : textOf(removed)
+    this.#size -= length
+    this.#kept.remove(this, length)
+    return removed
   }
 }

@@ -5,13 +5,14 @@ import type { LogLevel } from "@mcp-sessions/core/Notification"
 import type * as Fiber from "effect/Fiber"
 import type { ServerResponse } from "node:http"
 import type { OpenQuestions } from "./openQuestions.ts"
+import type { Outgoing } from "./outgoing.ts"
 import type { RpcId } from "./rpc.ts"
 import type { TaskPlace } from "./tasks.ts"
 
 /** Receives what belongs to a request: messages before its response, and the response. */
 export interface Reply {
   /** Sends a message that belongs to the request; `false` if that is not possible. */
-  related(message: string): boolean
+  related(message: Outgoing): boolean
   /** Takes the response; `undefined` for a request that was cancelled, which has none. `status` is that of HTTP, if it is not 200. */
   settle(message: string | undefined, status?: number): void
   /** Called from time to time while the request is in flight. */

@@ -4,18 +4,25 @@
  */
 import type { ServerResponse } from "node:http"
 import { Backlog } from "./backlog.ts"
-import type { KeptMessages } from "./keptMessages.ts"
-import { ResumableStream, type ResumableStreams } from "./resumableStream.ts"
-import type { RpcId } from "./rpc.ts"
+import type { SessionMessages } from "./keptMessages.ts"
+import { lose, type Outgoing, textOf } from "./outgoing.ts"
+import { type Lost, ResumableStream, type ResumableStreams } from "./resumableStream.ts"
 
 export class ClientOutput {
   readonly #streams: ResumableStreams
   readonly #backlog: Backlog
+  readonly #onGap: () => void
   #isEnded = false
   /** Writes all messages, where the client has one channel for everything. */
   channel: ((message: string) => void) | undefined
 
-  constructor({ kept, streams }: { readonly streams: ResumableStreams; readonly kept: KeptMessages }) {
+  /** `onGap` is called when the client has a stream, and messages were lost before. */
+  constructor({ kept, onGap, streams }: {
+    readonly streams: ResumableStreams
+    readonly kept: SessionMessages
+    readonly onGap: () => void
+  }) {
+    this.#onGap = onGap
     this.#streams = streams
     this.#backlog = new Backlog(kept)
   }
@@ -27,14 +34,14 @@ export class ClientOutput {
 
   /**
    * Opens the stream of the client; the response that it had before ends. With the id of an event, goes on with the stream of that event instead.
-   * Returns why that is not possible: the ids of the requests whose responses another process had. The stream of the client that another
-   * process had begins anew.
+   * Returns why that is not possible. The stream of the client that another process had begins anew, without the messages since its last event.
    */
-  open(response: ServerResponse, lastEventId?: string): ReadonlyArray<RpcId> | "over" | "unknown" | undefined {
+  open(response: ServerResponse, lastEventId?: string): Lost | "over" | "unknown" | undefined {
     const resumed = lastEventId === undefined ? "elsewhere" : this.#streams.resume(lastEventId, response)
     if (resumed !== "elsewhere" && !(resumed instanceof ResumableStream)) return resumed
     const opened = resumed === "elsewhere" ? this.#streams.openOfClient(response) : resumed
-    this.#backlog.flush((message) => opened.send(message))
+    const hasGap = this.#backlog.flush((message) => opened.send(message))
+    if (hasGap || (lastEventId !== undefined && resumed === "elsewhere")) this.#onGap()
     return undefined
   }
 
@@ -44,15 +51,16 @@ export class ClientOutput {
   }
 
   /** Sends a message, if that is possible now. */
-  send(message: string): boolean {
+  send(message: Outgoing): boolean {
     if (this.channel === undefined) return this.#streams.ofClient?.send(message) === true
-    this.channel(message)
+    this.channel(textOf(message))
     return true
   }
 
   /** Keeps a message until the client opens a stream. After the end of the session, nothing is kept. */
-  keep(message: string): void {
-    if (!this.#isEnded) this.#backlog.add(message)
+  keep(message: Outgoing): void {
+    if (this.#isEnded) lose(message)
+    else this.#backlog.add(message)
   }
 
   /** Ends the streams, and drops what waits. */

@@ -4,8 +4,9 @@
  * A session that moves to another process is made anew there, and its client may answer what the process before has asked. The ids begin with
  * a text that belongs to one session at one process, so such an answer reaches no other question.
  */
-import type * as Effect from "effect/Effect"
-import { codes, encodeNotification, RpcError, type RpcId } from "./rpc.ts"
+import * as Effect from "effect/Effect"
+import type { OutgoingRequest } from "./outgoing.ts"
+import { codes, encodeNotification, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
 
 /** How many questions of servers a client may leave unanswered. */
 const questionLimit = 32
@@ -16,6 +17,12 @@ type Resume = (answer: Effect.Effect<unknown, RpcError>) => void
 export const tooManyQuestions = new RpcError({
   code: codes.limited,
   message: "too many earlier requests are not answered yet"
+})
+
+/** The failure of a question that can no longer reach the client. */
+const questionDropped = new RpcError({
+  code: codes.limited,
+  message: "the request was dropped before the client had read it"
 })
 
 export class ClientQuestions {
@@ -34,6 +41,15 @@ export class ClientQuestions {
     const id = `${this.#prefix}-${++this.#last}`
     this.#open.set(id, resume)
     return id
+  }
+
+  /** Encodes the request of an id. It fails once it is dropped before the client has read it. */
+  encode(id: RpcId, method: string, params: object | undefined): OutgoingRequest {
+    return {
+      text: encodeRequest(id, method, params),
+      isOpen: () => this.#open.has(id),
+      lose: () => this.answer(id, Effect.fail(questionDropped))
+    }
   }
 
   /** Expects the answer to a request no longer, and returns the notification that cancels it; `undefined` if it was answered. */

@@ -10,15 +10,17 @@ import * as Effect from "effect/Effect"
 import type * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import type { Catalog, ChangedList } from "./catalog.ts"
+import { listChanged } from "./changedLists.ts"
 import { type ClientCall, ClientCalls } from "./clientCall.ts"
 import { ClientLog, isAtLeast } from "./clientLog.ts"
 import { ClientOutput } from "./clientOutput.ts"
 import { ClientQuestions, tooManyQuestions } from "./clientQuestions.ts"
 import type { EventStreams } from "./eventStreams.ts"
 import type { KeptMessages } from "./keptMessages.ts"
+import { lose, type Outgoing } from "./outgoing.ts"
 import { OwnLists } from "./ownLists.ts"
 import { ResumableStreams } from "./resumableStream.ts"
-import { codes, encodeRequest, RpcError, type RpcId } from "./rpc.ts"
+import { codes, encodeNotification, RpcError, type RpcId } from "./rpc.ts"
 import type { Exchange, Seat } from "./seat.ts"
 import { Subscriptions } from "./subscriptions.ts"
 import type { Tasks } from "./tasks.ts"
@@ -89,9 +91,11 @@ export class ClientSession implements Seat {
     this.rootsChanges = rootsChanges
     this.tasks = options.tasks
     this.lists = new OwnLists(options.catalog)
-    this.resumable = new ResumableStreams(options)
+    const kept = options.kept.of(options.principal)
+    const onGap = () => this.#announce()
+    this.resumable = new ResumableStreams({ ...options, kept, onGap })
     this.questions = new ClientQuestions(this.resumable.session)
-    this.output = new ClientOutput({ kept: options.kept, streams: this.resumable })
+    this.output = new ClientOutput({ kept, onGap, streams: this.resumable })
     this.log = new ClientLog({ scope: options.scope, onChange: () => this.changed() })
     this.subscriptions = new Subscriptions({ scope: options.scope, onChange: () => this.changed() })
     this.#now = options.now
@@ -124,9 +128,10 @@ export class ClientSession implements Seat {
   }
 
   /** Sends a message that belongs to no request. `server` is the one that it comes from. */
-  send(message: string, server?: string): void {
+  send(message: Outgoing, server?: string): void {
     // A client without a stream learns of changes where it listens for them.
-    if (this.isModern || this.output.send(message)) return
+    if (this.isModern) return lose(message)
+    if (this.output.send(message)) return
     for (const call of this.calls.values()) {
       if ((server === undefined || call.server === server) && call.reply.related(message)) return
     }
@@ -146,7 +151,7 @@ export class ClientSession implements Seat {
   }
 
   /** Sends a message that belongs to a request. */
-  sendFor(call: ClientCall | undefined, message: string, server?: string): void {
+  sendFor(call: ClientCall | undefined, message: Outgoing, server?: string): void {
     if (call?.reply.related(message) !== true) this.send(message, server)
   }
 
@@ -167,11 +172,17 @@ export class ClientSession implements Seat {
     return Effect.callback((resume) => {
       const id = this.questions.expect(resume)
       if (id === undefined) return resume(Effect.fail(tooManyQuestions))
-      this.sendFor(about.call, encodeRequest(id, method, params), about.server)
+      this.sendFor(about.call, this.questions.encode(id, method, params), about.server)
       return Effect.sync(() => {
         const cancelled = this.questions.withdraw(id)
         if (cancelled !== undefined) this.sendFor(about.call, cancelled, about.server)
       })
     })
+  }
+
+  /** Notifies of all that may have changed, because notifications were lost. */
+  #announce(): void {
+    for (const list of ["tools", "resources", "prompts"] as const) this.send(listChanged(list))
+    for (const uri of this.subscriptions.uris) this.send(encodeNotification("notifications/resources/updated", { uri }))
   }
 }

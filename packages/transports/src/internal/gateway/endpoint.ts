@@ -22,7 +22,6 @@ import {
   encodeError,
   encodeResult,
   gatewayStopping,
-  outcomeLost,
   RpcError,
   type RpcId,
   sessionUnknown,
@@ -223,7 +222,7 @@ export class Endpoint {
       default: {
         const { streams } = this.#options
         streams.begin(response)
-        for (const id of opened) streams.send(response, encodeError(id, outcomeLost))
+        for (const id of opened.ids) streams.send(response, encodeError(id, opened.error))
         response.end()
       }
     }

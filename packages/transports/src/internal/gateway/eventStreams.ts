@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ServerResponse } from "node:http"
 import { onClosed } from "./http.ts"
+import { type Outgoing, textOf } from "./outgoing.ts"
 
 /** How much of a stream a client may leave unread, in bytes, before it is cut off. */
 const maxUnread = 4 * 1024 ** 2
@@ -30,7 +31,7 @@ const streamHeaders = {
 /** A stream that belongs to the requests of one POST. */
 export interface ReplyStream {
   /** Sends a message; `false` if that is not possible. */
-  send(message: string): boolean
+  send(message: Outgoing): boolean
   /** Sends a response. */
   settle(message: string): void
   /** Ends the stream, after the last response. */
@@ -111,7 +112,7 @@ data: ${message}
   readonly begun = (response: ServerResponse): ReplyStream => {
     this.begin(response)
     return {
-      send: (message) => this.send(response, message),
+      send: (message) => this.send(response, textOf(message)),
       settle: (message) => void this.send(response, message),
       end: () => void response.end()
     }

@@ -15,6 +15,7 @@ import type { ModernCall } from "./modernCall.ts"
 import { listen } from "./modernListen.ts"
 import { capabilitiesOf, discovered, isServed, metaFaultOf, taskFaultOf, versionFaultOf } from "./modernMessage.ts"
 import { ModernRequests, type ModernRequestsOptions } from "./modernRequests.ts"
+import { textOf } from "./outgoing.ts"
 import type { RequestPlace } from "./quotas.ts"
 import { codes, encodeError, encodeResult, idInUse, RpcError, type RpcId, tooManySessions } from "./rpc.ts"
 import type { Tasks } from "./tasks.ts"
@@ -109,7 +110,7 @@ export class ModernStdio {
     const { write } = this.#options
     return {
       related: (message) => {
-        if (!inFlight.isCancelled) write(message)
+        if (!inFlight.isCancelled) write(textOf(message))
         return !inFlight.isCancelled
       },
       settle: (message) => {

@@ -8,6 +8,7 @@ import type { ServerResponse } from "node:http"
 import type { Reply } from "./clientCall.ts"
 import type { ReplyStream } from "./eventStreams.ts"
 import { answerEmpty, answerJson } from "./http.ts"
+import type { Outgoing } from "./outgoing.ts"
 
 export class PostReply implements Reply {
   readonly #response: ServerResponse
@@ -47,7 +48,7 @@ export class PostReply implements Reply {
   }
 
   /** Sends a message that belongs to one of the requests; `false` if that is not possible. */
-  related(message: string): boolean {
+  related(message: Outgoing): boolean {
     return this.#becomeStream()?.send(message) === true
   }
 

@@ -12,8 +12,10 @@ import * as Crypto from "node:crypto"
 import type { ServerResponse } from "node:http"
 import type { EventStreams } from "./eventStreams.ts"
 import { onClosed } from "./http.ts"
-import type { Keeper, KeptMessages } from "./keptMessages.ts"
-import type { RpcId } from "./rpc.ts"
+import type { Keeper, SessionMessages } from "./keptMessages.ts"
+import { isRequest, type Outgoing, textOf } from "./outgoing.ts"
+import { outcomeLost, responseNotKept, type RpcError, type RpcId } from "./rpc.ts"
+import { SentRequests } from "./sentRequests.ts"
 
 /** How many messages of one stream are kept, and how many characters of them. The oldest go first. */
 const [messageLimit, streamLimit] = [256, 4 * 1024 ** 2]
@@ -37,19 +39,32 @@ interface Options {
   /** What the ids of its events begin with. No other stream has it, in this process or another. */
   readonly prefix: string
   readonly streams: EventStreams
-  readonly kept: KeptMessages
+  readonly kept: SessionMessages
+  /** The requests that were written to the streams of the client. */
+  readonly requests: SentRequests
+  /** Called when a client resumes that has not read messages that were forgotten. */
+  readonly onGap: () => void
   readonly hasEmptyEvents: boolean
   /** Monotonic time in milliseconds. */
   readonly now: () => number
 }
 
+/** A message that is kept. */
+interface Kept {
+  readonly number: number
+  readonly message: string
+  readonly isResponse: boolean
+}
+
 export class ResumableStream implements Keeper {
   readonly #options: Options
-  readonly #messages: Array<{ readonly number: number; readonly message: string }> = []
+  readonly #messages: Array<Kept> = []
   #response: ServerResponse | undefined
   #last = 0
   #isEnded = false
   #lostAt = 0
+  /** The numbers of the latest message that was forgotten, and of the latest response among those. */
+  readonly #forgotten = { message: 0, response: 0 }
   /** How many characters are kept. */
   size = 0
 
@@ -95,20 +110,20 @@ export class ResumableStream implements Keeper {
   }
 
   /** Sends a message, if there is a response. */
-  send(message: string): boolean {
-    if (!this.isOpen) return false
-    this.settle(message)
+  send(message: Outgoing): boolean {
+    const text = textOf(message)
+    const number = this.#last + 1
+    if (!this.#write(number, text)) return false
+    if (isRequest(message)) this.#options.requests.add({ stream: this.#options.prefix, number, request: message })
+    this.#keep({ number, message: text, isResponse: false })
     return true
   }
 
-  /** Sends a message, or keeps it until the client resumes. */
+  /** Sends a response, or keeps it until the client resumes. */
   settle(message: string): void {
-    const number = ++this.#last
-    this.#messages.push({ number, message })
-    this.size += message.length
-    this.#options.kept.add(this, message.length)
-    while (this.#messages.length > messageLimit || (this.size > streamLimit && this.#messages.length > 0)) this.#drop()
+    const number = this.#last + 1
     this.#write(number, message)
+    this.#keep({ number, message, isResponse: true })
   }
 
   /** No message comes after those that were sent. */
@@ -118,14 +133,21 @@ export class ResumableStream implements Keeper {
     else this.#lostAt = this.#options.now()
   }
 
-  /** Goes on with another response, after a message. Returns what is wrong if that is not possible. */
-  resume(after: number, response: ServerResponse): "over" | "unknown" | undefined {
+  /**
+   * Goes on with another response, after a message. Returns what is wrong if that is not possible: `forgotten` if the client has not read a response
+   * that is not kept.
+   */
+  resume(after: number, response: ServerResponse): "forgotten" | "over" | "unknown" | undefined {
+    const { onGap, prefix, requests } = this.#options
     if (after > this.#last) return "unknown"
+    requests.lose({ stream: prefix, after, isKept: (one) => this.#messages.some(({ number }) => number === one) })
+    if (after < this.#forgotten.response) return "forgotten"
     const missed = this.#messages.filter(({ number }) => number > after)
-    if (this.#isEnded && missed.length === 0) return after === this.#last ? "over" : "unknown"
+    if (this.#isEnded && missed.length === 0) return "over"
     this.attach(response)
     for (const { message, number } of missed) this.#write(number, message)
     if (this.#isEnded) response.end()
+    if (after < this.#forgotten.message) onGap()
     return undefined
   }
 
@@ -134,16 +156,33 @@ export class ResumableStream implements Keeper {
     while (this.#messages.length > 0) this.#drop()
   }
 
+  #keep(kept: Kept): void {
+    this.#last = kept.number
+    // The others stay if one is longer than all may be.
+    if (kept.message.length > streamLimit) return this.#noteForgotten(kept)
+    this.#messages.push(kept)
+    this.size += kept.message.length
+    this.#options.kept.add(this, kept.message.length)
+    while (this.#messages.length > messageLimit || this.size > streamLimit) this.#drop()
+  }
+
   #drop(): void {
     const dropped = this.#messages.shift()
     if (dropped === undefined) return
+    this.#noteForgotten(dropped)
     this.size -= dropped.message.length
     this.#options.kept.remove(this, dropped.message.length)
   }
 
-  #write(number: number, message: string): void {
+  #noteForgotten({ isResponse, number }: Kept): void {
+    this.#forgotten.message = Math.max(this.#forgotten.message, number)
+    if (isResponse) this.#forgotten.response = Math.max(this.#forgotten.response, number)
+  }
+
+  /** Writes a message, if there is a response that takes it. */
+  #write(number: number, message: string): boolean {
     const { prefix, streams } = this.#options
-    if (this.#response !== undefined) streams.send(this.#response, message, `${prefix}-${number}`)
+    return this.#response !== undefined && streams.send(this.#response, message, `${prefix}-${number}`)
   }
 }
 
@@ -156,14 +195,27 @@ const decodeIds = Schema.decodeUnknownOption(
   )
 )
 
+/** Requests whose responses are lost, by their ids, and why. */
+export interface Lost {
+  readonly ids: ReadonlyArray<RpcId>
+  readonly error: RpcError
+}
+
 /** A stream that goes on, or why that is not possible: it may be that of requests whose responses are lost. */
-type Resumed = ResumableStream | ReadonlyArray<RpcId> | "elsewhere" | "over" | "unknown"
+type Resumed = ResumableStream | Lost | "elsewhere" | "over" | "unknown"
+
+/** The stream of the requests of a POST, by their ids. */
+interface RequestStream {
+  readonly stream: ResumableStream
+  readonly of: ReadonlyArray<RpcId>
+}
 
 /** The resumable streams of one session: that of the client, and those for the requests of its POSTs. */
 export class ResumableStreams {
-  readonly #options: Omit<Options, "hasEmptyEvents" | "prefix">
+  readonly #options: Omit<Options, "hasEmptyEvents" | "prefix" | "requests">
+  readonly #sent = new SentRequests()
   readonly #hasEmptyEvents: boolean
-  readonly #requests = new Map<number, ResumableStream>()
+  readonly #requests = new Map<number, RequestStream>()
   #ofClient: { readonly number: number; readonly stream: ResumableStream } | undefined
   /** What the ids of all streams of the session begin with, at any process. */
   readonly #name: string
@@ -171,7 +223,7 @@ export class ResumableStreams {
   readonly session = Crypto.randomBytes(6).toString("hex")
   #last = 0
 
-  constructor({ name, protocolVersion, ...options }: Omit<Options, "hasEmptyEvents" | "prefix"> & {
+  constructor({ name, protocolVersion, ...options }: Omit<Options, "hasEmptyEvents" | "prefix" | "requests"> & {
     readonly name: string
     readonly protocolVersion: string
   }) {
@@ -206,7 +258,7 @@ export class ResumableStreams {
     const number = ++this.#last
     const named = `.${Buffer.from(JSON.stringify(of)).toString("base64url")}`
     const stream = this.#make(`r${number}${named.length > namedLimit ? "" : named}`)
-    this.#requests.set(number, stream)
+    this.#requests.set(number, { stream, of })
     stream.attach(response)
     this.#forgetSome()
     return stream
@@ -214,27 +266,42 @@ export class ResumableStreams {
 
   /**
    * Goes on with a stream, by the id of the last message that the client has. Returns why that is not possible: `elsewhere` for the stream of the
-   * client that another process had, and the ids of the requests for one of theirs.
+   * client that another process had, and the requests whose responses are lost.
    */
   resume(lastEventId: string, response: ServerResponse): Resumed {
     const [, client, session, kind, number, named, message] = eventId.exec(lastEventId) ?? []
     if (client !== this.#name) return "unknown"
     if (session !== this.session) {
-      return kind === "c" ? "elsewhere" : Option.getOrElse(decodeIds(named), () => "unknown" as const)
+      if (kind === "c") return "elsewhere"
+      const ids = Option.getOrUndefined(decodeIds(named))
+      return ids === undefined ? "unknown" : { ids, error: outcomeLost }
     }
-    const stream = this.#ofClient?.number === Number(number) ? this.ofClient : this.#requests.get(Number(number))
-    return stream?.resume(Number(message), response) ?? stream ?? "unknown"
+    const requests = this.#requests.get(Number(number))
+    const stream = this.#ofClient?.number === Number(number) ? this.ofClient : requests?.stream
+    if (stream === undefined) {
+      this.#sent.lose({
+        stream: lastEventId.slice(0, lastEventId.lastIndexOf("-")),
+        after: Number(message),
+        isKept: () => false
+      })
+      return "unknown"
+    }
+    const fault = stream.resume(Number(message), response)
+    if (fault !== "forgotten") return fault ?? stream
+    const ids = requests?.of ?? []
+    // Which responses of several the client has not read is not known.
+    return ids.length === 1 ? { ids, error: responseNotKept } : "unknown"
   }
 
   /** Forgets streams that were left. */
   sweep(): void {
-    for (const [number, stream] of this.#requests) if (stream.isOver) this.#remove(number, stream)
+    for (const [number, { stream }] of this.#requests) if (stream.isOver) this.#remove(number, stream)
     if (this.ofClient?.isOver === true) this.#removeOfClient()
   }
 
   /** Ends all streams, and forgets them. */
   close(): void {
-    for (const [number, stream] of this.#requests) {
+    for (const [number, { stream }] of this.#requests) {
       stream.end()
       this.#remove(number, stream)
     }
@@ -244,13 +311,13 @@ export class ResumableStreams {
 
   #make(kind: string): ResumableStream {
     const prefix = `${this.#name}-${this.session}-${kind}`
-    return new ResumableStream({ ...this.#options, prefix, hasEmptyEvents: this.#hasEmptyEvents })
+    return new ResumableStream({ ...this.#options, prefix, requests: this.#sent, hasEmptyEvents: this.#hasEmptyEvents })
   }
 
   /** Forgets streams without a response while there are too many: those that have ended before those whose requests are in flight. */
   #forgetSome(): void {
     for (const isEnded of [true, false]) {
-      for (const [number, stream] of this.#requests) {
+      for (const [number, { stream }] of this.#requests) {
         if (this.#requests.size <= requestLimit) return
         if (!stream.isOpen && stream.isEnded === isEnded) this.#remove(number, stream)
       }

@@ -80,6 +80,13 @@ export const outcomeLost = new RpcError({
   data: { reason: "OutcomeUnknown", lost: "OwnerLost", delivery: "Unknown", isRetryable: false }
 })
 
+/** The failure of a request whose response was forgotten before its client resumed the stream. */
+export const responseNotKept = new RpcError({
+  code: codes.serverFailed,
+  message: "the response was forgotten before the client resumed its stream",
+  data: { reason: "ResultNotKept", delivery: "Answered", isRetryable: false }
+})
+
 /** The token under which a client wants the progress of a request; `undefined` if it wants none. */
 export const progressTokenOf = ({ _meta: meta }: { readonly _meta?: unknown }): RpcId | undefined => {
   const token = Predicate.isObject(meta) ? (meta as { readonly progressToken?: unknown }).progressToken : undefined

@@ -14,6 +14,7 @@ import { guarded, settled } from "./guarded.ts"
 import { badInitialize, initialized, initializeParamsOf } from "./handshake.ts"
 import { revisionOf } from "./modernMessage.ts"
 import { ModernStdio, type ModernStdioOptions } from "./modernStdio.ts"
+import { textOf } from "./outgoing.ts"
 import { messagesOf } from "./postBody.ts"
 import type { Quotas, RequestPlace } from "./quotas.ts"
 import { codes, encodeError, encodeResult, gatewayStopping, RpcError, tooManyRequests, tooManySessions } from "./rpc.ts"
@@ -110,7 +111,7 @@ class StdioEndpoint {
     if (revisionOf(request) !== undefined) return this.#modern.handle(request, place)
     const reply: Reply = {
       related: (message) => {
-        this.#write(message)
+        this.#write(textOf(message))
         return true
       },
       settle: (message) => {

@@ -13,7 +13,7 @@ import type { Reply } from "./clientCall.ts"
 import type { ClientSession } from "./clientSession.ts"
 import type { Context, Method } from "./methods.ts"
 import type { OpenQuestions, Question } from "./openQuestions.ts"
-import { codes, encodeRequest, RpcError } from "./rpc.ts"
+import { codes, RpcError } from "./rpc.ts"
 import type { Outcome, Task } from "./task.ts"
 
 /** The key of `_meta` that names the task of a message. */
@@ -106,7 +106,7 @@ const send = (options: {
       if (withdrawn !== undefined) sent.carrier?.related(withdrawn)
     }
   }
-  if (reply.related(encodeRequest(id, question.method, related(question.params, task)))) sent.carrier = reply
+  if (reply.related(client.questions.encode(id, question.method, related(question.params, task)))) sent.carrier = reply
 }
 
 /** Waits for the outcome, and sends the questions of the server meanwhile. */
