@@ -125,6 +125,23 @@ const transportRooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   host: ["tokenStore"]
 }
 
+/**
+ * The rooms of `transports/src/internal/gateway`, lowest first: a room imports only rooms before it. `root` is the files that put a gateway
+ * together.
+ */
+const gatewayRooms = [
+  "protocol",
+  "catalog",
+  "http",
+  "admission",
+  "streams",
+  "client",
+  "call",
+  "modern",
+  "endpoint",
+  "root"
+]
+
 const mayImport = {
   core: (from: string, to: string): boolean => {
     const level = (room: string) => coreRooms.findIndex((rooms) => rooms.includes(room))
@@ -157,6 +174,23 @@ describe("the rooms of internal code", () => {
       )
     })
   }
+
+  it("of the gateway import only the rooms below them, types included", () => {
+    const inGateway = (path: string | undefined) => path?.split("gateway/")[1]
+    const crossing = importsOf("transports").flatMap((one) => {
+      const path = inGateway(internalPath(one.file))
+      const target = one.from.startsWith(".") ? inGateway(internalPath(targetOf(one))) : undefined
+      return path === undefined || target === undefined || roomOf(path) === roomOf(target) ? [] : [{ path, target }]
+    })
+    assert.isAbove(crossing.length, 100)
+    assert.deepStrictEqual(
+      crossing.filter(({ path, target }) => {
+        const [from, to] = [gatewayRooms.indexOf(roomOf(path)), gatewayRooms.indexOf(roomOf(target))]
+        return from < 0 || to < 0 || to > from
+      }),
+      []
+    )
+  })
 
   it("do not import the public modules on top of them, types included, and Session.ts only for its types", () => {
     const strays = ["core", "transports"].flatMap(importsOf).filter(({ file, from, isType }) => {

@@ -76,9 +76,9 @@ import type { Routing, RoutingHost } from "./internal/fleet/routing.ts"
 import { SealedRouter } from "./internal/fleet/sealedRouter.ts"
 import { Tickets } from "./internal/fleet/ticket.ts"
 import type { NodeTls } from "./internal/fleet/tls.ts"
-import type { CannotListen } from "./internal/gateway/httpServer.ts"
-import { LocalRouter } from "./internal/gateway/localRouter.ts"
-import { SealedIds } from "./internal/gateway/sealedIds.ts"
+import { LocalRouter } from "./internal/gateway/client/localRouter.ts"
+import type { CannotListen } from "./internal/gateway/http/httpServer.ts"
+import { SealedIds } from "./internal/gateway/protocol/sealedIds.ts"
 
 export type { ClusterOptions, NodeTls }
 

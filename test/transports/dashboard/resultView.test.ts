@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Mcp } from "@mcp-sessions/core"
 import { Exit } from "effect"
 import { resultView, toolViews } from "../../../packages/transports/src/internal/dashboard/resultView.ts"
-import { RpcError } from "../../../packages/transports/src/internal/gateway/rpc.ts"
+import { RpcError } from "../../../packages/transports/src/internal/gateway/protocol/rpc.ts"
 
 const blocksOf = (result: unknown) => resultView(Exit.succeed(result), 1).blocks
 

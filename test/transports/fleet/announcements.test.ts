@@ -9,7 +9,7 @@ import { EndedSessions } from "../../../packages/transports/src/internal/fleet/e
 import { Forwarding } from "../../../packages/transports/src/internal/fleet/forward.ts"
 import { Holds } from "../../../packages/transports/src/internal/fleet/holds.ts"
 import { Hops } from "../../../packages/transports/src/internal/fleet/hop.ts"
-import { SealedIds } from "../../../packages/transports/src/internal/gateway/sealedIds.ts"
+import { SealedIds } from "../../../packages/transports/src/internal/gateway/protocol/sealedIds.ts"
 import { makeFork } from "../../../packages/transports/src/internal/scopedFork.ts"
 import { until } from "../../fixtures/peer.ts"
 import * as Http from "../../fixtures/scriptedHttp.ts"

@@ -4,9 +4,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { restore, stateOf } from "../../../packages/transports/src/internal/fleet/clientState.ts"
-import { ClientLog } from "../../../packages/transports/src/internal/gateway/clientLog.ts"
-import type { ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
-import { Subscriptions } from "../../../packages/transports/src/internal/gateway/subscriptions.ts"
+import { ClientLog } from "../../../packages/transports/src/internal/gateway/client/clientLog.ts"
+import type { ClientSession } from "../../../packages/transports/src/internal/gateway/client/clientSession.ts"
+import { Subscriptions } from "../../../packages/transports/src/internal/gateway/client/subscriptions.ts"
 import { withLogs } from "../../fixtures/logs.ts"
 
 /** A client of one owner, at which no server has a resource. */

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
 import { createHash } from "node:crypto"
 import { Hops } from "../../../packages/transports/src/internal/fleet/hop.ts"
-import { SealedIds } from "../../../packages/transports/src/internal/gateway/sealedIds.ts"
+import { SealedIds } from "../../../packages/transports/src/internal/gateway/protocol/sealedIds.ts"
 
 const hopsOf = (key: string) =>
   new Hops(new SealedIds({ keys: [Redacted.make(Buffer.alloc(32, key))], purpose: "hop" }))

@@ -10,9 +10,9 @@ import { listen } from "../../../packages/transports/src/internal/fleet/nodeList
 import { OwnedBuckets } from "../../../packages/transports/src/internal/fleet/ownedBuckets.ts"
 import { Stalls } from "../../../packages/transports/src/internal/fleet/stalls.ts"
 import { Tickets } from "../../../packages/transports/src/internal/fleet/ticket.ts"
-import type { ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
-import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
-import { SealedIds } from "../../../packages/transports/src/internal/gateway/sealedIds.ts"
+import type { ClientSession } from "../../../packages/transports/src/internal/gateway/client/clientSession.ts"
+import { SealedIds } from "../../../packages/transports/src/internal/gateway/protocol/sealedIds.ts"
+import { EventStreams } from "../../../packages/transports/src/internal/gateway/streams/eventStreams.ts"
 import { makeFork } from "../../../packages/transports/src/internal/scopedFork.ts"
 import { call, post } from "../../fixtures/gateway.ts"
 

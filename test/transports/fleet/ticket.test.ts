@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
 import { Tickets } from "../../../packages/transports/src/internal/fleet/ticket.ts"
-import { SealedIds } from "../../../packages/transports/src/internal/gateway/sealedIds.ts"
+import { SealedIds } from "../../../packages/transports/src/internal/gateway/protocol/sealedIds.ts"
 
 const week = 7 * 24 * 60 * 60 * 1000
 

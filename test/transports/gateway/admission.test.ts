@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
 import { request } from "node:http"
 import { connect } from "node:net"
-import { Quotas } from "../../../packages/transports/src/internal/gateway/quotas.ts"
+import { Quotas } from "../../../packages/transports/src/internal/gateway/admission/quotas.ts"
 import { call, initialize, post, startGateway } from "../../fixtures/gateway.ts"
 import { stdio, until } from "../../fixtures/peer.ts"
 

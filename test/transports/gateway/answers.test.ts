@@ -4,9 +4,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ClientHandlers } from "@mcp-sessions/core"
 import { Effect, Exit } from "effect"
-import type { ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
-import { handlersOf } from "../../../packages/transports/src/internal/gateway/questions.ts"
-import { WaitingCalls } from "../../../packages/transports/src/internal/gateway/waitingCalls.ts"
+import type { ClientSession } from "../../../packages/transports/src/internal/gateway/client/clientSession.ts"
+import { handlersOf } from "../../../packages/transports/src/internal/gateway/client/questions.ts"
+import { WaitingCalls } from "../../../packages/transports/src/internal/gateway/client/waitingCalls.ts"
 
 const waiting = new WaitingCalls({ limits: { maxWaiting: 9, maxWaitingPerPrincipal: 9 }, permitsOf: () => undefined })
 

@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { Audit, AuditRecord } from "../../../packages/transports/src/internal/gateway/audit.ts"
-import { auditCapacity, openAuditQueue } from "../../../packages/transports/src/internal/gateway/auditQueue.ts"
+import type { Audit, AuditRecord } from "../../../packages/transports/src/internal/gateway/call/audit.ts"
+import { auditCapacity, openAuditQueue } from "../../../packages/transports/src/internal/gateway/call/auditQueue.ts"
 
 const recordOf = (skipped: number): AuditRecord => ({ _tag: "Refused", reason: "Expired", address: "", skipped })
 

@@ -5,9 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Session, SessionError } from "@mcp-sessions/core"
 import { Effect, Queue } from "effect"
 import { TestClock } from "effect/testing"
-import type { ChangedList } from "../../../packages/transports/src/internal/gateway/catalog.ts"
-import { followChanges } from "../../../packages/transports/src/internal/gateway/changedLists.ts"
-import type { ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
+import type { ChangedList } from "../../../packages/transports/src/internal/gateway/catalog/catalog.ts"
+import { followChanges } from "../../../packages/transports/src/internal/gateway/client/changedLists.ts"
+import type { ClientSession } from "../../../packages/transports/src/internal/gateway/client/clientSession.ts"
 import { withLogs } from "../../fixtures/logs.ts"
 
 const failure = (reason: SessionError.Reason) => new SessionError.SessionError({ server: "only", reason })

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { SessionError } from "@mcp-sessions/core"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import { Catalog } from "../../../packages/transports/src/internal/gateway/catalog.ts"
+import { Catalog } from "../../../packages/transports/src/internal/gateway/catalog/catalog.ts"
 
 const failed = (reason: SessionError.Reason) => new SessionError.SessionError({ server: "a", reason })
 let port = 0

@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
-import { ClientQuestions } from "../../../packages/transports/src/internal/gateway/clientQuestions.ts"
-import { RpcError } from "../../../packages/transports/src/internal/gateway/rpc.ts"
+import { ClientQuestions } from "../../../packages/transports/src/internal/gateway/client/clientQuestions.ts"
+import { RpcError } from "../../../packages/transports/src/internal/gateway/protocol/rpc.ts"
 
 /** Asks as often as it is told, and notes the answers. */
 const asking = (prefix: string) => {

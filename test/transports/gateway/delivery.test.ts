@@ -3,10 +3,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import type { AuditRecord } from "../../../packages/transports/src/internal/gateway/audit.ts"
-import { type ClientCall, interrupt } from "../../../packages/transports/src/internal/gateway/clientCall.ts"
-import type { ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
-import { Dispatcher } from "../../../packages/transports/src/internal/gateway/dispatcher.ts"
+import type { AuditRecord } from "../../../packages/transports/src/internal/gateway/call/audit.ts"
+import { Dispatcher } from "../../../packages/transports/src/internal/gateway/call/dispatcher.ts"
+import { type ClientCall, interrupt } from "../../../packages/transports/src/internal/gateway/client/clientCall.ts"
+import type { ClientSession } from "../../../packages/transports/src/internal/gateway/client/clientSession.ts"
 import { makeFork } from "../../../packages/transports/src/internal/scopedFork.ts"
 
 /** A client whose server at most takes a request, and never answers. */

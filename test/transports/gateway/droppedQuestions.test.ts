@@ -3,10 +3,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, PubSub, Scope } from "effect"
-import { type ClientOptions, ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
-import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
-import { KeptMessages } from "../../../packages/transports/src/internal/gateway/keptMessages.ts"
-import { codes } from "../../../packages/transports/src/internal/gateway/rpc.ts"
+import {
+  type ClientOptions,
+  ClientSession
+} from "../../../packages/transports/src/internal/gateway/client/clientSession.ts"
+import { codes } from "../../../packages/transports/src/internal/gateway/protocol/rpc.ts"
+import { EventStreams } from "../../../packages/transports/src/internal/gateway/streams/eventStreams.ts"
+import { KeptMessages } from "../../../packages/transports/src/internal/gateway/streams/keptMessages.ts"
 import { makeResponse } from "../../fixtures/response.ts"
 
 const mebi = 1024 ** 2

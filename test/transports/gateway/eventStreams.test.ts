@@ -7,7 +7,7 @@ import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import { createServer, get, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
+import { EventStreams } from "../../../packages/transports/src/internal/gateway/streams/eventStreams.ts"
 import { until } from "../../fixtures/peer.ts"
 import { makeResponse } from "../../fixtures/response.ts"
 

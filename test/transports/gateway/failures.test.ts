@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { SessionError } from "@mcp-sessions/core"
-import { toRpcError } from "../../../packages/transports/src/internal/gateway/failures.ts"
+import { toRpcError } from "../../../packages/transports/src/internal/gateway/protocol/failures.ts"
 
 const failed = (reason: SessionError.Reason) => toRpcError(new SessionError.SessionError({ server: "s", reason }))
 

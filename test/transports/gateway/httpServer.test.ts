@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
-import { openServer } from "../../../packages/transports/src/internal/gateway/httpServer.ts"
+import { openServer } from "../../../packages/transports/src/internal/gateway/http/httpServer.ts"
 import { post } from "../../fixtures/gateway.ts"
 
 const open = openServer({

@@ -3,12 +3,12 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Backlog } from "../../../packages/transports/src/internal/gateway/backlog.ts"
-import { ClientOutput } from "../../../packages/transports/src/internal/gateway/clientOutput.ts"
-import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
-import { KeptMessages } from "../../../packages/transports/src/internal/gateway/keptMessages.ts"
-import { textOf } from "../../../packages/transports/src/internal/gateway/outgoing.ts"
-import { ResumableStreams } from "../../../packages/transports/src/internal/gateway/resumableStream.ts"
+import { ClientOutput } from "../../../packages/transports/src/internal/gateway/client/clientOutput.ts"
+import { Backlog } from "../../../packages/transports/src/internal/gateway/streams/backlog.ts"
+import { EventStreams } from "../../../packages/transports/src/internal/gateway/streams/eventStreams.ts"
+import { KeptMessages } from "../../../packages/transports/src/internal/gateway/streams/keptMessages.ts"
+import { textOf } from "../../../packages/transports/src/internal/gateway/streams/outgoing.ts"
+import { ResumableStreams } from "../../../packages/transports/src/internal/gateway/streams/resumableStream.ts"
 import { makeResponse } from "../../fixtures/response.ts"
 
 const mebi = 1024 ** 2

@@ -3,11 +3,15 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
-import { makeCall } from "../../../packages/transports/src/internal/gateway/clientCall.ts"
-import type { ClientSession } from "../../../packages/transports/src/internal/gateway/clientSession.ts"
-import { RpcError } from "../../../packages/transports/src/internal/gateway/rpc.ts"
-import type { Task } from "../../../packages/transports/src/internal/gateway/task.ts"
-import { type TaskPlace, Tasks, type TasksOptions } from "../../../packages/transports/src/internal/gateway/tasks.ts"
+import { makeCall } from "../../../packages/transports/src/internal/gateway/client/clientCall.ts"
+import type { ClientSession } from "../../../packages/transports/src/internal/gateway/client/clientSession.ts"
+import type { Task } from "../../../packages/transports/src/internal/gateway/client/task.ts"
+import {
+  type TaskPlace,
+  Tasks,
+  type TasksOptions
+} from "../../../packages/transports/src/internal/gateway/client/tasks.ts"
+import { RpcError } from "../../../packages/transports/src/internal/gateway/protocol/rpc.ts"
 
 const [second, minute, hour] = [1000, 60_000, 3_600_000]
 

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { once } from "node:events"
 import { createServer, type ServerResponse } from "node:http"
 import { type AddressInfo, connect } from "node:net"
-import { onClosed } from "../../../packages/transports/src/internal/gateway/http.ts"
+import { onClosed } from "../../../packages/transports/src/internal/gateway/http/http.ts"
 
 /** A response of a real server, and what cuts its connection and waits until it has closed. */
 const respond = Effect.acquireRelease(

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { OpenQuestions } from "../../../packages/transports/src/internal/gateway/openQuestions.ts"
+import { OpenQuestions } from "../../../packages/transports/src/internal/gateway/client/openQuestions.ts"
 
 /** Asks, and gives the key that the client sees with the fiber that waits for the answer. */
 const ask = (questions: OpenQuestions, wanted: string | undefined) =>

@@ -6,8 +6,8 @@ import { Effect } from "effect"
 import { once } from "node:events"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { EventStreams } from "../../../packages/transports/src/internal/gateway/eventStreams.ts"
-import { PostReply } from "../../../packages/transports/src/internal/gateway/postReply.ts"
+import { PostReply } from "../../../packages/transports/src/internal/gateway/call/postReply.ts"
+import { EventStreams } from "../../../packages/transports/src/internal/gateway/streams/eventStreams.ts"
 import { post } from "../../fixtures/gateway.ts"
 
 /** Sends a POST, and lets a function reply to it. */

@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { connect, type Socket } from "node:net"
-import { FairShare } from "../../../packages/transports/src/internal/gateway/fairShare.ts"
+import { FairShare } from "../../../packages/transports/src/internal/gateway/admission/fairShare.ts"
 import { call, initialize, post, startGateway } from "../../fixtures/gateway.ts"
 import { modernRequest } from "../../fixtures/modernRequest.ts"
 import { until } from "../../fixtures/peer.ts"

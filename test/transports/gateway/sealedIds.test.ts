@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { randomBytes } from "node:crypto"
-import { SealedIds } from "../../../packages/transports/src/internal/gateway/sealedIds.ts"
+import { SealedIds } from "../../../packages/transports/src/internal/gateway/protocol/sealedIds.ts"
 import { startGateway } from "../../fixtures/gateway.ts"
 
 const [first, second] = [Redacted.make(randomBytes(32)), Redacted.make(randomBytes(32))]

@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import { codes, RpcError } from "../../../packages/transports/src/internal/gateway/rpc.ts"
-import { Subscriptions } from "../../../packages/transports/src/internal/gateway/subscriptions.ts"
+import { Subscriptions } from "../../../packages/transports/src/internal/gateway/client/subscriptions.ts"
+import { codes, RpcError } from "../../../packages/transports/src/internal/gateway/protocol/rpc.ts"
 import { withLogs } from "../../fixtures/logs.ts"
 
 const lost = new RpcError({ code: codes.serverFailed, message: "the server is gone" })

@@ -6,8 +6,8 @@ import { Effect } from "effect"
 import { once } from "node:events"
 import { createServer, get, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
-import { openServer } from "../../../packages/transports/src/internal/gateway/httpServer.ts"
-import { UnreadResponses } from "../../../packages/transports/src/internal/gateway/unreadResponses.ts"
+import { openServer } from "../../../packages/transports/src/internal/gateway/http/httpServer.ts"
+import { UnreadResponses } from "../../../packages/transports/src/internal/gateway/http/unreadResponses.ts"
 
 const size = 16 * 1024 ** 2
 

@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Session } from "@mcp-sessions/core"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import { Upstreams } from "../../../packages/transports/src/internal/gateway/upstreams.ts"
+import { Upstreams } from "../../../packages/transports/src/internal/gateway/client/upstreams.ts"
 
 /** The sessions of a client, each of which opens once it may. */
 const start = (mayOpen: Effect.Effect<void>) =>

@@ -7,7 +7,7 @@ import type { WatchedServer } from "@mcp-sessions/core/HealthWatch"
 import type { Tool } from "@mcp-sessions/core/Mcp"
 import type { SessionError } from "@mcp-sessions/core/SessionError"
 import type * as Effect from "effect/Effect"
-import type { RpcError } from "../gateway/rpc.ts"
+import type { RpcError } from "../gateway/protocol/rpc.ts"
 import type { CallView } from "./views.ts"
 
 export type Failure = SessionError | ConfigError

@@ -2,14 +2,14 @@
  * Backend of a gateway. The form of the page is a client of its principal: the same limits, audit records and delivery rule apply to its calls.
  */
 import * as Effect from "effect/Effect"
-import type { Catalog } from "../gateway/catalog.ts"
-import { interrupt, makeCall } from "../gateway/clientCall.ts"
-import type { Clients } from "../gateway/clients.ts"
-import type { ClientSession } from "../gateway/clientSession.ts"
-import type { Dispatcher } from "../gateway/dispatcher.ts"
-import { methodOf } from "../gateway/methods.ts"
-import type { Quotas } from "../gateway/quotas.ts"
-import { RpcError, tooManyRequests, tooManySessions } from "../gateway/rpc.ts"
+import type { Quotas } from "../gateway/admission/quotas.ts"
+import type { Dispatcher } from "../gateway/call/dispatcher.ts"
+import { methodOf } from "../gateway/call/methods.ts"
+import type { Catalog } from "../gateway/catalog/catalog.ts"
+import { interrupt, makeCall } from "../gateway/client/clientCall.ts"
+import type { Clients } from "../gateway/client/clients.ts"
+import type { ClientSession } from "../gateway/client/clientSession.ts"
+import { RpcError, tooManyRequests, tooManySessions } from "../gateway/protocol/rpc.ts"
 import type { Backend, Client } from "./backend.ts"
 
 const protocolVersion = "2025-11-25"

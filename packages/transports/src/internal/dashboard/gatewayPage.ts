@@ -2,7 +2,7 @@
  * The page of a gateway, from the parts and the options of the gateway.
  */
 import * as Effect from "effect/Effect"
-import type { Recorder } from "../gateway/audit.ts"
+import type { Recorder } from "../gateway/call/audit.ts"
 import type { ReadOptions } from "../gateway/gatewayOptions.ts"
 import type { Backend, Failure } from "./backend.ts"
 import { gatewayBackend, type GatewayBackendOptions } from "./gatewayBackend.ts"

@@ -1,5 +1,5 @@
 /**
- * Announcements: a node tells the others which sessions their clients have ended, so that no later owner makes such a session anew.
+ * Announcements: a node sends the names of ended sessions to the other nodes, so that no later owner makes them again.
  *
  * A node that has been met for the first time hears of all that are remembered here, and later of those that end here. What does not arrive is
  * sent again for as long as the node owns sessions.
@@ -24,7 +24,7 @@ const decode = Schema.decodeUnknownOption(Untold)
 
 const encode = Schema.encodeSync(Untold)
 
-/** Another node, and what it has not been told yet. */
+/** Another node, and the sessions that it has not received yet. */
 interface Peer {
   readonly url: string
   untold: ReadonlyArray<Ended>
@@ -58,7 +58,7 @@ export class Announcements {
     fork(this.#tell(peer))
   }
 
-  /** Ends a session, and tells the other nodes. */
+  /** Ends a session, and announces it to the other nodes. */
   end(name: string): void {
     const ended = this.#options.ended.end(name)
     for (const peer of this.#peers.values()) {

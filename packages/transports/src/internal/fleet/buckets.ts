@@ -21,6 +21,6 @@ export const newName = (isOwn: (bucket: number) => boolean): string => {
   return name
 }
 
-/** The name of the session of clients that have none of their own and can do the same. It begins with what tells it from others, as all names do. */
+/** The name of the session of clients that have none of their own and can do the same. Names begin with their distinguishing part. */
 export const commonName = (parts: { readonly principal: string; readonly capabilities: unknown }): string =>
   Crypto.createHash("sha256").update(JSON.stringify([parts.principal, parts.capabilities])).digest("base64url")

@@ -1,13 +1,13 @@
 /**
- * Client state: what a client has set in its session, beside what its ticket holds. The node that has the stream of the client keeps a copy, and
+ * Client state: the settings of a client's session that its ticket does not contain. The node that has the stream of the client keeps a copy, and
  * gives it to the next owner.
  */
 import { logLevels } from "@mcp-sessions/core/Notification"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ClientSession } from "../gateway/clientSession.ts"
-import { subscribe } from "../gateway/subscribe.ts"
+import type { ClientSession } from "../gateway/client/clientSession.ts"
+import { subscribe } from "../gateway/client/subscribe.ts"
 
 const State = Schema.fromJsonString(Schema.Struct({
   /** Tells the session of one owner from that of the next. */
@@ -29,7 +29,7 @@ export const stateOf = ({ log: { level: logLevel }, resumable: { session }, subs
   )
 
 /**
- * Sets what a client had set at the owner before, beside what it has set here. Waits for no server. What cannot be set is logged. The text is
+ * Restores the settings of a client from the previous owner, and keeps the settings that it made here. Does not wait for servers. Logs settings that cannot be restored. The text is
  * empty if the client had no stream at another owner.
  */
 export const restore = (client: ClientSession, text: string): Effect.Effect<void> =>

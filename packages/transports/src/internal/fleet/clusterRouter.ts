@@ -4,13 +4,19 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
-import { releaseReply } from "../gateway/clientCall.ts"
-import type { Clients } from "../gateway/clients.ts"
-import type { ClientSession } from "../gateway/clientSession.ts"
-import { isRequest } from "../gateway/dispatcher.ts"
-import type { EventStreams } from "../gateway/eventStreams.ts"
-import { answerEmpty, onClosed } from "../gateway/http.ts"
-import type { Exchange, NamedSession, Router, Seat, SessionParts } from "../gateway/seat.ts"
+import { isRequest } from "../gateway/call/dispatcher.ts"
+import { releaseReply } from "../gateway/client/clientCall.ts"
+import type { Clients } from "../gateway/client/clients.ts"
+import type { ClientSession } from "../gateway/client/clientSession.ts"
+import type {
+  Exchange,
+  NamedSession,
+  Router,
+  SessionLocation,
+  SessionParts
+} from "../gateway/client/sessionLocation.ts"
+import { answerEmpty, onClosed } from "../gateway/http/http.ts"
+import type { EventStreams } from "../gateway/streams/eventStreams.ts"
 import type { Announcements } from "./announcements.ts"
 import { bucketOf, commonName, newName } from "./buckets.ts"
 import { restore, stateOf } from "./clientState.ts"
@@ -74,20 +80,20 @@ export class ClusterRouter implements Router {
     return Effect.map(this.here(session), (client) => client === undefined ? undefined : tickets.seal(session))
   }
 
-  find(id: string, principal: string): Seat | undefined {
+  find(id: string, principal: string): SessionLocation | undefined {
     const { ended, tickets } = this.#options
     const session = tickets.open(id, principal)
-    return session === undefined || ended.has(session.name) ? undefined : this.#seat(session)
+    return session === undefined || ended.has(session.name) ? undefined : this.#location(session)
   }
 
   modern(
     parts: SessionParts,
     { isAnywhere, owner }: { readonly isAnywhere: boolean; readonly owner: NamedSession | undefined }
-  ): Effect.Effect<Seat | undefined> {
+  ): Effect.Effect<SessionLocation | undefined> {
     const { clients, tickets } = this.#options
     if (isAnywhere) return clients.modern(parts)
     return Effect.sync(() =>
-      this.#seat(owner === undefined ? this.#common(parts) : { ...owner, ticket: tickets.seal(owner) })
+      this.#location(owner === undefined ? this.#common(parts) : { ...owner, ticket: tickets.seal(owner) })
     )
   }
 
@@ -126,7 +132,7 @@ export class ClusterRouter implements Router {
     return session
   }
 
-  #seat(session: TicketedSession): Seat {
+  #location(session: TicketedSession): SessionLocation {
     const { fork, streams } = this.#options
     return {
       use: (exchange, here) => {
@@ -151,7 +157,7 @@ export class ClusterRouter implements Router {
   #place(session: TicketedSession, exchange: Exchange, passage: Passage, here: Here): Effect.Effect<void> {
     const { forwarding, holds, owned, stalls } = this.#options
     const bucket = bucketOf(session.name)
-    // Only a stream goes on for as long as its client wants it.
+    // Only a stream has no limit of attempts.
     const isStream = exchange.request.method === "GET" || isListen(exchange)
     // Whether an owner may have handled it that its bucket has left.
     let wasSent = false
@@ -163,9 +169,9 @@ export class ClusterRouter implements Router {
       for (let attempt = 1; !passage.isOver; attempt++) {
         const activation = yield* Effect.catch(holds.owner(bucket), () => Effect.undefined)
         if (activation === undefined) return over("noOwner")
-        // The client may have gone while nobody had its session.
+        // The client may have disconnected while its session had no owner.
         if (passage.isOver) break
-        // After it stood still, a node waits until it knows what it owns.
+        // After a pause, a node waits until it knows its buckets.
         const end = stalls.isRefusing ? undefined : owned.begin(bucket, activation.id)
         if (end !== undefined) {
           const isMoved = yield* this.#handle(session, { exchange, passage, end, here })
@@ -184,7 +190,7 @@ export class ClusterRouter implements Router {
           return over()
         }
         if (outcome === "lost" && !passage.isRepeatable) return over("lost")
-        // A lost connection of the cluster does not always say that the owner is gone.
+        // The cluster does not always detect that the owner is gone.
         if (attempt % attemptsToDoubt === 0) holds.doubt(bucket, activation)
         // An owner that gives its buckets up refuses. Without the database, no other node gets them.
         if (outcome === "refused" && attempt % attemptsToAsk === 0 && (yield* holds.isAway)) return over("noOwner")
@@ -195,7 +201,7 @@ export class ClusterRouter implements Router {
     })
   }
 
-  /** Handles an exchange with a session that this node owns. Returns whether it goes on at the next owner: a stream, or requests that are repeated. */
+  /** Handles an exchange with a session that this node owns. Returns whether it continues at the next owner: a stream, or repeated requests. */
   #handle(session: NamedSession, { end, exchange, here, passage }: {
     readonly exchange: Exchange
     readonly passage: Passage

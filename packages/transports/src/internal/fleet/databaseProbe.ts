@@ -50,7 +50,7 @@ export class DatabaseProbe {
       this.#isReachable,
       (isReachable) => isReachable ? Effect.succeed(false) : Effect.map(this.#isReachable, (again) => !again)
     )
-    // The probe goes on for the others when the request is over that began it.
+    // The probe continues for the other waiters if the request that began it ends.
     this.#fork(twice).addObserver((exit) => {
       this.#running = undefined
       this.#latest = exit._tag === "Success" ? { isAway: exit.value, at: this.#now() } : undefined

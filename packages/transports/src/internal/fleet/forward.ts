@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { TLSSocket } from "node:tls"
-import { onClosed } from "../gateway/http.ts"
-import type { Exchange } from "../gateway/seat.ts"
+import type { Exchange } from "../gateway/client/sessionLocation.ts"
+import { onClosed } from "../gateway/http/http.ts"
 import type { Holds } from "./holds.ts"
 import { hopHeaders, type Hops, notOwner } from "./hop.ts"
 import type { Activation } from "./ownership.ts"
@@ -18,15 +18,15 @@ import type { TicketedSession } from "./ticket.ts"
 import type { TlsOptions } from "./tls.ts"
 
 /**
- * How an attempt ended: `done` with the response of the owner, `moved` as a stream that goes on elsewhere, `refused` before the owner handled
+ * How an attempt ended: `done` with the response of the owner, `moved` as a stream that continues at another owner, `refused` before the owner handled
  * it, `lost` after it may have, `large` with a response that is not passed on.
  */
 export type Attempt = "done" | "moved" | "refused" | "lost" | "large"
 
-/** How long a connection may take, and how long an owner may be silent before it is doubted, in milliseconds. */
+/** The connect timeout, and the time without data after which the owner is requested again, in milliseconds. */
 const [connectTimeout, silenceTimeout] = [1000, 2000]
 
-/** How long the stream of an owner may go on once there is another one, in milliseconds: it ends with the state of the client. */
+/** How long the stream of a previous owner may continue, in milliseconds. It ends with the state of the client. */
 const endTimeout = 2000
 
 /** The largest response and event, in characters. */

@@ -5,7 +5,7 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Crypto from "node:crypto"
-import type { SealedIds } from "../gateway/sealedIds.ts"
+import type { SealedIds } from "../gateway/protocol/sealedIds.ts"
 
 /** The headers of a hop. */
 export const hopHeaders = { seal: "x-mcp-sessions-hop", ticket: "x-mcp-sessions-ticket" } as const
@@ -13,7 +13,7 @@ export const hopHeaders = { seal: "x-mcp-sessions-hop", ticket: "x-mcp-sessions-
 /** The status by which a node says that it has not handled a hop, because it does not own the bucket under this activation. */
 export const notOwner = 421
 
-/** How far behind the latest hop of a node one may arrive, and how many nodes are remembered. */
+/** The window of sequence numbers, and the maximum number of remembered nodes. */
 const [window, nodeLimit] = [65_536, 4096]
 
 const Content = Schema.fromJsonString(Schema.Struct({
@@ -75,7 +75,7 @@ export class Hops {
     return this.#ids.seal(JSON.stringify(content), bound)
   }
 
-  /** Reads a seal; `undefined` if another program has made it. Its body has not arrived yet. */
+  /** Decrypts a seal; `undefined` if it was not made with the key of the fleet. Its body has not arrived yet. */
   read(seal: string): Hop | undefined {
     return Option.getOrUndefined(decode(this.#ids.open(seal, bound)))
   }

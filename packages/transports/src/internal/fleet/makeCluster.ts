@@ -1,9 +1,9 @@
 /**
- * Makes the router of a node: its listener for other nodes, what it owns, and what it knows of the others.
+ * Makes the router of a node: its listener for other nodes, its buckets, and the owners of other buckets.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { SealedIds } from "../gateway/sealedIds.ts"
+import { SealedIds } from "../gateway/protocol/sealedIds.ts"
 import { Announcements } from "./announcements.ts"
 import type { ClusterOptions } from "./clusterOptions.ts"
 import { ClusterRouter } from "./clusterRouter.ts"

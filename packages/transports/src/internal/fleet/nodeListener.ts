@@ -1,7 +1,7 @@
 /**
  * Node listener: takes hops of other nodes, for the sessions that this node owns.
  *
- * It is for the nodes of one fleet alone. Whatever another program sends has the same answer, which says nothing.
+ * It serves only the nodes of one fleet. Every request of another program has the same answer without information.
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import * as Effect from "effect/Effect"
@@ -9,16 +9,16 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as Https from "node:https"
-import { interrupt } from "../gateway/clientCall.ts"
-import type { ClientSession } from "../gateway/clientSession.ts"
-import { isRequest } from "../gateway/dispatcher.ts"
-import type { EventStreams } from "../gateway/eventStreams.ts"
-import { guarded, settled } from "../gateway/guarded.ts"
-import { answerEmpty, answerFailure, onClosed, readBody } from "../gateway/http.ts"
-import { type CannotListen, openServer } from "../gateway/httpServer.ts"
-import { messagesOf } from "../gateway/postBody.ts"
-import { RpcError } from "../gateway/rpc.ts"
-import type { Exchange, NamedSession } from "../gateway/seat.ts"
+import { isRequest } from "../gateway/call/dispatcher.ts"
+import { interrupt } from "../gateway/client/clientCall.ts"
+import type { ClientSession } from "../gateway/client/clientSession.ts"
+import type { Exchange, NamedSession } from "../gateway/client/sessionLocation.ts"
+import { guarded, settled } from "../gateway/http/defects.ts"
+import { answerEmpty, answerFailure, onClosed, readBody } from "../gateway/http/http.ts"
+import { type CannotListen, openServer } from "../gateway/http/httpServer.ts"
+import { messagesOf } from "../gateway/protocol/postBody.ts"
+import { RpcError } from "../gateway/protocol/rpc.ts"
+import type { EventStreams } from "../gateway/streams/eventStreams.ts"
 import { bucketOf } from "./buckets.ts"
 import { restore, stateOf } from "./clientState.ts"
 import { type Hop, hopHeaders, type Hops, notOwner } from "./hop.ts"
@@ -81,7 +81,7 @@ class PassedStreams {
       isDue = false
       if (!response.writableEnded) this.#events.write(response, `event: state\ndata: ${stateOf(client)}\n\n`)
     }
-    // A client may set much at once. The other node needs what it comes to.
+    // A client may change much at once. The other node needs only the final state.
     const onChange = () => {
       if (isDue) return
       isDue = true
@@ -181,7 +181,7 @@ export const listen = (options: NodeListenerOptions): Effect.Effect<number, Cann
     const session = hop === undefined || isNotice ? undefined : tickets.open(ticket, hop.principal)
     // The body of another program is not read.
     if (hop === undefined || (session === undefined && !isNotice)) return nothing()
-    // What waited while the process stood still may have been given up.
+    // The callers of requests that waited during a pause may have stopped waiting.
     const isStale = stalls.isRefusing
     readBody({
       request,

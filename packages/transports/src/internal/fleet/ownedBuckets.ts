@@ -7,11 +7,11 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { ServerResponse } from "node:http"
-import type { ClientSession } from "../gateway/clientSession.ts"
-import { onClosed } from "../gateway/http.ts"
+import type { ClientSession } from "../gateway/client/clientSession.ts"
+import { onClosed } from "../gateway/http/http.ts"
 import { bucketOf } from "./buckets.ts"
 
-/** How long a bucket that moves waits for what is in flight. */
+/** How long a moving bucket waits for requests in flight. */
 const drainTimeout = "4 seconds"
 
 /** A bucket of this node. */
@@ -126,7 +126,7 @@ export class OwnedBuckets {
     onClosed(response, removeListener)
   }
 
-  /** Whether the gateway ends, so that its own requests cannot go on elsewhere. */
+  /** Whether the gateway stops. Its own requests cannot continue at another node then. */
   get isDraining(): boolean {
     return this.#isDraining
   }

@@ -23,7 +23,7 @@ const Activation = Schema.Struct({ id: Schema.String, node: Schema.String, url: 
 
 export type Activation = typeof Activation.Type
 
-/** A bucket. `Hold` emits its activation, and goes on until the owner gives it up. */
+/** A bucket. `Hold` emits its activation, and ends when the owner releases the bucket. */
 const Bucket = Entity.make("mcp-sessions/Bucket", [
   Rpc.make("Hold", { success: Activation, stream: true }).annotate(ClusterSchema.InterruptOnTermination, true)
 ])

@@ -1,15 +1,15 @@
 /**
- * Passage: the response of a client, as a node fills it from the response of another node. It goes on when the session has a new owner.
+ * Passage: the response to a client, which a node fills with the response of another node. It continues when the session gets a new owner.
  */
 import type { JSONRPCRequest } from "@modelcontextprotocol/client"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServerResponse } from "node:http"
-import { isRequest } from "../gateway/dispatcher.ts"
-import type { EventStreams } from "../gateway/eventStreams.ts"
-import { answerEmpty, answerJson } from "../gateway/http.ts"
-import { codes, encodeError, outcomeLost, RpcError, type RpcId } from "../gateway/rpc.ts"
-import type { Exchange } from "../gateway/seat.ts"
+import { isRequest } from "../gateway/call/dispatcher.ts"
+import type { Exchange } from "../gateway/client/sessionLocation.ts"
+import { answerEmpty, answerJson } from "../gateway/http/http.ts"
+import { codes, encodeError, outcomeLost, RpcError, type RpcId } from "../gateway/protocol/rpc.ts"
+import type { EventStreams } from "../gateway/streams/eventStreams.ts"
 import { textOrEmpty } from "../textOrEmpty.ts"
 
 /** Why a node could not have an exchange handled. */
@@ -53,7 +53,7 @@ export class Passage {
   readonly #exchange: Exchange
   readonly #streams: EventStreams
   readonly #answered = new Set<RpcId>()
-  /** What the client has set in its session, as the owner has told. */
+  /** The state of the client's session that the owner sent last. */
   state = ""
   /** The id of the last event that the client has. */
   lastEventId: string | undefined

@@ -3,9 +3,9 @@
  */
 import type { JSONRPCMessage } from "@modelcontextprotocol/client"
 import type { ServerResponse } from "node:http"
-import { isRequest } from "../gateway/dispatcher.ts"
-import { refuse } from "../gateway/http.ts"
-import { sessionUnknown, tooManySessions } from "../gateway/rpc.ts"
+import { isRequest } from "../gateway/call/dispatcher.ts"
+import { refuse } from "../gateway/http/http.ts"
+import { sessionUnknown, tooManySessions } from "../gateway/protocol/rpc.ts"
 
 /** Refuses a request for a session that its client has ended, or that would be one too many. */
 export const refuseSession = (

@@ -1,15 +1,15 @@
 /**
- * Routing: what a gateway gives to a router, and what it gets.
+ * Routing: the interface between a gateway and its router.
  */
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type { Clients } from "../gateway/clients.ts"
-import type { ClientSession } from "../gateway/clientSession.ts"
-import type { EventStreams } from "../gateway/eventStreams.ts"
-import type { CannotListen } from "../gateway/httpServer.ts"
-import type { Exchange, Router } from "../gateway/seat.ts"
+import type { Clients } from "../gateway/client/clients.ts"
+import type { ClientSession } from "../gateway/client/clientSession.ts"
+import type { Exchange, Router } from "../gateway/client/sessionLocation.ts"
+import type { CannotListen } from "../gateway/http/httpServer.ts"
+import type { EventStreams } from "../gateway/streams/eventStreams.ts"
 
 /** Handles an exchange with a session of this process. */
 type Serve = (client: ClientSession, exchange: Exchange) => void

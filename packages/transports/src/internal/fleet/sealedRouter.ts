@@ -2,15 +2,15 @@
  * Sealed router: a session id holds what any process needs to make the session, so any process with the same key takes any request. Nothing
  * connects the processes.
  *
- * Each process has sessions of its own at the servers, and knows of those alone whether their clients have ended them. No server may ask a client, because the answer may arrive at another process.
+ * Each process has its own sessions at the servers, and knows only which of its own sessions were ended. Servers cannot ask clients, because the answer may arrive at another process.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Crypto from "node:crypto"
-import type { Clients } from "../gateway/clients.ts"
-import type { ClientSession } from "../gateway/clientSession.ts"
-import { answerEmpty } from "../gateway/http.ts"
-import type { NamedSession, Router, Seat, SessionParts } from "../gateway/seat.ts"
+import type { Clients } from "../gateway/client/clients.ts"
+import type { ClientSession } from "../gateway/client/clientSession.ts"
+import type { NamedSession, Router, SessionLocation, SessionParts } from "../gateway/client/sessionLocation.ts"
+import { answerEmpty } from "../gateway/http/http.ts"
 import type { EndedSessions } from "./endedSessions.ts"
 import { refuseSession } from "./refusals.ts"
 import type { Tickets } from "./ticket.ts"
@@ -42,7 +42,7 @@ export class SealedRouter implements Router {
     )
   }
 
-  find(id: string, principal: string): Seat | undefined {
+  find(id: string, principal: string): SessionLocation | undefined {
     const session = this.#tickets.open(id, principal)
     if (session === undefined || this.#ended.has(session.name)) return undefined
     return this.#clients.get(session.name) ?? {
@@ -62,7 +62,7 @@ export class SealedRouter implements Router {
     }
   }
 
-  modern(parts: SessionParts): Effect.Effect<Seat | undefined> {
+  modern(parts: SessionParts): Effect.Effect<SessionLocation | undefined> {
     return this.#clients.modern({ ...parts, capabilities: {} })
   }
 

@@ -1,8 +1,8 @@
 /**
- * Stalls: notices that the process stood still, because it was frozen or starved.
+ * Stalls: detects that the process was paused, because it was frozen or starved of CPU.
  *
- * What waited in a socket meanwhile may be given up by its caller, and may have another owner by now. A node refuses it, and the caller that
- * still waits sends it again to the owner there is. No clocks of two machines are compared.
+ * The callers of requests that waited in a socket may have stopped waiting, and the bucket may have another owner. The node refuses these requests,
+ * and callers that still wait repeat them at the current owner. Clocks of different machines are not compared.
  */
 
 /** How often the watch ticks, how late a tick may be, and how long requests are refused after a stall, in milliseconds. */

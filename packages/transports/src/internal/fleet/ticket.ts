@@ -1,13 +1,13 @@
 /**
  * Tickets: session ids that hold what any node needs to make the session: its name, the revision, and what the client can do.
  *
- * A ticket is sealed for its principal and path, and is good for seven days.
+ * A ticket is encrypted, bound to its principal and path, and valid for seven days.
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { capabilitiesFrom } from "../gateway/capabilities.ts"
-import type { SealedIds } from "../gateway/sealedIds.ts"
-import type { NamedSession } from "../gateway/seat.ts"
+import type { NamedSession } from "../gateway/client/sessionLocation.ts"
+import { capabilitiesFrom } from "../gateway/protocol/capabilities.ts"
+import type { SealedIds } from "../gateway/protocol/sealedIds.ts"
 
 /** How long a ticket is good, in seconds. */
 export const lifetime = 7 * 24 * 60 * 60

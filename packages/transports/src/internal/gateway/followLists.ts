@@ -9,9 +9,9 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Catalog } from "./catalog.ts"
+import { Catalog } from "./catalog/catalog.ts"
+import { offersResources } from "./catalog/offersResources.ts"
 import type { GatewayOptions } from "./gatewayOptions.ts"
-import { offersResources } from "./offersResources.ts"
 import { selectServers } from "./selectServers.ts"
 
 /** Follows the lists for as long as the scope. Waits for the first ones until `startTimeout`. Gives the names that collide. */

@@ -10,10 +10,10 @@ import * as Redacted from "effect/Redacted"
 import { isServerUrl, type JwtOptions, type ReadJwtOptions, readJwtOptions } from "../accessTokens/jwtOptions.ts"
 import { isLoopback } from "../loopback.ts"
 import { keysOf, unknownKeys } from "../unknownKeys.ts"
-import type { Audit } from "./audit.ts"
-import { wellKnownPath } from "./resourceMetadata.ts"
-import { keyBytes } from "./sealedIds.ts"
-import { problemsOfTokens } from "./staticTokens.ts"
+import { problemsOfTokens } from "./admission/staticTokens.ts"
+import type { Audit } from "./call/audit.ts"
+import { wellKnownPath } from "./http/resourceMetadata.ts"
+import { keyBytes } from "./protocol/sealedIds.ts"
 
 /**
  * Limits of a gateway. Each is a whole number from 1 to 1,000,000. `maxBodyBytes` is at most 256 MiB, and the limits of bytes in flight are at most
@@ -66,7 +66,7 @@ export interface GatewayLimits {
 }
 
 /**
- * Options of a gateway that have nothing to do with its sessions. Durations are at most 24 days.
+ * Options of a gateway without its sessions. Durations are at most 24 days.
  *
  * @category models
  * @since 0.1.0
@@ -122,7 +122,7 @@ export interface GatewayOptions {
   /** Whether there is a web page at `/ui`. Default: `false`. */
   readonly ui?: boolean | undefined
   /**
-   * Receives the URL that opens the page: the first one, and without tokens, each time that one was used up, the next. Default: logs it.
+   * Receives the URL that opens the page. Without tokens, called again with the next URL each time that a URL was used. Default: logs the URL.
    */
   readonly onPageUrl?: ((url: string) => Effect.Effect<void>) | undefined
   /**
@@ -134,7 +134,7 @@ export interface GatewayOptions {
   readonly limits?: GatewayLimits | undefined
   /** How long a client session may stay unused, without a request or a stream. Default: 30 minutes. */
   readonly idleTimeToLive?: Duration.Input | undefined
-  /** How long the start waits for the lists of servers. The lists of the others follow. Default: 5 seconds. */
+  /** How long the start waits for the lists of servers. Lists that arrive later are added. Default: 5 seconds. */
   readonly startTimeout?: Duration.Input | undefined
   /** How long the end waits for requests in flight. Default: 5 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
@@ -286,7 +286,7 @@ export const readOptions = (
     expect(
       principals.includes(operator) || issuers.some(({ issuer }) => operator.startsWith(`${issuer} `)),
       ["operators"],
-      "principals of `tokens`, or an issuer of `jwt`, a space and the claim: nobody else signs in"
+      "a principal of `tokens`, or an issuer of `jwt`, a space and the claim"
     )
   }
   expect(

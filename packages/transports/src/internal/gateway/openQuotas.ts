@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import { RateLimiterStore } from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
+import { Quotas } from "./admission/quotas.ts"
+import { SharedRates } from "./admission/sharedRates.ts"
 import type { ReadOptions } from "./gatewayOptions.ts"
-import { Quotas } from "./quotas.ts"
-import { SharedRates } from "./sharedRates.ts"
 
 export const openQuotas = Effect.fnUntraced(function*(
   { limits, path, publicUrl }: ReadOptions,

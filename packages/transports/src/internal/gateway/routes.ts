@@ -4,15 +4,15 @@
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Fork } from "../scopedFork.ts"
-import type { Caller } from "./admission.ts"
-import type { Endpoint } from "./endpoint.ts"
+import type { Caller } from "./admission/admission.ts"
+import type { Endpoint } from "./endpoint/endpoint.ts"
+import type { Route, Service } from "./endpoint/listener.ts"
 import { ownPaths } from "./gatewayOptions.ts"
-import { settled } from "./guarded.ts"
-import { answerFailure, answerJson } from "./http.ts"
-import type { Route, Service } from "./listener.ts"
-import type { ResourceMetadata } from "./resourceMetadata.ts"
+import { settled } from "./http/defects.ts"
+import { answerFailure, answerJson } from "./http/http.ts"
+import type { ResourceMetadata } from "./http/resourceMetadata.ts"
 
-/** A page below paths of its own. */
+/** The dashboard page. */
 interface Page {
   /** The path whose requests have to be authenticated. */
   readonly enter: {

@@ -3,7 +3,7 @@
  */
 import type { ConfigError } from "@mcp-sessions/core/ConfigError"
 import * as Effect from "effect/Effect"
-import type { Permits } from "./waitingCalls.ts"
+import type { Permits } from "./client/waitingCalls.ts"
 
 /** What is known of a server, as far as it decides on its part in a gateway. */
 interface Status {

@@ -4,8 +4,8 @@
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
-import type { Recorder } from "./audit.ts"
-import type { RefusalReason } from "./challenges.ts"
+import type { RefusalReason } from "./admission/challenges.ts"
+import type { Recorder } from "./call/audit.ts"
 
 /** How many records a second may have, on average, and how many at once. */
 const [recordsPerSecond, burst] = [1, 10]
