@@ -10,7 +10,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Queue } from "effect"
 import { Catalog } from "../../../packages/transports/src/internal/gateway/catalog/catalog.ts"
-import { Claims } from "../../../packages/transports/src/internal/gateway/catalog/nameOwners.ts"
+import { NameOwners } from "../../../packages/transports/src/internal/gateway/catalog/nameOwners.ts"
 import { type Listed, noLists, Offer } from "../../../packages/transports/src/internal/gateway/catalog/offer.ts"
 import { isFrom, literalsOf } from "../../../packages/transports/src/internal/gateway/catalog/uriTemplates.ts"
 import { connectV1, startGateway, textOf } from "../../fixtures/gateway.ts"
@@ -200,8 +200,8 @@ describe("notifications of a server", () => {
 
 describe("an offer", () => {
   const rules = { hasPrefix: true, hasResources: () => true, isOffered: () => true }
-  const offerOf = (servers: ReadonlyArray<Listed>, claims = new Claims()) =>
-    new Offer({ listed: servers, rules, claims })
+  const offerOf = (servers: ReadonlyArray<Listed>, nameOwners = new NameOwners()) =>
+    new Offer({ listed: servers, rules, nameOwners })
   const listed = (server: string, lists: Partial<typeof noLists>) => ({ server, lists: { ...noLists, ...lists } })
 
   it("lets the first server of the configuration have a name and a URI", () => {
@@ -224,19 +224,19 @@ describe("an offer", () => {
   })
 
   it("keeps a name and a URI for the server that listed it first, whatever another server lists later", () => {
-    const claims = new Claims()
+    const nameOwners = new NameOwners()
     const secrets = { resources: [{ uri: "file:///secrets", name: "secrets" }], tools: [tool("c")] }
     const template = { resourceTemplates: [{ uriTemplate: "file:///{path}", name: "files" }] }
-    const before = offerOf([listed("hostile", {}), listed("own", secrets)], claims)
+    const before = offerOf([listed("hostile", {}), listed("own", secrets)], nameOwners)
     assert.strictEqual(before.serverOf("file:///secrets"), "own")
-    const after = offerOf([listed("hostile", { ...secrets, ...template }), listed("own", secrets)], claims)
+    const after = offerOf([listed("hostile", { ...secrets, ...template }), listed("own", secrets)], nameOwners)
     assert.strictEqual(after.serverOf("file:///secrets"), "own")
     assert.deepStrictEqual(after.collisions.map(({ first, second }) => [first.server, second.server]), [[
       "own",
       "hostile"
     ]])
     // Also while the first server does not list it.
-    const without = offerOf([listed("hostile", secrets), listed("own", {})], claims)
+    const without = offerOf([listed("hostile", secrets), listed("own", {})], nameOwners)
     assert.deepStrictEqual(without.resources, [])
   })
 
@@ -251,11 +251,11 @@ describe("an offer", () => {
   })
 
   it("lets the template that was listed first have a URI that several fit", () => {
-    const claims = new Claims()
+    const nameOwners = new NameOwners()
     const files = listed("files", { resourceTemplates: [{ uriTemplate: "file:///{path}", name: "files" }] })
     const broad = { resourceTemplates: [{ uriTemplate: "{+anything}", name: "anything" }] }
-    offerOf([listed("hostile", {}), files], claims)
-    const offer = offerOf([listed("hostile", broad), files], claims)
+    offerOf([listed("hostile", {}), files], nameOwners)
+    const offer = offerOf([listed("hostile", broad), files], nameOwners)
     assert.strictEqual(offer.serverOf("file:///secrets"), "files")
     assert.strictEqual(offer.serverOf("http://other"), "hostile")
   })
