@@ -128,7 +128,7 @@ describe.concurrent("serve", () => {
         assert.match(
           stderr,
           new RegExp(
-            `error\\[MissingDocument\\]: no configuration file found in \\S+ or for the user\\s+` +
+            `error\\[MissingDocument\\]: no configuration file found in \\S+ or for the user \\([^)]+\\)\\s+` +
               `try: mcp-sessions ${command} -- npx -y some-server`
           )
         )

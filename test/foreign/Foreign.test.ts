@@ -102,7 +102,9 @@ describe.concurrent("servers of other people", () => {
           const query = { topic: "sessions", ambiguous: true }
           const { content: [block] } = yield* session.callTool("simulate-research-query", query, { task })
           assert.include(JSON.stringify(block), "technical")
-          assert.deepStrictEqual([...new Set(states)], ["working", "input_required"])
+          // A poll may see the end before the result has come.
+          const seen = [...new Set(states)].filter((status) => status !== "completed")
+          assert.deepStrictEqual(seen, ["working", "input_required"])
           assert.isTrue((yield* session.callTool("simulate-research-query", query)).isError)
         }).pipe(Effect.scoped, Effect.provide(layer))
       }).pipe(Effect.scoped))

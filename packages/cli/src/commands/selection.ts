@@ -58,7 +58,8 @@ export const loadConfiguration: Effect.Effect<
   const [first, ...rest] = configuration.problems.flatMap(({ error }): ReadonlyArray<ConfigProblem> => error.problems)
   if (first !== undefined) return yield* new ConfigError({ problems: [first, ...rest] })
   const { directory } = yield* Invocation
-  const fact = `no configuration file found in ${directory} or for the user`
+  const names = [...ConfigFile.fileNames, ".mcp.json"].join(", ")
+  const fact = `no configuration file found in ${directory} or for the user (${names}, or a file of another MCP client)`
   return yield* new ConfigError({ problems: [new MissingDocument({ path: [], fact })] })
 })
 
