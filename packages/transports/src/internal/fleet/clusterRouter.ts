@@ -174,7 +174,11 @@ export class ClusterRouter implements Router {
         // After a pause, a node waits until it knows its buckets.
         const end = stalls.isRefusing ? undefined : owned.begin(bucket, activation.id)
         if (end !== undefined) {
-          const isMoved = yield* this.#handle(session, { exchange, passage, end, here })
+          // A defect would leave the exchange in its bucket, and the next move would wait for it.
+          const isMoved = yield* Effect.onError(
+            this.#handle(session, { exchange, passage, end, here }),
+            () => Effect.sync(end)
+          )
           if (!isMoved) return
           wasSent = true
           continue

@@ -5,12 +5,15 @@
  * Each process has its own sessions at the servers, and knows only which of its own sessions were ended. Servers cannot ask clients, because the answer may arrive at another process.
  */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Crypto from "node:crypto"
+import { isRequest } from "../gateway/call/dispatcher.ts"
 import type { Clients } from "../gateway/client/clients.ts"
 import type { ClientSession } from "../gateway/client/clientSession.ts"
 import type { NamedSession, Router, SessionLocation, SessionParts } from "../gateway/client/sessionLocation.ts"
-import { answerEmpty } from "../gateway/http/http.ts"
+import { settled } from "../gateway/http/defects.ts"
+import { answerEmpty, answerFailure } from "../gateway/http/http.ts"
+import type { RpcError } from "../gateway/protocol/rpc.ts"
+import type { Fork } from "../scopedFork.ts"
 import type { EndedSessions } from "./endedSessions.ts"
 import { refuseSession } from "./refusals.ts"
 import type { Tickets } from "./ticket.ts"
@@ -20,13 +23,13 @@ export class SealedRouter implements Router {
   readonly #clients: Clients
   readonly #tickets: Tickets
   readonly #ended: EndedSessions
-  readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly #fork: Fork
 
   constructor({ clients, ended, fork, tickets }: {
     readonly clients: Clients
     readonly ended: EndedSessions
     readonly tickets: Tickets
-    readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+    readonly fork: Fork
   }) {
     this.#clients = clients
     this.#tickets = tickets
@@ -53,11 +56,18 @@ export class SealedRouter implements Router {
           answerEmpty(exchange.response, 200)
           return exchange.onEnd()
         }
-        void this.#fork(Effect.map(this.#clients.getOrMake(session), (client) => {
-          if (client !== undefined) return here(client, exchange)
-          refuseSession(exchange.response, "limited", exchange.messages)
+        const onFailure = (error: RpcError) => {
           exchange.onEnd()
-        }))
+          answerFailure(exchange.response, error, exchange.messages.find(isRequest)?.id)
+        }
+        settled({ fork: this.#fork, doing: "make a session", onFailure }, {
+          effect: this.#clients.getOrMake(session),
+          onValue: (client) => {
+            if (client !== undefined) return here(client, exchange)
+            refuseSession(exchange.response, "limited", exchange.messages)
+            exchange.onEnd()
+          }
+        })
       }
     }
   }
