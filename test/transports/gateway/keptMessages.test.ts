@@ -34,7 +34,7 @@ const start = (kept = new KeptMessages().of("alice")) =>
         const made = makeResponse()
         return { ...made, stream: streams.begin(made.response, [id]) }
       }
-      /** Resumes the stream of a text after an event in it. Gives the text of the new response, or why there is none. */
+      /** Resumes a stream after its event with a text. Returns the text of the new response, or the reason of the refusal. */
       const resume = (text: string, event = 0) => {
         const id = [...text.matchAll(/^id: (.*)$/gm)].map(([, id = ""]) => id).at(event) ?? ""
         const made = makeResponse()

@@ -25,7 +25,7 @@ export const sharedCircuits = (store: Store, makeLocal: Effect.Effect<Store>, sc
         // Generations of local circuits are negative: the outage in which the operation was admitted is over.
         outcome.generation < 0 ? recordAnew(store, outcome) : store.record(outcome),
         local.record(outcome),
-        // An outcome that the local circuits admitted is theirs.
+        // The store knows nothing of a call that a local circuit has admitted, so its probe only reads the state.
         outcome.generation < 0 ? store.state(outcome.key) : undefined
       ),
     state: (key) => shared.orLocal(store.state(key), local.state(key))
